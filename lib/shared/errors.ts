@@ -1,0 +1,119 @@
+import createError from 'http-errors'
+
+/** Every `code` that an error of this package can carry. docs/errors.md has an entry for each. */
+export type ErrorCode =
+  | 'ERR_SLUICEWAY_BODY_TOO_LARGE'
+  | 'ERR_SLUICEWAY_BODY_ABORTED'
+  | 'ERR_SLUICEWAY_BODY_ALREADY_READ'
+  | 'ERR_SLUICEWAY_BODY_RELEASED'
+  | 'ERR_SLUICEWAY_BODY_MALFORMED'
+  | 'ERR_SLUICEWAY_BODY_INVALID'
+  | 'ERR_SLUICEWAY_CHARSET_UNSUPPORTED'
+  | 'ERR_SLUICEWAY_ENCODING_UNSUPPORTED'
+  | 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE'
+  | 'ERR_SLUICEWAY_UPSTREAM_RESET'
+  | 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE'
+  | 'ERR_SLUICEWAY_UPSTREAM_TIMEOUT'
+  | 'ERR_SLUICEWAY_UPSTREAM_QUEUE_FULL'
+  | 'ERR_SLUICEWAY_PROXY_HOOK'
+  | 'ERR_SLUICEWAY_PROXY_BAD_REQUEST'
+
+/** What went wrong, in numbers and causes; copied onto the error. */
+export interface ErrorDetails {
+  /** The limit that was passed, in bytes. */
+  readonly limit?: number | undefined
+  /** Bytes seen when the error was raised. */
+  readonly received?: number | undefined
+  /** The length that was announced (Content-Length), in bytes. */
+  readonly length?: number | undefined
+  /** The error behind this one. Never sent to a client. */
+  readonly cause?: unknown
+  /** Replaces the code's usual message. Reaches the client where the status is below 500. */
+  readonly message?: string | undefined
+  /** The text that could not be parsed, as body-parser names it. */
+  readonly body?: string | undefined
+  /** What a Standard Schema found wrong with a value. */
+  readonly issues?: readonly unknown[] | undefined
+  /** Headers that Express' own error handler adds to the answer. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+/** An `http-errors` error; tell them apart by `code`, as two copies of this package may live in one process. */
+export interface SluicewayError extends Error, Omit<ErrorDetails, 'message' | 'cause'> {
+  readonly status: number
+  readonly statusCode: number
+  /** True where the message may be shown to the client (status below 500). */
+  readonly expose: boolean
+  readonly code: ErrorCode
+  /** The name body-parser and raw-body give to the same failure, where they have one. */
+  readonly type?: string
+  readonly message: string
+}
+
+interface Kind {
+  readonly status: number
+  readonly message: string
+  readonly type?: string
+}
+
+const kinds: Readonly<Record<ErrorCode, Kind>> = {
+  ERR_SLUICEWAY_BODY_TOO_LARGE: {
+    status: 413,
+    type: 'entity.too.large',
+    message: 'request entity too large',
+  },
+  ERR_SLUICEWAY_BODY_ABORTED: { status: 400, type: 'request.aborted', message: 'request aborted' },
+  ERR_SLUICEWAY_BODY_ALREADY_READ: {
+    status: 500,
+    type: 'stream.not.readable',
+    message: 'the request body was already read by another middleware; mount bodyCache() before it',
+  },
+  ERR_SLUICEWAY_BODY_RELEASED: {
+    status: 500,
+    type: 'stream.not.readable',
+    message: 'the request body was released when its response ended; read it before that',
+  },
+  ERR_SLUICEWAY_BODY_MALFORMED: {
+    status: 400,
+    type: 'entity.parse.failed',
+    message: 'request body could not be parsed',
+  },
+  ERR_SLUICEWAY_BODY_INVALID: { status: 400, message: 'request body is not valid' },
+  ERR_SLUICEWAY_CHARSET_UNSUPPORTED: {
+    status: 415,
+    type: 'charset.unsupported',
+    message: 'unsupported charset',
+  },
+  ERR_SLUICEWAY_ENCODING_UNSUPPORTED: {
+    status: 415,
+    type: 'encoding.unsupported',
+    message: 'unsupported content encoding',
+  },
+  ERR_SLUICEWAY_UPSTREAM_UNREACHABLE: { status: 502, message: 'the upstream could not be reached' },
+  ERR_SLUICEWAY_UPSTREAM_RESET: { status: 502, message: 'the upstream closed the connection' },
+  ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE: { status: 502, message: 'the upstream sent an invalid response' },
+  ERR_SLUICEWAY_UPSTREAM_TIMEOUT: { status: 504, message: 'the upstream took too long' },
+  ERR_SLUICEWAY_UPSTREAM_QUEUE_FULL: {
+    status: 503,
+    message: 'too many requests wait for a connection to the upstream',
+  },
+  ERR_SLUICEWAY_PROXY_HOOK: { status: 500, message: 'a hook of passthroughProxy failed' },
+  ERR_SLUICEWAY_PROXY_BAD_REQUEST: { status: 400, message: 'the request cannot be passed on' },
+}
+
+/**
+ * Creates the error for `code`, fresh for each failure.
+ * `details` override the code's usual message and are copied onto the error.
+ */
+export function sluicewayError(code: ErrorCode, details: ErrorDetails = {}): SluicewayError {
+  const kind = kinds[code]
+  const { message = kind.message, ...rest } = details
+  const type = kind.type === undefined ? {} : { type: kind.type }
+  const error = createError(kind.status, message, { ...rest, ...type, code })
+  return error as unknown as SluicewayError
+}
+
+/** Tells whether `error` comes from this package, whichever copy of it. */
+export function isSluicewayError(error: unknown): error is SluicewayError {
+  return error instanceof Error && 'code' in error && Object.hasOwn(kinds, String(error.code))
+}

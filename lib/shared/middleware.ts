@@ -1,0 +1,14 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+/** Passes control to the next handler, or an error to the application's error handlers. */
+export type NextFunction = (error?: unknown) => void
+
+/**
+ * Handles one request: fits `app.use` and routes of Express 4 and 5, and a bare `http.createServer`
+ * that calls it with a `next` of its own.
+ */
+export type Middleware<Request extends IncomingMessage = IncomingMessage> = (
+  req: Request,
+  res: ServerResponse,
+  next: NextFunction,
+) => void

@@ -1,0 +1,173 @@
+import bytes from 'bytes'
+import { closest } from 'fastest-levenshtein'
+
+/** A size: a whole number of bytes, or one number with its unit such as '100kb' or '1.5mb' (1kb is 1024 bytes). */
+export type ByteSize = number | string
+
+/** Names an option in error messages: `maxBytes: option "limit" must be …`. */
+export interface OptionName {
+  readonly owner: string
+  readonly key: string
+}
+
+/** Turns the value a caller gave into the value the middleware works with, or throws. */
+export type OptionCheck<Value> = (given: unknown, option: OptionName) => Value
+
+/** One check for each setting. */
+export type OptionChecks<Settings> = { readonly [Key in keyof Settings]-?: OptionCheck<Settings[Key]> }
+
+const SIZE = /^\d+(?:\.\d+)? *(?:b|kb|mb|gb|tb|pb)$/i
+
+/**
+ * Checks all options of one factory call and returns its frozen settings.
+ * `undefined` means absent. Throws TypeError for a wrong kind or an unknown key, RangeError for a number out of range.
+ */
+export function readOptions<Settings>(
+  owner: string,
+  options: unknown,
+  checks: OptionChecks<Settings>,
+): Readonly<Settings> {
+  const given = requireObject(owner, options ?? {})
+  rejectUnknownKeys(owner, given, Object.keys(checks))
+  const entries = Object.entries<OptionCheck<unknown>>(checks).map(([key, check]) => [
+    key,
+    check(given[key], { owner, key }),
+  ])
+  return Object.freeze(Object.fromEntries(entries)) as Readonly<Settings>
+}
+
+function requireObject(owner: string, options: unknown): Record<string, unknown> {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new TypeError(`${owner}: options must be an object, got ${show(options)}`)
+  }
+  rejectRequest(owner, options)
+  return options as Record<string, unknown>
+}
+
+/** Throws where a factory was mounted without being called: `app.use(maxBytes)`. */
+export function rejectRequest(owner: string, options: unknown): void {
+  if (typeof options === 'object' && options !== null && 'socket' in options && 'headers' in options) {
+    throw new TypeError(
+      `${owner}: got a request instead of options; did you mean app.use(${owner}(…)) rather than app.use(${owner})?`,
+    )
+  }
+}
+
+function rejectUnknownKeys(owner: string, given: object, known: string[]): void {
+  for (const key of Object.keys(given)) {
+    if (!known.includes(key)) {
+      throw new TypeError(`${owner}: unknown option ${show(key)}; did you mean ${show(closest(key, known))}?`)
+    }
+  }
+}
+
+/** Accepts a size in bytes; `fallback` undefined makes the option required. Infinity only where `unlimited` is set. */
+export function byteSize(
+  fallback?: ByteSize,
+  { unlimited = false }: { readonly unlimited?: boolean } = {},
+): OptionCheck<number> {
+  return (given, option) => parseByteSize(orDefault(given, fallback), option, unlimited)
+}
+
+/** Reads a size, also one that a caller's function returned for a request. */
+export function parseByteSize(size: unknown, option: OptionName, unlimited: boolean): number {
+  const expected = `a whole number of bytes or a size such as '100kb'${unlimited ? ', or Infinity' : ''}`
+  const parsed = typeof size === 'string' && SIZE.test(size) ? bytes.parse(size) : size
+  if (typeof parsed !== 'number') {
+    throw wrongKind(option, expected, size)
+  }
+  if (Number.isSafeInteger(parsed) ? parsed >= 0 : unlimited && parsed === Infinity) {
+    return parsed
+  }
+  throw outOfRange(option, expected, size)
+}
+
+/** Accepts a whole number from `least` up. */
+export function wholeNumber(fallback: number, least = 0): OptionCheck<number> {
+  return (given, option) => {
+    const expected = `a whole number from ${least} up`
+    const value = orDefault(given, fallback)
+    if (typeof value !== 'number') {
+      throw wrongKind(option, expected, given)
+    }
+    if (!Number.isSafeInteger(value) || value < least) {
+      throw outOfRange(option, expected, given)
+    }
+    return value
+  }
+}
+
+/** The longest delay a Node timer keeps; a longer one would fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+/** Accepts a duration in milliseconds. */
+export function milliseconds(fallback: number, least = 0): OptionCheck<number> {
+  const check = wholeNumber(fallback, least)
+  return (given, option) => {
+    const value = check(given, option)
+    if (value > LONGEST_TIMER_MS) {
+      throw outOfRange(option, `at most ${LONGEST_TIMER_MS} milliseconds`, given)
+    }
+    return value
+  }
+}
+
+/** Accepts true or false. */
+export function flag(fallback: boolean): OptionCheck<boolean> {
+  return (given, option) => {
+    const value = orDefault(given, fallback)
+    if (typeof value !== 'boolean') {
+      throw wrongKind(option, 'true or false', given)
+    }
+    return value
+  }
+}
+
+/** Accepts one of the listed values. */
+export function oneOf<Value>(values: readonly Value[], fallback: Value): OptionCheck<Value> {
+  return (given, option) => {
+    const value = orDefault(given, fallback)
+    if (!values.includes(value as Value)) {
+      throw wrongKind(option, `one of ${values.map(show).join(', ')}`, given)
+    }
+    return value as Value
+  }
+}
+
+/** Accepts a function, or nothing. */
+export function callback<Callback extends (...args: never[]) => unknown>(): OptionCheck<
+  Callback | undefined
+> {
+  return (given, option) => {
+    if (given !== undefined && typeof given !== 'function') {
+      throw wrongKind(option, 'a function', given)
+    }
+    return given as Callback | undefined
+  }
+}
+
+/** Only `undefined` is absent; `null` is a value, and a wrong one. */
+function orDefault(given: unknown, fallback: unknown): unknown {
+  return given === undefined ? fallback : given
+}
+
+/** Describes a value of the wrong kind. */
+export function wrongKind(option: OptionName, expected: string, given: unknown): TypeError {
+  return new TypeError(complaint(option, expected, given))
+}
+
+/** Describes a number that is out of range. */
+export function outOfRange(option: OptionName, expected: string, given: unknown): RangeError {
+  return new RangeError(complaint(option, expected, given))
+}
+
+function complaint({ owner, key }: OptionName, expected: string, given: unknown): string {
+  return `${owner}: option "${key}" must be ${expected}, got ${show(given)}`
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'function') return 'a function'
+  return typeof value === 'number' || value === undefined
+    ? String(value)
+    : (JSON.stringify(value) ?? typeof value)
+}
