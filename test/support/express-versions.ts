@@ -1,0 +1,11 @@
+import express5 from 'express'
+// @ts-expect-error express 4 is installed under an alias, without types of its own
+import express4Untyped from 'express4'
+
+const express4 = express4Untyped as typeof express5
+
+/** Both supported versions of Express, to run the same test against each. */
+export const expressVersions = [
+  { name: 'Express 5', express: express5 },
+  { name: 'Express 4', express: express4 },
+] as const

@@ -1,0 +1,178 @@
+import net from 'node:net'
+import { once } from 'node:events'
+
+/** One response as it stood on the wire, its body without chunk framing. */
+export interface RawResponse {
+  readonly status: number
+  readonly reason: string
+  /** Names lower-cased; the values of a repeated header in their order. */
+  readonly headers: Readonly<Record<string, readonly string[]>>
+  /** The head as it was received, to assert case, order and duplicates. */
+  readonly head: string
+  readonly body: Buffer
+}
+
+/** A client on a plain socket: it says what is written, and tells what came back and when. */
+export class RawClient {
+  readonly socket: net.Socket
+  private buffered: Buffer = Buffer.alloc(0)
+  private ended = false
+
+  private constructor(socket: net.Socket) {
+    this.socket = socket
+    socket.on('data', (chunk: Buffer) => {
+      this.buffered = Buffer.concat([this.buffered, chunk])
+    })
+    socket.on('error', () => {})
+    socket.on('close', () => {
+      this.ended = true
+    })
+    socket.on('end', () => {
+      this.ended = true
+    })
+  }
+
+  static async connect(port: number): Promise<RawClient> {
+    const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    const client = new RawClient(socket)
+    await once(socket, 'connect')
+    return client
+  }
+
+  /** Bytes received and not yet taken by `response` or `until`. */
+  get pending(): Buffer {
+    return this.buffered
+  }
+
+  write(data: string | Uint8Array): boolean {
+    return this.socket.write(data)
+  }
+
+  /** Sends one request; a body gets Content-Length, or chunks where it is a list. */
+  request(
+    method: string,
+    path: string,
+    headers: Record<string, string> = {},
+    body?: string | Buffer | string[],
+  ): void {
+    const framing = framingOf(body)
+    const lines = Object.entries({ Host: 'test', ...framing.headers, ...headers }).map(
+      ([k, v]) => `${k}: ${v}`,
+    )
+    this.write(`${method} ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`)
+    for (const part of framing.parts) this.write(part)
+  }
+
+  /** Waits until `found` gives something for the bytes at hand, and fails when the connection ends before. */
+  async until<Found>(found: (buffered: Buffer) => Found | undefined): Promise<Found> {
+    for (;;) {
+      const result = found(this.buffered)
+      if (result !== undefined) return result
+      if (this.ended)
+        throw new Error(`connection ended after ${JSON.stringify(this.buffered.toString('latin1'))}`)
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          for (const event of ['data', 'end', 'close']) this.socket.off(event, wake)
+          resolve()
+        }
+        for (const event of ['data', 'end', 'close']) this.socket.on(event, wake)
+      })
+    }
+  }
+
+  /** Waits until `text` has been received and takes everything up to its end. */
+  async untilText(text: string): Promise<string> {
+    const end = await this.until((bytes) => positive(bytes.indexOf(text)))
+    return this.take(end + Buffer.byteLength(text)).toString('latin1')
+  }
+
+  /** Waits for one whole response and takes it. A response without framing lasts until the connection ends. */
+  async response({ head = false }: { head?: boolean } = {}): Promise<RawResponse> {
+    const headEnd = await this.until((bytes) => positive(bytes.indexOf('\r\n\r\n')))
+    const parsed = parseHead(this.take(headEnd + 4).toString('latin1'))
+    return {
+      ...parsed,
+      body: head || isBodyless(parsed.status) ? Buffer.alloc(0) : await this.body(parsed.headers),
+    }
+  }
+
+  /** Waits until the server has ended or cut the connection. */
+  async closed(): Promise<void> {
+    if (!this.ended) await Promise.race([once(this.socket, 'end'), once(this.socket, 'close')])
+  }
+
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  private async body(headers: RawResponse['headers']): Promise<Buffer> {
+    if (headers['transfer-encoding']?.[0] === 'chunked') return this.chunkedBody()
+    const length = headers['content-length']?.[0]
+    if (length === undefined) {
+      await this.closed()
+      return this.take(this.buffered.length)
+    }
+    await this.until((bytes) => (bytes.length >= Number(length) ? true : undefined))
+    return this.take(Number(length))
+  }
+
+  private async chunkedBody(): Promise<Buffer> {
+    const chunks: Buffer[] = []
+    for (;;) {
+      const size = Number.parseInt(await this.untilText('\r\n'), 16)
+      if (size === 0) {
+        while ((await this.untilText('\r\n')) !== '\r\n');
+        return Buffer.concat(chunks)
+      }
+      await this.until((bytes) => (bytes.length >= size + 2 ? true : undefined))
+      chunks.push(this.take(size))
+      this.take(2)
+    }
+  }
+
+  private take(length: number): Buffer {
+    const taken = this.buffered.subarray(0, length)
+    this.buffered = this.buffered.subarray(length)
+    return taken
+  }
+}
+
+/** Frames `data` as one chunk of a chunked body. */
+export function chunk(data: string | Buffer): Buffer {
+  const bytes = Buffer.from(data)
+  return Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')])
+}
+
+/** Ends a chunked body. */
+export const lastChunk = '0\r\n\r\n'
+
+function framingOf(body: string | Buffer | string[] | undefined): {
+  headers: Record<string, string>
+  parts: (string | Buffer)[]
+} {
+  if (body === undefined) return { headers: {}, parts: [] }
+  if (Array.isArray(body)) {
+    return { headers: { 'Transfer-Encoding': 'chunked' }, parts: [...body.map(chunk), lastChunk] }
+  }
+  return { headers: { 'Content-Length': String(Buffer.byteLength(body)) }, parts: [body] }
+}
+
+function parseHead(head: string): Omit<RawResponse, 'body'> {
+  const [statusLine = '', ...lines] = head.slice(0, -4).split('\r\n')
+  const [, status, reason = ''] = /^HTTP\/1\.[01] (\d{3}) ?(.*)$/.exec(statusLine) ?? []
+  const headers: Record<string, string[]> = {}
+  for (const line of lines) {
+    const colon = line.indexOf(':')
+    const name = line.slice(0, colon).toLowerCase()
+    headers[name] = [...(headers[name] ?? []), line.slice(colon + 1).trim()]
+  }
+  return { status: Number(status), reason, headers, head }
+}
+
+function isBodyless(status: number): boolean {
+  return status < 200 || status === 204 || status === 304
+}
+
+function positive(index: number): number | undefined {
+  return index === -1 ? undefined : index
+}
