@@ -138,7 +138,7 @@ export class RawClient {
 }
 
 /** Frames `data` as one chunk of a chunked body. */
-export function chunk(data: string | Buffer): Buffer {
+export function asChunk(data: string | Buffer): Buffer {
   const bytes = Buffer.from(data)
   return Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')])
 }
@@ -152,7 +152,7 @@ function framingOf(body: string | Buffer | string[] | undefined): {
 } {
   if (body === undefined) return { headers: {}, parts: [] }
   if (Array.isArray(body)) {
-    return { headers: { 'Transfer-Encoding': 'chunked' }, parts: [...body.map(chunk), lastChunk] }
+    return { headers: { 'Transfer-Encoding': 'chunked' }, parts: [...body.map(asChunk), lastChunk] }
   }
   return { headers: { 'Content-Length': String(Buffer.byteLength(body)) }, parts: [body] }
 }
