@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { expect } from 'chai'
 import { maxBytes, type MaxBytesOptions } from 'sluiceway/max-bytes'
 import { closeServers, serve } from '../support/servers.js'
@@ -26,7 +27,7 @@ describe('maxBytes options', () => {
   afterEach(closeServers)
 
   for (const wrong of wrongSizes) {
-    it(`refuse the limit ${JSON.stringify(wrong) ?? String(wrong)} (${typeof wrong})`, () => {
+    it(`refuse the limit ${inspect(wrong)} (${typeof wrong})`, () => {
       const options = { limit: wrong } as unknown as MaxBytesOptions
       expect(() => maxBytes(options)).to.throw(
         /^maxBytes: option "limit" must be a whole number of bytes .*, got /,

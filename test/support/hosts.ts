@@ -1,5 +1,4 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
-import type { Middleware } from 'sluiceway'
 import { expressVersions } from './express-versions.js'
 
 /** A handler at the end of a chain; what it throws or rejects with is an error of the request. */
@@ -20,7 +19,7 @@ export const hosts: readonly Host[] = [
       const app = express()
       // Express prints each error to stderr, unless in this mode.
       app.set('env', 'test')
-      for (const handler of handlers) app.use(handler as Middleware)
+      for (const handler of handlers) app.use(handler)
       return app as RequestListener
     },
   })),
@@ -38,6 +37,9 @@ function mountBare(...handlers: readonly Handler[]): RequestListener {
 }
 
 function answer(res: ServerResponse, error: unknown): void {
-  res.statusCode = error === undefined ? 404 : ((error as { status?: number }).status ?? 500)
-  res.end(String(error ?? 'Not Found'))
+  const { status = 500, message } = (error ?? { status: 404, message: 'Not Found' }) as Error & {
+    status?: number
+  }
+  res.statusCode = status
+  res.end(message)
 }
