@@ -241,12 +241,13 @@ function iterateApart(
   return new BodyStream(this[REPLAY].source).iterator(options)
 }
 
+/** Replaces `_destroy` where a round fails: nothing is aborted, and the connection lives until the answer is out. */
 function destroyRound(
   this: ParsedRequest,
   error: Error | null,
   callback: (error?: Error | null) => void,
 ): void {
-  process.nextTick(callback, this.listenerCount('error') > 0 ? error : null)
+  process.nextTick(() => callback(this.listenerCount('error') > 0 ? error : null))
 }
 
 function unpipeAll(req: ParsedRequest, destinations: readonly Writable[]): void {
