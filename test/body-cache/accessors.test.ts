@@ -20,8 +20,8 @@ async function found(
   const handler: Handler = (req, res) => {
     read(req).then(
       (value) => res.end(JSON.stringify({ value })),
-      ({ status, type, code, message, issues, body: text }: Record<string, unknown>) =>
-        res.end(JSON.stringify({ status, type, code, message, issues, body: text })),
+      ({ status, type, code, message, issues, body: unparsed }: Record<string, unknown>) =>
+        res.end(JSON.stringify({ status, type, code, message, issues, body: unparsed })),
     )
   }
   const { url } = await serve(mount(bodyCache(options), handler))

@@ -202,10 +202,7 @@ for (const { name, mount } of hosts) {
 
     it('takes req.rawBody for the body that a host had read before it', async () => {
       const host: Handler = (req, _res, next) => {
-        void buffer(req).then((rawBytes) => {
-          ;(req as { rawBody?: Buffer }).rawBody = rawBytes
-          next()
-        })
+        void buffer(req).then((rawBytes) => next(void Object.assign(req, { rawBody: rawBytes })))
       }
       const { url } = await serve(
         mount(host, bodyCache(), (req, res) => void text(req).then((body) => res.end(body))),
