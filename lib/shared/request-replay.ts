@@ -121,6 +121,8 @@ export class RequestReplay implements FedReader {
   release(): void {
     const { req, socket } = this.source
     this.renew()
+    // Otherwise Node reads the unread body to its end, to throw it away.
+    req._consuming = true
     if (req.complete && socket.parser?.incoming === req) socket.parser.incoming = null
     if (req.listenerCount('close') > 0 && !req.destroyed) process.nextTick(emitClose, req)
   }
