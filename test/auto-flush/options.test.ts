@@ -115,7 +115,7 @@ describe('autoFlush', () => {
       await client.received(':')
       res.cork()
       res.write('data: corked\n\n')
-      expect(res.socket?.writableLength).to.be.above(0)
+      expect(res.writableLength).to.be.above(0)
       res.uncork()
       await client.received('corked')
       client.leave()
