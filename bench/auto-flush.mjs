@@ -36,7 +36,7 @@ async function serve() {
   Object.values(json).forEach((use, i) => {
     const variant = express()
     for (const middleware of use) variant.use(middleware)
-    variant.get('/', (_req, res) => res.json({ hello: 'world', n: i * 0 }))
+    variant.get('/', (_req, res) => res.json({ hello: 'world', n: 0 }))
     app.use(`/json${i}`, variant)
   })
   Object.values(streams).forEach(({ use, burst, flush }, i) => {

@@ -96,12 +96,14 @@ describe('pipeChild', () => {
       const { url, child } = await piped(() => spawn('cat'), { exit: 'none' }, { type })
       const client = await StreamingClient.get(url)
       const { stdin, stdout } = await child
-      for (const byte of Buffer.from('gr\u00fc\u00dfe \u{1f30a}\r\nand more\r\n')) {
+      for (const byte of Buffer.from('gr\u00fc\u00dfe \u{1f30a}\r\nand more\nlast')) {
         stdin?.write(Buffer.of(byte))
         await once(stdout!, 'data')
       }
       stdin?.end()
-      expect(await client.ended()).to.equal('data: gr\u00fc\u00dfe \u{1f30a}\n\ndata: and more\n\n')
+      expect(await client.ended()).to.equal(
+        'data: gr\u00fc\u00dfe \u{1f30a}\n\ndata: and more\n\ndata: last\n\n',
+      )
     })
 
     it('mixes whole lines only', async () => {
