@@ -141,6 +141,14 @@ describe('autoFlush', () => {
       client.leave()
     })
 
+    it('reads the end of an event in any encoding', async () => {
+      const { res, client } = await open({ heartbeatMs: 20 })
+      res.write(Buffer.from('data: half').toString('base64'), 'base64')
+      res.write(Buffer.from('\n\n').toString('base64'), 'base64')
+      await client.received('data: half\n\n:\n\n')
+      client.leave()
+    })
+
     it('leaves other types alone, and stops when the response is over', async () => {
       const { res, client } = await open({ heartbeatMs: 20 }, 'identity', (response) => response.type('txt'))
       await new Promise((resolve) => setTimeout(resolve, 100))
