@@ -1,3 +1,4 @@
+export * from './auto-flush.js'
 export * from './body-cache.js'
 export * from './max-bytes.js'
 export { type ErrorCode, isSluicewayError, type SluicewayError } from './shared/errors.js'
