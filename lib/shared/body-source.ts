@@ -78,6 +78,11 @@ export class BodySource {
     res.prependListener('finish', releaseWithResponse)
   }
 
+  /** True while readers get bytes: the body has neither failed nor been released. */
+  get isReadable(): boolean {
+    return this.state === 'arriving' || this.state === 'whole'
+  }
+
   /** Why readers get no bytes; undefined while they do. */
   get failure(): SluicewayError | undefined {
     if (this.error === undefined && this.state === 'released')

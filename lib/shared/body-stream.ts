@@ -14,8 +14,8 @@ export interface FedReader extends BodyReader {
 }
 
 /** Hands a reader what the store has for it, for as long as it wants any, and the end when it has had it all. */
-export function feed(reader: FedReader, { store, state }: BodySource): void {
-  if (store === undefined || state === 'failed' || state === 'released') return
+export function feed(reader: FedReader, { store, state, isReadable }: BodySource): void {
+  if (store === undefined || !isReadable) return
   while (reader.wanting) {
     const chunk = store.chunkAt(reader.position)
     if (chunk === undefined) break
