@@ -39,6 +39,11 @@ export class RawClient {
     return client
   }
 
+  /** The same for a connection that is there already: the server's side of one, say. */
+  static over(socket: net.Socket): RawClient {
+    return new RawClient(socket)
+  }
+
   /** Bytes received and not yet taken by `response` or `until`. */
   get pending(): Buffer {
     return this.buffered
