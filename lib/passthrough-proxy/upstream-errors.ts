@@ -35,10 +35,10 @@ function codeOf(cause: Error & { code?: unknown }, { connected, hooked }: Progre
   }
   if (code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH' && hooked) return 'ERR_SLUICEWAY_PROXY_HOOK'
   if (!connected) return 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE'
-  return isMalformed(cause, code) ? 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE' : 'ERR_SLUICEWAY_UPSTREAM_RESET'
+  return isMalformed(cause) ? 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE' : 'ERR_SLUICEWAY_UPSTREAM_RESET'
 }
 
-/** llhttp's errors, and the one undici raises for a 100 or a 101 that nobody asked for. */
-function isMalformed(cause: Error, code: string): boolean {
-  return code.startsWith('HPE_') || /^bad (?:response|upgrade)$/.test(cause.message)
+/** The parser's errors, and those undici raises for a 100 or a 101 that nobody asked for. */
+function isMalformed(cause: Error): boolean {
+  return cause.name === 'HTTPParserError' || /^bad (?:response|upgrade)$/.test(cause.message)
 }
