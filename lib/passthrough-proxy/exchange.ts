@@ -202,8 +202,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const { onResponse } = this.settings
     const incoming = { statusCode: status, statusMessage: reason, headers: new HeaderList(lines) }
     if (onResponse !== undefined) runResponseHook(onResponse, incoming, this)
-    this.ownsHead = true
     writeHead(this.res, incoming.statusCode, incoming.statusMessage, lines)
+    this.ownsHead = true
   }
 
   private passTrailers(raw: readonly (string | Buffer)[]): void {
@@ -239,8 +239,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private named(error: Error): Error {
     const fromRequest = this.upload?.failure === error
     if (fromRequest || isSluicewayError(error)) return error
-    const hooked = this.settings.onRequest !== undefined
-    return upstreamError(error, { connected: this.isConnected, hooked })
+    const { onRequest, onResponse } = this.settings
+    return upstreamError(error, {
+      connected: this.isConnected,
+      requestHooked: onRequest !== undefined,
+      responseHooked: onResponse !== undefined,
+    })
   }
 }
 

@@ -103,7 +103,10 @@ export class RawClient {
 
   /** Waits until the server has ended or cut the connection. */
   async closed(): Promise<void> {
-    if (!this.ended) await Promise.race([once(this.socket, 'end'), once(this.socket, 'close')])
+    if (this.ended) return
+    await new Promise<void>((resolve) => {
+      for (const event of ['end', 'close']) this.socket.once(event, () => resolve())
+    })
   }
 
   destroy(): void {
