@@ -28,7 +28,7 @@ const servers = {
     express(async (app) => {
       const { createProxyServer } = await import('httpxy')
       const proxy = createProxyServer({ target: upstream, agent: keepAlive() })
-      app.use((req, res, next) => void proxy.web(req, res).catch(next))
+      app.use((req, res, next) => proxy.web(req, res).then(undefined, next))
     }),
   'http-proxy-middleware, keep-alive agent': (upstream) =>
     express(async (app) => {
@@ -57,7 +57,7 @@ async function compare(requests, rounds) {
   for (const name of Object.keys(servers)) {
     const entry = { name, ...(await start('server', name, url)), figures: { GET: [], POST: [] } }
     await requireCorrect(entry)
-    for (const method of ['GET', 'POST']) await load(entry.port, method, 4000)
+    for (const method of ['GET', 'POST']) await load(entry.port, method, 10_000)
     entries.push(entry)
   }
   // Round by round, so that a slow minute of the machine falls on all of them.
@@ -81,7 +81,9 @@ function print(entries) {
   for (const method of ['GET', 'POST']) {
     const base = median(bare.figures[method])
     const ownCost = median(own.figures[method]) - base
-    console.log(`\n${method}: CPU in microseconds per request (median of ${own.figures[method].length} rounds)`)
+    console.log(
+      `\n${method}: CPU in microseconds per request (median of ${own.figures[method].length} rounds)`,
+    )
     console.table(
       Object.fromEntries(
         entries.map(({ name, figures }) => {
@@ -119,7 +121,10 @@ async function requireCorrect({ name, port }) {
 /** Sends requests one after the other on each of some kept connections. */
 function load(port, method, requests) {
   const head = `${method} /items?x=1 HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\nAccept-Encoding: gzip\r\nAccept-Language: en\r\nCookie: session=0123456789\r\nUser-Agent: bench\r\n`
-  const message = method === 'POST' ? `${head}Content-Type: text/plain\r\nContent-Length: 300\r\n\r\n${'x'.repeat(300)}` : `${head}\r\n`
+  const message =
+    method === 'POST'
+      ? `${head}Content-Type: text/plain\r\nContent-Length: 300\r\n\r\n${'x'.repeat(300)}`
+      : `${head}\r\n`
   let left = requests
   return Promise.all(
     Array.from({ length: CONNECTIONS }, () => {

@@ -10,6 +10,13 @@ import { closeServers, serve } from '../support/servers.js'
 /** The time the upstream may still be kept busy for a client that has left. */
 const SOON_MS = 100
 
+/** Waits until the proxy has left the upstream, and holds it to the time allowed. */
+async function expectClosedSoon(connection: RawClient): Promise<void> {
+  const start = performance.now()
+  await connection.closed()
+  expect(performance.now() - start).to.be.below(SOON_MS)
+}
+
 for (const { name, express } of expressVersions) {
   describe(`passthroughProxy aborts (${name})`, () => {
     let upstream: ScriptedUpstream
@@ -96,12 +103,6 @@ for (const { name, express } of expressVersions) {
       afterEach(() => {
         expect(errors).to.deep.equal([])
       })
-
-      async function expectClosedSoon(connection: RawClient): Promise<void> {
-        const start = performance.now()
-        await connection.closed()
-        expect(performance.now() - start).to.be.below(SOON_MS)
-      }
     })
 
     describe('when the upstream dies', () => {
@@ -196,7 +197,7 @@ for (const { name, express } of expressVersions) {
         })
         const app = express().use((req, _res, next) => {
           let first = true
-          const { push } = req
+          const push = req.push.bind(req)
           req.push = function pushLimited(chunk: Buffer | null): boolean {
             if (chunk !== null && !first) {
               const { socket } = this
@@ -208,7 +209,7 @@ for (const { name, express } of expressVersions) {
               return false
             }
             first = false
-            return push.call(this, chunk)
+            return push(chunk)
           }
           next()
         }, passthroughProxy(upstream.url))
