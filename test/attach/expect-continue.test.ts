@@ -166,12 +166,23 @@ for (const { name, express } of expressVersions) {
         res.writeHead(200)
         res.write('begun')
         req.on('data', () => {})
-        res.end()
+        setImmediate(() => res.end())
       })
       const client = await ask(app)
       const response = await client.response()
       expect(response.status).to.equal(200)
       expect(response.body.toString()).to.equal('begun')
+    })
+
+    it('invites the body for a reader that comes after the body seemed unwanted', async () => {
+      const app = express().use((req, res) => {
+        req.resume()
+        setImmediate(() => req.on('data', (chunk) => res.end(chunk)))
+      })
+      const client = await ask(app)
+      expect(await client.untilText('\r\n\r\n')).to.equal(CONTINUE)
+      client.write('body')
+      expect((await client.response()).body.toString()).to.equal('body')
     })
 
     it('leaves requests without Expect alone', async () => {

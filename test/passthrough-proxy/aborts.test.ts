@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
+import { Agent } from 'undici'
 
 import { deferred } from '../support/deferred.js'
 import { expressVersions } from '../support/express-versions.js'
@@ -98,6 +99,36 @@ for (const { name, express } of expressVersions) {
         connection.write(answer())
         await client.response()
         expect(upstream.accepted).to.equal(1)
+      })
+
+      it('while it waits for a connection, asks the upstream nothing, and leaves the connection to others', async () => {
+        const dispatcher = new Agent({ connections: 1 })
+        const arrived = deferred()
+        const closed = deferred()
+        const busy = express().use('/second', (_req, res, next) => {
+          res.on('close', () => closed.resolve())
+          next()
+          arrived.resolve()
+        })
+        const server = await serve(busy.use(passthroughProxy(upstream.url, { dispatcher })))
+        const [first, second, third] = (await Promise.all(
+          [1, 2, 3].map(() => RawClient.connect(server.port)),
+        )) as [RawClient, RawClient, RawClient]
+        first.request('GET', '/first')
+        const connection = await upstream.connection()
+        await connection.untilText('GET /first')
+        second.request('GET', '/second')
+        await arrived.promise
+        second.destroy()
+        await closed.promise
+        third.request('GET', '/third')
+        connection.write(answer())
+        await first.response()
+        expect(await connection.untilText('GET /third')).not.to.contain('/second')
+        connection.write(answer())
+        expect((await third.response()).status).to.equal(200)
+        expect(upstream.accepted).to.equal(1)
+        await dispatcher.destroy()
       })
 
       afterEach(() => {
