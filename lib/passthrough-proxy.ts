@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 
 import type { Dispatcher } from 'undici'
 
+import { bodySourceOf } from './shared/body-source.js'
 import { sluicewayError } from './shared/errors.js'
 import type { Middleware } from './shared/middleware.js'
 import { rejectRequest } from './shared/options.js'
@@ -189,6 +190,8 @@ function send(
   if (settings.preserveHost && head.host !== undefined) lines.push('host', head.host)
   const isOwnBody = outgoing.body === req
   if (isOwnBody && !head.chunked) lines.push('content-length', head.contentLength as string)
+  // What an early answer leaves of the body is then thrown away, within bounds.
+  if (announcesBody(head)) bodySourceOf(req, exchange.res)
   const upload = isOwnBody ? new UploadBody(req) : undefined
   const options: Dispatcher.DispatchOptions = {
     origin: target.origin,

@@ -6,10 +6,10 @@ import type { Dispatcher } from 'undici'
 
 import { isSluicewayError, sluicewayError } from '../shared/errors.js'
 import type { NextFunction } from '../shared/middleware.js'
+import { answerWithoutBody } from '../shared/unread-body.js'
 import { pendingUpgrade } from '../shared/upgrade.js'
 import { HeaderList } from './header-list.js'
 import { runResponseHook } from './hooks.js'
-import { answerBeforeUpload, drainLeftover } from './leftover.js'
 import { isRepeatable, type Connection } from './pool.js'
 import { writeHead, writeInformation } from './response-head.js'
 import {
@@ -132,7 +132,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.passTrailers(trailers ?? [])
     this.res.end()
     this.upload?.destroy()
-    drainLeftover(this.req)
     debug('%s %s: %d', this.req.method, this.req.url, this.res.statusCode)
   }
 
@@ -168,7 +167,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.upload?.destroy()
     // A clean end would make a part look like the whole.
     if (this.ownsHead) this.res.destroy()
-    else answerBeforeUpload(this.req, this.res)
+    else if (!this.req.complete && !this.req.destroyed) answerWithoutBody(this.req)
     this.next(error)
   }
 

@@ -27,6 +27,8 @@ export class BodyRest {
   private readonly source: BodySource
   private readonly bounds: LingerBounds
   private discarded = 0
+  /** Ends the wait for a rest that does not come. */
+  timer: NodeJS.Timeout | undefined
   private isAnswered = false
   private isLingering = false
 
@@ -47,6 +49,7 @@ export class BodyRest {
     source.fail(error)
     if (heard) this.answerAfter(this.bounds.lingerMs, error)
     else setImmediate(answer, source, error)
+    if (res.writableFinished) this.lingerAfterAnswer()
   }
 
   /** Throws bytes away, or notes the end of the body. Returns false where the connection should pause. */
@@ -62,9 +65,15 @@ export class BodyRest {
   /** Notes that the response has ended: the rest may flow now, to nowhere. */
   answered(): void {
     this.isAnswered = true
-    const { req, res, socket } = this.source
-    if (req.httpVersionMajor > 1) closeStream(res)
-    else if (!socket.destroyed) Object.getPrototypeOf(req)._read.call(req)
+    const { req, res } = this.source
+    const socket: LingeringSocket = this.source.socket
+    if (req.httpVersionMajor > 1) {
+      closeStream(res)
+    } else if (!socket.destroyed && socket[REST] === this) {
+      this.timer = setTimeout(destroy, this.bounds.lingerMs, socket).unref()
+      socket.on('close', forgetRest)
+      Object.getPrototypeOf(req)._read.call(req)
+    }
   }
 
   /** Closes the connection in stages: our side after the response, the whole after the rest or its bounds. */
@@ -74,8 +83,12 @@ export class BodyRest {
     const { socket } = this.source
     ignoreFurtherRequests(socket)
     socket.end()
-    const timer = setTimeout(destroy, this.bounds.lingerMs, socket).unref()
-    socket.once('close', () => clearTimeout(timer))
+  }
+
+  /** Closes a connection whose response ended before the body passed its limit. */
+  private lingerAfterAnswer(): void {
+    this.answered()
+    this.linger()
   }
 
   private takeOverClosing(): void {
@@ -89,7 +102,7 @@ export class BodyRest {
   /** The client has sent all of it. */
   private end(): boolean {
     const socket: LingeringSocket = this.source.socket
-    delete socket[REST]
+    forgetRest.call(socket)
     delete (socket as Partial<ServerSocket>).destroySoon
     if (this.isLingering) socket.destroySoon()
     return false
@@ -126,6 +139,13 @@ function ignore(): void {}
 
 function destroy(socket: ServerSocket): void {
   socket.destroy()
+}
+
+/** The rest has come, or nothing comes any more. */
+function forgetRest(this: LingeringSocket): void {
+  clearTimeout(this[REST]?.timer)
+  delete this[REST]
+  this.off('close', forgetRest)
 }
 
 /** Ends an HTTP/2 stream, whose session lives on. A client that still sends learns that no more is wanted. */

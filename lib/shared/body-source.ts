@@ -5,6 +5,7 @@ import { BodyStream } from './body-stream.js'
 import { type SluicewayError, sluicewayError } from './errors.js'
 import { sendContinue } from './expect-continue.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from './node-internals.js'
+import { isRead } from './request-readers.js'
 import { RequestReplay } from './request-replay.js'
 import { findBodySource, setBodySource } from './sourced-request.js'
 
@@ -178,6 +179,8 @@ export class BodySource {
   /** Lets go of everything when the response has ended; what still comes of the body is thrown away. */
   release(): void {
     if (this.state === 'released') return
+    // Who reads on after he has answered may do so, within the limit.
+    if (this.state === 'arriving' && this.store === undefined && isRead(this.req)) return
     if (this.state === 'arriving') this.rest = new BodyRest(this)
     this.state = 'released'
     this.rest?.answered()

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
+import { isRead } from './request-readers.js'
 import { answerWithoutBody } from './unread-body.js'
 
 // Symbol.for: attach and the body source may come from different copies of this package (ESM and CJS).
@@ -7,7 +8,6 @@ const kContinue: unique symbol = Symbol.for('sluiceway.continue') as never
 
 interface Expecting extends IncomingMessage {
   [kContinue]?: ServerResponse | undefined
-  _readableState: { pipes: readonly unknown[] }
 }
 
 /**
@@ -34,20 +34,13 @@ export function sendContinue(req: IncomingMessage): void {
 /** In place of `req._read`: the first real reader brings the client's body on its way. */
 function readExpected(this: IncomingMessage, size: number): void {
   const isAwaited = (this as Expecting)[kContinue] !== undefined
-  if (isAwaited && !hasReader(this as Expecting)) {
+  if (isAwaited && !isRead(this)) {
     answerWithoutBody(this)
     this.on('newListener', onLateReader)
     return
   }
   if (isAwaited) sendContinue(this)
   readOn(this, size)
-}
-
-/** `resume()` alone throws the body away: finalhandler and body-parser do that before they answer. */
-function hasReader(req: Expecting): boolean {
-  return (
-    req.listenerCount('data') > 0 || req.listenerCount('readable') > 0 || req._readableState.pipes.length > 0
-  )
 }
 
 /** A stream that flows already asks for nothing when it gets its first reader. */

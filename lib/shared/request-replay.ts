@@ -4,6 +4,7 @@ import type { BodyStore } from './body-store.js'
 import { BodyStream, feed, type FedReader } from './body-stream.js'
 import { type SluicewayError, sluicewayError } from './errors.js'
 import { type ParsedRequest, renewReadableState, STREAM_DESTROYED } from './node-internals.js'
+import { isRead } from './request-readers.js'
 import { findBodySource } from './sourced-request.js'
 
 /**
@@ -110,14 +111,15 @@ export class RequestReplay implements FedReader {
   /** Starts over for the next reader where one paused, let go of the stream and so will not come back. */
   rewindAbandoned(): void {
     const { req } = this.source
-    const abandoned = req.readableDidRead && !this.isRead && req._readableState.pipes.length === 0
+    const abandoned = req.readableDidRead && !isRead(req)
     if (abandoned) this.renew()
   }
 
   /** Keeps the request from holding the body, or the connection the request, once the response has ended. */
   release(): void {
     const { req, socket } = this.source
-    this.renew()
+    if (isRead(req)) this.failRound()
+    else this.renew()
     // Otherwise Node reads the unread body to its end, to throw it away.
     req._consuming = true
     if (req.complete && socket.parser?.incoming === req) socket.parser.incoming = null
@@ -137,14 +139,9 @@ export class RequestReplay implements FedReader {
     Readable.prototype.destroy.call(req, clientHadSentAll ? undefined : error)
   }
 
-  /** False for a `resume()` that throws the body away, as finalhandler and body-parser do before they answer. */
   private get isListenedTo(): boolean {
-    return this.isRead || this.source.req.listenerCount('error') > 0
-  }
-
-  private get isRead(): boolean {
     const { req } = this.source
-    return req.listenerCount('data') > 0 || req.listenerCount('readable') > 0
+    return isRead(req) || req.listenerCount('error') > 0
   }
 
   private failRound(): void {
