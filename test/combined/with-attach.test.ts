@@ -1,0 +1,61 @@
+import { createServer } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { expect } from 'chai'
+import { attach, bodyCache, maxBytes } from 'sluiceway'
+import { type Handler, hosts } from '../support/hosts.js'
+import { RawClient } from '../support/raw-client.js'
+import { closeServers, listen } from '../support/servers.js'
+
+const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n'
+
+for (const { name, mount } of hosts) {
+  describe(`attach with Expect: 100-continue and the body middlewares on ${name}`, () => {
+    afterEach(closeServers)
+
+    async function ask(length: number, ...handlers: Handler[]): Promise<RawClient> {
+      const app = mount(...handlers)
+      const server = createServer(app)
+      attach(server, app)
+      const client = await RawClient.connect((await listen(server)).port)
+      client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\nExpect: 100-continue\r\n\r\n`)
+      return client
+    }
+
+    it('answers an over-long request with 413 and never 100 Continue', async () => {
+      const client = await ask(11, maxBytes(10), (req, res) => void text(req).then(() => res.end()))
+      const { status, headers } = await client.response()
+      expect([status, headers['connection']]).to.deep.equal([413, ['close']])
+    })
+
+    const readers: Record<string, Handler> = {
+      'req itself': (req, res) => void text(req).then((body) => res.end(body)),
+      'bodyCache.text()': (req, res) => void req.bodyCache.text().then((body) => res.end(body)),
+      'bodyCache.stream()': (req, res) => void req.bodyCache.stream().pipe(res),
+      'req, a little later': (req, res) =>
+        void setImmediate(() => void text(req).then((body) => res.end(body))),
+    }
+    for (const [reader, handler] of Object.entries(readers)) {
+      it(`asks for the body when somebody reads ${reader}`, async () => {
+        const client = await ask(4, maxBytes(10), bodyCache(), handler)
+        expect(await client.untilText('\r\n\r\n')).to.equal(CONTINUE)
+        client.write('body')
+        expect((await client.response()).body.toString()).to.equal('body')
+        client.destroy()
+      })
+    }
+
+    it('asks for nothing when the request is answered unread', async () => {
+      const client = await ask(4, maxBytes(10), bodyCache(), (_req, res) => {
+        res.statusCode = 403
+        res.end()
+      })
+      const { status, headers } = await client.response()
+      expect([status, headers['connection']]).to.deep.equal([403, ['close']])
+    })
+
+    it('asks for nothing when nobody is there', async () => {
+      const client = await ask(4, maxBytes(10), bodyCache())
+      expect((await client.response()).status).to.equal(404)
+    })
+  })
+}
