@@ -1,0 +1,23 @@
+import { sluicewayError } from '../shared/errors.js'
+
+/**
+ * The part of Standard Schema 1 that is used here; zod, valibot, arktype and others implement it.
+ * @see https://standardschema.dev
+ */
+export interface StandardSchema<Output = unknown> {
+  readonly '~standard': {
+    readonly validate: (value: unknown) => StandardResult<Output> | Promise<StandardResult<Output>>
+    readonly types?: { readonly input: unknown; readonly output: Output } | undefined
+  }
+}
+
+type StandardResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly unknown[] }
+
+/** Returns the schema's output for `value`, or throws 400 'ERR_SLUICEWAY_BODY_INVALID' with the schema's `issues`. */
+export async function validate<Output>(schema: StandardSchema<Output>, value: unknown): Promise<Output> {
+  const result = await schema['~standard'].validate(value)
+  if (result.issues === undefined) return result.value
+  throw sluicewayError('ERR_SLUICEWAY_BODY_INVALID', { issues: result.issues })
+}

@@ -1,0 +1,99 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { announcesBody, bodySourceOf, type LingerBounds } from './shared/body-source.js'
+import type { Middleware, NextFunction } from './shared/middleware.js'
+import {
+  type ByteSize,
+  byteSize,
+  milliseconds,
+  type OptionCheck,
+  parseByteSize,
+  readOptions,
+  rejectRequest,
+} from './shared/options.js'
+
+export type { ByteSize } from './shared/options.js'
+
+/** Decides the limit of one request. What it throws, or a result that is no size, goes to `next` as an error. */
+export type MaxBytesLimit = (req: IncomingMessage) => ByteSize
+
+export interface MaxBytesOptions {
+  /**
+   * Largest request body let through, in bytes on the wire (before any decompression): a whole number, a size such as
+   * '100kb', or a function that decides per request. 0 refuses every body; no limit must be written out as Infinity.
+   */
+  readonly limit: ByteSize | MaxBytesLimit
+  /**
+   * How long, in milliseconds, the rest of a refused upload is read and thrown away after the answer, so that the
+   * client gets to read it, before the socket is destroyed. An application that has heard of the error and not
+   * answered is given the same time, before maxBytes answers in its place.
+   * @default 2000
+   */
+  readonly lingerMs?: number | undefined
+  /** How much of that rest is read at most: bytes, or a size. @default '16mb' */
+  readonly lingerBytes?: ByteSize | undefined
+}
+
+interface MaxBytesSettings extends LingerBounds {
+  readonly limit: number | MaxBytesLimit
+}
+
+const LIMIT = { owner: 'maxBytes', key: 'limit' }
+
+/**
+ * Limits the size of request bodies: a larger one is answered with a 413 that really arrives, and its connection is
+ * closed.
+ *
+ * A body announced as too large goes to `next(error)` before a byte of it is read. Any other is counted, and the
+ * first byte past the limit becomes an error for whoever reads: `status` 413, `type` 'entity.too.large', `code`
+ * 'ERR_SLUICEWAY_BODY_TOO_LARGE', with `limit` and `received`. The smallest of several limits counts, in any order.
+ *
+ * @example app.use(maxBytes('1mb'))
+ * @throws TypeError or RangeError for a wrong option.
+ * @see docs/max-bytes.md
+ */
+export function maxBytes(options: MaxBytesOptions | ByteSize | MaxBytesLimit): Middleware {
+  rejectRequest('maxBytes', options)
+  const settings = readSettings(options)
+  return function maxBytesMiddleware(req, res, next) {
+    limitBody(settings, req, res, next)
+  }
+}
+
+function readSettings(options: MaxBytesOptions | ByteSize | MaxBytesLimit): MaxBytesSettings {
+  return readOptions<MaxBytesSettings>(
+    'maxBytes',
+    typeof options === 'object' ? options : { limit: options },
+    {
+      limit: sizeOrFunction,
+      lingerMs: milliseconds(2000),
+      lingerBytes: byteSize('16mb'),
+    },
+  )
+}
+
+const sizeOrFunction: OptionCheck<number | MaxBytesLimit> = (given, option) =>
+  typeof given === 'function' ? (given as MaxBytesLimit) : parseByteSize(given, option, true)
+
+function limitBody(
+  settings: MaxBytesSettings,
+  req: IncomingMessage,
+  res: ServerResponse,
+  next: NextFunction,
+): void {
+  if (!announcesBody(req)) {
+    next()
+    return
+  }
+  let limit: number
+  try {
+    limit = limitOf(settings, req)
+  } catch (error) {
+    next(error)
+    return
+  }
+  next(bodySourceOf(req, res).addLimit(limit, settings))
+}
+
+function limitOf({ limit }: MaxBytesSettings, req: IncomingMessage): number {
+  return typeof limit === 'function' ? parseByteSize(limit(req), LIMIT, true) : limit
+}

@@ -1,0 +1,157 @@
+import { STATUS_CODES } from 'node:http'
+import { constants, type Http2ServerResponse } from 'node:http2'
+import type { BodySource, LingerBounds } from './body-source.js'
+import type { SluicewayError } from './errors.js'
+import type { OutgoingResponse, ServerSocket } from './node-internals.js'
+
+/** Bounds for connections that close for another reason than a limit of ours. */
+const DEFAULT_LINGER: LingerBounds = { lingerMs: 2000, lingerBytes: 16 * 1024 * 1024 }
+
+/** So much of an answered request's body is thrown away to keep its connection. */
+const SMALL_REST = 256 * 1024
+
+const REST: unique symbol = Symbol.for('sluiceway.rest') as never
+
+type LingeringSocket = ServerSocket & { [REST]?: BodyRest }
+
+/**
+ * What a client still sends of a body that was refused, or whose request has been answered.
+ *
+ * A socket that is closed with unread bytes resets the connection, and the client loses the answer it had not read
+ * yet. So the rest is read and thrown away: a small one to keep the connection, a larger one within time and byte
+ * bounds after the server's side has been closed.
+ *
+ * @see RFC 9112, section 9.6: close in stages.
+ */
+export class BodyRest {
+  private readonly source: BodySource
+  private readonly bounds: LingerBounds
+  private discarded = 0
+  private isAnswered = false
+  private isLingering = false
+
+  constructor(source: BodySource) {
+    this.source = source
+    this.bounds = source.linger ?? DEFAULT_LINGER
+    if (source.state === 'arriving' && source.req.httpVersionMajor === 1) this.takeOverClosing()
+  }
+
+  /** Refuses the body: fails its readers, closes the connection after the answer, and answers if nobody else does. */
+  closeConnection(error: SluicewayError): void {
+    const { source } = this
+    const { res } = source
+    if (res.headersSent) res._last = true
+    res.shouldKeepAlive = false
+    const heard = isHeard(source)
+    source.fail(error)
+    if (heard) this.answerAfter(this.bounds.lingerMs, error)
+    else setImmediate(answer, source, error)
+  }
+
+  /** Throws bytes away, or notes the end of the body. Returns false where the connection should pause. */
+  discard(chunk: Buffer | null): boolean {
+    if (chunk === null) return this.end()
+    if (!this.isAnswered) return false
+    this.discarded += chunk.length
+    if (this.discarded > this.bounds.lingerBytes) this.source.socket.destroy()
+    else if (this.discarded > SMALL_REST && !this.isLingering) this.linger()
+    return true
+  }
+
+  /** Notes that the response has ended: the rest may flow now, to nowhere. */
+  answered(): void {
+    this.isAnswered = true
+    const { req, res, socket } = this.source
+    if (req.httpVersionMajor > 1) closeStream(res)
+    else if (!socket.destroyed) Object.getPrototypeOf(req)._read.call(req)
+  }
+
+  /** Closes the connection in stages: our side after the response, the whole after the rest or its bounds. */
+  linger(): void {
+    if (this.isLingering) return
+    this.isLingering = true
+    const { socket } = this.source
+    ignoreFurtherRequests(socket)
+    socket.end()
+    const timer = setTimeout(destroy, this.bounds.lingerMs, socket).unref()
+    socket.once('close', () => clearTimeout(timer))
+  }
+
+  private takeOverClosing(): void {
+    const socket: LingeringSocket = this.source.socket
+    socket[REST] = this
+    socket.destroySoon = lingerInsteadOfDestroying
+    // Otherwise Node discards the rest itself when the response ends, without counting.
+    this.source.req._consuming = true
+  }
+
+  /** The client has sent all of it. */
+  private end(): boolean {
+    const socket: LingeringSocket = this.source.socket
+    delete socket[REST]
+    delete (socket as Partial<ServerSocket>).destroySoon
+    if (this.isLingering) socket.destroySoon()
+    return false
+  }
+
+  private answerAfter(delay: number, error: SluicewayError): void {
+    const { source } = this
+    const timer = setTimeout(answer, delay, source, error).unref()
+    source.res.once('close', () => clearTimeout(timer))
+  }
+}
+
+/** Replaces `socket.destroySoon`, which Node calls after a response with `Connection: close`. */
+function lingerInsteadOfDestroying(this: LingeringSocket): void {
+  this[REST]?.linger()
+}
+
+/**
+ * Leftover bytes never become a request, and the client's own end never becomes a parse error.
+ * The parser stays attached: it frames the rest, and takes it off the socket.
+ */
+function ignoreFurtherRequests(socket: ServerSocket): void {
+  socket.removeAllListeners('end')
+  socket.removeAllListeners('error')
+  socket.on('error', ignore)
+  if (socket.parser) socket.parser.onIncoming = skipMessage
+}
+
+function skipMessage(): number {
+  return 0
+}
+
+function ignore(): void {}
+
+function destroy(socket: ServerSocket): void {
+  socket.destroy()
+}
+
+/** Ends an HTTP/2 stream, whose session lives on. A client that still sends learns that no more is wanted. */
+function closeStream(res: OutgoingResponse): void {
+  ;(res as unknown as Http2ServerResponse).stream.close(constants.NGHTTP2_NO_ERROR)
+}
+
+/** Tells whether an error of the body reaches somebody who may answer, or who has yet to begin reading. */
+function isHeard({ req, hasReaders }: BodySource): boolean {
+  const { flowing, pipes } = req._readableState
+  const unread = flowing === null && req.listenerCount('readable') === 0
+  return (
+    unread ||
+    hasReaders ||
+    req.listenerCount('error') > 0 ||
+    // pipe() itself listens for errors of its destination.
+    pipes.some((destination) => destination.listenerCount('error') > 1)
+  )
+}
+
+/** Answers with the error's status where the application has not. */
+function answer({ res }: BodySource, { status }: SluicewayError): void {
+  if (res.headersSent || res.writableEnded || res.destroyed) return
+  for (const name of res.getHeaderNames()) {
+    if (name.startsWith('content-') || name === 'etag' || name === 'last-modified') res.removeHeader(name)
+  }
+  res.statusCode = status
+  res.setHeader('Content-Type', 'text/plain; charset=utf-8')
+  res.end(STATUS_CODES[status])
+}

@@ -1,0 +1,254 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { BodyRest } from './body-rest.js'
+import { BodyStore } from './body-store.js'
+import { BodyStream } from './body-stream.js'
+import { type SluicewayError, sluicewayError } from './errors.js'
+import type { OutgoingResponse, ParsedRequest, ServerSocket } from './node-internals.js'
+import { RequestReplay } from './request-replay.js'
+
+const BODY: unique symbol = Symbol.for('sluiceway.body') as never
+
+/**
+ * - `arriving`: more bytes may come.
+ * - `whole`: the client has sent all of it, and all of it was accepted.
+ * - `failed`: it passed a limit or the client went away; every reader gets `failure`.
+ * - `released`: the response has ended and nothing is kept; every reader gets a fresh error that says so.
+ */
+export type BodyState = 'arriving' | 'whole' | 'failed' | 'released'
+
+/** How long, and for how many bytes, the rest of an upload is read and thrown away once it has been answered. */
+export interface LingerBounds {
+  readonly lingerMs: number
+  readonly lingerBytes: number
+}
+
+/** Somebody who reads the body at a pace of his own. */
+export interface BodyReader {
+  /** How many bytes it has taken so far. */
+  readonly position: number
+  /** Takes what it wants of the bytes at hand, and notices the end of the body. */
+  advance(): void
+  /** Ends with `error`; it is not called again for this body. */
+  fail(error: SluicewayError): void
+}
+
+type SourcedRequest = ParsedRequest & { [BODY]?: BodySource }
+
+/** Returns the one body source of a request, and taps the request's bytes on the first call. */
+export function bodySourceOf(req: IncomingMessage, res: ServerResponse): BodySource {
+  return findBodySource(req) ?? new BodySource(req as ParsedRequest, res as OutgoingResponse)
+}
+
+/** Returns the body source of a request that has one. */
+export function findBodySource(req: IncomingMessage): BodySource | undefined {
+  return (req as SourcedRequest)[BODY]
+}
+
+/**
+ * The bytes of one request's body, from where the HTTP parser hands them over (`req.push`) to whoever reads them:
+ *
+ *     parser ─▶ push ─▶ limit ─▶ store, if one was asked for ─▶ readers
+ *                                └─▶ without one: the request's own buffer
+ *
+ * The middlewares that limit, keep or pass on a body all add to this one tap, so the order they are mounted in
+ * cannot matter.
+ */
+export class BodySource {
+  readonly req: ParsedRequest
+  readonly res: OutgoingResponse
+  readonly socket: ServerSocket
+  state: BodyState = 'arriving'
+  /** Bytes accepted, and those of the chunk that passed the limit. */
+  received: number
+  store: BodyStore | undefined
+  /** Throws away what comes after the body was refused or its request answered. */
+  rest: BodyRest | undefined
+  linger: LingerBounds | undefined
+  private limit = Infinity
+  private error: SluicewayError | undefined
+  replay: RequestReplay | undefined
+  private readonly readers: BodyReader[] = []
+  private readonly nativePush: ParsedRequest['push']
+  private readonly nativeRead: ParsedRequest['_read']
+
+  constructor(req: ParsedRequest, res: OutgoingResponse) {
+    this.req = req
+    this.res = res
+    this.socket = req.socket as ServerSocket
+    this.received = req.readableLength
+    this.nativePush = req.push
+    this.nativeRead = req._read
+    ;(req as SourcedRequest)[BODY] = this
+    req.push = pushToSource
+    if (req.complete) this.state = 'whole'
+    // Before Node's own listener, which hands the connection over to the next request.
+    res.prependListener('finish', releaseWithResponse)
+  }
+
+  /** Why readers get no bytes; undefined while they do. */
+  get failure(): SluicewayError | undefined {
+    return this.state === 'released' ? sluicewayError('ERR_SLUICEWAY_BODY_RELEASED') : this.error
+  }
+
+  /**
+   * Lets no more than `limit` bytes through; with several limits the smallest counts.
+   * Returns the error for `next` where the body is known to be too large.
+   */
+  addLimit(limit: number, linger: LingerBounds): SluicewayError | undefined {
+    if (limit < this.limit) {
+      this.limit = limit
+      this.linger = linger
+    }
+    const length = announcedLength(this.req)
+    const tooLarge = length > this.limit || this.received > this.limit
+    if (tooLarge && this.error === undefined) this.refuse(length)
+    return this.error
+  }
+
+  /** Keeps every byte, and makes the request readable again and again from what is kept. */
+  keep(): void {
+    if (this.store !== undefined || this.error !== undefined) return
+    this.store = new BodyStore()
+    this.res.once('close', releaseWithResponse)
+    this.replay ??= new RequestReplay(this)
+    this.replay.takeBuffered(this.store)
+    this.received = this.store.size
+    if (this.error === undefined) this.join(this.replay)
+  }
+
+  /** Opens one more way to read the kept body, from its start and at a pace of its own. */
+  stream(): BodyStream {
+    return new BodyStream(this)
+  }
+
+  join(reader: BodyReader): void {
+    this.readers.push(reader)
+  }
+
+  leave(reader: BodyReader): void {
+    const index = this.readers.indexOf(reader)
+    if (index !== -1) this.readers.splice(index, 1)
+  }
+
+  /** Asks the client for more, through whatever makes the connection flow. */
+  pull(): void {
+    if (this.state === 'arriving') this.nativeRead.call(this.req, 0)
+  }
+
+  /** Puts bytes, or the end, into the request's own buffer. Returns false where that is full. */
+  pushToRequest(chunk: Buffer | null): boolean {
+    return this.nativePush.call(this.req, chunk)
+  }
+
+  /** Takes bytes from the parser; null is the end of the body. Returns false where the connection should pause. */
+  receive(chunk: Buffer | null): boolean {
+    if (this.rest !== undefined) return this.rest.discard(chunk)
+    if (chunk === null) return this.complete()
+    const accepted = this.limit - this.received
+    this.received += chunk.length
+    if (chunk.length <= accepted) return this.deliver(chunk)
+    if (accepted > 0) this.deliver(chunk.subarray(0, accepted))
+    this.refuse()
+    return false
+  }
+
+  /** Ends the body with an error that every reader gets, now or later. */
+  fail(error: SluicewayError): void {
+    this.error = error
+    this.state = 'failed'
+    this.replay ??= new RequestReplay(this)
+    this.leave(this.replay)
+    this.replay.fail(error)
+    for (const reader of this.readers.splice(0)) reader.fail(error)
+  }
+
+  /** Notes that the client went away in the middle of the body. */
+  abort(cause: Error | undefined): void {
+    if (this.state !== 'arriving') return
+    this.error = sluicewayError('ERR_SLUICEWAY_BODY_ABORTED', { cause, received: this.received })
+    this.state = 'failed'
+    for (const reader of this.readers.splice(0)) reader.fail(this.error)
+  }
+
+  /** Lets go of everything when the response has ended; what still comes of the body is thrown away. */
+  release(): void {
+    if (this.state === 'released') return
+    if (this.state === 'arriving') this.rest = new BodyRest(this)
+    this.state = 'released'
+    this.rest?.answered()
+    if (this.store !== undefined) this.releaseReaders()
+  }
+
+  private releaseReaders(): void {
+    for (const reader of this.readers.splice(0)) {
+      if (reader !== this.replay) reader.fail(this.failure!)
+    }
+    this.store?.clear()
+    this.replay?.release()
+  }
+
+  /** True where somebody other than the request itself reads the body. */
+  get hasReaders(): boolean {
+    return this.readers.some((reader) => reader !== this.replay)
+  }
+
+  private deliver(chunk: Buffer): boolean {
+    if (this.store === undefined) return this.pushToRequest(chunk)
+    this.store.append(chunk)
+    this.advanceReaders()
+    return this.store.size - this.furthestPosition() < this.req.readableHighWaterMark
+  }
+
+  private complete(): boolean {
+    this.state = 'whole'
+    if (this.store === undefined) return this.pushToRequest(null)
+    this.advanceReaders()
+    return false
+  }
+
+  private advanceReaders(): void {
+    // A reader that ends while it advances leaves the list.
+    for (const reader of [...this.readers]) reader.advance()
+  }
+
+  private furthestPosition(): number {
+    return this.readers.reduce((furthest, { position }) => Math.max(furthest, position), 0)
+  }
+
+  /** Refuses the body with a 413, brings the answer home and closes the connection. */
+  private refuse(length = announcedLength(this.req)): void {
+    const { limit, received } = this
+    this.rest = new BodyRest(this)
+    this.rest.closeConnection(
+      sluicewayError('ERR_SLUICEWAY_BODY_TOO_LARGE', {
+        limit,
+        received,
+        length: Number.isNaN(length) ? undefined : length,
+      }),
+    )
+  }
+}
+
+/** The request's own `push`: every byte passes here. */
+function pushToSource(this: SourcedRequest, chunk: Buffer | null): boolean {
+  return this[BODY]!.receive(chunk)
+}
+
+function releaseWithResponse(this: ServerResponse): void {
+  findBodySource(this.req)?.release()
+}
+
+/** Tells whether the request announces a body, be it an empty one. */
+export function announcesBody(req: IncomingMessage): boolean {
+  const { headers } = req
+  return (
+    headers['content-length'] !== undefined ||
+    headers['transfer-encoding'] !== undefined ||
+    req.httpVersionMajor > 1
+  )
+}
+
+/** The length that the client announced; NaN where it did not. */
+function announcedLength(req: IncomingMessage): number {
+  return req.headers['transfer-encoding'] === undefined ? Number(req.headers['content-length']) : Number.NaN
+}

@@ -1,0 +1,57 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { Readable, type Writable } from 'node:stream'
+
+/**
+ * The members of Node that this package relies on and that Node's documentation does not promise, all in one place.
+ * They have been the same from Node 20 to 26; test/package/node-internals.test.ts looks for each of them.
+ */
+
+/** What a Readable knows about itself. A fresh one makes a stream look as if nobody had ever read it. */
+export interface ReadableState {
+  highWaterMark: number
+  autoDestroy: boolean
+  /** Destinations of `pipe()`. */
+  pipes: Writable[]
+  /** null: nobody has asked for data yet; true: data flows as it comes. */
+  flowing: boolean | null
+}
+
+/** A request as the HTTP parser sees it. */
+export interface ParsedRequest extends IncomingMessage {
+  _readableState: ReadableState
+  /** Set by the first `_read`. False when the response finishes makes Node throw the rest of the body away, uncounted. */
+  _consuming: boolean
+  /** The note of body-parser 1 that it has parsed this request. */
+  _body?: boolean
+  /** Set by stream internals on streams they believe to be destroyed. */
+  [STREAM_DESTROYED]?: boolean
+}
+
+/** A response, with Node's note that its connection has to close after it. */
+export interface OutgoingResponse extends ServerResponse {
+  _last: boolean
+}
+
+/** A socket of an HTTP server. */
+export interface ServerSocket extends Socket {
+  parser?: { incoming: IncomingMessage | null; onIncoming: () => number } | null
+  /** Called by the HTTP server after a response with `Connection: close`. */
+  destroySoon(): void
+}
+
+export const STREAM_DESTROYED: unique symbol = Symbol.for('nodejs.stream.destroyed') as never
+
+type ReadableStateConstructor = new (
+  options: { highWaterMark: number; autoDestroy: boolean },
+  stream: Readable,
+  isDuplex: boolean,
+) => ReadableState
+
+const { ReadableState: NewReadableState } = Readable as unknown as { ReadableState: ReadableStateConstructor }
+
+/** Makes a stream unread, unended and not destroyed. Its listeners stay. */
+export function renewReadableState(stream: ParsedRequest): void {
+  const { highWaterMark } = stream._readableState
+  stream._readableState = new NewReadableState({ highWaterMark, autoDestroy: false }, stream, false)
+}

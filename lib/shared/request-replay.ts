@@ -1,0 +1,252 @@
+import { Readable, type Writable } from 'node:stream'
+import type { BodySource } from './body-source.js'
+import type { BodyStore } from './body-store.js'
+import { BodyStream, feed, type FedReader } from './body-stream.js'
+import { type SluicewayError, sluicewayError } from './errors.js'
+import { type ParsedRequest, renewReadableState, STREAM_DESTROYED } from './node-internals.js'
+
+const REPLAY: unique symbol = Symbol.for('sluiceway.replay') as never
+
+type ReplayedRequest = ParsedRequest & { [REPLAY]: RequestReplay }
+
+/**
+ * Makes a request readable again in place, any number of times, by anything that can read a stream.
+ *
+ * Each reading is a round. It ends when its reader has had the end of the body, has given up, or was told that the
+ * body failed; then the request gets a fresh stream state and looks as if nobody had read it yet. docs/behaviour.md
+ * tells for each rule in here which consumer made it necessary.
+ */
+export class RequestReplay implements FedReader {
+  position = 0
+  /** The parser pushes without being asked, so a fresh request wants bytes. */
+  wanting = true
+  ended = false
+  readonly source: BodySource
+
+  constructor(source: BodySource) {
+    this.source = source
+    const req = source.req as ReplayedRequest
+    req[REPLAY] = this
+    req._readableState.autoDestroy = false
+    req._read = readFromSource
+    req.destroy = destroyInPlace
+    req.pause = pauseInPlace
+    req.iterator = iterateApart
+    req[Symbol.asyncIterator] = iterateApart
+    req.prependListener('end', startNextRound)
+  }
+
+  /** Moves what the request has buffered so far to the store, or notes why the body cannot be kept. */
+  takeBuffered(store: BodyStore): void {
+    const { req } = this.source
+    const lost = req.readableDidRead || req.readableEncoding !== null || req.destroyed
+    if (lost && !this.takeRawBody(store)) {
+      this.source.fail(sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ'))
+      return
+    }
+    // Reading the exact length leaves a stream that has seen its end unended.
+    const buffered: Buffer | null = lost ? null : (req.read(req.readableLength) as Buffer | null)
+    if (buffered !== null) store.append(buffered)
+    this.renew()
+  }
+
+  /** Accepts what a host such as Cloud Functions read before us and left as `req.rawBody`. */
+  private takeRawBody(store: BodyStore): boolean {
+    const { rawBody } = this.source.req as { rawBody?: unknown }
+    if (!Buffer.isBuffer(rawBody)) return false
+    store.append(rawBody)
+    this.source.state = 'whole'
+    return true
+  }
+
+  advance(): void {
+    feed(this, this.source)
+  }
+
+  accept(chunk: Buffer | null): boolean {
+    return this.source.pushToRequest(chunk)
+  }
+
+  /** Serves `_read`: more bytes, a request to the client for some, or the reason why there are none. */
+  read(): void {
+    const { source } = this
+    if (source.failure !== undefined) {
+      this.failLater(source.failure)
+      return
+    }
+    this.wanting = true
+    feed(this, source)
+    if (this.wanting && !this.ended) source.pull()
+  }
+
+  /** Tells whoever reads that the body failed. Without a reader the next one is told. */
+  fail(error: SluicewayError): void {
+    if (this.isRead) this.tell(error)
+    else this.renew()
+  }
+
+  /** Starts the round after one that had the whole body: called as the first listener of its 'end'. */
+  next(): void {
+    const { req } = this.source
+    const { pipes } = req._readableState
+    this.dropReaders()
+    this.renew()
+    if (pipes.length > 0) process.nextTick(unpipeAll, req, pipes)
+  }
+
+  /** Ends a round whose reader gave up, and lets that reader know as a destroyed stream would. */
+  giveUp(error: Error | undefined): void {
+    const { req } = this.source
+    const { pipes } = req._readableState
+    const errorListeners = req.rawListeners('error')
+    const closeListeners = req.rawListeners('close')
+    this.dropReaders()
+    this.renew()
+    process.nextTick(() => {
+      unpipeAll(req, pipes)
+      if (error !== undefined) for (const listener of errorListeners) listener.call(req, error)
+      for (const listener of closeListeners) listener.call(req)
+      clearDestroyedMark(req)
+    })
+  }
+
+  /** Starts over for the next reader where one paused, let go of the stream and so will not come back. */
+  rewindAbandoned(): void {
+    const { req } = this.source
+    const abandoned = req.readableDidRead && !this.isRead && req._readableState.pipes.length === 0
+    if (abandoned) this.renew()
+  }
+
+  /** Keeps the request from holding the body, or the connection the request, once the response has ended. */
+  release(): void {
+    const { req, socket } = this.source
+    this.renew()
+    if (req.complete && socket.parser?.incoming === req) socket.parser.incoming = null
+    if (req.listenerCount('close') > 0 && !req.destroyed) process.nextTick(emitClose, req)
+  }
+
+  /** Destroys the request for good: the client has gone, or the application wants the connection cut. */
+  destroy(error: Error | undefined): void {
+    const { source } = this
+    const { req } = source
+    const clientHadSentAll = req.complete
+    if (clientHadSentAll) {
+      // No 'aborted': nothing of the body is missing. A stream that has ended is closed quietly.
+      ;(req._readableState as { endEmitted?: boolean }).endEmitted = true
+    }
+    source.abort(error)
+    Readable.prototype.destroy.call(req, clientHadSentAll ? undefined : error)
+  }
+
+  private get isRead(): boolean {
+    const { req } = this.source
+    return req.listenerCount('data') > 0 || req.listenerCount('readable') > 0
+  }
+
+  private failLater(error: SluicewayError): void {
+    process.nextTick(() => {
+      if (this.isRead) this.tell(error)
+      else this.source.req.emit('finish')
+    })
+  }
+
+  /** Destroys this round with the error, as readers expect of a failing stream, and then starts the next. */
+  private tell(error: SluicewayError): void {
+    const { req } = this.source
+    const { pipes } = req._readableState
+    req._destroy = destroyRound
+    req.once('close', () => {
+      this.dropReaders()
+      req.removeAllListeners('error')
+      req.removeAllListeners('close')
+      for (const destination of pipes) this.failDestination(destination, error)
+      this.renew()
+      // body-parser and finalhandler wait for the request's end, through on-finished, before they go on.
+      req.emit('finish')
+    })
+    Readable.prototype.destroy.call(req, error)
+  }
+
+  /** A bare `pipe()` forwards no error: without this its destination would wait for ever. */
+  private failDestination(destination: Writable, error: SluicewayError): void {
+    const { req, res } = this.source
+    destination.emit('unpipe', req, { hasUnpiped: false })
+    if (destination === res && !res.headersSent) return
+    destination.destroy(destination.listenerCount('error') > 0 ? error : undefined)
+  }
+
+  /** Listeners of one round must not see the next: they would parse, write or call back twice. */
+  private dropReaders(): void {
+    const { req } = this.source
+    for (const event of ['data', 'readable', 'end']) req.removeAllListeners(event)
+    req.on('end', startNextRound)
+  }
+
+  /** Makes the request look unread, with what fits already in its buffer. */
+  private renew(): void {
+    const { req } = this.source
+    renewReadableState(req)
+    clearDestroyedMark(req)
+    if (req._body === true) req._body = false
+    this.position = 0
+    this.ended = false
+    this.wanting = true
+    feed(this, this.source)
+  }
+}
+
+function readFromSource(this: ReplayedRequest): void {
+  this[REPLAY].read()
+}
+
+function startNextRound(this: ReplayedRequest): void {
+  this[REPLAY].next()
+}
+
+/**
+ * Replaces `req.destroy`. Stream internals and undici take the socket away before they destroy a request they were
+ * reading, and mean only their reading of it; that must not cost the client its answer.
+ */
+function destroyInPlace(this: ReplayedRequest, error?: Error): ReplayedRequest {
+  const { [REPLAY]: replay } = this
+  const { socket, state } = replay.source
+  const byReader = (this.socket as unknown) === null
+  if (byReader) this.socket = socket
+  if (!socket.destroyed && (byReader || state !== 'arriving')) replay.giveUp(error)
+  else replay.destroy(error)
+  return this
+}
+
+function pauseInPlace(this: ReplayedRequest): ReplayedRequest {
+  Readable.prototype.pause.call(this)
+  this[REPLAY].rewindAbandoned()
+  return this
+}
+
+/** The core's iterator would read on after 'end', into the next round; a stream apart has no next round. */
+function iterateApart(
+  this: ReplayedRequest,
+  options?: { destroyOnReturn?: boolean },
+): AsyncIterableIterator<Buffer> {
+  return new BodyStream(this[REPLAY].source).iterator(options)
+}
+
+function destroyRound(
+  this: ParsedRequest,
+  error: Error | null,
+  callback: (error?: Error | null) => void,
+): void {
+  process.nextTick(callback, this.listenerCount('error') > 0 ? error : null)
+}
+
+function unpipeAll(req: ParsedRequest, destinations: readonly Writable[]): void {
+  for (const destination of destinations) destination.emit('unpipe', req, { hasUnpiped: false })
+}
+
+function clearDestroyedMark(req: ParsedRequest): void {
+  if (req[STREAM_DESTROYED] === true) req[STREAM_DESTROYED] = false
+}
+
+function emitClose(req: ParsedRequest): void {
+  req.emit('close')
+}
