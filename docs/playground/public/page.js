@@ -14,7 +14,7 @@ export function panel(id) {
       status.textContent = text
     },
     /** Runs one action at a time: its buttons are off meanwhile, and a failure is told in words. */
-    async run(action) {
+    run: async (action) => {
       const buttons = root.querySelectorAll('button')
       problem.hidden = true
       for (const button of buttons) button.disabled = true
