@@ -1,4 +1,6 @@
+export * from './attach.js'
 export * from './body-cache.js'
 export * from './max-bytes.js'
+export * from './passthrough-proxy.js'
 export { type ErrorCode, isSluicewayError, type SluicewayError } from './shared/errors.js'
 export type { Middleware, NextFunction } from './shared/middleware.js'

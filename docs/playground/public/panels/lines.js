@@ -1,6 +1,11 @@
 /** The command's lines on two routes: when each was printed, and when it arrived. */
 import { median, msText, panel, picture, svg } from '../page.js'
 
+/** The picture's time span, before lines ask for more, and where its two rows are. */
+const expectedMs = 2600
+const top = 30
+const bottom = 112
+
 const { find, say, run } = panel('lines')
 const lanes = ['flushed', 'held'].map(createLane)
 
@@ -68,10 +73,6 @@ function createLane(name) {
   }
   return lane
 }
-
-const expectedMs = 2600
-const top = 30
-const bottom = 112
 
 function drawTimeline(lines, width) {
   const start = lines[0]?.printedAt ?? 0

@@ -197,6 +197,7 @@ function drawEchoes(times) {
 function nextEvent(socket, name) {
   return new Promise((resolve, reject) => {
     const fail = () => reject(new Error('the WebSocket closed before its answer came'))
+    setTimeout(() => reject(new Error('the WebSocket gave no answer within 5 seconds')), 5000)
     socket.addEventListener(name, resolve, { once: true })
     socket.addEventListener('close', fail, { once: true })
     socket.addEventListener('error', fail, { once: true })

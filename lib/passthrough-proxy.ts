@@ -1,0 +1,217 @@
+import type { IncomingMessage } from 'node:http'
+
+import type { Dispatcher } from 'undici'
+
+import { sluicewayError } from './shared/errors.js'
+import type { Middleware } from './shared/middleware.js'
+import { rejectRequest } from './shared/options.js'
+import { pendingUpgrade } from './shared/upgrade.js'
+import { Exchange } from './passthrough-proxy/exchange.js'
+import { addForwarded, type ForwardedMode } from './passthrough-proxy/forwarded.js'
+import { HeaderList } from './passthrough-proxy/header-list.js'
+import {
+  runRequestHook,
+  type IncomingResponse,
+  type OutgoingRequest,
+  type RequestHook,
+  type ResponseHook,
+} from './passthrough-proxy/hooks.js'
+import { announcesBody, readRequestHead, type RequestHead } from './passthrough-proxy/request-headers.js'
+import { readSettings, type ProxySettings } from './passthrough-proxy/settings.js'
+import { parseTarget, TargetChooser, type Target, type TargetFunction } from './passthrough-proxy/target.js'
+import { UploadBody } from './passthrough-proxy/upload-body.js'
+import { upstreamPath } from './passthrough-proxy/upstream-path.js'
+
+export type { ForwardedMode, HeaderList, IncomingResponse, OutgoingRequest, RequestHook, ResponseHook }
+export type { TargetFunction }
+
+/** Options of `passthroughProxy`. */
+export interface PassthroughProxyOptions {
+  /**
+   * Any undici 7 Dispatcher, for mTLS, Unix sockets, HTTP/2, balanced pools or mocks. It stays the caller's:
+   * this package never closes it. By default each proxy has a pool of its own: 128 connections per origin,
+   * kept alive, one request at a time on each, TLS certificates verified.
+   */
+  readonly dispatcher?: Dispatcher | undefined
+  /**
+   * Gives the path and query to ask the upstream for, without the target's prefix. Must begin with '/'.
+   * By default `req.url`: the path as received, byte for byte, less what Express has stripped for a mount.
+   */
+  readonly path?: ((req: IncomingMessage) => string) | undefined
+  /** Whether the upstream sees the client's Host (true) or its own (false). Default: false. */
+  readonly preserveHost?: boolean | undefined
+  /**
+   * What X-Forwarded-For, -Host and -Proto say. 'replace': this connection, whatever the client sent (Forwarded and
+   * X-Forwarded-Port go too). 'append': the client's address joins the list. 'auto': as 'append' where Express'
+   * `trust proxy` trusts the peer, else as 'replace'. false: headers pass as they are. Default: 'auto'.
+   */
+  readonly forwarded?: ForwardedMode | undefined
+  /**
+   * Changes method, path, headers or body of the request before it is sent; may be asynchronous.
+   * Runs after hop-by-hop headers are stripped; nothing is stripped after it. Not called for a request that is refused.
+   */
+  readonly onRequest?: RequestHook | undefined
+  /**
+   * Changes status and headers of the response before its head goes out. Must be synchronous.
+   * Not called for interim (1xx) responses, nor when the upstream fails.
+   */
+  readonly onResponse?: ResponseHook | undefined
+  /** How long a connection may take to open, TLS included, in milliseconds; then 504. 0: no limit. Default: 10 000. */
+  readonly connectTimeoutMs?: number | undefined
+  /** How long the upstream may take to begin its answer, in milliseconds; then 504. 0: no limit. Default: 60 000. */
+  readonly headersTimeoutMs?: number | undefined
+  /** How long the upstream may be silent within a body, in milliseconds; then the client is cut off. 0: no limit. Default: 0. */
+  readonly idleTimeoutMs?: number | undefined
+  /** How many requests may wait for a connection to one target; beyond, 503 with Retry-After. Default: 1024. */
+  readonly maxQueue?: number | undefined
+  /**
+   * Upgrade tokens that are tunnelled, where `attach` brings upgrades to the app. Any other, 'h2c' always, is served as
+   * a plain request. Default: ['websocket'].
+   */
+  readonly upgrade?: readonly string[] | undefined
+}
+
+/**
+ * Passes requests on to `target` and its answers back, as a stream in both directions.
+ *
+ * The target's path is a prefix to every request's own. Failures of the upstream go to `next` with a status
+ * (502, 503, 504) and a `code`; once the head of the answer is out, the client's connection is cut instead.
+ *
+ * NOTE: a body that another middleware has read can not be passed on; mount `bodyCache()` before that one.
+ *
+ * @example app.use('/api', passthroughProxy('http://127.0.0.1:8080'))
+ * @throws TypeError or RangeError where target or options are wrong.
+ * @see docs/passthrough-proxy.md
+ */
+export function passthroughProxy(
+  target: string | URL | TargetFunction,
+  options?: PassthroughProxyOptions,
+): Middleware {
+  rejectRequest('passthroughProxy', target)
+  const settings = readSettings(options)
+  if (typeof target === 'function') return askingProxy(new TargetChooser(target), settings)
+  return settings.onRequest === undefined
+    ? plainProxy(parseTarget(target), settings)
+    : askingProxy(parseTarget(target), settings)
+}
+
+/** The common way: nothing to wait for. */
+function plainProxy(target: Target, settings: ProxySettings): Middleware {
+  return function passthroughProxyMiddleware(req, res, next) {
+    const exchange = new Exchange(req, res, next, settings)
+    try {
+      const head = readHead(req, settings)
+      const outgoing = outgoingRequest(req, target, head, settings)
+      send(exchange, target, head, outgoing, settings)
+    } catch (error) {
+      exchange.fail(error)
+    }
+  }
+}
+
+/** The same steps, with the caller's functions in between. */
+function askingProxy(chosen: Target | TargetChooser, settings: ProxySettings): Middleware {
+  return function passthroughProxyMiddleware(req, res, next) {
+    const exchange = new Exchange(req, res, next, settings)
+    passAfterAsking(exchange, chosen, settings).catch((error: unknown) => exchange.fail(error))
+  }
+}
+
+async function passAfterAsking(
+  exchange: Exchange,
+  chosen: Target | TargetChooser,
+  settings: ProxySettings,
+): Promise<void> {
+  const { req } = exchange
+  const head = readHead(req, settings)
+  const target = chosen instanceof TargetChooser ? await chosen.targetOf(req) : chosen
+  const outgoing = outgoingRequest(req, target, head, settings)
+  if (settings.onRequest !== undefined) await runRequestHook(settings.onRequest, outgoing, req)
+  send(exchange, target, head, outgoing, settings)
+}
+
+function readHead(req: IncomingMessage, settings: ProxySettings): RequestHead {
+  const head = readRequestHead(req)
+  if (announcesBody(head) && wasRead(req)) {
+    throw sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ', {
+      message:
+        'passthroughProxy: the request body was already read by another middleware; mount bodyCache() before it',
+    })
+  }
+  addForwarded(head, req, settings.forwarded)
+  return head
+}
+
+/** With bodyCache a request that was read is readable again, and shows none of these. */
+function wasRead(req: IncomingMessage): boolean {
+  return req.readableDidRead || req.readableEnded || req.destroyed
+}
+
+function outgoingRequest(
+  req: IncomingMessage,
+  target: Target,
+  head: RequestHead,
+  settings: ProxySettings,
+): OutgoingRequest {
+  return {
+    method: req.method as string,
+    path: upstreamPath(
+      target.prefix,
+      settings.path === undefined ? (req.url as string) : ownPath(req, settings),
+    ),
+    headers: new HeaderList(head.lines),
+    body: announcesBody(head) ? req : null,
+  }
+}
+
+function ownPath(req: IncomingMessage, { path }: ProxySettings): string {
+  let chosen: unknown
+  try {
+    chosen = path?.(req)
+  } catch (cause) {
+    throw sluicewayError('ERR_SLUICEWAY_PROXY_HOOK', { message: 'passthroughProxy: path failed', cause })
+  }
+  if (typeof chosen === 'string' && chosen.startsWith('/')) return chosen
+  throw sluicewayError('ERR_SLUICEWAY_PROXY_HOOK', {
+    message: `passthroughProxy: path must give a string that begins with '/', got ${JSON.stringify(chosen)}`,
+  })
+}
+
+function send(
+  exchange: Exchange,
+  target: Target,
+  head: RequestHead,
+  outgoing: OutgoingRequest,
+  settings: ProxySettings,
+): void {
+  const { req } = exchange
+  const { lines } = outgoing.headers
+  if (settings.preserveHost && head.host !== undefined) lines.push('host', head.host)
+  const isOwnBody = outgoing.body === req
+  if (isOwnBody && !head.chunked) lines.push('content-length', head.contentLength as string)
+  const upload = isOwnBody ? new UploadBody(req) : undefined
+  const upgrade = acceptedUpgrade(req, settings)
+  exchange.send(
+    target,
+    {
+      origin: target.origin,
+      path: outgoing.path,
+      method: outgoing.method,
+      headers: lines,
+      body: upload ?? outgoing.body,
+      upgrade,
+      // Without it undici gives up the connection after HEAD, and after a body with GET, DELETE or OPTIONS.
+      ...(upgrade === null ? { reset: false } : {}),
+      headersTimeout: settings.headersTimeoutMs,
+      bodyTimeout: settings.idleTimeoutMs,
+    },
+    upload,
+  )
+}
+
+/** The token under which the connection is to be tunnelled, if any. */
+function acceptedUpgrade(req: IncomingMessage, { upgrade }: ProxySettings): string | null {
+  if (pendingUpgrade(req) === undefined) return null
+  const asked = (req.headers.upgrade ?? '').split(',').map((token) => token.trim())
+  return asked.find((token) => upgrade.has(token.toLowerCase())) ?? null
+}

@@ -1,0 +1,62 @@
+/**
+ * Header lines in the order of the wire. Names keep their case, a repeated name keeps its lines apart;
+ * names are compared without regard to case.
+ */
+export class HeaderList implements Iterable<readonly [name: string, value: string]> {
+  /** Name, value, name, value, …: the shape of `req.rawHeaders`. */
+  readonly lines: string[]
+
+  constructor(lines: string[]) {
+    this.lines = lines
+  }
+
+  /** The value of the first line called `name`. */
+  get(name: string): string | undefined {
+    return this.getAll(name)[0]
+  }
+
+  /** The values of all lines called `name`. */
+  getAll(name: string): string[] {
+    const wanted = name.toLowerCase()
+    return [...this].filter(([key]) => key.toLowerCase() === wanted).map(([, value]) => value)
+  }
+
+  has(name: string): boolean {
+    return this.get(name) !== undefined
+  }
+
+  /** Replaces every line called `name` by one at the end. */
+  set(name: string, value: string): void {
+    this.delete(name)
+    this.append(name, value)
+  }
+
+  /** Adds one line at the end. */
+  append(name: string, value: string): void {
+    this.lines.push(name, value)
+  }
+
+  /** Removes every line called `name`. */
+  delete(name: string): void {
+    const unwanted = name.toLowerCase()
+    removeLines(this.lines, (key) => key === unwanted)
+  }
+
+  *[Symbol.iterator](): Iterator<readonly [name: string, value: string]> {
+    for (let i = 0; i < this.lines.length; i += 2) {
+      yield [this.lines[i] as string, this.lines[i + 1] as string]
+    }
+  }
+}
+
+/** Removes in place every line whose lower-cased name is unwanted. */
+export function removeLines(lines: string[], isUnwanted: (name: string) => boolean): void {
+  let kept = 0
+  for (let i = 0; i < lines.length; i += 2) {
+    if (isUnwanted((lines[i] as string).toLowerCase())) continue
+    lines[kept] = lines[i] as string
+    lines[kept + 1] = lines[i + 1] as string
+    kept += 2
+  }
+  lines.length = kept
+}

@@ -1,0 +1,86 @@
+import type { Socket } from 'node:net'
+
+import { Agent, Client, Pool, type Dispatcher, type buildConnector } from 'undici'
+
+/** Connections per origin. */
+const CONNECTIONS = 128
+
+/** One connection of the built-in pool, which knows more of itself than undici tells. */
+export interface Connection {
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean
+  /** Counts a request that is being sent; tells whether the socket has carried one before. */
+  serve(): boolean
+  /** The response under way has a Content-Length and no body (HEAD, 204, 304). */
+  expectNoBody(): void
+}
+
+/** A handler that wants to know on which connection its request goes out. */
+interface Assignable {
+  assigned?(connection: Connection): void
+}
+
+/** Creates the pool of one proxy: connections are kept alive, and carry one request at a time. */
+export function createPool(connectTimeoutMs: number): Dispatcher {
+  return new Agent({
+    connections: CONNECTIONS,
+    pipelining: 1,
+    connectTimeout: connectTimeoutMs,
+    // idleTimeoutMs and headersTimeoutMs go with each request.
+    factory: (origin, options) => new Pool(origin, { ...(options as Pool.Options), factory: openConnection }),
+  })
+}
+
+function openConnection(origin: URL, options: object): Client {
+  return new PooledClient(origin, options)
+}
+
+class PooledClient extends Client implements Connection {
+  private served = 0
+  private socket: Socket | undefined
+
+  constructor(origin: URL, options: Client.Options) {
+    const connect = options.connect as buildConnector.connector
+    super(origin, {
+      ...options,
+      connect: (target: buildConnector.Options, callback: buildConnector.Callback) => {
+        connect(target, (error, socket) => {
+          this.served = 0
+          this.socket = socket ?? undefined
+          callback(...([error, socket] as Parameters<buildConnector.Callback>))
+        })
+      },
+    })
+  }
+
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    ;(handler as Assignable).assigned?.(this)
+    return super.dispatch(options, handler)
+  }
+
+  serve(): boolean {
+    this.served += 1
+    return this.served > 1
+  }
+
+  /**
+   * undici 7 compares the Content-Length of a 304 or 204 with the body it has not, and drops the connection.
+   * The parser is asked to forget the length; where undici has changed inside, only that connection is lost.
+   */
+  expectNoBody(): void {
+    const parser = parserOf(this.socket)
+    if (typeof parser?.contentLength === 'string') parser.contentLength = ''
+  }
+}
+
+function parserOf(socket: Socket | undefined): { contentLength?: unknown } | undefined {
+  if (socket === undefined) return undefined
+  const key = Object.getOwnPropertySymbols(socket).find((symbol) => symbol.description === 'parser')
+  return key && (socket as never)[key]
+}
+
+const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
+
+/** Tells whether a request may be sent twice without doing anything twice (RFC 9110 §9.2.2). */
+export function isRepeatable(options: Dispatcher.DispatchOptions | undefined): boolean {
+  return options !== undefined && idempotent.has(options.method) && options.body == null && !options.upgrade
+}

@@ -1,0 +1,109 @@
+import type { IncomingMessage } from 'node:http'
+
+import { sluicewayError } from '../shared/errors.js'
+import { addConnectionOptions } from './connection-options.js'
+import { forwardedNames } from './forwarded.js'
+import { removeLines } from './header-list.js'
+
+/** The head of a request, with what belongs to the client's own connection taken out of its lines. */
+export interface RequestHead {
+  /** Name, value, name, value, …: what goes on to the upstream. */
+  readonly lines: string[]
+  host: string | undefined
+  contentLength: string | undefined
+  chunked: boolean
+  /** Whether the client sent a line that tells who it is (X-Forwarded-For and its kin). */
+  forwarded: boolean
+}
+
+type Step = (head: RequestHead, name: string, value: string) => void
+
+const skip: Step = () => {}
+
+/** What is done with the lines that do not simply go on, by lower-cased name. */
+const steps: ReadonlyMap<string, Step> = new Map<string, Step>([
+  // RFC 9110 §7.6.1, and what RFC 2616 §13.5.1 called hop-by-hop.
+  ['keep-alive', skip],
+  ['proxy-connection', skip],
+  ['proxy-authenticate', skip],
+  ['proxy-authentication-info', skip],
+  ['proxy-authorization', skip],
+  ['upgrade', skip],
+  ['http2-settings', skip],
+  // undici sends no request trailers, so none may be announced.
+  ['trailer', skip],
+  // Answered on this side: by Node, or by attach() once the body is read.
+  ['expect', skip],
+  ['te', keepTrailersOnly],
+  ['host', takeHost],
+  ['content-length', takeContentLength],
+  ['transfer-encoding', takeTransferEncoding],
+  ...forwardedNames.map((name) => [name, noteForwarded] as const),
+])
+
+/** Walks the raw lines once: strips what is hop-by-hop, takes the framing apart, keeps the rest as it is. */
+export function readRequestHead(req: IncomingMessage): RequestHead {
+  const head: RequestHead = {
+    lines: [],
+    host: undefined,
+    contentLength: undefined,
+    chunked: false,
+    forwarded: false,
+  }
+  const named = walk(head, req.rawHeaders)
+  if (named !== undefined) removeLines(head.lines, (name) => named.has(name) && name !== 'te')
+  return head
+}
+
+/** Gives the names that `Connection` lines nominate, if any. */
+function walk(head: RequestHead, raw: readonly string[]): Set<string> | undefined {
+  let named: Set<string> | undefined
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] as string
+    const value = raw[i + 1] as string
+    const lowerCased = name.toLowerCase()
+    const step = steps.get(lowerCased)
+    if (step !== undefined) step(head, name, value)
+    else if (lowerCased === 'connection') named = addConnectionOptions(named, value)
+    // ':' begins the pseudo-headers of HTTP/2.
+    else if (name.charCodeAt(0) !== 0x3a) head.lines.push(name, value)
+  }
+  return named
+}
+
+/** Response trailers are passed on, so the client may ask for them; it must not negotiate codings with us. */
+function keepTrailersOnly(head: RequestHead, name: string, value: string): void {
+  if (/(?:^|,)\s*trailers\s*(?:$|[,;])/i.test(value)) head.lines.push(name, 'trailers')
+}
+
+function takeHost(head: RequestHead, _name: string, value: string): void {
+  // RFC 9112 §3.2: more than one Host line is an error, whichever of them the upstream would believe.
+  if (head.host !== undefined) throw refused('more than one Host header')
+  head.host = value
+}
+
+function takeContentLength(head: RequestHead, _name: string, value: string): void {
+  head.contentLength = value
+}
+
+/** Node has decoded `chunked`; any other coding is still in the bytes and cannot be announced through undici. */
+function takeTransferEncoding(head: RequestHead, _name: string, value: string): void {
+  if (value.trim().toLowerCase() !== 'chunked') throw refused('a transfer coding other than chunked')
+  head.chunked = true
+}
+
+function noteForwarded(head: RequestHead, name: string, value: string): void {
+  head.forwarded = true
+  head.lines.push(name, value)
+}
+
+function refused(reason: string): Error {
+  return sluicewayError('ERR_SLUICEWAY_PROXY_BAD_REQUEST', {
+    message: `the request cannot be passed on: ${reason}`,
+  })
+}
+
+/** Tells whether a body follows the head. */
+export function announcesBody(head: RequestHead): boolean {
+  return head.chunked || Number(head.contentLength ?? 0) > 0
+}

@@ -1,0 +1,63 @@
+import { ServerResponse, type IncomingMessage } from 'node:http'
+
+/** Lines that several hands may add to one response: what a middleware has set stays beside the upstream's. */
+const shared: ReadonlySet<string> = new Set(['set-cookie', 'vary'])
+
+/** Not in a reason phrase, or Node refuses the whole head. */
+// oxlint-disable-next-line no-control-regex
+const BAD_REASON = /[^\t\x20-\x7e\x80-\xff]/
+
+/** Writes the head of a response; it leaves with the first byte of the body, or when it is flushed. */
+export function writeHead(res: ServerResponse, status: number, reason: string, lines: string[]): void {
+  const phrase = BAD_REASON.test(reason) ? undefined : reason
+  if (isUntouched(res)) {
+    // The array as it is: order and case of every line survive.
+    res.writeHead(status, phrase, lines)
+    return
+  }
+  replaceOwn(res, lines)
+  for (let i = 0; i < lines.length; i += 2) {
+    res.appendHeader(lines[i] as string, lines[i + 1] as string)
+  }
+  res.writeHead(status, phrase)
+}
+
+/**
+ * Tells whether nothing has been set on `res` and nobody patches its head. Otherwise Node loses repeated lines
+ * of an array: `writeHead` calls `setHeader` for each of them.
+ */
+function isUntouched(res: ServerResponse): boolean {
+  return res.writeHead === ServerResponse.prototype.writeHead && res.getHeaderNames().length === 0
+}
+
+/** Removes what a middleware has set and the upstream says itself. */
+function replaceOwn(res: ServerResponse, lines: readonly string[]): void {
+  const own = res.getHeaderNames()
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = (lines[i] as string).toLowerCase()
+    if (own.includes(name) && !shared.has(name)) res.removeHeader(name)
+  }
+}
+
+/** Passes 102 and 103 on; HTTP/1.0 knows no interim responses (RFC 9110 §15.2). */
+export function writeInformation(
+  req: IncomingMessage,
+  res: ServerResponse,
+  status: number,
+  lines: readonly string[],
+): void {
+  if (res.headersSent || (req.httpVersionMajor < 2 && req.httpVersionMinor < 1)) return
+  if (status === 102) res.writeProcessing()
+  if (status === 103) res.writeEarlyHints(asHints(lines))
+}
+
+function asHints(lines: readonly string[]): Record<string, string | string[]> {
+  const hints: Record<string, string | string[]> = {}
+  const links: string[] = []
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = (lines[i] as string).toLowerCase()
+    if (name === 'link') links.push(lines[i + 1] as string)
+    else hints[name] = lines[i + 1] as string
+  }
+  return { ...hints, link: links }
+}

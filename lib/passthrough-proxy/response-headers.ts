@@ -1,0 +1,114 @@
+import type { IncomingMessage } from 'node:http'
+
+import { sluicewayError } from '../shared/errors.js'
+import { addConnectionOptions } from './connection-options.js'
+import { removeLines } from './header-list.js'
+
+/** The header lines of a response, with what belongs to the upstream's connection taken out. */
+export interface ResponseHeaders {
+  /** Name, value, name, value, …: what goes on to the client. */
+  readonly lines: string[]
+  chunked: boolean
+  hasContentLength: boolean
+  hasTrailer: boolean
+}
+
+/** What other dispatchers than undici's own clients may give for a line: several values, or text. */
+type RawPart = Buffer | string | readonly (Buffer | string)[]
+
+type Step = (headers: ResponseHeaders, name: string, value: string) => void
+
+const skip: Step = () => {}
+
+/** What is done with the lines that do not simply go on, by lower-cased name (RFC 9110 §7.6.1). */
+const steps: ReadonlyMap<string, Step> = new Map<string, Step>([
+  ['keep-alive', skip],
+  ['proxy-connection', skip],
+  ['proxy-authenticate', skip],
+  ['proxy-authentication-info', skip],
+  ['te', skip],
+  ['upgrade', skip],
+  ['transfer-encoding', takeTransferEncoding],
+  ['content-length', noteContentLength],
+  ['trailer', noteTrailer],
+])
+
+/** Walks the raw lines once: strips what is hop-by-hop, notes the framing, keeps the rest as it is. */
+export function readResponseHeaders(raw: readonly RawPart[]): ResponseHeaders {
+  const headers: ResponseHeaders = { lines: [], chunked: false, hasContentLength: false, hasTrailer: false }
+  let named: Set<string> | undefined
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = text(raw[i] as Buffer | string)
+    const values = raw[i + 1] as RawPart
+    const lowerCased = name.toLowerCase()
+    if (lowerCased === 'connection') named = addConnectionOptions(named, textOfAll(values))
+    else if (Array.isArray(values)) for (const value of values) take(headers, lowerCased, name, text(value))
+    else take(headers, lowerCased, name, text(values as Buffer | string))
+  }
+  if (named !== undefined) removeLines(headers.lines, (name) => named.has(name))
+  return headers
+}
+
+/** Tells whether a response ends with its head (RFC 9112 §6.3). */
+export function hasNoBody(req: IncomingMessage, status: number): boolean {
+  return status === 204 || status === 304 || req.method === 'HEAD'
+}
+
+/** Takes out what contradicts the framing towards the client; Node would refuse the head or send it wrong. */
+export function fitToFraming(headers: ResponseHeaders, status: number, mayBeChunked: boolean): void {
+  // RFC 9110 §8.6: a 204 has no Content-Length.
+  if (status === 204 && headers.hasContentLength) removeLine(headers.lines, 'content-length')
+  // Trailers need chunks on both sides.
+  if (headers.hasTrailer && !(mayBeChunked && headers.chunked)) removeLine(headers.lines, 'trailer')
+}
+
+function removeLine(lines: string[], unwanted: string): void {
+  removeLines(lines, (name) => name === unwanted)
+}
+
+/** Framing and routing have no place behind a body (RFC 9110 §6.5.1). */
+const notInTrailers: ReadonlySet<string> = new Set(['content-length', 'host', 'set-cookie', 'trailer'])
+
+/** The trailer lines that may go on. */
+export function readTrailers(raw: readonly RawPart[]): string[] {
+  const { lines } = readResponseHeaders(raw)
+  removeLines(lines, (name) => notInTrailers.has(name))
+  return lines
+}
+
+function take(headers: ResponseHeaders, lowerCased: string, name: string, value: string): void {
+  const step = steps.get(lowerCased)
+  if (step === undefined) headers.lines.push(name, value)
+  else step(headers, name, value)
+}
+
+/** undici has decoded `chunked`; a body in any other coding was never asked for and could not be announced. */
+function takeTransferEncoding(headers: ResponseHeaders, _name: string, value: string): void {
+  if (value.trim().toLowerCase() !== 'chunked') throw badFraming()
+  headers.chunked = true
+}
+
+function noteContentLength(headers: ResponseHeaders, name: string, value: string): void {
+  headers.hasContentLength = true
+  headers.lines.push(name, value)
+}
+
+function noteTrailer(headers: ResponseHeaders, name: string, value: string): void {
+  headers.hasTrailer = true
+  headers.lines.push(name, value)
+}
+
+function badFraming(): Error {
+  return sluicewayError('ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE', {
+    cause: new Error('a transfer coding other than chunked'),
+  })
+}
+
+/** Header bytes are latin1: every byte is one character, and goes out as that byte again. */
+function text(part: Buffer | string): string {
+  return typeof part === 'string' ? part : part.toString('latin1')
+}
+
+function textOfAll(part: RawPart): string {
+  return Array.isArray(part) ? part.map(text).join(',') : text(part as Buffer | string)
+}

@@ -1,0 +1,98 @@
+import type { IncomingMessage } from 'node:http'
+
+import type { Dispatcher } from 'undici'
+
+import {
+  callback,
+  flag,
+  milliseconds,
+  oneOf,
+  readOptions,
+  wholeNumber,
+  wrongKind,
+  type OptionCheck,
+  type OptionName,
+} from '../shared/options.js'
+import type { ForwardedMode } from './forwarded.js'
+import type { RequestHook, ResponseHook } from './hooks.js'
+import { createPool } from './pool.js'
+
+/** The options of one proxy, checked. */
+export interface ProxySettings {
+  readonly dispatcher: Dispatcher
+  readonly path: ((req: IncomingMessage) => string) | undefined
+  readonly preserveHost: boolean
+  readonly forwarded: ForwardedMode
+  readonly onRequest: RequestHook | undefined
+  readonly onResponse: ResponseHook | undefined
+  readonly connectTimeoutMs: number
+  readonly headersTimeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly maxQueue: number
+  /** Tokens, lower-cased. */
+  readonly upgrade: ReadonlySet<string>
+}
+
+const OWNER = 'passthroughProxy'
+
+/** Checks the options and opens the built-in pool where no dispatcher is given. */
+export function readSettings(options: unknown): ProxySettings {
+  const given = readOptions<Omit<ProxySettings, 'dispatcher'> & { dispatcher: Dispatcher | undefined }>(
+    OWNER,
+    options,
+    {
+      dispatcher,
+      path: callback(),
+      preserveHost: flag(false),
+      forwarded: oneOf<ForwardedMode>(['auto', 'append', 'replace', false], 'auto'),
+      onRequest: callback(),
+      onResponse: callback(),
+      connectTimeoutMs: milliseconds(10_000),
+      headersTimeoutMs: milliseconds(60_000),
+      idleTimeoutMs: milliseconds(0),
+      maxQueue: wholeNumber(1024, 1),
+      upgrade: tokens(['websocket']),
+    },
+  )
+  rejectPoolOptions(options, given.dispatcher)
+  return Object.freeze({ ...given, dispatcher: given.dispatcher ?? createPool(given.connectTimeoutMs) })
+}
+
+/** An undici Dispatcher is told by what it does: it may come from another copy of undici. */
+const dispatcher: OptionCheck<Dispatcher | undefined> = (given, option) => {
+  if (given !== undefined && typeof (given as Dispatcher | null)?.dispatch !== 'function') {
+    throw wrongKind(option, 'an undici Dispatcher', given)
+  }
+  return given as Dispatcher | undefined
+}
+
+function tokens(fallback: readonly string[]): OptionCheck<ReadonlySet<string>> {
+  return (given, option) => {
+    const list = given === undefined ? fallback : given
+    if (!Array.isArray(list) || !list.every(isToken)) {
+      throw wrongKind(option, "a list of upgrade tokens such as 'websocket'", given)
+    }
+    const lowerCased = list.map((token) => token.toLowerCase())
+    rejectCleartextHttp2(lowerCased, option)
+    return new Set(lowerCased)
+  }
+}
+
+function isToken(token: unknown): token is string {
+  return typeof token === 'string' && /^[\w!#$%&'*+./^`|~-]+$/.test(token)
+}
+
+/** A tunnel of HTTP/2 would go round every rule of this app (golang/go#80416). */
+function rejectCleartextHttp2(list: readonly string[], option: OptionName): void {
+  if (list.includes('h2c')) throw wrongKind(option, "a list without 'h2c', which is never tunnelled", list)
+}
+
+/** The connections of a given dispatcher are its own business; an option that does nothing would mislead. */
+function rejectPoolOptions(options: unknown, given: Dispatcher | undefined): void {
+  const { connectTimeoutMs } = (options ?? {}) as { connectTimeoutMs?: unknown }
+  if (given !== undefined && connectTimeoutMs !== undefined) {
+    throw new TypeError(
+      `${OWNER}: option "connectTimeoutMs" belongs to the built-in pool; set it on your dispatcher instead`,
+    )
+  }
+}

@@ -1,0 +1,72 @@
+import type { IncomingMessage } from 'node:http'
+
+import { sluicewayError } from '../shared/errors.js'
+
+/** Where requests go, taken apart once. */
+export interface Target {
+  readonly origin: string
+  /** The path before every request's own, without a slash at its end: '' or '/api'. */
+  readonly prefix: string
+  /** Requests that wait for a connection to this origin. */
+  waiting: number
+}
+
+/** Chooses the upstream of one request. */
+export type TargetFunction = (req: IncomingMessage) => string | URL | Promise<string | URL>
+
+/** Reads a target, or throws a TypeError that says what is wrong with it. */
+export function parseTarget(target: string | URL): Target {
+  const url = target instanceof URL ? target : parseUrl(target)
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    throw complaint(`must be an http: or https: URL, got ${JSON.stringify(String(target))}`)
+  }
+  if (url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '') {
+    throw complaint(
+      `must have no query, fragment or credentials, got ${JSON.stringify(url.origin + url.pathname)} with them`,
+    )
+  }
+  return { origin: url.origin, prefix: url.pathname.replace(/\/$/, ''), waiting: 0 }
+}
+
+function parseUrl(target: unknown): URL {
+  if (typeof target === 'string' && URL.canParse(target)) return new URL(target)
+  throw complaint(`must be a URL such as 'http://127.0.0.1:8080', got ${JSON.stringify(target)}`)
+}
+
+function complaint(problem: string): TypeError {
+  return new TypeError(`passthroughProxy: target ${problem}`)
+}
+
+/** How many targets of a function are remembered; it may make up as many as it likes. */
+const MOST_TARGETS = 256
+
+/** Asks `choose` for the target of each request, and takes each answer apart only the first time. */
+export class TargetChooser {
+  private readonly choose: TargetFunction
+  private readonly known = new Map<string, Target>()
+
+  constructor(choose: TargetFunction) {
+    this.choose = choose
+  }
+
+  async targetOf(req: IncomingMessage): Promise<Target> {
+    try {
+      return this.remember(await this.choose(req))
+    } catch (cause) {
+      throw sluicewayError('ERR_SLUICEWAY_PROXY_HOOK', {
+        message: 'passthroughProxy: the target function failed',
+        cause,
+      })
+    }
+  }
+
+  private remember(chosen: string | URL): Target {
+    const key = String(chosen)
+    const known = this.known.get(key)
+    if (known !== undefined) return known
+    const target = parseTarget(chosen)
+    if (this.known.size >= MOST_TARGETS) this.known.clear()
+    this.known.set(key, target)
+    return target
+  }
+}

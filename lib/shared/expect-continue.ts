@@ -1,0 +1,58 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+// Symbol.for: attach and the body source may come from different copies of this package (ESM and CJS).
+const kContinue: unique symbol = Symbol.for('sluiceway.continue') as never
+
+interface Expecting extends IncomingMessage {
+  [kContinue]?: ServerResponse | undefined
+  _readableState: { reading: boolean; pipes: readonly unknown[] }
+}
+
+/**
+ * Holds `100 Continue` back until somebody reads the body of `req`.
+ * The request keeps its prototype (Express changes that too): only `_read` is its own.
+ */
+export function continueOnRead(req: IncomingMessage, res: ServerResponse): void {
+  ;(req as Expecting)[kContinue] = res
+  req._read = readExpected
+}
+
+/**
+ * Sends `100 Continue` where the client of `req` waits for it and no head is out. For readers that
+ * take the body without a listener on `req`.
+ */
+export function sendContinue(req: IncomingMessage): void {
+  const expecting = req as Expecting
+  const res = expecting[kContinue]
+  if (res === undefined) return
+  expecting[kContinue] = undefined
+  if (!res.headersSent) res.writeContinue()
+}
+
+/** In place of `req._read`: the first real reader brings the client's body on its way. */
+function readExpected(this: IncomingMessage, size: number): void {
+  const expecting = this as Expecting
+  if (expecting[kContinue] !== undefined) {
+    if (!hasReader(expecting)) {
+      // So that a reader that comes later asks again.
+      expecting._readableState.reading = false
+      process.nextTick(emitFinish, this)
+      return
+    }
+    sendContinue(this)
+  }
+  const prototype = Object.getPrototypeOf(this) as IncomingMessage
+  prototype._read.call(this, size)
+}
+
+/** `resume()` alone throws the body away: finalhandler and body-parser do that before they answer. */
+function hasReader(req: Expecting): boolean {
+  return (
+    req.listenerCount('data') > 0 || req.listenerCount('readable') > 0 || req._readableState.pipes.length > 0
+  )
+}
+
+/** They wait through on-finished for the end of a body that will never come; it takes 'finish' as well. */
+function emitFinish(req: IncomingMessage): void {
+  req.emit('finish')
+}
