@@ -54,8 +54,11 @@ async function sendGets() {
     const startedAt = performance.now()
     body = await readJson(await fetch(`${base}/hello`))
     times.push(performance.now() - startedAt)
-    draw('Each bar is one GET: how long its answer took.', `${request} GETs were answered`, 90, (width) =>
-      bars(times, width),
+    draw(
+      'Each bar is one GET: how long its answer took, in ms.',
+      `${request} GETs were answered`,
+      90,
+      (width) => bars(times, width),
     )
   }
   showAnswer(body)
@@ -175,7 +178,7 @@ async function talkOverSocket() {
 
 function drawEchoes(times) {
   draw(
-    'Each arc is one message to the upstream and its echo.',
+    'Each arc is one message to the upstream and its echo, in ms.',
     `${times.length} messages came back`,
     84,
     (width) => {
@@ -209,7 +212,7 @@ function drawSeen(width) {
   const rows = [
     ['requests', seen.requests, 'accent'],
     ['connections', seen.connections, 'good'],
-    ['upgrades', seen.upgrades, 'late'],
+    ['WebSockets', seen.upgrades, 'late'],
   ]
   return {
     height: 96,
