@@ -42,6 +42,7 @@ export class BodyRest {
     const { res } = source
     if (res.headersSent) res._last = true
     res.shouldKeepAlive = false
+    if (source.req.httpVersionMajor === 1) ignoreFurtherRequests(source.socket)
     const heard = isHeard(source)
     source.fail(error)
     if (heard) this.answerAfter(this.bounds.lingerMs, error)

@@ -74,10 +74,11 @@ export class BodySource {
   constructor(req: ParsedRequest, res: OutgoingResponse) {
     this.req = req
     this.res = res
-    this.socket = req.socket as ServerSocket
+    this.socket = req.socket
     this.received = req.readableLength
-    this.nativePush = req.push
-    this.nativeRead = req._read
+    // Whatever stands here now, Node's own or another tap; called with the request as `this`.
+    // oxlint-disable-next-line typescript/unbound-method
+    ;({ push: this.nativePush, _read: this.nativeRead } = req)
     ;(req as SourcedRequest)[BODY] = this
     req.push = pushToSource
     if (req.complete) this.state = 'whole'
@@ -208,7 +209,7 @@ export class BodySource {
 
   private advanceReaders(): void {
     // A reader that ends while it advances leaves the list.
-    for (const reader of [...this.readers]) reader.advance()
+    for (const reader of this.readers.slice()) reader.advance()
   }
 
   private furthestPosition(): number {

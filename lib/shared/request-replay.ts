@@ -81,8 +81,8 @@ export class RequestReplay implements FedReader {
 
   /** Tells whoever reads that the body failed. Without a reader the next one is told. */
   fail(error: SluicewayError): void {
-    if (this.isRead) this.tell(error)
-    else this.renew()
+    if (this.isListenedTo) this.tell(error)
+    else process.nextTick(() => this.endRound())
   }
 
   /** Starts the round after one that had the whole body: called as the first listener of its 'end'. */
@@ -138,6 +138,11 @@ export class RequestReplay implements FedReader {
     Readable.prototype.destroy.call(req, clientHadSentAll ? undefined : error)
   }
 
+  /** False for a `resume()` that throws the body away, as finalhandler and body-parser do before they answer. */
+  private get isListenedTo(): boolean {
+    return this.isRead || this.source.req.listenerCount('error') > 0
+  }
+
   private get isRead(): boolean {
     const { req } = this.source
     return req.listenerCount('data') > 0 || req.listenerCount('readable') > 0
@@ -145,9 +150,16 @@ export class RequestReplay implements FedReader {
 
   private failLater(error: SluicewayError): void {
     process.nextTick(() => {
-      if (this.isRead) this.tell(error)
-      else this.source.req.emit('finish')
+      if (this.isListenedTo) this.tell(error)
+      else this.endRound()
     })
+  }
+
+  /** Starts over after a failure. */
+  private endRound(): void {
+    this.renew()
+    // body-parser and finalhandler read a request to its end before they go on; on-finished takes this for the end.
+    this.source.req.emit('finish')
   }
 
   /** Destroys this round with the error, as readers expect of a failing stream, and then starts the next. */
@@ -160,9 +172,7 @@ export class RequestReplay implements FedReader {
       req.removeAllListeners('error')
       req.removeAllListeners('close')
       for (const destination of pipes) this.failDestination(destination, error)
-      this.renew()
-      // body-parser and finalhandler wait for the request's end, through on-finished, before they go on.
-      req.emit('finish')
+      this.endRound()
     })
     Readable.prototype.destroy.call(req, error)
   }

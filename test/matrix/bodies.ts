@@ -49,5 +49,9 @@ export function digestOf(bytes: Buffer | string): string {
 
 /** Stands for exactly these fields, in whatever object a parser put them. */
 export function meaningOf(fields: unknown): string {
-  return digestOf(JSON.stringify(Object.entries(fields as Record<string, unknown>).sort()))
+  return digestOf(JSON.stringify(Object.entries(fields as Record<string, unknown>).toSorted(byName)))
+}
+
+function byName([first]: [string, unknown], [second]: [string, unknown]): number {
+  return first < second ? -1 : 1
 }

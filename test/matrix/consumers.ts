@@ -79,7 +79,7 @@ async function bodyFrom(
 ): Promise<unknown> {
   delete req.body
   await new Promise<void>((resolve, reject) => {
-    handler(req as never, res as never, (error) => (error === undefined ? resolve() : reject(error as Error)))
+    handler(req as never, res as never, (error) => (error === undefined ? resolve() : reject(error)))
   })
   return req.body
 }

@@ -53,7 +53,7 @@ function sequences<Item>(items: readonly Item[], length: number): Item[][] {
 /** Sends one request a case over 12 kept-alive connections and compares what each reader found. */
 export async function runMatrix(cases: readonly MatrixCase[]): Promise<MatrixReport> {
   const upstream = await serve((req, res) => {
-    buffer(req).then((bytes) => res.end(digestOf(bytes)))
+    void buffer(req).then((bytes) => res.end(digestOf(bytes)))
   })
   const servers = new Map<string, string>()
   for (const { name, express } of expressVersions) {
@@ -85,7 +85,7 @@ function answerWithFindings(
 ): void {
   findings(one.readers, req, res, upstream).then(
     (found) => res.end(JSON.stringify({ found, aborted: req.aborted, socket: req.socket !== null })),
-    (error: Error) => res.end(JSON.stringify({ error: String(error.message) })),
+    (error: Error) => res.end(JSON.stringify({ error: error.message })),
   )
 }
 

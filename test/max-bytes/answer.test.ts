@@ -1,0 +1,165 @@
+import { once } from 'node:events'
+import { expect } from 'chai'
+import express from 'express'
+import { maxBytes } from 'sluiceway/max-bytes'
+import { type Handler, hosts } from '../support/hosts.js'
+import { asChunk, RawClient, type RawResponse } from '../support/raw-client.js'
+import { closeServers, serve } from '../support/servers.js'
+
+const CHUNKED =
+  'POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n'
+const block = asChunk(Buffer.alloc(64 * 1024, '7'))
+
+/** An upload that never ends: writes as long as the server takes bytes, and counts them. */
+class EndlessUpload {
+  sent = 0
+  readonly client: RawClient
+
+  private constructor(client: RawClient) {
+    this.client = client
+    this.client.socket.on('drain', this.send)
+  }
+
+  static async to(port: number): Promise<EndlessUpload> {
+    const upload = new EndlessUpload(await RawClient.connect(port))
+    upload.client.write(CHUNKED)
+    upload.send()
+    return upload
+  }
+
+  private readonly send = (): void => {
+    while (this.client.socket.writable && this.client.write(block)) this.sent += block.length
+    this.sent += block.length
+  }
+}
+
+async function answerTo(port: number): Promise<RawResponse & { sent: number }> {
+  const upload = await EndlessUpload.to(port)
+  const response = await upload.client.response()
+  return { ...response, sent: upload.sent }
+}
+
+const readToEnd: Handler = (req, res) => {
+  req.on('data', () => {})
+  req.on('end', () => res.end('never'))
+}
+
+for (const { name, mount } of hosts) {
+  describe(`maxBytes on ${name}, while an endless upload goes on`, () => {
+    afterEach(closeServers)
+
+    it('answers when the final handler gets the error', async () => {
+      const { port } = await serve(mount(maxBytes('100kb'), express.json({ limit: '10mb' }) as Handler))
+      const { status, headers } = await answerTo(port)
+      expect([status, headers['connection']]).to.deep.equal([413, ['close']])
+    })
+
+    it('lets an error handler of the application answer', async () => {
+      const readWithOwnAnswer: Handler = (req, res) => {
+        req.resume().on('error', (error) => {
+          res.statusCode = 413
+          res.end(JSON.stringify({ message: error.message }))
+        })
+      }
+      const { port } = await serve(mount(maxBytes('100kb'), readWithOwnAnswer))
+      const { status, headers, body } = await answerTo(port)
+      expect([status, headers['connection']]).to.deep.equal([413, ['close']])
+      expect(body.toString()).to.equal('{"message":"request entity too large"}')
+    })
+
+    it('answers by itself when nobody listens for the error', async () => {
+      const { port } = await serve(mount(maxBytes('100kb'), readToEnd))
+      const { status, headers, body } = await answerTo(port)
+      expect([status, headers['connection'], headers['content-type'], body.toString()]).to.deep.equal([
+        413,
+        ['close'],
+        ['text/plain; charset=utf-8'],
+        'Payload Too Large',
+      ])
+    })
+
+    it('answers by itself when the one who heard of the error stays silent for lingerMs', async () => {
+      const silent: Handler = (req) => void req.resume().on('error', () => {})
+      const { port } = await serve(mount(maxBytes({ limit: '100kb', lingerMs: 50 }), silent))
+      expect((await answerTo(port)).status).to.equal(413)
+    })
+
+    it('drops entity headers that the application had set for another answer', async () => {
+      const prepare: Handler = (_req, res, next) => {
+        res.setHeader('Content-Length', '5')
+        res.setHeader('ETag', '"x"')
+        res.setHeader('X-Kept', 'yes')
+        next()
+      }
+      const { port } = await serve(mount(maxBytes('100kb'), prepare, readToEnd))
+      const { headers, body } = await answerTo(port)
+      expect(body.toString()).to.equal('Payload Too Large')
+      expect([headers['etag'], headers['x-kept']]).to.deep.equal([undefined, ['yes']])
+    })
+
+    it('lets a handler that has sent its head finish, and then closes', async () => {
+      const echoProgress: Handler = (req, res) => {
+        res.write('started;')
+        req.on('error', (error: Error & { code?: string }) => res.end(`stopped by ${error.code}`))
+        req.resume()
+      }
+      const { port } = await serve(mount(maxBytes('100kb'), echoProgress))
+      const upload = await EndlessUpload.to(port)
+      const { status, body } = await upload.client.response()
+      expect([status, body.toString()]).to.deep.equal([
+        200,
+        'started;stopped by ERR_SLUICEWAY_BODY_TOO_LARGE',
+      ])
+      await upload.client.closed()
+    })
+
+    it('takes lingerBytes more at most from a sender that never stops', async () => {
+      const lingerBytes = 1024 * 1024
+      const { port, server, connections } = await serve(
+        mount(maxBytes({ limit: '100kb', lingerMs: 60_000, lingerBytes }), readToEnd),
+      )
+      await Promise.all([once(server, 'connection'), EndlessUpload.to(port)])
+      await once(connections[0]!, 'close')
+      // One more read of the socket, 64 KiB, may be under way when the bound is met.
+      expect(connections[0]!.bytesRead).to.be.within(lingerBytes, lingerBytes + 400 * 1024)
+    })
+
+    it('destroys after lingerMs the connection of a client that neither stops nor leaves', async () => {
+      const { port, connections } = await serve(mount(maxBytes({ limit: 10, lingerMs: 50 }), readToEnd))
+      const client = await RawClient.connect(port)
+      client.write(CHUNKED)
+      client.write(asChunk('12345678901'))
+      expect((await client.response()).status).to.equal(413)
+      await once(connections[0]!, 'close')
+    })
+
+    it('never takes bytes that follow the refused body for a request', async () => {
+      let requests = 0
+      const { port } = await serve((req, res) => {
+        requests += 1
+        mount(maxBytes(10), readToEnd)(req, res)
+      })
+      const client = await RawClient.connect(port)
+      client.write(CHUNKED)
+      client.write(asChunk('12345678901'))
+      const response = client.response()
+      client.write('0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n')
+      expect((await response).status).to.equal(413)
+      await client.closed()
+      expect([requests, client.pending.length]).to.deep.equal([1, 0])
+    })
+
+    it('raises no clientError when the client leaves in the middle of the rest', async () => {
+      const { port, server, connections } = await serve(mount(maxBytes(10), readToEnd))
+      const errors: Error[] = []
+      server.on('clientError', (error) => errors.push(error))
+      const client = await RawClient.connect(port)
+      client.write(CHUNKED)
+      client.write(asChunk('12345678901'))
+      await client.response()
+      client.socket.end()
+      await once(connections[0]!, 'close')
+      expect(errors).to.deep.equal([])
+    })
+  })
+}

@@ -1,0 +1,109 @@
+import { inspect } from 'node:util'
+import { expect } from 'chai'
+import { maxBytes, type MaxBytesOptions } from 'sluiceway/max-bytes'
+import { closeServers, serve } from '../support/servers.js'
+import { hosts } from '../support/hosts.js'
+
+/** Values that are no size, some of which `bytes.parse` would take for one, or for no limit at all. */
+const wrongSizes = [
+  '10x',
+  'banana',
+  '10',
+  '1 000kb',
+  '-1kb',
+  '',
+  Number.NaN,
+  -1,
+  1.5,
+  null,
+  2 ** 53,
+  -Infinity,
+  {},
+  [],
+  true,
+]
+
+describe('maxBytes options', () => {
+  afterEach(closeServers)
+
+  for (const wrong of wrongSizes) {
+    it(`refuse the limit ${inspect(wrong)} (${typeof wrong})`, () => {
+      const options = { limit: wrong } as unknown as MaxBytesOptions
+      expect(() => maxBytes(options)).to.throw(
+        /^maxBytes: option "limit" must be a whole number of bytes .*, got /,
+      )
+    })
+  }
+
+  it('throw a TypeError for a wrong kind and a RangeError for a number out of range', () => {
+    expect(() => maxBytes('banana')).to.throw(TypeError)
+    expect(() => maxBytes(-1)).to.throw(RangeError)
+  })
+
+  it('require a limit', () => {
+    expect(() => maxBytes(undefined as unknown as number)).to.throw(TypeError, 'option "limit"')
+    expect(() => maxBytes({} as MaxBytesOptions)).to.throw(TypeError, 'option "limit"')
+  })
+
+  it('name the nearest known key for an unknown one', () => {
+    const options = { limit: 1, lingerMS: 5 } as MaxBytesOptions
+    expect(() => maxBytes(options)).to.throw(TypeError, 'unknown option "lingerMS"; did you mean "lingerMs"?')
+  })
+
+  it('refuse durations that no timer can keep', () => {
+    expect(() => maxBytes({ limit: 1, lingerMs: 2 ** 31 })).to.throw(RangeError, 'option "lingerMs"')
+    expect(() => maxBytes({ limit: 1, lingerMs: 0.5 })).to.throw(RangeError, 'option "lingerMs"')
+  })
+
+  it('treat undefined as absent and accept an object without a prototype', () => {
+    maxBytes({ limit: '1.5MB', lingerMs: undefined, lingerBytes: undefined })
+    maxBytes(Object.assign(Object.create(null) as object, { limit: Infinity }) as MaxBytesOptions)
+  })
+
+  it('explain a factory that was mounted without being called', async () => {
+    const { url } = await serve((req, res) => {
+      try {
+        maxBytes(req as unknown as MaxBytesOptions)
+      } catch (error) {
+        res.end(String(error))
+      }
+    })
+    expect(await (await fetch(url)).text()).to.contain('did you mean app.use(maxBytes(…))')
+  })
+
+  for (const { name, mount } of hosts) {
+    describe(`with a function as limit, on ${name}`, () => {
+      for (const [title, limit] of [
+        [
+          'throws',
+          () => {
+            throw new Error('no such plan')
+          },
+        ],
+        ['returns nonsense', () => 'banana'],
+        ['returns nothing', () => undefined as unknown as number],
+      ] as const) {
+        it(`is an error, never no limit, when it ${title}`, async () => {
+          const { url } = await serve(mount(maxBytes(limit), (_req, res) => res.end('let through')))
+          const response = await fetch(url, { method: 'POST', body: 'abc' })
+          expect(response.status).to.equal(500)
+        })
+      }
+
+      it('uses the size it returns for this request', async () => {
+        const limit = (req: { url?: string | undefined }): string => (req.url === '/large' ? '1kb' : '1b')
+        const { url } = await serve(mount(maxBytes(limit), (_req, res) => res.end('let through')))
+        expect((await fetch(`${url}/large`, { method: 'POST', body: 'abc' })).status).to.equal(200)
+        expect((await fetch(`${url}/small`, { method: 'POST', body: 'abc' })).status).to.equal(413)
+      })
+    })
+  }
+
+  it('do not follow later changes to the caller’s object', async () => {
+    const options = { limit: 2 }
+    const limited = maxBytes(options)
+    options.limit = 1000
+    const { url } = await serve(hosts[0]!.mount(limited, (_req, res) => res.end()))
+    expect((await fetch(url, { method: 'POST', body: 'abc' })).status).to.equal(413)
+  })
+})

@@ -1,0 +1,9 @@
+import { readFileSync } from 'node:fs'
+
+// Made for these tests, for localhost and 127.0.0.1; it is worth nothing elsewhere. Read from the sources, as the
+// compiled tests stand two folders deep in build/.
+const folder = new URL('../../../test/support/tls/', import.meta.url)
+
+/** Key and self-signed certificate of the tests' TLS servers; a client trusts it by passing it as `ca`. */
+export const key = readFileSync(new URL('key.pem', folder))
+export const certificate = readFileSync(new URL('certificate.pem', folder))
