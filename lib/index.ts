@@ -1,4 +1,5 @@
 export * from './attach.js'
+export * from './auto-flush.js'
 export * from './body-cache.js'
 export * from './max-bytes.js'
 export * from './passthrough-proxy.js'

@@ -1,0 +1,51 @@
+import { StringDecoder } from 'node:string_decoder'
+
+/** A line that never ends is given out in pieces of this many characters, so that it cannot fill the memory. */
+const LONGEST_LINE = 1024 * 1024
+
+/** Cuts the bytes of one stream into lines, and frames each line as a server-sent event. */
+export class EventLines {
+  private readonly decoder = new StringDecoder('utf8')
+  private readonly eventField: string
+  private partial = ''
+  private afterCarriageReturn = false
+
+  /** `event` is the name of the events; undefined leaves them nameless, which browsers call 'message'. */
+  constructor(event?: string) {
+    this.eventField = event === undefined ? '' : `event: ${event}\n`
+  }
+
+  /** Returns the events for all lines that `chunk` completes, or ''. */
+  push(chunk: Buffer): string {
+    return this.frame(this.decoder.write(chunk))
+  }
+
+  /** Returns the event for the last line where it has no line end, or ''. */
+  end(): string {
+    const last = this.frame(this.decoder.end()) + (this.partial === '' ? '' : this.event(this.partial))
+    this.partial = ''
+    return last
+  }
+
+  private frame(text: string): string {
+    const lines = (this.partial + this.withoutSplitLineEnd(text)).split(/\r\n|\n|\r/)
+    this.partial = lines.pop() ?? ''
+    if (this.partial.length >= LONGEST_LINE) {
+      lines.push(this.partial)
+      this.partial = ''
+    }
+    return lines.map((line) => this.event(line)).join('')
+  }
+
+  /** A CR ends its line at once, as progress bars want it; the LF of a CRLF may come in the next chunk. */
+  private withoutSplitLineEnd(text: string): string {
+    if (text === '') return text
+    const rest = this.afterCarriageReturn && text.startsWith('\n') ? text.slice(1) : text
+    this.afterCarriageReturn = text.endsWith('\r')
+    return rest
+  }
+
+  private event(line: string): string {
+    return `${this.eventField}data: ${line}\n\n`
+  }
+}

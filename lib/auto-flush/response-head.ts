@@ -1,0 +1,86 @@
+import type { IncomingHttpHeaders, OutgoingHttpHeader, ServerResponse } from 'node:http'
+import type { AutoFlushSettings } from './settings.js'
+import { outermost } from './outermost.js'
+
+type HeaderArgument = Readonly<Record<string, OutgoingHttpHeader>> | HeaderList
+/** Names and values in turn, or pairs of them. */
+type HeaderList = readonly unknown[]
+
+/** Called right after the head of a streamed response has been written, which is not yet sent. */
+export type HeadWritten = (res: ServerResponse, settings: AutoFlushSettings, contentType: string) => void
+
+/**
+ * Tells of the head of each streamed response. Every way to a head leads through `res.writeHead`, and only its
+ * outermost layer sees the headers as the handler left them: `compression` takes Content-Length away in its own layer.
+ */
+export function watchHead(
+  settings: AutoFlushSettings,
+  headWritten: HeadWritten,
+): (res: ServerResponse) => void {
+  return outermost('writeHead', (res, writeHead, args) => {
+    if (res.headersSent || !isStreamed(res, args, settings)) return writeHead.apply(res, args)
+    const contentType = headerOf(res, args, 'content-type')
+    const result = writeHead.apply(res, settings.proxyBuffering ? args : withoutProxyBuffering(res, args))
+    headWritten(res, settings, typeof contentType === 'string' ? contentType : '')
+    return result
+  })
+}
+
+function isStreamed(res: ServerResponse, args: unknown[], { filter }: AutoFlushSettings): boolean {
+  if (!hasBody(res, Number(args[0])) || isWholeAnswer(res)) return false
+  return filter === undefined ? headerOf(res, args, 'content-length') === undefined : filter(res.req, res)
+}
+
+function hasBody(res: ServerResponse, status: number): boolean {
+  return status >= 200 && status !== 204 && status !== 304 && res.req.method !== 'HEAD'
+}
+
+/** True inside of `res.end(…)` without an earlier write: Node then knows the length before it makes the head. */
+function isWholeAnswer(res: ServerResponse & { readonly _contentLength?: number | null }): boolean {
+  return typeof res._contentLength === 'number'
+}
+
+/** Reads a header that was set, or that stands in the arguments of `writeHead`. */
+function headerOf(res: ServerResponse, args: unknown[], name: keyof IncomingHttpHeaders): unknown {
+  const given = args[headerIndex(args)] as HeaderArgument | undefined
+  return (given && valueIn(given, String(name))) ?? res.getHeader(String(name))
+}
+
+/** `writeHead(status, headers)` or `writeHead(status, reason, headers)` */
+function headerIndex(args: unknown[]): number {
+  return typeof args[1] === 'object' && args[1] !== null ? 1 : 2
+}
+
+function isList(headers: HeaderArgument): headers is HeaderList {
+  return Array.isArray(headers)
+}
+
+function valueIn(headers: HeaderArgument, name: string): unknown {
+  return pairsOf(headers).find(([key]) => String(key).toLowerCase() === name)?.[1]
+}
+
+function pairsOf(headers: HeaderArgument): (readonly [unknown, unknown])[] {
+  if (!isList(headers)) return Object.entries(headers)
+  if (Array.isArray(headers[0])) return headers as [unknown, unknown][]
+  return headers.flatMap((name, i) => (i % 2 === 0 ? [[name, headers[i + 1]] as const] : []))
+}
+
+/**
+ * Adds `X-Accel-Buffering: no` where the caller put its other headers. `setHeader` before a `writeHead` with a list
+ * would make Node drop all but the last of a repeated header, such as Set-Cookie.
+ */
+function withoutProxyBuffering(res: ServerResponse, args: unknown[]): unknown[] {
+  if (headerOf(res, args, 'x-accel-buffering') !== undefined) return args
+  const index = headerIndex(args)
+  const given = args[index] as HeaderArgument | undefined
+  if (!given) {
+    res.setHeader('X-Accel-Buffering', 'no')
+    return args
+  }
+  return args.with(index, withHeader(given, 'X-Accel-Buffering', 'no'))
+}
+
+function withHeader(headers: HeaderArgument, name: string, value: string): HeaderArgument {
+  if (!isList(headers)) return { ...headers, [name]: value }
+  return Array.isArray(headers[0]) ? [...headers, [name, value]] : [...headers, name, value]
+}

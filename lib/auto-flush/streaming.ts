@@ -1,0 +1,126 @@
+import type { ServerResponse } from 'node:http'
+import createDebug from 'debug'
+import type { AutoFlushSettings } from './settings.js'
+import { findCompressor, type FlushableResponse, flushCompressor, watchCompressor } from './compressor.js'
+import { FlushSchedule } from './flush-schedule.js'
+import { Heartbeat } from './heartbeat.js'
+import { outermost } from './outermost.js'
+
+const debug = createDebug('sluiceway:auto-flush')
+const kStreaming: unique symbol = Symbol.for('sluiceway.autoFlush') as never
+
+interface StreamedResponse extends FlushableResponse {
+  [kStreaming]?: Streaming
+}
+
+/** What goes on for one streamed response from its head on. */
+interface Streaming {
+  readonly settings: AutoFlushSettings
+  /** Flushes the compressor; absent where nothing compresses, as Node then sends by itself. */
+  readonly schedule?: FlushSchedule | undefined
+  readonly heartbeat?: Heartbeat | undefined
+  /** True where the compressor is not known and `res.write` has to tell of writes. */
+  readonly flushesAfterWrite: boolean
+}
+
+/** Starts flushing, right after the head of a streamed response has been written. */
+export function startStreaming(
+  res: StreamedResponse,
+  settings: AutoFlushSettings,
+  contentType: string,
+): void {
+  const schedule = scheduleFor(res, settings)
+  const flushesAfterWrite = schedule !== undefined && res.flush !== flush
+  const heartbeat = heartbeatFor(res, settings, contentType)
+  res[kStreaming] = { settings, schedule, heartbeat, flushesAfterWrite }
+  if (flushesAfterWrite) {
+    watchWrites(res)
+    schedule.wrote() // The write that made the head is still under way.
+  }
+  // Node keeps a head until the first write of the body, which may be long in coming.
+  setImmediate(sendHead, res)
+  if (heartbeat !== undefined || typeof settings.coalesce === 'number') res.on('close', stopStreaming)
+  debug('%s %s: streamed, %s', res.req.method, res.req.url, schedule ? 'through a compressor' : 'as it is')
+}
+
+/** Looks for a compressor. Those without a `res.flush` of their own cannot be flushed from outside. */
+function scheduleFor(res: StreamedResponse, { coalesce }: AutoFlushSettings): FlushSchedule | undefined {
+  if (res.flush === undefined || res.flush === flush) return undefined
+  const compressor = findCompressor(res)
+  if (compressor === undefined) return scheduleForUnknown(res, coalesce)
+  const schedule = new FlushSchedule(coalesce, () => flushCompressor(compressor))
+  watchCompressor(compressor, () => schedule.wrote())
+  // Handlers that call `res.flush()` after each write get the flush that keeps compression worth having.
+  res.flush = flush
+  return schedule
+}
+
+function scheduleForUnknown(
+  res: StreamedResponse,
+  coalesce: AutoFlushSettings['coalesce'],
+): FlushSchedule | undefined {
+  if (!res.hasHeader('content-encoding')) return undefined
+  return new FlushSchedule(coalesce, () => {
+    if (!res.destroyed && !res.writableEnded) res.flush?.()
+  })
+}
+
+function heartbeatFor(
+  res: ServerResponse,
+  { heartbeatMs }: AutoFlushSettings,
+  contentType: string,
+): Heartbeat | undefined {
+  const isEventStream = /^text\/event-stream *(?:;|$)/i.test(contentType)
+  return heartbeatMs > 0 && isEventStream ? new Heartbeat(res, heartbeatMs) : undefined
+}
+
+function sendHead(res: ServerResponse): void {
+  if (!res.destroyed && !res.writableEnded) res.flushHeaders()
+}
+
+function stopStreaming(this: StreamedResponse): void {
+  this[kStreaming]?.schedule?.cancel()
+  this[kStreaming]?.heartbeat?.stop()
+}
+
+/** Watches `res.write` itself, for what has to be done after each write that a handler makes. */
+export const watchWrites: (res: ServerResponse) => void = outermost(
+  'write',
+  (res: StreamedResponse, write, args) => {
+    const corkedBefore = res.socket?.writableCorked
+    const result = write.apply(res, args)
+    const streaming = res[kStreaming]
+    if (streaming !== undefined) written(res, streaming, args, corkedBefore)
+    return result
+  },
+)
+
+function written(
+  res: ServerResponse,
+  { settings, schedule, heartbeat, flushesAfterWrite }: Streaming,
+  args: unknown[],
+  corkedBefore: number | undefined,
+): void {
+  heartbeat?.wrote(args[0], args[1])
+  if (flushesAfterWrite) schedule?.wrote()
+  // Node corks the socket until the tick is over. A cork that was there before is the handler's own.
+  if (settings.sync && corkedBefore === 0) res.socket?.uncork()
+}
+
+/**
+ * Gives a response a `flush` where nobody else has. It goes onto the prototype that an Express application makes for
+ * its responses, as adding a property to each of them is dear; without Express, onto the response.
+ */
+export function provideFlush(res: FlushableResponse): void {
+  if (typeof res.flush === 'function') return
+  const prototype: object = Object.getPrototypeOf(res)
+  const owner = Object.hasOwn(prototype, 'writeHead') ? res : prototype
+  Object.defineProperty(owner, 'flush', { value: flush, configurable: true, writable: true })
+}
+
+/** Sends what has been written so far, the head included; nothing before the head has been written. */
+function flush(this: StreamedResponse): void {
+  if (!this.headersSent || this.writableEnded) return
+  this[kStreaming]?.schedule?.now()
+  this.flushHeaders()
+}
