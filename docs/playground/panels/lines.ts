@@ -20,8 +20,8 @@ const tellTime: RequestHandler = (req, res) => {
   res.set('Cache-Control', 'no-store').json({ now: Date.now() })
 }
 
-const runCommand: RequestHandler = (req, res) => {
+const runCommand: RequestHandler = async (req, res) => {
   const child = spawn(process.execPath, [command], { stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   res.type('text/plain').set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' })
-  pipeChild(res, child, { exit: 'none' })
+  await pipeChild(res, child)
 }

@@ -90,7 +90,7 @@ export function bytesText(bytes) {
 }
 
 export function msText(ms) {
-  if (ms < 1) return 'under 1 ms'
+  if (ms < 1) return '<1 ms'
   return ms < 1000 ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`
 }
 

@@ -62,7 +62,7 @@ function createLane(name) {
     const printedAt = Number(line.slice(0, space)) - clockAhead
     lane.lines.push({ printedAt, arrivedAt, late: Math.max(0, arrivedAt - printedAt) })
     const late = Object.assign(document.createElement('span'), {
-      textContent: `+${msText(lane.lines.at(-1).late)}`,
+      textContent: msText(lane.lines.at(-1).late),
     })
     const item = document.createElement('li')
     item.append(line.slice(space + 1), late)

@@ -109,7 +109,7 @@ function drawUpload(width) {
       }),
       svg('line', { class: 'bad-line', x1: x(limit), x2: x(limit), y1: 26, y2: 76 }),
       svg('text', { class: 'strong', ...anchor(x(limit), width), y: 18 }, 'limit 1 MB'),
-      svg('text', { x: 12, y: 94 }, `${bytesText(sent)} of ${bytesText(size)} left the browser`),
+      svg('text', { x: 12, y: 94 }, uploadText()),
       ...(status
         ? [svg('text', { class: 'strong', x: width - 12, y: 94, 'text-anchor': 'end' }, String(status))]
         : []),
@@ -124,8 +124,14 @@ function anchor(x, width) {
   return { x, 'text-anchor': 'middle' }
 }
 
+function uploadText() {
+  const { size, sent, status, body } = upload
+  const letIn = status ? `, ${bytesText(body.received ?? 0)} let in` : ''
+  return `${bytesText(sent)} of ${bytesText(size)} left the browser${letIn}`
+}
+
 function uploadLabel() {
-  const { size, sent, status } = upload
+  const { status } = upload
   const answer = status ? `; the answer is ${status}` : ''
-  return `${bytesText(sent)} of ${bytesText(size)} left the browser, the limit is 1 MB${answer}`
+  return `${uploadText()}; the limit is 1 MB${answer}`
 }
