@@ -9,7 +9,7 @@ import type { NextFunction } from '../shared/middleware.js'
 import { pendingUpgrade } from '../shared/upgrade.js'
 import { HeaderList } from './header-list.js'
 import { runResponseHook } from './hooks.js'
-import { drainLeftover, releaseWaiters } from './leftover.js'
+import { answerBeforeUpload, drainLeftover } from './leftover.js'
 import { isRepeatable, type Connection } from './pool.js'
 import { writeHead, writeInformation } from './response-head.js'
 import {
@@ -131,7 +131,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.isOver = true
     this.passTrailers(trailers ?? [])
     this.res.end()
-    this.leaveUpload()
+    this.upload?.destroy()
+    drainLeftover(this.req)
     debug('%s %s: %d', this.req.method, this.req.url, this.res.statusCode)
   }
 
@@ -163,11 +164,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.isOver = true
     debug('%s %s: %o', this.req.method, this.req.url, error)
     this.res.off('close', onResponseClose)
-    this.leaveUpload()
+    this.upload?.destroy()
     // A clean end would make a part look like the whole.
     if (this.ownsHead) this.res.destroy()
+    else answerBeforeUpload(this.req, this.res)
     this.next(error)
-    if (!this.res.headersSent) releaseWaiters(this.req)
   }
 
   /** The client has left, or the response was ended without us. */
@@ -201,8 +202,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const { onResponse } = this.settings
     const incoming = { statusCode: status, statusMessage: reason, headers: new HeaderList(lines) }
     if (onResponse !== undefined) runResponseHook(onResponse, incoming, this)
-    this.ownsHead = true
     writeHead(this.res, incoming.statusCode, incoming.statusMessage, lines)
+    this.ownsHead = true
   }
 
   private passTrailers(raw: readonly (string | Buffer)[]): void {
@@ -222,12 +223,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.target.waiting -= 1
   }
 
-  /** Gives up the upload, where it is still under way, without harm to the client's connection. */
-  private leaveUpload(): void {
-    this.upload?.destroy()
-    if (!this.req.complete) drainLeftover(this.req)
-  }
-
   /** A kept connection may have been closed while the request was on its way: it was never heard. */
   private mayRetry(): boolean {
     return this.isReused && !this.isRetried && !this.hasResponse && isRepeatable(this.options)
@@ -244,8 +239,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private named(error: Error): Error {
     const fromRequest = this.upload?.failure === error
     if (fromRequest || isSluicewayError(error)) return error
-    const hooked = this.settings.onRequest !== undefined
-    return upstreamError(error, { connected: this.isConnected, hooked })
+    const { onRequest, onResponse } = this.settings
+    return upstreamError(error, {
+      connected: this.isConnected,
+      requestHooked: onRequest !== undefined,
+      responseHooked: onResponse !== undefined,
+    })
   }
 }
 

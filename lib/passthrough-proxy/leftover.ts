@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 
 /** How much of an upload that nobody wants any more is still read, so that the connection can be used again. */
 const MOST_BYTES = 16 * 1024 * 1024
@@ -22,15 +22,27 @@ export function drainLeftover(req: IncomingMessage): void {
 }
 
 /**
- * Lets those answer who wait for the end of an upload first: finalhandler and body-parser throw the body away and
- * wait through on-finished for 'end' or 'finish', which for an endless upload is never.
+ * Makes the answer to a failed upload independent of the upload's end. finalhandler and body-parser throw the body
+ * away and wait, through on-finished, for 'end' or 'finish' of the request before they answer; for an endless upload
+ * that is never. What is left of it is drained once the answer is out.
  */
-export function releaseWaiters(req: IncomingMessage): void {
-  if (!req.complete) process.nextTick(emitFinish, req)
+export function answerBeforeUpload(req: IncomingMessage, res: ServerResponse): void {
+  if (req.complete || req.destroyed) return
+  req.on('newListener', onNewListener)
+  res.once('finish', onAnswered)
+}
+
+/** A request has no 'finish' of its own: whoever listens for it waits for the upload to be over. */
+function onNewListener(this: IncomingMessage, event: string | symbol): void {
+  if (event === 'finish') process.nextTick(emitFinish, this)
 }
 
 function emitFinish(req: IncomingMessage): void {
   req.emit('finish')
+}
+
+function onAnswered(this: ServerResponse): void {
+  drainLeftover(this.req)
 }
 
 function ignore(): void {}

@@ -16,10 +16,20 @@ export function writeHead(res: ServerResponse, status: number, reason: string, l
     return
   }
   replaceOwn(res, lines)
+  try {
+    appendLines(res, lines)
+    res.writeHead(status, phrase)
+  } catch (error) {
+    // The error's own answer must not carry half of this one.
+    for (let i = 0; i < lines.length; i += 2) res.removeHeader(lines[i] as string)
+    throw error
+  }
+}
+
+function appendLines(res: ServerResponse, lines: readonly string[]): void {
   for (let i = 0; i < lines.length; i += 2) {
     res.appendHeader(lines[i] as string, lines[i + 1] as string)
   }
-  res.writeHead(status, phrase)
 }
 
 /**

@@ -5,7 +5,9 @@ export interface Progress {
   /** The request had a connection. */
   readonly connected: boolean
   /** `onRequest` had its hands on the request. */
-  readonly hooked: boolean
+  readonly requestHooked: boolean
+  /** `onResponse` had its hands on the response. */
+  readonly responseHooked: boolean
 }
 
 const byCode: Readonly<Record<string, ErrorCode>> = {
@@ -15,30 +17,44 @@ const byCode: Readonly<Record<string, ErrorCode>> = {
   UND_ERR_HEADERS_OVERFLOW: 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE',
   UND_ERR_RES_EXCEEDED_MAX_SIZE: 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE',
-  ERR_INVALID_CHAR: 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE',
-  ERR_INVALID_HTTP_TOKEN: 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE',
-  ERR_HTTP_INVALID_HEADER_VALUE: 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE',
-  ERR_HTTP_INVALID_STATUS_CODE: 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE',
 }
+
+/** undici will not send such a request. */
+const badRequest: ReadonlySet<string> = new Set([
+  'UND_ERR_INVALID_ARG',
+  'UND_ERR_NOT_SUPPORTED',
+  'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
+])
+
+/** Node will not write such a head. */
+const badHead: ReadonlySet<string> = new Set([
+  'ERR_INVALID_CHAR',
+  'ERR_INVALID_HTTP_TOKEN',
+  'ERR_HTTP_INVALID_HEADER_VALUE',
+  'ERR_HTTP_INVALID_STATUS_CODE',
+  'ERR_HTTP_TRAILER_INVALID',
+])
 
 /** Names a failure of undici or of the network; errors of our own stay what they are. */
 export function upstreamError(cause: Error, progress: Progress): SluicewayError {
   return isSluicewayError(cause) ? cause : sluicewayError(codeOf(cause, progress), { cause })
 }
 
-function codeOf(cause: Error & { code?: unknown }, { connected, hooked }: Progress): ErrorCode {
+function codeOf(cause: Error & { code?: unknown }, progress: Progress): ErrorCode {
   const code = String(cause.code)
   const known = byCode[code]
   if (known !== undefined) return known
-  if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED') {
-    return hooked ? 'ERR_SLUICEWAY_PROXY_HOOK' : 'ERR_SLUICEWAY_PROXY_BAD_REQUEST'
+  if (badRequest.has(code)) {
+    return progress.requestHooked ? 'ERR_SLUICEWAY_PROXY_HOOK' : 'ERR_SLUICEWAY_PROXY_BAD_REQUEST'
   }
-  if (code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH' && hooked) return 'ERR_SLUICEWAY_PROXY_HOOK'
-  if (!connected) return 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE'
-  return isMalformed(cause, code) ? 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE' : 'ERR_SLUICEWAY_UPSTREAM_RESET'
+  if (badHead.has(code)) {
+    return progress.responseHooked ? 'ERR_SLUICEWAY_PROXY_HOOK' : 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE'
+  }
+  if (!progress.connected) return 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE'
+  return isMalformed(cause) ? 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE' : 'ERR_SLUICEWAY_UPSTREAM_RESET'
 }
 
-/** llhttp's errors, and the one undici raises for a 100 or a 101 that nobody asked for. */
-function isMalformed(cause: Error, code: string): boolean {
-  return code.startsWith('HPE_') || /^bad (?:response|upgrade)$/.test(cause.message)
+/** The parser's errors, and those undici raises for a 100 or a 101 that nobody asked for. */
+function isMalformed(cause: Error): boolean {
+  return cause.name === 'HTTPParserError' || /^bad (?:response|upgrade)$/.test(cause.message)
 }

@@ -2,6 +2,9 @@ import express5 from 'express'
 // @ts-expect-error express 4 is installed under an alias, without types of its own
 import express4Untyped from 'express4'
 
+// Express writes errors that nobody handles to stderr, except under test.
+process.env['NODE_ENV'] ??= 'test'
+
 const express4 = express4Untyped as typeof express5
 
 /** Both supported versions of Express, to run the same test against each. */

@@ -39,6 +39,11 @@ export class RawClient {
     return client
   }
 
+  /** The same for a connection that is there already: the server's side of one, say. */
+  static over(socket: net.Socket): RawClient {
+    return new RawClient(socket)
+  }
+
   /** Bytes received and not yet taken by `response` or `until`. */
   get pending(): Buffer {
     return this.buffered
@@ -98,7 +103,10 @@ export class RawClient {
 
   /** Waits until the server has ended or cut the connection. */
   async closed(): Promise<void> {
-    if (!this.ended) await Promise.race([once(this.socket, 'end'), once(this.socket, 'close')])
+    if (this.ended) return
+    await new Promise<void>((resolve) => {
+      for (const event of ['end', 'close']) this.socket.once(event, () => resolve())
+    })
   }
 
   destroy(): void {

@@ -1,0 +1,184 @@
+import { createServer } from 'node:http'
+import { buffer } from 'node:stream/consumers'
+
+import { expect } from 'chai'
+import { attach, passthroughProxy } from 'sluiceway'
+
+import { expressVersions } from '../support/express-versions.js'
+import { RawClient } from '../support/raw-client.js'
+import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
+import { closeServers, listen } from '../support/servers.js'
+
+const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n'
+
+for (const { name, express } of expressVersions) {
+  describe(`attach with Expect: 100-continue (${name})`, () => {
+    afterEach(closeServers)
+
+    type App = ReturnType<typeof express>
+
+    /** Sends the head alone, and waits for what comes back. */
+    async function ask(app: App, length = 4, type = 'text/plain'): Promise<RawClient> {
+      const server = createServer(app)
+      attach(server, app)
+      const client = await RawClient.connect((await listen(server)).port)
+      client.write(
+        `POST / HTTP/1.1\r\nHost: test\r\nContent-Type: ${type}\r\nContent-Length: ${length}\r\nExpect: 100-continue\r\n\r\n`,
+      )
+      return client
+    }
+
+    for (const [how, read] of [
+      [
+        "on('data')",
+        (app: App) =>
+          app.use((req, res) => {
+            req.on('data', (chunk) => res.end(chunk))
+          }),
+      ],
+      [
+        "on('readable')",
+        (app: App) =>
+          app.use((req, res) => {
+            req.on('readable', () => {
+              const chunk = req.read()
+              if (chunk) res.end(chunk)
+            })
+          }),
+      ],
+      [
+        'pipe',
+        (app: App) =>
+          app.use((req, res) => {
+            req.pipe(res)
+          }),
+      ],
+      [
+        'for await',
+        (app: App) =>
+          app.use(async (req, res) => {
+            for await (const chunk of req) res.write(chunk)
+            res.end()
+          }),
+      ],
+      [
+        'stream/consumers',
+        (app: App) =>
+          app.use(async (req, res) => {
+            res.end(await buffer(req))
+          }),
+      ],
+      [
+        'express.text',
+        (app: App) =>
+          app.use(express.text(), (req, res) => {
+            res.end(req.body)
+          }),
+      ],
+      [
+        'a reader that waits a while',
+        (app: App) =>
+          app.use((req, res) => {
+            setImmediate(() => req.pipe(res))
+          }),
+      ],
+    ] as [string, (app: App) => unknown][]) {
+      it(`invites the body when somebody reads by ${how}`, async () => {
+        const app = express()
+        read(app)
+        const client = await ask(app)
+        expect(await client.untilText('\r\n\r\n')).to.equal(CONTINUE)
+        client.write('body')
+        const response = await client.response()
+        expect(response.status).to.equal(200)
+        expect(response.body.toString()).to.equal('body')
+      })
+    }
+
+    it('invites the body when the proxy has a connection to send it on, and keeps the client for the next', async () => {
+      const upstream = await scriptedUpstream()
+      const client = await ask(express().use(passthroughProxy(upstream.url)))
+      const connection = await upstream.connection()
+      expect(await client.untilText('\r\n\r\n')).to.equal(CONTINUE)
+      client.write('body')
+      expect(await connection.untilText('body')).not.to.match(/expect/i)
+      connection.write(answer())
+      expect((await client.response()).body.toString()).to.equal('ok')
+      client.request('GET', '/next')
+      await connection.untilText('GET /next')
+    })
+
+    for (const [what, status, app] of [
+      ['404 from the app', 404, () => express()],
+      [
+        '401 from a handler',
+        401,
+        () =>
+          express().use((_req, res) => {
+            res.sendStatus(401)
+          }),
+      ],
+      [
+        'a 500',
+        500,
+        () =>
+          express().use(() => {
+            throw new Error('oops')
+          }),
+      ],
+      ['502 from the proxy', 502, () => express().use(passthroughProxy('http://nowhere.invalid'))],
+      ['413 for its Content-Length', 413, () => express().use(express.text({ limit: 3 }))],
+      [
+        '413 from a middleware',
+        413,
+        () =>
+          express().use((_req, _res, next) => {
+            next(Object.assign(new Error('big'), { status: 413 }))
+          }),
+      ],
+    ] as [string, number, () => App][]) {
+      it(`answers ${what} at once, without an invitation, and ends the connection`, async () => {
+        const client = await ask(app())
+        const response = await client.response()
+        expect(response.status).to.equal(status)
+        expect(response.headers['connection']).to.deep.equal(['close'])
+        await client.closed()
+        expect(client.pending.length).to.equal(0)
+      })
+    }
+
+    it('takes a body that comes without waiting for the invitation', async () => {
+      const app = express().use(express.text(), (req, res) => {
+        res.end(req.body)
+      })
+      const client = await ask(app)
+      client.write('body')
+      await client.untilText(CONTINUE)
+      expect((await client.response()).body.toString()).to.equal('body')
+    })
+
+    it('invites no body once the head is out', async () => {
+      const app = express().use((req, res) => {
+        res.writeHead(200)
+        res.write('begun')
+        req.on('data', () => {})
+        res.end()
+      })
+      const client = await ask(app)
+      const response = await client.response()
+      expect(response.status).to.equal(200)
+      expect(response.body.toString()).to.equal('begun')
+    })
+
+    it('leaves requests without Expect alone', async () => {
+      const app = express().use(express.text(), (req, res) => {
+        res.end(req.body)
+      })
+      const server = createServer(app)
+      attach(server, app)
+      const client = await RawClient.connect((await listen(server)).port)
+      client.request('POST', '/', { 'Content-Type': 'text/plain' }, 'body')
+      expect((await client.response()).body.toString()).to.equal('body')
+    })
+  })
+}

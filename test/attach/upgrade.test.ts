@@ -1,0 +1,101 @@
+import { createServer } from 'node:http'
+
+import { expect } from 'chai'
+import { attach } from 'sluiceway'
+
+import { expressVersions } from '../support/express-versions.js'
+import { RawClient } from '../support/raw-client.js'
+import { closeServers, listen } from '../support/servers.js'
+
+const UPGRADE = 'GET /none HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+
+for (const { name, express } of expressVersions) {
+  describe(`attach with upgrades (${name})`, () => {
+    afterEach(closeServers)
+
+    async function clientOf(app: ReturnType<typeof express>): Promise<RawClient> {
+      const server = createServer(app)
+      attach(server, app)
+      return RawClient.connect((await listen(server)).port)
+    }
+
+    it("gives an upgrade that nobody takes the app's own 404", async () => {
+      const client = await clientOf(express())
+      client.write(UPGRADE)
+      const response = await client.response()
+      expect(response.status).to.equal(404)
+      expect(response.body.toString()).to.contain('Cannot GET /none')
+      await client.closed()
+    })
+
+    it('lets a route answer 426, with headers and body', async () => {
+      const app = express()
+      app.get('/none', (_req, res) => {
+        res.status(426).set('Upgrade', 'other').json({ not: 'here' })
+      })
+      const client = await clientOf(app)
+      client.write(UPGRADE)
+      const response = await client.response()
+      expect(response.status).to.equal(426)
+      expect(response.headers['upgrade']).to.deep.equal(['other'])
+      expect(response.body.toString()).to.equal('{"not":"here"}')
+      await client.closed()
+    })
+
+    it('answers 500 where a handler throws', async () => {
+      const app = express().use(() => {
+        throw new Error('oops')
+      })
+      const client = await clientOf(app)
+      client.write(UPGRADE)
+      expect((await client.response()).status).to.equal(500)
+      await client.closed()
+    })
+
+    it('tells the app when the client leaves, and survives its RST', async () => {
+      const app = express()
+      const left = new Promise<void>((resolve) => {
+        app.use((_req, res) => {
+          res.on('close', () => resolve())
+          client.socket.resetAndDestroy()
+        })
+      })
+      const client = await clientOf(app)
+      client.write(UPGRADE)
+      await left
+    })
+
+    it('is undone by detach', async () => {
+      const app = express()
+      const server = createServer(app)
+      const detach = attach(server, app)
+      expect(attach(server, app)).to.equal(detach)
+      detach()
+      for (const event of ['upgrade', 'checkContinue']) expect(server.listenerCount(event)).to.equal(0)
+      attach(server, app)
+      expect(server.listenerCount('upgrade')).to.equal(1)
+    })
+  })
+}
+
+describe('attach', () => {
+  const server = createServer()
+  const app = (): void => {}
+
+  it('refuses a second app on one server', () => {
+    const detach = attach(server, app)
+    expect(() => attach(server, () => {})).to.throw(Error, 'attach: the server already has another app')
+    detach()
+  })
+
+  for (const [what, args] of [
+    ['no server', [undefined, app]],
+    ['an app for a server', [app, app]],
+    ['no app', [server, undefined]],
+    ['an object for an app', [server, {}]],
+  ] as const) {
+    it(`refuses ${what}`, () => {
+      expect(() => attach(args[0] as never, args[1] as never)).to.throw(TypeError, /^attach: /)
+    })
+  }
+})

@@ -1,0 +1,189 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import net from 'node:net'
+
+import { expect } from 'chai'
+import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
+import { Agent } from 'undici'
+
+import { expressVersions } from '../support/express-versions.js'
+import { RawClient } from '../support/raw-client.js'
+import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
+import { closeServers, listen, serve } from '../support/servers.js'
+
+for (const { name, express } of expressVersions) {
+  describe(`passthroughProxy errors (${name})`, () => {
+    afterEach(closeServers)
+
+    /** A client of an app whose error handler keeps what it is given. */
+    async function start(
+      target: Parameters<typeof passthroughProxy>[0],
+      options?: PassthroughProxyOptions,
+    ): Promise<{ client: RawClient; errors: SluicewayError[]; port: number }> {
+      const errors: SluicewayError[] = []
+      const app = express().use(passthroughProxy(target, options))
+      app.use((error: SluicewayError, _req: unknown, _res: unknown, next: (error: unknown) => void) => {
+        errors.push(error)
+        next(error)
+      })
+      const { port } = await serve(app)
+      return { client: await RawClient.connect(port), errors, port }
+    }
+
+    it('answers 502 where nobody listens, without a word of the cause', async () => {
+      const { port } = await listen(net.createServer())
+      await closeServers()
+      const { client, errors } = await start(`http://127.0.0.1:${port}`)
+      client.request('GET', '/')
+      const response = await client.response()
+      expect(response.status).to.equal(502)
+      expect(response.body.toString()).not.to.contain('ECONNREFUSED')
+      expect(errors).to.have.length(1)
+      expect(errors[0]).to.include({ code: 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE', status: 502, expose: false })
+      expect(errors[0]?.cause).to.have.property('code', 'ECONNREFUSED')
+    })
+
+    it('answers 502 where the name is not known', async () => {
+      const { client, errors } = await start('http://nowhere.invalid')
+      client.request('POST', '/', {}, 'body')
+      expect((await client.response()).status).to.equal(502)
+      expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE')
+    })
+
+    it('answers 502 where TLS is not spoken', async () => {
+      const upstream = await scriptedUpstream()
+      const { client, errors } = await start(upstream.url.replace('http:', 'https:'))
+      client.request('GET', '/')
+      const connection = await upstream.connection()
+      connection.write('HTTP/1.1 400 Bad Request\r\n\r\n')
+      expect((await client.response()).status).to.equal(502)
+      expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE')
+    })
+
+    for (const [what, raw] of [
+      ['no HTTP', 'SSH-2.0-OpenSSH_9.6\r\n'],
+      ['a bad header name', 'HTTP/1.1 200 OK\r\nBad Name: 1\r\n\r\n'],
+      ['NUL in a header', 'HTTP/1.1 200 OK\r\nX-Bad: a\0b\r\nContent-Length: 0\r\n\r\n'],
+      [
+        'a 100 that nobody asked for',
+        'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
+      ],
+      [
+        'a 101 that nobody asked for',
+        'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n',
+      ],
+      ['a head without end', `HTTP/1.1 200 OK\r\nX-Long: ${'x'.repeat(70_000)}\r\n\r\n`],
+    ] as const) {
+      it(`answers 502 to ${what}`, async () => {
+        const upstream = await scriptedUpstream()
+        const { client, errors } = await start(upstream.url)
+        client.request('GET', '/')
+        const connection = await upstream.connection()
+        await connection.untilText('\r\n\r\n')
+        connection.write(raw)
+        expect((await client.response()).status).to.equal(502)
+        expect(errors).to.have.length(1)
+        expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE')
+      })
+    }
+
+    it('answers 504 where the head does not come in time, and leaves the upstream', async () => {
+      const upstream = await scriptedUpstream()
+      const { client, errors } = await start(upstream.url, { headersTimeoutMs: 50 })
+      client.request('GET', '/')
+      const connection = await upstream.connection()
+      expect((await client.response()).status).to.equal(504)
+      expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_TIMEOUT')
+      await connection.closed()
+    })
+
+    it('answers 504 where the connection does not open in time', async () => {
+      // TLS begins, and is never answered.
+      const upstream = await scriptedUpstream()
+      const { client, errors } = await start(upstream.url.replace('http:', 'https:'), {
+        connectTimeoutMs: 50,
+      })
+      client.request('GET', '/')
+      expect((await client.response()).status).to.equal(504)
+      expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_TIMEOUT')
+    })
+
+    it('cuts the client off where the body is silent for too long', async () => {
+      const upstream = await scriptedUpstream()
+      const { client, errors } = await start(upstream.url, { idleTimeoutMs: 50 })
+      client.request('GET', '/')
+      const connection = await upstream.connection()
+      connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n')
+      await client.untilText('half')
+      await client.closed()
+      expect(client.pending.toString()).not.to.contain('0\r\n')
+      expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_TIMEOUT')
+    })
+
+    it('answers 503 with Retry-After beyond maxQueue, and counts those down that are served', async () => {
+      const upstream = await scriptedUpstream()
+      const dispatcher = new Agent({ connections: 1 })
+      const { port, errors } = await start(upstream.url, { dispatcher, maxQueue: 1 })
+      const clients = await Promise.all([1, 2, 3, 4].map(() => RawClient.connect(port)))
+      const [running, waiting, refused, later] = clients as [RawClient, RawClient, RawClient, RawClient]
+      running.request('GET', '/running')
+      const connection = await upstream.connection()
+      await connection.untilText('GET /running')
+      waiting.request('GET', '/waiting')
+      refused.request('GET', '/refused')
+      const response = await Promise.race([refused.response(), waiting.response()])
+      expect(response.status).to.equal(503)
+      expect(response.headers['retry-after']).to.deep.equal(['1'])
+      expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_QUEUE_FULL')
+      connection.write(answer())
+      await running.response()
+      await connection.untilText('\r\n\r\nGET /')
+      connection.write(answer())
+      later.request('GET', '/later')
+      await connection.untilText('GET /later')
+      connection.write(answer())
+      expect((await later.response()).status).to.equal(200)
+      await dispatcher.destroy()
+    })
+
+    it('gives next(error) to bare http, with nothing written', async () => {
+      const proxy = passthroughProxy('http://nowhere.invalid')
+      const { port } = await serve((req, res) => {
+        proxy(req, res, (error) => {
+          expect(res.headersSent).to.equal(false)
+          res.end(String((error as SluicewayError).code))
+        })
+      })
+      const client = await RawClient.connect(port)
+      client.request('GET', '/')
+      expect((await client.response()).body.toString()).to.equal('ERR_SLUICEWAY_UPSTREAM_UNREACHABLE')
+    })
+
+    it('lets another proxy take over after an error', async () => {
+      const upstream = await serve((_req, res) => res.end('spare'))
+      const app = express().use(passthroughProxy('http://nowhere.invalid'))
+      const spare = passthroughProxy(upstream.url)
+      app.use((_error: unknown, req: IncomingMessage, res: ServerResponse, next: () => void) =>
+        spare(req, res, next),
+      )
+      const client = await RawClient.connect((await serve(app)).port)
+      client.request('GET', '/')
+      expect((await client.response()).body.toString()).to.equal('spare')
+    })
+
+    it('does not write over an answer that somebody else has given meanwhile', async () => {
+      const upstream = await scriptedUpstream()
+      const app = express().use((_req, res, next) => {
+        next()
+        res.status(503).send('too slow')
+      }, passthroughProxy(upstream.url))
+      const client = await RawClient.connect((await serve(app)).port)
+      client.request('GET', '/')
+      const connection = await upstream.connection()
+      expect((await client.response()).body.toString()).to.equal('too slow')
+      connection.write(answer('late'))
+      await connection.closed()
+      client.request('GET', '/again')
+      expect((await client.response()).body.toString()).to.equal('too slow')
+    })
+  })
+}

@@ -1,0 +1,276 @@
+import { Readable } from 'node:stream'
+
+import { expect } from 'chai'
+import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
+
+import { expressVersions } from '../support/express-versions.js'
+import { RawClient } from '../support/raw-client.js'
+import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
+import { closeServers, serve } from '../support/servers.js'
+
+for (const { name, express } of expressVersions) {
+  describe(`passthroughProxy hooks (${name})`, () => {
+    let upstream: ScriptedUpstream
+    let errors: SluicewayError[]
+
+    beforeEach(async () => {
+      upstream = await scriptedUpstream()
+      errors = []
+    })
+    afterEach(closeServers)
+
+    async function client(
+      options: PassthroughProxyOptions,
+      target: Parameters<typeof passthroughProxy>[0] = upstream.url,
+    ): Promise<RawClient> {
+      const app = express().use(passthroughProxy(target, options))
+      app.use((error: SluicewayError, _req: unknown, _res: unknown, next: (error: unknown) => void) => {
+        errors.push(error)
+        next(error)
+      })
+      return RawClient.connect((await serve(app)).port)
+    }
+
+    it('onRequest turns a POST here into a GET there, and the connection lives on', async () => {
+      const sender = await client({
+        onRequest: async (outgoing) => {
+          await Promise.resolve()
+          outgoing.method = 'GET'
+          outgoing.path = '/there?x=1'
+          outgoing.body = null
+          outgoing.headers.delete('content-type')
+          outgoing.headers.set('X-Added', 'yes')
+        },
+      })
+      let connection: RawClient | undefined
+      for (let n = 0; n < 2; n++) {
+        sender.request('POST', '/here', { 'Content-Type': 'text/plain' }, 'thrown away')
+        connection ??= await upstream.connection()
+        const seen = await connection.untilText('\r\n\r\n')
+        expect(seen).to.match(/^GET \/there\?x=1 HTTP\/1\.1\r\n/)
+        expect(seen)
+          .to.contain('X-Added: yes')
+          .and.not.match(/content-|transfer-/i)
+        connection.write(answer())
+        expect((await sender.response()).status).to.equal(200)
+      }
+    })
+
+    for (const [what, body, expected] of [
+      ['a string', 'n\u00e4her', /content-length: 6\r\n\r\nn\u00c3\u00a4her$/],
+      ['a Buffer', Buffer.from('bytes'), /content-length: 5\r\n\r\nbytes$/],
+      ['a stream', new Blob(['stream']), /transfer-encoding: chunked\r\n\r\n6\r\nstream\r\n0\r\n\r\n$/],
+    ] as const) {
+      it(`onRequest replaces the body with ${what}`, async () => {
+        const sender = await client({
+          onRequest(outgoing) {
+            outgoing.body = body instanceof Blob ? Readable.from([Buffer.from('stream')]) : body
+          },
+        })
+        sender.request('POST', '/', {}, 'the client had this to say')
+        const connection = await upstream.connection()
+        const seen = await connection.until((bytes) => expected.exec(bytes.toString('latin1'))?.input)
+        expect(seen).not.to.contain('had this to say')
+        connection.write(answer())
+        expect((await sender.response()).status).to.equal(200)
+      })
+    }
+
+    it('onRequest comes after stripping: what Connection names can be set again', async () => {
+      // golang/go#50580, CVE-2026-33805: a client took away what the proxy had added.
+      const sender = await client({
+        onRequest(outgoing) {
+          expect(outgoing.headers.has('x-user')).to.equal(false)
+          outgoing.headers.set('X-User', 'alice')
+        },
+      })
+      sender.request('GET', '/', { Connection: 'X-User, X-Forwarded-For', 'X-User': 'root' })
+      const connection = await upstream.connection()
+      const seen = await connection.untilText('\r\n\r\n')
+      expect(seen).to.contain('X-User: alice\r\n').and.contain('X-Forwarded-For: 127.0.0.1\r\n')
+      expect(seen).not.to.contain('root')
+    })
+
+    for (const [what, onRequest] of [
+      [
+        'throws',
+        () => {
+          throw new Error('secret')
+        },
+      ],
+      [
+        'rejects',
+        async () => {
+          throw new Error('secret')
+        },
+      ],
+      ['sets CR LF in a value', (o) => o.headers.set('X', 'a\r\nX-Smuggled: 1')],
+      ['sets NUL in a value', (o) => o.headers.set('X', 'a\0')],
+      ['sets CR LF in a name', (o) => o.headers.set('X: 1\r\nY', 'a')],
+      [
+        'sets CR LF in the path',
+        (o) => {
+          o.path = '/ HTTP/1.1\r\nX: 1\r\n\r\n'
+        },
+      ],
+      [
+        'sets a path with a space',
+        (o) => {
+          o.path = '/a b'
+        },
+      ],
+      [
+        'sets a URL for a path',
+        (o) => {
+          o.path = 'http://evil.example/'
+        },
+      ],
+      [
+        'sets CR LF in the method',
+        (o) => {
+          o.method = 'GET / HTTP/1.1\r\n\r\nGET'
+        },
+      ],
+      ['sets Transfer-Encoding', (o) => o.headers.set('Transfer-Encoding', 'chunked')],
+      ['sets a second Content-Length', (o) => o.headers.set('Content-Length', '1')],
+      ['sets Expect', (o) => o.headers.set('Expect', '100-continue')],
+    ] as [string, NonNullable<PassthroughProxyOptions['onRequest']>][]) {
+      it(`answers 500 where onRequest ${what}, and asks the upstream nothing`, async () => {
+        const sender = await client({ onRequest })
+        sender.request('POST', '/', {}, 'body')
+        const response = await sender.response()
+        expect(response.status).to.equal(500)
+        expect(response.body.toString()).not.to.contain('secret')
+        expect(errors).to.have.length(1)
+        expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_PROXY_HOOK')
+        expect(upstream.accepted).to.equal(0)
+      })
+    }
+
+    it('onResponse changes status, reason and headers', async () => {
+      const sender = await client({
+        onResponse(incoming, req, res) {
+          expect(req.url).to.equal('/')
+          expect(res.headersSent).to.equal(false)
+          incoming.statusCode = 203
+          incoming.statusMessage = 'Changed'
+          incoming.headers.delete('server')
+          incoming.headers.append('Set-Cookie', 'b=2')
+        },
+      })
+      sender.request('GET', '/')
+      const connection = await upstream.connection()
+      connection.write(answer('ok', 'Server: x\r\nSet-Cookie: a=1\r\n'))
+      const { head, headers, body } = await sender.response()
+      expect(head).to.match(/^HTTP\/1\.1 203 Changed\r\n/)
+      expect(headers).not.to.have.property('server')
+      expect(headers['set-cookie']).to.deep.equal(['a=1', 'b=2'])
+      expect(body.toString()).to.equal('ok')
+    })
+
+    for (const [what, onResponse] of [
+      [
+        'throws',
+        () => {
+          throw new Error('secret')
+        },
+      ],
+      [
+        'is asynchronous',
+        async () => {
+          throw new Error('secret')
+        },
+      ],
+      ['sets CR LF in a value', (i) => i.headers.set('X', 'a\r\nX-Smuggled: 1')],
+      [
+        'sets a bad status',
+        (i) => {
+          i.statusCode = 7
+        },
+      ],
+    ] as [string, NonNullable<PassthroughProxyOptions['onResponse']>][]) {
+      it(`answers with an error where onResponse ${what}, and leaves the upstream`, async () => {
+        const sender = await client({ onResponse })
+        sender.request('GET', '/')
+        const connection = await upstream.connection()
+        connection.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n')
+        const response = await sender.response()
+        expect(response.status).to.equal(500)
+        expect(response.head + response.body.toString()).not.to.match(/secret|X-Smuggled/)
+        expect(errors).to.have.length(1)
+        expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_PROXY_HOOK')
+        await connection.closed()
+      })
+    }
+
+    for (const [what, target] of [
+      [
+        'throws',
+        () => {
+          throw new Error('secret')
+        },
+      ],
+      [
+        'rejects',
+        async () => {
+          throw new Error('secret')
+        },
+      ],
+      ['gives no URL', () => 'somewhere'],
+      ['gives nothing', () => undefined as never],
+    ] as [string, () => string][]) {
+      it(`answers 500 where the target function ${what}`, async () => {
+        const sender = await client({}, target)
+        sender.request('GET', '/')
+        expect((await sender.response()).status).to.equal(500)
+        expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_PROXY_HOOK')
+      })
+    }
+
+    it('asks the target function for each request', async () => {
+      const other = await scriptedUpstream()
+      const sender = await client({}, async (req) =>
+        req.url === '/other' ? `${other.url}/base` : new URL(upstream.url),
+      )
+      sender.request('GET', '/one')
+      const connection = await upstream.connection()
+      await connection.untilText('GET /one ')
+      connection.write(answer())
+      await sender.response()
+      sender.request('GET', '/other')
+      const second = await other.connection()
+      await second.untilText('GET /base/other ')
+      second.write(answer())
+      await sender.response()
+      sender.request('POST', '/again', {}, 'body')
+      await connection.untilText('body')
+      connection.write(answer())
+      await sender.response()
+    })
+
+    it('path gives the path to ask for', async () => {
+      const sender = await client({
+        path: (req) => `/v2${(req as unknown as { originalUrl: string }).originalUrl}`,
+      })
+      sender.request('GET', '/x?y')
+      const connection = await upstream.connection()
+      expect(await connection.untilText('\r\n')).to.equal('GET /v2/x?y HTTP/1.1\r\n')
+    })
+
+    for (const path of [
+      () => 'x',
+      () => undefined as never,
+      () => '/a\r\nb',
+      () => {
+        throw new Error('secret')
+      },
+    ]) {
+      it(`answers with an error where path is ${String(path)}`, async () => {
+        const sender = await client({ path })
+        sender.request('GET', '/')
+        expect((await sender.response()).status).to.be.oneOf([400, 500])
+        expect(upstream.accepted).to.equal(0)
+      })
+    }
+  })
+}

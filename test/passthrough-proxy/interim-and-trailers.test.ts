@@ -1,0 +1,92 @@
+import { expect } from 'chai'
+import { passthroughProxy } from 'sluiceway'
+
+import { expressVersions } from '../support/express-versions.js'
+import { RawClient } from '../support/raw-client.js'
+import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
+import { closeServers, serve } from '../support/servers.js'
+
+for (const { name, express } of expressVersions) {
+  describe(`passthroughProxy interim responses and trailers (${name})`, () => {
+    let upstream: ScriptedUpstream
+    let client: RawClient
+
+    beforeEach(async () => {
+      upstream = await scriptedUpstream()
+      const { port } = await serve(express().use(passthroughProxy(upstream.url)))
+      client = await RawClient.connect(port)
+    })
+    afterEach(closeServers)
+
+    it('passes 103 on before the answer exists', async () => {
+      client.request('GET', '/')
+      const connection = await upstream.connection()
+      connection.write(
+        'HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nLink: </b.js>; rel=preload\r\nX-Hint: 1\r\n\r\n',
+      )
+      const hints = await client.untilText('\r\n\r\n')
+      expect(hints).to.match(/^HTTP\/1\.1 103 Early Hints\r\n/)
+      expect(hints).to.contain('</a.css>; rel=preload, </b.js>; rel=preload').and.contain('x-hint: 1')
+      connection.write(answer())
+      expect((await client.response()).status).to.equal(200)
+    })
+
+    it('passes 102 on', async () => {
+      client.request('GET', '/')
+      const connection = await upstream.connection()
+      connection.write('HTTP/1.1 102 Processing\r\n\r\n')
+      expect(await client.untilText('\r\n\r\n')).to.equal('HTTP/1.1 102 Processing\r\n\r\n')
+      connection.write(answer())
+      expect((await client.response()).status).to.equal(200)
+    })
+
+    it('answers as usual behind a 103 that Node would refuse', async () => {
+      client.request('GET', '/')
+      const connection = await upstream.connection()
+      connection.write(`HTTP/1.1 103 Early Hints\r\nLink: not a link\r\n\r\n${answer()}`)
+      expect((await client.response()).status).to.equal(200)
+    })
+
+    it('keeps interim responses from a HTTP/1.0 client', async () => {
+      client.write('GET / HTTP/1.0\r\n\r\n')
+      const connection = await upstream.connection()
+      connection.write(
+        `HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>; rel=x\r\n\r\n${answer()}`,
+      )
+      expect((await client.response()).status).to.equal(200)
+    })
+
+    it('keeps Expect to itself', async () => {
+      client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
+      expect(await client.untilText('\r\n\r\n')).to.equal('HTTP/1.1 100 Continue\r\n\r\n')
+      client.write('body')
+      const connection = await upstream.connection()
+      expect(await connection.untilText('body')).not.to.match(/expect/i)
+      connection.write(answer())
+      expect((await client.response()).status).to.equal(200)
+    })
+
+    it('passes trailers on, and not those that would frame or route', async () => {
+      client.request('GET', '/', { TE: 'trailers' })
+      const connection = await upstream.connection()
+      connection.write(
+        'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n' +
+          '2\r\nok\r\n0\r\nX-Sum: 1\r\nX-Sum: 2\r\nSet-Cookie: a=1\r\n\r\n',
+      )
+      const head = await client.untilText('\r\n\r\n')
+      expect(head).to.contain('Trailer: X-Sum')
+      expect(await client.untilText('0\r\nX-Sum: 1\r\nX-Sum: 2\r\n\r\n')).to.equal(
+        '2\r\nok\r\n0\r\nX-Sum: 1\r\nX-Sum: 2\r\n\r\n',
+      )
+    })
+
+    it('announces no trailers where the answer has Content-Length', async () => {
+      client.request('GET', '/')
+      const connection = await upstream.connection()
+      connection.write(answer('ok', 'Trailer: X-Sum\r\n'))
+      const response = await client.response()
+      expect(response.headers).not.to.have.property('trailer')
+      expect(response.body.toString()).to.equal('ok')
+    })
+  })
+}

@@ -1,0 +1,114 @@
+import { expect } from 'chai'
+import { passthroughProxy } from 'sluiceway'
+
+import { expressVersions } from '../support/express-versions.js'
+import { RawClient } from '../support/raw-client.js'
+import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
+import { closeServers, serve } from '../support/servers.js'
+
+for (const { name, express } of expressVersions) {
+  describe(`passthroughProxy path (${name})`, () => {
+    afterEach(closeServers)
+
+    /** The path the upstream was asked for, or the status of a refusal. */
+    async function asked(path: string, { prefix = '', mount = '/' } = {}): Promise<string | number> {
+      const upstream = await scriptedUpstream()
+      const { port } = await serve(express().use(mount, passthroughProxy(`${upstream.url}${prefix}`)))
+      const client = await RawClient.connect(port)
+      client.write(`GET ${path} HTTP/1.1\r\nHost: test\r\n\r\n`)
+      return Promise.race([
+        client.response().then(({ status }) => status),
+        upstream.connection().then(async (connection) => {
+          const line = await connection.untilText('\r\n')
+          connection.write(answer())
+          return line.slice('GET '.length, -' HTTP/1.1\r\n'.length)
+        }),
+      ])
+    }
+
+    for (const path of [
+      '/',
+      '/a%2Fb',
+      '/a//b///c',
+      '//evil.example/x',
+      '///x',
+      '/a;p=1/b',
+      '/%zz%',
+      '/%00',
+      '/a?x=1&x=2;y=%zz&&=',
+      '/?',
+      '/@evil.example',
+      '/\\evil.example',
+      '/a/../b',
+      '/../../x',
+      '/%2e%2e/x',
+      "/!$&'()*+,=:@[]{}|^`~",
+      '/a?b=../../c',
+    ]) {
+      it(`passes ${path} byte for byte`, async () => {
+        expect(await asked(path)).to.equal(path)
+        if (!/^\/(?:\.\.|%2e)/.test(path)) {
+          expect(await asked(path, { prefix: '/base' })).to.equal(`/base${path}`)
+        }
+      })
+    }
+
+    for (const [path, prefix, expected] of [
+      ['http://evil.example/x?y', '', '/x?y'],
+      ['http://evil.example/x', '/base', '/base/x'],
+      ['http://evil.example', '/base', '/base/'],
+      ['HTTP://user@evil.example:81/x//y', '', '/x//y'],
+    ] as const) {
+      it(`asks the target, not the authority of ${path} (prefix "${prefix}")`, async () => {
+        expect(await asked(path, { prefix })).to.equal(expected)
+      })
+    }
+
+    for (const path of [
+      '/..',
+      '/../',
+      '/../x',
+      '/a/../../x',
+      '/%2e%2e/x',
+      '/.%2E/x',
+      '/%2e./x',
+      '/a%2f..%2f..%2fx',
+      '/..%5cx',
+      '/..\\x',
+      '/..;a=b/x',
+      '/..%3ba/x',
+      '/a//../../x',
+      '/./../x',
+      'http://evil.example/../x',
+      '/..?x',
+    ]) {
+      it(`refuses ${path}, which would leave the target's prefix`, async () => {
+        expect(await asked(path, { prefix: '/base' })).to.equal(400)
+      })
+    }
+
+    it("lets dot segments be that stay below the target's prefix", async () => {
+      expect(await asked('/a/b/../c', { prefix: '/base' })).to.equal('/base/a/b/../c')
+    })
+
+    it('strips what Express strips for a mount, and nothing else', async () => {
+      expect(await asked('/api/x%2Fy?z', { mount: '/api' })).to.equal('/x%2Fy?z')
+      expect(await asked('/api?z', { mount: '/api', prefix: '/v1/' })).to.equal('/v1/?z')
+      expect(await asked('/api/x//evil.example', { mount: '/api' })).to.equal('/x//evil.example')
+    })
+
+    it('answers 400 to OPTIONS *', async () => {
+      const upstream = await scriptedUpstream()
+      const proxy = passthroughProxy(upstream.url)
+      const { port } = await serve((req, res) => {
+        proxy(req, res, (error) => {
+          res.statusCode = (error as { status: number }).status
+          res.end()
+        })
+      })
+      const client = await RawClient.connect(port)
+      client.write('OPTIONS * HTTP/1.1\r\nHost: test\r\n\r\n')
+      expect((await client.response()).status).to.equal(400)
+    })
+  })
+}

@@ -1,0 +1,88 @@
+import { expect } from 'chai'
+import { passthroughProxy } from 'sluiceway'
+
+import { expressVersions } from '../support/express-versions.js'
+import { RawClient } from '../support/raw-client.js'
+import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
+import { closeServers, serve } from '../support/servers.js'
+
+for (const { name, express } of expressVersions) {
+  describe(`passthroughProxy on a kept connection that dies (${name})`, () => {
+    let upstream: ScriptedUpstream
+    let client: RawClient
+    let kept: RawClient
+
+    beforeEach(async () => {
+      upstream = await scriptedUpstream()
+      const { port } = await serve(express().use(passthroughProxy(upstream.url)))
+      client = await RawClient.connect(port)
+      client.request('GET', '/first')
+      kept = await upstream.connection()
+      await kept.untilText('\r\n\r\n')
+      kept.write(answer())
+      await client.response()
+    })
+    afterEach(closeServers)
+
+    for (const method of ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']) {
+      it(`sends a ${method} without a body once more, on a fresh connection`, async () => {
+        client.request(method, '/again')
+        await kept.untilText('/again')
+        kept.socket.resetAndDestroy()
+        const fresh = await upstream.connection()
+        expect(await fresh.untilText('\r\n\r\n')).to.match(new RegExp(`^${method} /again `))
+        fresh.write(method === 'HEAD' ? 'HTTP/1.1 200 OK\r\n\r\n' : answer())
+        expect((await client.response({ head: method === 'HEAD' })).status).to.equal(200)
+        expect(upstream.accepted).to.equal(2)
+      })
+    }
+
+    it('tries no third time', async () => {
+      client.request('GET', '/again')
+      await kept.untilText('/again')
+      kept.socket.end()
+      const fresh = await upstream.connection()
+      await fresh.untilText('/again')
+      fresh.socket.end()
+      expect((await client.response()).status).to.equal(502)
+      expect(upstream.accepted).to.equal(2)
+    })
+
+    for (const [what, method, body] of [
+      ['a POST', 'POST', undefined],
+      ['a PUT with a body', 'PUT', 'body'],
+    ] as const) {
+      it(`does not repeat ${what}`, async () => {
+        client.request(method, '/once', {}, body)
+        await kept.untilText('/once')
+        kept.socket.resetAndDestroy()
+        expect((await client.response()).status).to.equal(502)
+        expect(upstream.accepted).to.equal(1)
+      })
+    }
+
+    it('does not repeat what was answered in part', async () => {
+      client.request('GET', '/once')
+      await kept.untilText('/once')
+      kept.socket.end('HTTP/1.1 200 ')
+      expect((await client.response()).status).to.equal(502)
+      expect(upstream.accepted).to.equal(1)
+    })
+  })
+}
+
+describe('passthroughProxy on a fresh connection that dies', () => {
+  afterEach(closeServers)
+
+  it('does not repeat a GET', async () => {
+    const upstream = await scriptedUpstream()
+    const { port } = await serve(expressVersions[0].express().use(passthroughProxy(upstream.url)))
+    const client = await RawClient.connect(port)
+    client.request('GET', '/')
+    const connection = await upstream.connection()
+    await connection.untilText('\r\n\r\n')
+    connection.socket.end()
+    expect((await client.response()).status).to.equal(502)
+    expect(upstream.accepted).to.equal(1)
+  })
+})

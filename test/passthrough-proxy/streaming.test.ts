@@ -1,0 +1,174 @@
+import { once } from 'node:events'
+import { createServer, get, request } from 'node:http'
+import zlib from 'node:zlib'
+
+import { expect } from 'chai'
+import compression from 'compression'
+import { passthroughProxy } from 'sluiceway'
+
+import { deferred } from '../support/deferred.js'
+import { expressVersions } from '../support/express-versions.js'
+import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
+import { scriptedUpstream } from '../support/scripted-upstream.js'
+import { closeServers, listen, serve } from '../support/servers.js'
+
+for (const { name, express } of expressVersions) {
+  describe(`passthroughProxy streaming (${name})`, () => {
+    afterEach(closeServers)
+
+    it('passes a GET and its answer, and keeps both connections for the next', async () => {
+      const upstream = await serve((req, res) => res.end(`${req.method} ${req.url}`))
+      const { port } = await serve(express().use(passthroughProxy(upstream.url)))
+      const client = await RawClient.connect(port)
+      for (const path of ['/one', '/two?x=1', '/three']) {
+        client.request('GET', path)
+        const response = await client.response()
+        expect(response.status).to.equal(200)
+        expect(response.body.toString()).to.equal(`GET ${path}`)
+      }
+      expect(upstream.connections).to.have.length(1)
+    })
+
+    it('passes a POST body byte for byte', async () => {
+      const upstream = await serve((req, res) => req.pipe(res))
+      const { port } = await serve(express().use(passthroughProxy(upstream.url)))
+      const client = await RawClient.connect(port)
+      const body = Buffer.from(Array.from({ length: 300_000 }, (_, i) => i % 256))
+      client.request('POST', '/', {}, body)
+      expect((await client.response()).body.equals(body)).to.equal(true)
+      client.request('POST', '/', {}, ['first', 'second'])
+      expect((await client.response()).body.toString()).to.equal('firstsecond')
+      expect(upstream.connections).to.have.length(1)
+    })
+
+    it('delivers the head of the answer before any byte of its body exists', async () => {
+      const upstream = await scriptedUpstream()
+      const { port } = await serve(express().use(passthroughProxy(upstream.url)))
+      const client = await RawClient.connect(port)
+      client.request('GET', '/')
+      const connection = await upstream.connection()
+      await connection.untilText('\r\n\r\n')
+      connection.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Early: yes\r\n\r\n')
+      expect(await client.untilText('\r\n\r\n')).to.contain('X-Early: yes')
+      connection.write('later')
+      await client.untilText('later')
+    })
+
+    it('delivers chunk n of an answer before n+1 is sent', async () => {
+      const upstream = await scriptedUpstream()
+      const { port } = await serve(express().use(passthroughProxy(upstream.url)))
+      const client = await RawClient.connect(port)
+      client.request('GET', '/')
+      const connection = await upstream.connection()
+      connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
+      for (let n = 0; n < 5; n++) {
+        connection.write(asChunk(`event ${n}\n`))
+        await client.untilText(`event ${n}\n`)
+      }
+      connection.write(lastChunk)
+      await client.untilText(lastChunk)
+    })
+
+    it('delivers chunk n of an upload before n+1 is sent', async () => {
+      const upstream = await scriptedUpstream()
+      const { port } = await serve(express().use(passthroughProxy(upstream.url)))
+      const client = await RawClient.connect(port)
+      client.write('POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n')
+      client.write(asChunk('part 0'))
+      const connection = await upstream.connection()
+      for (let n = 0; n < 5; n++) {
+        await connection.untilText(`part ${n}`)
+        client.write(asChunk(`part ${n + 1}`))
+      }
+      client.write(lastChunk)
+      await connection.untilText(lastChunk)
+    })
+
+    it('carries a conversation: answers chunk by chunk while the upload goes on', async () => {
+      const upstream = await serve((req, res) => {
+        res.writeHead(200)
+        req.pipe(res)
+      })
+      const { port } = await serve(express().use(passthroughProxy(upstream.url)))
+      const client = await RawClient.connect(port)
+      client.write('POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n')
+      for (let n = 0; n < 5; n++) {
+        client.write(asChunk(`message ${n}`))
+        await client.untilText(`message ${n}`)
+      }
+      client.write(lastChunk)
+      await client.untilText(lastChunk)
+    })
+
+    it('delivers chunk n through compression before n+1 is sent', async () => {
+      const upstream = await scriptedUpstream()
+      const app = express().use(compression({ threshold: 0 }), passthroughProxy(upstream.url))
+      const { port } = await serve(app)
+      const incoming = get({ port, headers: { 'accept-encoding': 'gzip' } })
+      const connection = await upstream.connection()
+      connection.write('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n')
+      const [response] = await once(incoming, 'response')
+      expect(response.headers['content-encoding']).to.equal('gzip')
+      const decoded = response.pipe(zlib.createGunzip())
+      for (let n = 0; n < 5; n++) {
+        connection.write(asChunk(`event ${n}\n`))
+        const [chunk] = await once(decoded, 'data')
+        expect(String(chunk)).to.equal(`event ${n}\n`)
+      }
+      connection.write(lastChunk)
+      await once(decoded, 'end')
+    })
+
+    it('stops reading from the upstream while the client does not read', async () => {
+      let written = 0
+      const stalled = deferred()
+      const upstream = await serve((_req, res) => {
+        const chunk = Buffer.alloc(64 * 1024)
+        const more = (): void => {
+          while (written < 1 << 30) {
+            written += chunk.length
+            if (!res.write(chunk)) {
+              clearTimeout(quiet)
+              quiet = setTimeout(stalled.resolve, 300)
+              return
+            }
+          }
+        }
+        let quiet = setTimeout(stalled.resolve, 300)
+        res.on('drain', more)
+        more()
+      })
+      const { port } = await serve(express().use(passthroughProxy(upstream.url)))
+      const client = await RawClient.connect(port)
+      client.socket.pause()
+      client.request('GET', '/')
+      await stalled.promise
+      // What the kernel's buffers of two connections hold, and little more.
+      expect(written).to.be.below(32 * 1024 * 1024)
+      client.destroy()
+    })
+
+    it('stops reading from the client while the upstream does not read', async () => {
+      const upstream = await serve(() => {})
+      const server = createServer(express().use(passthroughProxy(upstream.url)))
+      const { port } = await listen(server)
+      const upload = request({ port, method: 'POST' })
+      upload.on('error', () => {})
+      const chunk = Buffer.alloc(64 * 1024)
+      let written = 0
+      const stalled = deferred()
+      let quiet = setTimeout(stalled.resolve, 300)
+      const more = (): void => {
+        clearTimeout(quiet)
+        quiet = setTimeout(stalled.resolve, 300)
+        while (upload.write(chunk)) written += chunk.length
+        written += chunk.length
+      }
+      upload.on('drain', more)
+      more()
+      await stalled.promise
+      expect(written).to.be.below(32 * 1024 * 1024)
+      upload.destroy()
+    })
+  })
+}
