@@ -35,8 +35,8 @@ describe('the repository', () => {
 
   it('has an entry in docs/errors.md for each error code, and none else', () => {
     const [, union = ''] = /type ErrorCode =([^/]*?)\n\n/.exec(readText('lib/shared/errors.ts')) ?? []
-    const codes = [...union.matchAll(/'(\w+)'/g)].map(([, code]) => code)
-    const entries = [...readText('docs/errors.md').matchAll(/^### (\w+)$/gm)].map(([, code]) => code)
+    const codes = [...union.matchAll(/'(\w+)'/g)].map(([, code = '']) => code)
+    const entries = [...readText('docs/errors.md').matchAll(/^### (\w+)$/gm)].map(([, code = '']) => code)
     expect(codes).to.have.length.above(5)
     expect(entries.toSorted()).to.deep.equal(codes.toSorted())
   })
@@ -47,7 +47,7 @@ describe('the repository', () => {
 
   it('gives a reason for each runtime dependency, and none else', () => {
     const [, section = ''] = readText('CONTRIBUTING.md').split('## Runtime dependencies')
-    const reasons = [...section.matchAll(/^\| `([\w-]+)`/gm)].map(([, name]) => name)
+    const reasons = [...section.matchAll(/^\| `([\w-]+)`/gm)].map(([, name = '']) => name)
     expect(reasons.toSorted()).to.deep.equal(Object.keys(manifest.dependencies).toSorted())
   })
 
