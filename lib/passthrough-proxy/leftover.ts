@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
+import { answerWithoutBody } from '../shared/unread-body.js'
+
 /** How much of an upload that nobody wants any more is still read, so that the connection can be used again. */
 const MOST_BYTES = 16 * 1024 * 1024
 const LONGEST_MS = 2000
@@ -22,23 +24,13 @@ export function drainLeftover(req: IncomingMessage): void {
 }
 
 /**
- * Makes the answer to a failed upload independent of the upload's end. finalhandler and body-parser throw the body
- * away and wait, through on-finished, for 'end' or 'finish' of the request before they answer; for an endless upload
- * that is never. What is left of it is drained once the answer is out.
+ * Makes the answer to a failed upload independent of the upload's end, which may never come.
+ * What is left of it is drained once the answer is out.
  */
 export function answerBeforeUpload(req: IncomingMessage, res: ServerResponse): void {
   if (req.complete || req.destroyed) return
-  req.on('newListener', onNewListener)
+  answerWithoutBody(req)
   res.once('finish', onAnswered)
-}
-
-/** A request has no 'finish' of its own: whoever listens for it waits for the upload to be over. */
-function onNewListener(this: IncomingMessage, event: string | symbol): void {
-  if (event === 'finish') process.nextTick(emitFinish, this)
-}
-
-function emitFinish(req: IncomingMessage): void {
-  req.emit('finish')
 }
 
 function onAnswered(this: ServerResponse): void {

@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
+import { answerWithoutBody } from './unread-body.js'
+
 // Symbol.for: attach and the body source may come from different copies of this package (ESM and CJS).
 const kContinue: unique symbol = Symbol.for('sluiceway.continue') as never
 
@@ -36,7 +38,7 @@ function readExpected(this: IncomingMessage, size: number): void {
     if (!hasReader(expecting)) {
       // So that a reader that comes later asks again.
       expecting._readableState.reading = false
-      process.nextTick(emitFinish, this)
+      answerWithoutBody(this)
       return
     }
     sendContinue(this)
@@ -50,9 +52,4 @@ function hasReader(req: Expecting): boolean {
   return (
     req.listenerCount('data') > 0 || req.listenerCount('readable') > 0 || req._readableState.pipes.length > 0
   )
-}
-
-/** They wait through on-finished for the end of a body that will never come; it takes 'finish' as well. */
-function emitFinish(req: IncomingMessage): void {
-  req.emit('finish')
 }

@@ -1,0 +1,20 @@
+import type { IncomingMessage } from 'node:http'
+
+/**
+ * Lets those answer at once who wait for the end of a body that nobody will read: finalhandler and body-parser throw it
+ * away (`resume()`) and wait through on-finished for 'end' or 'finish' of the request, which may never come.
+ * A request has no 'finish' of its own, so only they hear this one.
+ */
+export function answerWithoutBody(req: IncomingMessage): void {
+  process.nextTick(emitFinish, req)
+  // Each of them waits anew: first body-parser, then finalhandler.
+  req.off('newListener', onNewListener).on('newListener', onNewListener)
+}
+
+function onNewListener(this: IncomingMessage, event: string | symbol): void {
+  if (event === 'finish') process.nextTick(emitFinish, this)
+}
+
+function emitFinish(req: IncomingMessage): void {
+  req.emit('finish')
+}

@@ -1,0 +1,142 @@
+import { createServer } from 'node:http'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { expect } from 'chai'
+import express from 'express'
+import { passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
+import { passthroughProxy as fromSubpath } from 'sluiceway/passthrough-proxy'
+import { Agent, MockAgent, Pool } from 'undici'
+
+import { RawClient } from '../support/raw-client.js'
+import { closeServers, serve } from '../support/servers.js'
+
+const URL_ = 'http://127.0.0.1:9'
+
+describe('passthroughProxy options', () => {
+  afterEach(closeServers)
+
+  it('are absent as undefined, {} and undefined fields', () => {
+    expect(fromSubpath).to.equal(passthroughProxy)
+    for (const options of [undefined, {}, Object.create(null), { path: undefined, upgrade: undefined }]) {
+      expect(passthroughProxy(URL_, options)).to.have.property('name', 'passthroughProxyMiddleware')
+    }
+    expect(passthroughProxy(URL_, { onRequest() {} })).to.have.property('name', 'passthroughProxyMiddleware')
+  })
+
+  for (const target of [undefined, null, 1, '', 'localhost:80', '/path', 'ftp://x', 'http://', {}]) {
+    it(`refuse the target ${JSON.stringify(target)}`, () => {
+      expect(() => passthroughProxy(target as string)).to.throw(
+        TypeError,
+        /^passthroughProxy: target must be /,
+      )
+    })
+  }
+
+  for (const target of ['http://u:p@x', 'http://u@x', 'http://x/?a', 'http://x/#a']) {
+    it(`refuse the target ${target}, and keep its secrets`, () => {
+      expect(() => passthroughProxy(target)).to.throw(
+        TypeError,
+        /^passthroughProxy: target must have no query/,
+      )
+      expect(() => passthroughProxy(target)).not.to.throw(/u:p/)
+    })
+  }
+
+  it('explain a forgotten call', async () => {
+    const app = express()
+    app.use(passthroughProxy as never)
+    const client = await RawClient.connect((await serve(app)).port)
+    client.request('GET', '/')
+    expect((await client.response()).body.toString()).to.contain('did you mean app.use(passthroughProxy(')
+  })
+
+  for (const [options, error, message] of [
+    [{ dispatcher: {} }, TypeError, 'option "dispatcher" must be an undici Dispatcher'],
+    [{ dispatcher: null }, TypeError, 'option "dispatcher" must be an undici Dispatcher'],
+    [{ path: '/x' }, TypeError, 'option "path" must be a function'],
+    [{ preserveHost: 1 }, TypeError, 'option "preserveHost" must be true or false'],
+    [{ forwarded: true }, TypeError, 'option "forwarded" must be one of'],
+    [{ onRequest: 'x' }, TypeError, 'option "onRequest" must be a function'],
+    [{ onResponse: null }, TypeError, 'option "onResponse" must be a function'],
+    [{ connectTimeoutMs: '10' }, TypeError, 'option "connectTimeoutMs" must be a whole number'],
+    [{ headersTimeoutMs: -1 }, RangeError, 'option "headersTimeoutMs" must be a whole number'],
+    [{ idleTimeoutMs: 1.5 }, RangeError, 'option "idleTimeoutMs" must be a whole number'],
+    [{ maxQueue: 0 }, RangeError, 'option "maxQueue" must be a whole number from 1 up'],
+    [{ maxQueue: Number.NaN }, RangeError, 'option "maxQueue"'],
+    [{ upgrade: 'websocket' }, TypeError, 'option "upgrade" must be a list'],
+    [{ upgrade: ['web socket'] }, TypeError, 'option "upgrade" must be a list'],
+    [{ upgrade: ['H2C'] }, TypeError, "without 'h2c'"],
+    [{ timeout: 1 }, TypeError, 'unknown option "timeout"'],
+  ] as [PassthroughProxyOptions, typeof Error, string][]) {
+    it(`refuse ${JSON.stringify(options)}`, () => {
+      expect(() => passthroughProxy(URL_, options)).to.throw(error, message)
+    })
+  }
+
+  it('refuse connectTimeoutMs beside a dispatcher, where it would do nothing', () => {
+    const options = { dispatcher: new Agent(), connectTimeoutMs: 5 }
+    expect(() => passthroughProxy(URL_, options)).to.throw(TypeError, 'belongs to the built-in pool')
+  })
+
+  it('may be changed afterwards without effect', async () => {
+    const upstream = await serve((req, res) => res.end(req.headers.host))
+    const options = { preserveHost: true }
+    const app = express().use(passthroughProxy(upstream.url, options))
+    options.preserveHost = false
+    const client = await RawClient.connect((await serve(app)).port)
+    client.request('GET', '/')
+    expect((await client.response()).body.toString()).to.equal('test')
+  })
+
+  describe('with a dispatcher', () => {
+    it('reach a Unix socket', async () => {
+      const directory = await mkdtemp(join(tmpdir(), 'sluiceway-'))
+      const socketPath = join(directory, 'socket')
+      const upstream = createServer((req, res) => req.pipe(res)).listen(socketPath)
+      const dispatcher = new Agent({ connect: { socketPath } })
+      const app = express().use(passthroughProxy('http://unix', { dispatcher }))
+      const client = await RawClient.connect((await serve(app)).port)
+      client.request('POST', '/', {}, 'through a file')
+      expect((await client.response()).body.toString()).to.equal('through a file')
+      await dispatcher.destroy()
+      upstream.closeAllConnections()
+      upstream.close()
+      await rm(directory, { recursive: true })
+    })
+
+    it('take any pool', async () => {
+      const upstream = await serve((req, res) => res.end(req.url))
+      const dispatcher = new Pool(upstream.url)
+      const app = express().use(passthroughProxy('http://whatever', { dispatcher }))
+      const client = await RawClient.connect((await serve(app)).port)
+      client.request('GET', '/pool')
+      expect((await client.response()).body.toString()).to.equal('/pool')
+      await dispatcher.destroy()
+    })
+
+    it("take a mock in a user's test", async () => {
+      const dispatcher = new MockAgent()
+      dispatcher.disableNetConnect()
+      dispatcher
+        .get('http://api.example')
+        .intercept({ path: '/v1/users', method: 'GET' })
+        .reply(200, 'mocked', { headers: { 'X-Mock': 'yes', 'Set-Cookie': ['a=1', 'b=2'] } })
+      const app = express().use(
+        '/users',
+        passthroughProxy('http://api.example/v1/users', { dispatcher, path: () => '/' }),
+      )
+      app.use('/plain', passthroughProxy('http://api.example', { dispatcher, path: () => '/v1/users' }))
+      const client = await RawClient.connect((await serve(app)).port)
+      client.request('GET', '/plain')
+      const response = await client.response()
+      expect(response.body.toString()).to.equal('mocked')
+      expect(response.headers['x-mock']).to.deep.equal(['yes'])
+      expect(response.headers['set-cookie']).to.deep.equal(['a=1', 'b=2'])
+      client.request('GET', '/users')
+      expect((await client.response()).status).to.equal(502)
+      await dispatcher.close()
+    })
+  })
+})
