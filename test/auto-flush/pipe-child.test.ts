@@ -1,0 +1,272 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { expect } from 'chai'
+import compression from 'compression'
+import type { Request, Response } from 'express'
+import { autoFlush, type ChildExit, pipeChild, type PipeChildOptions } from 'sluiceway'
+import { expressVersions } from '../support/express-versions.js'
+import { RawClient } from '../support/raw-client.js'
+import { closeServers, type TestServer, serve } from '../support/servers.js'
+import { StreamingClient } from './streaming-client.js'
+
+interface Piped extends TestServer {
+  readonly child: Promise<ChildProcess>
+  readonly exit: Promise<ChildExit>
+}
+
+describe('pipeChild', () => {
+  afterEach(closeServers)
+
+  for (const { name, express } of expressVersions) {
+    it(`sends output as it comes, through compression: ${name}`, async () => {
+      const app = express()
+      app.use(compression(), autoFlush())
+      const { url, child } = await piped(() => spawn('cat'), {}, { app })
+      const client = await StreamingClient.get(url, 'gzip')
+      for (const n of [1, 2, 3]) {
+        ;(await child).stdin?.write(`line ${n}\n`)
+        await client.received(`line ${n}\n`)
+      }
+      ;(await child).stdin?.end()
+      expect(await client.ended()).to.equal('line 1\nline 2\nline 3\n')
+      expect(client.response.headers['content-type']).to.equal('text/plain; charset=utf-8')
+    })
+
+    it(`rejects before the head when the command does not exist: ${name}`, async () => {
+      const app = express()
+      const { url } = await piped(() => spawn('no-such-command'), {}, { app })
+      const client = await StreamingClient.get(url)
+      expect(client.response.statusCode).to.equal(404)
+      expect(await client.ended()).to.equal('ENOENT')
+    })
+  }
+
+  it('rejects before the head when the command may not be run', async () => {
+    const { url } = await piped(() => spawn('/etc/passwd'), {})
+    expect(await (await StreamingClient.get(url)).ended()).to.equal('EACCES')
+  })
+
+  it('sends the head of a silent child', async () => {
+    const { url } = await piped(() => sh('exec sleep 60'), {})
+    const client = await StreamingClient.get(url)
+    expect(client.response.statusCode).to.equal(200)
+    client.leave()
+  })
+
+  it('merges stdout and stderr in their order of arrival', async () => {
+    const script = 'read a; echo one; read a; echo two >&2; read a; echo three'
+    const { url, child } = await piped(() => sh(script), {})
+    const client = await StreamingClient.get(url)
+    for (const word of ['one', 'two', 'three']) {
+      ;(await child).stdin?.write('go\n')
+      await client.received(word)
+    }
+    expect(await client.ended()).to.equal('one\ntwo\nthree\n')
+  })
+
+  it('drops stderr', async () => {
+    const { url } = await piped(() => sh('echo kept; echo dropped >&2'), { stderr: 'drop' })
+    expect(await (await StreamingClient.get(url)).ended()).to.equal('kept\n')
+  })
+
+  describe('on text/event-stream', () => {
+    const type = 'text/event-stream'
+
+    it('frames each line as an event, and the exit code as the last', async () => {
+      const { url } = await piped(() => sh('printf "a\\n\\nb\\r\\nc\\rd"; exit 3'), {}, { type })
+      expect(await (await StreamingClient.get(url)).ended()).to.equal(
+        'data: a\n\ndata: \n\ndata: b\n\ndata: c\n\ndata: d\n\nevent: exit\ndata: {"code":3,"signal":null}\n\n',
+      )
+    })
+
+    it('tells the signal that ended the child', async () => {
+      const { url } = await piped(() => sh('kill -9 $$'), {}, { type })
+      expect(await (await StreamingClient.get(url)).ended()).to.equal(
+        'event: exit\ndata: {"code":null,"signal":"SIGKILL"}\n\n',
+      )
+    })
+
+    it('names the lines of stderr', async () => {
+      const { url } = await piped(() => sh('echo wrong >&2'), { stderr: 'event', exit: 'none' }, { type })
+      expect(await (await StreamingClient.get(url)).ended()).to.equal('event: stderr\ndata: wrong\n\n')
+    })
+
+    it('never splits a character, a line or a line end that comes in pieces', async () => {
+      const { url, child } = await piped(() => spawn('cat'), { exit: 'none' }, { type })
+      const client = await StreamingClient.get(url)
+      const { stdin, stdout } = await child
+      for (const byte of Buffer.from('gr\u00fc\u00dfe \u{1f30a}\r\nand more\r\n')) {
+        stdin?.write(Buffer.of(byte))
+        await once(stdout!, 'data')
+      }
+      stdin?.end()
+      expect(await client.ended()).to.equal('data: gr\u00fc\u00dfe \u{1f30a}\n\ndata: and more\n\n')
+    })
+
+    it('mixes whole lines only', async () => {
+      const script = 'read a; printf "out "; read a; echo err >&2; read a; echo put'
+      const { url, child } = await piped(() => sh(script), { exit: 'none' }, { type })
+      const client = await StreamingClient.get(url)
+      const { stdin, stdout } = await child
+      const half = once(stdout!, 'data')
+      stdin?.write('go\n')
+      await half
+      stdin?.write('go\n')
+      await client.received('err')
+      stdin?.write('go\n')
+      expect(await client.ended()).to.equal('data: err\n\ndata: out put\n\n')
+    })
+  })
+
+  it('sends the exit code as a trailer, and none to HTTP/1.0', async () => {
+    const { port } = await piped(() => sh('echo done; exit 4'), { exit: 'trailer' })
+    const modern = await RawClient.connect(port)
+    modern.request('GET', '/')
+    expect(await modern.untilText('\r\n\r\n')).to.include('Trailer: Exit-Code, Exit-Signal\r\n')
+    await modern.untilText('0\r\nExit-Code: 4\r\n\r\n')
+    modern.destroy()
+    const old = await RawClient.connect(port)
+    old.write('GET / HTTP/1.0\r\n\r\n')
+    expect(await old.untilText('done\n')).not.to.include('Trailer')
+    old.destroy()
+  })
+
+  it('makes the child wait for a client that does not read', async () => {
+    const { port, child } = await piped(() => spawn('cat', ['/dev/zero']), {})
+    const client = await RawClient.connect(port)
+    client.socket.pause()
+    client.request('GET', '/')
+    const { stdout } = await child
+    let taken = 0
+    stdout?.on('data', (chunk: Buffer) => (taken += chunk.length))
+    while (stdout?.isPaused() !== true) await new Promise(setImmediate)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    const before = taken
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    expect(taken).to.equal(before)
+    expect(taken).to.be.below(32 * 1024 * 1024)
+    client.socket.resume()
+    await once(stdout, 'data')
+    client.destroy()
+  })
+
+  describe('when the client leaves', () => {
+    it('ends the child and what it has started', async () => {
+      const { url, exit } = await piped(() => sh('sleep 61 & echo $!; wait'), {})
+      const client = await StreamingClient.get(url)
+      await client.received('\n')
+      const grandchild = Number(client.text)
+      expect(isAlive(grandchild)).to.equal(true)
+      client.leave()
+      expect(await exit).to.deep.equal({ code: null, signal: 'SIGTERM' })
+      await gone(grandchild)
+    })
+
+    it('kills a child that ignores SIGTERM, after forceKillAfterMs', async () => {
+      const { url, exit } = await piped(() => sh('trap "" TERM; echo $$; while :; do sleep 0.05; done'), {
+        forceKillAfterMs: 150,
+      })
+      const client = await StreamingClient.get(url)
+      await client.received('\n')
+      const left = performance.now()
+      client.leave()
+      expect(await exit).to.deep.equal({ code: null, signal: 'SIGKILL' })
+      expect(performance.now() - left).to.be.within(140, 1000)
+      await gone(Number(client.text))
+    })
+
+    it('kills a grandchild that ignores SIGTERM and has let go of the output', async () => {
+      const script = '(trap "" TERM; while :; do sleep 0.05; done) >/dev/null 2>&1 & echo $!; wait'
+      const { url } = await piped(() => sh(script), { forceKillAfterMs: 150 })
+      const client = await StreamingClient.get(url)
+      await client.received('\n')
+      client.leave()
+      await gone(Number(client.text))
+    })
+
+    it('before the child has said anything', async () => {
+      const { port, child, exit } = await piped(() => sh('exec sleep 62'), { killSignal: 'SIGINT' })
+      const client = await RawClient.connect(port)
+      client.request('GET', '/')
+      await child
+      client.destroy()
+      expect(await exit).to.deep.equal({ code: null, signal: 'SIGINT' })
+    })
+
+    it('ends a child that leads no group', async () => {
+      const { url, exit } = await piped(() => spawn('sleep', ['63']), {})
+      const client = await StreamingClient.get(url)
+      client.leave()
+      expect(await exit).to.deep.equal({ code: null, signal: 'SIGTERM' })
+    })
+  })
+
+  it('refuses wrong options, and ends the child', async () => {
+    const wrong: [unknown, string][] = [
+      [{ stderr: 'both' }, 'option "stderr" must be one of'],
+      [{ exit: 'code' }, 'option "exit" must be one of'],
+      [{ exit: 'event' }, 'which needs Content-Type text/event-stream'],
+      [{ stderr: 'event' }, 'which needs Content-Type text/event-stream'],
+      [{ killSignal: 'SIGNOTHING' }, 'option "killSignal" must be one of'],
+      [{ forceKillAfterMs: -1 }, 'option "forceKillAfterMs" must be'],
+      [{ killsignal: 'SIGINT' }, 'did you mean "killSignal"'],
+    ]
+    for (const [options, message] of wrong) {
+      const { url, child } = await piped(() => sh('exec sleep 64'), options as PipeChildOptions)
+      const client = await StreamingClient.get(url)
+      expect(await client.ended(), JSON.stringify(options)).to.include(message)
+      await gone((await child).pid!)
+    }
+  })
+})
+
+/** Serves one command; an error before the head is answered with its code or message. */
+async function piped(
+  start: () => ChildProcess,
+  options: PipeChildOptions,
+  {
+    type,
+    app = expressVersions[0].express(),
+  }: { type?: string; app?: ReturnType<(typeof expressVersions)[0]['express']> } = {},
+): Promise<Piped> {
+  const started = deferred<ChildProcess>()
+  const exited = deferred<ChildExit>()
+  app.get('/', (_req: Request, res: Response) => {
+    if (type !== undefined) res.type(type)
+    const child = start()
+    started.resolve(child)
+    pipeChild(res, child, options).then(exited.resolve, (error: NodeJS.ErrnoException) => {
+      res
+        .status(404)
+        .type('txt')
+        .end(error.code ?? error.message)
+    })
+  })
+  return { ...(await serve(app)), child: started.promise, exit: exited.promise }
+}
+
+function deferred<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
+  let resolve!: (value: Value) => void
+  const promise = new Promise<Value>((fulfil) => (resolve = fulfil))
+  return { promise, resolve }
+}
+
+function sh(script: string): ChildProcess {
+  return spawn('sh', ['-c', script], { detached: true })
+}
+
+/** A process that has ended but waits for init to take notice is dead: state Z in /proc. */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).syscall === 'open' && !existsSync('/proc/self')
+  }
+}
+
+/** Waits until a process is gone; the test times out where it never goes. */
+async function gone(pid: number): Promise<void> {
+  while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 5))
+}

@@ -1,0 +1,135 @@
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import { expect } from 'chai'
+import compression from 'compression'
+import express, { type RequestHandler, type Response } from 'express'
+import { autoFlush } from 'sluiceway'
+import { RawClient } from '../support/raw-client.js'
+import { closeServers, serve } from '../support/servers.js'
+
+const chunk = Buffer.alloc(64 * 1024, 'incompressible? no, but large')
+
+const mounts: Record<string, (flush: RequestHandler) => RequestHandler[]> = {
+  alone: (flush) => [flush],
+  'before compression': (flush) => [flush, compression()],
+  'after compression': (flush) => [compression(), flush],
+}
+
+const passing: RequestHandler = (_req, _res, next) => next()
+
+describe('autoFlush', () => {
+  afterEach(closeServers)
+
+  for (const [mount, mounted] of Object.entries(mounts)) {
+    describe(`as to the contract of a stream, mounted ${mount}`, () => {
+      it('returns from write what it returns without it', async () => {
+        const withoutIt = await results(mounted(passing))
+        const withIt = await results(mounted(autoFlush()))
+        expect(withIt).to.deep.equal(withoutIt)
+        expect(withIt).to.include(false)
+      })
+
+      it('calls the callbacks of write and end that are called without it', async () => {
+        expect(await callbacks(mounted(autoFlush()))).to.deep.equal(await callbacks(mounted(passing)))
+      })
+
+      it('emits drain once the client reads', async () => {
+        const { res, client } = await open(mounted(autoFlush()))
+        while (res.write(chunk));
+        const drained = once(res, 'drain')
+        client.socket.resume()
+        await drained
+        res.end()
+        await client.closed()
+      })
+
+      it('holds a source back while the client does not read', async () => {
+        const { res, client } = await open(mounted(autoFlush()))
+        let taken = 0
+        const source = new Readable({
+          read() {
+            taken += chunk.length
+            this.push(random())
+          },
+        })
+        source.pipe(res)
+        let before = -1
+        while (before !== taken) {
+          before = taken
+          await new Promise((resolve) => setTimeout(resolve, 200))
+        }
+        expect(taken).to.be.below(32 * 1024 * 1024)
+        const gone = once(res, 'close')
+        client.destroy()
+        await gone
+        source.destroy()
+      })
+    })
+  }
+
+  it('holds what the handler has corked, and sends it on uncork', async () => {
+    const { res, client } = await open([autoFlush()])
+    res.cork()
+    res.write('corked')
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+    expect(client.socket.bytesRead).to.equal(0)
+    client.socket.resume()
+    res.uncork()
+    await client.untilText('corked')
+    client.destroy()
+  })
+})
+
+/** Sends a request from a client that does not read, and gives the response still open. */
+async function open(mounted: RequestHandler[]): Promise<{ res: Response; client: RawClient }> {
+  const app = express()
+  app.use(...mounted)
+  const handled = new Promise<Response>((resolve) => {
+    app.get('/', (_req, res) => resolve(res.type('text/plain')))
+  })
+  const { port } = await serve(app)
+  const client = await RawClient.connect(port)
+  client.socket.pause()
+  client.request('GET', '/', { 'Accept-Encoding': 'gzip', Connection: 'close' })
+  return { res: await handled, client }
+}
+
+async function results(mounted: RequestHandler[]): Promise<boolean[]> {
+  const { res, client } = await open(mounted)
+  const returned = [
+    res.write('a'),
+    res.write(Buffer.from('b')),
+    res.write(chunk),
+    res.write(chunk),
+    res.write(''),
+  ]
+  client.socket.resume()
+  res.end()
+  await client.closed()
+  return returned
+}
+
+async function callbacks(mounted: RequestHandler[]): Promise<string[]> {
+  const { res, client } = await open(mounted)
+  client.socket.resume()
+  const called: string[] = []
+  res.write('a', () => called.push('write(chunk, callback)'))
+  res.write('b', 'utf8', () => called.push('write(chunk, encoding, callback)'))
+  endWith(res, () => called.push('end(callback)'))
+  await client.closed()
+  return called
+}
+
+/** `compression` takes the callback for a chunk and throws; that is its own business, with and without autoFlush. */
+function endWith(res: ServerResponse, callback: () => void): void {
+  try {
+    res.end('c', callback)
+  } catch {
+    res.destroy()
+  }
+}
+
+function random(): Buffer {
+  return Buffer.from(Float64Array.from({ length: 8192 }, Math.random).buffer)
+}

@@ -1,0 +1,58 @@
+import { once } from 'node:events'
+import http from 'node:http'
+import zlib from 'node:zlib'
+import type { Readable } from 'node:stream'
+
+/** The content codings that `compression` knows. */
+export const codings = ['identity', 'gzip', 'deflate', 'br'] as const
+export type Coding = (typeof codings)[number]
+
+/** A client that decodes a response as it comes, and waits for what it wants to see. */
+export class StreamingClient {
+  readonly response: http.IncomingMessage
+  /** Bytes of the body as they came, still coded. */
+  wireBytes = 0
+  /** What has been decoded so far. */
+  text = ''
+  private readonly decoded: Readable
+
+  private constructor(response: http.IncomingMessage, coding: string) {
+    this.response = response
+    response.on('data', (chunk: Buffer) => (this.wireBytes += chunk.length))
+    this.decoded = decode(response, coding).setEncoding('utf8')
+    this.decoded.on('data', (text: string) => (this.text += text))
+    this.decoded.on('error', () => {})
+    response.on('error', () => {})
+  }
+
+  /** Resolves as soon as the head of the response is here, and fails where its coding is not `coding`. */
+  static async get(url: string, coding: Coding = 'identity'): Promise<StreamingClient> {
+    const request = http.get(url, { agent: false, headers: { 'Accept-Encoding': coding } })
+    request.on('error', () => {})
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+    const actual = response.headers['content-encoding'] ?? 'identity'
+    if (actual !== coding) throw new Error(`asked for ${coding}, got ${actual}`)
+    return new StreamingClient(response, actual)
+  }
+
+  /** Waits until `text` has been decoded. */
+  async received(text: string): Promise<void> {
+    while (!this.text.includes(text)) await once(this.decoded, 'data')
+  }
+
+  async ended(): Promise<string> {
+    if (!this.decoded.readableEnded) await once(this.decoded, 'end')
+    return this.text
+  }
+
+  leave(): void {
+    this.response.destroy()
+  }
+}
+
+function decode(response: http.IncomingMessage, coding: string): Readable {
+  if (coding === 'gzip') return response.pipe(zlib.createGunzip())
+  if (coding === 'deflate') return response.pipe(zlib.createInflate())
+  if (coding === 'br') return response.pipe(zlib.createBrotliDecompress())
+  return response
+}
