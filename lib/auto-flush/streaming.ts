@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import createDebug from 'debug'
 import type { AutoFlushSettings } from './settings.js'
+import { applicationPrototype } from './application-prototype.js'
 import { findCompressor, type FlushableResponse, flushCompressor, watchCompressor } from './compressor.js'
 import { FlushSchedule } from './flush-schedule.js'
 import { Heartbeat } from './heartbeat.js'
@@ -107,14 +108,10 @@ function written(
   if (settings.sync && corkedBefore === 0) res.socket?.uncork()
 }
 
-/**
- * Gives a response a `flush` where nobody else has. It goes onto the prototype that an Express application makes for
- * its responses, as adding a property to each of them is dear; without Express, onto the response.
- */
+/** Gives a response a `flush` where nobody else has: through its application's prototype where it has one. */
 export function provideFlush(res: FlushableResponse): void {
   if (typeof res.flush === 'function') return
-  const prototype: object = Object.getPrototypeOf(res)
-  const owner = Object.hasOwn(prototype, 'writeHead') ? res : prototype
+  const owner = applicationPrototype(res) ?? res
   Object.defineProperty(owner, 'flush', { value: flush, configurable: true, writable: true })
 }
 

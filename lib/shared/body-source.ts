@@ -24,8 +24,8 @@ export interface LingerBounds {
 
 /** Somebody who reads the body at a pace of his own. */
 export interface BodyReader {
-  /** How many bytes it has taken so far. */
-  readonly position: number
+  /** True from when it asked for more bytes until it has been given enough. */
+  readonly wanting: boolean
   /** Takes what it wants of the bytes at hand, and notices the end of the body. */
   advance(): void
   /** Ends with `error`; it is not called again for this body. */
@@ -88,7 +88,9 @@ export class BodySource {
 
   /** Why readers get no bytes; undefined while they do. */
   get failure(): SluicewayError | undefined {
-    return this.state === 'released' ? sluicewayError('ERR_SLUICEWAY_BODY_RELEASED') : this.error
+    if (this.error === undefined && this.state === 'released')
+      return sluicewayError('ERR_SLUICEWAY_BODY_RELEASED')
+    return this.error
   }
 
   /**
@@ -168,6 +170,8 @@ export class BodySource {
     if (this.state !== 'arriving') return
     this.error = sluicewayError('ERR_SLUICEWAY_BODY_ABORTED', { cause, received: this.received })
     this.state = 'failed'
+    // Node itself tells those who read the request.
+    if (this.replay !== undefined) this.leave(this.replay)
     for (const reader of this.readers.splice(0)) reader.fail(this.error)
   }
 
@@ -197,7 +201,7 @@ export class BodySource {
     if (this.store === undefined) return this.pushToRequest(chunk)
     this.store.append(chunk)
     this.advanceReaders()
-    return this.store.size - this.furthestPosition() < this.req.readableHighWaterMark
+    return this.readers.some(({ wanting }) => wanting)
   }
 
   private complete(): boolean {
@@ -210,10 +214,6 @@ export class BodySource {
   private advanceReaders(): void {
     // A reader that ends while it advances leaves the list.
     for (const reader of this.readers.slice()) reader.advance()
-  }
-
-  private furthestPosition(): number {
-    return this.readers.reduce((furthest, { position }) => Math.max(furthest, position), 0)
   }
 
   /** Refuses the body with a 413, brings the answer home and closes the connection. */

@@ -4,8 +4,8 @@ import type { SluicewayError } from './errors.js'
 
 /** A reader that `feed` can serve. */
 export interface FedReader extends BodyReader {
+  /** How many bytes it has taken so far. */
   position: number
-  /** True from when more bytes were asked for until the reader's buffer is full. */
   wanting: boolean
   /** True once the end of the body was handed over. */
   ended: boolean
@@ -15,7 +15,7 @@ export interface FedReader extends BodyReader {
 
 /** Hands a reader what the store has for it, for as long as it wants any, and the end when it has had it all. */
 export function feed(reader: FedReader, { store, state }: BodySource): void {
-  if (store === undefined) return
+  if (store === undefined || state === 'failed' || state === 'released') return
   while (reader.wanting) {
     const chunk = store.chunkAt(reader.position)
     if (chunk === undefined) break
@@ -66,6 +66,7 @@ export class BodyStream extends Readable implements FedReader {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.source.leave(this)
-    callback(error)
+    // As a request does: one that nobody listens to ends quietly, rather than with an uncaught exception.
+    callback(this.listenerCount('error') > 0 ? error : null)
   }
 }

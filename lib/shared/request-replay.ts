@@ -121,6 +121,8 @@ export class RequestReplay implements FedReader {
   release(): void {
     const { req, socket } = this.source
     this.renew()
+    // Otherwise Node reads the unread body to its end, to throw it away.
+    req._consuming = true
     if (req.complete && socket.parser?.incoming === req) socket.parser.incoming = null
     if (req.listenerCount('close') > 0 && !req.destroyed) process.nextTick(emitClose, req)
   }
@@ -241,12 +243,13 @@ function iterateApart(
   return new BodyStream(this[REPLAY].source).iterator(options)
 }
 
+/** Replaces `_destroy` where a round fails: nothing is aborted, and the connection lives until the answer is out. */
 function destroyRound(
   this: ParsedRequest,
   error: Error | null,
   callback: (error?: Error | null) => void,
 ): void {
-  process.nextTick(callback, this.listenerCount('error') > 0 ? error : null)
+  process.nextTick(() => callback(this.listenerCount('error') > 0 ? error : null))
 }
 
 function unpipeAll(req: ParsedRequest, destinations: readonly Writable[]): void {

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { expect } from 'chai'
 import compression from 'compression'
 import express, { type RequestHandler } from 'express'
 import { autoFlush } from 'sluiceway'
@@ -59,6 +60,25 @@ describe('autoFlush', () => {
         await pingPong(mount(), (res) => (text) => res.write(text))
       })
     }
+
+    it('leaves responses of the same application alone that it was not mounted for', async () => {
+      const app = express()
+      app.get('/with', autoFlush({ sync: true }), (_req, res) => void res.json('with'))
+      app.get('/without', compression(), patching, (_req, res) => {
+        expect(Object.getOwnPropertyDescriptor(res, 'writeHead')).to.include({
+          writable: true,
+          enumerable: true,
+        })
+        expect(Object.getOwnPropertyDescriptor(res, 'write')).to.include({ writable: true, enumerable: true })
+        res.type('text/plain').write('without')
+        res.end()
+      })
+      const { url } = await serve(app)
+      expect(await (await StreamingClient.get(`${url}/with`)).ended()).to.equal('"with"')
+      const client = await StreamingClient.get(`${url}/without`, 'gzip')
+      expect(await client.ended()).to.equal('without')
+      expect(client.response.headers).not.to.have.property('x-accel-buffering')
+    })
 
     it('follows a patch that comes after the first write', async () => {
       await pingPong([autoFlush(), compression()], (res) => (text) => {

@@ -96,12 +96,25 @@ describe('pipeChild', () => {
       const { url, child } = await piped(() => spawn('cat'), { exit: 'none' }, { type })
       const client = await StreamingClient.get(url)
       const { stdin, stdout } = await child
-      for (const byte of Buffer.from('gr\u00fc\u00dfe \u{1f30a}\r\nand more\r\n')) {
+      for (const byte of Buffer.from('gr\u00fc\u00dfe \u{1f30a}\r\nand more\nlast')) {
         stdin?.write(Buffer.of(byte))
         await once(stdout!, 'data')
       }
       stdin?.end()
-      expect(await client.ended()).to.equal('data: gr\u00fc\u00dfe \u{1f30a}\n\ndata: and more\n\n')
+      expect(await client.ended()).to.equal(
+        'data: gr\u00fc\u00dfe \u{1f30a}\n\ndata: and more\n\ndata: last\n\n',
+      )
+    })
+
+    it('gives a line without end out in pieces', async () => {
+      const { url } = await piped(
+        () => sh('head -c 3000000 /dev/zero | tr "\\0" x'),
+        { exit: 'none' },
+        { type },
+      )
+      const text = await (await StreamingClient.get(url)).ended()
+      expect(text.replaceAll(/data: |\n/g, '')).to.equal('x'.repeat(3_000_000))
+      expect(text.match(/data: /g)).to.have.lengthOf.within(2, 3)
     })
 
     it('mixes whole lines only', async () => {
@@ -149,6 +162,16 @@ describe('pipeChild', () => {
     client.socket.resume()
     await once(stdout, 'data')
     client.destroy()
+  })
+
+  it('ends the response of a child that was already over', async () => {
+    const child = sh('exit 5')
+    child.stdout?.resume()
+    child.stderr?.resume()
+    await once(child, 'close')
+    const { url, exit } = await piped(() => child, {})
+    expect(await (await StreamingClient.get(url)).ended()).to.equal('')
+    expect(await exit).to.deep.equal({ code: 5, signal: null })
   })
 
   describe('when the client leaves', () => {

@@ -33,7 +33,7 @@ export class RawClient {
   }
 
   static async connect(port: number): Promise<RawClient> {
-    const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
     const client = new RawClient(socket)
     await once(socket, 'connect')
     return client
@@ -49,8 +49,9 @@ export class RawClient {
     return this.buffered
   }
 
-  write(data: string | Uint8Array): boolean {
-    return this.socket.write(data)
+  /** Writes all parts at once. Returns false where the socket's buffer is full. */
+  write(...parts: readonly (string | Uint8Array)[]): boolean {
+    return this.socket.write(Buffer.concat(parts.map((part) => Buffer.from(part))))
   }
 
   /** Sends one request; a body gets Content-Length, or chunks where it is a list. */

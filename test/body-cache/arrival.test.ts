@@ -1,0 +1,226 @@
+import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { PassThrough, type Readable, Writable } from 'node:stream'
+import { buffer, text } from 'node:stream/consumers'
+import { pipeline } from 'node:stream/promises'
+import { expect } from 'chai'
+import express from 'express'
+import rawBody from 'raw-body'
+import { bodyCache } from 'sluiceway/body-cache'
+import { type Handler, hosts } from '../support/hosts.js'
+import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
+import { closeServers, serve } from '../support/servers.js'
+
+const CHUNKED = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'
+
+/** Starts a server whose requests the test reads itself, step by step. */
+async function exchange(): Promise<{ client: RawClient; req: IncomingMessage; res: ServerResponse }> {
+  let arrived: (pair: [IncomingMessage, ServerResponse]) => void
+  const request = new Promise<[IncomingMessage, ServerResponse]>((resolve) => {
+    arrived = resolve
+  })
+  const { port } = await serve(hosts[0]!.mount(bodyCache(), (req, res) => arrived([req, res])))
+  const client = await RawClient.connect(port)
+  client.write(CHUNKED)
+  const [req, res] = await request
+  return { client, req, res }
+}
+
+async function nextText(stream: Readable): Promise<string> {
+  const data = once(stream, 'data')
+  stream.resume()
+  const [chunk] = (await data) as [Buffer]
+  stream.pause()
+  return chunk.toString()
+}
+
+describe('bodyCache, while the body arrives', () => {
+  afterEach(closeServers)
+
+  it('gives several readers each chunk when it comes, at a pace of their own', async () => {
+    const { client, req, res } = await exchange()
+    const first = req.bodyCache.stream()
+    client.write(asChunk('one '))
+    expect(await nextText(first)).to.equal('one ')
+    const second = req.bodyCache.stream()
+    expect(await nextText(second)).to.equal('one ')
+    client.write(asChunk('two '))
+    expect(await nextText(second)).to.equal('two ')
+    client.write(asChunk('three'), lastChunk)
+    expect(await text(req)).to.equal('one two three')
+    expect([await text(first), await text(second)]).to.deep.equal(['two three', 'three'])
+    res.end()
+    expect((await client.response()).status).to.equal(200)
+    client.destroy()
+  })
+
+  it('serves two parsers that were started at once', async () => {
+    const { client, req, res } = await exchange()
+    const both = Promise.all([rawBody(req.bodyCache.stream()), rawBody(req)])
+    client.write(asChunk('ab'), asChunk('cd'), lastChunk)
+    expect((await both).map(String)).to.deep.equal(['abcd', 'abcd'])
+    res.end()
+    client.destroy()
+  })
+
+  it('does not let a reader that stands still hold up another', async () => {
+    const { client, req, res } = await exchange()
+    req.bodyCache
+      .stream()
+      .on('data', () => {})
+      .pause()
+    const megabyte = Buffer.alloc(1024 * 1024, 'x')
+    client.write(Buffer.concat([asChunk(megabyte), Buffer.from(lastChunk)]))
+    expect((await req.bodyCache.buffer()).equals(megabyte)).to.equal(true)
+    res.end()
+    client.destroy()
+  })
+
+  it('reads nothing of an upload that nobody reads, beyond a few high water marks', async () => {
+    const { client, req, res } = await exchange()
+    const block = asChunk(Buffer.alloc(1024 * 1024))
+    for (let sent = 0; sent < 64; sent++) client.write(block)
+    // The kernel holds the rest: the server's socket is paused, which no event tells; a round trip elsewhere passes time.
+    const { url } = await serve((_req, other) => other.end())
+    for (let round = 0; round < 10; round++) await (await fetch(url)).text()
+    // One read of a socket is 64 KiB, the high water mark of a request from Node 22 on.
+    expect(req.bodyCache.size).to.be.within(1, 2 * 64 * 1024)
+    res.end()
+    client.destroy()
+  })
+
+  it('rewinds for the next reader after one that broke off', async () => {
+    const { client, req, res } = await exchange()
+    client.write(asChunk('first '), asChunk('second '), lastChunk)
+    for await (const chunk of req) {
+      expect(chunk).to.be.instanceOf(Buffer)
+      break
+    }
+    const partial = await rawBody(req, { limit: 3 }).catch((error: { type: string }) => error.type)
+    expect(partial).to.equal('entity.too.large')
+    expect(await text(req)).to.equal('first second ')
+    res.end()
+    expect((await client.response()).status).to.equal(200)
+    client.destroy()
+  })
+
+  it('lets the answer out when a pipeline fails, and stays readable', async () => {
+    const { client, req, res } = await exchange()
+    const full = new Writable({ write: (_chunk, _encoding, done) => done(new Error('disk full')) })
+    client.write(asChunk('abc'))
+    const failure = await pipeline(req, full).catch((error: Error) => error.message)
+    expect([failure, req.socket !== null, req.aborted]).to.deep.equal(['disk full', true, false])
+    client.write(lastChunk)
+    expect(await text(req)).to.equal('abc')
+    res.statusCode = 507
+    res.end()
+    expect((await client.response()).status).to.equal(507)
+    client.destroy()
+  })
+
+  it('tells every reader of a client that leaves in the middle, and none gets a short body', async () => {
+    const { client, req } = await exchange()
+    const outcomes = Promise.allSettled([buffer(req.bodyCache.stream()), req.bodyCache.text(), rawBody(req)])
+    client.write(asChunk('abc'))
+    await once(req, 'data')
+    client.destroy()
+    for (const outcome of await outcomes) {
+      expect(outcome.status).to.equal('rejected')
+      expect((outcome as PromiseRejectedResult).reason).to.include({ status: 400, type: 'request.aborted' })
+    }
+    const late = await req.bodyCache.text().catch((error: { type: string }) => error.type)
+    expect(late).to.equal('request.aborted')
+  })
+
+  it('gives a clear error to a reader that comes after the response', async () => {
+    const { client, req, res } = await exchange()
+    client.write(asChunk('abc'), lastChunk)
+    await req.bodyCache.text()
+    res.end()
+    await once(res, 'close')
+    const errors = await Promise.all([
+      req.bodyCache.text().catch((error: { code: string }) => error.code),
+      rawBody(req).catch((error: { code: string }) => error.code),
+      text(req).catch((error: { code: string }) => error.code),
+    ])
+    expect(errors).to.deep.equal(Array.from({ length: 3 }, () => 'ERR_SLUICEWAY_BODY_RELEASED'))
+    client.destroy()
+  })
+
+  it("tells of a real disconnect with 'close', after a parser has run", async () => {
+    const { client, req, res } = await exchange()
+    client.write(asChunk('{}'), lastChunk)
+    await new Promise<void>((resolve) => {
+      express.json({ type: () => true })(req, res, () => resolve())
+    })
+    let aborted = false
+    req.on('aborted', () => {
+      aborted = true
+    })
+    client.destroy()
+    await once(req, 'close')
+    expect([res.writableFinished, aborted]).to.deep.equal([false, false])
+  })
+})
+
+for (const { name, mount } of hosts) {
+  describe(`bodyCache on ${name}`, () => {
+    afterEach(closeServers)
+
+    it('answers next requests on the connection, whether bodies were read, half read or not at all', async () => {
+      const read: Handler[] = [
+        (_req, res) => res.end(),
+        (req, res) => void text(req).then(() => res.end()),
+        (req, res) => void req.once('data', () => res.end()),
+        (req, res) => void req.bodyCache.text().then(() => res.end()),
+        (req, res) => void req.pipe(new PassThrough()).once('data', () => res.end()),
+      ]
+      let turn = 0
+      const { port, connections } = await serve(
+        mount(bodyCache(), (req, res, next) => read[turn++ % read.length]!(req, res, next)),
+      )
+      const client = await RawClient.connect(port)
+      for (let round = 0; round < 100; round++) {
+        client.request(
+          'POST',
+          '/',
+          {},
+          round % 2 === 0 ? ['x'.repeat(1000), 'y'.repeat(70_000)] : 'z'.repeat(1000),
+        )
+        expect((await client.response()).status).to.equal(200)
+      }
+      expect(connections).to.have.length(1)
+      client.destroy()
+    })
+
+    it('explains itself when the body was read before it', async () => {
+      const readFirst: Handler = (req, _res, next) => void text(req).then(() => next())
+      const { url } = await serve(mount(readFirst, bodyCache(), (_req, res) => res.end('let through')))
+      const response = await fetch(url, { method: 'POST', body: 'abc' })
+      expect(response.status).to.equal(500)
+    })
+
+    it('takes req.rawBody for the body that a host had read before it', async () => {
+      const host: Handler = (req, _res, next) => {
+        void buffer(req).then((rawBytes) => next(void Object.assign(req, { rawBody: rawBytes })))
+      }
+      const { url } = await serve(
+        mount(host, bodyCache(), (req, res) => void text(req).then((body) => res.end(body))),
+      )
+      expect(await (await fetch(url, { method: 'POST', body: 'abc' })).text()).to.equal('abc')
+    })
+
+    it('refuses a body over its limit like maxBytes', async () => {
+      const { url } = await serve(mount(bodyCache({ limit: 2 }), (_req, res) => res.end('let through')))
+      const response = await fetch(url, { method: 'POST', body: 'abc' })
+      expect([response.status, response.headers.get('connection')]).to.deep.equal([413, 'close'])
+    })
+
+    it('can be mounted twice', async () => {
+      const { url } = await serve(
+        mount(bodyCache(), bodyCache(), (req, res) => void text(req).then((body) => res.end(body))),
+      )
+      expect(await (await fetch(url, { method: 'POST', body: 'abc' })).text()).to.equal('abc')
+    })
+  })
+}
