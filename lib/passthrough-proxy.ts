@@ -88,11 +88,11 @@ export function passthroughProxy(
   options?: PassthroughProxyOptions,
 ): Middleware {
   rejectRequest('passthroughProxy', target)
-  const settings = readSettings(options)
-  if (typeof target === 'function') return askingProxy(new TargetChooser(target), settings)
-  return settings.onRequest === undefined
-    ? plainProxy(parseTarget(target), settings)
-    : askingProxy(parseTarget(target), settings)
+  if (typeof target === 'function')
+    return askingProxy(new TargetChooser(target), readSettings(options, undefined))
+  const fixed = parseTarget(target)
+  const settings = readSettings(options, fixed.origin)
+  return settings.onRequest === undefined ? plainProxy(fixed, settings) : askingProxy(fixed, settings)
 }
 
 /** The common way: nothing to wait for. */
@@ -190,28 +190,25 @@ function send(
   const isOwnBody = outgoing.body === req
   if (isOwnBody && !head.chunked) lines.push('content-length', head.contentLength as string)
   const upload = isOwnBody ? new UploadBody(req) : undefined
-  const upgrade = acceptedUpgrade(req, settings)
-  exchange.send(
-    target,
-    {
-      origin: target.origin,
-      path: outgoing.path,
-      method: outgoing.method,
-      headers: lines,
-      body: upload ?? outgoing.body,
-      upgrade,
-      // Without it undici gives up the connection after HEAD, and after a body with GET, DELETE or OPTIONS.
-      ...(upgrade === null ? { reset: false } : {}),
-      headersTimeout: settings.headersTimeoutMs,
-      bodyTimeout: settings.idleTimeoutMs,
-    },
-    upload,
-  )
+  const options: Dispatcher.DispatchOptions = {
+    origin: target.origin,
+    path: outgoing.path,
+    method: outgoing.method,
+    headers: lines,
+    body: upload ?? outgoing.body,
+    headersTimeout: settings.headersTimeoutMs,
+    bodyTimeout: settings.idleTimeoutMs,
+  }
+  const token = acceptedUpgrade(req, settings)
+  // Without `reset` undici gives up the connection after HEAD, and after a body with GET, DELETE or OPTIONS.
+  if (token === undefined) options.reset = false
+  else options.upgrade = token
+  exchange.send(target, options, upload)
 }
 
 /** The token under which the connection is to be tunnelled, if any. */
-function acceptedUpgrade(req: IncomingMessage, { upgrade }: ProxySettings): string | null {
-  if (pendingUpgrade(req) === undefined) return null
+function acceptedUpgrade(req: IncomingMessage, { upgrade }: ProxySettings): string | undefined {
+  if (pendingUpgrade(req) === undefined) return undefined
   const asked = (req.headers.upgrade ?? '').split(',').map((token) => token.trim())
-  return asked.find((token) => upgrade.has(token.toLowerCase())) ?? null
+  return asked.find((token) => upgrade.has(token.toLowerCase()))
 }

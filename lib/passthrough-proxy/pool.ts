@@ -19,15 +19,17 @@ interface Assignable {
   assigned?(connection: Connection): void
 }
 
-/** Creates the pool of one proxy: connections are kept alive, and carry one request at a time. */
-export function createPool(connectTimeoutMs: number): Dispatcher {
-  return new Agent({
-    connections: CONNECTIONS,
-    pipelining: 1,
-    connectTimeout: connectTimeoutMs,
-    // idleTimeoutMs and headersTimeoutMs go with each request.
-    factory: (origin, options) => new Pool(origin, { ...(options as Pool.Options), factory: openConnection }),
-  })
+/**
+ * Creates the pool of one proxy: connections are kept alive, and carry one request at a time.
+ * Where the origin is always the same, nothing needs to be looked up by it.
+ */
+export function createPool(connectTimeoutMs: number, origin: string | undefined): Dispatcher {
+  const options = { connections: CONNECTIONS, pipelining: 1, connectTimeout: connectTimeoutMs }
+  return origin === undefined ? new Agent({ ...options, factory: openPool }) : openPool(origin, options)
+}
+
+function openPool(origin: string | URL, options: object): Pool {
+  return new Pool(origin, { ...options, factory: openConnection })
 }
 
 function openConnection(origin: URL, options: object): Client {

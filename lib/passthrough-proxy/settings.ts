@@ -35,8 +35,8 @@ export interface ProxySettings {
 
 const OWNER = 'passthroughProxy'
 
-/** Checks the options and opens the built-in pool where no dispatcher is given. */
-export function readSettings(options: unknown): ProxySettings {
+/** Checks the options and opens the built-in pool where no dispatcher is given; `origin` where it is always the same. */
+export function readSettings(options: unknown, origin: string | undefined): ProxySettings {
   const given = readOptions<Omit<ProxySettings, 'dispatcher'> & { dispatcher: Dispatcher | undefined }>(
     OWNER,
     options,
@@ -55,7 +55,10 @@ export function readSettings(options: unknown): ProxySettings {
     },
   )
   rejectPoolOptions(options, given.dispatcher)
-  return Object.freeze({ ...given, dispatcher: given.dispatcher ?? createPool(given.connectTimeoutMs) })
+  return Object.freeze({
+    ...given,
+    dispatcher: given.dispatcher ?? createPool(given.connectTimeoutMs, origin),
+  })
 }
 
 /** An undici Dispatcher is told by what it does: it may come from another copy of undici. */

@@ -7,7 +7,7 @@ const kContinue: unique symbol = Symbol.for('sluiceway.continue') as never
 
 interface Expecting extends IncomingMessage {
   [kContinue]?: ServerResponse | undefined
-  _readableState: { reading: boolean; pipes: readonly unknown[] }
+  _readableState: { pipes: readonly unknown[] }
 }
 
 /**
@@ -33,18 +33,14 @@ export function sendContinue(req: IncomingMessage): void {
 
 /** In place of `req._read`: the first real reader brings the client's body on its way. */
 function readExpected(this: IncomingMessage, size: number): void {
-  const expecting = this as Expecting
-  if (expecting[kContinue] !== undefined) {
-    if (!hasReader(expecting)) {
-      // So that a reader that comes later asks again.
-      expecting._readableState.reading = false
-      answerWithoutBody(this)
-      return
-    }
-    sendContinue(this)
+  const isAwaited = (this as Expecting)[kContinue] !== undefined
+  if (isAwaited && !hasReader(this as Expecting)) {
+    answerWithoutBody(this)
+    this.on('newListener', onLateReader)
+    return
   }
-  const prototype = Object.getPrototypeOf(this) as IncomingMessage
-  prototype._read.call(this, size)
+  if (isAwaited) sendContinue(this)
+  readOn(this, size)
 }
 
 /** `resume()` alone throws the body away: finalhandler and body-parser do that before they answer. */
@@ -52,4 +48,17 @@ function hasReader(req: Expecting): boolean {
   return (
     req.listenerCount('data') > 0 || req.listenerCount('readable') > 0 || req._readableState.pipes.length > 0
   )
+}
+
+/** A stream that flows already asks for nothing when it gets its first reader. */
+function onLateReader(this: IncomingMessage, event: string | symbol): void {
+  if (event !== 'data' && event !== 'readable') return
+  this.off('newListener', onLateReader)
+  sendContinue(this)
+  readOn(this, this.readableHighWaterMark)
+}
+
+function readOn(req: IncomingMessage, size: number): void {
+  const prototype = Object.getPrototypeOf(req) as IncomingMessage
+  prototype._read.call(req, size)
 }

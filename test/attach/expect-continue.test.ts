@@ -1,4 +1,4 @@
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 
 import { expect } from 'chai'
@@ -8,6 +8,11 @@ import { expressVersions } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen } from '../support/servers.js'
+
+async function writeEach(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  for await (const chunk of req) res.write(chunk)
+  res.end()
+}
 
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n'
 
@@ -56,16 +61,15 @@ for (const { name, express } of expressVersions) {
       [
         'for await',
         (app: App) =>
-          app.use(async (req, res) => {
-            for await (const chunk of req) res.write(chunk)
-            res.end()
+          app.use((req, res, next) => {
+            writeEach(req, res).then(undefined, next)
           }),
       ],
       [
         'stream/consumers',
         (app: App) =>
-          app.use(async (req, res) => {
-            res.end(await buffer(req))
+          app.use((req, res, next) => {
+            buffer(req).then(res.end.bind(res), next)
           }),
       ],
       [
@@ -162,12 +166,23 @@ for (const { name, express } of expressVersions) {
         res.writeHead(200)
         res.write('begun')
         req.on('data', () => {})
-        res.end()
+        setImmediate(() => res.end())
       })
       const client = await ask(app)
       const response = await client.response()
       expect(response.status).to.equal(200)
       expect(response.body.toString()).to.equal('begun')
+    })
+
+    it('invites the body for a reader that comes after the body seemed unwanted', async () => {
+      const app = express().use((req, res) => {
+        req.resume()
+        setImmediate(() => req.on('data', (chunk) => res.end(chunk)))
+      })
+      const client = await ask(app)
+      expect(await client.untilText('\r\n\r\n')).to.equal(CONTINUE)
+      client.write('body')
+      expect((await client.response()).body.toString()).to.equal('body')
     })
 
     it('leaves requests without Expect alone', async () => {

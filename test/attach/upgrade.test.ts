@@ -10,14 +10,14 @@ import { closeServers, listen } from '../support/servers.js'
 const UPGRADE = 'GET /none HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
 
 for (const { name, express } of expressVersions) {
+  async function clientOf(app: ReturnType<typeof express>): Promise<RawClient> {
+    const server = createServer(app)
+    attach(server, app)
+    return RawClient.connect((await listen(server)).port)
+  }
+
   describe(`attach with upgrades (${name})`, () => {
     afterEach(closeServers)
-
-    async function clientOf(app: ReturnType<typeof express>): Promise<RawClient> {
-      const server = createServer(app)
-      attach(server, app)
-      return RawClient.connect((await listen(server)).port)
-    }
 
     it("gives an upgrade that nobody takes the app's own 404", async () => {
       const client = await clientOf(express())
@@ -78,19 +78,20 @@ for (const { name, express } of expressVersions) {
   })
 }
 
+function ownApp(): void {}
+
 describe('attach', () => {
   const server = createServer()
-  const app = (): void => {}
 
   it('refuses a second app on one server', () => {
-    const detach = attach(server, app)
+    const detach = attach(server, ownApp)
     expect(() => attach(server, () => {})).to.throw(Error, 'attach: the server already has another app')
     detach()
   })
 
   for (const [what, args] of [
-    ['no server', [undefined, app]],
-    ['an app for a server', [app, app]],
+    ['no server', [undefined, ownApp]],
+    ['an app for a server', [ownApp, ownApp]],
     ['no app', [server, undefined]],
     ['an object for an app', [server, {}]],
   ] as const) {

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
+import { Agent } from 'undici'
 
 import { deferred } from '../support/deferred.js'
 import { expressVersions } from '../support/express-versions.js'
@@ -9,6 +10,13 @@ import { closeServers, serve } from '../support/servers.js'
 
 /** The time the upstream may still be kept busy for a client that has left. */
 const SOON_MS = 100
+
+/** Waits until the proxy has left the upstream, and holds it to the time allowed. */
+async function expectClosedSoon(connection: RawClient): Promise<void> {
+  const start = performance.now()
+  await connection.closed()
+  expect(performance.now() - start).to.be.below(SOON_MS)
+}
 
 for (const { name, express } of expressVersions) {
   describe(`passthroughProxy aborts (${name})`, () => {
@@ -93,15 +101,39 @@ for (const { name, express } of expressVersions) {
         expect(upstream.accepted).to.equal(1)
       })
 
+      it('while it waits for a connection, asks the upstream nothing, and leaves the connection to others', async () => {
+        const dispatcher = new Agent({ connections: 1 })
+        const arrived = deferred()
+        const closed = deferred()
+        const busy = express().use('/second', (_req, res, next) => {
+          res.on('close', () => closed.resolve())
+          next()
+          arrived.resolve()
+        })
+        const server = await serve(busy.use(passthroughProxy(upstream.url, { dispatcher })))
+        const [first, second, third] = (await Promise.all(
+          [1, 2, 3].map(() => RawClient.connect(server.port)),
+        )) as [RawClient, RawClient, RawClient]
+        first.request('GET', '/first')
+        const connection = await upstream.connection()
+        await connection.untilText('GET /first')
+        second.request('GET', '/second')
+        await arrived.promise
+        second.destroy()
+        await closed.promise
+        third.request('GET', '/third')
+        connection.write(answer())
+        await first.response()
+        expect(await connection.untilText('GET /third')).not.to.contain('/second')
+        connection.write(answer())
+        expect((await third.response()).status).to.equal(200)
+        expect(upstream.accepted).to.equal(1)
+        await dispatcher.destroy()
+      })
+
       afterEach(() => {
         expect(errors).to.deep.equal([])
       })
-
-      async function expectClosedSoon(connection: RawClient): Promise<void> {
-        const start = performance.now()
-        await connection.closed()
-        expect(performance.now() - start).to.be.below(SOON_MS)
-      }
     })
 
     describe('when the upstream dies', () => {
@@ -196,7 +228,7 @@ for (const { name, express } of expressVersions) {
         })
         const app = express().use((req, _res, next) => {
           let first = true
-          const { push } = req
+          const push = req.push.bind(req)
           req.push = function pushLimited(chunk: Buffer | null): boolean {
             if (chunk !== null && !first) {
               const { socket } = this
@@ -208,7 +240,7 @@ for (const { name, express } of expressVersions) {
               return false
             }
             first = false
-            return push.call(this, chunk)
+            return push(chunk)
           }
           next()
         }, passthroughProxy(upstream.url))

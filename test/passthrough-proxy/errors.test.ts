@@ -11,23 +11,23 @@ import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen, serve } from '../support/servers.js'
 
 for (const { name, express } of expressVersions) {
+  /** A client of an app whose error handler keeps what it is given. */
+  async function start(
+    target: Parameters<typeof passthroughProxy>[0],
+    options?: PassthroughProxyOptions,
+  ): Promise<{ client: RawClient; errors: SluicewayError[]; port: number }> {
+    const errors: SluicewayError[] = []
+    const app = express().use(passthroughProxy(target, options))
+    app.use((error: SluicewayError, _req: unknown, _res: unknown, next: (error: unknown) => void) => {
+      errors.push(error)
+      next(error)
+    })
+    const { port } = await serve(app)
+    return { client: await RawClient.connect(port), errors, port }
+  }
+
   describe(`passthroughProxy errors (${name})`, () => {
     afterEach(closeServers)
-
-    /** A client of an app whose error handler keeps what it is given. */
-    async function start(
-      target: Parameters<typeof passthroughProxy>[0],
-      options?: PassthroughProxyOptions,
-    ): Promise<{ client: RawClient; errors: SluicewayError[]; port: number }> {
-      const errors: SluicewayError[] = []
-      const app = express().use(passthroughProxy(target, options))
-      app.use((error: SluicewayError, _req: unknown, _res: unknown, next: (error: unknown) => void) => {
-        errors.push(error)
-        next(error)
-      })
-      const { port } = await serve(app)
-      return { client: await RawClient.connect(port), errors, port }
-    }
 
     it('answers 502 where nobody listens, without a word of the cause', async () => {
       const { port } = await listen(net.createServer())
@@ -150,7 +150,7 @@ for (const { name, express } of expressVersions) {
       const { port } = await serve((req, res) => {
         proxy(req, res, (error) => {
           expect(res.headersSent).to.equal(false)
-          res.end(String((error as SluicewayError).code))
+          res.end((error as SluicewayError).code)
         })
       })
       const client = await RawClient.connect(port)

@@ -18,23 +18,23 @@ const SPOOFED = [
 const OWN = ['X-Forwarded-For: 127.0.0.1', 'X-Forwarded-Host: test', 'X-Forwarded-Proto: http']
 
 for (const { name, express } of expressVersions) {
+  async function seen(
+    lines: readonly string[],
+    forwarded: PassthroughProxyOptions['forwarded'],
+    trust?: unknown,
+  ): Promise<string[]> {
+    const upstream = await scriptedUpstream()
+    const app = express()
+    if (trust !== undefined) app.set('trust proxy', trust)
+    app.use(passthroughProxy(upstream.url, { forwarded }))
+    const client = await RawClient.connect((await serve(app)).port)
+    client.write(`GET / HTTP/1.1\r\n${['Host: test', ...lines].join('\r\n')}\r\n\r\n`)
+    const head = await (await upstream.connection()).untilText('\r\n\r\n')
+    return head.trimEnd().split('\r\n').slice(3)
+  }
+
   describe(`passthroughProxy forwarded headers (${name})`, () => {
     afterEach(closeServers)
-
-    async function seen(
-      lines: readonly string[],
-      forwarded: PassthroughProxyOptions['forwarded'],
-      trust?: unknown,
-    ): Promise<string[]> {
-      const upstream = await scriptedUpstream()
-      const app = express()
-      if (trust !== undefined) app.set('trust proxy', trust)
-      app.use(passthroughProxy(upstream.url, { forwarded }))
-      const client = await RawClient.connect((await serve(app)).port)
-      client.write(`GET / HTTP/1.1\r\n${['Host: test', ...lines].join('\r\n')}\r\n\r\n`)
-      const head = await (await upstream.connection()).untilText('\r\n\r\n')
-      return head.trimEnd().split('\r\n').slice(3)
-    }
 
     for (const [mode, trust, expected] of [
       ['auto', undefined, OWN],

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import type { Express } from 'express'
 import { passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
 
 import { expressVersions } from '../support/express-versions.js'
@@ -6,41 +7,50 @@ import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
 
+function setOwnHeaders(app: Express): void {
+  app.use((_req, res, next) => {
+    res.setHeader('Cache-Control', 'no-store')
+    res.setHeader('Set-Cookie', 'session=1')
+    res.setHeader('Vary', 'Origin')
+    next()
+  })
+}
+
 /** Lines of a head, without the request or status line. */
 function linesOf(head: string): string[] {
   return head.trimEnd().split('\r\n').slice(1)
 }
 
 for (const { name, express } of expressVersions) {
+  /** Sends raw header lines through the proxy; gives what the upstream saw and what the client got. */
+  async function exchange(
+    requestLines: readonly string[],
+    responseHead = 'Content-Length: 0\r\n',
+    {
+      options,
+      prepare,
+    }: { options?: PassthroughProxyOptions; prepare?: (app: ReturnType<typeof express>) => void } = {},
+  ): Promise<{ upstream: string[]; client: string[]; statusLine: string }> {
+    const upstream = await scriptedUpstream()
+    const app = express()
+    prepare?.(app)
+    app.use(passthroughProxy(upstream.url, { forwarded: false, ...options }))
+    const { port } = await serve(app)
+    const client = await RawClient.connect(port)
+    client.write(`GET / HTTP/1.1\r\n${['Host: test', ...requestLines].join('\r\n')}\r\n\r\n`)
+    const connection = await upstream.connection()
+    const seen = await connection.untilText('\r\n\r\n')
+    connection.write(`HTTP/1.1 200 OK\r\n${responseHead}\r\n`)
+    const { head } = await client.response()
+    return {
+      upstream: linesOf(seen),
+      client: linesOf(head),
+      statusLine: head.slice(0, head.indexOf('\r\n')),
+    }
+  }
+
   describe(`passthroughProxy headers (${name})`, () => {
     afterEach(closeServers)
-
-    /** Sends raw header lines through the proxy; gives what the upstream saw and what the client got. */
-    async function exchange(
-      requestLines: readonly string[],
-      responseHead = 'Content-Length: 0\r\n',
-      {
-        options,
-        prepare,
-      }: { options?: PassthroughProxyOptions; prepare?: (app: ReturnType<typeof express>) => void } = {},
-    ): Promise<{ upstream: string[]; client: string[]; statusLine: string }> {
-      const upstream = await scriptedUpstream()
-      const app = express()
-      prepare?.(app)
-      app.use(passthroughProxy(upstream.url, { forwarded: false, ...options }))
-      const { port } = await serve(app)
-      const client = await RawClient.connect(port)
-      client.write(`GET / HTTP/1.1\r\n${['Host: test', ...requestLines].join('\r\n')}\r\n\r\n`)
-      const connection = await upstream.connection()
-      const seen = await connection.untilText('\r\n\r\n')
-      connection.write(`HTTP/1.1 200 OK\r\n${responseHead}\r\n`)
-      const { head } = await client.response()
-      return {
-        upstream: linesOf(seen),
-        client: linesOf(head),
-        statusLine: head.slice(0, head.indexOf('\r\n')),
-      }
-    }
 
     describe('of the request', () => {
       it('keep case, order and repeated lines, and gain none but Host and Connection', async () => {
@@ -163,18 +173,10 @@ for (const { name, express } of expressVersions) {
       })
 
       it('take the place of those a middleware has set, except Set-Cookie and Vary', async () => {
-        const prepare = (app: ReturnType<typeof express>): void => {
-          app.use((_req, res, next) => {
-            res.setHeader('Cache-Control', 'no-store')
-            res.setHeader('Set-Cookie', 'session=1')
-            res.setHeader('Vary', 'Origin')
-            next()
-          })
-        }
         const { client } = await exchange(
           [],
           'cache-control: max-age=5\r\nSet-Cookie: own=2\r\nVary: Accept\r\nX-Powered-By: upstream\r\nContent-Length: 0\r\n',
-          { prepare },
+          { prepare: setOwnHeaders },
         )
         expect(client.filter((line) => /^cache-control/i.test(line))).to.deep.equal([
           'cache-control: max-age=5',

@@ -7,24 +7,24 @@ import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
 
 for (const { name, express } of expressVersions) {
+  /** The path the upstream was asked for, or the status of a refusal. */
+  async function asked(path: string, { prefix = '', mount = '/' } = {}): Promise<string | number> {
+    const upstream = await scriptedUpstream()
+    const { port } = await serve(express().use(mount, passthroughProxy(`${upstream.url}${prefix}`)))
+    const client = await RawClient.connect(port)
+    client.write(`GET ${path} HTTP/1.1\r\nHost: test\r\n\r\n`)
+    return Promise.race([
+      client.response().then(({ status }) => status),
+      upstream.connection().then(async (connection) => {
+        const line = await connection.untilText('\r\n')
+        connection.write(answer())
+        return line.slice('GET '.length, -' HTTP/1.1\r\n'.length)
+      }),
+    ])
+  }
+
   describe(`passthroughProxy path (${name})`, () => {
     afterEach(closeServers)
-
-    /** The path the upstream was asked for, or the status of a refusal. */
-    async function asked(path: string, { prefix = '', mount = '/' } = {}): Promise<string | number> {
-      const upstream = await scriptedUpstream()
-      const { port } = await serve(express().use(mount, passthroughProxy(`${upstream.url}${prefix}`)))
-      const client = await RawClient.connect(port)
-      client.write(`GET ${path} HTTP/1.1\r\nHost: test\r\n\r\n`)
-      return Promise.race([
-        client.response().then(({ status }) => status),
-        upstream.connection().then(async (connection) => {
-          const line = await connection.untilText('\r\n')
-          connection.write(answer())
-          return line.slice('GET '.length, -' HTTP/1.1\r\n'.length)
-        }),
-      ])
-    }
 
     for (const path of [
       '/',

@@ -230,7 +230,7 @@ for (const { name, express } of expressVersions) {
         const connection = await upstream.connection()
         await connection.untilText('\r\n\r\n')
         client.socket.pause()
-        const body = Buffer.alloc(20 * 1024 * 1024, 1)
+        const body = Buffer.alloc(8 * 1024 * 1024, 1)
         connection.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`)
         connection.write(body)
         setImmediate(() => client.socket.resume())

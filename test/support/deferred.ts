@@ -6,7 +6,7 @@ export interface Deferred<Value> {
 
 /** Promise.withResolvers, which Node 20 lacks. */
 export function deferred<Value = void>(): Deferred<Value> {
-  let resolve: (value: Value) => void = () => {}
+  let resolve!: (value: Value) => void
   const promise = new Promise<Value>((settle) => {
     resolve = settle
   })
