@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import type { BodyReader, BodySource } from './body-source.js'
 import type { SluicewayError } from './errors.js'
+import { sendContinue } from './expect-continue.js'
 
 /** A reader that `feed` can serve. */
 export interface FedReader extends BodyReader {
@@ -49,7 +50,10 @@ export class BodyStream extends Readable implements FedReader {
     }
     this.wanting = true
     feed(this, source)
-    if (this.wanting) source.pull()
+    if (!this.wanting) return
+    // No listener on the request tells attach that somebody reads.
+    sendContinue(source.req)
+    source.pull()
   }
 
   advance(): void {

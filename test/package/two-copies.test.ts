@@ -20,7 +20,9 @@ const target = await listen(upstream)
 for (const [name, one, other] of [['esm first', esm, cjs], ['cjs first', cjs, esm]]) {
   const app = express()
   app.set('env', 'test')
-  app.use(one.maxBytes('10kb'), other.bodyCache(), express.json())
+  app.use(one.maxBytes('10kb'), other.bodyCache(), one.bodyCache())
+  app.post('/buffer', async (req, res) => res.end(await req.bodyCache.buffer()))
+  app.use(express.json())
   app.use(one.passthroughProxy(target))
   app.use((error, req, res, next) => {
     res.status(error.status).json({ known: one.isSluicewayError(error) && other.isSluicewayError(error), code: error.code })
@@ -32,13 +34,14 @@ for (const [name, one, other] of [['esm first', esm, cjs], ['cjs first', cjs, es
   const body = '{ "spaces" :  "kept" }'
   const headers = { 'Content-Type': 'application/json' }
   const echoed = await fetch(url, { method: 'POST', body, headers })
-  const refused = await fetch(url, { method: 'POST', body: JSON.stringify('x'.repeat(20_000)), headers })
+  const refused = await fetch(url, { method: 'POST', body: inChunks(20), headers, duplex: 'half' })
   const socket = new WebSocket(url.replace('http', 'ws'))
   await once(socket, 'open')
   socket.send('over both copies')
   const [message] = await once(socket, 'message')
   socket.close()
   results[name] = {
+    invited: await sendWhenInvited(url + '/buffer', body),
     echoed: (await echoed.text()) === body,
     refused: [refused.status, await refused.json()],
     message: String(message),
@@ -46,6 +49,26 @@ for (const [name, one, other] of [['esm first', esm, cjs], ['cjs first', cjs, es
 }
 console.log(JSON.stringify(results))
 process.exit()
+
+/** Sends the body after '100 Continue', which leaves when somebody reads. */
+async function sendWhenInvited(url, body) {
+  const request = http.request(url, { method: 'POST', agent: false, headers: { Expect: '100-continue', 'Content-Length': body.length } })
+  request.flushHeaders()
+  await once(request, 'continue')
+  request.end(body)
+  const [response] = await once(request, 'response')
+  return String(await response.toArray())
+}
+
+/** No Content-Length tells its size: the bytes have to be counted. */
+function inChunks(kilobytes) {
+  return new ReadableStream({
+    pull(controller) {
+      if (kilobytes-- === 0) controller.close()
+      else controller.enqueue(new TextEncoder().encode('"x",'.repeat(256)))
+    },
+  })
+}
 
 async function listen(server) {
   server.listen(0, '127.0.0.1')
@@ -65,9 +88,10 @@ describe('an ES module copy and a CommonJS copy in one process', function () {
   })
   after(() => installed.remove())
 
-  it('work together on one request: limit, cache, proxy, errors and upgrade', async () => {
+  it('work together on one request: limit, cache, proxy, errors, invitation and upgrade', async () => {
     const results = JSON.parse(await installed.run('two-copies.mjs', program))
     const whole = {
+      invited: '{ "spaces" :  "kept" }',
       echoed: true,
       refused: [413, { known: true, code: 'ERR_SLUICEWAY_BODY_TOO_LARGE' }],
       message: 'over both copies',

@@ -45,7 +45,7 @@ export async function installPacked(): Promise<Installed> {
     link: (...names) => names.forEach((name) => linkPackage(folder, name)),
     run: async (name, program) => {
       writeFileSync(path.join(folder, name), program)
-      return (await run(process.execPath, [name], { cwd: folder })).stdout
+      return (await run(process.execPath, [name], { cwd: folder, timeout: 20_000 })).stdout
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }
