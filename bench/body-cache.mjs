@@ -9,7 +9,10 @@ const answerDone = (_req, res) => res.end('done')
 
 await comparePaired(fileURLToPath(import.meta.url), [
   readBy('JSON POST of 300 bytes', Buffer.from(JSON.stringify({ value: 'x'.repeat(286) }))),
-  { ...readBy('JSON POST of 100 KB', Buffer.from(JSON.stringify({ value: 'x'.repeat(100_000) }))), requests: 400 },
+  {
+    ...readBy('JSON POST of 100 KB', Buffer.from(JSON.stringify({ value: 'x'.repeat(100_000) }))),
+    requests: 400,
+  },
   {
     title: 'GET without a body',
     variants: { without: [answerDone], again: [answerDone], 'with bodyCache': [bodyCache(), answerDone] },

@@ -49,10 +49,14 @@ async function measureCase(server, port, index, { title, variants, request, answ
       if (round >= 0) runs[number].push(((await cpu(server)) - before) / requests)
     }
   }
-  console.log(`\n${title} (median of ${rounds} paired runs of ${requests} requests, ${CONNECTIONS} connections)`)
+  console.log(
+    `\n${title} (median of ${rounds} paired runs of ${requests} requests, ${CONNECTIONS} connections)`,
+  )
   for (const [number, name] of names.entries()) {
     const ratios = runs[number].map((us, round) => us / runs[0][round])
-    console.log(`  ${name.padEnd(28)} ${median(runs[number]).toFixed(1)} us, ${median(ratios).toFixed(3)} of the first`)
+    console.log(
+      `  ${name.padEnd(28)} ${median(runs[number]).toFixed(1)} us, ${median(ratios).toFixed(3)} of the first`,
+    )
   }
 }
 
@@ -84,7 +88,9 @@ async function load(port, request, answer, requests) {
 
 export function post(path, type, body) {
   return Buffer.concat([
-    Buffer.from(`POST ${path} HTTP/1.1\r\nHost: bench\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\n\r\n`),
+    Buffer.from(
+      `POST ${path} HTTP/1.1\r\nHost: bench\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\n\r\n`,
+    ),
     body,
   ])
 }
