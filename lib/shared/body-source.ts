@@ -5,8 +5,7 @@ import { BodyStream } from './body-stream.js'
 import { type SluicewayError, sluicewayError } from './errors.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from './node-internals.js'
 import { RequestReplay } from './request-replay.js'
-
-const BODY: unique symbol = Symbol.for('sluiceway.body') as never
+import { findBodySource, setBodySource } from './sourced-request.js'
 
 /**
  * - `arriving`: more bytes may come.
@@ -32,16 +31,9 @@ export interface BodyReader {
   fail(error: SluicewayError): void
 }
 
-type SourcedRequest = ParsedRequest & { [BODY]?: BodySource }
-
 /** Returns the one body source of a request, and taps the request's bytes on the first call. */
 export function bodySourceOf(req: IncomingMessage, res: ServerResponse): BodySource {
   return findBodySource(req) ?? new BodySource(req as ParsedRequest, res as OutgoingResponse)
-}
-
-/** Returns the body source of a request that has one. */
-export function findBodySource(req: IncomingMessage): BodySource | undefined {
-  return (req as SourcedRequest)[BODY]
 }
 
 /**
@@ -79,7 +71,7 @@ export class BodySource {
     // Whatever stands here now, Node's own or another tap; called with the request as `this`.
     // oxlint-disable-next-line typescript/unbound-method
     ;({ push: this.nativePush, _read: this.nativeRead } = req)
-    ;(req as SourcedRequest)[BODY] = this
+    setBodySource(req, this)
     req.push = pushToSource
     if (req.complete) this.state = 'whole'
     // Before Node's own listener, which hands the connection over to the next request.
@@ -112,7 +104,7 @@ export class BodySource {
   keep(): void {
     if (this.store !== undefined || this.error !== undefined) return
     this.store = new BodyStore()
-    this.res.once('close', releaseWithResponse)
+    this.res.on('close', releaseWithResponse)
     this.replay ??= new RequestReplay(this)
     this.replay.takeBuffered(this.store)
     this.received = this.store.size
@@ -231,8 +223,8 @@ export class BodySource {
 }
 
 /** The request's own `push`: every byte passes here. */
-function pushToSource(this: SourcedRequest, chunk: Buffer | null): boolean {
-  return this[BODY]!.receive(chunk)
+function pushToSource(this: ParsedRequest, chunk: Buffer | null): boolean {
+  return findBodySource(this)!.receive(chunk)
 }
 
 function releaseWithResponse(this: ServerResponse): void {
