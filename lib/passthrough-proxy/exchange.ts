@@ -100,7 +100,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onHeaders(status: number, raw: Buffer[], resume: () => void, reason: string): boolean {
-    if (this.res.headersSent) throw new Error('the response was written by somebody else')
+    if (this.isAnsweredByOthers()) return this.leaveUpstream()
     const headers = readResponseHeaders(raw)
     if (status < 200) {
       this.passInformation(status, headers)
@@ -119,7 +119,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onData(chunk: Buffer): boolean {
     const res = this.res as WithExchange
     // A response that somebody else has ended, or that is cut, takes no more.
-    if (res.writableEnded || res.destroyed) throw new Error('the response has ended')
+    if (res.writableEnded || res.destroyed) return this.leaveUpstream()
     this.hasBody = true
     const more = res.write(chunk)
     res.flush?.()
@@ -160,6 +160,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   /** Ends the exchange with an error: to the app's error handlers while it can be answered, else visibly. */
   fail(error: unknown): void {
+    if (this.isAnsweredByOthers()) this.abandon()
     if (this.isOver) return
     this.isOver = true
     debug('%s %s: %o', this.req.method, this.req.url, error)
@@ -175,7 +176,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   abandon(): void {
     if (this.isOver) return
     this.isOver = true
-    debug('%s %s: client left', this.req.method, this.req.url)
+    debug('%s %s: given up', this.req.method, this.req.url)
     this.upload?.destroy()
     this.abortUpstream?.()
   }
@@ -188,6 +189,16 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** Sends the head where no byte of the body came with it. */
   flushHead(): void {
     if (!this.hasBody && !this.res.writableEnded && !this.res.destroyed) this.res.flushHeaders()
+  }
+
+  /** A timeout middleware, say: its answer must neither be written over nor cut. */
+  private isAnsweredByOthers(): boolean {
+    return this.res.headersSent && !this.ownsHead
+  }
+
+  private leaveUpstream(): false {
+    this.abandon()
+    return false
   }
 
   private passInformation(status: number, { lines }: ResponseHeaders): void {

@@ -170,6 +170,29 @@ for (const { name, express } of expressVersions) {
       expect((await client.response()).body.toString()).to.equal('spare')
     })
 
+    for (const [what, late] of [
+      ['answers', (connection: RawClient): void => void connection.write(answer('late'))],
+      ['dies', (connection: RawClient): void => void connection.socket.resetAndDestroy()],
+    ] as const) {
+      it(`does not touch an answer that somebody else is giving when the upstream ${what}`, async () => {
+        const upstream = await scriptedUpstream()
+        let other: ServerResponse | undefined
+        const app = express().use((_req, res, next) => {
+          next()
+          other = res
+          res.write('begin ')
+        }, passthroughProxy(upstream.url))
+        const client = await RawClient.connect((await serve(app)).port)
+        client.request('GET', '/')
+        const connection = await upstream.connection()
+        await client.untilText('begin ')
+        late(connection)
+        await connection.closed()
+        other?.end('end')
+        await client.untilText('end\r\n0\r\n\r\n')
+      })
+    }
+
     it('does not write over an answer that somebody else has given meanwhile', async () => {
       const upstream = await scriptedUpstream()
       const app = express().use((_req, res, next) => {
