@@ -1,5 +1,6 @@
 // Copies the examples of the documentation to .recipes/, so that the compiler checks them and tests can import them:
-// each "ts recipe" block of docs/recipes/<page>.md becomes <page>.ts, each "ts" block of README.md readme-<n>.ts.
+// the "ts recipe" block of docs/recipes/<page>.md becomes <page>.ts; each "ts" block of README.md and of a page in docs
+// that is a whole module (its first line is an import) becomes example-<page>-<line>.ts.
 // They keep the very lines they have in their page, so that a compiler error names the line to mend.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 
@@ -15,11 +16,14 @@ for (const page of readdirSync(recipes).filter((name) => name.endsWith('.md'))) 
   if (more.length > 0) throw new Error(`docs/recipes/${page} has more than one recipe block`)
   if (program !== undefined) writeFileSync(new URL(page.replace(/\.md$/, '.ts'), target), program)
 }
-for (const [index, example] of blocksOf(
-  readFileSync(new URL('README.md', root), 'utf8'),
-  '```ts',
-).entries()) {
-  writeFileSync(new URL(`readme-${index + 1}.ts`, target), example)
+const pages = readdirSync(new URL('docs/', root)).filter((name) => name.endsWith('.md'))
+for (const page of ['README.md', ...pages.map((name) => `docs/${name}`)]) {
+  const examples = blocksOf(readFileSync(new URL(page, root), 'utf8'), '```ts')
+  for (const example of examples.filter((text) => text.trimStart().startsWith('import '))) {
+    const line = example.length - example.trimStart().length
+    const name = page.replace('/', '-').replace('.md', '').toLowerCase()
+    writeFileSync(new URL(`example-${name}-${line}.ts`, target), example)
+  }
 }
 
 /** The blocks that begin with the line `fence`, each led by as many empty lines as stand before it in the page. */
