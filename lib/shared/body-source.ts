@@ -3,6 +3,7 @@ import { BodyRest } from './body-rest.js'
 import { BodyStore } from './body-store.js'
 import { BodyStream } from './body-stream.js'
 import { type SluicewayError, sluicewayError } from './errors.js'
+import { sendContinue } from './expect-continue.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from './node-internals.js'
 import { RequestReplay } from './request-replay.js'
 import { findBodySource, setBodySource } from './sourced-request.js'
@@ -78,6 +79,11 @@ export class BodySource {
     res.prependListener('finish', releaseWithResponse)
   }
 
+  /** True while readers get bytes: the body has neither failed nor been released. */
+  get isReadable(): boolean {
+    return this.state === 'arriving' || this.state === 'whole'
+  }
+
   /** Why readers get no bytes; undefined while they do. */
   get failure(): SluicewayError | undefined {
     if (this.error === undefined && this.state === 'released')
@@ -127,7 +133,9 @@ export class BodySource {
 
   /** Asks the client for more, through whatever makes the connection flow. */
   pull(): void {
-    if (this.state === 'arriving') this.nativeRead.call(this.req, 0)
+    if (this.state !== 'arriving') return
+    if (this.hasReaders) sendContinue(this.req)
+    this.nativeRead.call(this.req, 0)
   }
 
   /** Puts bytes, or the end, into the request's own buffer. Returns false where that is full. */

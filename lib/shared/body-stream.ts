@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream'
 import type { BodyReader, BodySource } from './body-source.js'
 import type { SluicewayError } from './errors.js'
-import { sendContinue } from './expect-continue.js'
 
 /** A reader that `feed` can serve. */
 export interface FedReader extends BodyReader {
@@ -15,8 +14,8 @@ export interface FedReader extends BodyReader {
 }
 
 /** Hands a reader what the store has for it, for as long as it wants any, and the end when it has had it all. */
-export function feed(reader: FedReader, { store, state }: BodySource): void {
-  if (store === undefined || state === 'failed' || state === 'released') return
+export function feed(reader: FedReader, { store, state, isReadable }: BodySource): void {
+  if (store === undefined || !isReadable) return
   while (reader.wanting) {
     const chunk = store.chunkAt(reader.position)
     if (chunk === undefined) break
@@ -50,10 +49,7 @@ export class BodyStream extends Readable implements FedReader {
     }
     this.wanting = true
     feed(this, source)
-    if (!this.wanting) return
-    // No listener on the request tells attach that somebody reads.
-    sendContinue(source.req)
-    source.pull()
+    if (this.wanting) source.pull()
   }
 
   advance(): void {

@@ -67,8 +67,8 @@ export class RequestReplay implements FedReader {
   /** Serves `_read`: more bytes, a request to the client for some, or the reason why there are none. */
   read(): void {
     const { source } = this
-    if (source.failure !== undefined) {
-      this.failLater(source.failure)
+    if (!source.isReadable) {
+      process.nextTick(() => this.failRound())
       return
     }
     this.wanting = true
@@ -147,11 +147,10 @@ export class RequestReplay implements FedReader {
     return req.listenerCount('data') > 0 || req.listenerCount('readable') > 0
   }
 
-  private failLater(error: SluicewayError): void {
-    process.nextTick(() => {
-      if (this.isListenedTo) this.tell(error)
-      else this.endRound()
-    })
+  private failRound(): void {
+    const { failure } = this.isListenedTo ? this.source : { failure: undefined }
+    if (failure === undefined) this.endRound()
+    else this.tell(failure)
   }
 
   /** Starts over after a failure. */
