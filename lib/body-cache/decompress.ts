@@ -7,10 +7,10 @@ type Decompressor = (bytes: Buffer, options: { maxOutputLength: number }) => Pro
 
 /** One decompressor for each content coding this Node has; zstd came with Node 22.15. */
 const decompressors: Readonly<Record<string, Decompressor | undefined>> = {
-  gzip: promisify(zlib.gunzip) as Decompressor,
-  'x-gzip': promisify(zlib.gunzip) as Decompressor,
-  deflate: promisify(zlib.inflate) as Decompressor,
-  br: promisify(zlib.brotliDecompress) as Decompressor,
+  gzip: promisify(zlib.gunzip),
+  'x-gzip': promisify(zlib.gunzip),
+  deflate: promisify(zlib.inflate),
+  br: promisify(zlib.brotliDecompress),
   zstd: zstdDecompressor(),
 }
 
@@ -45,5 +45,5 @@ function decompressionError(cause: unknown, limit: number): Error {
 
 function zstdDecompressor(): Decompressor | undefined {
   const { zstdDecompress } = zlib as { zstdDecompress?: typeof zlib.gunzip }
-  return zstdDecompress === undefined ? undefined : (promisify(zstdDecompress) as Decompressor)
+  return zstdDecompress === undefined ? undefined : promisify(zstdDecompress)
 }

@@ -57,7 +57,7 @@ describe('maxBytes options', () => {
 
   it('treat undefined as absent and accept an object without a prototype', () => {
     maxBytes({ limit: '1.5MB', lingerMs: undefined, lingerBytes: undefined })
-    maxBytes(Object.assign(Object.create(null) as object, { limit: Infinity }) as MaxBytesOptions)
+    maxBytes(Object.assign(Object.create(null) as object, { limit: Infinity }))
   })
 
   it('explain a factory that was mounted without being called', async () => {

@@ -1,0 +1,72 @@
+import { existsSync } from 'node:fs'
+import { expect } from 'chai'
+import { manifest, namesIn, readText, root, subpaths } from '../support/repository.js'
+
+const recipes = namesIn('docs/recipes')
+  .filter((name) => name.endsWith('.md') && name !== 'README.md')
+  .map((name) => name.replace('.md', ''))
+
+const modules = namesIn('lib')
+  .filter((name) => name.endsWith('.ts') && name !== 'index.ts')
+  .map((name) => name.replace('.ts', ''))
+
+describe('the repository', () => {
+  for (const name of modules) {
+    it(`has a subpath, a docs page and a test for ${name}`, () => {
+      expect(subpaths).to.include(name)
+      expect(manifest.typesVersions['*']).to.have.property(name)
+      expect(existsSync(`${root}/docs/${name}.md`), `docs/${name}.md`).to.equal(true)
+      expect(readText('docs/README.md')).to.include(`(${name}.md)`)
+      expect(existsSync(`${root}/test/${name}.test.ts`) || existsSync(`${root}/test/${name}`)).to.equal(true)
+    })
+  }
+
+  it('has a module for each subpath', () => {
+    expect(subpaths.toSorted()).to.deep.equal(modules.toSorted())
+  })
+
+  for (const name of recipes) {
+    it(`has a program, a test and a link for the recipe ${name}`, () => {
+      expect(existsSync(`${root}/.recipes/${name}.ts`), 'program').to.equal(true)
+      expect(existsSync(`${root}/test/recipes/${name}.test.ts`), 'test').to.equal(true)
+      expect(readText('docs/recipes/README.md')).to.include(`(${name}.md)`)
+    })
+  }
+
+  it('has an entry in docs/errors.md for each error code, and none else', () => {
+    const [, union = ''] = /type ErrorCode =([^/]*?)\n\n/.exec(readText('lib/shared/errors.ts')) ?? []
+    const codes = [...union.matchAll(/'(\w+)'/g)].map(([, code = '']) => code)
+    const entries = [...readText('docs/errors.md').matchAll(/^### (\w+)$/gm)].map(([, code = '']) => code)
+    expect(codes).to.have.length.above(5)
+    expect(entries.toSorted()).to.deep.equal(codes.toSorted())
+  })
+
+  it('has a changelog entry for the version', () => {
+    expect(readText('CHANGELOG.md')).to.include(`\n## [${manifest.version}]`)
+  })
+
+  it('gives a reason for each runtime dependency, and none else', () => {
+    const [, section = ''] = readText('CONTRIBUTING.md').split('## Runtime dependencies')
+    const reasons = [...section.matchAll(/^\| `([\w-]+)`/gm)].map(([, name = '']) => name)
+    expect(reasons.toSorted()).to.deep.equal(Object.keys(manifest.dependencies).toSorted())
+  })
+
+  it('links only to files that exist', () => {
+    const pages = [
+      'README.md',
+      'CONTRIBUTING.md',
+      ...namesIn('docs')
+        .filter((name) => name.endsWith('.md'))
+        .map((name) => `docs/${name}`),
+      ...namesIn('docs/recipes').map((name) => `docs/recipes/${name}`),
+    ]
+    const broken = pages.flatMap((page) =>
+      [...readText(page).matchAll(/\]\(([^)#\s]+)/g)]
+        .map(([, link = '']) => link)
+        .filter((link) => !/^\w+:/.test(link))
+        .filter((link) => !existsSync(new URL(link, `file://${root}/${page}`)))
+        .map((link) => `${page}: ${link}`),
+    )
+    expect(broken).to.deep.equal([])
+  })
+})

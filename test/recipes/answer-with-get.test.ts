@@ -1,0 +1,83 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { expect } from 'chai'
+import type { Express } from 'express'
+import { RawClient } from '../support/raw-client.js'
+import { closeServers, serve, type TestServer } from '../support/servers.js'
+
+describe('recipe: answer a POST with the response of a GET to another server', () => {
+  let answer: RequestListener
+  let upstream: TestServer
+  let app: Express
+  let asked: IncomingMessage[]
+
+  before(async () => {
+    upstream = await serve((req, res) => {
+      asked.push(req)
+      answer(req, res)
+    })
+    process.env['UPSTREAM'] = upstream.url
+    ;({ app } = await import('../../.recipes/answer-with-get.js'))
+    app.set('env', 'test') // Express logs no errors then
+    delete process.env['UPSTREAM']
+  })
+  beforeEach(() => {
+    asked = []
+    answer = (req, res) => res.end('found')
+  })
+  after(closeServers)
+
+  it('sends a GET with the query and without the body, and its answer back', async () => {
+    answer = (req, res) => {
+      res.writeHead(203, { 'Content-Type': 'text/x-found', 'X-Hits': '2' }).end('tea & cake')
+    }
+    const client = await search('{"q":"tea & cake","page":2}')
+    const response = await client.response()
+    expect(response).to.include({ status: 203 })
+    expect(response.headers['x-hits']).to.deep.equal(['2'])
+    expect(response.body.toString()).to.equal('tea & cake')
+    expect(asked[0]).to.include({ method: 'GET', url: '/search?q=tea+%26+cake&page=2' })
+    expect(asked[0]?.headers).to.not.have.any.keys('content-length', 'transfer-encoding', 'content-type')
+    client.destroy()
+  })
+
+  it('passes the first part of the answer on before the second is made', async () => {
+    const opened = new Promise<ServerResponse>((resolve) => {
+      answer = (req, res) => {
+        res.write('first,')
+        resolve(res)
+      }
+    })
+    const client = await search('{"q":"slow"}')
+    await client.untilText('first,')
+    ;(await opened).end('second')
+    await client.untilText('second')
+    client.destroy()
+  })
+
+  it('answers 400 to a body that is no search, and asks nobody', async () => {
+    const client = await search('{"page":1}')
+    expect(await client.response()).to.include({ status: 400 })
+    expect(asked).to.have.length(0)
+    client.destroy()
+  })
+
+  it('ends the upstream request when the client leaves', async () => {
+    const left = new Promise<void>((resolve) => {
+      answer = (req, res) => {
+        res.write('endless')
+        res.on('close', resolve)
+      }
+    })
+    const client = await search('{"q":"endless"}')
+    await client.untilText('endless')
+    client.destroy()
+    await left
+  })
+
+  async function search(body: string): Promise<RawClient> {
+    const server = await serve(app)
+    const client = await RawClient.connect(server.port)
+    client.request('POST', '/search', { 'Content-Type': 'application/json' }, body)
+    return client
+  }
+})

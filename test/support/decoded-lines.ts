@@ -1,0 +1,25 @@
+import http from 'node:http'
+import { createInterface } from 'node:readline'
+import { createGunzip } from 'node:zlib'
+
+/** Reads a gzip answer line by line, each as soon as the bytes received so far can be decoded to it. */
+export async function requestLines(url: string): Promise<DecodedLines> {
+  const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
+    http.get(url, { headers: { 'Accept-Encoding': 'gzip' }, agent: false }, resolve).on('error', reject)
+  })
+  const decoded = response.pipe(createGunzip())
+  decoded.on('error', () => {}) // a client that leaves half way has half a gzip stream
+  return { response, lines: createInterface({ input: decoded })[Symbol.asyncIterator]() }
+}
+
+export interface DecodedLines {
+  readonly response: http.IncomingMessage
+  readonly lines: AsyncIterator<string>
+}
+
+/** The next line, which fails the test where the answer ended instead. */
+export async function nextLine({ lines }: DecodedLines): Promise<string> {
+  const { value, done } = await lines.next()
+  if (done === true) throw new Error('the answer ended')
+  return value
+}

@@ -1,0 +1,75 @@
+// Compiled, never run: what the types promise to a user of Express, of bare node:http, and of a schema library.
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { expectTypeOf } from 'expect-type'
+import express, { type RequestHandler } from 'express'
+import {
+  attach,
+  autoFlush,
+  bodyCache,
+  type ErrorCode,
+  isSluicewayError,
+  maxBytes,
+  passthroughProxy,
+} from 'sluiceway'
+import { autoFlush as autoFlushAlone } from 'sluiceway/auto-flush'
+import { attach as attachAlone } from 'sluiceway/attach'
+import { bodyCache as bodyCacheAlone } from 'sluiceway/body-cache'
+import { maxBytes as maxBytesAlone } from 'sluiceway/max-bytes'
+import { passthroughProxy as passthroughProxyAlone } from 'sluiceway/passthrough-proxy'
+import { z } from 'zod'
+
+// Each factory gives what Express takes, for an app, a router and a route.
+const middlewares = [maxBytes('1mb'), bodyCache(), autoFlush(), passthroughProxy('http://upstream')]
+expectTypeOf(middlewares).items.toExtend<RequestHandler>()
+express().use(...middlewares)
+express.Router().post('/:id', ...middlewares, (req, res) => {
+  expectTypeOf(req.params.id).toEqualTypeOf<string>()
+  res.end()
+})
+
+// … and what a bare server can call.
+const step = maxBytes(100)
+expectTypeOf(step).toBeCallableWith({} as IncomingMessage, {} as ServerResponse, () => {})
+
+// A subpath exports the same as the root.
+expectTypeOf(maxBytesAlone).toEqualTypeOf(maxBytes)
+expectTypeOf(bodyCacheAlone).toEqualTypeOf(bodyCache)
+expectTypeOf(autoFlushAlone).toEqualTypeOf(autoFlush)
+expectTypeOf(passthroughProxyAlone).toEqualTypeOf(passthroughProxy)
+expectTypeOf(attachAlone).toEqualTypeOf(attach)
+
+// A limit may be a number, a size, or decided per request.
+maxBytes((req) => (req.url === '/large' ? '1gb' : 1024))
+maxBytes({ limit: '1mb', lingerMs: undefined })
+// @ts-expect-error a limit is required
+maxBytes({ lingerMs: 100 })
+// @ts-expect-error null is no limit
+maxBytes(null)
+// @ts-expect-error there is no such option
+bodyCache({ limt: '1mb' })
+
+// A schema's output is the type of the parsed body, and each call may have its own.
+const Order = z.object({ id: z.string(), sentAt: z.coerce.date() })
+const Form = z.object({ amount: z.coerce.number() })
+
+export async function parse(req: express.Request): Promise<void> {
+  expectTypeOf(await req.bodyCache.json(Order)).toEqualTypeOf<{ id: string; sentAt: Date }>()
+  expectTypeOf(await req.bodyCache.urlencoded(Form)).toEqualTypeOf<{ amount: number }>()
+  expectTypeOf(await req.bodyCache.json()).toEqualTypeOf<unknown>()
+  expectTypeOf(await req.bodyCache.buffer()).toExtend<Buffer>()
+  expectTypeOf(await req.bodyCache.text()).toEqualTypeOf<string>()
+  expectTypeOf(req.bodyCache.stream()).toExtend<NodeJS.ReadableStream>()
+}
+
+// Errors are told apart by a code that the compiler knows.
+export function explain(error: unknown): string {
+  if (!isSluicewayError(error)) return 'something else'
+  expectTypeOf(error.code).toEqualTypeOf<ErrorCode>()
+  expectTypeOf(error.status).toEqualTypeOf<number>()
+  // @ts-expect-error there is no such code
+  return error.code === 'ERR_SLUICEWAY_BODY_TO_LARGE' ? 'too large' : error.message
+}
+
+// attach takes an Express app or any listener.
+expectTypeOf(attach).parameter(1).toEqualTypeOf<RequestListener>()
+expectTypeOf(express()).toExtend<RequestListener>()
