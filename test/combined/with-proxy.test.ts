@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { gzipSync } from 'node:zlib'
 import { expect } from 'chai'
@@ -84,7 +83,7 @@ for (const { name, express } of expressVersions) {
       client.write(asChunk('56789'), asChunk('x'))
       const { status, headers } = await client.response()
       expect([status, headers['connection']]).to.deep.equal([413, ['close']])
-      await once(connection.socket, 'close')
+      await connection.closed()
       expect(connection.pending.toString()).to.not.include('0\r\n\r\n')
     })
 
