@@ -45,6 +45,7 @@ export class BodyRest {
     if (res.headersSent) res._last = true
     res.shouldKeepAlive = false
     if (source.req.httpVersionMajor === 1) ignoreFurtherRequests(source.socket)
+    else closeStreamAfterAnswer(res)
     const heard = isHeard(source)
     source.fail(error)
     if (heard) this.answerAfter(this.bounds.lingerMs, error)
@@ -65,15 +66,12 @@ export class BodyRest {
   /** Notes that the response has ended: the rest may flow now, to nowhere. */
   answered(): void {
     this.isAnswered = true
-    const { req, res } = this.source
+    const { req } = this.source
     const socket: LingeringSocket = this.source.socket
-    if (req.httpVersionMajor > 1) {
-      closeStream(res)
-    } else if (!socket.destroyed && socket[REST] === this) {
-      this.timer = setTimeout(destroy, this.bounds.lingerMs, socket).unref()
-      socket.on('close', forgetRest)
-      Object.getPrototypeOf(req)._read.call(req)
-    }
+    if (socket.destroyed || socket[REST] !== this) return
+    this.timer = setTimeout(destroy, this.bounds.lingerMs, socket).unref()
+    socket.on('close', forgetRest)
+    Object.getPrototypeOf(req)._read.call(req)
   }
 
   /** Closes the connection in stages: our side after the response, the whole after the rest or its bounds. */
@@ -149,8 +147,9 @@ function forgetRest(this: LingeringSocket): void {
 }
 
 /** Ends an HTTP/2 stream, whose session lives on. A client that still sends learns that no more is wanted. */
-function closeStream(res: OutgoingResponse): void {
-  ;(res as unknown as Http2ServerResponse).stream.close(constants.NGHTTP2_NO_ERROR)
+function closeStreamAfterAnswer(res: OutgoingResponse): void {
+  const { stream } = res as unknown as Http2ServerResponse
+  stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR))
 }
 
 /** Tells whether an error of the body reaches somebody who may answer, or who has yet to begin reading. */

@@ -97,7 +97,7 @@ export class BodySource {
    * Returns the error for `next` where the body is known to be too large.
    */
   addLimit(limit: number, linger: LingerBounds): SluicewayError | undefined {
-    if (limit < this.limit) {
+    if (limit < this.limit || this.linger === undefined) {
       this.limit = limit
       this.linger = linger
     }

@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import type { IncomingMessage } from 'node:http'
@@ -256,7 +255,11 @@ describe('req.bodyCache', () => {
       'option "rawBody"',
     )
     expect(() => bodyCache({ limits: 1 } as BodyCacheOptions)).to.throw(TypeError, 'did you mean "limit"?')
-    expect(() => bodyCache(new Readable() as BodyCacheOptions)).to.throw(TypeError)
+    expect(() => bodyCache('1mb' as BodyCacheOptions)).to.throw(
+      TypeError,
+      'options must be an object, got "1mb"',
+    )
+    expect(() => bodyCache([] as BodyCacheOptions)).to.throw(TypeError, 'options must be an object')
   })
 
   it('sets req.rawBody before the next handler with rawBody: true', async () => {

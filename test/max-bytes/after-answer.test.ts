@@ -1,0 +1,119 @@
+import { once } from 'node:events'
+import http2 from 'node:http2'
+import { text } from 'node:stream/consumers'
+import { expect } from 'chai'
+import { maxBytes } from 'sluiceway/max-bytes'
+import { type Handler, hosts } from '../support/hosts.js'
+import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
+import { closeServers, listen, serve } from '../support/servers.js'
+
+const CHUNKED = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'
+const refuseAtOnce: Handler = (_req, res) => {
+  res.statusCode = 403
+  res.end('no')
+}
+
+for (const { name, mount } of hosts) {
+  describe(`maxBytes on ${name}, when a request is answered before its body is whole`, () => {
+    afterEach(closeServers)
+
+    it('throws a small rest away and serves the next request on the connection', async () => {
+      const { port, connections } = await serve(mount(maxBytes('1mb'), refuseAtOnce))
+      const client = await RawClient.connect(port)
+      for (let round = 0; round < 20; round++) {
+        client.write(CHUNKED)
+        expect((await client.response()).status).to.equal(403)
+        client.write(asChunk(Buffer.alloc(10_000)), lastChunk)
+      }
+      expect(connections).to.have.length(1)
+      client.destroy()
+    })
+
+    it('closes the connection behind a large rest, and takes no more than lingerBytes of it', async () => {
+      const lingerBytes = 1024 * 1024
+      const { port, connections } = await serve(
+        mount(maxBytes({ limit: Infinity, lingerBytes }), refuseAtOnce),
+      )
+      const client = await RawClient.connect(port)
+      client.write(CHUNKED)
+      expect((await client.response()).status).to.equal(403)
+      const block = asChunk(Buffer.alloc(64 * 1024))
+      const send = (): void => {
+        while (client.socket.writable && client.write(block));
+      }
+      client.socket.on('drain', send)
+      send()
+      await once(connections[0]!, 'close')
+      expect(connections[0]!.bytesRead).to.be.within(lingerBytes, lingerBytes + 400 * 1024)
+    })
+
+    it('does not wait for ever for a rest that does not come', async () => {
+      const { port, connections } = await serve(mount(maxBytes({ limit: 100, lingerMs: 50 }), refuseAtOnce))
+      const client = await RawClient.connect(port)
+      client.write(CHUNKED)
+      expect((await client.response()).status).to.equal(403)
+      await once(connections[0]!, 'close')
+    })
+
+    it('lets a reader that has answered read on', async () => {
+      let read: Promise<string> | undefined
+      const accept: Handler = (req, res) => {
+        read = text(req)
+        res.statusCode = 202
+        res.end()
+      }
+      const { port } = await serve(mount(maxBytes(10), accept))
+      const client = await RawClient.connect(port)
+      client.write(CHUNKED)
+      expect((await client.response()).status).to.equal(202)
+      client.write(asChunk('0123456789'), lastChunk)
+      expect(await read).to.equal('0123456789')
+      client.destroy()
+    })
+
+    it('gives that reader the error past the limit, and closes the connection', async () => {
+      let read: Promise<unknown> | undefined
+      const accept: Handler = (req, res) => {
+        read = text(req).catch((error: { code: string }) => error.code)
+        res.statusCode = 202
+        res.end()
+      }
+      const { port } = await serve(mount(maxBytes({ limit: 10, lingerMs: 50 }), accept))
+      const client = await RawClient.connect(port)
+      client.write(CHUNKED)
+      expect((await client.response()).status).to.equal(202)
+      client.write(asChunk('0123456789x'))
+      expect(await read).to.equal('ERR_SLUICEWAY_BODY_TOO_LARGE')
+      await client.closed()
+    })
+  })
+}
+
+describe('maxBytes on HTTP/2', () => {
+  afterEach(closeServers)
+
+  it('refuses a stream past the limit and keeps the session', async () => {
+    const echo: Handler = (req, res, next) => void text(req).then((body) => res.end(body), next)
+    const server = http2.createServer(hosts[0]!.mount(maxBytes(10), echo) as never)
+    const { port } = await listen(server as never)
+    const session = http2.connect(`http://127.0.0.1:${port}`)
+    const statuses: unknown[] = []
+    for (const body of ['0123456789', '0123456789x', 'ok']) {
+      const stream = session.request({ ':method': 'POST' })
+      const [response, closed] = [once(stream, 'response'), once(stream, 'close')]
+      // The body that is refused does not end by itself.
+      if (body.length > 10) stream.write(body)
+      else stream.end(body)
+      const [headers] = (await response) as [Record<string, unknown>]
+      stream.resume()
+      await closed
+      statuses.push([headers[':status'], stream.rstCode])
+    }
+    expect(statuses).to.deep.equal([
+      [200, 0],
+      [413, 0],
+      [200, 0],
+    ])
+    session.destroy()
+  })
+})
