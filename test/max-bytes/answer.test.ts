@@ -149,17 +149,22 @@ for (const { name, mount } of hosts) {
       expect([requests, client.pending.length]).to.deep.equal([1, 0])
     })
 
-    it('raises no clientError when the client leaves in the middle of the rest', async () => {
-      const { port, server, connections } = await serve(mount(maxBytes(10), readToEnd))
-      const errors: Error[] = []
-      server.on('clientError', (error) => errors.push(error))
-      const client = await RawClient.connect(port)
-      client.write(CHUNKED)
-      client.write(asChunk('12345678901'))
-      await client.response()
-      client.socket.end()
-      await once(connections[0]!, 'close')
-      expect(errors).to.deep.equal([])
-    })
+    for (const [how, leave] of [
+      ['ends', (client: RawClient) => void client.socket.end()],
+      ['resets', (client: RawClient) => void client.socket.resetAndDestroy()],
+    ] as const) {
+      it(`raises no clientError when the client ${how} the connection in the middle of the rest`, async () => {
+        const { port, server, connections } = await serve(mount(maxBytes(10), readToEnd))
+        const errors: Error[] = []
+        server.on('clientError', (error) => errors.push(error))
+        const client = await RawClient.connect(port)
+        client.write(CHUNKED)
+        client.write(asChunk('12345678901'))
+        await client.response()
+        leave(client)
+        await new Promise((resolve) => connections[0]!.once('close', resolve))
+        expect(errors).to.deep.equal([])
+      })
+    }
   })
 }

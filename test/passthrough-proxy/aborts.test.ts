@@ -38,6 +38,20 @@ for (const { name, express } of expressVersions) {
     })
     afterEach(closeServers)
 
+    it('ends the upstream request when the application destroys the request', async () => {
+      const app = express().use((req, _res, next) => {
+        req.once('data', () => setImmediate(() => req.destroy()))
+        req.pause()
+        next()
+      }, passthroughProxy(upstream.url))
+      const uploading = await RawClient.connect((await serve(app)).port)
+      uploading.write('POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n')
+      uploading.write(asChunk('begin'))
+      const connection = await upstream.connection()
+      await connection.closed()
+      expect(connection.pending.toString()).to.not.include('0\r\n\r\n')
+    })
+
     describe('when the client leaves', () => {
       for (const [how, leave] of [
         ['by FIN', (): void => void client.socket.end()],

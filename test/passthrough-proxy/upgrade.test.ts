@@ -24,6 +24,24 @@ for (const { name, express } of expressVersions) {
   describe(`passthroughProxy upgrades (${name})`, () => {
     afterEach(closeServers)
 
+    it('drops an upgrade that the upstream accepts after the app has begun an answer of its own', async () => {
+      const upstream = await scriptedUpstream()
+      let answerFirst: (() => void) | undefined
+      const app = express().use((_req, res, next) => {
+        answerFirst = () => void res.writeHead(503).write('busy')
+        next()
+      }, passthroughProxy(upstream.url))
+      const client = await RawClient.connect((await attached(app)).port)
+      client.write(`GET / HTTP/1.1\r\nHost: test\r\n${HANDSHAKE}\r\n`)
+      const connection = await upstream.connection()
+      await connection.untilText('\r\n\r\n')
+      answerFirst?.()
+      expect(await client.untilText('busy')).to.match(/^HTTP\/1.1 503 /)
+      connection.write(SWITCH)
+      await connection.closed()
+      client.destroy()
+    })
+
     describe('with the ws package', () => {
       let sockets: WebSocketServer[]
 
