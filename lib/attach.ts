@@ -1,8 +1,9 @@
+import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import type { Server as SecureServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 
-import { runUpgrade } from './attach/upgrade.js'
+import { isPlain, runUpgrade } from './attach/upgrade.js'
 import { continueOnRead } from './shared/expect-continue.js'
 
 // One mark for both copies of this package (ESM and CJS): a server takes one app.
@@ -57,7 +58,9 @@ function wire(server: Server | SecureServer, app: RequestListener): () => void {
   const onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
     runUpgrade(server, app, { req, socket, head })
   }
+  const upgradeAgain = declinePlainUpgrades(server)
   const detach = (): void => {
+    upgradeAgain()
     server.off('upgrade', onUpgrade)
     server.off('checkContinue', onCheckContinue)
     delete (server as { [kAttached]?: Attached })[kAttached]
@@ -66,6 +69,25 @@ function wire(server: Server | SecureServer, app: RequestListener): () => void {
   server.on('checkContinue', onCheckContinue)
   Object.assign(server, { [kAttached]: { app, detach } satisfies Attached })
   return detach
+}
+
+interface AskingServer extends EventEmitter {
+  shouldUpgradeCallback?: (this: unknown, req: IncomingMessage) => boolean
+}
+
+/**
+ * Node 24.9 and later ask whether to take a request out of HTTP; without the question `runUpgrade` gives it back.
+ * Returns a function that undoes it.
+ */
+function declinePlainUpgrades(server: AskingServer): () => void {
+  const { shouldUpgradeCallback: ask } = server
+  if (ask === undefined) return () => {}
+  server.shouldUpgradeCallback = function (req) {
+    return ask.call(this, req) && !isPlain(req)
+  }
+  return () => {
+    server.shouldUpgradeCallback = ask
+  }
 }
 
 /** With this listener Node sends no `100 Continue`, and no 'request' event either. */

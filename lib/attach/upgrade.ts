@@ -35,7 +35,7 @@ export function runUpgrade(server: Server | SecureServer, app: RequestListener, 
  * Tells whether the upgrade is ignored, as any may be (RFC 9110 §7.8): h2c, as a tunnel would lead round every rule
  * of the app (golang/go#80416), and a request with a body, which Node no longer takes apart.
  */
-function isPlain(req: IncomingMessage): boolean {
+export function isPlain(req: IncomingMessage): boolean {
   const { upgrade = '', 'content-length': length = '0', 'transfer-encoding': coding } = req.headers
   return /(?:^|,)\s*h2c\s*(?:,|$)/i.test(upgrade) || length !== '0' || coding !== undefined
 }

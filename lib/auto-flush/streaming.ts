@@ -104,8 +104,14 @@ function written(
 ): void {
   heartbeat?.wrote(args[0], args[1])
   if (flushesAfterWrite) schedule?.wrote()
-  // Node corks the socket until the tick is over. A cork that was there before is the handler's own.
-  if (settings.sync && corkedBefore === 0) res.socket?.uncork()
+  // Node corks until the tick is over. A cork that was there before is the handler's own.
+  if (settings.sync && corkedBefore === 0) uncork(res)
+}
+
+function uncork(res: ServerResponse): void {
+  res.socket?.uncork()
+  // From Node 26 on the response is corked as well; before, this counts the socket's corks alone.
+  if (res.writableCorked > 0) res.uncork()
 }
 
 /** Gives a response a `flush` where nobody else has: through its application's prototype where it has one. */
