@@ -58,9 +58,10 @@ export class BodySource {
   /** Throws away what comes after the body was refused or its request answered. */
   rest: BodyRest | undefined
   linger: LingerBounds | undefined
+  /** Reads the store in place of the request; there is one once the body is kept, or has failed. */
+  replay: RequestReplay | undefined
   private limit = Infinity
   private error: SluicewayError | undefined
-  replay: RequestReplay | undefined
   private readonly readers: BodyReader[] = []
   private readonly nativePush: ParsedRequest['push']
   private readonly nativeRead: ParsedRequest['_read']

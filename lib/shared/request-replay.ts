@@ -42,10 +42,9 @@ export class RequestReplay implements FedReader {
       this.source.fail(sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ'))
       return
     }
-    // Reading the exact length leaves a stream that has seen its end unended.
-    const buffered: Buffer | null = lost ? null : (req.read(req.readableLength) as Buffer | null)
-    if (buffered !== null) store.append(buffered)
-    this.renew()
+    if (!lost && req.readableLength > 0) store.append(req.read(req.readableLength) as Buffer)
+    // A request as new as the middleware usually finds it needs nothing more.
+    if (lost || store.size > 0 || req.complete) this.renew()
   }
 
   /** Accepts what a host such as Cloud Functions read before us and left as `req.rawBody`. */
@@ -183,7 +182,9 @@ export class RequestReplay implements FedReader {
   /** Listeners of one round must not see the next: they would parse, write or call back twice. */
   private dropReaders(): void {
     const { req } = this.source
-    for (const event of ['data', 'readable', 'end']) req.removeAllListeners(event)
+    for (const event of ['data', 'readable', 'end']) {
+      if (req.listenerCount(event) > 0) req.removeAllListeners(event)
+    }
     req.on('end', startNextRound)
   }
 
