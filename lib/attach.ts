@@ -82,6 +82,7 @@ interface AskingServer extends EventEmitter {
 function declinePlainUpgrades(server: AskingServer): () => void {
   const { shouldUpgradeCallback: ask } = server
   if (ask === undefined) return () => {}
+  /* c8 ignore start -- coverage is measured on Node 20 */
   server.shouldUpgradeCallback = function (req) {
     return ask.call(this, req) && !isPlain(req)
   }
@@ -89,6 +90,7 @@ function declinePlainUpgrades(server: AskingServer): () => void {
     server.shouldUpgradeCallback = ask
   }
 }
+/* c8 ignore stop */
 
 /** With this listener Node sends no `100 Continue`, and no 'request' event either. */
 function onCheckContinue(this: Server | SecureServer, req: IncomingMessage, res: ServerResponse): void {
