@@ -1,8 +1,8 @@
-import { STATUS_CODES } from 'node:http'
 import { constants, type Http2ServerResponse } from 'node:http2'
 import type { BodySource, LingerBounds } from './body-source.js'
 import type { SluicewayError } from './errors.js'
 import type { OutgoingResponse, ServerSocket } from './node-internals.js'
+import { RefusedAnswer } from './refused-answer.js'
 
 /** Bounds for connections that close for another reason than a limit of ours. */
 const DEFAULT_LINGER: LingerBounds = { lingerMs: 2000, lingerBytes: 16 * 1024 * 1024 }
@@ -46,10 +46,9 @@ export class BodyRest {
     res.shouldKeepAlive = false
     if (source.req.httpVersionMajor === 1) ignoreFurtherRequests(source.socket)
     else closeStreamAfterAnswer(res)
-    const heard = isHeard(source)
+    const answer = new RefusedAnswer(res, error)
+    answer.answerIfNobodyDoes(isHeard(source) ? this.bounds.lingerMs : 0)
     source.fail(error)
-    if (heard) this.answerAfter(this.bounds.lingerMs, error)
-    else setImmediate(answer, source, error)
     if (res.writableFinished) this.lingerAfterAnswer()
   }
 
@@ -105,12 +104,6 @@ export class BodyRest {
     if (this.isLingering) socket.destroySoon()
     return false
   }
-
-  private answerAfter(delay: number, error: SluicewayError): void {
-    const { source } = this
-    const timer = setTimeout(answer, delay, source, error).unref()
-    source.res.once('close', () => clearTimeout(timer))
-  }
 }
 
 /** Replaces `socket.destroySoon`, which Node calls after a response with `Connection: close`. */
@@ -163,15 +156,4 @@ function isHeard({ req, hasReaders }: BodySource): boolean {
     // pipe() itself listens for errors of its destination.
     pipes.some((destination) => destination.listenerCount('error') > 1)
   )
-}
-
-/** Answers with the error's status where the application has not. */
-function answer({ res }: BodySource, { status }: SluicewayError): void {
-  if (res.headersSent || res.writableEnded || res.destroyed) return
-  for (const name of res.getHeaderNames()) {
-    if (name.startsWith('content-') || name === 'etag' || name === 'last-modified') res.removeHeader(name)
-  }
-  res.statusCode = status
-  res.setHeader('Content-Type', 'text/plain; charset=utf-8')
-  res.end(STATUS_CODES[status])
 }

@@ -1,0 +1,97 @@
+import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import compression from 'compression'
+import { expect } from 'chai'
+import { autoFlush } from 'sluiceway/auto-flush'
+import { maxBytes } from 'sluiceway/max-bytes'
+import { type Handler, hosts } from '../support/hosts.js'
+import { asChunk, RawClient, type RawResponse } from '../support/raw-client.js'
+import { closeServers, serve } from '../support/servers.js'
+
+/** Reads until the error, says nothing of it, and answers as if all were well. */
+function swallowing(answer: Handler): Handler {
+  return (req, res, next) => {
+    req.resume().on('error', () => setImmediate(() => answer(req, res, next)))
+  }
+}
+
+async function refused(port: number): Promise<RawResponse> {
+  const client = await RawClient.connect(port)
+  client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n', asChunk('12345'))
+  setImmediate(() => client.write(asChunk('67890x')))
+  const response = await client.response()
+  await client.closed()
+  return response
+}
+
+const wrongAnswers: Record<string, Handler> = {
+  'res.end() with 200': (_req, res) => res.end('half a file stored'),
+  'res.write() with 201': (_req, res) => {
+    res.statusCode = 201
+    res.write('half a file')
+    res.end(' stored')
+  },
+  'res.writeHead(302)': (_req, res) => res.writeHead(302, { Location: '/done' }).end(),
+  'res.flushHeaders()': (_req, res) => {
+    res.flushHeaders()
+    res.end('half a file stored')
+  },
+  'a pipe into res': (_req, res) => Readable.from(['half a file', ' stored']).pipe(res),
+  'a 500 for an error it does not know': (_req, res) => {
+    res.writeHead(500, 'Went Wrong', { 'Content-Type': 'application/json' })
+    res.end('{}')
+  },
+}
+
+for (const { name, mount } of hosts) {
+  describe(`maxBytes on ${name}, when a reader swallows the error`, () => {
+    afterEach(closeServers)
+
+    for (const [how, answer] of Object.entries(wrongAnswers)) {
+      it(`answers 413 in place of ${how}`, async () => {
+        const { port } = await serve(mount(maxBytes(10), swallowing(answer)))
+        const { status, reason, headers, body } = await refused(port)
+        expect([status, reason, headers['connection']]).to.deep.equal([413, 'Payload Too Large', ['close']])
+        expect(body.toString()).to.equal('Payload Too Large')
+      })
+    }
+
+    it('answers 413 in place of the error of a fetch that sends the request on', async () => {
+      const upstream = await serve((req, res) => void buffer(req).then(() => res.end()))
+      const sendOn: Handler = (req, res, next) => {
+        fetch(upstream.url, { method: 'POST', body: req, duplex: 'half' } as unknown as RequestInit).then(
+          () => res.end(),
+          next,
+        )
+      }
+      const { port } = await serve(mount(maxBytes(10), sendOn))
+      expect((await refused(port)).status).to.equal(413)
+    })
+
+    it('does so behind compression and autoFlush', async () => {
+      const handlers = [
+        compression() as Handler,
+        autoFlush(),
+        maxBytes(10),
+        swallowing((_req, res) => res.end('ok')),
+      ]
+      const { port } = await serve(mount(...handlers))
+      const { status, body } = await refused(port)
+      expect([status, body.toString()]).to.deep.equal([413, 'Payload Too Large'])
+    })
+
+    it('lets any other status stand that the application chose', async () => {
+      const choose = swallowing((_req, res) => {
+        res.statusCode = 422
+        res.end('too much for me')
+      })
+      const { port } = await serve(mount(maxBytes(10), choose))
+      const { status, headers, body } = await refused(port)
+      expect([status, headers['connection'], body.toString()]).to.deep.equal([
+        422,
+        ['close'],
+        'too much for me',
+      ])
+    })
+  })
+}
