@@ -3,12 +3,14 @@ import type { BodySource, LingerBounds } from './body-source.js'
 import type { SluicewayError } from './errors.js'
 import type { OutgoingResponse, ServerSocket } from './node-internals.js'
 import { RefusedAnswer } from './refused-answer.js'
+import { isRead } from './request-readers.js'
+import { findBodySource } from './sourced-request.js'
 
 /** Bounds for connections that close for another reason than a limit of ours. */
 const DEFAULT_LINGER: LingerBounds = { lingerMs: 2000, lingerBytes: 16 * 1024 * 1024 }
 
 /** So much of an answered request's body is thrown away to keep its connection. */
-const SMALL_REST = 256 * 1024
+export const SMALL_REST: number = 256 * 1024
 
 const REST: unique symbol = Symbol.for('sluiceway.rest') as never
 
@@ -104,6 +106,30 @@ export class BodyRest {
     if (this.isLingering) socket.destroySoon()
     return false
   }
+}
+
+const kWriteHead: unique symbol = Symbol.for('sluiceway.writeHead') as never
+
+type AnnouncingResponse = OutgoingResponse & { [kWriteHead]?: OutgoingResponse['writeHead'] }
+
+/** Lets an answer say `Connection: close` where it comes while a large rest of the body is unread. */
+export function announceClose({ res }: { readonly res: AnnouncingResponse }): void {
+  if (res[kWriteHead] !== undefined || res.req.httpVersionMajor > 1) return
+  // oxlint-disable-next-line typescript/unbound-method
+  res[kWriteHead] = res.writeHead
+  res.writeHead = writeHeadWithClose as typeof res.writeHead
+}
+
+function writeHeadWithClose(this: AnnouncingResponse, ...args: unknown[]): unknown {
+  const source = findBodySource(this.req)
+  if (source !== undefined && leavesLargeRest(source)) this.shouldKeepAlive = false
+  return Reflect.apply(this[kWriteHead]!, this, args)
+}
+
+/** Who is still reading may well read it all. */
+function leavesLargeRest({ req, state, received, hasReaders }: BodySource): boolean {
+  const rest = Number(req.headers['content-length']) - received
+  return state === 'arriving' && rest > SMALL_REST && !hasReaders && !isRead(req)
 }
 
 /** Replaces `socket.destroySoon`, which Node calls after a response with `Connection: close`. */

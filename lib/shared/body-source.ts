@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { BodyRest } from './body-rest.js'
+import { announceClose, BodyRest, SMALL_REST } from './body-rest.js'
 import { BodyStore } from './body-store.js'
 import { BodyStream } from './body-stream.js'
 import { type SluicewayError, sluicewayError } from './errors.js'
@@ -103,6 +103,7 @@ export class BodySource {
       this.linger = linger
     }
     const length = announcedLength(this.req)
+    if (length > SMALL_REST) announceClose(this)
     const tooLarge = length > this.limit || this.received > this.limit
     if (tooLarge && this.error === undefined) this.refuse(length)
     return this.error

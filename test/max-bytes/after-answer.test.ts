@@ -47,6 +47,27 @@ for (const { name, mount } of hosts) {
       expect(connections[0]!.bytesRead).to.be.within(lingerBytes, lingerBytes + 400 * 1024)
     })
 
+    it('announces that it closes the connection where the rest is known to be large', async () => {
+      const { port } = await serve(mount(maxBytes('10mb'), refuseAtOnce))
+      const client = await RawClient.connect(port)
+      client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n')
+      const { status, headers } = await client.response()
+      expect([status, headers['connection']]).to.deep.equal([403, ['close']])
+    })
+
+    it('keeps the connection of an upload that is still being read when its answer begins', async () => {
+      const echo: Handler = (req, res) => void req.pipe(res)
+      const { port, connections } = await serve(mount(maxBytes('10mb'), echo))
+      const client = await RawClient.connect(port)
+      for (let round = 0; round < 2; round++) {
+        client.request('POST', '/', {}, 'x'.repeat(1_000_000))
+        const { headers, body } = await client.response()
+        expect([headers['connection'], body.length]).to.deep.equal([['keep-alive'], 1_000_000])
+      }
+      expect(connections).to.have.length(1)
+      client.destroy()
+    })
+
     it('does not wait for ever for a rest that does not come', async () => {
       const { port, connections } = await serve(mount(maxBytes({ limit: 100, lingerMs: 50 }), refuseAtOnce))
       const client = await RawClient.connect(port)
