@@ -77,10 +77,9 @@ function keepBody(
     return
   }
   const source = bodySourceOf(req, res)
-  const refused = source.addLimit(settings.limit, LINGER)
   source.keep()
+  const error = source.addLimit(settings.limit, LINGER)
   req.bodyCache = new KeptBody(req, source, settings.inflateLimit)
-  const error = refused ?? source.failure
   if (error !== undefined) next(error)
   else provideRawBody(settings, req, next)
 }

@@ -11,6 +11,8 @@ import { Readable, type Writable } from 'node:stream'
 export interface ReadableState {
   highWaterMark: number
   autoDestroy: boolean
+  /** True once 'end' was emitted: a request that is destroyed after that was not aborted. */
+  endEmitted: boolean
   /** Destinations of `pipe()`. */
   pipes: Writable[]
   /** null: nobody has asked for data yet; true: data flows as it comes. */

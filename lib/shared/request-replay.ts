@@ -132,7 +132,7 @@ export class RequestReplay implements FedReader {
     const clientHadSentAll = req.complete
     if (clientHadSentAll) {
       // No 'aborted': nothing of the body is missing. A stream that has ended is closed quietly.
-      ;(req._readableState as { endEmitted?: boolean }).endEmitted = true
+      req._readableState.endEmitted = true
     }
     source.abort(error)
     Readable.prototype.destroy.call(req, clientHadSentAll ? undefined : error)
