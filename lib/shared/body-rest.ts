@@ -72,6 +72,7 @@ export class BodyRest {
     if (socket.destroyed || socket[REST] !== this) return
     this.timer = setTimeout(destroy, this.bounds.lingerMs, socket).unref()
     socket.on('close', forgetRest)
+    // Node's own `_read`, which lets the connection flow; unread, Node would discard the rest itself, uncounted.
     Object.getPrototypeOf(req)._read.call(req)
   }
 
@@ -94,8 +95,6 @@ export class BodyRest {
     const socket: LingeringSocket = this.source.socket
     socket[REST] = this
     socket.destroySoon = lingerInsteadOfDestroying
-    // Otherwise Node discards the rest itself when the response ends, without counting.
-    this.source.req._consuming = true
   }
 
   /** The client has sent all of it. */

@@ -14,12 +14,9 @@ export class BodyStore {
     this.size += chunk.length
   }
 
-  /** Returns what is kept from `position` to the end of the chunk there; undefined past the last byte. */
+  /** Returns the chunk that starts at `position`; undefined past the last byte. */
   chunkAt(position: number): Buffer | undefined {
-    if (position >= this.size) return undefined
-    const index = this.indexOf(position)
-    const offset = position - this.starts[index]!
-    return offset === 0 ? this.chunks[index] : this.chunks[index]!.subarray(offset)
+    return position < this.size ? this.chunks[this.indexOf(position)] : undefined
   }
 
   /** Returns a copy of everything kept. */
@@ -33,7 +30,7 @@ export class BodyStore {
     this.size = 0
   }
 
-  /** Finds the chunk that holds `position`, by halving. */
+  /** Finds the chunk that starts at `position`, by halving. */
   private indexOf(position: number): number {
     let low = 0
     let high = this.starts.length - 1

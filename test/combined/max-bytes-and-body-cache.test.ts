@@ -63,6 +63,15 @@ for (const { name, mount } of hosts) {
         expect((await client.response()).status).to.equal(413)
       })
 
+      it('refuses on a route what was read whole under a larger limit before', async () => {
+        const read: Handler = (req, _res, next) => void rawBody(req).then(() => next(), next)
+        const { port } = await serve(mount(...chain(100), read, maxBytes(5), readTwice))
+        const client = await RawClient.connect(port)
+        client.request('POST', '/', {}, ['0123', '4567'])
+        const { status, headers } = await client.response()
+        expect([status, headers['connection']]).to.deep.equal([413, ['close']])
+      })
+
       it('lets a body through that ends exactly at the limit with its last chunk', async () => {
         const { port } = await serve(mount(...chain(10), readTwice))
         const client = await RawClient.connect(port)

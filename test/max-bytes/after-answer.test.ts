@@ -47,6 +47,22 @@ for (const { name, mount } of hosts) {
       expect(connections[0]!.bytesRead).to.be.within(lingerBytes, lingerBytes + 400 * 1024)
     })
 
+    it('serves no next request behind a rest of 1 MB', async () => {
+      let requests = 0
+      const count: Handler = (req, res, next) => {
+        requests += 1
+        refuseAtOnce(req, res, next)
+      }
+      const { port } = await serve(mount(maxBytes('10mb'), count))
+      const client = await RawClient.connect(port)
+      client.write(CHUNKED)
+      expect((await client.response()).status).to.equal(403)
+      client.write(asChunk(Buffer.alloc(1024 * 1024)), lastChunk)
+      client.request('GET', '/next')
+      await client.closed()
+      expect([requests, client.pending.length]).to.deep.equal([1, 0])
+    })
+
     it('announces that it closes the connection where the rest is known to be large', async () => {
       const { port } = await serve(mount(maxBytes('10mb'), refuseAtOnce))
       const client = await RawClient.connect(port)

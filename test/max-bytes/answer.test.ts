@@ -113,6 +113,26 @@ for (const { name, mount } of hosts) {
       await upload.client.closed()
     })
 
+    it('closes the connection after an answer whose head was out, also where the client sends no more', async () => {
+      const answerLate: Handler = (req, res) => {
+        res.write('started;')
+        req.resume().on('error', () => res.end('stopped'))
+      }
+      const { port } = await serve(mount(maxBytes({ limit: 10, lingerMs: 60_000 }), answerLate))
+      const client = await RawClient.connect(port)
+      client.write(CHUNKED, asChunk('12345678901'))
+      expect((await client.response()).body.toString()).to.equal('started;stopped')
+      await client.closed()
+      client.destroy()
+    })
+
+    it('answers where the request is piped into the response and nothing of it passed', async () => {
+      const { port } = await serve(mount(maxBytes(0), (req, res) => void req.pipe(res)))
+      const client = await RawClient.connect(port)
+      client.write(CHUNKED, asChunk('1'))
+      expect((await client.response()).status).to.equal(413)
+    })
+
     it('takes lingerBytes more at most from a sender that never stops', async () => {
       const lingerBytes = 1024 * 1024
       const { port, server, connections } = await serve(
