@@ -84,11 +84,8 @@ export class RequestReplay implements FedReader {
 
   /** Starts the round after one that had the whole body: called as the first listener of its 'end'. */
   next(): void {
-    const { req } = this.source
-    const { pipes } = req._readableState
     this.dropReaders()
     this.renew()
-    if (pipes.length > 0) process.nextTick(unpipeAll, req, pipes)
   }
 
   /** Ends a round whose reader gave up, and lets that reader know as a destroyed stream would. */
@@ -100,10 +97,11 @@ export class RequestReplay implements FedReader {
     this.dropReaders()
     this.renew()
     process.nextTick(() => {
-      unpipeAll(req, pipes)
+      for (const destination of pipes) destination.emit('unpipe', req, { hasUnpiped: false })
       if (error !== undefined) for (const listener of errorListeners) listener.call(req, error)
       for (const listener of closeListeners) listener.call(req)
-      clearDestroyedMark(req)
+      // Whoever destroyed the request marks it after that, as it does not look destroyed.
+      if (req[STREAM_DESTROYED] === true) req[STREAM_DESTROYED] = false
     })
   }
 
@@ -192,7 +190,6 @@ export class RequestReplay implements FedReader {
   private renew(): void {
     const { req } = this.source
     renewReadableState(req)
-    clearDestroyedMark(req)
     if (req._body === true) req._body = false
     this.position = 0
     this.ended = false
@@ -246,14 +243,6 @@ function destroyRound(
   callback: (error?: Error | null) => void,
 ): void {
   process.nextTick(() => callback(this.listenerCount('error') > 0 ? error : null))
-}
-
-function unpipeAll(req: ParsedRequest, destinations: readonly Writable[]): void {
-  for (const destination of destinations) destination.emit('unpipe', req, { hasUnpiped: false })
-}
-
-function clearDestroyedMark(req: ParsedRequest): void {
-  if (req[STREAM_DESTROYED] === true) req[STREAM_DESTROYED] = false
 }
 
 function emitClose(req: ParsedRequest): void {

@@ -118,7 +118,8 @@ for (const { name, mount } of hosts) {
         res.write('started;')
         req.resume().on('error', () => res.end('stopped'))
       }
-      const { port } = await serve(mount(maxBytes({ limit: 10, lingerMs: 60_000 }), answerLate))
+      const { port, server } = await serve(mount(maxBytes({ limit: 10, lingerMs: 60_000 }), answerLate))
+      server.keepAliveTimeout = 60_000
       const client = await RawClient.connect(port)
       client.write(CHUNKED, asChunk('12345678901'))
       expect((await client.response()).body.toString()).to.equal('started;stopped')
