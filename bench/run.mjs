@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-const all = ['max-bytes', 'body-cache', 'auto-flush', 'passthrough-proxy']
+const all = ['max-bytes', 'delivery', 'body-cache', 'auto-flush', 'passthrough-proxy']
 const asked = process.argv.slice(2)
 
 for (const name of asked.length > 0 ? asked : all) {
