@@ -8,36 +8,14 @@ import express from 'express'
 import { maxBytes } from 'sluiceway/max-bytes'
 import { closeServers, listen, serve } from '../support/servers.js'
 import { certificate, key } from '../support/tls-certificate.js'
+import { body, IN_CHUNKS, LENGTH, WITH_LENGTH, writeThenRead } from './uploads.js'
 
 const run = promisify(execFile)
-const LENGTH = 10 * 1024 * 1024
-const body = Buffer.alloc(LENGTH, 'a')
-
 function app(): express.Express {
   return express()
     .set('env', 'test')
     .use(maxBytes('100kb'), express.raw({ type: () => true, limit: '1gb' }))
     .use((_req, res) => void res.end('let through'))
-}
-
-/** Writes all of a 10 MB upload before it reads anything, and returns the status line it then finds. */
-function writeThenRead(socket: net.Socket, framing: string): Promise<string> {
-  return new Promise((resolve) => {
-    let received = ''
-    socket.pause()
-    socket.on('error', () => {})
-    socket.on('data', (chunk: Buffer) => {
-      received += chunk.toString('latin1')
-    })
-    socket.on('close', () => resolve(received.split('\r\n')[0] ?? ''))
-    socket.write(`POST / HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n`)
-    socket.write(
-      framing.startsWith('Transfer') ? Buffer.concat([Buffer.from('a00000\r\n'), body]) : body,
-      () => {
-        socket.resume()
-      },
-    )
-  })
 }
 
 describe('maxBytes, when the client writes 10 MB before it reads', () => {
@@ -53,7 +31,7 @@ describe('maxBytes, when the client writes 10 MB before it reads', () => {
   }
 
   for (const transport of ['TCP', 'TLS'] as const) {
-    for (const framing of [`Content-Length: ${LENGTH}`, 'Transfer-Encoding: chunked']) {
+    for (const framing of [WITH_LENGTH, IN_CHUNKS]) {
       it(`delivers the 413 over ${transport}, ${framing}, 25 of 25`, async function () {
         this.timeout(60_000)
         const port = await servers[transport]()
