@@ -11,8 +11,8 @@ export interface SlowLinkOptions {
 export function slowLink(port: number, options: SlowLinkOptions): Promise<TestServer<net.Server>> {
   const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (near) => {
     const far = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
-    new Direction(near, far, options)
-    new Direction(far, near, options)
+    new Direction(near, far, options).start()
+    new Direction(far, near, options).start()
   })
   return listen(server)
 }
@@ -29,6 +29,10 @@ class Direction {
     this.from = from
     this.to = to
     this.options = options
+  }
+
+  start(): void {
+    const { from, to } = this
     from.on('data', (chunk: Buffer) => this.carry(chunk))
     from.on('end', () => this.later(() => to.end()))
     from.on('error', () => this.later(() => to.resetAndDestroy()))
