@@ -24,6 +24,7 @@ class Direction {
   private readonly options: SlowLinkOptions
   /** When the last byte taken so far will have left the sender's end. */
   private clearAt = 0
+  private readonly underWay: (() => void)[] = []
 
   constructor(from: Socket, to: Socket, options: SlowLinkOptions) {
     this.from = from
@@ -55,6 +56,8 @@ class Direction {
   /** Runs `action` when what was sent before it has arrived. */
   private later(action: () => void): void {
     const now = performance.now()
-    setTimeout(action, Math.max(this.clearAt, now) - now + this.options.delayMs)
+    this.underWay.push(action)
+    // Timers of different lengths may overtake each other; what is under way may not.
+    setTimeout(() => this.underWay.shift()!(), Math.max(this.clearAt, now) - now + this.options.delayMs)
   }
 }
