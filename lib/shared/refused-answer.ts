@@ -64,10 +64,13 @@ export class RefusedAnswer {
       if (name.startsWith('content-') || name === 'etag' || name === 'last-modified') res.removeHeader(name)
     }
     res.statusCode = error.status
+    const body = STATUS_CODES[error.status] ?? ''
     // Express 4 and others set a phrase of their own for the status that is not sent.
-    res.statusMessage = STATUS_CODES[error.status] ?? ''
+    res.statusMessage = body
     res.setHeader('Content-Type', 'text/plain; charset=utf-8')
-    Reflect.apply(this.inner.end, res, [STATUS_CODES[error.status]])
+    // Node adds none where one has been removed.
+    res.setHeader('Content-Length', body.length)
+    Reflect.apply(this.inner.end, res, [body])
     this.isOurs = true
   }
 }

@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import { Readable, type Writable } from 'node:stream'
 import type { BodySource } from './body-source.js'
 import type { BodyStore } from './body-store.js'
@@ -6,6 +7,8 @@ import { type SluicewayError, sluicewayError } from './errors.js'
 import { type ParsedRequest, renewReadableState, STREAM_DESTROYED } from './node-internals.js'
 import { isRead } from './request-readers.js'
 import { findBodySource } from './sourced-request.js'
+
+type Listener = (...args: unknown[]) => void
 
 /**
  * Makes a request readable again in place, any number of times, by anything that can read a stream.
@@ -20,6 +23,8 @@ export class RequestReplay implements FedReader {
   wanting = true
   ended = false
   readonly source: BodySource
+  /** True from when a round is told that the body failed until it is over. */
+  private isTelling = false
 
   constructor(source: BodySource) {
     this.source = source
@@ -116,7 +121,7 @@ export class RequestReplay implements FedReader {
   release(): void {
     const { req, socket } = this.source
     if (isRead(req)) this.failRound()
-    else this.renew()
+    else if (!this.isTelling) this.renew()
     // Otherwise Node reads the unread body to its end, to throw it away.
     req._consuming = true
     if (req.complete && socket.parser?.incoming === req) socket.parser.incoming = null
@@ -156,25 +161,33 @@ export class RequestReplay implements FedReader {
 
   /** Destroys this round with the error, as readers expect of a failing stream, and then starts the next. */
   private tell(error: SluicewayError): void {
+    if (this.isTelling) return
+    this.isTelling = true
     const { req } = this.source
     const { pipes } = req._readableState
+    const told = req.listeners('error') as Listener[]
+    // Who listens now may have left by the time the error is out, as undici does.
+    req.on('error', ignore)
     req._destroy = destroyRound
     req.once('close', () => {
+      this.isTelling = false
       this.dropReaders()
       req.removeAllListeners('error')
       req.removeAllListeners('close')
-      for (const destination of pipes) this.failDestination(destination, error)
+      for (const destination of pipes) this.failDestination(destination, error, told)
       this.endRound()
     })
     Readable.prototype.destroy.call(req, error)
   }
 
   /** A bare `pipe()` forwards no error: without this its destination would wait for ever. */
-  private failDestination(destination: Writable, error: SluicewayError): void {
+  private failDestination(destination: Writable, error: SluicewayError, told: readonly Listener[]): void {
     const { req, res } = this.source
     destination.emit('unpipe', req, { hasUnpiped: false })
     if (destination === res && !res.headersSent) return
-    destination.destroy(destination.listenerCount('error') > 0 ? error : undefined)
+    // http-proxy answers in one function for both streams, and would answer twice.
+    for (const listener of told) destination.off('error', listener)
+    destroyWithError(destination, error)
   }
 
   /** Listeners of one round must not see the next: they would parse, write or call back twice. */
@@ -242,7 +255,22 @@ function destroyRound(
   error: Error | null,
   callback: (error?: Error | null) => void,
 ): void {
-  process.nextTick(() => callback(this.listenerCount('error') > 0 ? error : null))
+  process.nextTick(callback, error)
+}
+
+function ignore(): void {}
+
+/**
+ * Destroys a stream with an error that need not be heard. Its owner may listen for none, or drop the listeners before
+ * the error is out, as multer 1 does with busboy: neither may end the process.
+ */
+function destroyWithError(destination: Writable, error: Error): void {
+  const emit = destination.emit.bind(destination) as EventEmitter['emit']
+  destination.emit = (event: string | symbol, ...args: unknown[]) => {
+    const isUnheard = event === 'error' && destination.listenerCount('error') === 0
+    return !isUnheard && emit(event, ...args)
+  }
+  destination.destroy(error)
 }
 
 function emitClose(req: ParsedRequest): void {

@@ -29,6 +29,29 @@ for (const { name, mount } of hosts) {
       client.destroy()
     })
 
+    for (const [framing, rest] of [
+      ['Content-Length: 200000', Buffer.alloc(200_000)],
+      ['Transfer-Encoding: chunked', Buffer.concat([asChunk(Buffer.alloc(200_000)), Buffer.from(lastChunk)])],
+    ] as const) {
+      it(`serves a request pipelined behind a small rest, ${framing}`, async () => {
+        const answerWithUrl: Handler = (req, res) => {
+          res.statusCode = req.method === 'POST' ? 403 : 200
+          res.end(req.url)
+        }
+        const { port, connections } = await serve(mount(maxBytes('1mb'), answerWithUrl))
+        const client = await RawClient.connect(port)
+        const upload = `POST /upload HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n`
+        client.write(upload, rest, 'GET /next HTTP/1.1\r\nHost: a\r\n\r\n')
+        const answers = [await client.response(), await client.response()]
+        expect(answers.map(({ status, body }) => [status, body.toString()])).to.deep.equal([
+          [403, '/upload'],
+          [200, '/next'],
+        ])
+        expect(connections).to.have.length(1)
+        client.destroy()
+      })
+    }
+
     it('closes the connection behind a large rest, and takes no more than lingerBytes of it', async () => {
       const lingerBytes = 1024 * 1024
       const { port, connections } = await serve(

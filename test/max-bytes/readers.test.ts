@@ -1,91 +1,92 @@
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
-import type { IncomingMessage } from 'node:http'
+import type { RequestListener } from 'node:http'
 import { PassThrough, type Writable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
-import busboy from 'busboy'
 import { expect } from 'chai'
-import multer from 'multer'
 import rawBody from 'raw-body'
-import { maxBytes } from 'sluiceway/max-bytes'
-import { expressVersions } from '../support/express-versions.js'
+import { bodyCache, maxBytes } from 'sluiceway'
+import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
+import { Mishaps } from '../support/mishaps.js'
 import { asChunk, RawClient, type RawResponse } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
+import { type BodyReader, bodyReaders, MULTIPART } from './body-readers.js'
 
-const MULTIPART = 'multipart/form-data; boundary=x'
 const multipartStart = '--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
 
-/** What a reader does, and the type of body it wants. It calls `next` with the error it saw. */
-interface Reader {
-  readonly name: string
-  readonly type?: string
-  readonly handler: Handler
-}
-
-const readers: readonly Reader[] = [
-  ...expressVersions.flatMap(({ name, express }) => [
-    { name: `${name} json`, type: 'application/json', handler: express.json({ limit: '1mb' }) as Handler },
-    { name: `${name} raw`, handler: express.raw({ type: () => true, limit: '1mb' }) as Handler },
-    { name: `${name} text`, handler: express.text({ type: () => true, limit: '1mb' }) as Handler },
-    {
-      name: `${name} urlencoded`,
-      type: 'application/x-www-form-urlencoded',
-      handler: express.urlencoded({ limit: '1mb' }) as Handler,
-    },
-  ]),
-  { name: 'multer', type: MULTIPART, handler: multer({ storage: multer.memoryStorage() }).any() as Handler },
-  {
-    name: 'busboy',
-    type: MULTIPART,
-    handler: (req, _res, next) => {
-      const parse = busboy({ headers: req.headers })
-      parse.on('file', (_name, file) => file.on('error', () => {}).resume())
-      req.pipe(parse.on('error', next))
-    },
-  },
-  rejecting('raw-body', (req) => rawBody(req)),
-  rejecting('for await', async (req) => {
-    for await (const chunk of req) void chunk
-  }),
-  rejecting('pipeline', (req) => pipeline(req, new PassThrough().resume())),
-  { name: "on('error')", handler: (req, _res, next) => void req.on('error', next).resume() },
-]
-
-function rejecting(name: string, read: (req: IncomingMessage) => Promise<unknown>): Reader {
-  return { name, handler: (req, _res, next) => void read(req).then(() => next(), next) }
-}
-
-/** Sends 5 bytes, waits until the server reads, and then the 20 that pass the limit of 10. */
-async function overflow(port: number, type = 'text/plain'): Promise<RawResponse> {
+/** Sends 5 bytes, waits until somebody reads, and then sends the 20 that pass the limit of 10. Never ends the body. */
+async function overflow(
+  port: number,
+  { type = 'text/plain', reading = nextTurn() } = {},
+): Promise<RawResponse> {
   const client = await RawClient.connect(port)
   const start = type === MULTIPART ? multipartStart : ''
   client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Type: ${type}\r\nTransfer-Encoding: chunked\r\n\r\n`)
   client.write(asChunk(`${start}01234`))
-  setImmediate(() => client.write(asChunk('5'.repeat(20))))
+  await reading
+  client.write(asChunk('5'.repeat(20)))
   const response = await client.response()
   await client.closed()
+  expect(client.pending.toString('latin1')).to.equal('')
   return response
 }
 
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+/** Lets a reader meet the limit behind `middlewares`, and tells what it was told and what the client was. */
+async function meetLimit(
+  { read, type }: BodyReader,
+  mount: (...handlers: readonly Handler[]) => RequestListener,
+  ...middlewares: readonly Handler[]
+): Promise<{ errors: unknown[]; response: RawResponse }> {
+  const errors: unknown[] = []
+  const { promise: reading, resolve: begin } = deferred()
+  const upstream = await serve((req, res) => void buffer(req).then(() => res.end(), ignore))
+  const reader: Handler = (req, res, next) => {
+    const tell = (error: unknown): void => {
+      errors.push((error as { code?: string } | undefined)?.code)
+      next(error)
+    }
+    read(req, res, tell, upstream.url)
+    setImmediate(begin)
+  }
+  const { port } = await serve(mount(...middlewares, reader, (_req, res) => res.end('half a body')))
+  const response = await overflow(port, { ...(type === undefined ? {} : { type }), reading })
+  return { errors, response }
+}
+
+function ignore(): void {}
+
 for (const { name, mount } of hosts) {
   describe(`maxBytes on ${name}, when a reader meets the limit in the middle of a chunked body`, () => {
-    afterEach(closeServers)
+    const mishaps = new Mishaps()
+    beforeEach(() => mishaps.watch())
+    afterEach(async () => {
+      await closeServers()
+      expect(await mishaps.end()).to.deep.equal([])
+    })
 
-    for (const reader of readers) {
-      it(`gives ${reader.name} the error once, and the client one whole 413`, async () => {
-        const errors: unknown[] = []
-        const limit = reader.type === MULTIPART ? multipartStart.length + 10 : 10
-        const failing: Handler = (req, res, next) =>
-          reader.handler(req, res, (error) => {
-            errors.push((error as { code?: string } | undefined)?.code)
-            next(error)
-          })
-        const { port } = await serve(mount(maxBytes(limit), failing))
-        const { status, headers } = await overflow(port, reader.type)
-        expect([status, headers['connection']]).to.deep.equal([413, ['close']])
-        expect(errors).to.deep.equal(['ERR_SLUICEWAY_BODY_TOO_LARGE'])
-      })
+    for (const reader of bodyReaders) {
+      const limit = reader.type === MULTIPART ? multipartStart.length + 10 : 10
+      for (const [where, middlewares] of [
+        ['', [maxBytes(limit)]],
+        [' behind bodyCache', [maxBytes(limit), bodyCache()]],
+      ] as const) {
+        const hides = reader.hidesError === true
+        const title = hides ? 'answers' : `gives ${reader.name}${where} the error once, and answers`
+        it(`${title} the client of ${reader.name}${where} with one whole 413`, async () => {
+          const { errors, response } = await meetLimit(reader, mount, ...middlewares)
+          const { status, headers, body } = response
+          expect([status, headers['connection']]).to.deep.equal([413, ['close']])
+          expect(headers['content-length']).to.deep.equal([String(body.length)])
+          expect(body.toString()).to.match(/too large/i)
+          if (!hides) expect(errors).to.deep.equal(['ERR_SLUICEWAY_BODY_TOO_LARGE'])
+        })
+      }
     }
 
     it('destroys the destination of a bare pipe() with the error', async () => {

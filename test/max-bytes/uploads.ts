@@ -1,0 +1,37 @@
+import type net from 'node:net'
+
+/** Length of every upload in here. */
+export const LENGTH: number = 10 * 1024 * 1024
+export const body: Buffer = Buffer.alloc(LENGTH, 'a')
+
+export const WITH_LENGTH = `Content-Length: ${LENGTH}`
+export const IN_CHUNKS = 'Transfer-Encoding: chunked'
+
+/** Writes all of an upload before it reads anything, and returns the status line it then finds. */
+export function writeThenRead(socket: net.Socket, framing: string = WITH_LENGTH): Promise<string> {
+  socket.pause()
+  return write(socket, framing, () => socket.resume())
+}
+
+/** Writes an upload, reads meanwhile, and leaves with the status line it finds. */
+export function writeAndRead(socket: net.Socket, framing: string = WITH_LENGTH): Promise<string> {
+  socket.once('data', () => socket.end())
+  return write(socket, framing)
+}
+
+/** Resolves to the status line, '' without one, when the connection has closed. */
+function write(socket: net.Socket, framing: string, written?: () => void): Promise<string> {
+  return new Promise((resolve) => {
+    let received = ''
+    socket.on('error', () => {})
+    socket.on('data', (chunk: Buffer) => {
+      received += chunk.toString('latin1')
+    })
+    socket.on('close', () => resolve(received.split('\r\n')[0] ?? ''))
+    socket.write(`POST / HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n`)
+    socket.write(framing === IN_CHUNKS ? oneChunk : body, written)
+  })
+}
+
+/** As one chunk of a body that never ends. */
+const oneChunk = Buffer.concat([Buffer.from(`${LENGTH.toString(16)}\r\n`), body])
