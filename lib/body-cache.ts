@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type BodyCache, KeptBody } from './body-cache/accessors.js'
-import { announcesBody, bodySourceOf, type LingerBounds } from './shared/body-source.js'
+import { announcesBody, bodySourceOf } from './shared/body-source.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
 import { type ByteSize, byteSize, flag, readOptions, rejectRequest } from './shared/options.js'
 
@@ -35,9 +35,6 @@ interface BodyCacheSettings {
   readonly inflateLimit: number
   readonly rawBody: boolean
 }
-
-/** What is done after a body over the limit, as maxBytes does it by default. */
-const LINGER: LingerBounds = { lingerMs: 2000, lingerBytes: 16 * 1024 * 1024 }
 
 /**
  * Keeps the body of a request so that it can be read again and again.
@@ -78,7 +75,7 @@ function keepBody(
   }
   const source = bodySourceOf(req, res)
   source.keep()
-  const error = source.addLimit(settings.limit, LINGER)
+  const error = source.addLimit(settings.limit)
   req.bodyCache = new KeptBody(req, source, settings.inflateLimit)
   if (error !== undefined) next(error)
   else provideRawBody(settings, req, next)

@@ -6,7 +6,7 @@ import { RefusedAnswer } from './refused-answer.js'
 import { isRead } from './request-readers.js'
 import { findBodySource } from './sourced-request.js'
 
-/** Bounds for connections that close for another reason than a limit of ours. */
+/** Bounds where no limit of maxBytes has set others; they are its defaults. */
 const DEFAULT_LINGER: LingerBounds = { lingerMs: 2000, lingerBytes: 16 * 1024 * 1024 }
 
 /** So much of an answered request's body is thrown away to keep its connection. */

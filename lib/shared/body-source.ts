@@ -97,10 +97,10 @@ export class BodySource {
    * Lets no more than `limit` bytes through; with several limits the smallest counts.
    * Returns the error for `next` where the body is known to be too large.
    */
-  addLimit(limit: number, linger: LingerBounds): SluicewayError | undefined {
-    if (limit < this.limit || this.linger === undefined) {
+  addLimit(limit: number, linger?: LingerBounds): SluicewayError | undefined {
+    if (limit <= this.limit) {
       this.limit = limit
-      this.linger = linger
+      this.linger = linger ?? this.linger
     }
     const length = announcedLength(this.req)
     if (length > SMALL_REST) announceClose(this)
