@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 
 import { sluicewayError } from '../shared/errors.js'
-import { addConnectionOptions } from './connection-options.js'
+import { addConnectionOptions, hopByHopNames } from './connection-options.js'
 import { forwardedNames } from './forwarded.js'
 import { removeLines } from './header-list.js'
 
@@ -22,13 +22,8 @@ const skip: Step = () => {}
 
 /** What is done with the lines that do not simply go on, by lower-cased name. */
 const steps: ReadonlyMap<string, Step> = new Map<string, Step>([
-  // RFC 9110 §7.6.1, and what RFC 2616 §13.5.1 called hop-by-hop.
-  ['keep-alive', skip],
-  ['proxy-connection', skip],
-  ['proxy-authenticate', skip],
-  ['proxy-authentication-info', skip],
+  ...hopByHopNames.map((name) => [name, skip] as const),
   ['proxy-authorization', skip],
-  ['upgrade', skip],
   ['http2-settings', skip],
   // undici sends no request trailers, so none may be announced.
   ['trailer', skip],

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 
 import { sluicewayError } from '../shared/errors.js'
-import { addConnectionOptions } from './connection-options.js'
+import { addConnectionOptions, hopByHopNames } from './connection-options.js'
 import { removeLines } from './header-list.js'
 
 /** The header lines of a response, with what belongs to the upstream's connection taken out. */
@@ -20,14 +20,10 @@ type Step = (headers: ResponseHeaders, name: string, value: string) => void
 
 const skip: Step = () => {}
 
-/** What is done with the lines that do not simply go on, by lower-cased name (RFC 9110 §7.6.1). */
+/** What is done with the lines that do not simply go on, by lower-cased name. */
 const steps: ReadonlyMap<string, Step> = new Map<string, Step>([
-  ['keep-alive', skip],
-  ['proxy-connection', skip],
-  ['proxy-authenticate', skip],
-  ['proxy-authentication-info', skip],
+  ...hopByHopNames.map((name) => [name, skip] as const),
   ['te', skip],
-  ['upgrade', skip],
   ['transfer-encoding', takeTransferEncoding],
   ['content-length', noteContentLength],
   ['trailer', noteTrailer],
