@@ -1,7 +1,8 @@
 import { constants, type Http2ServerResponse } from 'node:http2'
+import { Socket } from 'node:net'
 import type { BodySource, LingerBounds } from './body-source.js'
 import type { SluicewayError } from './errors.js'
-import type { OutgoingResponse, ServerSocket } from './node-internals.js'
+import { letFlow, type OutgoingResponse, type ServerSocket } from './node-internals.js'
 import { RefusedAnswer } from './refused-answer.js'
 import { isRead } from './request-readers.js'
 import { findBodySource } from './sourced-request.js'
@@ -14,7 +15,7 @@ export const SMALL_REST: number = 256 * 1024
 
 const REST: unique symbol = Symbol.for('sluiceway.rest') as never
 
-type LingeringSocket = ServerSocket & { [REST]?: BodyRest }
+type LingeringSocket = ServerSocket & { [REST]?: BodyRest | undefined }
 
 /**
  * What a client still sends of a body that was refused, or whose request has been answered.
@@ -72,8 +73,8 @@ export class BodyRest {
     if (socket.destroyed || socket[REST] !== this) return
     this.timer = setTimeout(destroy, this.bounds.lingerMs, socket).unref()
     socket.on('close', forgetRest)
-    // Node's own `_read`, which lets the connection flow; unread, Node would discard the rest itself, uncounted.
-    Object.getPrototypeOf(req)._read.call(req)
+    // Unread, Node would discard the rest itself, uncounted.
+    letFlow(req)
   }
 
   /** Closes the connection in stages: our side after the response, the whole after the rest or its bounds. */
@@ -101,7 +102,6 @@ export class BodyRest {
   private end(): boolean {
     const socket: LingeringSocket = this.source.socket
     forgetRest.call(socket)
-    delete (socket as Partial<ServerSocket>).destroySoon
     if (this.isLingering) socket.destroySoon()
     return false
   }
@@ -126,14 +126,16 @@ function writeHeadWithClose(this: AnnouncingResponse, ...args: unknown[]): unkno
 }
 
 /** Who is still reading may well read it all. */
-function leavesLargeRest({ req, state, received, hasReaders }: BodySource): boolean {
-  const rest = Number(req.headers['content-length']) - received
+function leavesLargeRest({ req, state, received, length, hasReaders }: BodySource): boolean {
+  const rest = length - received
   return state === 'arriving' && rest > SMALL_REST && !hasReaders && !isRead(req)
 }
 
 /** Replaces `socket.destroySoon`, which Node calls after a response with `Connection: close`. */
 function lingerInsteadOfDestroying(this: LingeringSocket): void {
-  this[REST]?.linger()
+  const rest = this[REST]
+  if (rest === undefined) Socket.prototype.destroySoon.call(this)
+  else rest.linger()
 }
 
 /**
@@ -160,7 +162,7 @@ function destroy(socket: ServerSocket): void {
 /** The rest has come, or nothing comes any more. */
 function forgetRest(this: LingeringSocket): void {
   clearTimeout(this[REST]?.timer)
-  delete this[REST]
+  this[REST] = undefined
   this.off('close', forgetRest)
 }
 

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { announceClose, BodyRest, SMALL_REST } from './body-rest.js'
 import { BodyStore } from './body-store.js'
 import { BodyStream } from './body-stream.js'
@@ -6,6 +6,7 @@ import { type SluicewayError, sluicewayError } from './errors.js'
 import { sendContinue } from './expect-continue.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from './node-internals.js'
 import { isRead } from './request-readers.js'
+import { nativeReadOf } from './replayed-request.js'
 import { RequestReplay } from './request-replay.js'
 import { findBodySource, setBodySource } from './sourced-request.js'
 
@@ -54,6 +55,8 @@ export class BodySource {
   state: BodyState = 'arriving'
   /** Bytes accepted, and those of the chunk that passed the limit. */
   received: number
+  /** The length that the client announced; NaN where it did not. */
+  readonly length: number
   store: BodyStore | undefined
   /** Throws away what comes after the body was refused or its request answered. */
   rest: BodyRest | undefined
@@ -70,10 +73,13 @@ export class BodySource {
     this.req = req
     this.res = res
     this.socket = req.socket
-    this.received = req.readableLength
+    this.length = announcedLength(req.headers)
+    // Here and below read in the stream's state: what Express has touched, V8 up to Node 22 looks up slowly.
+    this.received = req._readableState.length
     // Whatever stands here now, Node's own or another tap; called with the request as `this`.
     // oxlint-disable-next-line typescript/unbound-method
-    ;({ push: this.nativePush, _read: this.nativeRead } = req)
+    this.nativePush = req.push
+    this.nativeRead = nativeReadOf(req)
     setBodySource(req, this)
     req.push = pushToSource
     if (req.complete) this.state = 'whole'
@@ -102,10 +108,9 @@ export class BodySource {
       this.limit = limit
       this.linger = linger ?? this.linger
     }
-    const length = announcedLength(this.req)
-    if (length > SMALL_REST) announceClose(this)
-    const tooLarge = length > this.limit || this.received > this.limit
-    if (tooLarge && this.error === undefined) this.refuse(length)
+    if (this.length > SMALL_REST) announceClose(this)
+    const tooLarge = this.length > this.limit || this.received > this.limit
+    if (tooLarge && this.error === undefined) this.refuse()
     return this.error
   }
 
@@ -149,6 +154,7 @@ export class BodySource {
   /** Takes bytes from the parser; null is the end of the body. Returns false where the connection should pause. */
   receive(chunk: Buffer | null): boolean {
     if (this.rest !== undefined) return this.rest.discard(chunk)
+    if (this.state === 'released') return this.pushToRequest(chunk)
     if (chunk === null) return this.complete()
     const accepted = this.limit - this.received
     this.received += chunk.length
@@ -183,7 +189,8 @@ export class BodySource {
     if (this.state === 'released') return
     // Who reads on after he has answered may do so, within the limit.
     if (this.state === 'arriving' && this.store === undefined && isRead(this.req)) return
-    if (this.state === 'arriving') this.rest = new BodyRest(this)
+    // Node tells of the end of a body only after a response that was sent at once.
+    if (this.state === 'arriving' && this.received !== this.length) this.rest = new BodyRest(this)
     this.state = 'released'
     this.rest?.answered()
     if (this.store !== undefined) this.releaseReaders()
@@ -222,8 +229,8 @@ export class BodySource {
   }
 
   /** Refuses the body with a 413, brings the answer home and closes the connection. */
-  private refuse(length = announcedLength(this.req)): void {
-    const { limit, received } = this
+  private refuse(): void {
+    const { limit, received, length } = this
     this.rest = new BodyRest(this)
     this.rest.closeConnection(
       sluicewayError('ERR_SLUICEWAY_BODY_TOO_LARGE', {
@@ -254,7 +261,6 @@ export function announcesBody(req: IncomingMessage): boolean {
   )
 }
 
-/** The length that the client announced; NaN where it did not. */
-function announcedLength(req: IncomingMessage): number {
-  return req.headers['transfer-encoding'] === undefined ? Number(req.headers['content-length']) : Number.NaN
+function announcedLength(headers: IncomingHttpHeaders): number {
+  return headers['transfer-encoding'] === undefined ? Number(headers['content-length']) : Number.NaN
 }

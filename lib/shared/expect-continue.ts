@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
+import { letFlow } from './node-internals.js'
 import { isRead } from './request-readers.js'
 import { answerWithoutBody } from './unread-body.js'
 
@@ -40,7 +41,7 @@ function readExpected(this: IncomingMessage, size: number): void {
     return
   }
   if (isAwaited) sendContinue(this)
-  readOn(this, size)
+  letFlow(this, size)
 }
 
 /** A stream that flows already asks for nothing when it gets its first reader. */
@@ -48,10 +49,5 @@ function onLateReader(this: IncomingMessage, event: string | symbol): void {
   if (event !== 'data' && event !== 'readable') return
   this.off('newListener', onLateReader)
   sendContinue(this)
-  readOn(this, this.readableHighWaterMark)
-}
-
-function readOn(req: IncomingMessage, size: number): void {
-  const prototype = Object.getPrototypeOf(req) as IncomingMessage
-  prototype._read.call(req, size)
+  letFlow(this, this.readableHighWaterMark)
 }

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Readable, type Writable } from 'node:stream'
 
@@ -11,6 +11,12 @@ import { Readable, type Writable } from 'node:stream'
 export interface ReadableState {
   highWaterMark: number
   autoDestroy: boolean
+  /** Bytes in the buffer. */
+  length: number
+  encoding: BufferEncoding | null
+  /** True once somebody has read. */
+  dataEmitted: boolean
+  destroyed: boolean
   /** True once 'end' was emitted: a request that is destroyed after that was not aborted. */
   endEmitted: boolean
   /** Destinations of `pipe()`. */
@@ -56,4 +62,9 @@ const { ReadableState: NewReadableState } = Readable as unknown as { ReadableSta
 export function renewReadableState(stream: ParsedRequest): void {
   const { highWaterMark } = stream._readableState
   stream._readableState = new NewReadableState({ highWaterMark, autoDestroy: false }, stream, false)
+}
+
+/** Lets the connection of a request flow: Node's own `_read`, whatever stands before it. */
+export function letFlow(req: IncomingMessage, size = 0): void {
+  IncomingMessage.prototype._read.call(req, size)
 }

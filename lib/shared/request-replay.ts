@@ -2,9 +2,10 @@ import type { EventEmitter } from 'node:events'
 import { Readable, type Writable } from 'node:stream'
 import type { BodySource } from './body-source.js'
 import type { BodyStore } from './body-store.js'
-import { BodyStream, feed, type FedReader } from './body-stream.js'
+import { feed, type FedReader } from './body-stream.js'
 import { type SluicewayError, sluicewayError } from './errors.js'
 import { type ParsedRequest, renewReadableState, STREAM_DESTROYED } from './node-internals.js'
+import { replaceMethods } from './replayed-request.js'
 import { isRead } from './request-readers.js'
 import { findBodySource } from './sourced-request.js'
 
@@ -29,27 +30,23 @@ export class RequestReplay implements FedReader {
   constructor(source: BodySource) {
     this.source = source
     const { req } = source
-    // As few own properties as can be: each costs Node 20 some 2 us, as Express changes the request's prototype.
     req._readableState.autoDestroy = false
-    req._read = readFromSource
-    req.destroy = destroyInPlace
-    req.iterator = iterateApart
-    req[Symbol.asyncIterator] = iterateApart
+    replaceMethods(req)
     req.prependListener('end', startNextRound)
-    req.on('pause', rewindAbandoned)
   }
 
   /** Moves what the request has buffered so far to the store, or notes why the body cannot be kept. */
   takeBuffered(store: BodyStore): void {
-    const { req } = this.source
-    const lost = req.readableDidRead || req.readableEncoding !== null || req.destroyed
+    const { req, state } = this.source
+    const { dataEmitted, encoding, destroyed, length } = req._readableState
+    const lost = dataEmitted || encoding !== null || destroyed
     if (lost && !this.takeRawBody(store)) {
       this.source.fail(sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ'))
       return
     }
-    if (!lost && req.readableLength > 0) store.append(req.read(req.readableLength) as Buffer)
+    if (!lost && length > 0) store.append(req.read(length) as Buffer)
     // A request as new as the middleware usually finds it needs nothing more.
-    if (lost || store.size > 0 || req.complete) this.renew()
+    if (lost || length > 0 || state === 'whole') this.renew()
   }
 
   /** Accepts what a host such as Cloud Functions read before us and left as `req.rawBody`. */
@@ -62,6 +59,7 @@ export class RequestReplay implements FedReader {
   }
 
   advance(): void {
+    replaceMethods(this.source.req)
     feed(this, this.source)
   }
 
@@ -202,6 +200,7 @@ export class RequestReplay implements FedReader {
   /** Makes the request look unread, with what fits already in its buffer. */
   private renew(): void {
     const { req } = this.source
+    replaceMethods(req)
     renewReadableState(req)
     if (req._body === true) req._body = false
     this.position = 0
@@ -215,38 +214,8 @@ function replayOf(req: ParsedRequest): RequestReplay {
   return findBodySource(req)!.replay!
 }
 
-function readFromSource(this: ParsedRequest): void {
-  replayOf(this).read()
-}
-
 function startNextRound(this: ParsedRequest): void {
   replayOf(this).next()
-}
-
-function rewindAbandoned(this: ParsedRequest): void {
-  replayOf(this).rewindAbandoned()
-}
-
-/**
- * Replaces `req.destroy`. Stream internals and undici take the socket away before they destroy a request they were
- * reading, and mean only their reading of it; that must not cost the client its answer.
- */
-function destroyInPlace(this: ParsedRequest, error?: Error): ParsedRequest {
-  const replay = replayOf(this)
-  const { socket, state } = replay.source
-  const byReader = (this.socket as unknown) === null
-  if (byReader) this.socket = socket
-  if (!socket.destroyed && (byReader || state !== 'arriving')) replay.giveUp(error)
-  else replay.destroy(error)
-  return this
-}
-
-/** The core's iterator would read on after 'end', into the next round; a stream apart has no next round. */
-function iterateApart(
-  this: ParsedRequest,
-  options?: { destroyOnReturn?: boolean },
-): AsyncIterableIterator<Buffer> {
-  return new BodyStream(findBodySource(this)!).iterator(options)
 }
 
 /** Replaces `_destroy` where a round fails: nothing is aborted, and the connection lives until the answer is out. */
