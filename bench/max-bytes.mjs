@@ -22,7 +22,7 @@ await comparePaired(fileURLToPath(import.meta.url), [
   },
   {
     title: 'upload of 1 MB, read to its end',
-    requests: 100,
+    requests: 50,
     variants: {
       without: [readThenAnswer],
       again: [readThenAnswer],

@@ -107,22 +107,20 @@ export class BodyRest {
   }
 }
 
-const kWriteHead: unique symbol = Symbol.for('sluiceway.writeHead') as never
-
-type AnnouncingResponse = OutgoingResponse & { [kWriteHead]?: OutgoingResponse['writeHead'] }
-
 /** Lets an answer say `Connection: close` where it comes while a large rest of the body is unread. */
-export function announceClose({ res }: { readonly res: AnnouncingResponse }): void {
-  if (res[kWriteHead] !== undefined || res.req.httpVersionMajor > 1) return
+export function announceClose(source: BodySource): void {
+  const { res, req } = source
+  if (source.writeHead !== undefined || req.httpVersionMajor > 1) return
+  // Called with the response as `this`.
   // oxlint-disable-next-line typescript/unbound-method
-  res[kWriteHead] = res.writeHead
+  source.writeHead = res.writeHead
   res.writeHead = writeHeadWithClose as typeof res.writeHead
 }
 
-function writeHeadWithClose(this: AnnouncingResponse, ...args: unknown[]): unknown {
-  const source = findBodySource(this.req)
-  if (source !== undefined && leavesLargeRest(source)) this.shouldKeepAlive = false
-  return Reflect.apply(this[kWriteHead]!, this, args)
+function writeHeadWithClose(this: OutgoingResponse, ...args: unknown[]): unknown {
+  const source = findBodySource(this.req)!
+  if (leavesLargeRest(source)) this.shouldKeepAlive = false
+  return Reflect.apply(source.writeHead!, this, args)
 }
 
 /** Who is still reading may well read it all. */

@@ -61,6 +61,8 @@ export class BodySource {
   /** Throws away what comes after the body was refused or its request answered. */
   rest: BodyRest | undefined
   linger: LingerBounds | undefined
+  /** The response's own `writeHead`, where an answer may have to announce that the connection closes. */
+  writeHead: OutgoingResponse['writeHead'] | undefined
   /** Reads the store in place of the request; there is one once the body is kept, or has failed. */
   replay: RequestReplay | undefined
   private limit = Infinity

@@ -7,7 +7,7 @@ import { type SluicewayError, sluicewayError } from './errors.js'
 import { type ParsedRequest, renewReadableState, STREAM_DESTROYED } from './node-internals.js'
 import { replaceMethods } from './replayed-request.js'
 import { isRead } from './request-readers.js'
-import { findBodySource } from './sourced-request.js'
+import { findBodySource, setBodySource } from './sourced-request.js'
 
 type Listener = (...args: unknown[]) => void
 
@@ -202,6 +202,7 @@ export class RequestReplay implements FedReader {
     const { req } = this.source
     replaceMethods(req)
     renewReadableState(req)
+    setBodySource(req, this.source)
     if (req._body === true) req._body = false
     this.position = 0
     this.ended = false

@@ -5,17 +5,17 @@ import type { ParsedRequest } from './node-internals.js'
 // Symbol.for: two copies of this package (ESM and CJS) share the one source of a request.
 const BODY: unique symbol = Symbol.for('sluiceway.body') as never
 
-/** A request whose body has a source. */
-export interface SourcedRequest extends ParsedRequest {
-  [BODY]: BodySource
+/** A request whose body has a source: its stream's state knows it, as each property of the request itself is dear. */
+interface SourcedRequest {
+  _readableState: { [BODY]?: BodySource | undefined }
 }
 
 /** Returns the body source of a request, where a middleware has asked for one. */
 export function findBodySource(req: IncomingMessage): BodySource | undefined {
-  return (req as Partial<SourcedRequest>)[BODY]
+  return (req as unknown as SourcedRequest)._readableState[BODY]
 }
 
 /** Makes `source` the one body source of its request. */
 export function setBodySource(req: ParsedRequest, source: BodySource): void {
-  ;(req as SourcedRequest)[BODY] = source
+  ;(req as SourcedRequest)._readableState[BODY] = source
 }
