@@ -1,8 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import os from 'node:os'
 import { type BodyCache, KeptBody } from './body-cache/accessors.js'
 import { announcesBody, bodySourceOf } from './shared/body-source.js'
+import type { Storage } from './shared/body-store.js'
+import { ByteBudget } from './shared/byte-budget.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
-import { type ByteSize, byteSize, flag, readOptions, rejectRequest } from './shared/options.js'
+import {
+  type ByteSize,
+  byteSize,
+  flag,
+  readOptions,
+  rejectRequest,
+  writableDirectory,
+} from './shared/options.js'
 
 export type { BodyCache } from './body-cache/accessors.js'
 export type { StandardSchema } from './body-cache/standard-schema.js'
@@ -19,6 +29,23 @@ export interface BodyCacheOptions {
   /** Largest body that is kept, in bytes on the wire; a larger one is refused with 413. @default '100mb' */
   readonly limit?: ByteSize | undefined
   /**
+   * How many bytes of one body are kept in memory. What comes after them goes to a temporary file, whose mode is 0600 and
+   * which is unlinked as soon as it is open. 0 keeps nothing in memory. @default '1mb'
+   */
+  readonly memory?: ByteSize | undefined
+  /**
+   * How many bytes all live requests of this instance keep in memory together; past it, new bytes go to files.
+   * @default '256mb'
+   */
+  readonly memoryBudget?: ByteSize | undefined
+  /**
+   * How many bytes all live requests of this instance keep in files together; past it, or on a full disk, a body is
+   * refused with 503 and `Retry-After`. @default '10gb'
+   */
+  readonly diskBudget?: ByteSize | undefined
+  /** The directory of the temporary files. @default os.tmpdir() */
+  readonly directory?: string | undefined
+  /**
    * Largest size, in bytes, to which `text()`, `json()`, `urlencoded()` and the like decompress a body that came with
    * Content-Encoding; a larger one is refused with 413. @default '10mb'
    */
@@ -32,8 +59,18 @@ export interface BodyCacheOptions {
 
 interface BodyCacheSettings {
   readonly limit: number
+  readonly memory: number
+  readonly memoryBudget: number
+  readonly diskBudget: number
+  readonly directory: string
   readonly inflateLimit: number
   readonly rawBody: boolean
+}
+
+/** What all requests of one instance share. */
+interface Instance {
+  readonly settings: BodyCacheSettings
+  readonly storage: Storage
 }
 
 /**
@@ -52,18 +89,37 @@ interface BodyCacheSettings {
  */
 export function bodyCache(options: BodyCacheOptions = {}): Middleware {
   rejectRequest('bodyCache', options)
-  const settings = readOptions<BodyCacheSettings>('bodyCache', options, {
-    limit: byteSize('100mb', { unlimited: true }),
-    inflateLimit: byteSize('10mb', { unlimited: true }),
+  const settings = readSettings(options)
+  const instance: Instance = { settings, storage: storageFor(settings) }
+  return function bodyCacheMiddleware(req, res, next) {
+    keepBody(instance, req, res, next)
+  }
+}
+
+function readSettings(options: BodyCacheOptions): BodyCacheSettings {
+  const unlimited = { unlimited: true }
+  return readOptions<BodyCacheSettings>('bodyCache', options, {
+    limit: byteSize('100mb', unlimited),
+    memory: byteSize('1mb', unlimited),
+    memoryBudget: byteSize('256mb', unlimited),
+    diskBudget: byteSize('10gb', unlimited),
+    directory: writableDirectory(os.tmpdir()),
+    inflateLimit: byteSize('10mb', unlimited),
     rawBody: flag(false),
   })
-  return function bodyCacheMiddleware(req, res, next) {
-    keepBody(settings, req, res, next)
+}
+
+function storageFor({ memory, memoryBudget, diskBudget, directory }: BodyCacheSettings): Storage {
+  return {
+    memory,
+    directory,
+    memoryBudget: new ByteBudget(memoryBudget),
+    diskBudget: new ByteBudget(diskBudget),
   }
 }
 
 function keepBody(
-  settings: BodyCacheSettings,
+  { settings, storage }: Instance,
   req: IncomingMessage,
   res: ServerResponse,
   next: NextFunction,
@@ -74,7 +130,7 @@ function keepBody(
     return
   }
   const source = bodySourceOf(req, res)
-  source.keep()
+  source.keep(storage)
   const error = source.addLimit(settings.limit)
   req.bodyCache = new KeptBody(req, source, settings.inflateLimit)
   if (error !== undefined) next(error)

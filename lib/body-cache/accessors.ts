@@ -74,9 +74,8 @@ export class KeptBody implements BodyCache {
   async buffer(): Promise<Buffer> {
     const source = this.#source
     if (source === undefined) return Buffer.alloc(0)
-    return source.state === 'whole' && source.store !== undefined
-      ? source.store.copy()
-      : readAll(source.stream())
+    const kept = source.state === 'whole' ? source.store?.copy() : undefined
+    return kept ?? readAll(source.stream())
   }
 
   async text(): Promise<string> {

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { announceClose, BodyRest, SMALL_REST } from './body-rest.js'
-import { BodyStore } from './body-store.js'
+import { type BodyReader, isAtTail } from './body-reader.js'
+import { BodyStore, type BodyStoreOwner, type Storage } from './body-store.js'
 import { BodyStream } from './body-stream.js'
 import { type SluicewayError, sluicewayError } from './errors.js'
 import { sendContinue } from './expect-continue.js'
@@ -24,16 +25,6 @@ export interface LingerBounds {
   readonly lingerBytes: number
 }
 
-/** Somebody who reads the body at a pace of his own. */
-export interface BodyReader {
-  /** True from when it asked for more bytes until it has been given enough. */
-  readonly wanting: boolean
-  /** Takes what it wants of the bytes at hand, and notices the end of the body. */
-  advance(): void
-  /** Ends with `error`; it is not called again for this body. */
-  fail(error: SluicewayError): void
-}
-
 /** Returns the one body source of a request, and taps the request's bytes on the first call. */
 export function bodySourceOf(req: IncomingMessage, res: ServerResponse): BodySource {
   return findBodySource(req) ?? new BodySource(req as ParsedRequest, res as OutgoingResponse)
@@ -48,7 +39,7 @@ export function bodySourceOf(req: IncomingMessage, res: ServerResponse): BodySou
  * The middlewares that limit, keep or pass on a body all add to this one tap, so the order they are mounted in
  * cannot matter.
  */
-export class BodySource {
+export class BodySource implements BodyStoreOwner {
   readonly req: ParsedRequest
   readonly res: OutgoingResponse
   readonly socket: ServerSocket
@@ -112,14 +103,14 @@ export class BodySource {
     }
     if (this.length > SMALL_REST) announceClose(this)
     const tooLarge = this.length > this.limit || this.received > this.limit
-    if (tooLarge && this.error === undefined) this.refuse()
+    if (tooLarge && this.error === undefined) this.refuse(this.tooLarge())
     return this.error
   }
 
   /** Keeps every byte, and makes the request readable again and again from what is kept. */
-  keep(): void {
+  keep(storage: Storage): void {
     if (this.store !== undefined || this.error !== undefined) return
-    this.store = new BodyStore()
+    this.store = new BodyStore(storage, this)
     this.res.on('close', releaseWithResponse)
     this.replay ??= new RequestReplay(this)
     this.replay.takeBuffered(this.store)
@@ -143,7 +134,7 @@ export class BodySource {
 
   /** Asks the client for more, through whatever makes the connection flow. */
   pull(): void {
-    if (this.state !== 'arriving') return
+    if (this.state !== 'arriving' || this.store?.isWriting === true) return
     if (this.hasReaders) sendContinue(this.req)
     this.nativeRead.call(this.req, 0)
   }
@@ -162,8 +153,16 @@ export class BodySource {
     this.received += chunk.length
     if (chunk.length <= accepted) return this.deliver(chunk)
     if (accepted > 0) this.deliver(chunk.subarray(0, accepted))
-    this.refuse()
+    if (this.isReadable) this.refuse(this.tooLarge())
     return false
+  }
+
+  onStored(): void {
+    if (this.isAwaited) this.pull()
+  }
+
+  onStoreError(error: SluicewayError): void {
+    if (this.isReadable) this.refuse(error)
   }
 
   /** Ends the body with an error that every reader gets, now or later. */
@@ -215,7 +214,12 @@ export class BodySource {
     if (this.store === undefined) return this.pushToRequest(chunk)
     this.store.append(chunk)
     this.advanceReaders()
-    return this.readers.some(({ wanting }) => wanting)
+    return this.isAwaited && !this.store.isWriting
+  }
+
+  /** True while a reader that has had all that has come wants more. */
+  private get isAwaited(): boolean {
+    return this.readers.some((reader) => reader.wanting && isAtTail(reader, this.store!))
   }
 
   private complete(): boolean {
@@ -230,17 +234,19 @@ export class BodySource {
     for (const reader of this.readers.slice()) reader.advance()
   }
 
-  /** Refuses the body with a 413, brings the answer home and closes the connection. */
-  private refuse(): void {
+  private tooLarge(): SluicewayError {
     const { limit, received, length } = this
+    return sluicewayError('ERR_SLUICEWAY_BODY_TOO_LARGE', {
+      limit,
+      received,
+      length: Number.isNaN(length) ? undefined : length,
+    })
+  }
+
+  /** Refuses the body, brings the answer home and closes the connection. */
+  private refuse(error: SluicewayError): void {
     this.rest = new BodyRest(this)
-    this.rest.closeConnection(
-      sluicewayError('ERR_SLUICEWAY_BODY_TOO_LARGE', {
-        limit,
-        received,
-        length: Number.isNaN(length) ? undefined : length,
-      }),
-    )
+    this.rest.closeConnection(error)
   }
 }
 

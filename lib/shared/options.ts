@@ -1,3 +1,5 @@
+import fs from 'node:fs'
+import path from 'node:path'
 import bytes from 'bytes'
 import { closest } from 'fastest-levenshtein'
 
@@ -131,6 +133,21 @@ export function oneOf<Value>(values: readonly Value[], fallback: Value): OptionC
       throw wrongKind(option, `one of ${values.map(show).join(', ')}`, given)
     }
     return value as Value
+  }
+}
+
+/** Accepts the path of a directory that this process can write to. A default is not looked at before it is needed. */
+export function writableDirectory(fallback: string): OptionCheck<string> {
+  return (given, option) => {
+    if (given === undefined) return fallback
+    const expected = 'the path of a directory that can be written to'
+    if (typeof given !== 'string') throw wrongKind(option, expected, given)
+    try {
+      fs.accessSync(path.join(given, '.'), fs.constants.W_OK)
+    } catch {
+      throw outOfRange(option, expected, given)
+    }
+    return given
   }
 }
 

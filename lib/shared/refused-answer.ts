@@ -67,6 +67,7 @@ export class RefusedAnswer {
     const body = STATUS_CODES[error.status] ?? ''
     // Express 4 and others set a phrase of their own for the status that is not sent.
     res.statusMessage = body
+    for (const [name, value] of Object.entries(error.headers ?? {})) res.setHeader(name, value)
     res.setHeader('Content-Type', 'text/plain; charset=utf-8')
     // Node adds none where one has been removed.
     res.setHeader('Content-Length', body.length)

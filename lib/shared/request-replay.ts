@@ -1,8 +1,8 @@
 import type { EventEmitter } from 'node:events'
 import { Readable, type Writable } from 'node:stream'
+import { type BodyReader, feed } from './body-reader.js'
 import type { BodySource } from './body-source.js'
 import type { BodyStore } from './body-store.js'
-import { feed, type FedReader } from './body-stream.js'
 import { type SluicewayError, sluicewayError } from './errors.js'
 import { type ParsedRequest, renewReadableState, STREAM_DESTROYED } from './node-internals.js'
 import { replaceMethods } from './replayed-request.js'
@@ -18,11 +18,12 @@ type Listener = (...args: unknown[]) => void
  * body failed; then the request gets a fresh stream state and looks as if nobody had read it yet. docs/behaviour.md
  * tells for each rule in here which consumer made it necessary.
  */
-export class RequestReplay implements FedReader {
+export class RequestReplay implements BodyReader {
   position = 0
   /** The parser pushes without being asked, so a fresh request wants bytes. */
   wanting = true
   ended = false
+  loading: number | undefined = undefined
   readonly source: BodySource
   /** True from when a round is told that the body failed until it is over. */
   private isTelling = false
@@ -75,8 +76,7 @@ export class RequestReplay implements FedReader {
       return
     }
     this.wanting = true
-    feed(this, source)
-    if (this.wanting && !this.ended) source.pull()
+    if (feed(this, source)) source.pull()
   }
 
   /** Tells whoever reads that the body failed. Without a reader the next one is told. */
@@ -206,6 +206,7 @@ export class RequestReplay implements FedReader {
     if (req._body === true) req._body = false
     this.position = 0
     this.ended = false
+    this.loading = undefined
     this.wanting = true
     feed(this, this.source)
   }
