@@ -1,5 +1,4 @@
 import fs from 'node:fs'
-import path from 'node:path'
 import bytes from 'bytes'
 import { closest } from 'fastest-levenshtein'
 
@@ -142,12 +141,17 @@ export function writableDirectory(fallback: string): OptionCheck<string> {
     if (given === undefined) return fallback
     const expected = 'the path of a directory that can be written to'
     if (typeof given !== 'string') throw wrongKind(option, expected, given)
-    try {
-      fs.accessSync(path.join(given, '.'), fs.constants.W_OK)
-    } catch {
-      throw outOfRange(option, expected, given)
-    }
+    if (!isWritableDirectory(given)) throw outOfRange(option, expected, given)
     return given
+  }
+}
+
+function isWritableDirectory(name: string): boolean {
+  try {
+    fs.accessSync(name, fs.constants.W_OK)
+    return fs.statSync(name).isDirectory()
+  } catch {
+    return false
   }
 }
 

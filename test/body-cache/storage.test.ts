@@ -1,0 +1,302 @@
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import fs from 'node:fs'
+import path from 'node:path'
+import { PassThrough, Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { pipeline } from 'node:stream/promises'
+import { expect } from 'chai'
+import express, { type NextFunction, type Request, type Response } from 'express'
+import rawBody from 'raw-body'
+import { isSluicewayError } from 'sluiceway'
+import { bodyCache, type BodyCacheOptions } from 'sluiceway/body-cache'
+import { maxBytes } from 'sluiceway/max-bytes'
+import { type Handler, hosts } from '../support/hosts.js'
+import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
+import { closeServers, serve, type TestServer } from '../support/servers.js'
+import { allClosedIn, emptyDirectory, openFilesIn, removeDirectories } from '../support/temporary-files.js'
+
+const KB = 1024
+const body = Buffer.from(Array.from({ length: 300 * KB }, (_, index) => index % 251))
+const digest = createHash('sha256').update(body).digest('hex')
+
+const ways: Record<string, (req: Parameters<Handler>[0]) => Promise<Buffer>> = {
+  'raw-body': (req) => rawBody(req),
+  'for await': async (req) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of req) chunks.push(chunk as Buffer)
+    return Buffer.concat(chunks)
+  },
+  pipe: (req) => buffer(req.pipe(new PassThrough())),
+  pipeline: async (req) => {
+    const through = new PassThrough()
+    const [all] = await Promise.all([buffer(through), pipeline(req, through)])
+    return all
+  },
+  'req.bodyCache.buffer': (req) => req.bodyCache.buffer(),
+  'req.bodyCache.web': (req) => buffer(Readable.fromWeb(req.bodyCache.web() as never)),
+}
+
+/** Reads the body in every way, one after the other and twice. */
+const readInEveryWay: Handler = async (req, res) => {
+  for (const read of [...Object.values(ways), ...Object.values(ways)]) {
+    expect(
+      createHash('sha256')
+        .update(await read(req))
+        .digest('hex'),
+    ).to.equal(digest)
+  }
+  res.end('same')
+}
+
+const describeOnLinux = process.platform === 'linux' ? describe : describe.skip
+if (process.platform !== 'linux') console.log('skipped: the storage of bodyCache is looked at in /proc')
+
+describeOnLinux('bodyCache, beyond memory', () => {
+  let directory: string
+
+  beforeEach(() => {
+    directory = emptyDirectory()
+  })
+  afterEach(closeServers)
+  afterEach(removeDirectories)
+
+  function upload(options: BodyCacheOptions, ...handlers: Handler[]): Promise<TestServer> {
+    return serve(hosts[0]!.mount(bodyCache({ directory, ...options }), ...handlers))
+  }
+
+  for (const { name, mount } of hosts) {
+    for (const memory of [0, '100kb'] as const) {
+      it(`replays a body to every way of reading, ${memory} of it in memory, on ${name}`, async () => {
+        const { port } = await serve(mount(bodyCache({ directory, memory }), readInEveryWay))
+        const client = await RawClient.connect(port)
+        client.request('POST', '/', {}, body)
+        expect((await client.response()).body.toString()).to.equal('same')
+        client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
+        for (let start = 0; start < body.length; start += 7000) {
+          client.write(asChunk(body.subarray(start, start + 7000)))
+        }
+        client.write(lastChunk)
+        expect((await client.response()).body.toString()).to.equal('same')
+        await allClosedIn(directory)
+        client.destroy()
+      })
+    }
+  }
+
+  it('writes to a file that only its user may read and that has no name', async () => {
+    const { url } = await upload({ memory: '100kb' }, async (req, res) => {
+      await req.bodyCache.buffer()
+      res.end(JSON.stringify({ files: openFilesIn(directory), names: fs.readdirSync(directory) }))
+    })
+    const answer = (await (await fetch(url, { method: 'POST', body })).json()) as {
+      files: { size: number }[]
+      names: string[]
+    }
+    expect(answer.names).to.deep.equal([])
+    expect(answer.files).to.have.length(1)
+    expect(answer.files[0]).to.include({ unlinked: true, mode: 0o600 })
+    expect(answer.files[0]!.size).to.be.within(200 * KB, 300 * KB)
+    await allClosedIn(directory)
+  })
+
+  it('opens no file for a body that fits in memory', async () => {
+    const { url } = await upload({ memory: '300kb' }, async (req, res) => {
+      await req.bodyCache.buffer()
+      res.end(String(openFilesIn(directory).length))
+    })
+    expect(await (await fetch(url, { method: 'POST', body })).text()).to.equal('0')
+  })
+
+  it('lets a slow reader read from the file what a fast one has had long ago', async () => {
+    const { url } = await upload({ memory: 0 }, async (req, res) => {
+      const slow = req.bodyCache.stream()
+      const [first] = (await once(slow, 'data')) as [Buffer]
+      slow.pause()
+      const fast = await rawBody(req)
+      const rest = await buffer(slow)
+      res.end(String(fast.equals(body) && Buffer.concat([first, rest]).equals(body)))
+    })
+    expect(await (await fetch(url, { method: 'POST', body })).text()).to.equal('true')
+  })
+
+  it('goes on where a reader that gave up left the body half read', async () => {
+    const { url } = await upload({ memory: '10kb' }, async (req, res) => {
+      for await (const chunk of req) if ((chunk as Buffer).length > 0) break
+      const partial = await rawBody(req, { limit: 100 * KB }).catch((error: { type: string }) => error.type)
+      res.end(`${String(partial)} ${(await rawBody(req)).equals(body)}`)
+    })
+    expect(await (await fetch(url, { method: 'POST', body })).text()).to.equal('entity.too.large true')
+  })
+
+  it('sends new bytes straight to files once all requests together fill memoryBudget', async () => {
+    let release = (): void => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const { url } = await upload({ memory: '1mb', memoryBudget: '350kb' }, async (req, res) => {
+      await req.bodyCache.buffer()
+      const size = openFilesIn(directory).reduce((sum, file) => sum + file.size, 0)
+      if (req.url === '/first') {
+        res.write(String(size))
+        await held
+        res.end()
+      } else res.end(String(size))
+    })
+    const first = await fetch(`${url}/first`, { method: 'POST', body })
+    const second = await (await fetch(url, { method: 'POST', body })).text()
+    expect(Number(second)).to.be.within(200 * KB, 300 * KB)
+    release()
+    expect(await first.text()).to.equal('0')
+    await allClosedIn(directory)
+    expect(await (await fetch(url, { method: 'POST', body })).text()).to.equal('0')
+  })
+
+  for (const { name, mount } of hosts) {
+    it(`refuses with 503 and Retry-After what diskBudget has no room for, on ${name}`, async () => {
+      const errors: unknown[] = []
+      const store = bodyCache({ directory, memory: 0, diskBudget: '250kb' })
+      const read: Handler = (req, res, next) => {
+        rawBody(req).then(
+          (all) => res.end(String(all.length)),
+          (error: unknown) => {
+            errors.push(error)
+            next(error)
+          },
+        )
+      }
+      const { port } = await serve(mount(store, read))
+      const client = await RawClient.connect(port)
+      client.request('POST', '/', {}, body)
+      const refused = await client.response()
+      expect([refused.status, refused.headers['connection']]).to.deep.equal([503, ['close']])
+      if (name !== 'bare http') expect(refused.headers['retry-after']).to.deep.equal(['10'])
+      await client.closed()
+      expect(errors).to.have.length(1)
+      expect(errors[0]).to.satisfy(isSluicewayError).and.include({ code: 'ERR_SLUICEWAY_STORAGE_FULL' })
+      // What the refused body had taken is given back.
+      const next = await RawClient.connect(port)
+      next.request('POST', '/', {}, body.subarray(0, 200 * KB))
+      expect((await next.response()).body.toString()).to.equal(String(200 * KB))
+      await allClosedIn(directory)
+    })
+  }
+
+  it('refuses with 503 itself where a parser swallows the error', async () => {
+    const { port } = await upload({ memory: 0, diskBudget: 1000 }, (req, res) => {
+      rawBody(req).catch(() => res.end('half a body'))
+    })
+    const client = await RawClient.connect(port)
+    client.request('POST', '/', {}, body)
+    const { status, headers, body: text } = await client.response()
+    expect([status, headers['retry-after'], text.toString()]).to.deep.equal([
+      503,
+      ['10'],
+      'Service Unavailable',
+    ])
+  })
+
+  for (const [position, size] of [
+    ['from its first byte', 4 * KB],
+    ['in the middle of a body', 200 * KB],
+  ] as const) {
+    it(`answers 503 on a disk that is full ${position}`, async function () {
+      const disk = mountSmallDisk(directory, size)
+      if (typeof disk === 'string') {
+        console.log(`        skipped: no small disk can be mounted here (${disk})`)
+        this.skip()
+      }
+      try {
+        const { port } = await upload({ memory: 0 }, (req, res, next) => {
+          rawBody(req).then((all) => res.end(String(all.length)), next)
+        })
+        const client = await RawClient.connect(port)
+        client.request('POST', '/', {}, body)
+        expect((await client.response()).status).to.equal(503)
+        await allClosedIn(directory)
+        const next = await RawClient.connect(port)
+        next.request('POST', '/', {}, body.subarray(0, 2000))
+        expect((await next.response()).body.toString()).to.equal('2000')
+        await allClosedIn(directory)
+      } finally {
+        disk.unmount()
+      }
+    })
+  }
+
+  it('answers 500 where the directory is gone, and keeps its name from the client', async () => {
+    const errors: Error[] = []
+    const app = express()
+    app.use(bodyCache({ directory, memory: 0 }), (req, _res, next) => {
+      rawBody(req).then(() => next(), next)
+    })
+    app.use((error: Error & { status: number }, _req: Request, res: Response, _next: NextFunction) => {
+      errors.push(error)
+      res.sendStatus(error.status)
+    })
+    const { url } = await serve(app)
+    removeDirectories()
+    expect((await fetch(url, { method: 'POST', body })).status).to.equal(500)
+    expect(errors[0]).to.include({ code: 'ERR_SLUICEWAY_STORAGE_FAILED', expose: false })
+    expect(errors[0]!.message).not.to.contain(directory)
+    expect((errors[0]!.cause as NodeJS.ErrnoException).code).to.equal('ENOENT')
+  })
+
+  for (const order of [['maxBytes', 'bodyCache'] as const, ['bodyCache', 'maxBytes'] as const]) {
+    it(`holds the limit of maxBytes, mounted as ${order.join(' then ')}`, async () => {
+      const made = { maxBytes: maxBytes('200kb'), bodyCache: bodyCache({ directory, memory: '50kb' }) }
+      const read: Handler = (req, res, next) => {
+        rawBody(req).then(() => res.end('whole'), next)
+      }
+      const { port } = await serve(hosts[2]!.mount(...order.map((key) => made[key]), read))
+      const client = await RawClient.connect(port)
+      client.request('POST', '/', {}, [body.toString('latin1', 0, 150 * KB), body.toString('latin1')])
+      expect((await client.response()).status).to.equal(413)
+      await client.closed()
+      await allClosedIn(directory)
+    })
+  }
+
+  it('closes the file of a client that leaves at any moment', async () => {
+    const { port } = await upload({ memory: 0 }, (req, res) => {
+      rawBody(req).then(
+        () => res.write('never ends'),
+        () => {},
+      )
+    })
+    const moments = [0, 1, 1000, 100 * KB, body.length]
+    await Promise.all(
+      Array.from({ length: 200 }, async (_, index) => {
+        const client = await RawClient.connect(port)
+        client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n`)
+        client.write(body.subarray(0, moments[index % moments.length]))
+        client.socket.end()
+        if (index % 2 === 0) client.socket.resetAndDestroy()
+        else if (moments[index % moments.length] === body.length) client.destroy()
+      }),
+    )
+    await allClosedIn(directory)
+    expect(fs.readdirSync(directory)).to.deep.equal([])
+  })
+
+  it('throws for a directory that cannot be written to', () => {
+    for (const wrong of [path.join(directory, 'absent'), '', import.meta.filename]) {
+      expect(() => bodyCache({ directory: wrong })).to.throw(
+        RangeError,
+        /option "directory" must be the path/,
+      )
+    }
+    expect(() => bodyCache({ directory: 7 as never })).to.throw(TypeError, /option "directory"/)
+  })
+})
+
+/** Mounts a file system of `size` bytes over a directory, or says why it cannot. */
+function mountSmallDisk(directory: string, size: number): { unmount: () => void } | string {
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', directory], { stdio: 'pipe' })
+  } catch (error) {
+    return (error as Error).message.trim()
+  }
+  return { unmount: () => execFileSync('umount', [directory]) }
+}
