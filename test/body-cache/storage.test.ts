@@ -298,5 +298,5 @@ function mountSmallDisk(directory: string, size: number): { unmount: () => void 
   } catch (error) {
     return (error as Error).message.trim()
   }
-  return { unmount: () => execFileSync('umount', [directory]) }
+  return { unmount: () => execFileSync('umount', ['-l', directory]) }
 }

@@ -9,6 +9,6 @@ const express4 = express4Untyped as typeof express5
 
 /** Both supported versions of Express, to run the same test against each. */
 export const expressVersions = [
-  { name: 'Express 5', express: express5 },
-  { name: 'Express 4', express: express4 },
+  { name: 'Express 5', module: 'express', express: express5 },
+  { name: 'Express 4', module: 'express4', express: express4 },
 ] as const

@@ -1,0 +1,60 @@
+import { once } from 'node:events'
+import { IncomingMessage, type ServerResponse } from 'node:http'
+import { pipeline, Readable, Writable } from 'node:stream'
+import { expect } from 'chai'
+import { RawClient } from '../support/raw-client.js'
+import { closeServers, serve } from '../support/servers.js'
+
+/** A member of an object of Node's, whatever its types say. */
+function member(object: object, name: string | symbol): unknown {
+  return (object as Record<string | symbol, unknown>)[name]
+}
+
+describe('the members of Node that lib/shared/node-internals.ts relies on', () => {
+  let client: RawClient
+  let req: IncomingMessage
+  let res: ServerResponse
+
+  beforeEach(async () => {
+    const { server, port } = await serve(() => {})
+    const arrived = once(server, 'request')
+    client = await RawClient.connect(port)
+    client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab')
+    ;[req, res] = (await arrived) as [IncomingMessage, ServerResponse]
+  })
+  afterEach(() => client.destroy())
+  afterEach(closeServers)
+
+  it('are there in the state of a stream, new or in use', async () => {
+    const Constructor = member(Readable, 'ReadableState') as new (...args: unknown[]) => object
+    const fresh = new Constructor({ highWaterMark: 7, autoDestroy: false }, req, false)
+    expect(fresh).to.include({ highWaterMark: 7, length: 0, encoding: null, flowing: null })
+    for (const name of ['autoDestroy', 'endEmitted', 'dataEmitted', 'destroyed']) {
+      expect(member(fresh, name), name).to.equal(false)
+    }
+    expect(member(fresh, 'pipes')).to.deep.equal([])
+    await once(req, 'data')
+    expect(member(member(req, '_readableState') as object, 'dataEmitted')).to.equal(true)
+  })
+
+  it('are there in a request that is being parsed, its response and its socket', () => {
+    expect(member(req, '_consuming')).to.equal(false)
+    expect(member(res, '_last')).to.equal(false)
+    expect(member(IncomingMessage.prototype, '_read')).to.be.a('function')
+    const parser = member(req.socket, 'parser') as object
+    expect(member(parser, 'incoming')).to.equal(req)
+    expect(member(parser, 'onIncoming')).to.be.a('function')
+    expect(member(req.socket, 'destroySoon')).to.be.a('function')
+  })
+
+  it('mark a stream that a pipeline wanted to destroy and that does not look destroyed', async () => {
+    const stubborn = new Readable({ read: () => {} })
+    stubborn.destroy = () => stubborn
+    stubborn.push('a')
+    const full = new Writable({ write: (_chunk, _encoding, done) => done(new Error('disk full')) })
+    pipeline(stubborn, full, () => {})
+    await once(full, 'error')
+    await new Promise(setImmediate)
+    expect(member(stubborn, Symbol.for('nodejs.stream.destroyed'))).to.equal(true)
+  })
+})
