@@ -18,13 +18,14 @@ import {
   type ResponseHook,
 } from './passthrough-proxy/hooks.js'
 import { announcesBody, readRequestHead, type RequestHead } from './passthrough-proxy/request-headers.js'
+import type { RewriteRule } from './passthrough-proxy/rewrite-rule.js'
 import { readSettings, type ProxySettings } from './passthrough-proxy/settings.js'
 import { parseTarget, TargetChooser, type Target, type TargetFunction } from './passthrough-proxy/target.js'
 import { UploadBody } from './passthrough-proxy/upload-body.js'
 import { upstreamPath } from './passthrough-proxy/upstream-path.js'
 
 export type { ForwardedMode, HeaderList, IncomingResponse, OutgoingRequest, RequestHook, ResponseHook }
-export type { TargetFunction }
+export type { RewriteRule, TargetFunction }
 
 /** Options of `passthroughProxy`. */
 export interface PassthroughProxyOptions {
@@ -57,6 +58,25 @@ export interface PassthroughProxyOptions {
    * Not called for interim (1xx) responses, nor when the upstream fails.
    */
   readonly onResponse?: ResponseHook | undefined
+  /**
+   * Rewrites the URLs in Location, Content-Location and Refresh, as nginx's proxy_redirect. true: what lies below the
+   * upstream's origin and the target's prefix becomes a path below this proxy's mount, on whatever host the client asked.
+   * A string: a URL or a path that stands there instead of the mount. An object: URLs or paths by their beginning. Other
+   * origins, and URLs relative to the answered one, stay as they are. Runs before `onResponse`. Default: false.
+   */
+  readonly rewriteLocation?: RewriteRule | undefined
+  /**
+   * Rewrites the Domain of Set-Cookie, as nginx's proxy_cookie_domain. true: the upstream's own domain, or one above
+   * it, is taken away, so that the cookie belongs to the host the client asked. A string stands in its place.
+   * An object: by domain, '*' for any. '' takes the attribute away. A cookie without Domain gets none. Default: false.
+   */
+  readonly cookieDomain?: RewriteRule | undefined
+  /**
+   * Rewrites the Path of Set-Cookie, as nginx's proxy_cookie_path. true: what lies below the target's prefix comes below
+   * this proxy's mount. A string stands there instead of the mount. An object: by beginning, '*' for any. A cookie
+   * without Path gets none, a `__Host-` cookie stays as it is. Default: false.
+   */
+  readonly cookiePath?: RewriteRule | undefined
   /** How long a connection may take to open, TLS included, in milliseconds; then 504. 0: no limit. Default: 10 000. */
   readonly connectTimeoutMs?: number | undefined
   /** How long the upstream may take to begin its answer, in milliseconds; then 504. 0: no limit. Default: 60 000. */

@@ -19,6 +19,7 @@ import {
   readTrailers,
   type ResponseHeaders,
 } from './response-headers.js'
+import { rewriteHeaders } from './rewrite-headers.js'
 import type { ProxySettings } from './settings.js'
 import type { Target } from './target.js'
 import { tunnel } from './tunnel.js'
@@ -209,7 +210,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   private passHead(status: number, reason: string, lines: string[]): void {
-    const { onResponse } = this.settings
+    const { rewrites, onResponse, preserveHost } = this.settings
+    const { req, target } = this
+    if (rewrites !== undefined && target !== undefined) {
+      rewriteHeaders(lines, rewrites, { req, target, preserveHost })
+    }
     const incoming = { statusCode: status, statusMessage: reason, headers: new HeaderList(lines) }
     if (onResponse !== undefined) runResponseHook(onResponse, incoming, this)
     writeHead(this.res, incoming.statusCode, incoming.statusMessage, lines)

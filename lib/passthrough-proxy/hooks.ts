@@ -61,7 +61,7 @@ export function runResponseHook(
 }
 
 /** An error of this package that a hook throws on purpose (a 413, say) stays what it is. */
-function hookError(message: string, cause: unknown): unknown {
+export function hookError(message: string, cause: unknown): unknown {
   if (isSluicewayError(cause)) return cause
   return sluicewayError('ERR_SLUICEWAY_PROXY_HOOK', { message: `passthroughProxy: ${message}`, cause })
 }
