@@ -53,6 +53,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private isReused = false
   private isRetried = false
   private hasResponse = false
+  private endsWithHead = false
   private hasBody = false
   private ownsHead = false
   private awaitsDrain = false
@@ -109,9 +110,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
     this.resumeUpstream = resume
     this.hasResponse = true
-    const bodyless = hasNoBody(this.req, status)
-    if (bodyless && headers.hasContentLength) this.connection?.expectNoBody()
-    fitToFraming(headers, status, !bodyless && this.req.httpVersion !== '1.0')
+    this.endsWithHead = hasNoBody(this.req, status)
+    if (this.endsWithHead && headers.hasContentLength) this.connection?.expectNoBody()
+    fitToFraming(headers, status, !this.endsWithHead && this.req.httpVersion !== '1.0')
     this.passHead(status, reason, headers.lines)
     process.nextTick(flushHead, this)
     return true
@@ -154,7 +155,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onError(error: Error): void {
     this.leaveQueue()
     if (this.isOver) return
-    if (this.mayRetry()) this.retry(error)
+    // Nothing was to come: whatever befalls the connection now, the client has its whole answer.
+    if (this.endsWithHead && this.ownsHead) this.onComplete(null)
+    else if (this.mayRetry()) this.retry(error)
     else this.fail(this.named(error))
   }
 
