@@ -205,20 +205,38 @@ function send(
   outgoing: OutgoingRequest,
   settings: ProxySettings,
 ): void {
-  const { req } = exchange
-  const { lines } = outgoing.headers
-  if (settings.preserveHost && head.host !== undefined) lines.push('host', head.host)
-  const isOwnBody = outgoing.body === req
-  if (isOwnBody && !head.chunked) lines.push('content-length', head.contentLength as string)
+  const { req, res } = exchange
+  const upload = outgoing.body === req ? new UploadBody(req) : undefined
+  if (settings.preserveHost) keepHost(outgoing, head)
+  if (upload !== undefined) keepFraming(outgoing, head)
   // What an early answer leaves of the body is then thrown away, within bounds.
-  if (announcesBody(head)) bodySourceOf(req, exchange.res)
-  const upload = isOwnBody ? new UploadBody(req) : undefined
+  if (announcesBody(head)) bodySourceOf(req, res)
+  exchange.send(target, dispatchOptions(req, target, outgoing, upload, settings), upload)
+}
+
+/** Unless a hook has named another. */
+function keepHost({ headers }: OutgoingRequest, { host }: RequestHead): void {
+  if (host !== undefined && !headers.has('host')) headers.append('host', host)
+}
+
+/** Without a length undici sends chunks. */
+function keepFraming({ headers }: OutgoingRequest, { chunked, contentLength }: RequestHead): void {
+  if (!chunked) headers.append('content-length', contentLength as string)
+}
+
+function dispatchOptions(
+  req: IncomingMessage,
+  { origin }: Target,
+  { method, path, headers, body }: OutgoingRequest,
+  upload: UploadBody | undefined,
+  settings: ProxySettings,
+): Dispatcher.DispatchOptions {
   const options: Dispatcher.DispatchOptions = {
-    origin: target.origin,
-    path: outgoing.path,
-    method: outgoing.method,
-    headers: lines,
-    body: upload ?? outgoing.body,
+    origin,
+    path,
+    method,
+    headers: headers.lines,
+    body: upload ?? body,
     headersTimeout: settings.headersTimeoutMs,
     bodyTimeout: settings.idleTimeoutMs,
   }
@@ -226,7 +244,7 @@ function send(
   // Without `reset` undici gives up the connection after HEAD, and after a body with GET, DELETE or OPTIONS.
   if (token === undefined) options.reset = false
   else options.upgrade = token
-  exchange.send(target, options, upload)
+  return options
 }
 
 /** The token under which the connection is to be tunnelled, if any. */

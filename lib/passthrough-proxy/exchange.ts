@@ -110,10 +110,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
     this.resumeUpstream = resume
     this.hasResponse = true
-    this.endsWithHead = hasNoBody(this.req, status)
+    this.endsWithHead = hasNoBody(this.options?.method, status)
     if (this.endsWithHead && headers.hasContentLength) this.connection?.expectNoBody()
-    fitToFraming(headers, status, !this.endsWithHead && this.req.httpVersion !== '1.0')
-    this.passHead(status, reason, headers.lines)
+    this.passHead(status, reason, headers)
     process.nextTick(flushHead, this)
     return true
   }
@@ -212,16 +211,20 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
   }
 
-  private passHead(status: number, reason: string, lines: string[]): void {
-    const { rewrites, onResponse, preserveHost } = this.settings
-    const { req, target } = this
-    if (rewrites !== undefined && target !== undefined) {
-      rewriteHeaders(lines, rewrites, { req, target, preserveHost })
-    }
+  private passHead(status: number, reason: string, headers: ResponseHeaders): void {
+    const { lines } = headers
     const incoming = { statusCode: status, statusMessage: reason, headers: new HeaderList(lines) }
-    if (onResponse !== undefined) runResponseHook(onResponse, incoming, this)
+    this.rewrite(lines)
+    if (this.settings.onResponse !== undefined) runResponseHook(this.settings.onResponse, incoming, this)
+    fitToFraming(headers, this.req, incoming.statusCode, this.endsWithHead)
     writeHead(this.res, incoming.statusCode, incoming.statusMessage, lines)
     this.ownsHead = true
+  }
+
+  private rewrite(lines: string[]): void {
+    const { req, target, settings } = this
+    if (settings.rewrites === undefined || target === undefined) return
+    rewriteHeaders(lines, settings.rewrites, { req, target, preserveHost: settings.preserveHost })
   }
 
   private passTrailers(raw: readonly (string | Buffer)[]): void {
