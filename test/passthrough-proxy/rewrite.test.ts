@@ -34,8 +34,8 @@ for (const { name, express } of expressVersions) {
     client.request('GET', `${mount === '/' ? '' : mount}/asked`)
     const connection = await upstream.connection()
     await connection.untilText('\r\n\r\n')
-    const filled = lines.map((line) =>
-      line.replaceAll('UPSTREAM', authority).replaceAll('CAPITALS', authority.toUpperCase()),
+    const filled = lines.map((text) =>
+      text.replaceAll('UPSTREAM', authority).replaceAll('CAPITALS', authority.toUpperCase()),
     )
     connection.write(`HTTP/1.1 ${status}\r\n${filled.join('\r\n')}\r\nContent-Length: 0\r\n\r\n`)
     const response = await client.response()

@@ -28,7 +28,7 @@ export interface Proxied {
   /** What `next` was given. */
   readonly errors: SluicewayError[]
   /** Sends a request as it is and gives the head of it that the upstream saw. The upstream answers with `raw`. */
-  exchange(request: string, raw?: string): Promise<Exchanged>
+  exchange(sent: string, raw?: string): Promise<Exchanged>
 }
 
 /** One request and its answer, as each end saw them. */
@@ -60,12 +60,12 @@ export async function proxied(options: ProxiedOptions = {}): Promise<Proxied> {
     client,
     server,
     errors,
-    async exchange(request, raw = answer()) {
-      client.write(request)
+    async exchange(sent, raw = answer()) {
+      client.write(sent)
       connection ??= await upstream.connection()
       const seen = await connection.untilText('\r\n\r\n')
       connection.write(raw)
-      const response = await client.response({ head: request.startsWith('HEAD ') })
+      const response = await client.response({ head: sent.startsWith('HEAD ') })
       return { seen, connection, response }
     },
   }
