@@ -28,7 +28,7 @@ export interface Proxied {
   /** What `next` was given. */
   readonly errors: SluicewayError[]
   /** Sends a request as it is and gives the head of it that the upstream saw. The upstream answers with `raw`. */
-  exchange(sent: string, raw?: string): Promise<Exchanged>
+  readonly exchange: (sent: string, raw?: string) => Promise<Exchanged>
 }
 
 /** One request and its answer, as each end saw them. */
