@@ -260,10 +260,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private named(error: Error): Error {
     const fromRequest = this.upload?.failure === error
     if (fromRequest || isSluicewayError(error)) return error
-    const { onRequest, onResponse } = this.settings
+    const { path, onRequest, onResponse } = this.settings
     return upstreamError(error, {
       connected: this.isConnected,
-      requestHooked: onRequest !== undefined,
+      requestHooked: (onRequest ?? path) !== undefined,
       responseHooked: onResponse !== undefined,
     })
   }

@@ -7,7 +7,7 @@ import { sluicewayError } from '../shared/errors.js'
 export function upstreamPath(prefix: string, url: string): string {
   const path = url.charCodeAt(0) === 0x2f ? url : originForm(url)
   if (prefix !== '' && mayClimb(path) && climbs(path)) {
-    throw refused(`its path leaves ${JSON.stringify(prefix)}`)
+    throw refused('its path leaves the prefix of the target')
   }
   return prefix + path
 }

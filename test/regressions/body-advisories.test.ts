@@ -8,6 +8,7 @@ import { expect } from 'chai'
 import express from 'express'
 import { bodyCache, maxBytes, passthroughProxy, type BodyCacheOptions } from 'sluiceway'
 
+import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { Mishaps } from '../support/mishaps.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
@@ -67,7 +68,7 @@ describe('advisories about bodies', () => {
   it('CVE-2022-24999, CVE-2025-15284: a form changes no prototype and makes no huge array', async () => {
     const read = async (req: IncomingMessage): Promise<unknown> => {
       const form = await req.bodyCache.urlencoded()
-      return [({} as { polluted?: unknown }).polluted ?? 'clean', Object.keys(form as object)]
+      return [({} as { polluted?: unknown }).polluted ?? 'clean', Object.keys(form)]
     }
     const { text } = await posted(read, '__proto__[polluted]=1&a[__proto__][polluted]=1')
     expect(JSON.parse(text)).to.have.property('0', 'clean')
@@ -116,17 +117,15 @@ describe('advisories about bodies', () => {
     it(`CVE-2026-2359, CVE-2026-3304, CVE-2026-3520: a client that leaves after ${sent.length} bytes of a form ends its reader`, async () => {
       const mishaps = new Mishaps()
       mishaps.watch()
-      const failed = new Promise<unknown>((resolve) => {
-        void reading(async (req) => {
-          await req.bodyCache.formData().catch(resolve)
-        }, bodyCache()).then(async (client) => {
-          client.write(
-            `POST / HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 999\r\n\r\n${sent}`,
-          )
-          client.socket.end()
-        })
-      })
-      expect(await failed).to.include({ code: 'ERR_SLUICEWAY_BODY_ABORTED', status: 400 })
+      const failed = deferred<unknown>()
+      const client = await reading(async (req) => {
+        await req.bodyCache.formData().catch(failed.resolve)
+      }, bodyCache())
+      client.write(
+        `POST / HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 999\r\n\r\n${sent}`,
+      )
+      client.socket.end()
+      expect(await failed.promise).to.include({ code: 'ERR_SLUICEWAY_BODY_ABORTED', status: 400 })
       expect(await mishaps.end()).to.deep.equal([])
     })
   }
@@ -226,19 +225,17 @@ describe('advisories about bodies', () => {
   })
 
   it('raw-body 4: a reader of a request that is destroyed without an error settles', async () => {
-    const settled = await new Promise((resolve) => {
-      void reading(async (req) => {
-        const read = req.bodyCache.text().then(
-          () => 'read',
-          ({ code }) => code,
-        )
-        req.socket.destroy()
-        resolve(await read)
-      }, bodyCache()).then((client) => {
-        client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf')
-      })
-    })
-    expect(settled).to.equal('ERR_SLUICEWAY_BODY_ABORTED')
+    const settled = deferred<unknown>()
+    const client = await reading(async (req) => {
+      const read = req.bodyCache.text().then(
+        () => 'read',
+        ({ code }) => code,
+      )
+      req.socket.destroy()
+      settled.resolve(await read)
+    }, bodyCache())
+    client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf')
+    expect(await settled.promise).to.equal('ERR_SLUICEWAY_BODY_ABORTED')
   })
 
   it('raw-body 4: the first byte beyond the limit fails, before the rest has come', async () => {
