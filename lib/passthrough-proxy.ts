@@ -211,7 +211,7 @@ function send(
   if (upload !== undefined) keepFraming(outgoing, head)
   // What an early answer leaves of the body is then thrown away, within bounds.
   if (announcesBody(head)) bodySourceOf(req, res)
-  exchange.send(target, dispatchOptions(req, target, outgoing, upload, settings), upload)
+  exchange.send({ target, options: dispatchOptions(req, target, outgoing, upload, settings), upload })
 }
 
 /** Unless a hook has named another. */

@@ -56,6 +56,14 @@ const badHead: ReadonlySet<string> = new Set([
 /** OpenSSL's names for a certificate that it does not trust, and Node's for one of another host. */
 const untrusted = /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_ALTNAME_INVALID)/
 
+/** What comes back at once from an address where nobody is. */
+const refusals: ReadonlySet<string> = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH'])
+
+/** Tells whether nobody was there to connect to. */
+export function isRefusal(error: Error): boolean {
+  return refusals.has(String((error as NodeJS.ErrnoException).code))
+}
+
 /** Names a failure of undici or of the network; errors of our own stay what they are. */
 export function upstreamError(cause: Error, progress: Progress): SluicewayError {
   if (isSluicewayError(cause)) return cause

@@ -196,7 +196,7 @@ describe('advisories about proxies', () => {
       ['onRequest', { onRequest: fail }],
       ['rejecting onRequest', { onRequest: async () => fail() }],
       ['onResponse', { onResponse: fail }],
-      ['rejecting onResponse', { onResponse: rejecting as () => never }],
+      ['rejecting onResponse', { onResponse: (): never => rejecting() as never }],
       ['rewriteLocation', { rewriteLocation: fail }],
     ] as [string, Parameters<typeof proxied>[0]][]) {
       it(`CVE-2024-21536, GHSA-c7qv-q95q-8v27: a ${what} function that fails is a 500, and the process lives`, async () => {
