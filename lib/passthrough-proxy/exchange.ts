@@ -107,8 +107,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onComplete(trailers: string[] | Buffer[] | null): void {
+    if (trailers !== null && cameOverHttp2(trailers)) {
+      this.fail(trailersOverHttp2())
+      return
+    }
     this.isOver = true
-    this.answer.end(trailers ?? [])
+    this.answer.end(Array.isArray(trailers) ? trailers : [])
     this.sent?.upload?.destroy()
     debug('%s %s: %d', this.req.method, this.req.url, this.res.statusCode)
   }
@@ -229,4 +233,17 @@ function onResponseClose(this: ServerResponse): void {
 
 function sendAgain(exchange: Exchange): void {
   exchange.sendAgain()
+}
+
+/** Tells trailers by name, as undici gives those of HTTP/2, from raw lines; without any it gives an empty object. */
+function cameOverHttp2(trailers: object): boolean {
+  return !Array.isArray(trailers) && Object.keys(trailers).length > 0
+}
+
+/** undici 7 takes an answer for complete when its trailers come, whatever of its body has not been read by then. */
+function trailersOverHttp2(): Error {
+  return sluicewayError('ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE', {
+    message:
+      'the upstream sent trailers over HTTP/2, where undici 7 loses the body; use a dispatcher without allowH2',
+  })
 }

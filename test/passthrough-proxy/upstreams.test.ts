@@ -143,14 +143,14 @@ describe('passthroughProxy upstreams', () => {
       client.destroy()
     })
 
-    it('over HTTP/2 end their stream when the client leaves, and the client is cut off when they end it', async () => {
+    it('over HTTP/2 end their stream when the client leaves, and cut the client off when they break', async () => {
       const left = deferred()
       const server = createSecureServer(asTls)
       server.on('stream', (stream, headers) => {
         stream.on('error', () => {})
         stream.respond({ ':status': 200 })
         stream.write('begun')
-        if (headers[':path'] === '/dies') stream.close(2)
+        if (headers[':path'] === '/dies') stream.destroy(new Error('no more'))
         else stream.on('close', left.resolve)
       })
       const { port } = await listen(server)
@@ -162,10 +162,37 @@ describe('passthroughProxy upstreams', () => {
       await left.promise
       const other = await RawClient.connect(proxyPort)
       other.request('GET', '/dies')
+      await other.untilText('begun')
       await other.closed()
       expect(other.pending.toString()).not.to.contain('0\r\n\r\n')
     })
   })
+
+  for (const [size, announced] of [
+    [10, undefined],
+    [300_000, undefined],
+    [300_000, '300000'],
+  ] as const) {
+    it(`over HTTP/2 with trailers behind ${size} bytes do not pass for whole (Content-Length: ${announced})`, async () => {
+      const server = createSecureServer(asTls)
+      server.on('stream', (stream) => {
+        stream.on('error', () => {})
+        stream.respond(announced === undefined ? {} : { 'content-length': announced }, {
+          waitForTrailers: true,
+        })
+        stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': '9' }))
+        stream.end(Buffer.alloc(size, 'x'))
+      })
+      const { port } = await listen(server)
+      const dispatcher = kept(new Agent({ allowH2: true, connect: { ca: certificate } }))
+      const { client, errors } = await start(`https://localhost:${port}`, { dispatcher })
+      client.request('GET', '/')
+      const end = Promise.race([client.closed(), client.untilText('502 Bad Gateway')])
+      await end
+      expect(errors[0]?.message).to.contain('trailers over HTTP/2')
+      expect(client.pending.toString()).not.to.match(/\r\n0\r\n\r\n$/)
+    })
+  }
 
   it('are reached through a Unix socket', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'sluiceway-'))
