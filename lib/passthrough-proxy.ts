@@ -6,7 +6,6 @@ import { bodySourceOf } from './shared/body-source.js'
 import { sluicewayError } from './shared/errors.js'
 import type { Middleware } from './shared/middleware.js'
 import { rejectRequest } from './shared/options.js'
-import { pendingUpgrade } from './shared/upgrade.js'
 import { Exchange } from './passthrough-proxy/exchange.js'
 import { addForwarded, type ForwardedMode } from './passthrough-proxy/forwarded.js'
 import { HeaderList } from './passthrough-proxy/header-list.js'
@@ -20,9 +19,9 @@ import {
 import { announcesBody, readRequestHead, type RequestHead } from './passthrough-proxy/request-headers.js'
 import type { RewriteRule } from './passthrough-proxy/rewrite-rule.js'
 import { readSettings, type ProxySettings } from './passthrough-proxy/settings.js'
+import { sentRequest } from './passthrough-proxy/sent-request.js'
 import { parseTarget, TargetChooser, type Target, type TargetFunction } from './passthrough-proxy/target.js'
-import { UploadBody } from './passthrough-proxy/upload-body.js'
-import { upstreamPath } from './passthrough-proxy/upstream-path.js'
+import { requestPath, upstreamPath } from './passthrough-proxy/upstream-path.js'
 
 export type { ForwardedMode, HeaderList, IncomingResponse, OutgoingRequest, RequestHook, ResponseHook }
 export type { RewriteRule, TargetFunction }
@@ -123,7 +122,8 @@ function plainProxy(target: Target, settings: ProxySettings): Middleware {
     try {
       const head = readHead(req, settings)
       const outgoing = outgoingRequest(req, target, head, settings)
-      send(exchange, target, head, outgoing, settings)
+      boundRest(exchange, head)
+      exchange.send(sentRequest(req, target, head, outgoing, settings))
     } catch (error) {
       exchange.fail(error)
     }
@@ -148,26 +148,28 @@ async function passAfterAsking(
   const target = chosen instanceof TargetChooser ? await chosen.targetOf(req) : chosen
   const outgoing = outgoingRequest(req, target, head, settings)
   if (settings.onRequest !== undefined) await runRequestHook(settings.onRequest, outgoing, req)
-  send(exchange, target, head, outgoing, settings)
+  boundRest(exchange, head)
+  exchange.send(sentRequest(req, target, head, outgoing, settings))
 }
 
+/** What the client's head says to the upstream: without what is hop-by-hop, with who the client is. */
 function readHead(req: IncomingMessage, settings: ProxySettings): RequestHead {
   const head = readRequestHead(req)
-  if (announcesBody(head) && wasRead(req)) {
-    throw sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ', {
-      message:
-        'passthroughProxy: the request body was already read by another middleware; mount bodyCache() before it',
-    })
-  }
+  if (announcesBody(head)) requireUnread(req)
   addForwarded(head, req, settings.forwarded)
   return head
 }
 
 /** With bodyCache a request that was read is readable again, and shows none of these. */
-function wasRead(req: IncomingMessage): boolean {
-  return req.readableDidRead || req.readableEnded || req.destroyed
+function requireUnread(req: IncomingMessage): void {
+  if (!req.readableDidRead && !req.readableEnded && !req.destroyed) return
+  throw sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ', {
+    message:
+      'passthroughProxy: the request body was already read by another middleware; mount bodyCache() before it',
+  })
 }
 
+/** The request as it would be sent, for `onRequest` to change. */
 function outgoingRequest(
   req: IncomingMessage,
   target: Target,
@@ -176,80 +178,13 @@ function outgoingRequest(
 ): OutgoingRequest {
   return {
     method: req.method as string,
-    path: upstreamPath(
-      target.prefix,
-      settings.path === undefined ? (req.url as string) : ownPath(req, settings),
-    ),
+    path: upstreamPath(target.prefix, requestPath(req, settings.path)),
     headers: new HeaderList(head.lines),
     body: announcesBody(head) ? req : null,
   }
 }
 
-function ownPath(req: IncomingMessage, { path }: ProxySettings): string {
-  let chosen: unknown
-  try {
-    chosen = path?.(req)
-  } catch (cause) {
-    throw sluicewayError('ERR_SLUICEWAY_PROXY_HOOK', { message: 'passthroughProxy: path failed', cause })
-  }
-  if (typeof chosen === 'string' && chosen.startsWith('/')) return chosen
-  throw sluicewayError('ERR_SLUICEWAY_PROXY_HOOK', {
-    message: `passthroughProxy: path must give a string that begins with '/', got ${JSON.stringify(chosen)}`,
-  })
-}
-
-function send(
-  exchange: Exchange,
-  target: Target,
-  head: RequestHead,
-  outgoing: OutgoingRequest,
-  settings: ProxySettings,
-): void {
-  const { req, res } = exchange
-  const upload = outgoing.body === req ? new UploadBody(req) : undefined
-  if (settings.preserveHost) keepHost(outgoing, head)
-  if (upload !== undefined) keepFraming(outgoing, head)
-  // What an early answer leaves of the body is then thrown away, within bounds.
+/** What an early answer leaves of the body is thrown away, within bounds. */
+function boundRest({ req, res }: Exchange, head: RequestHead): void {
   if (announcesBody(head)) bodySourceOf(req, res)
-  exchange.send({ target, options: dispatchOptions(req, target, outgoing, upload, settings), upload })
-}
-
-/** Unless a hook has named another. */
-function keepHost({ headers }: OutgoingRequest, { host }: RequestHead): void {
-  if (host !== undefined && !headers.has('host')) headers.append('host', host)
-}
-
-/** Without a length undici sends chunks. */
-function keepFraming({ headers }: OutgoingRequest, { chunked, contentLength }: RequestHead): void {
-  if (!chunked) headers.append('content-length', contentLength as string)
-}
-
-function dispatchOptions(
-  req: IncomingMessage,
-  { origin }: Target,
-  { method, path, headers, body }: OutgoingRequest,
-  upload: UploadBody | undefined,
-  settings: ProxySettings,
-): Dispatcher.DispatchOptions {
-  const options: Dispatcher.DispatchOptions = {
-    origin,
-    path,
-    method,
-    headers: headers.lines,
-    body: upload ?? body,
-    headersTimeout: settings.headersTimeoutMs,
-    bodyTimeout: settings.idleTimeoutMs,
-  }
-  const token = acceptedUpgrade(req, settings)
-  // Without `reset` undici gives up the connection after HEAD, and after a body with GET, DELETE or OPTIONS.
-  if (token === undefined) options.reset = false
-  else options.upgrade = token
-  return options
-}
-
-/** The token under which the connection is to be tunnelled, if any. */
-function acceptedUpgrade(req: IncomingMessage, { upgrade }: ProxySettings): string | undefined {
-  if (pendingUpgrade(req) === undefined) return undefined
-  const asked = (req.headers.upgrade ?? '').split(',').map((token) => token.trim())
-  return asked.find((token) => upgrade.has(token.toLowerCase()))
 }

@@ -12,21 +12,12 @@ import { Answer } from './answer.js'
 import { isRepeatable, type Connection } from './pool.js'
 import { writeHead } from './response-head.js'
 import { hasNoBody, readResponseHeaders, type ResponseHeaders } from './response-headers.js'
+import type { SentRequest } from './sent-request.js'
 import type { ProxySettings } from './settings.js'
-import type { Target } from './target.js'
 import { tunnel } from './tunnel.js'
-import type { UploadBody } from './upload-body.js'
 import { isRefusal, upstreamError } from './upstream-errors.js'
 
 const debug = createDebug('sluiceway:passthrough-proxy')
-
-/** A request as it is handed to the upstream's dispatcher. */
-export interface SentRequest {
-  readonly target: Target
-  readonly options: Dispatcher.DispatchOptions
-  /** The client's own body, where it is what is sent. */
-  readonly upload: UploadBody | undefined
-}
 
 /** How often a request that found nobody is sent again, to a dispatcher of the caller's: a balanced pool, say. */
 const MOST_RETRIES = 3

@@ -92,6 +92,17 @@ for (const { name, express } of expressVersions) {
         return RawClient.connect(outer.port)
       }
 
+      /** Both ends of a request whose answer has begun. */
+      async function halfAnswered(): Promise<[RawClient, RawClient]> {
+        const client = await chained()
+        client.write(request('GET', '/'))
+        const connection = await upstream.connection()
+        await connection.untilText('\r\n\r\n')
+        connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n')
+        await client.untilText('half')
+        return [client, connection]
+      }
+
       it('pass heads, chunks and trailers on as one would, and tell of both clients', async () => {
         const client = await chained()
         client.write(
@@ -142,23 +153,13 @@ for (const { name, express } of expressVersions) {
       })
 
       it('pass an abort of the client on', async () => {
-        const client = await chained()
-        client.write(request('GET', '/'))
-        const connection = await upstream.connection()
-        await connection.untilText('\r\n\r\n')
-        connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n')
-        await client.untilText('half')
+        const [client, connection] = await halfAnswered()
         client.destroy()
         await connection.closed()
       })
 
       it('pass the end of an upstream on, which is never a clean one', async () => {
-        const client = await chained()
-        client.write(request('GET', '/'))
-        const connection = await upstream.connection()
-        await connection.untilText('\r\n\r\n')
-        connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n')
-        await client.untilText('half')
+        const [client, connection] = await halfAnswered()
         connection.destroy()
         await client.closed()
         expect(client.pending.toString()).not.to.contain('0\r\n\r\n')

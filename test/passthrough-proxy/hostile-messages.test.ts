@@ -3,8 +3,17 @@ import { expect } from 'chai'
 import { expressVersions } from '../support/express-versions.js'
 import { proxied, request } from '../support/proxied.js'
 import { RawClient } from '../support/raw-client.js'
-import { answer } from '../support/scripted-upstream.js'
+import { answer, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers } from '../support/servers.js'
+
+/** Sends one more request, which goes to a fresh connection and gets what was answered there. */
+async function expectOwnAnswer(client: RawClient, upstream: ScriptedUpstream): Promise<void> {
+  client.write(request('GET', '/second'))
+  const next = await upstream.connection()
+  await next.untilText('GET /second ')
+  next.write(answer('second'))
+  expect((await client.response()).body.toString()).to.equal('second')
+}
 
 const CHUNKS = '5\r\nhello\r\n0\r\n\r\n'
 
@@ -172,11 +181,7 @@ for (const { name, express } of expressVersions) {
         const { response, connection } = await exchange(request('GET', '/first'), answer('first') + poison)
         expect(response.body.toString()).to.equal('first')
         await connection.closed()
-        client.write(request('GET', '/second'))
-        const next = await upstream.connection()
-        await next.untilText('GET /second ')
-        next.write(answer('second'))
-        expect((await client.response()).body.toString()).to.equal('second')
+        await expectOwnAnswer(client, upstream)
       })
 
       it('do not become the answer to the next request: one that comes late to an idle connection', async () => {
@@ -184,11 +189,7 @@ for (const { name, express } of expressVersions) {
         const { connection } = await exchange(request('GET', '/first'))
         connection.write(answer('poison'))
         await connection.closed()
-        client.write(request('GET', '/second'))
-        const next = await upstream.connection()
-        await next.untilText('GET /second ')
-        next.write(answer('second'))
-        expect((await client.response()).body.toString()).to.equal('second')
+        await expectOwnAnswer(client, upstream)
       })
 
       it('do not become the answer to the next request: a body behind a HEAD, a 204 and a 304', async () => {
@@ -203,11 +204,7 @@ for (const { name, express } of expressVersions) {
             request(method, '/'),
             `HTTP/1.1 ${status}\r\nContent-Length: ${poison.length}\r\n\r\n${poison}`,
           )
-          client.write(request('GET', '/second'))
-          const next = await upstream.connection()
-          await next.untilText('GET /second ')
-          next.write(answer('second'))
-          expect((await client.response()).body.toString(), `${method} ${status}`).to.equal('second')
+          await expectOwnAnswer(client, upstream)
         }
       })
 
