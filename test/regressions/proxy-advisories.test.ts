@@ -117,7 +117,7 @@ describe('advisories about proxies', () => {
           request(
             'GET',
             '/',
-            'Connection: Upgrade, HTTP2-Settings',
+            upgrade === 'h2' ? 'Connection: Upgrade' : 'Connection: Upgrade, HTTP2-Settings',
             `Upgrade: ${upgrade}`,
             'HTTP2-Settings: AAA',
           ),
