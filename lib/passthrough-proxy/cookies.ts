@@ -23,7 +23,8 @@ export const pathRule: RuleKind = {
     if (rest === undefined) return undefined
     // '/' is the whole upstream here; '/api/' would not be sent to '/api' (RFC 6265 §5.1.4).
     const isWhole = rest === '/' && target.prefix === ''
-    return join(replacement ?? mountOf(req), isWhole ? '' : rest)
+    // A mount with a parameter is text of the client's, which must add no attribute.
+    return join(replacement ?? mountOf(req), isWhole ? '' : rest).replaceAll(';', '%3B')
   },
   named(value, from, to) {
     const rest = from === '*' ? '' : behind(from, value)

@@ -5,7 +5,8 @@ import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } f
 
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient, type RawResponse } from '../support/raw-client.js'
-import { scriptedUpstream } from '../support/scripted-upstream.js'
+import { proxied, request } from '../support/proxied.js'
+import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
 
 interface Place {
@@ -265,6 +266,24 @@ for (const { name, express } of expressVersions) {
           expect(await line(`Set-Cookie: ${sent}`, options, place)).to.equal(`Set-Cookie: ${received}`)
         })
       }
+
+      it('add no attribute that a client has put into a mount with a parameter', async () => {
+        const { exchange } = await proxied({ express, mount: '/:tenant', cookiePath: true })
+        const { response } = await exchange(
+          request('GET', '/a;Domain=evil.example/x'),
+          answer('', 'Set-Cookie: a=1; Path=/\r\n'),
+        )
+        expect(response.headers['set-cookie']).to.deep.equal(['a=1; Path=/a%3BDomain=evil.example'])
+      })
+
+      it('lead to no other host by a mount with a parameter', async () => {
+        const { exchange } = await proxied({ express, mount: '/:tenant', rewriteLocation: true })
+        const { response } = await exchange(
+          request('GET', '/\\evil.example/x'),
+          answer('', 'Location: /y\r\n'),
+        )
+        expect(response.headers['location']).to.deep.equal(['/./\\evil.example/y'])
+      })
 
       it('rewrite each cookie of several, and keep their lines apart', async () => {
         const cookies = ['a=1; Path=/v1', 'b=2; Expires=Wed, 21 Oct 2026 07:28:00 GMT; Path=/v1/b', 'c=3']
