@@ -6,7 +6,6 @@ import { bodySourceOf } from './shared/body-source.js'
 import { sluicewayError } from './shared/errors.js'
 import type { Middleware } from './shared/middleware.js'
 import { rejectRequest } from './shared/options.js'
-import { pendingUpgrade } from './shared/upgrade.js'
 import { Exchange } from './passthrough-proxy/exchange.js'
 import { addForwarded, type ForwardedMode } from './passthrough-proxy/forwarded.js'
 import { HeaderList } from './passthrough-proxy/header-list.js'
@@ -18,13 +17,14 @@ import {
   type ResponseHook,
 } from './passthrough-proxy/hooks.js'
 import { announcesBody, readRequestHead, type RequestHead } from './passthrough-proxy/request-headers.js'
+import type { RewriteRule } from './passthrough-proxy/rewrite-rule.js'
 import { readSettings, type ProxySettings } from './passthrough-proxy/settings.js'
+import { sentRequest } from './passthrough-proxy/sent-request.js'
 import { parseTarget, TargetChooser, type Target, type TargetFunction } from './passthrough-proxy/target.js'
-import { UploadBody } from './passthrough-proxy/upload-body.js'
-import { upstreamPath } from './passthrough-proxy/upstream-path.js'
+import { requestPath, upstreamPath } from './passthrough-proxy/upstream-path.js'
 
 export type { ForwardedMode, HeaderList, IncomingResponse, OutgoingRequest, RequestHook, ResponseHook }
-export type { TargetFunction }
+export type { RewriteRule, TargetFunction }
 
 /** Options of `passthroughProxy`. */
 export interface PassthroughProxyOptions {
@@ -57,6 +57,25 @@ export interface PassthroughProxyOptions {
    * Not called for interim (1xx) responses, nor when the upstream fails.
    */
   readonly onResponse?: ResponseHook | undefined
+  /**
+   * Rewrites the URLs in Location, Content-Location and Refresh, as nginx's proxy_redirect. true: what lies below the
+   * upstream's origin and the target's prefix becomes a path below this proxy's mount, on whatever host the client asked.
+   * A string: a URL or a path that stands there instead of the mount. An object: URLs or paths by their beginning. Other
+   * origins, and URLs relative to the answered one, stay as they are. Runs before `onResponse`. Default: false.
+   */
+  readonly rewriteLocation?: RewriteRule | undefined
+  /**
+   * Rewrites the Domain of Set-Cookie, as nginx's proxy_cookie_domain. true: the upstream's own domain, or one above
+   * it, is taken away, so that the cookie belongs to the host the client asked. A string stands in its place.
+   * An object: by domain, '*' for any. '' takes the attribute away. A cookie without Domain gets none. Default: false.
+   */
+  readonly cookieDomain?: RewriteRule | undefined
+  /**
+   * Rewrites the Path of Set-Cookie, as nginx's proxy_cookie_path. true: what lies below the target's prefix comes below
+   * this proxy's mount. A string stands there instead of the mount. An object: by beginning, '*' for any. A cookie
+   * without Path gets none, a `__Host-` cookie stays as it is. Default: false.
+   */
+  readonly cookiePath?: RewriteRule | undefined
   /** How long a connection may take to open, TLS included, in milliseconds; then 504. 0: no limit. Default: 10 000. */
   readonly connectTimeoutMs?: number | undefined
   /** How long the upstream may take to begin its answer, in milliseconds; then 504. 0: no limit. Default: 60 000. */
@@ -103,7 +122,8 @@ function plainProxy(target: Target, settings: ProxySettings): Middleware {
     try {
       const head = readHead(req, settings)
       const outgoing = outgoingRequest(req, target, head, settings)
-      send(exchange, target, head, outgoing, settings)
+      boundRest(exchange, head)
+      exchange.send(sentRequest(req, target, head, outgoing, settings))
     } catch (error) {
       exchange.fail(error)
     }
@@ -128,26 +148,28 @@ async function passAfterAsking(
   const target = chosen instanceof TargetChooser ? await chosen.targetOf(req) : chosen
   const outgoing = outgoingRequest(req, target, head, settings)
   if (settings.onRequest !== undefined) await runRequestHook(settings.onRequest, outgoing, req)
-  send(exchange, target, head, outgoing, settings)
+  boundRest(exchange, head)
+  exchange.send(sentRequest(req, target, head, outgoing, settings))
 }
 
+/** What the client's head says to the upstream: without what is hop-by-hop, with who the client is. */
 function readHead(req: IncomingMessage, settings: ProxySettings): RequestHead {
   const head = readRequestHead(req)
-  if (announcesBody(head) && wasRead(req)) {
-    throw sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ', {
-      message:
-        'passthroughProxy: the request body was already read by another middleware; mount bodyCache() before it',
-    })
-  }
+  if (announcesBody(head)) requireUnread(req)
   addForwarded(head, req, settings.forwarded)
   return head
 }
 
 /** With bodyCache a request that was read is readable again, and shows none of these. */
-function wasRead(req: IncomingMessage): boolean {
-  return req.readableDidRead || req.readableEnded || req.destroyed
+function requireUnread(req: IncomingMessage): void {
+  if (!req.readableDidRead && !req.readableEnded && !req.destroyed) return
+  throw sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ', {
+    message:
+      'passthroughProxy: the request body was already read by another middleware; mount bodyCache() before it',
+  })
 }
 
+/** The request as it would be sent, for `onRequest` to change. */
 function outgoingRequest(
   req: IncomingMessage,
   target: Target,
@@ -156,62 +178,13 @@ function outgoingRequest(
 ): OutgoingRequest {
   return {
     method: req.method as string,
-    path: upstreamPath(
-      target.prefix,
-      settings.path === undefined ? (req.url as string) : ownPath(req, settings),
-    ),
+    path: upstreamPath(target.prefix, requestPath(req, settings.path)),
     headers: new HeaderList(head.lines),
     body: announcesBody(head) ? req : null,
   }
 }
 
-function ownPath(req: IncomingMessage, { path }: ProxySettings): string {
-  let chosen: unknown
-  try {
-    chosen = path?.(req)
-  } catch (cause) {
-    throw sluicewayError('ERR_SLUICEWAY_PROXY_HOOK', { message: 'passthroughProxy: path failed', cause })
-  }
-  if (typeof chosen === 'string' && chosen.startsWith('/')) return chosen
-  throw sluicewayError('ERR_SLUICEWAY_PROXY_HOOK', {
-    message: `passthroughProxy: path must give a string that begins with '/', got ${JSON.stringify(chosen)}`,
-  })
-}
-
-function send(
-  exchange: Exchange,
-  target: Target,
-  head: RequestHead,
-  outgoing: OutgoingRequest,
-  settings: ProxySettings,
-): void {
-  const { req } = exchange
-  const { lines } = outgoing.headers
-  if (settings.preserveHost && head.host !== undefined) lines.push('host', head.host)
-  const isOwnBody = outgoing.body === req
-  if (isOwnBody && !head.chunked) lines.push('content-length', head.contentLength as string)
-  // What an early answer leaves of the body is then thrown away, within bounds.
-  if (announcesBody(head)) bodySourceOf(req, exchange.res)
-  const upload = isOwnBody ? new UploadBody(req) : undefined
-  const options: Dispatcher.DispatchOptions = {
-    origin: target.origin,
-    path: outgoing.path,
-    method: outgoing.method,
-    headers: lines,
-    body: upload ?? outgoing.body,
-    headersTimeout: settings.headersTimeoutMs,
-    bodyTimeout: settings.idleTimeoutMs,
-  }
-  const token = acceptedUpgrade(req, settings)
-  // Without `reset` undici gives up the connection after HEAD, and after a body with GET, DELETE or OPTIONS.
-  if (token === undefined) options.reset = false
-  else options.upgrade = token
-  exchange.send(target, options, upload)
-}
-
-/** The token under which the connection is to be tunnelled, if any. */
-function acceptedUpgrade(req: IncomingMessage, { upgrade }: ProxySettings): string | undefined {
-  if (pendingUpgrade(req) === undefined) return undefined
-  const asked = (req.headers.upgrade ?? '').split(',').map((token) => token.trim())
-  return asked.find((token) => upgrade.has(token.toLowerCase()))
+/** What an early answer leaves of the body is thrown away, within bounds. */
+function boundRest({ req, res }: Exchange, head: RequestHead): void {
+  if (announcesBody(head)) bodySourceOf(req, res)
 }

@@ -8,31 +8,24 @@ import { isSluicewayError, sluicewayError } from '../shared/errors.js'
 import type { NextFunction } from '../shared/middleware.js'
 import { answerWithoutBody } from '../shared/unread-body.js'
 import { pendingUpgrade } from '../shared/upgrade.js'
-import { HeaderList } from './header-list.js'
-import { runResponseHook } from './hooks.js'
+import { Answer } from './answer.js'
 import { isRepeatable, type Connection } from './pool.js'
-import { writeHead, writeInformation } from './response-head.js'
-import {
-  fitToFraming,
-  hasNoBody,
-  readResponseHeaders,
-  readTrailers,
-  type ResponseHeaders,
-} from './response-headers.js'
+import { writeHead } from './response-head.js'
+import { hasNoBody, readResponseHeaders, type ResponseHeaders } from './response-headers.js'
+import type { SentRequest } from './sent-request.js'
 import type { ProxySettings } from './settings.js'
-import type { Target } from './target.js'
 import { tunnel } from './tunnel.js'
-import type { UploadBody } from './upload-body.js'
-import { upstreamError } from './upstream-errors.js'
+import { isRefusal, upstreamError } from './upstream-errors.js'
 
 const debug = createDebug('sluiceway:passthrough-proxy')
 
+/** How often a request that found nobody is sent again, to a dispatcher of the caller's: a balanced pool, say. */
+const MOST_RETRIES = 3
+
 const kExchange = Symbol('exchange')
 
-interface WithExchange extends ServerResponse {
+interface ExchangedResponse extends ServerResponse {
   [kExchange]?: Exchange
-  /** Where `compression` or autoFlush has put it. */
-  flush?: () => void
 }
 
 /** One request on its way to the upstream and back: what undici tells, in the order it happens. */
@@ -41,20 +34,16 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly res: ServerResponse
   private readonly next: NextFunction
   private readonly settings: ProxySettings
-  private target: Target | undefined
-  private options: Dispatcher.DispatchOptions | undefined
-  private upload: UploadBody | undefined
+  private readonly answer: Answer
+  private sent: SentRequest | undefined
   private connection: Connection | undefined
   private abortUpstream: ((reason?: Error) => void) | undefined
-  private resumeUpstream: (() => void) | undefined
   private isWaiting = false
   private isConnected = false
   private isReused = false
-  private isRetried = false
+  private retries = 0
   private hasResponse = false
-  private hasBody = false
-  private ownsHead = false
-  private awaitsDrain = false
+  private endsWithHead = false
   private isOver = false
 
   constructor(req: IncomingMessage, res: ServerResponse, next: NextFunction, settings: ProxySettings) {
@@ -62,23 +51,20 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.res = res
     this.next = next
     this.settings = settings
-    ;(res as WithExchange)[kExchange] = this
+    this.answer = new Answer(req, res, settings)
+    ;(res as ExchangedResponse)[kExchange] = this
     res.on('close', onResponseClose)
   }
 
   /** Hands the request to the upstream's dispatcher. */
-  send(target: Target, options: Dispatcher.DispatchOptions, upload: UploadBody | undefined): void {
+  send(request: SentRequest): void {
     if (this.isOver) return
-    if (target.waiting >= this.settings.maxQueue) {
+    if (request.target.waiting >= this.settings.maxQueue) {
       this.fail(sluicewayError('ERR_SLUICEWAY_UPSTREAM_QUEUE_FULL', { headers: { 'Retry-After': '1' } }))
       return
     }
-    this.target = target
-    this.options = options
-    this.upload = upload
-    this.isWaiting = true
-    target.waiting += 1
-    this.settings.dispatcher.dispatch(options, this)
+    this.sent = request
+    this.dispatch(request, this.settings.dispatcher)
   }
 
   /** The pool has chosen a connection, on which the request may still have to wait. */
@@ -100,38 +86,25 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onHeaders(status: number, raw: Buffer[], resume: () => void, reason: string): boolean {
-    if (this.isAnsweredByOthers()) return this.leaveUpstream()
+    if (this.answer.isTaken) return this.leaveUpstream()
     const headers = readResponseHeaders(raw)
-    if (status < 200) {
-      this.passInformation(status, headers)
-      return true
-    }
-    this.resumeUpstream = resume
-    this.hasResponse = true
-    const bodyless = hasNoBody(this.req, status)
-    if (bodyless && headers.hasContentLength) this.connection?.expectNoBody()
-    fitToFraming(headers, status, !bodyless && this.req.httpVersion !== '1.0')
-    this.passHead(status, reason, headers.lines)
-    process.nextTick(flushHead, this)
+    if (status < 200) this.answer.inform(status, headers.lines)
+    else this.begin(status, reason, headers, resume)
     return true
   }
 
   onData(chunk: Buffer): boolean {
-    const res = this.res as WithExchange
-    // A response that somebody else has ended, or that is cut, takes no more.
-    if (res.writableEnded || res.destroyed) return this.leaveUpstream()
-    this.hasBody = true
-    const more = res.write(chunk)
-    res.flush?.()
-    if (!more) this.waitForDrain()
-    return more
+    return this.answer.isClosed ? this.leaveUpstream() : this.answer.write(chunk)
   }
 
   onComplete(trailers: string[] | Buffer[] | null): void {
+    if (trailers !== null && cameOverHttp2(trailers)) {
+      this.fail(trailersOverHttp2())
+      return
+    }
     this.isOver = true
-    this.passTrailers(trailers ?? [])
-    this.res.end()
-    this.upload?.destroy()
+    this.answer.end(Array.isArray(trailers) ? trailers : [])
+    this.sent?.upload?.destroy()
     debug('%s %s: %d', this.req.method, this.req.url, this.res.statusCode)
   }
 
@@ -143,7 +116,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
     this.isOver = true
     const headers = readResponseHeaders(raw ?? [])
-    headers.lines.push('Connection', 'Upgrade', 'Upgrade', String(this.options?.upgrade))
+    headers.lines.push('Connection', 'Upgrade', 'Upgrade', String(this.sent?.options.upgrade))
     writeHead(this.res, 101, 'Switching Protocols', headers.lines)
     this.res.flushHeaders()
     debug('%s %s: upgraded', this.req.method, this.req.url)
@@ -153,20 +126,20 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onError(error: Error): void {
     this.leaveQueue()
     if (this.isOver) return
-    if (this.mayRetry()) this.retry(error)
+    // Nothing was to come: whatever befalls the connection now, the client has its whole answer.
+    if (this.endsWithHead && this.answer.isBegun) this.onComplete(null)
+    else if (this.mayRetry(error)) this.retry(error)
     else this.fail(this.named(error))
   }
 
   /** Ends the exchange with an error: to the app's error handlers while it can be answered, else visibly. */
   fail(error: unknown): void {
-    if (this.isAnsweredByOthers()) this.abandon()
+    if (this.answer.isTaken) this.abandon()
     if (this.isOver) return
-    this.isOver = true
+    this.leave()
     debug('%s %s: %o', this.req.method, this.req.url, error)
     this.res.off('close', onResponseClose)
-    this.upload?.destroy()
-    // A clean end would make a part look like the whole.
-    if (this.ownsHead) this.res.destroy()
+    if (this.answer.isBegun) this.answer.cut()
     else if (!this.req.complete && !this.req.destroyed) answerWithoutBody(this.req)
     this.next(error)
   }
@@ -174,25 +147,29 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** The client has left, or the response was ended without us. */
   abandon(): void {
     if (this.isOver) return
-    this.isOver = true
+    this.leave()
     debug('%s %s: given up', this.req.method, this.req.url)
-    this.upload?.destroy()
     this.abortUpstream?.()
   }
 
-  resume(): void {
-    this.awaitsDrain = false
-    if (!this.isOver) this.resumeUpstream?.()
+  sendAgain(): void {
+    if (this.isOver || this.sent === undefined) return
+    this.dispatch(this.sent, this.connection ?? this.settings.dispatcher)
   }
 
-  /** Sends the head where no byte of the body came with it. */
-  flushHead(): void {
-    if (!this.hasBody && !this.res.writableEnded && !this.res.destroyed) this.res.flushHeaders()
+  private begin(status: number, reason: string, headers: ResponseHeaders, resume: () => void): void {
+    const { target, options } = this.sent as SentRequest
+    this.hasResponse = true
+    this.endsWithHead = hasNoBody(options.method, status)
+    if (this.endsWithHead && headers.hasContentLength) this.connection?.expectNoBody()
+    const { endsWithHead } = this
+    this.answer.begin({ status, reason, headers, endsWithHead, target }, resume)
   }
 
-  /** A timeout middleware, say: its answer must neither be written over nor cut. */
-  private isAnsweredByOthers(): boolean {
-    return this.res.headersSent && !this.ownsHead
+  private leave(): void {
+    this.isOver = true
+    this.answer.forgetUpstream()
+    this.sent?.upload?.destroy()
   }
 
   private leaveUpstream(): false {
@@ -200,72 +177,64 @@ export class Exchange implements Dispatcher.DispatchHandler {
     return false
   }
 
-  private passInformation(status: number, { lines }: ResponseHeaders): void {
-    try {
-      writeInformation(this.req, this.res, status, lines)
-    } catch (error) {
-      debug('%s %s: %d not passed on: %o', this.req.method, this.req.url, status, error)
-    }
-  }
-
-  private passHead(status: number, reason: string, lines: string[]): void {
-    const { onResponse } = this.settings
-    const incoming = { statusCode: status, statusMessage: reason, headers: new HeaderList(lines) }
-    if (onResponse !== undefined) runResponseHook(onResponse, incoming, this)
-    writeHead(this.res, incoming.statusCode, incoming.statusMessage, lines)
-    this.ownsHead = true
-  }
-
-  private passTrailers(raw: readonly (string | Buffer)[]): void {
-    if (raw.length === 0 || this.req.httpVersion === '1.0' || this.req.method === 'HEAD') return
-    this.res.addTrailers([...new HeaderList(readTrailers(raw))] as [string, string][])
-  }
-
-  private waitForDrain(): void {
-    if (this.awaitsDrain) return
-    this.awaitsDrain = true
-    this.res.once('drain', onResponseDrain)
+  private dispatch({ target, options }: SentRequest, dispatcher: Dispatcher | Connection): void {
+    this.isWaiting = true
+    target.waiting += 1
+    dispatcher.dispatch(options, this)
   }
 
   private leaveQueue(): void {
-    if (!this.isWaiting || this.target === undefined) return
+    if (!this.isWaiting || this.sent === undefined) return
     this.isWaiting = false
-    this.target.waiting -= 1
+    this.sent.target.waiting -= 1
   }
 
-  /** A kept connection may have been closed while the request was on its way: it was never heard. */
-  private mayRetry(): boolean {
-    return this.isReused && !this.isRetried && !this.hasResponse && isRepeatable(this.options)
+  private mayRetry(error: Error): boolean {
+    if (this.hasResponse) return false
+    // A kept connection may have been closed while the request was on its way: it was never heard.
+    if (this.isConnected) return this.isReused && this.retries === 0 && isRepeatable(this.sent?.options)
+    // Not a byte was sent; a balanced pool may have another upstream to send it to.
+    return this.connection === undefined && this.retries < MOST_RETRIES && isRefusal(error)
   }
 
   private retry(error: Error): void {
     debug('%s %s: once more after %o', this.req.method, this.req.url, error)
-    this.isRetried = true
+    this.retries += 1
     this.isConnected = false
     this.abortUpstream = undefined
-    this.connection?.dispatch(this.options as Dispatcher.DispatchOptions, this)
+    // By then a balanced pool has heard of the failure too.
+    process.nextTick(sendAgain, this)
   }
 
   private named(error: Error): Error {
-    const fromRequest = this.upload?.failure === error
+    const fromRequest = this.sent?.upload?.failure === error
     if (fromRequest || isSluicewayError(error)) return error
-    const { onRequest, onResponse } = this.settings
+    const { path, onRequest, onResponse } = this.settings
     return upstreamError(error, {
       connected: this.isConnected,
-      requestHooked: onRequest !== undefined,
+      requestHooked: (onRequest ?? path) !== undefined,
       responseHooked: onResponse !== undefined,
     })
   }
 }
 
 function onResponseClose(this: ServerResponse): void {
-  ;(this as WithExchange)[kExchange]?.abandon()
+  ;(this as ExchangedResponse)[kExchange]?.abandon()
 }
 
-function onResponseDrain(this: ServerResponse): void {
-  ;(this as WithExchange)[kExchange]?.resume()
+function sendAgain(exchange: Exchange): void {
+  exchange.sendAgain()
 }
 
-function flushHead(exchange: Exchange): void {
-  exchange.flushHead()
+/** Tells trailers by name, as undici gives those of HTTP/2, from raw lines; without any it gives an empty object. */
+function cameOverHttp2(trailers: object): boolean {
+  return !Array.isArray(trailers) && Object.keys(trailers).length > 0
+}
+
+/** undici 7 takes an answer for complete when its trailers come, whatever of its body has not been read by then. */
+function trailersOverHttp2(): Error {
+  return sluicewayError('ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE', {
+    message:
+      'the upstream sent trailers over HTTP/2, where undici 7 loses the body; use a dispatcher without allowH2',
+  })
 }

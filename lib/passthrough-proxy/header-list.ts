@@ -12,7 +12,11 @@ export class HeaderList implements Iterable<readonly [name: string, value: strin
 
   /** The value of the first line called `name`. */
   get(name: string): string | undefined {
-    return this.getAll(name)[0]
+    const wanted = name.toLowerCase()
+    for (let i = 0; i < this.lines.length; i += 2) {
+      if ((this.lines[i] as string).toLowerCase() === wanted) return this.lines[i + 1]
+    }
+    return undefined
   }
 
   /** The values of all lines called `name`. */

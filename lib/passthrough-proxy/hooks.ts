@@ -17,8 +17,10 @@ export interface OutgoingRequest {
 
 /** The response of the upstream before its head goes out; `onResponse` may change any of it. */
 export interface IncomingResponse {
+  /** From 200 up: interim responses are passed on without a hook. */
   statusCode: number
   statusMessage: string
+  /** Without hop-by-hop headers. Content-Length may be deleted, which makes the body chunked, but not changed. */
   readonly headers: HeaderList
 }
 
@@ -49,19 +51,31 @@ export function runResponseHook(
   incoming: IncomingResponse,
   { req, res }: { readonly req: IncomingMessage; readonly res: ServerResponse },
 ): void {
+  const length = incoming.headers.getAll('content-length')
   try {
     const result: unknown = hook(incoming, req, res)
     if (result instanceof Promise) {
       result.catch(() => {})
       throw new TypeError('onResponse must not be asynchronous: the head of the response is on its way')
     }
+    requireSameFraming(incoming, length)
   } catch (cause) {
     throw hookError('onResponse failed', cause)
   }
 }
 
+/** The body comes as the upstream sends it, so no other length can be announced, and no interim status. */
+function requireSameFraming({ statusCode, headers }: IncomingResponse, length: readonly string[]): void {
+  if (statusCode < 200) throw new TypeError(`statusCode must be 200 or more, got ${statusCode}`)
+  if (headers.has('transfer-encoding')) throw new TypeError('Transfer-Encoding is not for a hook to set')
+  const set = headers.getAll('content-length')
+  if (set.length > 0 && String(set) !== String(length)) {
+    throw new TypeError(`Content-Length may be deleted, but not set to ${set.join(', ')}`)
+  }
+}
+
 /** An error of this package that a hook throws on purpose (a 413, say) stays what it is. */
-function hookError(message: string, cause: unknown): unknown {
+export function hookError(message: string, cause: unknown): unknown {
   if (isSluicewayError(cause)) return cause
   return sluicewayError('ERR_SLUICEWAY_PROXY_HOOK', { message: `passthroughProxy: ${message}`, cause })
 }

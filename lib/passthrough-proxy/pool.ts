@@ -2,6 +2,8 @@ import type { Socket } from 'node:net'
 
 import { Agent, Client, Pool, type Dispatcher, type buildConnector } from 'undici'
 
+import { forgetContentLength } from './undici-parser.js'
+
 /** Connections per origin. */
 const CONNECTIONS = 128
 
@@ -64,20 +66,9 @@ class PooledClient extends Client implements Connection {
     return this.served > 1
   }
 
-  /**
-   * undici 7 compares the Content-Length of a 304 or 204 with the body it has not, and drops the connection.
-   * The parser is asked to forget the length; where undici has changed inside, only that connection is lost.
-   */
   expectNoBody(): void {
-    const parser = parserOf(this.socket)
-    if (typeof parser?.contentLength === 'string') parser.contentLength = ''
+    if (this.socket !== undefined) forgetContentLength(this.socket)
   }
-}
-
-function parserOf(socket: Socket | undefined): { contentLength?: unknown } | undefined {
-  if (socket === undefined) return undefined
-  const key = Object.getOwnPropertySymbols(socket).find((symbol) => symbol.description === 'parser')
-  return key && (socket as never)[key]
 }
 
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])

@@ -46,16 +46,26 @@ export function readResponseHeaders(raw: readonly RawPart[]): ResponseHeaders {
 }
 
 /** Tells whether a response ends with its head (RFC 9112 §6.3). */
-export function hasNoBody(req: IncomingMessage, status: number): boolean {
-  return status === 204 || status === 304 || req.method === 'HEAD'
+export function hasNoBody(method: string | undefined, status: number): boolean {
+  return status === 204 || status === 304 || method === 'HEAD'
 }
 
-/** Takes out what contradicts the framing towards the client; Node would refuse the head or send it wrong. */
-export function fitToFraming(headers: ResponseHeaders, status: number, mayBeChunked: boolean): void {
-  // RFC 9110 §8.6: a 204 has no Content-Length.
-  if (status === 204 && headers.hasContentLength) removeLine(headers.lines, 'content-length')
+/**
+ * Takes out what contradicts the framing towards the client; Node would refuse the head or send it wrong.
+ * `endsWithHead` tells of the upstream's response; hooks may have changed the method it answers, and its `status`.
+ */
+export function fitToFraming(
+  headers: ResponseHeaders,
+  req: IncomingMessage,
+  status: number,
+  endsWithHead: boolean,
+): void {
+  // RFC 9110 §8.6: a 204 has no Content-Length. That of a 304 is no promise for any other status.
+  const isVoid = status === 204 || (endsWithHead && !hasNoBody(req.method, status))
+  if (isVoid && headers.hasContentLength) removeLine(headers.lines, 'content-length')
   // Trailers need chunks on both sides.
-  if (headers.hasTrailer && !(mayBeChunked && headers.chunked)) removeLine(headers.lines, 'trailer')
+  const hasTrailers = headers.chunked && !endsWithHead && req.httpVersion !== '1.0'
+  if (headers.hasTrailer && !hasTrailers) removeLine(headers.lines, 'trailer')
 }
 
 function removeLine(lines: string[], unwanted: string): void {

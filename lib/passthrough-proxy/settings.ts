@@ -15,7 +15,11 @@ import {
 } from '../shared/options.js'
 import type { ForwardedMode } from './forwarded.js'
 import type { RequestHook, ResponseHook } from './hooks.js'
+import { domainRule, pathRule } from './cookies.js'
+import { locationRule } from './location.js'
 import { createPool } from './pool.js'
+import type { Rewrites } from './rewrite-headers.js'
+import { rewriteRule, type Rewrite } from './rewrite-rule.js'
 
 /** The options of one proxy, checked. */
 export interface ProxySettings {
@@ -25,6 +29,8 @@ export interface ProxySettings {
   readonly forwarded: ForwardedMode
   readonly onRequest: RequestHook | undefined
   readonly onResponse: ResponseHook | undefined
+  /** undefined where no header of an answer is rewritten. */
+  readonly rewrites: Rewrites | undefined
   readonly connectTimeoutMs: number
   readonly headersTimeoutMs: number
   readonly idleTimeoutMs: number
@@ -33,32 +39,45 @@ export interface ProxySettings {
   readonly upgrade: ReadonlySet<string>
 }
 
+/** The options as they are checked, one by one. */
+interface GivenOptions extends Omit<ProxySettings, 'dispatcher' | 'rewrites'> {
+  readonly dispatcher: Dispatcher | undefined
+  readonly rewriteLocation: Rewrite | undefined
+  readonly cookieDomain: Rewrite | undefined
+  readonly cookiePath: Rewrite | undefined
+}
+
 const OWNER = 'passthroughProxy'
 
 /** Checks the options and opens the built-in pool where no dispatcher is given; `origin` where it is always the same. */
 export function readSettings(options: unknown, origin: string | undefined): ProxySettings {
-  const given = readOptions<Omit<ProxySettings, 'dispatcher'> & { dispatcher: Dispatcher | undefined }>(
-    OWNER,
-    options,
-    {
-      dispatcher,
-      path: callback(),
-      preserveHost: flag(false),
-      forwarded: oneOf<ForwardedMode>(['auto', 'append', 'replace', false], 'auto'),
-      onRequest: callback(),
-      onResponse: callback(),
-      connectTimeoutMs: milliseconds(10_000),
-      headersTimeoutMs: milliseconds(60_000),
-      idleTimeoutMs: milliseconds(0),
-      maxQueue: wholeNumber(1024, 1),
-      upgrade: tokens(['websocket']),
-    },
-  )
-  rejectPoolOptions(options, given.dispatcher)
+  const given = readOptions<GivenOptions>(OWNER, options, {
+    dispatcher,
+    path: callback(),
+    preserveHost: flag(false),
+    forwarded: oneOf<ForwardedMode>(['auto', 'append', 'replace', false], 'auto'),
+    onRequest: callback(),
+    onResponse: callback(),
+    rewriteLocation: rewriteRule(locationRule),
+    cookieDomain: rewriteRule(domainRule),
+    cookiePath: rewriteRule(pathRule),
+    connectTimeoutMs: milliseconds(10_000),
+    headersTimeoutMs: milliseconds(60_000),
+    idleTimeoutMs: milliseconds(0),
+    maxQueue: wholeNumber(1024, 1),
+    upgrade: tokens(['websocket']),
+  })
+  rejectContradictions(options ?? {})
   return Object.freeze({
     ...given,
+    rewrites: rewritesOf(given),
     dispatcher: given.dispatcher ?? createPool(given.connectTimeoutMs, origin),
   })
+}
+
+function rewritesOf({ rewriteLocation, cookieDomain, cookiePath }: GivenOptions): Rewrites | undefined {
+  const isOff = (rewriteLocation ?? cookieDomain ?? cookiePath) === undefined
+  return isOff ? undefined : { location: rewriteLocation, cookieDomain, cookiePath }
 }
 
 /** An undici Dispatcher is told by what it does: it may come from another copy of undici. */
@@ -90,12 +109,18 @@ function rejectCleartextHttp2(list: readonly string[], option: OptionName): void
   if (list.includes('h2c')) throw wrongKind(option, "a list without 'h2c', which is never tunnelled", list)
 }
 
-/** The connections of a given dispatcher are its own business; an option that does nothing would mislead. */
-function rejectPoolOptions(options: unknown, given: Dispatcher | undefined): void {
-  const { connectTimeoutMs } = (options ?? {}) as { connectTimeoutMs?: unknown }
-  if (given !== undefined && connectTimeoutMs !== undefined) {
+/** Refuses options that another one would leave without effect, or make wrong. */
+function rejectContradictions(given: Partial<Record<keyof GivenOptions, unknown>>): void {
+  if (given.dispatcher !== undefined && given.connectTimeoutMs !== undefined) {
     throw new TypeError(
       `${OWNER}: option "connectTimeoutMs" belongs to the built-in pool; set it on your dispatcher instead`,
     )
+  }
+  for (const key of ['rewriteLocation', 'cookiePath'] as const) {
+    if (given.path !== undefined && given[key] === true) {
+      throw new TypeError(
+        `${OWNER}: option "${key}" can not be true beside "path", which it can not turn round; give it a string, an object or a function`,
+      )
+    }
   }
 }

@@ -5,6 +5,7 @@ import { sluicewayError } from '../shared/errors.js'
 /** Where requests go, taken apart once. */
 export interface Target {
   readonly origin: string
+  readonly hostname: string
   /** The path before every request's own, without a slash at its end: '' or '/api'. */
   readonly prefix: string
   /** Requests that wait for a connection to this origin. */
@@ -25,7 +26,12 @@ export function parseTarget(target: string | URL): Target {
       `must have no query, fragment or credentials, got ${JSON.stringify(url.origin + url.pathname)} with them`,
     )
   }
-  return { origin: url.origin, prefix: url.pathname.replace(/\/$/, ''), waiting: 0 }
+  return {
+    origin: url.origin,
+    hostname: url.hostname,
+    prefix: url.pathname.replace(/\/$/, ''),
+    waiting: 0,
+  }
 }
 
 function parseUrl(target: unknown): URL {

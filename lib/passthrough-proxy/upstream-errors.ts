@@ -4,19 +4,37 @@ import { isSluicewayError, sluicewayError, type ErrorCode, type SluicewayError }
 export interface Progress {
   /** The request had a connection. */
   readonly connected: boolean
-  /** `onRequest` had its hands on the request. */
+  /** `onRequest` or `path` had its hands on the request. */
   readonly requestHooked: boolean
   /** `onResponse` had its hands on the response. */
   readonly responseHooked: boolean
 }
 
-const byCode: Readonly<Record<string, ErrorCode>> = {
-  UND_ERR_CONNECT_TIMEOUT: 'ERR_SLUICEWAY_UPSTREAM_TIMEOUT',
-  UND_ERR_HEADERS_TIMEOUT: 'ERR_SLUICEWAY_UPSTREAM_TIMEOUT',
-  UND_ERR_BODY_TIMEOUT: 'ERR_SLUICEWAY_UPSTREAM_TIMEOUT',
-  UND_ERR_HEADERS_OVERFLOW: 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE',
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE',
-  UND_ERR_RES_EXCEEDED_MAX_SIZE: 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE',
+interface Kind {
+  readonly code: ErrorCode
+  /** What to do about it; nothing that a client may not read. */
+  readonly message?: string
+}
+
+const TIMEOUT = 'ERR_SLUICEWAY_UPSTREAM_TIMEOUT'
+const BAD_RESPONSE = 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE'
+
+const byCode: Readonly<Record<string, Kind>> = {
+  UND_ERR_CONNECT_TIMEOUT: {
+    code: TIMEOUT,
+    message: 'the upstream took too long to accept a connection (connectTimeoutMs)',
+  },
+  UND_ERR_HEADERS_TIMEOUT: {
+    code: TIMEOUT,
+    message: 'the upstream took too long to begin its answer (headersTimeoutMs)',
+  },
+  UND_ERR_BODY_TIMEOUT: {
+    code: TIMEOUT,
+    message: 'the upstream was silent for too long within its answer (idleTimeoutMs)',
+  },
+  UND_ERR_HEADERS_OVERFLOW: { code: BAD_RESPONSE, message: 'the headers of the upstream are too large' },
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: { code: BAD_RESPONSE },
+  UND_ERR_RES_EXCEEDED_MAX_SIZE: { code: BAD_RESPONSE },
 }
 
 /** undici will not send such a request. */
@@ -35,23 +53,63 @@ const badHead: ReadonlySet<string> = new Set([
   'ERR_HTTP_TRAILER_INVALID',
 ])
 
-/** Names a failure of undici or of the network; errors of our own stay what they are. */
-export function upstreamError(cause: Error, progress: Progress): SluicewayError {
-  return isSluicewayError(cause) ? cause : sluicewayError(codeOf(cause, progress), { cause })
+/** OpenSSL's names for a certificate that it does not trust, and Node's for one of another host. */
+const untrusted = /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_ALTNAME_INVALID)/
+
+/** What comes back at once from an address where nobody is. */
+const refusals: ReadonlySet<string> = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH'])
+
+/** Tells whether nobody was there to connect to. */
+export function isRefusal(error: Error): boolean {
+  return refusals.has(String((error as NodeJS.ErrnoException).code))
 }
 
-function codeOf(cause: Error & { code?: unknown }, progress: Progress): ErrorCode {
+/** Names a failure of undici or of the network; errors of our own stay what they are. */
+export function upstreamError(cause: Error, progress: Progress): SluicewayError {
+  if (isSluicewayError(cause)) return cause
+  const { code, message } = kindOf(cause, progress)
+  return sluicewayError(code, { message, cause: spokenOut(cause) })
+}
+
+function kindOf(cause: Error & { code?: unknown }, progress: Progress): Kind {
   const code = String(cause.code)
-  const known = byCode[code]
-  if (known !== undefined) return known
+  return byCode[code] ?? refusedKind(code, progress) ?? networkKind(code, cause, progress)
+}
+
+/** What undici would not send, or Node not write: the fault of a hook where one had its hands on it. */
+function refusedKind(code: string, progress: Progress): Kind | undefined {
   if (badRequest.has(code)) {
-    return progress.requestHooked ? 'ERR_SLUICEWAY_PROXY_HOOK' : 'ERR_SLUICEWAY_PROXY_BAD_REQUEST'
+    return progress.requestHooked
+      ? hookKind('onRequest or path made a request that can not be sent')
+      : { code: 'ERR_SLUICEWAY_PROXY_BAD_REQUEST' }
   }
-  if (badHead.has(code)) {
-    return progress.responseHooked ? 'ERR_SLUICEWAY_PROXY_HOOK' : 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE'
+  if (!badHead.has(code)) return undefined
+  return progress.responseHooked
+    ? hookKind('onResponse made a head that can not be sent')
+    : { code: BAD_RESPONSE }
+}
+
+function hookKind(message: string): Kind {
+  return { code: 'ERR_SLUICEWAY_PROXY_HOOK', message: `passthroughProxy: ${message}` }
+}
+
+function networkKind(code: string, cause: Error, { connected }: Progress): Kind {
+  if (connected) {
+    return { code: isMalformed(cause) ? BAD_RESPONSE : 'ERR_SLUICEWAY_UPSTREAM_RESET' }
   }
-  if (!progress.connected) return 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE'
-  return isMalformed(cause) ? 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE' : 'ERR_SLUICEWAY_UPSTREAM_RESET'
+  return untrusted.test(code)
+    ? {
+        code: 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE',
+        message: 'the certificate of the upstream is not trusted; give its authority as `ca` to a dispatcher',
+      }
+    : { code: 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE' }
+}
+
+/** Where a name has several addresses, Node's error for all of them has no message of its own. */
+function spokenOut(cause: Error): Error {
+  if (!(cause instanceof AggregateError) || cause.message !== '') return cause
+  const message = cause.errors.map((error: Error) => error.message).join('; ')
+  return Object.assign(new Error(message, { cause }), { code: (cause as NodeJS.ErrnoException).code })
 }
 
 /** The parser's errors, and those undici raises for a 100 or a 101 that nobody asked for. */

@@ -1,4 +1,27 @@
+import type { IncomingMessage } from 'node:http'
+
 import { sluicewayError } from '../shared/errors.js'
+
+/** The path and query of a request: as received, or what the option `path` gives. */
+export function requestPath(
+  req: IncomingMessage,
+  choose: ((req: IncomingMessage) => unknown) | undefined,
+): string {
+  return choose === undefined ? (req.url as string) : chosenPath(req, choose)
+}
+
+function chosenPath(req: IncomingMessage, choose: (req: IncomingMessage) => unknown): string {
+  let chosen: unknown
+  try {
+    chosen = choose(req)
+  } catch (cause) {
+    throw sluicewayError('ERR_SLUICEWAY_PROXY_HOOK', { message: 'passthroughProxy: path failed', cause })
+  }
+  if (typeof chosen === 'string' && chosen.startsWith('/')) return chosen
+  throw sluicewayError('ERR_SLUICEWAY_PROXY_HOOK', {
+    message: `passthroughProxy: path must give a string that begins with '/', got ${JSON.stringify(chosen)}`,
+  })
+}
 
 /**
  * Puts the target's prefix before the path of a request, which stays as it is, byte for byte.
@@ -7,7 +30,7 @@ import { sluicewayError } from '../shared/errors.js'
 export function upstreamPath(prefix: string, url: string): string {
   const path = url.charCodeAt(0) === 0x2f ? url : originForm(url)
   if (prefix !== '' && mayClimb(path) && climbs(path)) {
-    throw refused(`its path leaves ${JSON.stringify(prefix)}`)
+    throw refused('its path leaves the prefix of the target')
   }
   return prefix + path
 }

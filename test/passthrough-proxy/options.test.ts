@@ -1,13 +1,8 @@
-import { createServer } from 'node:http'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-
 import { expect } from 'chai'
 import express from 'express'
 import { passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
 import { passthroughProxy as fromSubpath } from 'sluiceway/passthrough-proxy'
-import { Agent, MockAgent, Pool } from 'undici'
+import { Agent } from 'undici'
 
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
@@ -88,55 +83,5 @@ describe('passthroughProxy options', () => {
     const client = await RawClient.connect((await serve(app)).port)
     client.request('GET', '/')
     expect((await client.response()).body.toString()).to.equal('test')
-  })
-
-  describe('with a dispatcher', () => {
-    it('reach a Unix socket', async () => {
-      const directory = await mkdtemp(join(tmpdir(), 'sluiceway-'))
-      const socketPath = join(directory, 'socket')
-      const upstream = createServer((req, res) => req.pipe(res)).listen(socketPath)
-      const dispatcher = new Agent({ connect: { socketPath } })
-      const app = express().use(passthroughProxy('http://unix', { dispatcher }))
-      const client = await RawClient.connect((await serve(app)).port)
-      client.request('POST', '/', {}, 'through a file')
-      expect((await client.response()).body.toString()).to.equal('through a file')
-      await dispatcher.destroy()
-      upstream.closeAllConnections()
-      upstream.close()
-      await rm(directory, { recursive: true })
-    })
-
-    it('take any pool', async () => {
-      const upstream = await serve((req, res) => res.end(req.url))
-      const dispatcher = new Pool(upstream.url)
-      const app = express().use(passthroughProxy('http://whatever', { dispatcher }))
-      const client = await RawClient.connect((await serve(app)).port)
-      client.request('GET', '/pool')
-      expect((await client.response()).body.toString()).to.equal('/pool')
-      await dispatcher.destroy()
-    })
-
-    it("take a mock in a user's test", async () => {
-      const dispatcher = new MockAgent()
-      dispatcher.disableNetConnect()
-      dispatcher
-        .get('http://api.example')
-        .intercept({ path: '/v1/users', method: 'GET' })
-        .reply(200, 'mocked', { headers: { 'X-Mock': 'yes', 'Set-Cookie': ['a=1', 'b=2'] } })
-      const app = express().use(
-        '/users',
-        passthroughProxy('http://api.example/v1/users', { dispatcher, path: () => '/' }),
-      )
-      app.use('/plain', passthroughProxy('http://api.example', { dispatcher, path: () => '/v1/users' }))
-      const client = await RawClient.connect((await serve(app)).port)
-      client.request('GET', '/plain')
-      const response = await client.response()
-      expect(response.body.toString()).to.equal('mocked')
-      expect(response.headers['x-mock']).to.deep.equal(['yes'])
-      expect(response.headers['set-cookie']).to.deep.equal(['a=1', 'b=2'])
-      client.request('GET', '/users')
-      expect((await client.response()).status).to.equal(502)
-      await dispatcher.close()
-    })
   })
 })

@@ -48,6 +48,22 @@ maxBytes(null)
 // @ts-expect-error there is no such option
 bodyCache({ limt: '1mb' })
 
+// What an upstream says of itself is rewritten by a flag, a string, an object or a function of the request.
+passthroughProxy('http://upstream', {
+  rewriteLocation: true,
+  cookieDomain: { '*': '' },
+  cookiePath: (path, req) => {
+    expectTypeOf(path).toEqualTypeOf<string>()
+    expectTypeOf(req).toEqualTypeOf<IncomingMessage>()
+    return req.url === '/' ? undefined : path
+  },
+})
+passthroughProxy('http://upstream', { rewriteLocation: 'https://www.example.org', cookieDomain: undefined })
+// @ts-expect-error a rule is synchronous
+passthroughProxy('http://upstream', { rewriteLocation: async () => '/' })
+// @ts-expect-error null is no rule
+passthroughProxy('http://upstream', { cookiePath: null })
+
 // A schema's output is the type of the parsed body, and each call may have its own.
 const Order = z.object({ id: z.string(), sentAt: z.coerce.date() })
 const Form = z.object({ amount: z.coerce.number() })

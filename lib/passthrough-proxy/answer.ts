@@ -1,0 +1,142 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+import createDebug from 'debug'
+
+import { HeaderList } from './header-list.js'
+import { runResponseHook } from './hooks.js'
+import { writeHead, writeInformation } from './response-head.js'
+import { fitToFraming, readTrailers, type ResponseHeaders } from './response-headers.js'
+import { rewriteHeaders } from './rewrite-headers.js'
+import type { ProxySettings } from './settings.js'
+import type { Target } from './target.js'
+
+const debug = createDebug('sluiceway:passthrough-proxy')
+
+/** The head of an upstream's final response. */
+export interface ResponseHead {
+  readonly status: number
+  readonly reason: string
+  readonly headers: ResponseHeaders
+  /** No body follows, whatever the headers say of it. */
+  readonly endsWithHead: boolean
+  /** Who sent it. */
+  readonly target: Target
+}
+
+const kAnswer = Symbol('answer')
+
+interface AnsweredResponse extends ServerResponse {
+  [kAnswer]?: Answer
+  /** Where `compression` or autoFlush has put it. */
+  flush?: () => void
+}
+
+/** The answer on its way to the client: interim responses, head, body at the client's pace, trailers. */
+export class Answer {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  private readonly settings: ProxySettings
+  private hasBegun = false
+  private hasBody = false
+  private awaitsDrain = false
+  private resumeUpstream: (() => void) | undefined
+
+  constructor(req: IncomingMessage, res: ServerResponse, settings: ProxySettings) {
+    this.req = req
+    this.res = res
+    this.settings = settings
+  }
+
+  /** The head that the client gets is the upstream's. */
+  get isBegun(): boolean {
+    return this.hasBegun
+  }
+
+  /** Somebody else answers, a timeout middleware, say: that must neither be written over nor cut. */
+  get isTaken(): boolean {
+    return this.res.headersSent && !this.hasBegun
+  }
+
+  /** Somebody else has ended it, or it is cut: it takes no more. */
+  get isClosed(): boolean {
+    return this.res.writableEnded || this.res.destroyed
+  }
+
+  /** Passes an interim response on, where the client can take it. */
+  inform(status: number, lines: readonly string[]): void {
+    try {
+      writeInformation(this.req, this.res, status, lines)
+    } catch (error) {
+      debug('%s %s: %d not passed on: %o', this.req.method, this.req.url, status, error)
+    }
+  }
+
+  /** Writes the head, as the options and `onResponse` want it. It leaves at the end of this tick, or with the body. */
+  begin(head: ResponseHead, resumeUpstream: () => void): void {
+    const { headers, target } = head
+    const { lines } = headers
+    const { rewrites, preserveHost, onResponse } = this.settings
+    this.resumeUpstream = resumeUpstream
+    if (rewrites !== undefined) rewriteHeaders(lines, rewrites, { req: this.req, target, preserveHost })
+    const incoming = { statusCode: head.status, statusMessage: head.reason, headers: new HeaderList(lines) }
+    if (onResponse !== undefined) runResponseHook(onResponse, incoming, this)
+    fitToFraming(headers, this.req, incoming.statusCode, head.endsWithHead)
+    writeHead(this.res, incoming.statusCode, incoming.statusMessage, lines)
+    this.hasBegun = true
+    process.nextTick(flushHead, this)
+  }
+
+  /** Writes a chunk, which leaves now, also through compression. False: the upstream is resumed when it may go on. */
+  write(chunk: Buffer): boolean {
+    const res = this.res as AnsweredResponse
+    this.hasBody = true
+    const more = res.write(chunk)
+    res.flush?.()
+    if (!more) this.waitForDrain()
+    return more
+  }
+
+  /** Ends it as the upstream has, with trailers where the client can take them. */
+  end(trailers: readonly (string | Buffer)[]): void {
+    const takesTrailers = this.req.httpVersion !== '1.0' && this.req.method !== 'HEAD'
+    if (trailers.length > 0 && takesTrailers) {
+      this.res.addTrailers([...new HeaderList(readTrailers(trailers))] as [string, string][])
+    }
+    this.res.end()
+  }
+
+  /** Ends it visibly: a clean end would make a part look like the whole. */
+  cut(): void {
+    this.res.destroy()
+  }
+
+  /** The upstream is not to be resumed any more. */
+  forgetUpstream(): void {
+    this.resumeUpstream = undefined
+  }
+
+  /** Sends the head where no byte of the body came with it. */
+  flushHead(): void {
+    if (!this.hasBody && !this.isClosed) this.res.flushHeaders()
+  }
+
+  resume(): void {
+    this.awaitsDrain = false
+    this.resumeUpstream?.()
+  }
+
+  private waitForDrain(): void {
+    if (this.awaitsDrain) return
+    this.awaitsDrain = true
+    ;(this.res as AnsweredResponse)[kAnswer] = this
+    this.res.once('drain', onDrain)
+  }
+}
+
+function onDrain(this: ServerResponse): void {
+  ;(this as AnsweredResponse)[kAnswer]?.resume()
+}
+
+function flushHead(answer: Answer): void {
+  answer.flushHead()
+}

@@ -1,0 +1,68 @@
+import { behind, join, mountOf } from './own-path.js'
+import type { Place, Rewrite, RuleKind } from './rewrite-rule.js'
+
+/** How `cookieDomain` reads its domains; '' takes the attribute away. */
+export const domainRule: RuleKind = {
+  expected: "a domain such as 'example.org', or '' for none",
+  isReplacement: (text) => /^(?:\.?[a-z\d-]+(?:\.[a-z\d-]+)*)?$/i.test(text),
+  own(value, replacement, { target }) {
+    const domain = bare(value)
+    const isOwn = target.hostname === domain || target.hostname.endsWith(`.${domain}`)
+    return isOwn ? (replacement ?? '') : undefined
+  },
+  named: (value, from, to) => (from === '*' || bare(from) === bare(value) ? to : undefined),
+}
+
+/** How `cookiePath` reads its paths. */
+export const pathRule: RuleKind = {
+  expected: "a path such as '/api'",
+  isReplacement: (text) => /^\/[\x20-\x3a\x3c-\x7e]*$/.test(text),
+  own(value, replacement, { req, target }) {
+    // Without a path browsers take that of the URL they asked for: the client's own.
+    const rest = value === '' ? undefined : behind(target.prefix, value)
+    if (rest === undefined) return undefined
+    // '/' is the whole upstream here; '/api/' would not be sent to '/api' (RFC 6265 §5.1.4).
+    const isWhole = rest === '/' && target.prefix === ''
+    // A mount with a parameter is text of the client's, which must add no attribute.
+    return join(replacement ?? mountOf(req), isWhole ? '' : rest).replaceAll(';', '%3B')
+  },
+  named(value, from, to) {
+    const rest = from === '*' ? '' : behind(from, value)
+    return rest === undefined ? undefined : join(to, rest)
+  },
+}
+
+/**
+ * Rewrites the attributes of one `Set-Cookie` line, split as browsers do, at each ';' (RFC 6265 §5.2).
+ * A `__Host-` cookie is left alone: with a Domain, or a Path other than '/', browsers refuse it.
+ */
+export function rewriteCookie(
+  line: string,
+  domain: Rewrite | undefined,
+  path: Rewrite | undefined,
+  place: Place,
+): string {
+  const [pair = '', ...attributes] = line.split(';')
+  if (/^\s*__host-/i.test(pair)) return line
+  const kept = attributes.flatMap((attribute) => rewriteAttribute(attribute, { domain, path }, place))
+  return [pair, ...kept].join(';')
+}
+
+function rewriteAttribute(
+  attribute: string,
+  rewrites: Readonly<Record<string, Rewrite | undefined>>,
+  place: Place,
+): string[] {
+  const equals = attribute.indexOf('=')
+  if (equals === -1) return [attribute]
+  const name = attribute.slice(0, equals).trim().toLowerCase()
+  const rewrite = Object.hasOwn(rewrites, name) ? rewrites[name] : undefined
+  const rewritten = rewrite?.(attribute.slice(equals + 1).trim(), place)
+  if (rewritten === undefined) return [attribute]
+  return rewritten === '' ? [] : [attribute.slice(0, equals + 1) + rewritten]
+}
+
+/** A dot in front says nothing (RFC 6265 §5.2.3). */
+function bare(domain: string): string {
+  return domain.replace(/^\./, '').toLowerCase()
+}

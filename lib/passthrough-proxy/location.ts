@@ -1,0 +1,50 @@
+import { behind, join, mountOf } from './own-path.js'
+import type { Place, Rewrite, RuleKind } from './rewrite-rule.js'
+
+/** How `rewriteLocation` reads its URLs. */
+export const locationRule: RuleKind = {
+  expected: "a URL or a path such as 'https://www.example.org/api'",
+  isReplacement: (text) => /^\/(?![/\\])[^?#]*$/.test(text) || isPlainUrl(text),
+  own(value, replacement, place) {
+    const rest = restOf(value, place)
+    return rest === undefined ? undefined : onSameHost(join(replacement ?? mountOf(place.req), rest))
+  },
+  named(value, from, to) {
+    const rest = behind(from, value)
+    return rest === undefined ? undefined : onSameHost(join(to, rest))
+  },
+}
+
+/** `Refresh: 5; url=…` names a URL as `Location` does. */
+export function rewriteRefresh(value: string, rewrite: Rewrite, place: Place): string {
+  const [, begin, quote, url] = /^([^=]*url=)(["']?)(.*)\2$/i.exec(value) ?? []
+  const rewritten = url === undefined ? undefined : rewrite(url, place)
+  return rewritten === undefined ? value : `${begin}${quote}${rewritten}${quote}`
+}
+
+function isPlainUrl(text: string): boolean {
+  return /^https?:\/\/[^/?#\\@]+(?:\/[^?#]*)?$/i.test(text) && URL.canParse(text)
+}
+
+/** What stands behind the upstream's own origin and prefix; undefined where a URL leads elsewhere. */
+function restOf(url: string, place: Place): string | undefined {
+  const { prefix } = place.target
+  const [, scheme, authority, path] = /^(?:([a-z][a-z\d+.-]*):)?\/\/([^/?#\\]*)(.*)$/is.exec(url) ?? []
+  if (authority !== undefined) {
+    return isOwn(scheme, authority, place) ? behind(prefix, path as string) : undefined
+  }
+  // What is relative to the answered URL is so on both sides; browsers read `/\` as `//`.
+  return /^\/(?!\\)/.test(url) ? behind(prefix, url) : undefined
+}
+
+/** With `preserveHost` the upstream takes the client's Host for its own. */
+function isOwn(scheme: string | undefined, authority: string, { req, target, preserveHost }: Place): boolean {
+  if (preserveHost && authority.toLowerCase() === req.headers.host?.toLowerCase()) return true
+  const url = `${scheme ?? target.origin.slice(0, target.origin.indexOf(':'))}://${authority}`
+  return !authority.includes('@') && URL.canParse(url) && new URL(url).origin === target.origin
+}
+
+/** A path that begins with two slashes would name another host (RFC 3986 §4.2). */
+function onSameHost(location: string): string {
+  return /^\/[\t]*[/\\]/.test(location) ? `/.${location}` : location
+}

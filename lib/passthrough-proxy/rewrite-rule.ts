@@ -1,0 +1,87 @@
+import type { IncomingMessage } from 'node:http'
+
+import { wrongKind, type OptionCheck, type OptionName } from '../shared/options.js'
+import { hookError } from './hooks.js'
+import type { Target } from './target.js'
+
+/**
+ * What takes the place of a URL, a domain or a path that an upstream gives in its answers.
+ * false: nothing does. true: the upstream's own becomes the client's own. A string: the upstream's own becomes that.
+ * An object: what begins with a key begins with its value instead; the first key that fits counts.
+ * A function: what it returns; undefined leaves the value as it is. It must be synchronous.
+ */
+export type RewriteRule =
+  | boolean
+  | string
+  | Readonly<Record<string, string>>
+  | ((value: string, req: IncomingMessage) => string | undefined)
+
+/** One exchange, for which client and upstream have each their own names. */
+export interface Place {
+  readonly req: IncomingMessage
+  readonly target: Target
+  readonly preserveHost: boolean
+}
+
+/** Gives what takes the place of a value, or undefined where it stays. */
+export type Rewrite = (value: string, place: Place) => string | undefined
+
+/** What a rule is about: URLs, domains or paths. */
+export interface RuleKind {
+  /** How a string of this kind is described to who gave another. */
+  readonly expected: string
+  isReplacement(text: string): boolean
+  /** Replaces what is the upstream's own, by the client's own where `replacement` is undefined. */
+  own(value: string, replacement: string | undefined, place: Place): string | undefined
+  /** Replaces what an object's key names. */
+  named(value: string, from: string, to: string): string | undefined
+}
+
+/** Accepts a RewriteRule and turns it into one function; undefined where there is nothing to do. */
+export function rewriteRule(kind: RuleKind): OptionCheck<Rewrite | undefined> {
+  return (given, option) => {
+    if (given === undefined || given === false) return undefined
+    if (given === true) return (value, place) => kind.own(value, undefined, place)
+    if (typeof given === 'function') return asking(given as Ask, option)
+    if (isText(given, kind)) return (value, place) => kind.own(value, given, place)
+    if (isMap(given, kind)) return lookingUp(Object.entries(given), kind)
+    throw wrongKind(option, `true, false, ${kind.expected}, an object with such values, or a function`, given)
+  }
+}
+
+function isText(given: unknown, kind: RuleKind): given is string {
+  return typeof given === 'string' && kind.isReplacement(given)
+}
+
+function isMap(given: unknown, kind: RuleKind): given is Readonly<Record<string, string>> {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) return false
+  return Object.values(given).every((to) => isText(to, kind))
+}
+
+function lookingUp(entries: readonly (readonly [from: string, to: string])[], kind: RuleKind): Rewrite {
+  return (value) => {
+    for (const [from, to] of entries) {
+      const replaced = kind.named(value, from, to)
+      if (replaced !== undefined) return replaced
+    }
+    return undefined
+  }
+}
+
+type Ask = (value: string, req: IncomingMessage) => unknown
+
+function asking(ask: Ask, { key }: OptionName): Rewrite {
+  return (value, { req }) => {
+    try {
+      return fit(ask(value, req))
+    } catch (cause) {
+      throw hookError(`${key} failed`, cause)
+    }
+  }
+}
+
+function fit(answer: unknown): string | undefined {
+  // oxlint-disable-next-line no-control-regex
+  if (answer === undefined || (typeof answer === 'string' && !/[\0\r\n]/.test(answer))) return answer
+  throw new TypeError(`it must give a string without line breaks, or undefined, got ${typeof answer}`)
+}
