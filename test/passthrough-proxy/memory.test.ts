@@ -20,7 +20,7 @@ const BODY = (process.env['SLUICEWAY_LARGE_BODIES'] === undefined ? 256 : 1024) 
  * have piled up: a bare `http.request` piped both ways grows as much. So there are two figures: what is held, that is what
  * is left after garbage was collected; and what a running server, which has its garbage already, adds for a large body.
  */
-const WARM_UP = 256 * MB
+const WARM_UP = 128 * MB
 /** Node 24 lets its garbage grow and shrink by more than the 32 MB of design.md, whatever made it. */
 const BOUND = (Number.parseInt(process.versions.node, 10) < 24 ? 32 : 64) * MB
 /** A few reads' worth for each of the two sockets; measured: 1 MB. */
@@ -72,9 +72,9 @@ describe('passthroughProxy memory', () => {
   }
 
   beforeEach(async () => {
-    const upstream = await serve(async (req, res) => {
-      if (req.method === 'POST') res.end(String(await readSlowly(req)))
-      else await sendBody(res.writeHead(200), Number(req.url?.slice(1)))
+    const upstream = await serve((req, res) => {
+      if (req.method === 'POST') void readSlowly(req).then((received) => res.end(String(received)))
+      else void sendBody(res.writeHead(200), Number(req.url?.slice(1)))
     })
     const file = fileURLToPath(new URL('memory-proxy.js', import.meta.url))
     proxy = fork(file, [upstream.url], { execArgv: ['--expose-gc'] })

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { get, request } from 'node:http'
+import type { Writable } from 'node:stream'
 import zlib from 'node:zlib'
 
 import { expect } from 'chai'
@@ -16,6 +17,15 @@ const TOO_MUCH = 1024 * 1024 * 1024
 
 /** What the kernel's buffers of two connections hold, and little more. */
 const HELD_ON_THE_WAY = 32 * 1024 * 1024
+
+/** Writes as much as is taken, as soon as it is. */
+function writeOn(to: Writable, count: (length: number) => number): void {
+  const more = (): void => {
+    while (count(MORE.length) < TOO_MUCH && to.write(MORE));
+  }
+  to.on('drain', more)
+  more()
+}
 
 /**
  * Waits until `count` has stood still while a hundred other requests went the same way. Everybody is in this process,
@@ -168,12 +178,7 @@ for (const { name, express } of expressVersions) {
       let written = 0
       const upstream = await serve((req, res) => {
         if (req.url === '/other') res.end()
-        else void res.on('drain', more).writeHead(200).flushHeaders()
-        function more(): void {
-          while (written < TOO_MUCH && res.write(MORE)) written += MORE.length
-          written += MORE.length
-        }
-        if (req.url === '/') more()
+        else writeOn(res, (length) => (written += length))
       })
       const { port } = await serve(express().use(passthroughProxy(upstream.url)))
       const client = await RawClient.connect(port)
@@ -190,12 +195,7 @@ for (const { name, express } of expressVersions) {
       const upload = request({ port, method: 'POST' })
       upload.on('error', () => {})
       let written = 0
-      const more = (): void => {
-        while (written < TOO_MUCH && upload.write(MORE)) written += MORE.length
-        written += MORE.length
-      }
-      upload.on('drain', more)
-      more()
+      writeOn(upload, (length) => (written += length))
       await untilStill(() => written, port)
       expect(written).to.be.within(MORE.length, HELD_ON_THE_WAY)
       upload.destroy()
