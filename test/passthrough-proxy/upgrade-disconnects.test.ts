@@ -7,6 +7,7 @@ import { passthroughProxy, type SluicewayError } from 'sluiceway'
 import { attached } from '../support/attached.js'
 import { expressVersions } from '../support/express-versions.js'
 import { Mishaps } from '../support/mishaps.js'
+import { closed } from '../support/open-resources.js'
 import { RawClient } from '../support/raw-client.js'
 import { scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, type TestServer } from '../support/servers.js'
@@ -119,10 +120,6 @@ for (const { name, express } of expressVersions) {
       })
     }
   })
-}
-
-async function closed(socket: Socket): Promise<void> {
-  if (!socket.closed) await once(socket, 'close')
 }
 
 /** A peer that is gone resets the connection on what it gets; one that has only ended its half takes it. */
