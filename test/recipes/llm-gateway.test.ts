@@ -72,7 +72,7 @@ describe('recipe: a gateway to a language model', () => {
     }
     res.end('data: [DONE]\n\n')
     expect(await nextLine(answered)).to.equal('data: [DONE]')
-    await once(response, 'close')
+    if (!response.closed) await once(response, 'close')
     expect(told).to.deep.equal(['/v1/chat/completions ada whole'])
   })
 
