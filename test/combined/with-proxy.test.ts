@@ -39,7 +39,7 @@ function bodiesOf(express: Express): Record<string, Body> {
     'a form': {
       type: 'application/x-www-form-urlencoded',
       bytes: Buffer.from('b=%20&a=1&&a=2'),
-      parser: parse(express.urlencoded(), { a: ['1', '2'], b: ' ' }),
+      parser: parse(express.urlencoded({ extended: false }), { a: ['1', '2'], b: ' ' }),
     },
     multipart: { type: 'multipart/form-data; boundary=edge', bytes: multipart, parser: parseMultipart },
   }
@@ -60,7 +60,7 @@ function parseMultipart(...[req, _res, next]: Parameters<Handler>): void {
   parser.on('close', () => {
     void Promise.all(files).then(([file]) => {
       expect(file?.toString('latin1')).to.equal('\0\r\n--edg\u{ff}')
-      next()
+      return next()
     })
   })
   req.pipe(parser)
