@@ -87,7 +87,7 @@ const table: Record<Side, Record<Phase, Record<Way, Outcome>>> = {
   },
 }
 
-for (const [index, { name, mount }] of hosts.entries()) {
+for (const { name, mount } of hosts) {
   describe(`passthroughProxy when somebody leaves (${name})`, () => {
     let upstream: ScriptedUpstream
     let client: RawClient
@@ -219,7 +219,7 @@ for (const [index, { name, mount }] of hosts.entries()) {
       for (const [phase, ways] of Object.entries(phases) as [Phase, (typeof phases)[Phase]][]) {
         for (const [way, expected] of Object.entries(ways) as [Way, Outcome][]) {
           // It takes undici's coarse clock a second to notice silence.
-          if (way === 'silence' && index > 0) continue
+          if (way === 'silence' && name !== 'Express 5') continue
           it(`${side}, by ${way}, ${phase}: the client sees ${expected.client}, its connection is ${expected.clientConnection}, the upstream's ${expected.upstreamConnection}`, async () => {
             await start(way === 'silence' ? side : undefined)
             await reach[phase](side)
