@@ -51,7 +51,7 @@ for (const { name, express } of expressVersions) {
         slow.request('GET', '/slow')
         const busy = await upstream.connection()
         await busy.untilText('\r\n\r\n')
-        const body = Buffer.alloc(16 * 1024 * 1024, 1)
+        const body = Buffer.alloc(8 * 1024 * 1024, 1)
         busy.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`)
         busy.write(body)
         silent.request('GET', '/silent')
