@@ -53,32 +53,24 @@ for (const { name, express } of expressVersions) {
       await client.closed()
     })
 
-    it('tells the app when the client leaves, and survives its RST', async () => {
-      const app = express()
-      const left = new Promise<void>((resolve) => {
-        app.use((_req, res) => {
-          res.on('close', () => resolve())
-          client.socket.resetAndDestroy()
+    for (const [way, leave] of [
+      ['an RST', (client: RawClient): void => void client.socket.resetAndDestroy()],
+      ['a FIN', (client: RawClient): void => void client.socket.end()],
+    ] as const) {
+      it(`tells the app when the client leaves by ${way}, and ends the connection too`, async () => {
+        const app = express()
+        const left = new Promise<void>((resolve) => {
+          app.use((_req, res) => {
+            res.on('close', () => resolve())
+            leave(client)
+          })
         })
+        const client = await clientOf(app)
+        client.write(UPGRADE)
+        await left
+        await client.closed()
       })
-      const client = await clientOf(app)
-      client.write(UPGRADE)
-      await left
-    })
-
-    it('tells the app when the client ends its connection, and ends it too', async () => {
-      const app = express()
-      const left = new Promise<void>((resolve) => {
-        app.use((_req, res) => {
-          res.on('close', () => resolve())
-          client.socket.end()
-        })
-      })
-      const client = await clientOf(app)
-      client.write(UPGRADE)
-      await left
-      await client.closed()
-    })
+    }
 
     it('leaves the connection to a handler that takes it over', async () => {
       const app = express()
