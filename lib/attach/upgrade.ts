@@ -28,6 +28,7 @@ export function runUpgrade(server: Server | SecureServer, app: RequestListener, 
     return
   }
   offerUpgrade(req, { socket, head })
+  endWithClient(socket)
   app(req, responseOn(socket as Socket, req))
 }
 
@@ -60,6 +61,29 @@ function withoutUpgrade(name: string, value: string): string | undefined {
   const options = value.split(',').map((option) => option.trim())
   const rest = options.filter((option) => !/^(?:upgrade|http2-settings)$/i.test(option))
   return rest.length === 0 ? undefined : rest.join(', ')
+}
+
+/**
+ * Ends the connection of a client that ends it before anybody has taken it over, as the server does with a request that is
+ * still unanswered; so `res` emits 'close'. Bytes that came early stay in the socket. Whoever reads it has to
+ * deal with its end himself.
+ */
+function endWithClient(socket: Duplex): void {
+  socket.on('readable', noticeEnd).on('end', endToo).on('newListener', leaveToReader)
+}
+
+/** Without a reader a socket keeps its end to itself; with nothing before it, this brings it out. */
+function noticeEnd(this: Duplex): void {
+  if (this.readableLength === 0) this.read(0)
+}
+
+function endToo(this: Duplex): void {
+  this.end()
+}
+
+function leaveToReader(this: Duplex, event: string | symbol): void {
+  if (event !== 'data' && event !== 'readable') return
+  this.off('newListener', leaveToReader).off('readable', noticeEnd).off('end', endToo)
 }
 
 /** A response such as the server makes for any request, on a connection that ends with it. */

@@ -58,6 +58,14 @@ describe('attach to a https server, with the proxy of the CommonJS copy', () => 
     await connection.closed()
   })
 
+  it('ends the upstream request of a client that ends its connection before the 101', async () => {
+    client.write('GET / HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+    const connection = await upstream.connection()
+    await connection.untilText('\r\n\r\n')
+    client.socket.end()
+    await Promise.all([connection.closed(), client.closed()])
+  })
+
   it('serves h2c as a plain request, and the next one on the same connection', async () => {
     client.write('GET /1 HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n')
     const connection = await upstream.connection()

@@ -1,19 +1,20 @@
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 
 import { expect } from 'chai'
 import { attach } from 'sluiceway'
+import { WebSocket, WebSocketServer } from 'ws'
 
+import { attached } from '../support/attached.js'
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
-import { closeServers, listen } from '../support/servers.js'
+import { closeServers } from '../support/servers.js'
 
 const UPGRADE = 'GET /none HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
 
 for (const { name, express } of expressVersions) {
   async function clientOf(app: ReturnType<typeof express>): Promise<RawClient> {
-    const server = createServer(app)
-    attach(server, app)
-    return RawClient.connect((await listen(server)).port)
+    return RawClient.connect((await attached(app)).port)
   }
 
   describe(`attach with upgrades (${name})`, () => {
@@ -52,17 +53,42 @@ for (const { name, express } of expressVersions) {
       await client.closed()
     })
 
-    it('tells the app when the client leaves, and survives its RST', async () => {
+    for (const [way, leave] of [
+      ['an RST', (client: RawClient): void => void client.socket.resetAndDestroy()],
+      ['a FIN', (client: RawClient): void => void client.socket.end()],
+    ] as const) {
+      it(`tells the app when the client leaves by ${way}, and ends the connection too`, async () => {
+        const app = express()
+        const left = new Promise<void>((resolve) => {
+          app.use((_req, res) => {
+            res.on('close', () => resolve())
+            leave(client)
+          })
+        })
+        const client = await clientOf(app)
+        client.write(UPGRADE)
+        await left
+        await client.closed()
+      })
+    }
+
+    it('leaves the connection to a handler that takes it over', async () => {
       const app = express()
-      const left = new Promise<void>((resolve) => {
-        app.use((_req, res) => {
-          res.on('close', () => resolve())
-          client.socket.resetAndDestroy()
+      const sockets = new WebSocketServer({ noServer: true })
+      app.get('/none', (req) => {
+        sockets.handleUpgrade(req, req.socket, Buffer.alloc(0), (socket) => {
+          socket.on('message', (data, binary) => socket.send(data, { binary }))
         })
       })
-      const client = await clientOf(app)
-      client.write(UPGRADE)
-      await left
+      const { port } = await attached(app)
+      const client = new WebSocket(`ws://127.0.0.1:${port}/none`)
+      await once(client, 'open')
+      for (const word of ['one', 'two']) {
+        client.send(word)
+        expect(String((await once(client, 'message'))[0])).to.equal(word)
+      }
+      client.close(1000)
+      expect((await once(client, 'close'))[0]).to.equal(1000)
     })
 
     it('is undone by detach', async () => {

@@ -1,8 +1,8 @@
-import { readdirSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import express from 'express'
 import { bodyCache, maxBytes } from 'sluiceway'
+import { closed, openDescriptors } from '../support/open-resources.js'
 import { asChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 
@@ -48,20 +48,4 @@ async function leave(port: number, parts: readonly (string | Buffer)[]): Promise
     client.socket.write(Buffer.concat(parts.map((part) => Buffer.from(part))), () => resolve())
   })
   client.socket.resetAndDestroy()
-}
-
-function closed(socket: {
-  closed: boolean
-  once(event: 'close', listener: () => void): unknown
-}): Promise<void> {
-  return socket.closed ? Promise.resolve() : new Promise((resolve) => void socket.once('close', resolve))
-}
-
-/** Counts this process' file descriptors, sockets included; 0 where the system does not tell. */
-function openDescriptors(): number {
-  try {
-    return readdirSync('/proc/self/fd').length
-  } catch {
-    return 0
-  }
 }

@@ -1,47 +1,71 @@
 import { expect } from 'chai'
-import { passthroughProxy } from 'sluiceway'
+import multer from 'multer'
+import { passthroughProxy, type SluicewayError } from 'sluiceway'
 
-import { expressVersions } from '../support/express-versions.js'
+import { expressFor, type Express } from '../support/express-versions.js'
+import { hosts, type Handler } from '../support/hosts.js'
 import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
 
-for (const { name, express } of expressVersions) {
+const form = '--edge\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--edge--\r\n'
+
+function parsersOf(express: Express): Record<string, { parser: Handler; type: string; body: string }> {
+  return {
+    'express.json': { parser: express.json(), type: 'application/json', body: '{"a":1}' },
+    'express.urlencoded': {
+      parser: express.urlencoded({ extended: false }),
+      type: 'application/x-www-form-urlencoded',
+      body: 'a=1',
+    },
+    'express.text': { parser: express.text(), type: 'text/plain', body: 'text' },
+    'express.raw': { parser: express.raw(), type: 'application/octet-stream', body: 'bytes' },
+    multer: { parser: multer().none() as Handler, type: 'multipart/form-data; boundary=edge', body: form },
+  }
+}
+
+for (const { name, mount } of hosts) {
+  const express = expressFor(name)
+
   describe(`passthroughProxy behind a body parser (${name})`, () => {
     afterEach(closeServers)
 
-    for (const [framing, body] of [
-      ['Content-Length', '{"a":1}'],
-      ['chunks', ['{"a":', '1}']],
-    ] as const) {
-      it(`refuses a body with ${framing} at once, and says what to do`, async () => {
-        const upstream = await scriptedUpstream()
-        const errors: { code?: string; message?: string; status?: number }[] = []
-        const app = express().use(express.json(), passthroughProxy(upstream.url))
-        app.use((error: object, _req: unknown, _res: unknown, next: (error: unknown) => void) => {
-          errors.push(error)
-          next(error)
+    for (const [reader, { parser, type, body }] of Object.entries(parsersOf(express))) {
+      for (const framing of ['Content-Length', 'chunks'] as const) {
+        it(`refuses a body with ${framing} that ${reader} has read at once, and says what to do`, async () => {
+          const upstream = await scriptedUpstream()
+          const errors: SluicewayError[] = []
+          const proxy = passthroughProxy(upstream.url)
+          const app = mount(parser, (req, res, next) =>
+            proxy(req, res, (error) => {
+              errors.push(error as SluicewayError)
+              next(error)
+            }),
+          )
+          const client = await RawClient.connect((await serve(app)).port)
+          const parts = framing === 'chunks' ? [body.slice(0, 2), body.slice(2)] : body
+          client.request('POST', '/', { 'Content-Type': type }, parts)
+          expect((await client.response()).status).to.equal(500)
+          expect(errors).to.have.length(1)
+          expect(errors[0]).to.include({
+            code: 'ERR_SLUICEWAY_BODY_ALREADY_READ',
+            status: 500,
+            message:
+              'passthroughProxy: the request body was already read by another middleware; mount bodyCache() before it',
+          })
+          expect(upstream.accepted).to.equal(0)
         })
-        const client = await RawClient.connect((await serve(app)).port)
-        client.request('POST', '/', { 'Content-Type': 'application/json' }, body as string | string[])
-        expect((await client.response()).status).to.equal(500)
-        expect(errors[0]).to.include({
-          code: 'ERR_SLUICEWAY_BODY_ALREADY_READ',
-          status: 500,
-          message:
-            'passthroughProxy: the request body was already read by another middleware; mount bodyCache() before it',
-        })
-        expect(upstream.accepted).to.equal(0)
-      })
+      }
     }
 
-    it('passes on what the parser did not read', async () => {
+    it('passes on what the parsers did not read', async () => {
       const upstream = await scriptedUpstream()
-      const { port } = await serve(express().use(express.json(), passthroughProxy(upstream.url)))
+      const unread: Handler[] = [express.json(), express.urlencoded({ extended: false }), express.text()]
+      const { port } = await serve(mount(...unread, passthroughProxy(upstream.url)))
       const client = await RawClient.connect(port)
-      client.request('POST', '/', { 'Content-Type': 'text/plain' }, 'text')
+      client.request('POST', '/', { 'Content-Type': 'multipart/form-data; boundary=edge' }, form)
       const connection = await upstream.connection()
-      await connection.untilText('\r\n\r\ntext')
+      await connection.untilText(`\r\n\r\n${form}`)
       connection.write(answer())
       expect((await client.response()).status).to.equal(200)
       client.request('GET', '/')

@@ -3,8 +3,11 @@ import { passthroughProxy } from 'sluiceway'
 
 import { expressVersions } from '../support/express-versions.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
-import { scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
+import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve, type TestServer } from '../support/servers.js'
+
+/** What is still to come of an upload when it is answered. */
+const REST = Buffer.alloc(100_000)
 
 for (const { name, express } of expressVersions) {
   describe(`passthroughProxy early answers (${name})`, () => {
@@ -19,31 +22,54 @@ for (const { name, express } of expressVersions) {
     })
     afterEach(closeServers)
 
-    for (const connectionLine of ['', 'Connection: close\r\n']) {
-      it(`delivers a 413 during the upload, and serves the next request (upstream says "${connectionLine.trim()}")`, async () => {
-        client.write('POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n')
-        client.write(asChunk('begin'))
-        const connection = await upstream.connection()
-        await connection.untilText('begin')
-        connection.write(`HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n${connectionLine}\r\nbig`)
-        const response = await client.response()
-        expect(response.status).to.equal(413)
-        expect(response.body.toString()).to.equal('big')
-        client.write(asChunk(Buffer.alloc(100_000)))
-        client.write(lastChunk)
-        client.request('GET', '/next')
-        const next = await upstream.connection()
-        expect(await next.untilText('\r\n\r\n')).to.match(/^GET \/next /)
-        next.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
-        expect((await client.response()).body.toString()).to.equal('ok')
-      })
-    }
-
-    it('ends the connection of a client that uploads without end behind the answer', async () => {
-      client.write('POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n')
-      client.write(asChunk('begin'))
+    async function beginUpload(framing: 'Content-Length' | 'chunks'): Promise<RawClient> {
+      const line = framing === 'chunks' ? 'Transfer-Encoding: chunked' : `Content-Length: ${5 + REST.length}`
+      client.write(`POST / HTTP/1.1\r\nHost: test\r\n${line}\r\n\r\n`)
+      client.write(framing === 'chunks' ? asChunk('begin') : 'begin')
       const connection = await upstream.connection()
       await connection.untilText('begin')
+      return connection
+    }
+
+    async function expectNextServed(): Promise<void> {
+      client.request('GET', '/next')
+      const next = await upstream.connection()
+      expect(await next.untilText('\r\n\r\n')).to.match(/^GET \/next /)
+      next.write(answer())
+      expect((await client.response()).body.toString()).to.equal('ok')
+    }
+
+    for (const framing of ['Content-Length', 'chunks'] as const) {
+      for (const connectionLine of ['', 'Connection: close\r\n']) {
+        it(`delivers a 413 during an upload with ${framing}, and serves the next request (upstream says "${connectionLine.trim()}")`, async () => {
+          const connection = await beginUpload(framing)
+          connection.write(`HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n${connectionLine}\r\nbig`)
+          const response = await client.response()
+          expect(response.status).to.equal(413)
+          expect(response.body.toString()).to.equal('big')
+          if (framing === 'chunks') client.write(asChunk(REST), lastChunk)
+          else client.write(REST)
+          await expectNextServed()
+          expect(connection.pending.includes(lastChunk)).to.equal(false)
+        })
+      }
+    }
+
+    it('delivers an answer that begins during the upload and ends before it, and serves the next request', async () => {
+      const connection = await beginUpload('chunks')
+      connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
+      connection.write(asChunk('enough'))
+      await client.until((bytes) => (bytes.includes('enough') ? true : undefined))
+      client.write(asChunk('more'))
+      await connection.untilText('more')
+      connection.write(lastChunk)
+      expect((await client.response()).body.toString()).to.equal('enough')
+      client.write(asChunk(REST), lastChunk)
+      await expectNextServed()
+    })
+
+    it('ends the connection of a client that uploads without end behind the answer', async () => {
+      const connection = await beginUpload('chunks')
       connection.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n')
       expect((await client.response()).status).to.equal(403)
       const chunk = asChunk(Buffer.alloc(64 * 1024))
@@ -58,9 +84,7 @@ for (const { name, express } of expressVersions) {
 
     it('ends the connection of a client that stops in the middle of its upload', async function () {
       this.timeout(5000)
-      client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nbegin')
-      const connection = await upstream.connection()
-      await connection.untilText('begin')
+      const connection = await beginUpload('Content-Length')
       connection.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n')
       expect((await client.response()).status).to.equal(403)
       await client.closed()

@@ -11,10 +11,11 @@ for (const { name, express } of expressVersions) {
     let upstream: ScriptedUpstream
     let client: RawClient
     let kept: RawClient
+    let port: number
 
     beforeEach(async () => {
       upstream = await scriptedUpstream()
-      const { port } = await serve(express().use(passthroughProxy(upstream.url)))
+      ;({ port } = await serve(express().use(passthroughProxy(upstream.url))))
       client = await RawClient.connect(port)
       client.request('GET', '/first')
       kept = await upstream.connection()
@@ -24,7 +25,7 @@ for (const { name, express } of expressVersions) {
     })
     afterEach(closeServers)
 
-    for (const method of ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']) {
+    for (const method of ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']) {
       it(`sends a ${method} without a body once more, on a fresh connection`, async () => {
         client.request(method, '/again')
         await kept.untilText('/again')
@@ -50,8 +51,10 @@ for (const { name, express } of expressVersions) {
 
     for (const [what, method, body] of [
       ['a POST', 'POST', undefined],
+      ['a PATCH', 'PATCH', undefined],
       ['a PUT with a body', 'PUT', 'body'],
-    ] as const) {
+      ['a GET with a body in chunks', 'GET', ['bo', 'dy']],
+    ] as [string, string, string | string[] | undefined][]) {
       it(`does not repeat ${what}`, async () => {
         client.request(method, '/once', {}, body)
         await kept.untilText('/once')
@@ -60,6 +63,40 @@ for (const { name, express } of expressVersions) {
         expect(upstream.accepted).to.equal(1)
       })
     }
+
+    it('does not repeat what was answered by 103 already', async () => {
+      client.request('GET', '/once')
+      await kept.untilText('/once')
+      kept.write('HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n')
+      expect(await client.untilText('\r\n\r\n')).to.match(/^HTTP\/1.1 103 /)
+      kept.socket.resetAndDestroy()
+      expect((await client.response()).status).to.equal(502)
+      expect(upstream.accepted).to.equal(1)
+    })
+
+    it('does not repeat a request whose client has left', async () => {
+      client.request('GET', '/once')
+      await kept.untilText('/once')
+      client.socket.resetAndDestroy()
+      await kept.closed()
+      const next = await RawClient.connect(port)
+      next.request('GET', '/next')
+      const fresh = await upstream.connection()
+      expect(await fresh.untilText('\r\n\r\n')).to.match(/^GET \/next /)
+      fresh.write(answer())
+      expect((await next.response()).status).to.equal(200)
+      expect(upstream.accepted).to.equal(2)
+    })
+
+    it('serves a POST on a fresh connection where the kept one has ended while it was idle', async () => {
+      kept.socket.end()
+      await kept.closed()
+      client.request('POST', '/later', {}, 'body')
+      const fresh = await upstream.connection()
+      await fresh.untilText('body')
+      fresh.write(answer())
+      expect((await client.response()).status).to.equal(200)
+    })
 
     it('does not repeat what was answered in part', async () => {
       client.request('GET', '/once')

@@ -1,16 +1,47 @@
 import { once } from 'node:events'
-import { createServer, get, request } from 'node:http'
+import { get, request } from 'node:http'
+import type { Writable } from 'node:stream'
 import zlib from 'node:zlib'
 
 import { expect } from 'chai'
 import compression from 'compression'
 import { passthroughProxy } from 'sluiceway'
 
-import { deferred } from '../support/deferred.js'
 import { expressVersions } from '../support/express-versions.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
-import { scriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, listen, serve } from '../support/servers.js'
+import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
+import { closeServers, serve } from '../support/servers.js'
+
+const MORE = Buffer.alloc(64 * 1024)
+const TOO_MUCH = 1024 * 1024 * 1024
+
+/** What the kernel's buffers of two connections hold, and little more. */
+const HELD_ON_THE_WAY = 32 * 1024 * 1024
+
+/** Writes as much as is taken, as soon as it is. */
+function writeOn(to: Writable, count: (length: number) => number): void {
+  const more = (): void => {
+    while (count(MORE.length) < TOO_MUCH && to.write(MORE));
+  }
+  to.on('drain', more)
+  more()
+}
+
+/**
+ * Waits until `count` has stood still while a hundred other requests went the same way. Everybody is in this process,
+ * so whatever could have moved on had its turn in between.
+ */
+async function untilStill(count: () => number, port: number): Promise<void> {
+  const other = await RawClient.connect(port)
+  let last = count()
+  for (let still = 0; still < 100; still++) {
+    other.request('GET', '/other')
+    expect((await other.response()).status).to.equal(200)
+    if (count() !== last) still = 0
+    last = count()
+  }
+  other.destroy()
+}
 
 for (const { name, express } of expressVersions) {
   describe(`passthroughProxy streaming (${name})`, () => {
@@ -119,55 +150,54 @@ for (const { name, express } of expressVersions) {
       await once(decoded, 'end')
     })
 
+    it('carries a conversation on raw sockets: each side speaks only after it has heard the other', async () => {
+      const upstream = await scriptedUpstream()
+      const { port } = await serve(express().use(passthroughProxy(upstream.url)))
+      const client = await RawClient.connect(port)
+      client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 35\r\n\r\n')
+      client.write('part 0;')
+      const connection = await upstream.connection()
+      await connection.untilText('part 0;')
+      connection.write('HTTP/1.1 200 OK\r\nContent-Length: 45\r\n\r\n')
+      await client.untilText('\r\n\r\n')
+      for (let n = 0; n < 5; n++) {
+        connection.write(`answer ${n};`)
+        await client.untilText(`answer ${n};`)
+        if (n === 4) break
+        client.write(`part ${n + 1};`)
+        await connection.untilText(`part ${n + 1};`)
+      }
+      expect([client.pending.length, connection.pending.length]).to.deep.equal([0, 0])
+      client.request('GET', '/next')
+      await connection.untilText('GET /next')
+      connection.write(answer())
+      expect((await client.response()).status).to.equal(200)
+    })
+
     it('stops reading from the upstream while the client does not read', async () => {
       let written = 0
-      const stalled = deferred()
-      const upstream = await serve((_req, res) => {
-        const chunk = Buffer.alloc(64 * 1024)
-        const more = (): void => {
-          while (written < 1 << 30) {
-            written += chunk.length
-            if (!res.write(chunk)) {
-              clearTimeout(quiet)
-              quiet = setTimeout(stalled.resolve, 300)
-              return
-            }
-          }
-        }
-        let quiet = setTimeout(stalled.resolve, 300)
-        res.on('drain', more)
-        more()
+      const upstream = await serve((req, res) => {
+        if (req.url === '/other') res.end()
+        else writeOn(res, (length) => (written += length))
       })
       const { port } = await serve(express().use(passthroughProxy(upstream.url)))
       const client = await RawClient.connect(port)
       client.socket.pause()
       client.request('GET', '/')
-      await stalled.promise
-      // What the kernel's buffers of two connections hold, and little more.
-      expect(written).to.be.below(32 * 1024 * 1024)
+      await untilStill(() => written, port)
+      expect(written).to.be.within(MORE.length, HELD_ON_THE_WAY)
       client.destroy()
     })
 
     it('stops reading from the client while the upstream does not read', async () => {
-      const upstream = await serve(() => {})
-      const server = createServer(express().use(passthroughProxy(upstream.url)))
-      const { port } = await listen(server)
+      const upstream = await serve((req, res) => void (req.url === '/other' && res.end()))
+      const { port } = await serve(express().use(passthroughProxy(upstream.url)))
       const upload = request({ port, method: 'POST' })
       upload.on('error', () => {})
-      const chunk = Buffer.alloc(64 * 1024)
       let written = 0
-      const stalled = deferred()
-      let quiet = setTimeout(stalled.resolve, 300)
-      const more = (): void => {
-        clearTimeout(quiet)
-        quiet = setTimeout(stalled.resolve, 300)
-        while (upload.write(chunk)) written += chunk.length
-        written += chunk.length
-      }
-      upload.on('drain', more)
-      more()
-      await stalled.promise
-      expect(written).to.be.below(32 * 1024 * 1024)
+      writeOn(upload, (length) => (written += length))
+      await untilStill(() => written, port)
+      expect(written).to.be.within(MORE.length, HELD_ON_THE_WAY)
       upload.destroy()
     })
   })

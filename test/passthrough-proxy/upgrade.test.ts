@@ -1,24 +1,14 @@
-import { once } from 'node:events'
-import { createServer, type RequestListener } from 'node:http'
-
 import { expect } from 'chai'
-import { attach, passthroughProxy } from 'sluiceway'
-import { WebSocket, WebSocketServer } from 'ws'
+import { passthroughProxy } from 'sluiceway'
 
+import { attached } from '../support/attached.js'
 import { expressVersions } from '../support/express-versions.js'
 import { asChunk, RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, listen, serve, type TestServer } from '../support/servers.js'
+import { closeServers, serve } from '../support/servers.js'
 
 const HANDSHAKE = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n'
 const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
-
-/** An app with `attach`. */
-function attached(app: RequestListener): Promise<TestServer> {
-  const server = createServer(app)
-  attach(server, app)
-  return listen(server)
-}
 
 for (const { name, express } of expressVersions) {
   describe(`passthroughProxy upgrades (${name})`, () => {
@@ -40,89 +30,6 @@ for (const { name, express } of expressVersions) {
       connection.write(SWITCH)
       await connection.closed()
       client.destroy()
-    })
-
-    describe('with the ws package', () => {
-      let sockets: WebSocketServer[]
-
-      beforeEach(() => {
-        sockets = []
-      })
-      afterEach(() => {
-        for (const server of sockets) server.close()
-      })
-
-      async function echo(prefix: string): Promise<string> {
-        const { server, url } = await serve((_req, res) => res.end())
-        const webSockets = new WebSocketServer({
-          server,
-          handleProtocols: (offered) => [...offered].at(-1) ?? false,
-        })
-        sockets.push(webSockets)
-        webSockets.on('connection', (socket, req) => {
-          socket.send(`${prefix} ${req.url}`)
-          socket.on('message', (data, binary) => socket.send(data, { binary }))
-        })
-        return url
-      }
-
-      it('tunnels to the proxy whose path it is, subprotocol included, first bytes kept', async () => {
-        const app = express()
-        app.use('/one', passthroughProxy(await echo('first')))
-        app.use('/two', passthroughProxy(await echo('second')))
-        const { port } = await attached(app)
-        for (const [path, greeting] of [
-          ['/one/a?b', 'first /a?b'],
-          ['/two', 'second /'],
-        ] as const) {
-          const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, ['chat', 'superchat'])
-          const [message] = await once(socket, 'message')
-          expect(String(message)).to.equal(greeting)
-          expect(socket.protocol).to.equal('superchat')
-          const bytes = Buffer.alloc(200_000, 7)
-          socket.send(bytes)
-          const [echoed] = await once(socket, 'message')
-          expect((echoed as Buffer).equals(bytes)).to.equal(true)
-          socket.close(4001, 'bye')
-          expect((await once(socket, 'close'))[0]).to.equal(4001)
-        }
-      })
-
-      it('lets the app refuse with 401 before the upstream hears of it', async () => {
-        const app = express()
-        app.use((req, res, next) =>
-          req.headers.authorization ? next() : void res.status(401).send('who are you?'),
-        )
-        app.use(passthroughProxy(await echo('private')))
-        const { port } = await attached(app)
-        const stranger = new WebSocket(`ws://127.0.0.1:${port}/`)
-        const [, response] = await once(stranger, 'unexpected-response')
-        expect(response.statusCode).to.equal(401)
-        expect(response.headers.connection).to.equal('close')
-        stranger.on('error', () => {})
-        stranger.terminate()
-        const friend = new WebSocket(`ws://127.0.0.1:${port}/`, { headers: { authorization: 'yes' } })
-        expect(String((await once(friend, 'message'))[0])).to.equal('private /')
-        friend.terminate()
-      })
-
-      it('needs one listener for fifty proxies', async () => {
-        const warnings: Error[] = []
-        const onWarning = (warning: Error): void => void warnings.push(warning)
-        process.on('warning', onWarning)
-        const app = express()
-        for (let n = 0; n < 50; n++) app.use(`/${n}`, passthroughProxy('http://127.0.0.1:9'))
-        app.use('/last', passthroughProxy(await echo('last')))
-        const server = createServer(app)
-        for (let n = 0; n < 50; n++) attach(server, app)
-        const { port } = await listen(server)
-        const socket = new WebSocket(`ws://127.0.0.1:${port}/last`)
-        await once(socket, 'message')
-        expect(server.listenerCount('upgrade')).to.equal(1)
-        socket.terminate()
-        process.off('warning', onWarning)
-        expect(warnings).to.deep.equal([])
-      })
     })
 
     describe('on raw sockets', () => {
@@ -184,46 +91,36 @@ for (const { name, express } of expressVersions) {
         }
       })
 
-      it('lets the upstream go on after the client has ended its half', async () => {
-        const connection = await tunnelled()
-        client.socket.end('last words')
-        await connection.untilText('last words')
-        await connection.closed()
-        connection.write('still here')
-        await client.untilText('still here')
-        connection.socket.end()
-        await client.closed()
-      })
+      for (const first of ['client', 'upstream'] as const) {
+        for (const [how, lastWords] of [
+          ['at once', ''],
+          ['after a megabyte more', 'still here '.repeat(100_000)],
+        ] as const) {
+          it(`lets the other side go on after the ${first} has ended its half, and end ${how}`, async () => {
+            const connection = await tunnelled()
+            const [one, other] = first === 'client' ? [client, connection] : [connection, client]
+            one.socket.end('last words')
+            await other.untilText('last words')
+            await other.closed()
+            other.socket.end(lastWords)
+            await one.until((bytes) => (bytes.length === lastWords.length ? true : undefined))
+            await one.closed()
+            expect(one.pending.equals(Buffer.from(lastWords))).to.equal(true)
+          })
+        }
+      }
 
-      it('lets the client go on after the upstream has ended its half', async () => {
-        const connection = await tunnelled()
-        connection.socket.end('last words')
-        await client.untilText('last words')
-        await client.closed()
-        client.write('still here')
-        await connection.untilText('still here')
-        client.socket.end()
-        await connection.closed()
-      })
-
-      it('ends the upstream when the client breaks off', async () => {
-        const connection = await tunnelled()
-        client.socket.resetAndDestroy()
-        await connection.closed()
-      })
-
-      it('ends the client when the upstream breaks off', async () => {
-        const connection = await tunnelled()
-        connection.socket.resetAndDestroy()
-        await client.closed()
-      })
-
-      it('ends the upstream request when the client leaves before the answer', async () => {
+      it('keeps what a client says before the 101, and passes on that it has no more to say', async () => {
         client.write(`GET / HTTP/1.1\r\nHost: test\r\n${HANDSHAKE}\r\n`)
         const connection = await upstream.connection()
         await connection.untilText('\r\n\r\n')
-        client.socket.resetAndDestroy()
+        client.socket.end('all I had to say')
+        connection.write(SWITCH)
+        await connection.untilText('all I had to say')
         await connection.closed()
+        connection.socket.end('thank you')
+        await client.untilText('thank you')
+        await client.closed()
       })
 
       for (const [what, raw] of [

@@ -12,3 +12,10 @@ export const expressVersions = [
   { name: 'Express 5', module: 'express', express: express5 },
   { name: 'Express 4', module: 'express4', express: express4 },
 ] as const
+
+export type Express = typeof express5
+
+/** The Express of a host; bare http gets the parsers of Express 5, which need nothing of Express. */
+export function expressFor(host: string): Express {
+  return host === 'Express 4' ? express4 : express5
+}

@@ -125,7 +125,8 @@ export class RawClient {
     return this.take(Number(length))
   }
 
-  private async chunkedBody(): Promise<Buffer> {
+  /** Waits for a whole chunked body and takes it, its framing left out. */
+  async chunkedBody(): Promise<Buffer> {
     const chunks: Buffer[] = []
     for (;;) {
       const size = Number.parseInt(await this.untilText('\r\n'), 16)

@@ -1,0 +1,22 @@
+import { readdirSync } from 'node:fs'
+import type { Socket } from 'node:net'
+
+/** Counts this process' file descriptors, sockets included; 0 where the system does not tell. */
+export function openDescriptors(): number {
+  try {
+    return readdirSync('/proc/self/fd').length
+  } catch {
+    return 0
+  }
+}
+
+/** Counts the timers that keep this process alive. */
+export function runningTimers(): number {
+  return process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
+}
+
+/** Waits until a socket is closed, be it by an error, if it is not. */
+export function closed(socket: Socket): Promise<void> {
+  if (socket.closed) return Promise.resolve()
+  return new Promise((resolve) => void socket.once('close', () => resolve()))
+}
