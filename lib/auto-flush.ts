@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AutoFlushSettings, Coalesce } from './auto-flush/settings.js'
+import { mounted } from './auto-flush/mounted.js'
 import { watchHead } from './auto-flush/response-head.js'
-import { provideFlush, startStreaming, watchWrites } from './auto-flush/streaming.js'
+import { provideFlush, watchWrites } from './auto-flush/streaming.js'
 import type { Middleware } from './shared/middleware.js'
 import {
   callback,
@@ -66,11 +67,11 @@ export function autoFlush(options?: AutoFlushOptions): Middleware {
     sync: flag(false),
     heartbeatMs: milliseconds(0),
   })
-  const atHead = watchHead(settings, startStreaming)
   const needsEachWrite = settings.sync || settings.heartbeatMs > 0
 
   return function autoFlushMiddleware(_req, res, next) {
-    atHead(res)
+    mounted.set(res, settings)
+    watchHead(res)
     provideFlush(res)
     if (needsEachWrite) watchWrites(res)
     next()

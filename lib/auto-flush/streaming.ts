@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http'
 import createDebug from 'debug'
 import type { AutoFlushSettings } from './settings.js'
-import { applicationPrototype } from './application-prototype.js'
 import { findCompressor, type FlushableResponse, flushCompressor, watchCompressor } from './compressor.js'
 import { FlushSchedule } from './flush-schedule.js'
 import { Heartbeat } from './heartbeat.js'
+import { applicationPrototype } from './mounted.js'
 import { outermost } from './outermost.js'
 
 const debug = createDebug('sluiceway:auto-flush')
