@@ -5,10 +5,11 @@ import { connect, createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import compression from 'compression'
-import express, { type Response } from 'express'
-import { autoFlush } from 'sluiceway'
+import express from 'express'
+import { autoFlush, passthroughProxy } from 'sluiceway'
 import { closeServers, serve } from '../support/servers.js'
-import { type Coding, StreamingClient } from './streaming-client.js'
+import type { Coding } from './streaming-client.js'
+import { StreamServer } from './streams.js'
 
 const nginx = '/usr/sbin/nginx'
 
@@ -42,27 +43,27 @@ describe('autoFlush', () => {
 
     for (const [configuration, { location = '', coding }] of Object.entries(configurations)) {
       it(`delivers each event before the next is sent: ${configuration}`, async () => {
-        const app = express()
-        app.use(autoFlush(), compression())
-        const handled = new Promise<Response>((resolve) => {
-          app.get('/', (_req, res) => {
-            res.type('text/event-stream').write('data: 0\n\n')
-            resolve(res)
-          })
-        })
-        const upstream = await serve(app)
-        const port = await freePort()
-        running = start(port, upstream.port, location)
-        await listening(port)
-        const client = await StreamingClient.get(`http://127.0.0.1:${port}`, coding)
-        const res = await handled
-        for (let n = 0; n < 5; n++) {
-          await client.received(`data: ${n}\n\n`)
-          res.write(`data: ${n + 1}\n\n`)
-        }
-        res.end()
-        await client.ended()
+        const streams = await StreamServer.start(
+          express().use(autoFlush(), compression()),
+          'text/event-stream',
+        )
+        await behindNginx(streams.port, location, streams)
+        await streams.pingPong(coding)
       })
+
+      it(`and so through passthroughProxy: ${configuration}`, async () => {
+        const streams = await StreamServer.start(express(), 'text/event-stream')
+        const gateway = express().use(autoFlush(), compression(), passthroughProxy(streams.url))
+        await behindNginx((await serve(gateway)).port, location, streams)
+        await streams.pingPong(coding)
+      })
+    }
+
+    async function behindNginx(upstream: number, location: string, streams: StreamServer): Promise<void> {
+      const port = await freePort()
+      running = start(port, upstream, location)
+      await listening(port)
+      streams.url = `http://127.0.0.1:${port}`
     }
   })
 })

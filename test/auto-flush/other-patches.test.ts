@@ -134,7 +134,9 @@ const stream: RequestHandler = (_req, res) => {
 function marking(name: string): ServerResponse['writeHead'] {
   return function writeHead(this: ServerResponse, ...args: unknown[]): ServerResponse {
     this.setHeader(name, 'marked')
-    const inherited = Object.getPrototypeOf(Object.getPrototypeOf(this)) as ServerResponse
+    const inherited = Object.getPrototypeOf(Object.getPrototypeOf(this)) as {
+      writeHead: () => ServerResponse
+    }
     return Reflect.apply(inherited.writeHead, this, args)
   }
 }

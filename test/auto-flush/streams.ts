@@ -55,13 +55,18 @@ interface Application extends RequestListener {
 
 /** An application that streams at `/`, and gives each response to the test that has asked for it. */
 export class StreamServer {
-  readonly url: string
+  /** Where clients ask: its own address, or that of a proxy that a test has put before it. */
+  url: string
   private opening = deferred<{ res: Response; sender: Sender }>()
   private way: Way = writing
   private first = ''
 
   private constructor(url: string) {
     this.url = url
+  }
+
+  get port(): number {
+    return Number(new URL(this.url).port)
   }
 
   /** `type` is the Content-Type of the responses. `closeServers` ends it. */
