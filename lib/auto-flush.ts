@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AutoFlushSettings, Coalesce } from './auto-flush/settings.js'
-import { mounted } from './auto-flush/mounted.js'
+import { noteMount } from './auto-flush/mounted.js'
 import { watchHead } from './auto-flush/response-head.js'
 import { provideFlush, watchWrites } from './auto-flush/streaming.js'
 import type { Middleware } from './shared/middleware.js'
@@ -69,8 +69,8 @@ export function autoFlush(options?: AutoFlushOptions): Middleware {
   })
   const needsEachWrite = settings.sync || settings.heartbeatMs > 0
 
-  return function autoFlushMiddleware(_req, res, next) {
-    mounted.set(res, settings)
+  return function autoFlushMiddleware(req, res, next) {
+    noteMount(req, settings)
     watchHead(res)
     provideFlush(res)
     if (needsEachWrite) watchWrites(res)

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { applicationPrototype, mounted } from './mounted.js'
+import { applicationPrototype, settingsFor } from './mounted.js'
 
 /** A method of a response, whatever others have put around it. */
 export type Method = (this: ServerResponse, ...args: unknown[]) => unknown
@@ -71,11 +71,11 @@ function watchPrototype(prototype: object, name: Name, { get, set }: Accessor): 
     configurable: true,
     enumerable: true,
     get(this: ServerResponse): Method {
-      if (mounted.has(this)) return get.call(this)
+      if (settingsFor(this)) return get.call(this)
       return own ?? (Reflect.get(Object.getPrototypeOf(prototype) as object, name, this) as Method)
     },
     set(this: ServerResponse, value: Method) {
-      if (mounted.has(this)) set.call(this, value)
+      if (settingsFor(this)) set.call(this, value)
       else if (this === prototype) own = value
       else Object.defineProperty(this, name, { value, configurable: true, enumerable: true, writable: true })
     },

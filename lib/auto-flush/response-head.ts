@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeader, ServerResponse } from 'node:http'
 import type { AutoFlushSettings } from './settings.js'
-import { mounted } from './mounted.js'
+import { settingsFor } from './mounted.js'
 import { outermost } from './outermost.js'
 import { startStreaming } from './streaming.js'
 
@@ -14,7 +14,7 @@ type HeaderList = readonly unknown[]
  * takes Content-Length away in a layer of its own.
  */
 export const watchHead: (res: ServerResponse) => void = outermost('writeHead', (res, writeHead, args) => {
-  const settings = mounted.get(res)
+  const settings = settingsFor(res)
   if (settings === undefined || res.headersSent || !isStreamed(res, args, settings)) {
     return writeHead.apply(res, args)
   }
