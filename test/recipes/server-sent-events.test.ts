@@ -17,7 +17,11 @@ describe('recipe: server-sent events', () => {
     if (!hasNginx()) this.skip()
     const { url, port } = await serve(app)
     const nginx = await Nginx.before(port)
-    await followsEachEvent(nginx.url, url).finally(() => nginx.stop())
+    try {
+      await followsEachEvent(nginx.url, url)
+    } finally {
+      await nginx.stop()
+    }
   })
 
   it('sends what a client has missed while it was away', async () => {
@@ -44,10 +48,10 @@ describe('recipe: server-sent events', () => {
     stuck.request('GET', '/events')
     await stuck.untilText('retry: 2000\n\n')
     stuck.socket.pause()
-    const [connection] = connections
+    const isCutOff = (): boolean => connections[0]!.destroyed
     const reader = await requestLines(`${url}/events`)
     await nextEvent(reader)
-    while (connection?.destroyed === false) {
+    while (!isCutOff()) {
       await send(url, 'x'.repeat(50_000))
       await nextEvent(reader)
     }

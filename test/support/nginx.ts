@@ -23,8 +23,8 @@ export class Nginx {
   private constructor(port: number, directory: string) {
     this.url = `http://127.0.0.1:${port}`
     this.directory = directory
-    const configuration = path.join(directory, 'nginx.conf')
-    this.child = spawn(program, ['-p', directory, '-c', configuration], { stdio: 'ignore' })
+    const file = path.join(directory, 'nginx.conf')
+    this.child = spawn(program, ['-p', directory, '-c', file], { stdio: 'ignore' })
   }
 
   static async before(upstream: number, location = ''): Promise<Nginx> {
