@@ -69,6 +69,8 @@ export function autoFlush(options?: AutoFlushOptions): Middleware {
   })
   const needsEachWrite = settings.sync || settings.heartbeatMs > 0
 
+  // From here a response goes by itself: its head (response-head.ts) tells whether it is a stream, which then starts
+  // streaming (streaming.ts): every write to its compressor (compressor.ts) makes a flush due (flush-schedule.ts).
   return function autoFlushMiddleware(req, res, next) {
     noteMount(req, settings)
     watchHead(res)
