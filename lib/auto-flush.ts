@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AutoFlushSettings, Coalesce } from './auto-flush/settings.js'
+import { noteMount } from './auto-flush/mounted.js'
 import { watchHead } from './auto-flush/response-head.js'
-import { provideFlush, startStreaming, watchWrites } from './auto-flush/streaming.js'
+import { provideFlush, watchWrites } from './auto-flush/streaming.js'
 import type { Middleware } from './shared/middleware.js'
 import {
   callback,
@@ -66,11 +67,13 @@ export function autoFlush(options?: AutoFlushOptions): Middleware {
     sync: flag(false),
     heartbeatMs: milliseconds(0),
   })
-  const atHead = watchHead(settings, startStreaming)
   const needsEachWrite = settings.sync || settings.heartbeatMs > 0
 
-  return function autoFlushMiddleware(_req, res, next) {
-    atHead(res)
+  // From here a response goes by itself: its head (response-head.ts) tells whether it is a stream, which then starts
+  // streaming (streaming.ts): every write to its compressor (compressor.ts) makes a flush due (flush-schedule.ts).
+  return function autoFlushMiddleware(req, res, next) {
+    noteMount(req, settings)
+    watchHead(res)
     provideFlush(res)
     if (needsEachWrite) watchWrites(res)
     next()

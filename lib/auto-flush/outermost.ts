@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { applicationPrototype } from './application-prototype.js'
+import { applicationPrototype, settingsFor } from './mounted.js'
 
 /** A method of a response, whatever others have put around it. */
 export type Method = (this: ServerResponse, ...args: unknown[]) => unknown
@@ -9,87 +9,74 @@ export type Around = (res: ServerResponse, inner: Method, args: unknown[]) => un
 
 type Name = 'write' | 'writeHead'
 
-/** What one mount puts around a method: the property for a response, and the first layer. */
-interface Mount {
-  readonly first: Method
-  readonly assign: (res: ServerResponse, inner: Method) => void
-}
-
-/** The responses that are watched by way of their application's prototype, with the mount that came last. */
-const watched = {
-  write: new WeakMap<object, Mount>(),
-  writeHead: new WeakMap<object, Mount>(),
+/** What stands in place of a method on a response that has passed the middleware. */
+interface Accessor {
+  readonly get: (this: ServerResponse) => Method
+  readonly set: (this: ServerResponse, inner: Method) => void
 }
 
 /**
  * Makes `around` the outermost layer of one method of a response, also when other code wraps that method later.
  *
- * An accessor property does it: reading gives the outermost layer, assigning puts a new one around what was assigned.
- * A layer that is no longer the outermost passes its calls through. The property stands on the prototype that an
- * Express application has for its responses until somebody wraps the method: a property added to each response would
- * cost Node 20 and 22 some 5 us a request, more than all the rest.
+ * An accessor does it: reading gives the outermost layer, assigning puts a new one around what was assigned. A layer
+ * that is no longer the outermost passes its calls through. The accessor stands on the prototype that an Express
+ * application has for its responses; on the response itself where there is no such prototype, or where somebody has
+ * wrapped the method before.
  */
 export function outermost(name: Name, around: Around): (res: ServerResponse) => void {
-  // One symbol for all mounts and both copies of this package: the mount that comes last replaces the others.
-  const current: unique symbol = Symbol.for(`sluiceway.autoFlush.${name}`) as never
+  const kLayer: unique symbol = Symbol.for(`sluiceway.autoFlush.${name}`) as never
   interface Layered extends ServerResponse {
-    [current]?: Method
+    [kLayer]?: Method
   }
 
-  // The first layer, for the common case that nobody has wrapped the method: it needs no state on the response.
+  // The first layer needs no state on the response, as most responses are never wrapped.
   function first(this: Layered, ...args: unknown[]): unknown {
     const inner = Object.getPrototypeOf(this)[name] as Method
-    return this[current] === undefined ? around(this, inner, args) : inner.apply(this, args)
+    return this[kLayer] === undefined ? around(this, inner, args) : inner.apply(this, args)
   }
 
   function layer(inner: Method): Method {
     return function outer(this: Layered, ...args) {
-      return this[current] === outer ? around(this, inner, args) : inner.apply(this, args)
+      return this[kLayer] === outer ? around(this, inner, args) : inner.apply(this, args)
     }
   }
 
-  const descriptor: PropertyDescriptor = {
-    configurable: true,
-    enumerable: true,
+  const accessor: Accessor = {
     get(this: Layered): Method {
-      return this[current] ?? first
+      return this[kLayer] ?? first
     },
     set(this: Layered, inner: Method) {
-      this[current] = layer(inner)
+      this[kLayer] = layer(inner)
     },
   }
 
-  function assign(res: Layered, inner: Method): void {
-    Object.defineProperty(res, name, descriptor)
-    res[current] = layer(inner)
-  }
-
-  const mount: Mount = { first, assign }
-
-  return function stayOutermost(res: ServerResponse): void {
-    const prototype = applicationPrototype(res)
-    if (Object.hasOwn(res, name)) assign(res, res[name] as Method)
-    else if (prototype === undefined) Object.defineProperty(res, name, descriptor)
-    else {
-      if (!Object.hasOwn(prototype, name)) watchPrototype(prototype, name)
-      watched[name].set(res, mount)
+  return function stayOutermost(res: Layered): void {
+    const prototype = Object.hasOwn(res, name) ? undefined : applicationPrototype(res)
+    if (prototype === undefined) {
+      if (Object.hasOwn(res, name)) res[kLayer] = layer(res[name] as Method)
+      Object.defineProperty(res, name, { ...accessor, configurable: true, enumerable: true })
+    } else if (!Object.hasOwn(prototype, kLayer)) {
+      Object.defineProperty(prototype, kLayer, { value: undefined, writable: true })
+      watchPrototype(prototype, name, accessor)
     }
   }
 }
 
-/** Puts the accessor on an application's prototype, once. Responses that are not watched notice nothing of it. */
-function watchPrototype(prototype: object, name: Name): void {
-  const inherited = (receiver: object): Method =>
-    Reflect.get(Object.getPrototypeOf(prototype) as object, name, receiver) as Method
+/** Places the accessor on an application's prototype. Responses that have not passed the middleware do not notice. */
+function watchPrototype(prototype: object, name: Name, { get, set }: Accessor): void {
+  // An application may have given its responses a method of its own.
+  let own = Object.getOwnPropertyDescriptor(prototype, name)?.value as Method | undefined
 
   Object.defineProperty(prototype, name, {
     configurable: true,
-    get(this: object): Method {
-      return watched[name].get(this)?.first ?? inherited(this)
+    enumerable: true,
+    get(this: ServerResponse): Method {
+      if (settingsFor(this)) return get.call(this)
+      return own ?? (Reflect.get(Object.getPrototypeOf(prototype) as object, name, this) as Method)
     },
     set(this: ServerResponse, value: Method) {
-      const mount = watched[name].get(this)
-      if (mount !== undefined) mount.assign(this, value)
+      if (settingsFor(this)) set.call(this, value)
+      else if (this === prototype) own = value
       else Object.defineProperty(this, name, { value, configurable: true, enumerable: true, writable: true })
     },
   })

@@ -6,6 +6,9 @@ export interface EndOptions {
   readonly forceKillAfterMs: number
 }
 
+/** How often it is looked whether the whole group is gone. */
+const WATCH_EVERY_MS = 50
+
 /**
  * Sends `killSignal` to the child's process group, and SIGKILL to what is left of it after `forceKillAfterMs`.
  *
@@ -17,10 +20,16 @@ export interface EndOptions {
 export function endProcessGroup(child: ChildProcess, { killSignal, forceKillAfterMs }: EndOptions): void {
   if (!signalGroup(child, killSignal)) return
   // Kept alive on purpose: a server that shuts down must not leave a stubborn child behind.
-  const timer = setTimeout(signalGroup, forceKillAfterMs, child, 'SIGKILL')
-  child.once('close', () => {
-    if (!signalGroup(child, 0)) clearTimeout(timer)
-  })
+  const force = setTimeout(() => {
+    clearInterval(watch)
+    signalGroup(child, 'SIGKILL')
+  }, forceKillAfterMs)
+  // Nobody tells of the end of a grandchild.
+  const watch = setInterval(() => {
+    if (signalGroup(child, 0)) return
+    clearInterval(watch)
+    clearTimeout(force)
+  }, WATCH_EVERY_MS)
 }
 
 /** Returns false when there is nobody left to signal. Signal 0 only asks. */

@@ -1,30 +1,28 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeader, ServerResponse } from 'node:http'
 import type { AutoFlushSettings } from './settings.js'
+import { settingsFor } from './mounted.js'
 import { outermost } from './outermost.js'
+import { startStreaming } from './streaming.js'
 
 type HeaderArgument = Readonly<Record<string, OutgoingHttpHeader>> | HeaderList
 /** Names and values in turn, or pairs of them. */
 type HeaderList = readonly unknown[]
 
-/** Called right after the head of a streamed response has been written, which is not yet sent. */
-export type HeadWritten = (res: ServerResponse, settings: AutoFlushSettings, contentType: string) => void
-
 /**
- * Tells of the head of each streamed response. Every way to a head leads through `res.writeHead`, and only its
- * outermost layer sees the headers as the handler left them: `compression` takes Content-Length away in its own layer.
+ * Watches for the head of a response, and starts streaming where it is that of a stream. Every way to a head leads
+ * through `res.writeHead`, and only its outermost layer sees the headers as the handler left them: `compression`
+ * takes Content-Length away in a layer of its own.
  */
-export function watchHead(
-  settings: AutoFlushSettings,
-  headWritten: HeadWritten,
-): (res: ServerResponse) => void {
-  return outermost('writeHead', (res, writeHead, args) => {
-    if (res.headersSent || !isStreamed(res, args, settings)) return writeHead.apply(res, args)
-    const contentType = headerOf(res, args, 'content-type')
-    const result = writeHead.apply(res, settings.proxyBuffering ? args : withoutProxyBuffering(res, args))
-    headWritten(res, settings, typeof contentType === 'string' ? contentType : '')
-    return result
-  })
-}
+export const watchHead: (res: ServerResponse) => void = outermost('writeHead', (res, writeHead, args) => {
+  const settings = settingsFor(res)
+  if (settings === undefined || res.headersSent || !isStreamed(res, args, settings)) {
+    return writeHead.apply(res, args)
+  }
+  const contentType = headerOf(res, args, 'content-type')
+  const result = writeHead.apply(res, settings.proxyBuffering ? args : withoutProxyBuffering(res, args))
+  startStreaming(res, settings, typeof contentType === 'string' ? contentType : '')
+  return result
+})
 
 function isStreamed(res: ServerResponse, args: unknown[], { filter }: AutoFlushSettings): boolean {
   if (!hasBody(res, Number(args[0])) || isWholeAnswer(res)) return false

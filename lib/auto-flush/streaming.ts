@@ -1,10 +1,16 @@
 import type { ServerResponse } from 'node:http'
 import createDebug from 'debug'
-import type { AutoFlushSettings } from './settings.js'
-import { applicationPrototype } from './application-prototype.js'
-import { findCompressor, type FlushableResponse, flushCompressor, watchCompressor } from './compressor.js'
+import type { AutoFlushSettings, Coalesce } from './settings.js'
+import {
+  type Compressor,
+  findCompressor,
+  type FlushableResponse,
+  flushCompressor,
+  watchCompressor,
+} from './compressor.js'
 import { FlushSchedule } from './flush-schedule.js'
 import { Heartbeat } from './heartbeat.js'
+import { applicationPrototype } from './mounted.js'
 import { outermost } from './outermost.js'
 
 const debug = createDebug('sluiceway:auto-flush')
@@ -48,7 +54,11 @@ export function startStreaming(
 function scheduleFor(res: StreamedResponse, { coalesce }: AutoFlushSettings): FlushSchedule | undefined {
   if (res.flush === undefined || res.flush === flush) return undefined
   const compressor = findCompressor(res)
-  if (compressor === undefined) return scheduleForUnknown(res, coalesce)
+  if (compressor !== undefined) return scheduleForKnown(res, compressor, coalesce)
+  return res.hasHeader('content-encoding') ? scheduleForUnknown(res, coalesce) : undefined
+}
+
+function scheduleForKnown(res: StreamedResponse, compressor: Compressor, coalesce: Coalesce): FlushSchedule {
   const schedule = new FlushSchedule(coalesce, () => flushCompressor(compressor))
   watchCompressor(compressor, () => schedule.wrote())
   // Handlers that call `res.flush()` after each write get the flush that keeps compression worth having.
@@ -56,11 +66,7 @@ function scheduleFor(res: StreamedResponse, { coalesce }: AutoFlushSettings): Fl
   return schedule
 }
 
-function scheduleForUnknown(
-  res: StreamedResponse,
-  coalesce: AutoFlushSettings['coalesce'],
-): FlushSchedule | undefined {
-  if (!res.hasHeader('content-encoding')) return undefined
+function scheduleForUnknown(res: StreamedResponse, coalesce: Coalesce): FlushSchedule {
   return new FlushSchedule(coalesce, () => {
     if (!res.destroyed && !res.writableEnded) res.flush?.()
   })

@@ -5,6 +5,7 @@ import express, { type Response } from 'express'
 import { autoFlush } from 'sluiceway'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
+import { standstill } from './standstill.js'
 import { StreamingClient } from './streaming-client.js'
 
 describe('autoFlush', () => {
@@ -60,7 +61,7 @@ describe('autoFlush', () => {
       const { url } = await serve(app)
       const answered = StreamingClient.get(url, 'gzip')
       const res = await handled
-      await new Promise((resolve) => setTimeout(resolve, 100))
+      await standstill(url, () => res.socket?.bytesWritten ?? 0)
       expect(res.headersSent).to.equal(false)
       res.status(202).type('text/plain').write('typed')
       const client = await answered

@@ -135,7 +135,7 @@ describe('autoFlush', () => {
     it('waits until an event is whole', async () => {
       const { res, client } = await open({ heartbeatMs: 20 })
       res.write('data: half')
-      await new Promise((resolve) => setTimeout(resolve, 100))
+      await severalBeats()
       res.write(Buffer.from('\n\n'))
       await client.received('data: half\n\n:\n\n')
       client.leave()
@@ -151,8 +151,9 @@ describe('autoFlush', () => {
 
     it('leaves other types alone, and stops when the response is over', async () => {
       const { res, client } = await open({ heartbeatMs: 20 }, 'identity', (response) => response.type('txt'))
-      await new Promise((resolve) => setTimeout(resolve, 100))
+      await severalBeats()
       res.end('end')
+      await severalBeats()
       expect(await client.ended()).to.equal(':\n\nend')
     })
   })
@@ -188,7 +189,7 @@ describe('autoFlush', () => {
       written++
       return true
     }
-    await new Promise((resolve) => setTimeout(resolve, 80))
+    await severalBeats()
     expect(written).to.equal(0)
   })
 
@@ -212,6 +213,13 @@ describe('autoFlush', () => {
     await client.closed()
   })
 })
+
+/** Waits until another stream has had three heartbeats: a timer that was set before would have fired as often. */
+async function severalBeats(): Promise<void> {
+  const { client } = await open({ heartbeatMs: 20 })
+  await client.received(':\n\n:\n\n:\n\n:\n\n')
+  client.leave()
+}
 
 /** Opens an event stream whose head and first comment are on their way. */
 async function open(

@@ -1,127 +1,142 @@
+import { createRequire } from 'node:module'
 import type { ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import compression from 'compression'
-import express, { type RequestHandler } from 'express'
-import { autoFlush } from 'sluiceway'
+import type { RequestHandler } from 'express'
+import * as sluiceway from 'sluiceway'
+import { expressVersions } from '../support/express-versions.js'
 import { closeServers, serve } from '../support/servers.js'
+import { patching, patchWrite, type Write } from './patches.js'
 import { StreamingClient } from './streaming-client.js'
+import { StreamServer, type Way } from './streams.js'
 
-type Write = (...args: unknown[]) => boolean
-
-/** What many a middleware does: keep `res.write`, and put something around it. */
-function patchWrite(res: ServerResponse): void {
-  const { write } = res as { write: Write }
-  res.write = function patched(...args: unknown[]) {
-    return write.apply(res, args)
-  } as typeof res.write
-}
-
-const patching: RequestHandler = (_req, res, next) => {
-  patchWrite(res)
-  next()
-}
+/** The copy of the package that `require` gives. */
+const commonJs = createRequire(import.meta.url)('sluiceway') as typeof sluiceway
+const { autoFlush } = sluiceway
 
 /** One that passes its data on in a later turn of the event loop. */
 const delaying: RequestHandler = (_req, res, next) => {
-  const { write } = res as { write: Write }
+  const { write, end } = res as { write: Write; end: () => void }
   res.write = function delayed(...args: unknown[]) {
     setTimeout(() => write.apply(res, args), 5)
     return true
   } as typeof res.write
-  next()
-}
-
-/** Hides the stream of `compression`, which then looks like a compressor nobody knows. */
-const hiding: RequestHandler = (_req, res, next) => {
-  const on = res.on.bind(res) as (event: string, listener: () => void) => typeof res
-  res.on = ((event: string, listener: () => void) =>
-    event === 'drain' ? res : on(event, listener)) as typeof res.on
+  res.end = (() => setTimeout(() => end.call(res), 6)) as unknown as typeof res.end
   next()
 }
 
 const arrangements: Record<string, () => RequestHandler[]> = {
-  'patched, autoFlush, compression': () => [patching, autoFlush(), compression()],
-  'autoFlush, patched, compression': () => [autoFlush(), patching, compression()],
-  'autoFlush, compression, patched': () => [autoFlush(), compression(), patching],
-  'patched, compression, autoFlush': () => [patching, compression(), autoFlush()],
-  'compression, patched, autoFlush': () => [compression(), patching, autoFlush()],
-  'compression, autoFlush, patched': () => [compression(), autoFlush(), patching],
-  'autoFlush twice, compression between': () => [autoFlush(), compression(), autoFlush()],
   'compression twice, autoFlush between': () => [compression(), autoFlush(), compression()],
-  'autoFlush, compression, patched to write later': () => [autoFlush(), compression(), delaying],
+  'patched to write later': () => [autoFlush(), compression(), delaying],
+  'both copies of the package': () => [autoFlush(), compression(), commonJs.autoFlush()],
 }
+
+const keptWrite: Way = (res) => {
+  const write = res.write.bind(res) as (text: string) => boolean
+  return { send: (text) => write(text), end: () => res.end() }
+}
+
+const patchedAfterEachWrite: Way = (res) => ({
+  send: (text) => {
+    res.write(text)
+    patchWrite(res)
+  },
+  end: () => res.end(),
+})
 
 describe('autoFlush', () => {
   afterEach(closeServers)
 
-  describe('beside other code that patches res.write', () => {
-    for (const [arrangement, mount] of Object.entries(arrangements)) {
-      it(`delivers each chunk before the next is sent: ${arrangement}`, async () => {
-        await pingPong(mount(), (res) => (text) => res.write(text))
-      })
-    }
-
-    it('leaves responses of the same application alone that it was not mounted for', async () => {
-      const app = express()
-      app.get('/with', autoFlush({ sync: true }), (_req, res) => void res.json('with'))
-      app.get('/without', compression(), patching, (_req, res) => {
-        expect(Object.getOwnPropertyDescriptor(res, 'writeHead')).to.include({
-          writable: true,
-          enumerable: true,
+  for (const { name, express } of expressVersions) {
+    describe(`beside other code that patches responses, on ${name}`, () => {
+      for (const [arrangement, mount] of Object.entries(arrangements)) {
+        it(`delivers each chunk before the next is sent: ${arrangement}`, async () => {
+          const streams = await StreamServer.start(express().use(...mount()))
+          await streams.pingPong('gzip')
         })
-        expect(Object.getOwnPropertyDescriptor(res, 'write')).to.include({ writable: true, enumerable: true })
-        res.type('text/plain').write('without')
-        res.end()
-      })
-      const { url } = await serve(app)
-      expect(await (await StreamingClient.get(`${url}/with`)).ended()).to.equal('"with"')
-      const client = await StreamingClient.get(`${url}/without`, 'gzip')
-      expect(await client.ended()).to.equal('without')
-      expect(client.response.headers).not.to.have.property('x-accel-buffering')
-    })
+      }
 
-    it('follows a patch that comes after the first write', async () => {
-      await pingPong([autoFlush(), compression()], (res) => (text) => {
-        res.write(text)
-        patchWrite(res)
+      it('follows a patch that comes after the first write', async () => {
+        const streams = await StreamServer.start(express().use(autoFlush(), compression()))
+        await streams.pingPong('gzip', patchedAfterEachWrite)
+      })
+
+      it('follows a write that was kept before the head', async () => {
+        const streams = await StreamServer.start(express().use(autoFlush(), compression()))
+        await streams.pingPong('gzip', keptWrite)
+      })
+
+      it('follows a response that leaves the application it was mounted in', async () => {
+        for (const mount of [
+          [autoFlush(), compression()],
+          [compression(), autoFlush()],
+        ]) {
+          const streams = await StreamServer.start(express().use(express().use(...mount)))
+          const { response } = await streams.pingPong('gzip')
+          expect(response.headers).to.have.property('x-accel-buffering', 'no')
+        }
+      })
+
+      it('runs the methods that an application has given its responses, also later ones', async () => {
+        const app = express()
+        const response = app.response as unknown as ServerResponse
+        response.writeHead = marking('x-first')
+        app.use(autoFlush(), compression())
+        const streams = await StreamServer.start(app)
+        expect((await streams.pingPong('gzip')).response.headers).to.include({ 'x-first': 'marked' })
+        response.writeHead = marking('x-second')
+        const { headers } = (await streams.pingPong('gzip')).response
+        expect(headers).to.include({ 'x-second': 'marked', 'x-accel-buffering': 'no' })
+        expect(headers).not.to.have.property('x-first')
+      })
+
+      it('leaves responses of the same application alone that it was not mounted for', async () => {
+        const app = express()
+        app.get('/with', autoFlush({ sync: true }), (_req, res) => void res.json('with'))
+        app.get('/without', compression(), patching, (_req, res) => {
+          const data = { writable: true, enumerable: true }
+          expect(Object.getOwnPropertyDescriptor(res, 'writeHead')).to.include(data)
+          expect(Object.getOwnPropertyDescriptor(res, 'write')).to.include(data)
+          res.type('text/plain').write('without')
+          res.end()
+        })
+        const { url } = await serve(app)
+        expect(await (await StreamingClient.get(`${url}/with`)).ended()).to.equal('"with"')
+        const client = await StreamingClient.get(`${url}/without`, 'gzip')
+        expect(await client.ended()).to.equal('without')
+        expect(client.response.headers).not.to.have.property('x-accel-buffering')
+      })
+
+      it('serves one application by both copies of the package, on a route each', async () => {
+        const app = express()
+        app.get('/module', autoFlush(), stream)
+        app.get('/common', commonJs.autoFlush(), stream)
+        app.get('/later', autoFlush(), commonJs.autoFlush({ proxyBuffering: true }), stream)
+        const { url } = await serve(app)
+        const buffering: Record<string, unknown> = {}
+        for (const path of ['module', 'common', 'later']) {
+          const client = await StreamingClient.get(`${url}/${path}`)
+          await client.ended()
+          buffering[path] = client.response.headers['x-accel-buffering']
+        }
+        expect(buffering).to.deep.equal({ module: 'no', common: 'no', later: undefined })
       })
     })
-
-    it('follows a write that was kept before the head', async () => {
-      await pingPong([autoFlush(), compression()], (res) => {
-        const write = res.write.bind(res) as (text: string) => boolean
-        return (text) => write(text)
-      })
-    })
-
-    it('follows a compressor it does not know, by its res.flush()', async () => {
-      await pingPong([autoFlush(), compression(), hiding], (res) => (text) => res.write(text))
-    })
-  })
+  }
 })
 
-async function pingPong(
-  mounted: RequestHandler[],
-  sender: (res: ServerResponse) => (text: string) => void,
-): Promise<void> {
-  const app = express()
-  app.use(...mounted)
-  const opened = new Promise<[ServerResponse, (text: string) => void]>((resolve) => {
-    app.get('/', (_req, res) => {
-      res.type('text/event-stream')
-      const send = sender(res)
-      send('data: 0\n\n')
-      resolve([res, send])
-    })
-  })
-  const { url } = await serve(app)
-  const client = await StreamingClient.get(url, 'gzip')
-  const [res, send] = await opened
-  for (let n = 0; n < 5; n++) {
-    await client.received(`data: ${n}\n\n`)
-    send(`data: ${n + 1}\n\n`)
-  }
-  await client.received('data: 5')
+const stream: RequestHandler = (_req, res) => {
+  res.write('streamed')
   res.end()
-  await client.ended()
+}
+
+/** A `writeHead` that adds a header, as an application may have one for all its responses. */
+function marking(name: string): ServerResponse['writeHead'] {
+  return function writeHead(this: ServerResponse, ...args: unknown[]): ServerResponse {
+    this.setHeader(name, 'marked')
+    const inherited = Object.getPrototypeOf(Object.getPrototypeOf(this)) as {
+      writeHead: () => ServerResponse
+    }
+    return Reflect.apply(inherited.writeHead, this, args)
+  }
 }

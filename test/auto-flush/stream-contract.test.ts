@@ -7,6 +7,7 @@ import express, { type RequestHandler, type Response } from 'express'
 import { autoFlush } from 'sluiceway'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
+import { standstill } from './standstill.js'
 
 const chunk = Buffer.alloc(64 * 1024, 'incompressible? no, but large')
 
@@ -45,7 +46,7 @@ describe('autoFlush', () => {
       })
 
       it('holds a source back while the client does not read', async () => {
-        const { res, client } = await open(mounted(autoFlush()))
+        const { url, res, client } = await open(mounted(autoFlush()))
         let taken = 0
         const source = new Readable({
           read() {
@@ -54,12 +55,7 @@ describe('autoFlush', () => {
           },
         })
         source.pipe(res)
-        let before = -1
-        while (before !== taken) {
-          before = taken
-          await new Promise((resolve) => setTimeout(resolve, 200))
-        }
-        expect(taken).to.be.below(32 * 1024 * 1024)
+        expect(await standstill(url, () => taken)).to.be.below(32 * 1024 * 1024)
         const gone = once(res, 'close')
         client.destroy()
         await gone
@@ -69,12 +65,11 @@ describe('autoFlush', () => {
   }
 
   it('holds what the handler has corked, and sends it on uncork', async () => {
-    const { res, client } = await open([autoFlush()])
+    const { url, res, client } = await open([autoFlush()])
+    client.socket.resume()
     res.cork()
     res.write('corked')
-    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
-    expect(client.socket.bytesRead).to.equal(0)
-    client.socket.resume()
+    expect(await standstill(url, () => client.socket.bytesRead)).to.equal(0)
     res.uncork()
     await client.untilText('corked')
     client.destroy()
@@ -82,17 +77,17 @@ describe('autoFlush', () => {
 })
 
 /** Sends a request from a client that does not read, and gives the response still open. */
-async function open(mounted: RequestHandler[]): Promise<{ res: Response; client: RawClient }> {
+async function open(mounted: RequestHandler[]): Promise<{ url: string; res: Response; client: RawClient }> {
   const app = express()
   app.use(...mounted)
   const handled = new Promise<Response>((resolve) => {
     app.get('/', (_req, res) => resolve(res.type('text/plain')))
   })
-  const { port } = await serve(app)
+  const { port, url } = await serve(app)
   const client = await RawClient.connect(port)
   client.socket.pause()
   client.request('GET', '/', { 'Accept-Encoding': 'gzip', Connection: 'close' })
-  return { res: await handled, client }
+  return { url, res: await handled, client }
 }
 
 async function results(mounted: RequestHandler[]): Promise<boolean[]> {

@@ -2,10 +2,11 @@ import { once } from 'node:events'
 import http from 'node:http'
 import zlib from 'node:zlib'
 import type { Readable } from 'node:stream'
+import { createZstdDecompress } from './zstd-compression.js'
 
 /** The content codings that `compression` knows. */
 export const codings = ['identity', 'gzip', 'deflate', 'br'] as const
-export type Coding = (typeof codings)[number]
+export type Coding = (typeof codings)[number] | 'zstd'
 
 /** A client that decodes a response as it comes, and waits for what it wants to see. */
 export class StreamingClient {
@@ -54,5 +55,6 @@ function decode(response: http.IncomingMessage, coding: string): Readable {
   if (coding === 'gzip') return response.pipe(zlib.createGunzip())
   if (coding === 'deflate') return response.pipe(zlib.createInflate())
   if (coding === 'br') return response.pipe(zlib.createBrotliDecompress())
+  if (coding === 'zstd' && createZstdDecompress) return response.pipe(createZstdDecompress())
   return response
 }

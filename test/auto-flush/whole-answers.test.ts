@@ -69,6 +69,21 @@ describe('autoFlush', () => {
     }
   }
 
+  for (const { name, express } of expressVersions) {
+    it(`adds one property to the request of a whole answer, and nothing to the response: ${name}`, async () => {
+      const seen: { req: number; res: number; listeners: number }[] = []
+      const looking: RequestHandler = (req, res) => {
+        res.json({})
+        const listeners = res.eventNames().reduce((sum, event) => sum + res.listenerCount(event), 0)
+        seen.push({ req: Reflect.ownKeys(req).length, res: Reflect.ownKeys(res).length, listeners })
+      }
+      await answerOf(express(), [passing], 'GET', looking)
+      await answerOf(express(), [autoFlush({ sync: true, heartbeatMs: 15_000 })], 'GET', looking)
+      const [plain, flushed] = seen
+      expect(flushed).to.deep.equal({ ...plain, req: plain!.req + 1 })
+    })
+  }
+
   it('marks a streamed response, to tell that the comparison can fail', async () => {
     const { express } = expressVersions[0]
     const { head } = await answerOf(express(), [autoFlush()], 'GET', (_req, res) => {

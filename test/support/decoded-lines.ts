@@ -1,11 +1,13 @@
-import http from 'node:http'
+import http, { type OutgoingHttpHeaders } from 'node:http'
 import { createInterface } from 'node:readline'
 import { createGunzip } from 'node:zlib'
 
 /** Reads a gzip answer line by line, each as soon as the bytes received so far can be decoded to it. */
-export async function requestLines(url: string): Promise<DecodedLines> {
+export async function requestLines(url: string, headers: OutgoingHttpHeaders = {}): Promise<DecodedLines> {
   const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
-    http.get(url, { headers: { 'Accept-Encoding': 'gzip' }, agent: false }, resolve).on('error', reject)
+    http
+      .get(url, { headers: { 'Accept-Encoding': 'gzip', ...headers }, agent: false }, resolve)
+      .on('error', reject)
   })
   const decoded = response.pipe(createGunzip())
   decoded.on('error', () => {}) // a client that leaves half way has half a gzip stream

@@ -1,0 +1,37 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { AutoFlushSettings } from './settings.js'
+
+const kSettings: unique symbol = Symbol.for('sluiceway.autoFlush.settings') as never
+
+interface MountedRequest extends IncomingMessage {
+  [kSettings]?: AutoFlushSettings
+}
+
+/**
+ * Notes that the response to a request has passed the middleware. The mount that it passes last decides.
+ *
+ * The request carries the note: a property added to each response costs Node 20 and 22 some 4 us.
+ */
+export function noteMount(req: MountedRequest, settings: AutoFlushSettings): void {
+  req[kSettings] = settings
+}
+
+/** The settings for a response; undefined where it has not passed the middleware, and for an object that is none. */
+export function settingsFor(res: ServerResponse): AutoFlushSettings | undefined {
+  const req: MountedRequest | undefined = res.req
+  return req?.[kSettings]
+}
+
+/**
+ * The object that the responses of an Express application inherit from (`app.response`): of nested applications that
+ * of the outermost one, which a response keeps when it leaves the inner one. Undefined where there is no application.
+ */
+export function applicationPrototype(res: ServerResponse): object | undefined {
+  let application: object | undefined
+  let prototype = Object.getPrototypeOf(res) as object
+  while (Object.hasOwn(prototype, 'app')) {
+    application = prototype
+    prototype = Object.getPrototypeOf(prototype) as object
+  }
+  return application
+}

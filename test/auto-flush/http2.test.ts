@@ -1,0 +1,57 @@
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import http2 from 'node:http2'
+import { createGunzip } from 'node:zlib'
+import { expect } from 'chai'
+import compression from 'compression'
+import { autoFlush } from 'sluiceway'
+import { deferred } from '../support/deferred.js'
+import { type Handler, hosts } from '../support/hosts.js'
+import { closeServers, listen } from '../support/servers.js'
+
+const bare = hosts.find(({ name }) => name === 'bare http')!
+
+type Http2Listener = (req: http2.Http2ServerRequest, res: http2.Http2ServerResponse) => void
+
+const orders = {
+  'before compression': () => [autoFlush({ sync: true, heartbeatMs: 10 }), compression()],
+  'after compression': () => [compression(), autoFlush({ sync: true, heartbeatMs: 10 })],
+}
+
+describe('autoFlush', () => {
+  afterEach(closeServers)
+
+  describe('over HTTP/2', () => {
+    for (const [order, mounted] of Object.entries(orders)) {
+      it(`delivers each event before the next is sent, and heartbeats: mounted ${order}`, async () => {
+        const opened = deferred<ServerResponse>()
+        const listener = bare.mount(...(mounted() as Handler[]), (_req, res) => {
+          res.setHeader('Content-Type', 'text/event-stream')
+          res.write('data: 0\n\n')
+          opened.resolve(res)
+        })
+        const server = http2.createServer(listener as unknown as Http2Listener)
+        const { port } = await listen(server)
+        const session = http2.connect(`http://127.0.0.1:${port}`)
+        const stream = session.request({ ':path': '/', 'accept-encoding': 'gzip' })
+        const [head] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders]
+        expect(head).to.include({ 'content-encoding': 'gzip', 'x-accel-buffering': 'no' })
+        const decoded = stream.pipe(createGunzip()).setEncoding('utf8')
+        let text = ''
+        decoded.on('data', (piece: string) => (text += piece))
+        const received = async (part: string): Promise<void> => {
+          while (!text.includes(part)) await once(decoded, 'data')
+        }
+        const res = await opened.promise
+        for (let n = 0; n < 3; n++) {
+          await received(`data: ${n}\n\n`)
+          res.write(`data: ${n + 1}\n\n`)
+        }
+        await received(':\n\n')
+        res.end()
+        await once(decoded, 'end')
+        session.close()
+      })
+    }
+  })
+})

@@ -1,0 +1,144 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { expect } from 'chai'
+import { RawClient } from '../support/raw-client.js'
+import { closeServers } from '../support/servers.js'
+import { allGone, membersOf, piped, type Piped, type PipedResponse, sh } from './piped.js'
+import { StreamingClient } from './streaming-client.js'
+
+/** When a client leaves: what the child does, and what is waited for before the client goes. */
+interface Moment extends PipedResponse {
+  readonly script: string
+  readonly client?: 'reads' | 'does not read'
+  readonly until: (client: RawClient, child: ChildProcess) => Promise<unknown>
+}
+
+const headArrived = (client: RawClient): Promise<unknown> => client.untilText('\r\n\r\n')
+
+const moments: Record<string, Moment> = {
+  'as soon as the child has started': { script: 'sleep 60 & wait', until: () => Promise.resolve() },
+  'before the child has said anything': { script: 'sleep 60 & wait', until: headArrived },
+  'between two lines': { script: 'sleep 60 & echo one; wait', until: (client) => client.untilText('one\n') },
+  'in the middle of a torrent': { script: 'yes & yes', until: (client) => client.untilText('y\ny\n') },
+  'while the child waits for it to read': {
+    script: 'yes & yes',
+    client: 'does not read',
+    until: (_client, { stdout }) => paused(stdout!),
+  },
+  'in the middle of an event': {
+    script: 'printf half; sleep 60 & wait',
+    type: 'text/event-stream',
+    until: (_client, { stdout }) => once(stdout!, 'data'),
+  },
+  'after the child has closed its output': {
+    script: 'echo last; exec >&- 2>&-; sleep 60 & wait',
+    until: (client, { stdout }) => Promise.all([client.untilText('last\n'), once(stdout!, 'end')]),
+  },
+  'after the child has died and left its command behind': {
+    script: 'sleep 60 & echo $!; exit',
+    until: (_client, child) => once(child, 'exit'),
+  },
+}
+
+describe('pipeChild', () => {
+  afterEach(closeServers)
+
+  describe('when the client leaves', () => {
+    for (const [moment, { script, client: reading, until, ...response }] of Object.entries(moments)) {
+      it(`${moment}: ends the whole process group within 100 ms`, async () => {
+        const tookMs = await fastest(3, async () => {
+          const server = await piped(() => sh(script), {}, response)
+          const client = await RawClient.connect(server.port)
+          if (reading === 'does not read') client.socket.pause()
+          client.request('GET', '/')
+          const child = await server.child
+          await until(client, child)
+          const left = performance.now()
+          client.destroy()
+          await allGone(child.pid!)
+          await server.exit
+          return performance.now() - left
+        })
+        expect(tookMs).to.be.below(100)
+      })
+    }
+
+    it('before the child is started: ends it at once', async () => {
+      const before = (res: { destroyed: boolean }): Promise<unknown> =>
+        once(res as unknown as NodeJS.EventEmitter, 'close')
+      const { port, child, exit } = await piped(() => sh('sleep 60 & wait'), {}, { before })
+      const client = await RawClient.connect(port)
+      client.request('GET', '/')
+      client.destroy()
+      expect(await exit).to.deep.equal({ code: null, signal: 'SIGTERM' })
+      await allGone((await child).pid!)
+    })
+
+    it('while it has not read what a dead child said: ends all the same', async () => {
+      const server = await piped(() => sh('exec yes'), {})
+      const client = await RawClient.connect(server.port)
+      client.socket.pause()
+      client.request('GET', '/')
+      const child = await server.child
+      await paused(child.stdout!)
+      process.kill(child.pid!, 'SIGKILL')
+      await once(child, 'exit')
+      client.destroy()
+      expect(await server.exit).to.deep.equal({ code: null, signal: 'SIGKILL' })
+    })
+
+    it('sends the signal it is told to', async () => {
+      const { port, child, exit } = await piped(() => sh('exec sleep 62'), { killSignal: 'SIGINT' })
+      const client = await RawClient.connect(port)
+      client.request('GET', '/')
+      await child
+      client.destroy()
+      expect(await exit).to.deep.equal({ code: null, signal: 'SIGINT' })
+    })
+
+    it('kills a child that ignores SIGTERM, after forceKillAfterMs', async () => {
+      const stubborn = 'trap "" TERM; echo ready; while :; do sleep 0.05; done'
+      const server = await piped(() => sh(stubborn), { forceKillAfterMs: 150 })
+      const left = await leaveAfter('ready\n', server)
+      expect(await server.exit).to.deep.equal({ code: null, signal: 'SIGKILL' })
+      expect(performance.now() - left).to.be.within(140, 1000)
+      await allGone((await server.child).pid!)
+    })
+
+    it('kills a grandchild that ignores SIGTERM and has let go of the output', async () => {
+      const script = '(trap "" TERM; echo ready; exec >/dev/null 2>&1; while :; do sleep 0.05; done) & wait'
+      const server = await piped(() => sh(script), { forceKillAfterMs: 150 })
+      await leaveAfter('ready\n', server)
+      const { pid } = await server.child
+      expect(await server.exit).to.deep.equal({ code: null, signal: 'SIGTERM' })
+      expect(membersOf(pid!)).not.to.deep.equal([])
+      await allGone(pid!)
+    })
+
+    it('ends a child that leads no group', async () => {
+      const { url, exit } = await piped(() => spawn('sleep', ['63']), {})
+      const client = await StreamingClient.get(url)
+      client.leave()
+      expect(await exit).to.deep.equal({ code: null, signal: 'SIGTERM' })
+    })
+  })
+})
+
+async function leaveAfter(text: string, { port }: Piped): Promise<number> {
+  const client = await RawClient.connect(port)
+  client.request('GET', '/')
+  await client.untilText(text)
+  client.destroy()
+  return performance.now()
+}
+
+async function paused(output: NodeJS.ReadableStream): Promise<void> {
+  while (!output.isPaused()) await new Promise(setImmediate)
+}
+
+/** The shortest of some runs: other programs on this machine can only make them longer. */
+async function fastest(runs: number, run: () => Promise<number>): Promise<number> {
+  let best = Number.POSITIVE_INFINITY
+  for (let n = 0; n < runs && best > 50; n++) best = Math.min(best, await run())
+  return best
+}

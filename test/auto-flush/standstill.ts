@@ -1,0 +1,12 @@
+/**
+ * Waits until `count` stays the same while three requests go through the server at `url`, and gives it. What is on
+ * its way through the same event loop has arrived by then: no time is waited for.
+ */
+export async function standstill(url: string, count: () => number): Promise<number> {
+  let before = Number.NaN
+  while (before !== count()) {
+    before = count()
+    for (let trip = 0; trip < 3; trip++) await (await fetch(`${url}/meanwhile`)).text()
+  }
+  return before
+}
