@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type BodyCache, KeptBody } from './body-cache/accessors.js'
+import { type AccessorSettings, type BodyCache, KeptBody } from './body-cache/accessors.js'
+import type { PrototypePoisoning } from './body-cache/parsers.js'
 import { announcesBody, bodySourceOf } from './shared/body-source.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
-import { type ByteSize, byteSize, flag, readOptions, rejectRequest } from './shared/options.js'
+import { type ByteSize, byteSize, flag, oneOf, readOptions, rejectRequest } from './shared/options.js'
 
 export type { BodyCache } from './body-cache/accessors.js'
+export type { PrototypePoisoning } from './body-cache/parsers.js'
 export type { StandardSchema } from './body-cache/standard-schema.js'
 export type { ByteSize } from './shared/options.js'
 
@@ -24,15 +26,20 @@ export interface BodyCacheOptions {
    */
   readonly inflateLimit?: ByteSize | undefined
   /**
+   * What `json()` and `urlencoded()` do with keys that would poison a prototype, `__proto__` and
+   * `constructor.prototype`: 'error' refuses the body with 400, 'remove' drops the keys, 'ignore' leaves them to the
+   * handler. @default 'error'
+   */
+  readonly prototypePoisoning?: PrototypePoisoning | undefined
+  /**
    * true: the whole body is read before the next handler runs, and set as `req.rawBody`, a Buffer, as webhook
    * libraries expect it. @default false
    */
   readonly rawBody?: boolean | undefined
 }
 
-interface BodyCacheSettings {
+interface BodyCacheSettings extends AccessorSettings {
   readonly limit: number
-  readonly inflateLimit: number
   readonly rawBody: boolean
 }
 
@@ -55,6 +62,7 @@ export function bodyCache(options: BodyCacheOptions = {}): Middleware {
   const settings = readOptions<BodyCacheSettings>('bodyCache', options, {
     limit: byteSize('100mb', { unlimited: true }),
     inflateLimit: byteSize('10mb', { unlimited: true }),
+    prototypePoisoning: oneOf<PrototypePoisoning>(['error', 'remove', 'ignore'], 'error'),
     rawBody: flag(false),
   })
   return function bodyCacheMiddleware(req, res, next) {
@@ -69,14 +77,14 @@ function keepBody(
   next: NextFunction,
 ): void {
   if (!announcesBody(req)) {
-    req.bodyCache = new KeptBody(req, undefined, settings.inflateLimit)
+    req.bodyCache = new KeptBody(req, undefined, settings)
     provideRawBody(settings, req, next)
     return
   }
   const source = bodySourceOf(req, res)
   source.keep()
   const error = source.addLimit(settings.limit)
-  req.bodyCache = new KeptBody(req, source, settings.inflateLimit)
+  req.bodyCache = new KeptBody(req, source, settings)
   if (error !== undefined) next(error)
   else provideRawBody(settings, req, next)
 }
