@@ -9,7 +9,8 @@ const readForm = (req: IncomingMessage): Promise<unknown> => req.bodyCache.urlen
 const URLENCODED = { 'content-type': 'application/x-www-form-urlencoded' }
 const MULTIPART = { 'content-type': 'multipart/form-data; boundary=frontier' }
 
-const parameters = (count: number): string => Array.from({ length: count }, (_, n) => `k%41${n}=${n}`).join('&')
+const parameters = (count: number): string =>
+  Array.from({ length: count }, (_, n) => `k%41${n}=${n}`).join('&')
 const parts = (count: number): string =>
   `${'--frontier\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'.repeat(count)}--frontier--\r\n`
 
