@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { bodyCache, type BodyCacheOptions } from 'sluiceway/body-cache'
+import { text as readAll } from 'node:stream/consumers'
+import { type BodyCache, bodyCache, type BodyCacheOptions } from 'sluiceway/body-cache'
 import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { RawClient } from '../support/raw-client.js'
@@ -60,4 +61,24 @@ export async function found(
   const response = await fetch(url, { method: 'POST', body, headers: { ...type, ...headers } })
   const answer = (await response.json()) as { value?: unknown }
   return 'value' in answer ? answer.value : answer
+}
+
+/** Every way in which `req.bodyCache` reads a body. */
+export const accessors: Readonly<Record<string, (body: BodyCache) => Promise<unknown>>> = {
+  'buffer()': (body) => body.buffer(),
+  'text()': (body) => body.text(),
+  'json()': (body) => body.json(),
+  'urlencoded()': (body) => body.urlencoded(),
+  'formData()': (body) => body.formData(),
+  'blob()': (body) => body.blob(),
+  'stream()': (body) => readAll(body.stream()),
+  'web()': (body) => readAll(body.web()),
+}
+
+/** The code that a reading rejects with; undefined where it does not. */
+export function codeOf(reading: Promise<unknown>): Promise<string | undefined> {
+  return reading.then(
+    () => undefined,
+    (error: BodyError) => error.code,
+  )
 }
