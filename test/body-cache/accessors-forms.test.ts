@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import express from 'express'
 import { closeServers } from '../support/servers.js'
-import { found } from './exchange.js'
+import { found } from './reading.js'
 
 const readForm = (req: IncomingMessage): Promise<unknown> => req.bodyCache.urlencoded()
 const URLENCODED = { 'content-type': 'application/x-www-form-urlencoded' }

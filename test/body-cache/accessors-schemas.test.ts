@@ -5,7 +5,7 @@ import type { StandardSchema } from 'sluiceway/body-cache'
 import * as v from 'valibot'
 import { z } from 'zod'
 import { closeServers } from '../support/servers.js'
-import { type BodyError, found } from './exchange.js'
+import { type BodyError, found } from './reading.js'
 
 interface Library {
   readonly name: string

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { expect } from 'chai'
 import { closeServers } from '../support/servers.js'
-import { exchange, found } from './exchange.js'
+import { exchange, found } from './reading.js'
 
 const readText = (req: IncomingMessage): Promise<string> => req.bodyCache.text()
 

@@ -5,7 +5,7 @@ import { bodyCache, type BodyCacheOptions } from 'sluiceway/body-cache'
 import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { closeServers, serve } from '../support/servers.js'
-import { found } from './exchange.js'
+import { found } from './reading.js'
 
 const { mount } = hosts[0]!
 

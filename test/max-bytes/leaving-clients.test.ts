@@ -19,7 +19,7 @@ const TOO_MUCH = asChunk('12345678901')
 interface Phase {
   readonly sent: readonly (string | Buffer)[]
   /** What it sends once it has the 413. */
-  readonly then?: string | Buffer
+  readonly rest?: string | Buffer
 }
 
 const phases: Record<string, Phase> = {
@@ -28,14 +28,14 @@ const phases: Record<string, Phase> = {
   'in the body': { sent: [CHUNKED, asChunk('12345')] },
   'behind a whole body': { sent: [CHUNKED, asChunk('12345'), lastChunk] },
   'past the limit': { sent: [CHUNKED, TOO_MUCH] },
-  'with the 413 in hand': { sent: [CHUNKED, TOO_MUCH], then: '' },
-  'in the rest': { sent: [CHUNKED, TOO_MUCH], then: asChunk('more'.repeat(1000)) },
-  'behind the rest': { sent: [CHUNKED, TOO_MUCH], then: lastChunk },
+  'with the 413 in hand': { sent: [CHUNKED, TOO_MUCH], rest: '' },
+  'in the rest': { sent: [CHUNKED, TOO_MUCH], rest: asChunk('more'.repeat(1000)) },
+  'behind the rest': { sent: [CHUNKED, TOO_MUCH], rest: lastChunk },
 }
 
-const farewells: Record<string, (client: RawClient) => void> = {
-  'with a reset': ({ socket }) => void socket.resetAndDestroy(),
-  'with an end': ({ socket }) => void socket.destroySoon(),
+const farewells: Record<string, (client: RawClient) => unknown> = {
+  'with a reset': ({ socket }) => socket.resetAndDestroy(),
+  'with an end': ({ socket }) => socket.destroySoon(),
 }
 
 describe(`maxBytes and bodyCache, when ${CLIENTS} clients leave`, () => {
@@ -46,7 +46,7 @@ describe(`maxBytes and bodyCache, when ${CLIENTS} clients leave`, () => {
     expect(await mishaps.end()).to.deep.equal([])
   })
 
-  for (const [phase, { sent, then }] of Object.entries(phases)) {
+  for (const [phase, { sent, rest }] of Object.entries(phases)) {
     for (const [how, farewell] of Object.entries(farewells)) {
       it(`leave no socket, error or rejection behind, ${phase}, ${how}`, async function () {
         this.timeout(30_000)
@@ -57,16 +57,16 @@ describe(`maxBytes and bodyCache, when ${CLIENTS} clients leave`, () => {
         server.on('clientError', ({ code }: Error & { code?: string }, socket) => {
           socket.destroy()
           // Where a request is not over, these are Node's own, with and without middlewares. Behind a 413 there are none.
-          const isNodes = then === undefined && (code === 'ECONNRESET' || code === 'HPE_INVALID_EOF_STATE')
+          const isNodes = rest === undefined && (code === 'ECONNRESET' || code === 'HPE_INVALID_EOF_STATE')
           if (!isNodes) clientErrors.push(code)
         })
         const before = openDescriptors()
         const leave = async (): Promise<void> => {
           const client = await RawClient.connect(port)
           await written(client, Buffer.concat(sent.map((part) => Buffer.from(part))))
-          if (then !== undefined) {
+          if (rest !== undefined) {
             expect((await client.response()).status).to.equal(413)
-            await written(client, then)
+            await written(client, rest)
           }
           farewell(client)
         }
