@@ -81,7 +81,8 @@ for (const { name, token, encode, bomb } of codings) {
       const bytes = encode('x'.repeat(1000))
       expect(await found(readText, bytes, headers, { inflateLimit: 1000 })).to.have.length(1000)
       expect(await found(readText, bytes, headers, { inflateLimit: 999 })).to.include(tooLarge)
-      expect(await found(readText, bytes, headers, { inflateLimit: 0 })).to.include(tooLarge)
+      for (const some of [bytes, encode('x')])
+        expect(await found(readText, some, headers, { inflateLimit: 0 })).to.include(tooLarge)
       expect(await found(readText, bytes, headers, { inflateLimit: Infinity })).to.have.length(1000)
     })
 

@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import express from 'express'
 import { closeServers } from '../support/servers.js'
-import { found } from './reading.js'
+import { codeOf, exchange, found } from './reading.js'
 
 const readForm = (req: IncomingMessage): Promise<unknown> => req.bodyCache.urlencoded()
 const URLENCODED = { 'content-type': 'application/x-www-form-urlencoded' }
@@ -171,6 +171,13 @@ describe('req.bodyCache.formData()', () => {
     ] as const) {
       expect(await found(count, form, type)).to.include({ status: 400, message: 'more than 1000 parameters' })
     }
+  })
+
+  it('refuses a body without Content-Type', async () => {
+    const { client, req } = await exchange(['Content-Length: 3'])
+    client.write('a=1')
+    expect(await codeOf(req.bodyCache.formData())).to.equal('ERR_SLUICEWAY_BODY_MALFORMED')
+    client.destroy()
   })
 
   const whole = '--frontier\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--frontier--\r\n'
