@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import os from 'node:os'
-import { type BodyCache, KeptBody } from './body-cache/accessors.js'
+import { type AccessorSettings, type BodyCache, KeptBody } from './body-cache/accessors.js'
+import type { PrototypePoisoning } from './body-cache/parsers.js'
 import { announcesBody, bodySourceOf } from './shared/body-source.js'
 import type { Storage } from './shared/body-store.js'
 import { ByteBudget } from './shared/byte-budget.js'
@@ -9,12 +10,14 @@ import {
   type ByteSize,
   byteSize,
   flag,
+  oneOf,
   readOptions,
   rejectRequest,
   writableDirectory,
 } from './shared/options.js'
 
 export type { BodyCache } from './body-cache/accessors.js'
+export type { PrototypePoisoning } from './body-cache/parsers.js'
 export type { StandardSchema } from './body-cache/standard-schema.js'
 export type { ByteSize } from './shared/options.js'
 
@@ -51,19 +54,24 @@ export interface BodyCacheOptions {
    */
   readonly inflateLimit?: ByteSize | undefined
   /**
+   * What `json()` and `urlencoded()` do with keys that would poison a prototype, `__proto__` and
+   * `constructor.prototype`: 'error' refuses the body with 400, 'remove' drops the keys, 'ignore' leaves them to the
+   * handler. @default 'error'
+   */
+  readonly prototypePoisoning?: PrototypePoisoning | undefined
+  /**
    * true: the whole body is read before the next handler runs, and set as `req.rawBody`, a Buffer, as webhook
    * libraries expect it. @default false
    */
   readonly rawBody?: boolean | undefined
 }
 
-interface BodyCacheSettings {
+interface BodyCacheSettings extends AccessorSettings {
   readonly limit: number
   readonly memory: number
   readonly memoryBudget: number
   readonly diskBudget: number
   readonly directory: string
-  readonly inflateLimit: number
   readonly rawBody: boolean
 }
 
@@ -105,6 +113,7 @@ function readSettings(options: BodyCacheOptions): BodyCacheSettings {
     diskBudget: byteSize('10gb', unlimited),
     directory: writableDirectory(os.tmpdir()),
     inflateLimit: byteSize('10mb', unlimited),
+    prototypePoisoning: oneOf<PrototypePoisoning>(['error', 'remove', 'ignore'], 'error'),
     rawBody: flag(false),
   })
 }
@@ -125,14 +134,14 @@ function keepBody(
   next: NextFunction,
 ): void {
   if (!announcesBody(req)) {
-    req.bodyCache = new KeptBody(req, undefined, settings.inflateLimit)
+    req.bodyCache = new KeptBody(req, undefined, settings)
     provideRawBody(settings, req, next)
     return
   }
   const source = bodySourceOf(req, res)
   source.keep(storage)
   const error = source.addLimit(settings.limit)
-  req.bodyCache = new KeptBody(req, source, settings.inflateLimit)
+  req.bodyCache = new KeptBody(req, source, settings)
   if (error !== undefined) next(error)
   else provideRawBody(settings, req, next)
 }

@@ -3,10 +3,10 @@ import { Readable } from 'node:stream'
 import { buffer as readAll } from 'node:stream/consumers'
 import type { ReadableStream } from 'node:stream/web'
 import type { BodySource } from '../shared/body-source.js'
-import { decompress } from './decompress.js'
-import { parseForm, parseFormData, parseJson } from './parsers.js'
+import { type Decoder, decoderFor } from './decompress.js'
+import { parseForm, parseFormData, parseJson, type PrototypePoisoning } from './parsers.js'
 import { type StandardSchema, validate } from './standard-schema.js'
-import { charsetOf, decode } from './text.js'
+import { decodeText, encodingOf } from './text.js'
 
 /**
  * The body of one request, in the form a handler wants.
@@ -29,8 +29,8 @@ export interface BodyCache {
   text(): Promise<string>
   /**
    * Parses the body as JSON, whatever its Content-Type says. An empty body is undefined.
-   * Rejects with 400 'entity.parse.failed' where it is no JSON, or has a key that would poison a prototype;
-   * with a schema also where that finds it invalid (400, `issues`).
+   * Rejects with 400 'entity.parse.failed' where it is no JSON, or has a key that would poison a prototype (see the
+   * option `prototypePoisoning`); with a schema also where that finds it invalid (400, `issues`).
    */
   json(): Promise<unknown>
   json<Output>(schema: StandardSchema<Output>): Promise<Output>
@@ -40,31 +40,44 @@ export interface BodyCache {
    */
   urlencoded(): Promise<Record<string, unknown>>
   urlencoded<Output>(schema: StandardSchema<Output>): Promise<Output>
-  /** Parses a multipart or urlencoded form, files included, all in memory. Rejects with 400 where it is malformed. */
+  /**
+   * Parses a multipart or urlencoded form, files included, all in memory.
+   * Rejects with 400 where it is malformed or has more than 1000 parts.
+   */
   formData(): Promise<FormData>
   /** Reads the body as a Blob of the request's Content-Type. */
   blob(): Promise<Blob>
-  /** Opens a stream of the body as it came over the wire, from its start. The caller owns it. */
+  /**
+   * Opens a stream of the body as it came over the wire, from its start. The caller owns the stream, but not its
+   * chunks: other readers get the same ones, so nobody may write into them.
+   */
   stream(): Readable
   /** Opens a WHATWG stream of the body as it came over the wire. The caller owns it. */
   web(): ReadableStream<Uint8Array>
+}
+
+/** How the accessors decode and parse. */
+export interface AccessorSettings {
+  readonly inflateLimit: number
+  readonly prototypePoisoning: PrototypePoisoning
 }
 
 /** Reads the body of `req` from its source; without one the request has no body. */
 export class KeptBody implements BodyCache {
   readonly #req: IncomingMessage
   readonly #source: BodySource | undefined
-  readonly #inflateLimit: number
+  readonly #settings: AccessorSettings
   #decompressed: Promise<Buffer> | undefined
 
-  constructor(req: IncomingMessage, source: BodySource | undefined, inflateLimit: number) {
+  constructor(req: IncomingMessage, source: BodySource | undefined, settings: AccessorSettings) {
     this.#req = req
     this.#source = source
-    this.#inflateLimit = inflateLimit
+    this.#settings = settings
   }
 
   get complete(): boolean {
-    return this.#source === undefined || this.#source.state === 'whole'
+    const { state } = this.#source ?? { state: 'whole' }
+    return state === 'whole' || (state === 'released' && this.#req.complete)
   }
 
   get size(): number {
@@ -79,20 +92,21 @@ export class KeptBody implements BodyCache {
   }
 
   async text(): Promise<string> {
-    return decode(await this.#decoded(), charsetOf(this.#req))
+    const encoding = encodingOf(this.#req)
+    return decodeText(await this.#decoded(), encoding)
   }
 
   json(): Promise<unknown>
   json<Output>(schema: StandardSchema<Output>): Promise<Output>
   async json(schema?: StandardSchema): Promise<unknown> {
-    const value = parseJson(await this.text())
+    const value = parseJson(await this.text(), this.#settings.prototypePoisoning)
     return schema === undefined ? value : validate(schema, value)
   }
 
   urlencoded(): Promise<Record<string, unknown>>
   urlencoded<Output>(schema: StandardSchema<Output>): Promise<Output>
   async urlencoded(schema?: StandardSchema): Promise<unknown> {
-    const value = parseForm(await this.text())
+    const value = parseForm(await this.text(), encodingOf(this.#req), this.#settings.prototypePoisoning)
     return schema === undefined ? value : validate(schema, value)
   }
 
@@ -113,10 +127,20 @@ export class KeptBody implements BodyCache {
   }
 
   /** The bytes without their content coding, decompressed once for all. */
-  #decoded(): Promise<Buffer> {
-    const coding = this.#req.headers['content-encoding']
-    if (coding === undefined || coding.toLowerCase() === 'identity') return this.buffer()
-    this.#decompressed ??= this.buffer().then((bytes) => decompress(bytes, coding, this.#inflateLimit))
+  async #decoded(): Promise<Buffer> {
+    const decoder = decoderFor(this.#req.headers['content-encoding'])
+    const failure = this.#source?.failure
+    if (failure !== undefined) throw failure
+    if (decoder === undefined) return this.buffer()
+    this.#decompressed ??= this.#decompress(decoder)
     return this.#decompressed
+  }
+
+  #decompress(decoder: Decoder): Promise<Buffer> {
+    // Released with the body itself.
+    this.#source?.res.once('close', () => {
+      this.#decompressed = undefined
+    })
+    return this.buffer().then((bytes) => decoder(bytes, this.#settings.inflateLimit))
   }
 }

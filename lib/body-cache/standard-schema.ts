@@ -15,9 +15,18 @@ type StandardResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly unknown[] }
 
-/** Returns the schema's output for `value`, or throws 400 'ERR_SLUICEWAY_BODY_INVALID' with the schema's `issues`. */
+/**
+ * Returns the schema's output for `value`. Throws 400 'ERR_SLUICEWAY_BODY_INVALID' with the schema's `issues`, and
+ * TypeError where `schema` is none.
+ */
 export async function validate<Output>(schema: StandardSchema<Output>, value: unknown): Promise<Output> {
-  const result = await schema['~standard'].validate(value)
+  const standard = (schema as Partial<StandardSchema<Output>> | null)?.['~standard']
+  if (typeof standard?.validate !== 'function') {
+    throw new TypeError(
+      'req.bodyCache: schema must be a Standard Schema, such as one of zod, valibot or arktype',
+    )
+  }
+  const result = await standard.validate(value)
   if (result.issues === undefined) return result.value
   throw sluicewayError('ERR_SLUICEWAY_BODY_INVALID', { issues: result.issues })
 }

@@ -164,10 +164,16 @@ function forgetRest(this: LingeringSocket): void {
   this.off('close', forgetRest)
 }
 
-/** Ends an HTTP/2 stream, whose session lives on. A client that still sends learns that no more is wanted. */
+/**
+ * Ends an HTTP/2 stream, whose session lives on. A client that still sends learns that no more is wanted.
+ * What came before it learnt that would keep the stream open, as nobody reads it.
+ */
 function closeStreamAfterAnswer(res: OutgoingResponse): void {
   const { stream } = res as unknown as Http2ServerResponse
-  stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR))
+  stream.once('finish', () => {
+    stream.close(constants.NGHTTP2_NO_ERROR)
+    stream.destroy()
+  })
 }
 
 /** Tells whether an error of the body reaches somebody who may answer, or who has yet to begin reading. */

@@ -65,8 +65,8 @@ export class RefusedAnswer {
     }
     res.statusCode = error.status
     const body = STATUS_CODES[error.status] ?? ''
-    // Express 4 and others set a phrase of their own for the status that is not sent.
-    res.statusMessage = body
+    // Express 4 and others set a phrase of their own for the status that is not sent. HTTP/2 has no phrases.
+    if (res.req.httpVersionMajor === 1) res.statusMessage = body
     for (const [name, value] of Object.entries(error.headers ?? {})) res.setHeader(name, value)
     res.setHeader('Content-Type', 'text/plain; charset=utf-8')
     // Node adds none where one has been removed.

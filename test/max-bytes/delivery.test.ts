@@ -1,38 +1,25 @@
-import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import https from 'node:https'
 import net, { type Socket } from 'node:net'
 import tls from 'node:tls'
-import { promisify } from 'node:util'
 import { expect } from 'chai'
 import express from 'express'
-import type { Page } from 'playwright-core'
 import { maxBytes, type MaxBytesOptions } from 'sluiceway/max-bytes'
-import { findChromium, noChromium, openChromium } from '../support/chromium.js'
 import { deferred } from '../support/deferred.js'
 import { asChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, listen, serve } from '../support/servers.js'
+import { isThorough } from '../support/thorough.js'
 import { certificate, key } from '../support/tls-certificate.js'
-import { body, IN_CHUNKS, LENGTH, WITH_LENGTH, writeThenRead } from './uploads.js'
+import { IN_CHUNKS, limitedApp, WITH_LENGTH, writeThenRead } from './uploads.js'
 
-const run = promisify(execFile)
-const ROUNDS = 100
-/** A browser takes half a second for each. */
-const BROWSER_ROUNDS = 5
-
-function app(): express.Express {
-  return express()
-    .set('env', 'test')
-    .use(maxBytes('100kb'), express.raw({ type: () => true, limit: '1gb' }))
-    .use((_req, res) => void res.end('let through'))
-}
+const ROUNDS = isThorough ? 100 : 25
 
 describe('maxBytes, when the client writes 10 MB before it reads', () => {
   afterEach(closeServers)
 
   const servers = {
-    TCP: async () => (await serve(app())).port,
-    TLS: async () => (await listen(https.createServer({ key, cert: certificate }, app()))).port,
+    TCP: async () => (await serve(limitedApp())).port,
+    TLS: async () => (await listen(https.createServer({ key, cert: certificate }, limitedApp()))).port,
   }
   const connect = {
     TCP: (port: number) => net.connect({ port, host: '127.0.0.1' }),
@@ -52,82 +39,6 @@ describe('maxBytes, when the client writes 10 MB before it reads', () => {
     }
   }
 })
-
-describe('maxBytes, with 10 MB uploads of common clients', () => {
-  afterEach(closeServers)
-
-  it(`delivers the 413 to Node fetch, ${ROUNDS} of ${ROUNDS}`, async function () {
-    this.timeout(60_000)
-    const { url } = await serve(app())
-    for (let round = 0; round < ROUNDS; round++) {
-      const response = await fetch(url, { method: 'POST', body })
-      expect([response.status, (await response.text()).length > 0]).to.deep.equal([413, true])
-    }
-  })
-
-  it('delivers the 413 to curl', async function () {
-    const { url } = await serve(app())
-    const args = ['-s', '-o', '/dev/null', '-w', '%{http_code}', '-H', 'Expect:', '-T', '-', url]
-    const curl = run('curl', args)
-    curl.child.stdin!.on('error', () => {})
-    curl.child.stdin!.end(body)
-    const result = await curl.catch((error: { code?: string; stdout?: string }) => error)
-    if ((result as { code?: string }).code === 'ENOENT') skip(this, 'curl was not found')
-    expect(result.stdout).to.equal('413')
-  })
-
-  it('delivers the 413 to Python requests', async function () {
-    const { url } = await serve(app())
-    const script = `import requests; print(requests.post(${JSON.stringify(url)}, data=b'a' * ${LENGTH}).status_code)`
-    const python = await pythonWithRequests()
-    if (python === undefined) return skip(this, 'no python3 with requests was found')
-    for (let round = 0; round < 5; round++) {
-      expect((await run(python, ['-c', script])).stdout.trim()).to.equal('413')
-    }
-  })
-
-  it('shows the 413 in Chromium: to a form that is posted, and to fetch', async function () {
-    this.timeout(60_000)
-    const executable = findChromium()
-    if (executable === undefined) return skip(this, noChromium)
-    const browser = await openChromium(executable)
-    try {
-      const { url } = await serve(withPage(app()))
-      for (let round = 0; round < BROWSER_ROUNDS; round++) {
-        const page = await browser.context.newPage()
-        expect(await statusesIn(page, url)).to.deep.equal({ fetch: 413, form: 413 })
-        await page.close()
-      }
-    } finally {
-      await browser.close()
-    }
-  })
-})
-
-/** Puts a page with a form in front of the application. */
-function withPage(limited: express.Express): express.Express {
-  const form = '<form method="post" enctype="multipart/form-data"><input type="hidden" name="text"></form>'
-  return express()
-    .set('env', 'test')
-    .get('/', (_req, res) => void res.type('html').send(form))
-    .use(limited)
-}
-
-/** The statuses that a browser shows for 10 MB, sent by script and by a form. */
-async function statusesIn(page: Page, url: string): Promise<Record<string, number | undefined>> {
-  await page.goto(url)
-  // Strings, as these run in the page and are no business of the compiler.
-  const byScript = await page.evaluate<number>(
-    `fetch('/', { method: 'POST', body: 'a'.repeat(${LENGTH}) }).then((response) => response.status)`,
-  )
-  const [shown] = await Promise.all([
-    page.waitForNavigation(),
-    page.evaluate(
-      `document.forms[0].text.value = 'a'.repeat(${LENGTH}); setTimeout(() => document.forms[0].submit())`,
-    ),
-  ])
-  return { fetch: byScript, form: shown?.status() }
-}
 
 describe('maxBytes, with clients that can not be served', () => {
   afterEach(closeServers)
@@ -182,21 +93,4 @@ async function refused(
   await answered
   if (reads) expect((await client.response()).status).to.equal(413)
   return { client, connection: connections[0]! }
-}
-
-/** Debian's python has the package that apt installs; another python3 may come first on the PATH. */
-async function pythonWithRequests(): Promise<string | undefined> {
-  for (const python of ['/usr/bin/python3', 'python3']) {
-    const found = await run(python, ['-c', 'import requests']).then(
-      () => true,
-      () => false,
-    )
-    if (found) return python
-  }
-  return undefined
-}
-
-function skip(context: Mocha.Context, reason: string): void {
-  console.log(`      skipped: ${reason}`)
-  context.skip()
 }

@@ -1,51 +1,87 @@
+import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import express from 'express'
 import { bodyCache, maxBytes } from 'sluiceway'
+import { Mishaps } from '../support/mishaps.js'
 import { closed, openDescriptors } from '../support/open-resources.js'
-import { asChunk, RawClient } from '../support/raw-client.js'
+import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
+import { isThorough } from '../support/thorough.js'
+
+const CLIENTS = isThorough ? 1000 : 100
+const AT_ONCE = 20
 
 const CHUNKED = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'
+const TOO_MUCH = asChunk('12345678901')
 
-/** What a client has sent when it leaves. */
-const phases: Record<string, readonly (string | Buffer)[]> = {
-  'in the head': [CHUNKED.slice(0, 40)],
-  'before the body': [CHUNKED],
-  'in the body': [CHUNKED, asChunk('12345')],
-  'past the limit': [CHUNKED, asChunk('12345678901')],
-  'in the rest': [CHUNKED, asChunk('12345678901'), asChunk('more'.repeat(1000))],
+/** How far a client gets before it leaves. */
+interface Phase {
+  readonly sent: readonly (string | Buffer)[]
+  /** What it sends once it has the 413. */
+  readonly rest?: string | Buffer
 }
 
-describe('maxBytes and bodyCache, when clients leave', () => {
-  afterEach(closeServers)
+const phases: Record<string, Phase> = {
+  'in the head': { sent: [CHUNKED.slice(0, 40)] },
+  'before the body': { sent: [CHUNKED] },
+  'in the body': { sent: [CHUNKED, asChunk('12345')] },
+  'behind a whole body': { sent: [CHUNKED, asChunk('12345'), lastChunk] },
+  'past the limit': { sent: [CHUNKED, TOO_MUCH] },
+  'with the 413 in hand': { sent: [CHUNKED, TOO_MUCH], rest: '' },
+  'in the rest': { sent: [CHUNKED, TOO_MUCH], rest: asChunk('more'.repeat(1000)) },
+  'behind the rest': { sent: [CHUNKED, TOO_MUCH], rest: lastChunk },
+}
 
-  for (const [phase, parts] of Object.entries(phases)) {
-    it(`leave no socket, error or rejection behind after 200 that left ${phase}`, async function () {
-      this.timeout(30_000)
-      const app = express().set('env', 'test').use(maxBytes(10), bodyCache())
-      app.use(async (req, res) => void res.end(await text(req)))
-      const { port, server, connections } = await serve(app)
-      const parseErrors: Error[] = []
-      server.on('clientError', (error: Error & { code?: string }, socket) => {
-        socket.destroy()
-        // A half request that ends is one for Node itself; bytes we threw away are not.
-        if (error.code !== 'HPE_INVALID_EOF_STATE' && error.code !== 'ECONNRESET') parseErrors.push(error)
+const farewells: Record<string, (client: RawClient) => unknown> = {
+  'with a reset': ({ socket }) => socket.resetAndDestroy(),
+  'with an end': ({ socket }) => socket.destroySoon(),
+}
+
+describe(`maxBytes and bodyCache, when ${CLIENTS} clients leave`, () => {
+  const mishaps = new Mishaps()
+  beforeEach(() => mishaps.watch())
+  afterEach(async () => {
+    await closeServers()
+    expect(await mishaps.end()).to.deep.equal([])
+  })
+
+  for (const [phase, { sent, rest }] of Object.entries(phases)) {
+    for (const [how, farewell] of Object.entries(farewells)) {
+      it(`leave no socket, error or rejection behind, ${phase}, ${how}`, async function () {
+        this.timeout(30_000)
+        const app = express().set('env', 'test').use(maxBytes(10), bodyCache())
+        app.use(async (req, res) => void res.end(await text(req)))
+        const { port, server, connections } = await serve(app)
+        const clientErrors: unknown[] = []
+        server.on('clientError', ({ code }: Error & { code?: string }, socket) => {
+          socket.destroy()
+          // Where a request is not over, these are Node's own, with and without middlewares. Behind a 413 there are none.
+          const isNodes = rest === undefined && (code === 'ECONNRESET' || code === 'HPE_INVALID_EOF_STATE')
+          if (!isNodes) clientErrors.push(code)
+        })
+        const before = openDescriptors()
+        const leave = async (): Promise<void> => {
+          const client = await RawClient.connect(port)
+          await written(client, Buffer.concat(sent.map((part) => Buffer.from(part))))
+          if (rest !== undefined) {
+            expect((await client.response()).status).to.equal(413)
+            await written(client, rest)
+          }
+          farewell(client)
+        }
+        for (let left = 0; left < CLIENTS; left += AT_ONCE)
+          await Promise.all(Array.from({ length: AT_ONCE }, leave))
+        // The kernel connects clients before the server has heard of them.
+        while (connections.length < CLIENTS) await once(server, 'connection')
+        await Promise.all(connections.map(closed))
+        expect(clientErrors).to.deep.equal([])
+        expect(openDescriptors()).to.be.at.most(before + 2)
       })
-      const before = openDescriptors()
-      for (let round = 0; round < 20; round++)
-        await Promise.all(Array.from({ length: 10 }, () => leave(port, parts)))
-      await Promise.all(connections.map(closed))
-      expect(parseErrors).to.deep.equal([])
-      expect(openDescriptors()).to.be.at.most(before + 5)
-    })
+    }
   }
 })
 
-async function leave(port: number, parts: readonly (string | Buffer)[]): Promise<void> {
-  const client = await RawClient.connect(port)
-  await new Promise<void>((resolve) => {
-    client.socket.write(Buffer.concat(parts.map((part) => Buffer.from(part))), () => resolve())
-  })
-  client.socket.resetAndDestroy()
+function written({ socket }: RawClient, bytes: string | Buffer): Promise<void> {
+  return new Promise((resolve) => void socket.write(bytes, () => resolve()))
 }

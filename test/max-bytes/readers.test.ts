@@ -128,13 +128,21 @@ for (const { name, mount } of hosts) {
     })
 
     it('keeps the error for a reader that begins after the limit was passed', async () => {
+      let told: string | undefined
       const readLate: Handler = async (req, _res, next) => {
-        // Data comes until the tap holds it back: by then the limit of 10 is passed, with nobody reading.
-        await new Promise((resolve) => setTimeout(resolve, 50))
-        rawBody(req).then(() => next(), next)
+        // The limit is passed with nobody reading: then a request says 'finish'.
+        await new Promise<void>((resolve) => void req.once('finish', resolve))
+        rawBody(req).then(
+          () => next(),
+          (error: { code: string }) => {
+            told = error.code
+            next(error)
+          },
+        )
       }
       const { port } = await serve(mount(maxBytes(10), readLate))
       expect((await overflow(port)).status).to.equal(413)
+      expect(told).to.equal('ERR_SLUICEWAY_BODY_TOO_LARGE')
     })
   })
 }

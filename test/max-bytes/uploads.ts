@@ -1,4 +1,6 @@
 import type net from 'node:net'
+import express from 'express'
+import { maxBytes } from 'sluiceway/max-bytes'
 
 /** Length of every upload in here. */
 export const LENGTH: number = 10 * 1024 * 1024
@@ -6,6 +8,15 @@ export const body: Buffer = Buffer.alloc(LENGTH, 'a')
 
 export const WITH_LENGTH = `Content-Length: ${LENGTH}`
 export const IN_CHUNKS = 'Transfer-Encoding: chunked'
+
+/** Takes uploads of up to 100 KiB. GET / shows `page`, where there is one. */
+export function limitedApp(page?: string): express.Express {
+  const app = express().set('env', 'test')
+  if (page !== undefined) app.get('/', (_req, res) => void res.type('html').send(page))
+  return app
+    .use(maxBytes('100kb'), express.raw({ type: () => true, limit: '1gb' }))
+    .use((_req, res) => void res.end('let through'))
+}
 
 /** Writes all of an upload before it reads anything, and returns the status line it then finds. */
 export function writeThenRead(socket: net.Socket, framing: string = WITH_LENGTH): Promise<string> {

@@ -1,0 +1,179 @@
+import { createHook } from 'node:async_hooks'
+import type { IncomingMessage } from 'node:http'
+import { buffer } from 'node:stream/consumers'
+import { gzipSync } from 'node:zlib'
+import { expect } from 'chai'
+import { bodyCache } from 'sluiceway/body-cache'
+import { type Handler, hosts } from '../support/hosts.js'
+import { collectedBytes, peakBytes } from '../support/memory.js'
+import { closeServers, serve } from '../support/servers.js'
+import { codings, hasZstd } from './codings.js'
+import { exchange, found } from './reading.js'
+
+const readText = (req: IncomingMessage): Promise<string> => req.bodyCache.text()
+const damaged = {
+  status: 400,
+  type: 'entity.parse.failed',
+  code: 'ERR_SLUICEWAY_BODY_MALFORMED',
+  message: 'request body could not be decompressed',
+}
+const tooLarge = { status: 413, type: 'entity.too.large', code: 'ERR_SLUICEWAY_BODY_TOO_LARGE' }
+const json = '{"a":"grüße"}'
+
+for (const { name, token, encode, bomb } of codings) {
+  describe(`req.bodyCache, with a body in ${name}`, () => {
+    const headers = { 'content-encoding': token }
+    afterEach(closeServers)
+
+    it('gives it decoded, and everybody else the bytes and headers as they came', async () => {
+      const bytes = encode(json)
+      const read = async (req: IncomingMessage): Promise<unknown> => [
+        await req.bodyCache.text(),
+        await req.bodyCache.json(),
+        await (await req.bodyCache.blob()).text(),
+        (await req.bodyCache.buffer()).equals(bytes),
+        (await buffer(req.bodyCache.stream())).equals(bytes),
+        (await buffer(req)).equals(bytes),
+        req.headers['content-encoding'],
+        req.headers['content-length'],
+      ]
+      const length = String(bytes.length)
+      expect(await found(read, bytes, headers)).to.deep.equal([
+        json,
+        JSON.parse(json),
+        json,
+        true,
+        true,
+        true,
+        token,
+        length,
+      ])
+    })
+
+    it('decodes forms too', async () => {
+      const type = 'application/x-www-form-urlencoded'
+      const readBoth = async (req: IncomingMessage): Promise<unknown> => [
+        await req.bodyCache.urlencoded(),
+        [...(await req.bodyCache.formData())],
+      ]
+      const entries = await found(readBoth, encode('a=1'), { ...headers, 'content-type': type })
+      expect(entries).to.deep.equal([{ a: '1' }, [['a', '1']]])
+    })
+
+    it('decodes it once for all accessors', async () => {
+      let started = 0
+      const hook = createHook({
+        init: (_id, type) => {
+          if (type === 'ZLIB') started += 1
+        },
+      })
+      const read = async ({ bodyCache: body }: IncomingMessage): Promise<unknown> => {
+        hook.enable()
+        await Promise.all([body.text(), body.json(), body.blob()])
+        await body.text()
+        hook.disable()
+        return started
+      }
+      expect(await found(read, encode(json), headers)).to.equal(1)
+    })
+
+    it('lets exactly inflateLimit bytes through, and 413 beyond', async () => {
+      const bytes = encode('x'.repeat(1000))
+      expect(await found(readText, bytes, headers, { inflateLimit: 1000 })).to.have.length(1000)
+      expect(await found(readText, bytes, headers, { inflateLimit: 999 })).to.include(tooLarge)
+      for (const some of [bytes, encode('x')])
+        expect(await found(readText, some, headers, { inflateLimit: 0 })).to.include(tooLarge)
+      expect(await found(readText, bytes, headers, { inflateLimit: Infinity })).to.have.length(1000)
+    })
+
+    it('stops decoding a gigabyte as soon as inflateLimit is passed', async () => {
+      const bytes = await bomb()
+      expect(bytes.length).to.be.below(2 * 1024 * 1024)
+      const peak = await peakBytes(async () => {
+        expect(await found(readText, bytes, headers, { inflateLimit: '1mb' })).to.include(tooLarge)
+      })
+      expect(peak).to.be.below(32 * 1024 * 1024)
+    })
+
+    for (const [title, damage] of [
+      ['is cut short', (bytes: Buffer) => bytes.subarray(0, -1)],
+      ['is cut in half', (bytes: Buffer) => bytes.subarray(0, bytes.length >> 1)],
+      ['has a byte behind it', (bytes: Buffer) => Buffer.concat([bytes, Buffer.from('x')])],
+      ['has zeros behind it', (bytes: Buffer) => Buffer.concat([bytes, Buffer.alloc(10)])],
+      ['is something else', () => Buffer.from('nothing of that kind')],
+    ] as const) {
+      it(`refuses data that ${title}`, async () => {
+        for (const whole of [encode(json), encode(Buffer.alloc(100_000, json))]) {
+          expect(await found(readText, damage(whole), headers)).to.deep.include(damaged)
+        }
+      })
+    }
+
+    it('takes an empty body for empty', async () => {
+      expect(await found(readText, '', headers)).to.equal('')
+    })
+  })
+}
+
+describe('req.bodyCache, with Content-Encoding', () => {
+  before(() => {
+    if (!hasZstd) console.log(`      skipped: zstd, which Node ${process.versions.node} does not have`)
+  })
+  afterEach(closeServers)
+
+  for (const coding of ['gzip, gzip', 'gzip, identity', 'gzip,br', 'compress', '__proto__', 'gzip;q=1']) {
+    it(`refuses ${coding} without waiting for the body`, async () => {
+      const { req, client } = await exchange([`Content-Encoding: ${coding}`, 'Content-Length: 9'])
+      const { bodyCache: body } = req
+      for (const read of [() => body.text(), () => body.json(), () => body.formData(), () => body.blob()]) {
+        const error = await read().then(
+          () => undefined,
+          (failure: unknown) => failure,
+        )
+        expect(error).to.include({
+          status: 415,
+          type: 'encoding.unsupported',
+          code: 'ERR_SLUICEWAY_ENCODING_UNSUPPORTED',
+        })
+      }
+      client.destroy()
+    })
+  }
+
+  it('refuses two header lines of one coding each', async () => {
+    const { req, client } = await exchange([
+      'Content-Encoding: gzip',
+      'Content-Encoding: gzip',
+      'Content-Length: 9',
+    ])
+    const error = await req.bodyCache.text().catch((failure: unknown) => failure)
+    expect(error).to.include({ status: 415, message: 'unsupported content encoding "gzip, gzip"' })
+    client.destroy()
+  })
+
+  it('knows gzip by its old name, in any case', async () => {
+    expect(await found(readText, gzipSync(json), { 'content-encoding': 'X-GZip' })).to.equal(json)
+  })
+
+  it('lets go of the decoded bytes when the response has ended', async () => {
+    const requests: IncomingMessage[] = []
+    const keep: Handler = async (req, res) => {
+      requests.push(req)
+      res.end((await req.bodyCache.blob()).type)
+    }
+    const { url } = await serve(hosts[0]!.mount(bodyCache(), keep))
+    const body = gzipSync(Buffer.alloc(4 * 1024 * 1024))
+    const before = await collectedBytes()
+    for (let round = 0; round < 8; round++)
+      await (await fetch(url, { method: 'POST', body, headers: { 'content-encoding': 'gzip' } })).text()
+    expect(requests).to.have.length(8)
+    expect((await collectedBytes()) - before).to.be.below(8 * 1024 * 1024)
+  })
+
+  for (const coding of ['identity', 'Identity', '']) {
+    it(`reads a body of "${coding}" as it is, whatever inflateLimit says`, async () => {
+      const headers = { 'content-encoding': coding }
+      expect(await found(readText, 'abc', headers, { inflateLimit: 1 })).to.equal('abc')
+    })
+  }
+})

@@ -1,0 +1,204 @@
+import type { IncomingMessage } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { expect } from 'chai'
+import express from 'express'
+import { closeServers } from '../support/servers.js'
+import { codeOf, exchange, found } from './reading.js'
+
+const readForm = (req: IncomingMessage): Promise<unknown> => req.bodyCache.urlencoded()
+const URLENCODED = { 'content-type': 'application/x-www-form-urlencoded' }
+const MULTIPART = { 'content-type': 'multipart/form-data; boundary=frontier' }
+
+const parameters = (count: number): string =>
+  Array.from({ length: count }, (_, n) => `k%41${n}=${n}`).join('&')
+const parts = (count: number): string =>
+  `${'--frontier\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'.repeat(count)}--frontier--\r\n`
+
+describe('req.bodyCache.urlencoded()', () => {
+  afterEach(closeServers)
+
+  it('parses nested keys and escapes, into a fresh object each time', async () => {
+    const read = async (req: IncomingMessage): Promise<unknown> => {
+      const first = await req.bodyCache.urlencoded()
+      first['d'] = 'changed'
+      return req.bodyCache.urlencoded()
+    }
+    expect(await found(read, 'a[b]=1&a[c]=2&d=%C3%BC+%26')).to.deep.equal({ a: { b: '1', c: '2' }, d: 'ü &' })
+  })
+
+  it('reads escapes in the charset of Content-Type', async () => {
+    const type = { 'content-type': 'application/x-www-form-urlencoded; charset=ISO-8859-1' }
+    expect(await found(readForm, Buffer.from('a=%FC&b=ü', 'latin1'), type)).to.deep.equal({ a: 'ü', b: 'ü' })
+  })
+
+  for (const [title, form] of [
+    ['500 values of one key', 'a=1&'.repeat(499) + 'a=1'],
+    ['500 values of a list', 'a[]=1&'.repeat(499) + 'a[]=1'],
+    ['ids for keys', 'quantity[18234]=2&quantity[3]=1'],
+    ['1000 parameters', parameters(1000)],
+    ['odd pieces', '&&a&=b&c==d&e=%zz&f=%'],
+  ] as const) {
+    it(`parses ${title} as express.urlencoded() does`, async () => {
+      const read = (req: IncomingMessage): Promise<unknown> =>
+        new Promise((resolve, reject) => {
+          const parser = express.urlencoded({ extended: true })
+          parser(req, {} as never, (error) =>
+            error === undefined ? resolve((req as { body?: unknown }).body) : reject(error),
+          )
+        })
+      const expected = await found(read, form, URLENCODED)
+      expect(await found(readForm, form, URLENCODED)).to.deep.equal(expected)
+    })
+  }
+
+  it('refuses the 1001st parameter before it decodes any', async () => {
+    const decode = globalThis.decodeURIComponent
+    let decoded = 0
+    globalThis.decodeURIComponent = (escaped) => {
+      decoded += 1
+      return decode(escaped)
+    }
+    try {
+      for (const form of [parameters(1001), '%41&'.repeat(1_000_000)]) {
+        expect(await found(readForm, form)).to.include({
+          status: 400,
+          type: 'entity.parse.failed',
+          code: 'ERR_SLUICEWAY_BODY_MALFORMED',
+          message: 'more than 1000 parameters',
+        })
+      }
+      expect(decoded).to.equal(0)
+      await found(readForm, '%41=%31')
+      expect(decoded).to.equal(2)
+    } finally {
+      globalThis.decodeURIComponent = decode
+    }
+  })
+
+  it('refuses keys of more than 32 levels by counting them, however many there are', async () => {
+    const nested = (levels: number): string => `a${'[b]'.repeat(levels)}=1`
+    expect(await found(readForm, nested(32))).to.have.property('a')
+    // Built first, 100 000 levels would be another error: no more stack.
+    for (const form of [
+      nested(33),
+      nested(100_000),
+      nested(33).replaceAll('[', '%5B').replaceAll(']', '%5D'),
+    ]) {
+      expect(await found(readForm, form)).to.include({
+        status: 400,
+        message: 'Input depth exceeded depth option of 32 and strictDepth is true',
+      })
+    }
+  })
+
+  it('gives objects without a prototype, and drops __proto__', async () => {
+    const read = async (req: IncomingMessage): Promise<unknown> => {
+      const form = await req.bodyCache.urlencoded()
+      const prototypes = [form, form['a']].map((value) => Object.getPrototypeOf(value) as unknown)
+      return [form, prototypes, ({} as { polluted?: unknown }).polluted ?? 'clean']
+    }
+    const form = '__proto__[polluted]=1&a[__proto__][polluted]=1&a[b]=2'
+    expect(await found(read, form)).to.deep.equal([{ a: { b: '2' } }, [null, null], 'clean'])
+  })
+
+  it('refuses constructor[prototype], or drops or keeps it as it is told', async () => {
+    const poison = 'a[constructor][prototype][x]=1'
+    expect(await found(readForm, poison)).to.include({ status: 400, code: 'ERR_SLUICEWAY_BODY_MALFORMED' })
+    expect(await found(readForm, poison, {}, { prototypePoisoning: 'remove' })).to.deep.equal({ a: {} })
+    expect(await found(readForm, poison, {}, { prototypePoisoning: 'ignore' })).to.deep.equal({
+      a: { constructor: { prototype: { x: '1' } } },
+    })
+  })
+})
+
+describe('req.bodyCache.formData()', () => {
+  afterEach(closeServers)
+
+  const describeEntries = async (req: IncomingMessage): Promise<unknown> => {
+    const form = await req.bodyCache.formData()
+    return Promise.all(
+      [...form].map(async ([name, value]) =>
+        typeof value === 'string'
+          ? [name, value]
+          : [name, value.name, value.type, Buffer.from(await value.arrayBuffer()).toString('hex')],
+      ),
+    )
+  }
+
+  it('parses fields and files: names, types and bytes', async () => {
+    const form = new FormData()
+    form.append('name', 'Ada Lövelace')
+    form.append('tag', 'a')
+    form.append('tag', 'b')
+    form.append('file', new Blob([Buffer.from('00ff0d0a2d2d', 'hex')], { type: 'image/png' }), 'a.png')
+    form.append('file', new Blob([]), 'empty.txt')
+    form.append('file', new Blob(['x'], { type: 'text/plain' }), 'Grüße – 你好 "1".txt')
+    expect(await found(describeEntries, form)).to.deep.equal([
+      ['name', 'Ada Lövelace'],
+      ['tag', 'a'],
+      ['tag', 'b'],
+      ['file', 'a.png', 'image/png', '00ff0d0a2d2d'],
+      ['file', 'empty.txt', 'application/octet-stream', ''],
+      ['file', 'Grüße – 你好 "1".txt', 'text/plain', '78'],
+    ])
+  })
+
+  it('gives a fresh form each time, and leaves the request to others', async () => {
+    const read = async (req: IncomingMessage): Promise<unknown> => {
+      ;(await req.bodyCache.formData()).set('a', 'changed')
+      return [await describeEntries(req), (await text(req)).length > 0]
+    }
+    const form = new FormData()
+    form.set('a', '1')
+    expect(await found(read, form)).to.deep.equal([[['a', '1']], true])
+  })
+
+  it('parses a urlencoded form', async () => {
+    expect(await found(describeEntries, 'a=1&b=%C3%BC', URLENCODED)).to.deep.equal([
+      ['a', '1'],
+      ['b', 'ü'],
+    ])
+  })
+
+  it('parses 1000 parts and refuses the 1001st before it parses any', async () => {
+    const count = async (req: IncomingMessage): Promise<number> =>
+      [...(await req.bodyCache.formData())].length
+    expect(await found(count, parts(1000), MULTIPART)).to.equal(1000)
+    expect(await found(count, parameters(1000), URLENCODED)).to.equal(1000)
+    for (const [form, type] of [
+      [parts(1001), MULTIPART],
+      [parameters(1001), URLENCODED],
+    ] as const) {
+      expect(await found(count, form, type)).to.include({ status: 400, message: 'more than 1000 parameters' })
+    }
+  })
+
+  it('refuses a body without Content-Type', async () => {
+    const { client, req } = await exchange(['Content-Length: 3'])
+    client.write('a=1')
+    expect(await codeOf(req.bodyCache.formData())).to.equal('ERR_SLUICEWAY_BODY_MALFORMED')
+    client.destroy()
+  })
+
+  const whole = '--frontier\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--frontier--\r\n'
+  for (const [title, form, type] of [
+    ['cut short in a head', '--frontier\r\nContent-Disp', MULTIPART],
+    ['cut short in a part', whole.slice(0, 55), MULTIPART],
+    ['without its last boundary', whole.replace('frontier--', ''), MULTIPART],
+    ['of another boundary', whole.replaceAll('frontier', 'border'), MULTIPART],
+    ['without a boundary in Content-Type', whole, { 'content-type': 'multipart/form-data' }],
+    ['whose part has no name', whole.replace('; name="a"', ''), MULTIPART],
+    ['whose part has no disposition', whole.replace(/Content.*\r\n/, ''), MULTIPART],
+    ['whose Content-Type is that of no form', '{}', { 'content-type': 'application/json' }],
+    ['whose Content-Type is nonsense', 'a=1', { 'content-type': ';;' }],
+  ] as const) {
+    it(`refuses a form ${title}`, async () => {
+      expect(await found(describeEntries, form, type)).to.include({
+        status: 400,
+        type: 'entity.parse.failed',
+        code: 'ERR_SLUICEWAY_BODY_MALFORMED',
+        message: 'request body is not a well-formed form',
+      })
+    })
+  }
+})

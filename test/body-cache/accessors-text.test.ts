@@ -1,0 +1,76 @@
+import type { IncomingMessage } from 'node:http'
+import { expect } from 'chai'
+import { closeServers } from '../support/servers.js'
+import { exchange, found } from './reading.js'
+
+const readText = (req: IncomingMessage): Promise<string> => req.bodyCache.text()
+
+function inCharset(charset: string): Record<string, string> {
+  return { 'content-type': `text/plain; charset=${charset}` }
+}
+
+function swapped(bytes: Buffer): Buffer {
+  return Buffer.from(bytes).swap16()
+}
+
+describe('req.bodyCache.text()', () => {
+  afterEach(closeServers)
+
+  const mark = Buffer.from('\uFEFF', 'utf16le')
+  const wide = Buffer.from('grüße €', 'utf16le')
+  for (const [charset, bytes] of [
+    ['utf-8', Buffer.from('grüße €')],
+    ['UTF8', Buffer.from('\uFEFFgrüße €')],
+    ['"utf-8"', Buffer.from('grüße €')],
+    ['utf-16le', wide],
+    ['utf-16le', Buffer.concat([mark, wide])],
+    ['utf-16be', swapped(wide)],
+    ['utf-16', wide],
+    ['utf-16', Buffer.concat([mark, wide])],
+    ['UTF-16', swapped(Buffer.concat([mark, wide]))],
+    ['windows-1252', Buffer.from('6772fcdf652080', 'hex')],
+    ['iso-8859-15', Buffer.from('6772fcdf6520a4', 'hex')],
+  ] as const) {
+    it(`decodes charset=${charset} from ${bytes.toString('hex', 0, 8)}…`, async () => {
+      expect(await found(readText, bytes, inCharset(charset))).to.equal('grüße €')
+    })
+  }
+
+  for (const charset of ['ISO-8859-1', 'latin1', 'windows-1252', 'us-ascii']) {
+    it(`decodes every byte of charset=${charset}, which all are windows-1252 on the web`, async () => {
+      const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
+      const decoded = (await found(readText, bytes, inCharset(charset))) as string
+      expect(decoded).to.have.length(256)
+      expect(decoded.slice(0x80, 0xa0)).to.equal('€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ')
+      expect(decoded.slice(0xa0)).to.equal(bytes.subarray(0xa0).toString('latin1'))
+    })
+  }
+
+  it('takes UTF-8 where Content-Type names no charset, is missing or is nonsense', async () => {
+    for (const type of ['text/plain', 'application/json', 'nonsense;;', '']) {
+      expect(await found(readText, 'grüße', { 'content-type': type })).to.equal('grüße')
+    }
+  })
+
+  for (const charset of ['klingon', 'utf-7', 'replacement', '""']) {
+    it(`refuses charset=${charset} without waiting for the body`, async () => {
+      const { req, client } = await exchange([
+        `Content-Type: text/plain; charset=${charset}`,
+        'Content-Length: 9',
+      ])
+      const { bodyCache: body } = req
+      for (const read of [() => body.text(), () => body.json(), () => body.urlencoded()]) {
+        const error = await read().then(
+          () => undefined,
+          (failure: unknown) => failure,
+        )
+        expect(error).to.include({
+          status: 415,
+          type: 'charset.unsupported',
+          code: 'ERR_SLUICEWAY_CHARSET_UNSUPPORTED',
+        })
+      }
+      client.destroy()
+    })
+  }
+})

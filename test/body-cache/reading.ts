@@ -1,0 +1,84 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { text as readAll } from 'node:stream/consumers'
+import { type BodyCache, bodyCache, type BodyCacheOptions } from 'sluiceway/body-cache'
+import { deferred } from '../support/deferred.js'
+import { type Handler, hosts } from '../support/hosts.js'
+import { RawClient } from '../support/raw-client.js'
+import { serve } from '../support/servers.js'
+
+const { mount } = hosts[0]!
+
+const CHUNKED = ['Transfer-Encoding: chunked']
+
+/** A request behind bodyCache whose head has arrived: the test reads it itself, step by step. */
+export interface Exchange {
+  readonly client: RawClient
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+}
+
+/** Starts a server and sends it the head of a POST. */
+export async function exchange(
+  headers: readonly string[] = CHUNKED,
+  options: BodyCacheOptions = {},
+): Promise<Exchange> {
+  const { promise, resolve } = deferred<[IncomingMessage, ServerResponse]>()
+  const { port } = await serve(mount(bodyCache(options), (req, res) => resolve([req, res])))
+  const client = await RawClient.connect(port)
+  client.write(`POST / HTTP/1.1\r\nHost: a\r\n${headers.join('\r\n')}\r\n\r\n`)
+  const [req, res] = await promise
+  return { client, req, res }
+}
+
+/** What an accessor rejects with, as body-parser's errors look too. */
+export interface BodyError {
+  readonly status: number
+  readonly type: string
+  readonly code: string
+  readonly message: string
+  readonly issues?: readonly { readonly path?: unknown; readonly message?: string }[]
+  readonly body?: string
+}
+
+type Read = (req: IncomingMessage) => Promise<unknown>
+
+/** Sends one body to a server and returns what `read` made of it there, or the error it met. */
+export async function found(
+  read: Read,
+  body: string | Buffer | FormData,
+  headers: Record<string, string> = {},
+  options: BodyCacheOptions = {},
+): Promise<unknown> {
+  const handler: Handler = (req, res) => {
+    read(req).then(
+      (value) => res.end(JSON.stringify({ value })),
+      ({ status, type, code, message, issues, body: unparsed }: BodyError) =>
+        res.end(JSON.stringify({ status, type, code, message, issues, body: unparsed })),
+    )
+  }
+  const { url } = await serve(mount(bodyCache(options), handler))
+  const type = body instanceof FormData ? {} : { 'content-type': 'text/plain' }
+  const response = await fetch(url, { method: 'POST', body, headers: { ...type, ...headers } })
+  const answer = (await response.json()) as { value?: unknown }
+  return 'value' in answer ? answer.value : answer
+}
+
+/** Every way in which `req.bodyCache` reads a body. */
+export const accessors: Readonly<Record<string, (body: BodyCache) => Promise<unknown>>> = {
+  'buffer()': (body) => body.buffer(),
+  'text()': (body) => body.text(),
+  'json()': (body) => body.json(),
+  'urlencoded()': (body) => body.urlencoded(),
+  'formData()': (body) => body.formData(),
+  'blob()': (body) => body.blob(),
+  'stream()': (body) => readAll(body.stream()),
+  'web()': (body) => readAll(body.web()),
+}
+
+/** The code that a reading rejects with; undefined where it does not. */
+export function codeOf(reading: Promise<unknown>): Promise<string | undefined> {
+  return reading.then(
+    () => undefined,
+    (error: BodyError) => error.code,
+  )
+}
