@@ -271,9 +271,9 @@ describeOnLinux('bodyCache, beyond memory', () => {
         const client = await RawClient.connect(port)
         client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n`)
         client.write(body.subarray(0, moments[index % moments.length]))
-        client.socket.end()
+        // A socket that is being shut down cannot be reset: Node would wait for it for ever.
         if (index % 2 === 0) client.socket.resetAndDestroy()
-        else if (moments[index % moments.length] === body.length) client.destroy()
+        else client.destroy()
       }),
     )
     await allClosedIn(directory)
