@@ -4,6 +4,7 @@ import type { BodySource } from './body-source.js'
 import type { BodyStore } from './body-store.js'
 import { BodyStream, feed, type FedReader } from './body-stream.js'
 import { type SluicewayError, sluicewayError } from './errors.js'
+import { admitLateReaders } from './late-readers.js'
 import { type ParsedRequest, renewReadableState, STREAM_DESTROYED } from './node-internals.js'
 import { isRead } from './request-readers.js'
 import { findBodySource } from './sourced-request.js'
@@ -23,6 +24,12 @@ export class RequestReplay implements FedReader {
   wanting = true
   ended = false
   readonly source: BodySource
+  /** True while the request flows and nobody listens. */
+  isDiscarding = false
+  /** True while a reader who was set aside waits for the end of a round. */
+  isAwaited = false
+  /** The encoding that the reader of this round has set. */
+  encoding: BufferEncoding | null = null
   /** True from when a round is told that the body failed until it is over. */
   private isTelling = false
 
@@ -37,6 +44,7 @@ export class RequestReplay implements FedReader {
     req[Symbol.asyncIterator] = iterateApart
     req.prependListener('end', startNextRound)
     req.on('pause', rewindAbandoned)
+    admitLateReaders(req)
   }
 
   /** Moves what the request has buffered so far to the store, or notes why the body cannot be kept. */
@@ -89,6 +97,7 @@ export class RequestReplay implements FedReader {
 
   /** Starts the round after one that had the whole body: called as the first listener of its 'end'. */
   next(): void {
+    this.isAwaited = false
     this.dropReaders()
     this.renew()
   }
@@ -100,7 +109,7 @@ export class RequestReplay implements FedReader {
     const errorListeners = req.rawListeners('error')
     const closeListeners = req.rawListeners('close')
     this.dropReaders()
-    this.renew()
+    this.rewind()
     process.nextTick(() => {
       for (const destination of pipes) destination.emit('unpipe', req, { hasUnpiped: false })
       if (error !== undefined) for (const listener of errorListeners) listener.call(req, error)
@@ -114,7 +123,7 @@ export class RequestReplay implements FedReader {
   rewindAbandoned(): void {
     const { req } = this.source
     const abandoned = req.readableDidRead && !isRead(req)
-    if (abandoned) this.renew()
+    if (abandoned) this.rewind()
   }
 
   /** Keeps the request from holding the body, or the connection the request, once the response has ended. */
@@ -193,14 +202,22 @@ export class RequestReplay implements FedReader {
   /** Listeners of one round must not see the next: they would parse, write or call back twice. */
   private dropReaders(): void {
     const { req } = this.source
-    for (const event of ['data', 'readable', 'end']) {
+    for (const event of ['data', 'readable']) {
       if (req.listenerCount(event) > 0) req.removeAllListeners(event)
     }
+    if (this.isAwaited) return
+    req.removeAllListeners('end')
     req.on('end', startNextRound)
   }
 
+  /** Starts over for the next reader. Without one the body flows to nobody where its end is awaited. */
+  private rewind(): void {
+    this.renew()
+    if (this.isAwaited) this.source.req.resume()
+  }
+
   /** Makes the request look unread, with what fits already in its buffer. */
-  private renew(): void {
+  renew(): void {
     const { req } = this.source
     renewReadableState(req)
     if (req._body === true) req._body = false

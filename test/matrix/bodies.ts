@@ -37,7 +37,7 @@ function body(
 
 function multipart({ name, value }: { readonly name: string; readonly value: string }): string {
   const field = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="name"\r\n\r\n${name}\r\n`
-  const file = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="value"; filename="x.txt"\r\n\r\n${value}\r\n`
+  const file = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="value"; filename="x.txt"\r\nContent-Type: text/plain\r\n\r\n${value}\r\n`
   return `${field}${file}--${BOUNDARY}--\r\n`
 }
 

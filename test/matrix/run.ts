@@ -44,11 +44,10 @@ export async function runMatrix(cases: readonly MatrixCase[]): Promise<MatrixRep
 
 async function startServers(cases: readonly MatrixCase[]): Promise<Map<string, TestServer>> {
   const upstream = await serve((req, res) => {
-    void buffer(req).then((bytes) => {
-      const digest = digestOf(bytes)
-      res.setHeader('X-Digest', digest)
-      res.end(digest)
-    })
+    buffer(req).then(
+      (bytes) => res.setHeader('X-Digest', digestOf(bytes)).end(digestOf(bytes)),
+      () => res.destroy(),
+    )
   })
   const servers = new Map<string, TestServer>()
   for (const { name, express } of expressVersions) {
