@@ -57,7 +57,8 @@ function startRound(req: ParsedRequest, replay: RequestReplay): void {
   const { _readableState: cutShort, readableEncoding } = req
   req.removeAllListeners('data')
   req.removeAllListeners('readable')
-  // Its 'end' may be due on the next tick.
+  // Node may be in the middle of its flow, with its 'end' due on the next tick.
+  cutShort.flowing = false
   cutShort.endEmitted = true
   replay.renew()
   // `pipe()` adds its destination, and most readers set their encoding, before they listen.
