@@ -129,12 +129,15 @@ export class RequestReplay implements FedReader {
   /** Keeps the request from holding the body, or the connection the request, once the response has ended. */
   release(): void {
     const { req, socket } = this.source
+    // A client that left has had it closed.
+    const wasDestroyed = req.destroyed
     if (isRead(req)) this.failRound()
     else if (!this.isTelling) this.renew()
     // Otherwise Node reads the unread body to its end, to throw it away.
     req._consuming = true
     if (req.complete && socket.parser?.incoming === req) socket.parser.incoming = null
-    if (req.listenerCount('close') > 0 && !req.destroyed) process.nextTick(emitClose, req)
+    const isClosing = wasDestroyed || req.destroyed
+    if (req.listenerCount('close') > 0 && !isClosing) process.nextTick(emitClose, req)
   }
 
   /** Destroys the request for good: the client has gone, or the application wants the connection cut. */
