@@ -183,7 +183,7 @@ for (const { name, express } of expressVersions) {
     const client = await RawClient.connect(port)
     const answers: string[] = []
     for (let turn = 0; turn < 2; turn++) {
-      client.request('POST', '/', one.headers, one.body as Buffer)
+      client.request('POST', '/', one.headers, one.body)
       answers.push(String((await client.response()).body))
     }
     client.destroy()

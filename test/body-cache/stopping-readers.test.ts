@@ -86,14 +86,11 @@ for (const { name, mount } of hosts) {
     for (const [how, stop] of stops) {
       it(`gives the next all of it, and the client its answer, after ${how}`, async () => {
         const { port, connections } = await serve(
-          mount(bodyCache(), (req, res, next) => {
-            stop(req)
-              .then(async (first) => {
-                // The client sends the rest only now.
-                res.writeHead(507, { 'X-First': first }).flushHeaders()
-                res.end(`${String(await rawBody(req))}|${await text(req)}`)
-              })
-              .catch(next)
+          mount(bodyCache(), async (req, res) => {
+            const first = await stop(req)
+            // The client sends the rest only when it has seen this.
+            res.writeHead(507, { 'X-First': first }).flushHeaders()
+            res.end(`${String(await rawBody(req))}|${await text(req)}`)
           }),
         )
         const client = await RawClient.connect(port)

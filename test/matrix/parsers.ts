@@ -92,18 +92,19 @@ async function readParts(req: IncomingMessage, parse: Writable, end: string): Pr
 }
 
 async function settled(found: ReadonlyMap<string, string | Promise<string>>): Promise<object> {
-  const values = await Promise.all(found.values())
-  return Object.fromEntries([...found.keys()].map((name, index) => [name, values[index]]))
+  const values: Record<string, string> = {}
+  for (const [name, value] of found) values[name] = await value
+  return values
 }
 
 async function readWithFormidable(req: IncomingMessage): Promise<object> {
   const found = new Map<string, string | Promise<string>>()
-  const keep = (file?: { originalFilename?: string | null }): Writable => {
-    const content = new PassThrough()
-    found.set(file?.originalFilename === 'x.txt' ? 'value' : '', text(content))
-    return content
+  const fileWriteStreamHandler = (): Writable => {
+    const file = new PassThrough()
+    found.set('value', text(file))
+    return file
   }
-  const [values] = await formidable({ fileWriteStreamHandler: keep as () => Writable }).parse(req)
+  const [values] = await formidable({ fileWriteStreamHandler }).parse(req)
   // A list of values for each name of a form, the value itself from JSON.
   for (const [name, value] of Object.entries(values)) found.set(name, String(value))
   return settled(found)

@@ -10,7 +10,7 @@ import { type Consumer, runsNode22, sender } from './consumer.js'
 /** A proxy that is made once tells for which request an answer has come. */
 interface Exchange {
   readonly upstream: string
-  readonly answer: (text: Promise<string>) => void
+  readonly answer: (text: string | Promise<string>) => void
   readonly fail: (error: Error) => void
 }
 
@@ -132,7 +132,7 @@ function forwardWithExpressHttpProxy(parseReqBody: boolean): ForwardRequest {
       },
     })
     proxy(req as never, res as never, (error?: unknown) => {
-      if (error === undefined) answer(Promise.resolve(digest))
+      if (error === undefined) answer(digest)
       else fail(error as Error)
     })
   }
