@@ -10,7 +10,6 @@ import { findBodySource } from './sourced-request.js'
  * he gets the rest from a stream apart.
  */
 export function admitLateReaders(req: ParsedRequest): void {
-  req.on('newListener', admitReader)
   req.on('resume', noteFlow)
 }
 
@@ -30,6 +29,8 @@ function admitReader(this: ParsedRequest, event: string | symbol): void {
 function noteFlow(this: ParsedRequest): void {
   // Whoever iterates, as fetch does, reads apart: to him the request is as new.
   this[STREAM_DISTURBED] = false
+  // Not before: the first reader adds a handful, each of which would be told of.
+  if (this.listenerCount('newListener') === 0) this.on('newListener', admitReader)
   const replay = findBodySource(this)!.replay!
   if (this.listenerCount('data') === 0) replay.isDiscarding = true
   else replay.encoding = this.readableEncoding
