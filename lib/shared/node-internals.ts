@@ -34,6 +34,8 @@ export interface ParsedRequest extends IncomingMessage {
   _body?: boolean
   /** Set by stream internals on streams they believe to be destroyed. */
   [STREAM_DESTROYED]?: boolean
+  /** Where it is set, what `stream.isDisturbed` tells. */
+  [STREAM_DISTURBED]?: boolean
 }
 
 /** A response, with Node's note that its connection has to close after it. */
@@ -49,6 +51,8 @@ export interface ServerSocket extends Socket {
 }
 
 export const STREAM_DESTROYED: unique symbol = Symbol.for('nodejs.stream.destroyed') as never
+
+export const STREAM_DISTURBED: unique symbol = Symbol.for('nodejs.stream.disturbed') as never
 
 type ReadableStateConstructor = new (
   options: { highWaterMark: number; autoDestroy: boolean },

@@ -4,6 +4,7 @@ import { type BodyReader, feed } from './body-reader.js'
 import type { BodySource } from './body-source.js'
 import type { BodyStore } from './body-store.js'
 import { type SluicewayError, sluicewayError } from './errors.js'
+import { admitLateReaders } from './late-readers.js'
 import { type ParsedRequest, renewReadableState, STREAM_DESTROYED } from './node-internals.js'
 import { replaceMethods } from './replayed-request.js'
 import { isRead } from './request-readers.js'
@@ -25,6 +26,12 @@ export class RequestReplay implements BodyReader {
   ended = false
   loading: number | undefined = undefined
   readonly source: BodySource
+  /** True while the request flows and nobody listens. */
+  isDiscarding = false
+  /** True while a reader who was set aside waits for the end of a round. */
+  isAwaited = false
+  /** The encoding that the reader of this round has set. */
+  encoding: BufferEncoding | null = null
   /** True from when a round is told that the body failed until it is over. */
   private isTelling = false
 
@@ -34,6 +41,7 @@ export class RequestReplay implements BodyReader {
     req._readableState.autoDestroy = false
     replaceMethods(req)
     req.prependListener('end', startNextRound)
+    admitLateReaders(req)
   }
 
   /** Moves what the request has buffered so far to the store, or notes why the body cannot be kept. */
@@ -87,6 +95,7 @@ export class RequestReplay implements BodyReader {
 
   /** Starts the round after one that had the whole body: called as the first listener of its 'end'. */
   next(): void {
+    this.isAwaited = false
     this.dropReaders()
     this.renew()
   }
@@ -98,7 +107,7 @@ export class RequestReplay implements BodyReader {
     const errorListeners = req.rawListeners('error')
     const closeListeners = req.rawListeners('close')
     this.dropReaders()
-    this.renew()
+    this.rewind()
     process.nextTick(() => {
       for (const destination of pipes) destination.emit('unpipe', req, { hasUnpiped: false })
       if (error !== undefined) for (const listener of errorListeners) listener.call(req, error)
@@ -112,18 +121,21 @@ export class RequestReplay implements BodyReader {
   rewindAbandoned(): void {
     const { req } = this.source
     const abandoned = req.readableDidRead && !isRead(req)
-    if (abandoned) this.renew()
+    if (abandoned) this.rewind()
   }
 
   /** Keeps the request from holding the body, or the connection the request, once the response has ended. */
   release(): void {
     const { req, socket } = this.source
+    // A client that left has had it closed.
+    const wasDestroyed = req.destroyed
     if (isRead(req)) this.failRound()
     else if (!this.isTelling) this.renew()
     // Otherwise Node reads the unread body to its end, to throw it away.
     req._consuming = true
     if (req.complete && socket.parser?.incoming === req) socket.parser.incoming = null
-    if (req.listenerCount('close') > 0 && !req.destroyed) process.nextTick(emitClose, req)
+    const isClosing = wasDestroyed || req.destroyed
+    if (req.listenerCount('close') > 0 && !isClosing) process.nextTick(emitClose, req)
   }
 
   /** Destroys the request for good: the client has gone, or the application wants the connection cut. */
@@ -191,14 +203,22 @@ export class RequestReplay implements BodyReader {
   /** Listeners of one round must not see the next: they would parse, write or call back twice. */
   private dropReaders(): void {
     const { req } = this.source
-    for (const event of ['data', 'readable', 'end']) {
+    for (const event of ['data', 'readable']) {
       if (req.listenerCount(event) > 0) req.removeAllListeners(event)
     }
+    if (this.isAwaited) return
+    req.removeAllListeners('end')
     req.on('end', startNextRound)
   }
 
+  /** Starts over for the next reader. Without one the body flows to nobody where its end is awaited. */
+  private rewind(): void {
+    this.renew()
+    if (this.isAwaited) this.source.req.resume()
+  }
+
   /** Makes the request look unread, with what fits already in its buffer. */
-  private renew(): void {
+  renew(): void {
     const { req } = this.source
     replaceMethods(req)
     renewReadableState(req)

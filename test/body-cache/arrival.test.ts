@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { PassThrough, type Readable, Writable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
@@ -12,21 +11,7 @@ import { bodyCache } from 'sluiceway/body-cache'
 import { type Handler, hosts } from '../support/hosts.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
-
-const CHUNKED = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'
-
-/** Starts a server whose requests the test reads itself, step by step. */
-async function exchange(): Promise<{ client: RawClient; req: IncomingMessage; res: ServerResponse }> {
-  let arrived: (pair: [IncomingMessage, ServerResponse]) => void
-  const request = new Promise<[IncomingMessage, ServerResponse]>((resolve) => {
-    arrived = resolve
-  })
-  const { port } = await serve(hosts[0]!.mount(bodyCache(), (req, res) => arrived([req, res])))
-  const client = await RawClient.connect(port)
-  client.write(CHUNKED)
-  const [req, res] = await request
-  return { client, req, res }
-}
+import { exchange } from './exchange.js'
 
 /** Bytes that Buffers hold once what earlier tests left has been collected. */
 async function collectedBytes(): Promise<number> {

@@ -12,8 +12,8 @@ export interface MatrixBody {
 
 const BOUNDARY = 'matrix-boundary-7f3a'
 
-/** Bodies of 200 B and 300 KB in the three forms that parsers know. */
-export const bodies: readonly MatrixBody[] = [...sized('small', 100), ...sized('large', 300_000)]
+/** Bodies of some 200 B and 300 KB in the three forms that parsers know. The value of the last is a file. */
+export const bodies: readonly MatrixBody[] = [...sized('small', 160), ...sized('large', 300_000)]
 
 function sized(size: MatrixBody['size'], length: number): MatrixBody[] {
   const fields = { name: 'grüße 1', value: 'x'.repeat(length) }
@@ -35,11 +35,10 @@ function body(
   return { kind, size, contentType, bytes, digest: digestOf(bytes), meaning: meaningOf(fields) }
 }
 
-function multipart(fields: Record<string, string>): string {
-  const parts = Object.entries(fields).map(
-    ([name, value]) => `--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
-  )
-  return `${parts.join('')}--${BOUNDARY}--\r\n`
+function multipart({ name, value }: { readonly name: string; readonly value: string }): string {
+  const field = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="name"\r\n\r\n${name}\r\n`
+  const file = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="value"; filename="x.txt"\r\nContent-Type: text/plain\r\n\r\n${value}\r\n`
+  return `${field}${file}--${BOUNDARY}--\r\n`
 }
 
 /** Stands for exactly these bytes. */

@@ -1,80 +1,63 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import { buffer, text } from 'node:stream/consumers'
+import { inspect } from 'node:util'
 import { bodyCache } from 'sluiceway/body-cache'
 import { expressVersions } from '../support/express-versions.js'
-import { serve } from '../support/servers.js'
-import { bodies, digestOf, type MatrixBody } from './bodies.js'
-import { type Consumer, consumers } from './consumers.js'
-
-export interface MatrixCase {
-  readonly express: string
-  readonly body: MatrixBody
-  readonly framing: 'Content-Length' | 'chunked'
-  /** Names of the consumers, in the order they read the one body. */
-  readonly readers: readonly Consumer[]
-}
+import { Mishaps } from '../support/mishaps.js'
+import { serve, type TestServer } from '../support/servers.js'
+import { digestOf } from './bodies.js'
+import type { MatrixCase } from './cases.js'
+import type { Consumer } from './consumer.js'
 
 export interface MatrixReport {
   readonly passed: number
   readonly total: number
-  /** A line for each case that failed. */
+  /** A line for each case that failed, and for whatever went wrong in the process meanwhile. */
   readonly misses: readonly string[]
 }
 
 const CONNECTIONS = 12
 
-/** Every list of `length` consumers, for each body they can all read, in both framings, on both Express versions. */
-export function casesOf(length: number, sizes: readonly MatrixBody['size'][]): MatrixCase[] {
-  return expressVersions.flatMap(({ name }) =>
-    bodies
-      .filter(({ size }) => sizes.includes(size))
-      .flatMap((body) =>
-        sequences(consumersOf(body), length).flatMap((readers) =>
-          (['Content-Length', 'chunked'] as const).map((framing) => ({
-            express: name,
-            body,
-            framing,
-            readers,
-          })),
-        ),
-      ),
-  )
-}
-
-function consumersOf({ kind }: MatrixBody): Consumer[] {
-  return consumers.filter(({ kinds }) => kinds === undefined || kinds.includes(kind))
-}
-
-function sequences<Item>(items: readonly Item[], length: number): Item[][] {
-  if (length === 0) return [[]]
-  return sequences(items, length - 1).flatMap((start) => items.map((item) => [...start, item]))
-}
-
 /** Sends one request a case over 12 kept-alive connections and compares what each reader found. */
 export async function runMatrix(cases: readonly MatrixCase[]): Promise<MatrixReport> {
-  const upstream = await serve((req, res) => {
-    void buffer(req).then((bytes) => res.end(digestOf(bytes)))
-  })
-  const servers = new Map<string, string>()
-  for (const { name, express } of expressVersions) {
-    const app = express()
-    app.use(bodyCache(), (req, res) => {
-      answerWithFindings(cases[Number(req.headers['x-case'])]!, req, res, upstream.url)
-    })
-    servers.set(name, (await serve(app)).url)
-  }
+  const mishaps = new Mishaps()
+  mishaps.watch()
+  const servers = await startServers(cases)
+  const agent = new http.Agent({ keepAlive: true, maxSockets: CONNECTIONS / servers.size })
   const misses: string[] = []
-  const agent = new http.Agent({ keepAlive: true, maxSockets: CONNECTIONS / expressVersions.length })
   const queue = cases.entries()
   const work = async (): Promise<void> => {
     for (const [index, one] of queue) {
-      const miss = await missOf(one, index, servers.get(one.express)!, agent)
+      const miss = await missOf(one, index, servers.get(one.express)!.url, agent)
       if (miss !== undefined) misses.push(miss)
     }
   }
   await Promise.all(Array.from({ length: CONNECTIONS }, work))
   agent.destroy()
-  return { passed: cases.length - misses.length, total: cases.length, misses }
+  const passed = cases.length - misses.length
+  const connections = [...servers.values()].reduce((sum, server) => sum + server.connections.length, 0)
+  if (connections > CONNECTIONS)
+    misses.push(`${connections} connections were needed in place of ${CONNECTIONS}`)
+  for (const mishap of await mishaps.end()) misses.push(inspect(mishap))
+  return { passed, total: cases.length, misses }
+}
+
+async function startServers(cases: readonly MatrixCase[]): Promise<Map<string, TestServer>> {
+  const upstream = await serve((req, res) => {
+    buffer(req).then(
+      (bytes) => res.setHeader('X-Digest', digestOf(bytes)).end(digestOf(bytes)),
+      () => res.destroy(),
+    )
+  })
+  const servers = new Map<string, TestServer>()
+  for (const { name, express } of expressVersions) {
+    const app = express()
+    app.use(bodyCache(), (req, res) => {
+      answerWithFindings(cases[Number(req.headers['x-case'])]!, req, res, upstream.url)
+    })
+    servers.set(name, await serve(app))
+  }
+  return servers
 }
 
 function answerWithFindings(
@@ -85,7 +68,7 @@ function answerWithFindings(
 ): void {
   findings(one.readers, req, res, upstream).then(
     (found) => res.end(JSON.stringify({ found, aborted: req.aborted, socket: req.socket !== null })),
-    (error: Error) => res.end(JSON.stringify({ error: error.message })),
+    (error: unknown) => res.end(JSON.stringify({ error: String(error) })),
   )
 }
 

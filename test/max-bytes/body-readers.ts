@@ -9,8 +9,7 @@ import expressFileUpload from 'express-fileupload'
 import { formidable } from 'formidable'
 import httpProxy from 'http-proxy'
 import multer from 'multer'
-// @ts-expect-error multer 1 is installed under an alias, without types of its own
-import multer1Untyped from 'multer1'
+import multer1 from 'multer1'
 import multiparty from 'multiparty'
 import rawBody from 'raw-body'
 import rawBody2 from 'raw-body2'
@@ -40,7 +39,6 @@ export interface BodyReader {
 }
 
 const all = { type: () => true, limit: '1mb' }
-const multer1 = multer1Untyped as typeof multer
 
 /** Everybody whom row MB3 of the contract names. */
 export const bodyReaders: readonly BodyReader[] = [
