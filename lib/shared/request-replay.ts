@@ -49,6 +49,8 @@ export class RequestReplay implements BodyReader {
     const { req, state } = this.source
     const { dataEmitted, encoding, destroyed, length } = req._readableState
     const lost = dataEmitted || encoding !== null || destroyed
+    // An iterator that has read a request to its end leaves its listener for 'readable' on it.
+    if (lost) this.dropReaders()
     if (lost && !this.takeRawBody(store)) {
       this.source.fail(sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ'))
       return
