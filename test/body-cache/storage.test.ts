@@ -243,6 +243,24 @@ describeOnLinux('bodyCache, beyond memory', () => {
     expect((errors[0]!.cause as NodeJS.ErrnoException).code).to.equal('ENOENT')
   })
 
+  it('answers 500, not a short body, where the file can no longer be read', async () => {
+    const codes: unknown[] = []
+    const { url } = await upload({ memory: '10kb' }, async (req, res) => {
+      expect((await rawBody(req)).equals(body)).to.equal(true)
+      const [file] = openFilesIn(directory)
+      // The system gives the number that was closed last: from now on it stands for a file that is only written to.
+      fs.closeSync(file!.descriptor)
+      expect(fs.openSync(path.join(directory, 'other'), 'w')).to.equal(file!.descriptor)
+      const failures = [rawBody(req), req.bodyCache.buffer(), rawBody(req)].map((reading) =>
+        reading.catch((error: { code: string }) => error.code),
+      )
+      codes.push(...(await Promise.all(failures)))
+      res.end('half a body')
+    })
+    expect((await fetch(url, { method: 'POST', body })).status).to.equal(500)
+    expect(codes).to.deep.equal(Array.from({ length: 3 }, () => 'ERR_SLUICEWAY_STORAGE_FAILED'))
+  })
+
   for (const order of [['maxBytes', 'bodyCache'] as const, ['bodyCache', 'maxBytes'] as const]) {
     it(`holds the limit of maxBytes, mounted as ${order.join(' then ')}`, async () => {
       const made = { maxBytes: maxBytes('200kb'), bodyCache: bodyCache({ directory, memory: '50kb' }) }

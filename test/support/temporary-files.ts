@@ -17,6 +17,7 @@ export function removeDirectories(): void {
 }
 
 interface OpenFile {
+  readonly descriptor: number
   readonly unlinked: boolean
   readonly mode: number
   readonly size: number
@@ -32,7 +33,12 @@ function openFileIn(directory: string, descriptor: string): OpenFile | undefined
     const target = fs.readlinkSync(`/proc/self/fd/${descriptor}`)
     if (!target.startsWith(`${directory}/`)) return undefined
     const { mode, size } = fs.fstatSync(Number(descriptor))
-    return { unlinked: target.endsWith(' (deleted)'), mode: mode & 0o777, size }
+    return {
+      descriptor: Number(descriptor),
+      unlinked: target.endsWith(' (deleted)'),
+      mode: mode & 0o777,
+      size,
+    }
   } catch {
     // Closed by now, as is the descriptor that read the list.
     return undefined
