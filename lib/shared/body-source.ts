@@ -223,6 +223,11 @@ export class BodySource implements BodyStoreOwner {
   }
 
   private complete(): boolean {
+    // Node takes an HTTP/2 stream that was reset for one that has ended, and says 'aborted' a moment later.
+    if (this.received < this.length) {
+      this.abort(undefined)
+      return false
+    }
     this.state = 'whole'
     if (this.store === undefined) return this.pushToRequest(null)
     this.advanceReaders()

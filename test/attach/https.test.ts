@@ -27,6 +27,7 @@ describe('attach to a https server, with the proxy of the CommonJS copy', () => 
     try {
       execFileSync('openssl', ['version'])
     } catch {
+      console.log('    skipped: there is no openssl')
       this.skip()
     }
   })

@@ -258,6 +258,7 @@ describe('passthroughProxy upstreams', () => {
       hasIpv6 = await new Promise((resolve) => {
         probe.once('error', () => resolve(false)).listen(0, '::1', () => probe.close(() => resolve(true)))
       })
+      if (!hasIpv6) console.log('      skipped: there is no IPv6 here')
     })
 
     async function on(address: string): Promise<number> {
@@ -287,7 +288,10 @@ describe('passthroughProxy upstreams', () => {
     for (const address of ['127.0.0.1', '::1']) {
       it(`are reached as localhost where they listen on ${address} alone`, async function needsBoth() {
         const known = await lookup('localhost', { all: true })
-        if (!known.some((entry) => entry.address === address)) this.skip()
+        if (!known.some((entry) => entry.address === address)) {
+          console.log(`        skipped: localhost is not ${address} here`)
+          this.skip()
+        }
         const port = await on(address)
         expect((await asked(`http://localhost:${port}`)).body.toString()).to.equal(address)
       })
