@@ -25,7 +25,6 @@ export class BodyFile {
   private readonly pending: Buffer[] = []
   private readonly owner: BodyFileOwner
   private readonly handle: Promise<FileHandle>
-  private isClosed = false
 
   constructor(directory: string, owner: BodyFileOwner) {
     this.owner = owner
@@ -62,35 +61,29 @@ export class BodyFile {
       const { bytesRead } = await handle.read(chunk, 0, chunk.length, position)
       return chunk.subarray(0, bytesRead)
     } catch (error) {
-      this.fail(error)
+      this.owner.onFileError(error as NodeJS.ErrnoException)
       return undefined
     }
   }
 
-  /** Lets go of the file, once what is under way is done. Its owner hears no more of it. */
+  /** Lets go of the file, once what is under way is done. */
   close(): void {
-    this.isClosed = true
     this.pending.length = 0
     this.handle.then((handle) => handle.close()).catch(ignore)
-  }
-
-  private fail(error: unknown): void {
-    if (!this.isClosed) this.owner.onFileError(error as NodeJS.ErrnoException)
   }
 
   private async writePending(): Promise<void> {
     try {
       const handle = await this.handle
       while (this.pending.length > 0) await this.writeOne(handle, this.pending[0]!)
-      if (!this.isClosed) this.owner.onWritten()
+      this.owner.onWritten()
     } catch (error) {
-      this.fail(error)
+      this.owner.onFileError(error as NodeJS.ErrnoException)
     }
   }
 
   private async writeOne(handle: FileHandle, chunk: Buffer): Promise<void> {
     const { bytesWritten } = await handle.write(chunk, 0, chunk.length, this.written)
-    if (this.isClosed) return
     this.written += bytesWritten
     // A disk that is nearly full takes a part.
     if (bytesWritten < chunk.length) this.pending[0] = chunk.subarray(bytesWritten)

@@ -62,5 +62,5 @@ async function load(reader: BodyReader, source: BodySource, store: BodyStore): P
   if (chunk === undefined || reader.loading !== position || !source.isReadable) return
   reader.loading = undefined
   hand(reader, chunk)
-  if (feed(reader, source)) source.pull()
+  feed(reader, source)
 }

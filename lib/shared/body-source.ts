@@ -162,6 +162,7 @@ export class BodySource implements BodyStoreOwner {
   }
 
   onStoreError(error: SluicewayError): void {
+    // What is under way when the response ends fails for nobody.
     if (this.isReadable) this.refuse(error)
   }
 

@@ -228,7 +228,6 @@ export class RequestReplay implements BodyReader {
     if (req._body === true) req._body = false
     this.position = 0
     this.ended = false
-    this.loading = undefined
     this.wanting = true
     feed(this, this.source)
   }

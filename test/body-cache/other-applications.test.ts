@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import { createServer, IncomingMessage } from 'node:http'
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -8,7 +8,7 @@ import rawBody from 'raw-body'
 import { bodyCache } from 'sluiceway/body-cache'
 import { expressVersions } from '../support/express-versions.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { closeServers, listen, serve } from '../support/servers.js'
 
 const CHUNKED = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'
 
@@ -68,6 +68,20 @@ describe('bodyCache, on a request that goes through several applications', () =>
       }
     }
   }
+
+  it('gives a request of a class of its own methods of its own', async () => {
+    class Message extends IncomingMessage {}
+    const keep = bodyCache()
+    const server = createServer({ IncomingMessage: Message }, (req, res) => {
+      keep(req, res, () => {
+        void readAgainAndAgain(req).then((all) => res.end(JSON.stringify(all)))
+      })
+    })
+    const { url } = await listen(server)
+    const answer = await fetch(url, { method: 'POST', body: 'abc' })
+    expect(await answer.json()).to.deep.equal(Array.from({ length: 5 }, () => 'abc'))
+    expect(Object.getOwnPropertyNames(Message.prototype)).to.deep.equal(['constructor'])
+  })
 
   it('leaves requests of the same application alone where it is not mounted', async () => {
     const app = expressVersions[0].express()

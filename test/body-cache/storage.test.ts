@@ -13,6 +13,7 @@ import { isSluicewayError } from 'sluiceway'
 import { bodyCache, type BodyCacheOptions } from 'sluiceway/body-cache'
 import { maxBytes } from 'sluiceway/max-bytes'
 import { type Handler, hosts } from '../support/hosts.js'
+import { Mishaps } from '../support/mishaps.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve, type TestServer } from '../support/servers.js'
 import { allClosedIn, emptyDirectory, openFilesIn, removeDirectories } from '../support/temporary-files.js'
@@ -56,11 +57,16 @@ if (process.platform !== 'linux') console.log('skipped: the storage of bodyCache
 describeOnLinux('bodyCache, beyond memory', () => {
   let directory: string
 
+  const mishaps = new Mishaps()
+
   beforeEach(() => {
     directory = emptyDirectory()
+    mishaps.watch()
   })
   afterEach(closeServers)
   afterEach(removeDirectories)
+  // A file that nobody closed is closed with a warning when it is collected.
+  afterEach(async () => expect(await mishaps.end()).to.deep.equal([]))
 
   function upload(options: BodyCacheOptions, ...handlers: Handler[]): Promise<TestServer> {
     return serve(hosts[0]!.mount(bodyCache({ directory, ...options }), ...handlers))
@@ -128,6 +134,32 @@ describeOnLinux('bodyCache, beyond memory', () => {
       res.end(`${String(partial)} ${(await rawBody(req)).equals(body)}`)
     })
     expect(await (await fetch(url, { method: 'POST', body })).text()).to.equal('entity.too.large true')
+  })
+
+  it('hands a round nothing that was read from the file for the one before', async () => {
+    const { url } = await upload({ memory: 0 }, async (req, res) => {
+      await req.bodyCache.buffer()
+      for (let round = 0; round < 20; round++) {
+        // The next piece is being read by the time the reader gives up.
+        req.once('data', () => process.nextTick(() => req.destroy()))
+        await once(req, 'close')
+        if (!(await rawBody(req)).equals(body)) return void res.end(`round ${round}`)
+      }
+      return void res.end('same')
+    })
+    expect(await (await fetch(url, { method: 'POST', body })).text()).to.equal('same')
+  })
+
+  it('asks the client for more once a slow reader has caught up', async () => {
+    const { url } = await upload({ memory: 0 }, async (req, res) => {
+      const slow = req.bodyCache.stream()
+      await once(slow, 'readable')
+      const fast = req.bodyCache.stream()
+      let seen = 0
+      for await (const chunk of fast) if ((seen += (chunk as Buffer).length) > 100 * KB) break
+      res.end(String((await buffer(slow)).equals(body)))
+    })
+    expect(await (await fetch(url, { method: 'POST', body })).text()).to.equal('true')
   })
 
   it('sends new bytes straight to files once all requests together fill memoryBudget', async () => {
@@ -200,6 +232,7 @@ describeOnLinux('bodyCache, beyond memory', () => {
   for (const [position, size] of [
     ['from its first byte', 4 * KB],
     ['in the middle of a body', 200 * KB],
+    ['within the last bytes of a body', 296 * KB],
   ] as const) {
     it(`answers 503 on a disk that is full ${position}`, async function () {
       const disk = mountSmallDisk(directory, size)
@@ -209,7 +242,10 @@ describeOnLinux('bodyCache, beyond memory', () => {
       }
       try {
         const { port } = await upload({ memory: 0 }, (req, res, next) => {
-          rawBody(req).then((all) => res.end(String(all.length)), next)
+          // The first reader has the last bytes before they fail to be written, the second needs the file.
+          rawBody(req)
+            .then(() => rawBody(req))
+            .then((all) => res.end(String(all.length)), next)
         })
         const client = await RawClient.connect(port)
         client.request('POST', '/', {}, body)

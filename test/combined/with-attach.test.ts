@@ -1,6 +1,8 @@
 import { createServer } from 'node:http'
 import { text } from 'node:stream/consumers'
+import { pipeline } from 'node:stream/promises'
 import { expect } from 'chai'
+import rawBody from 'raw-body'
 import { attach, bodyCache, maxBytes } from 'sluiceway'
 import { type Handler, hosts } from '../support/hosts.js'
 import { RawClient } from '../support/raw-client.js'
@@ -43,6 +45,24 @@ for (const { name, mount } of hosts) {
         client.destroy()
       })
     }
+
+    it('replays a body that was asked for, also after a reader that gave up', async () => {
+      const body = 'body'.repeat(100_000)
+      const client = await ask(body.length, bodyCache(), async (req, res) => {
+        for await (const chunk of req) if (String(chunk).length > 0) break
+        const failure = await pipeline(req, async function* fail(source: AsyncIterable<Buffer>) {
+          for await (const chunk of source) yield Promise.reject(new Error(`at ${chunk.length > 0}`))
+        }).catch((error: Error) => error.message)
+        // The buffer of the request is full before the next reader comes.
+        while (req.readableLength < req.readableHighWaterMark) await new Promise(setImmediate)
+        const all = [await rawBody(req, 'utf8'), await text(req)]
+        res.end(JSON.stringify([failure, ...all.map((read) => read === body)]))
+      })
+      expect(await client.untilText('\r\n\r\n')).to.equal(CONTINUE)
+      client.write(body)
+      expect(JSON.parse((await client.response()).body.toString())).to.deep.equal(['at true', true, true])
+      client.destroy()
+    })
 
     it('asks for nothing when the request is answered unread', async () => {
       const client = await ask(4, maxBytes(10), bodyCache(), (_req, res) => {
