@@ -4,7 +4,7 @@ import compression from 'compression'
 import express, { type Express } from 'express'
 import type { BrowserContext, Page } from 'playwright-core'
 import { autoFlush, passthroughProxy } from 'sluiceway'
-import { findChromium, noChromium, openChromium } from '../support/chromium.js'
+import { requireChromium } from '../support/chromium.js'
 import { closeServers, serve } from '../support/servers.js'
 
 const EVENTS = 8
@@ -43,12 +43,7 @@ describe('autoFlush', function () {
   let page: Page
 
   before(async function () {
-    const browser = findChromium()
-    if (browser === undefined) {
-      console.log(`    skipped: ${noChromium}`)
-      this.skip()
-    }
-    ;({ context, close: closeBrowser } = await openChromium(browser))
+    ;({ context, close: closeBrowser } = await requireChromium(this))
   })
   after(() => closeBrowser?.())
 

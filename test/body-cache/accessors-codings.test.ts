@@ -8,7 +8,8 @@ import { type Handler, hosts } from '../support/hosts.js'
 import { collectedBytes, peakBytes } from '../support/memory.js'
 import { closeServers, serve } from '../support/servers.js'
 import { codings, hasZstd } from './codings.js'
-import { exchange, found } from './reading.js'
+import { exchange } from './exchange.js'
+import { found } from './reading.js'
 
 const readText = (req: IncomingMessage): Promise<string> => req.bodyCache.text()
 const damaged = {

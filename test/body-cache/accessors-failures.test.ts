@@ -12,7 +12,8 @@ import { type Handler, hosts } from '../support/hosts.js'
 import { Mishaps } from '../support/mishaps.js'
 import { asChunk, lastChunk } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
-import { accessors, type BodyError, codeOf, exchange } from './reading.js'
+import { exchange } from './exchange.js'
+import { accessors, type BodyError, codeOf } from './reading.js'
 
 // A body that each accessor can read: JSON that is a form of one key as well.
 const body = '{"a":1}'

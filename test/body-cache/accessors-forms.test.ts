@@ -3,7 +3,8 @@ import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import express from 'express'
 import { closeServers } from '../support/servers.js'
-import { codeOf, exchange, found } from './reading.js'
+import { exchange } from './exchange.js'
+import { codeOf, found } from './reading.js'
 
 const readForm = (req: IncomingMessage): Promise<unknown> => req.bodyCache.urlencoded()
 const URLENCODED = { 'content-type': 'application/x-www-form-urlencoded' }

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { expect } from 'chai'
 import { closeServers } from '../support/servers.js'
-import { exchange, found } from './reading.js'
+import { exchange } from './exchange.js'
+import { found } from './reading.js'
 
 const readText = (req: IncomingMessage): Promise<string> => req.bodyCache.text()
 

@@ -2,27 +2,15 @@ import { once } from 'node:events'
 import { PassThrough, type Readable, Writable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { expect } from 'chai'
 import express from 'express'
 import rawBody from 'raw-body'
 import { bodyCache } from 'sluiceway/body-cache'
 import { type Handler, hosts } from '../support/hosts.js'
+import { collectedBytes } from '../support/memory.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 import { exchange } from './exchange.js'
-
-/** Bytes that Buffers hold once what earlier tests left has been collected. */
-async function collectedBytes(): Promise<number> {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  for (let round = 0; round < 4; round++) {
-    collect()
-    await new Promise(setImmediate)
-  }
-  return process.memoryUsage().arrayBuffers
-}
 
 async function nextText(stream: Readable): Promise<string> {
   const data = once(stream, 'data')

@@ -1,28 +1,29 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { bodyCache } from 'sluiceway/body-cache'
+import { bodyCache, type BodyCacheOptions } from 'sluiceway/body-cache'
+import { deferred } from '../support/deferred.js'
 import { hosts } from '../support/hosts.js'
 import { RawClient } from '../support/raw-client.js'
 import { serve } from '../support/servers.js'
 
-/** A chunked upload whose client and whose server are both in the hands of the test. */
+const CHUNKED = ['Transfer-Encoding: chunked']
+
+/** A request behind bodyCache whose head has arrived: the test reads it itself, step by step. */
 export interface Exchange {
   readonly client: RawClient
   readonly req: IncomingMessage
   readonly res: ServerResponse
 }
 
-/** Starts a server with `bodyCache()` and sends it the head of a chunked upload. */
-export async function exchange(contentType = 'text/plain'): Promise<Exchange> {
-  let arrived: (pair: [IncomingMessage, ServerResponse]) => void
-  const request = new Promise<[IncomingMessage, ServerResponse]>((resolve) => {
-    arrived = resolve
-  })
-  const { port } = await serve(hosts[0]!.mount(bodyCache(), (req, res) => arrived([req, res])))
+/** Starts a server and sends it the head of a POST. */
+export async function exchange(
+  headers: readonly string[] = CHUNKED,
+  options: BodyCacheOptions = {},
+): Promise<Exchange> {
+  const { promise, resolve } = deferred<[IncomingMessage, ServerResponse]>()
+  const { port } = await serve(hosts[0]!.mount(bodyCache(options), (req, res) => resolve([req, res])))
   const client = await RawClient.connect(port)
-  client.write(
-    `POST / HTTP/1.1\r\nHost: a\r\nContent-Type: ${contentType}\r\nTransfer-Encoding: chunked\r\n\r\n`,
-  )
-  const [req, res] = await request
+  client.write(`POST / HTTP/1.1\r\nHost: a\r\n${headers.join('\r\n')}\r\n\r\n`)
+  const [req, res] = await promise
   return { client, req, res }
 }
 

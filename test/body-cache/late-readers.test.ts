@@ -83,7 +83,7 @@ describe('bodyCache, with readers who start in the middle of another', () => {
   })
 
   it('gives all of it to who comes after a parser that did not wait for the end', async () => {
-    const { client, req, res } = await exchange(MULTIPART)
+    const { client, req, res } = await exchange(['Transfer-Encoding: chunked', `Content-Type: ${MULTIPART}`])
     const stored: Promise<string>[] = []
     const fileWriteStreamHandler = (): Writable => {
       const file = new PassThrough()

@@ -1,34 +1,10 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { text as readAll } from 'node:stream/consumers'
 import { type BodyCache, bodyCache, type BodyCacheOptions } from 'sluiceway/body-cache'
-import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
-import { RawClient } from '../support/raw-client.js'
 import { serve } from '../support/servers.js'
 
 const { mount } = hosts[0]!
-
-const CHUNKED = ['Transfer-Encoding: chunked']
-
-/** A request behind bodyCache whose head has arrived: the test reads it itself, step by step. */
-export interface Exchange {
-  readonly client: RawClient
-  readonly req: IncomingMessage
-  readonly res: ServerResponse
-}
-
-/** Starts a server and sends it the head of a POST. */
-export async function exchange(
-  headers: readonly string[] = CHUNKED,
-  options: BodyCacheOptions = {},
-): Promise<Exchange> {
-  const { promise, resolve } = deferred<[IncomingMessage, ServerResponse]>()
-  const { port } = await serve(mount(bodyCache(options), (req, res) => resolve([req, res])))
-  const client = await RawClient.connect(port)
-  client.write(`POST / HTTP/1.1\r\nHost: a\r\n${headers.join('\r\n')}\r\n\r\n`)
-  const [req, res] = await promise
-  return { client, req, res }
-}
 
 /** What an accessor rejects with, as body-parser's errors look too. */
 export interface BodyError {

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import type { BrowserContext, Page } from 'playwright-core'
 import { createPlayground } from '../../docs/playground/server.js'
 import type { Upstream } from '../../docs/playground/upstream.js'
-import { findChromium, noChromium, openChromium } from '../support/chromium.js'
+import { requireChromium } from '../support/chromium.js'
 import { closeServers, listen, type TestServer } from '../support/servers.js'
 
 describe('playground in a browser', function () {
@@ -16,12 +16,7 @@ describe('playground in a browser', function () {
   let mistakes: string[]
 
   before(async function () {
-    const browser = findChromium()
-    if (browser === undefined) {
-      console.log(`    skipped: ${noChromium}`)
-      this.skip()
-    }
-    ;({ context, close: closeBrowser } = await openChromium(browser))
+    ;({ context, close: closeBrowser } = await requireChromium(this))
   })
   after(() => closeBrowser?.())
 

@@ -32,10 +32,16 @@ const flags = [
 ]
 
 /** A headless browser with an empty profile. `close` ends it and removes the profile. */
+export interface Browser {
+  readonly context: BrowserContext
+  readonly close: () => Promise<void>
+}
+
+/** Starts a headless browser. */
 export async function openChromium(
   executablePath: string,
   options: BrowserContextOptions = {},
-): Promise<{ context: BrowserContext; close: () => Promise<void> }> {
+): Promise<Browser> {
   const profile = mkdtempSync(path.join(tmpdir(), 'sluiceway-chromium-'))
   const context = await chromium.launchPersistentContext(profile, {
     ...options,
@@ -48,4 +54,12 @@ export async function openChromium(
     rmSync(profile, { recursive: true, force: true, maxRetries: 5 })
   }
   return { context, close }
+}
+
+/** The browser of a suite, in a `before` hook; skips the suite, and says so, where there is none. */
+export function requireChromium(suite: Mocha.Context): Promise<Browser> {
+  const browser = findChromium()
+  if (browser !== undefined) return openChromium(browser)
+  console.log(`    skipped: ${noChromium}`)
+  return suite.skip()
 }
