@@ -93,7 +93,12 @@ export class BodyFile {
 
 async function openUnnamed(name: string): Promise<FileHandle> {
   const handle = await open(name, 'wx+', 0o600)
-  await unlink(name)
+  try {
+    await unlink(name)
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
   return handle
 }
 

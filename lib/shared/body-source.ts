@@ -7,7 +7,6 @@ import { type SluicewayError, sluicewayError } from './errors.js'
 import { sendContinue } from './expect-continue.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from './node-internals.js'
 import { isRead } from './request-readers.js'
-import { nativeReadOf } from './replayed-request.js'
 import { RequestReplay } from './request-replay.js'
 import { findBodySource, setBodySource } from './sourced-request.js'
 
@@ -60,7 +59,6 @@ export class BodySource implements BodyStoreOwner {
   private error: SluicewayError | undefined
   private readonly readers: BodyReader[] = []
   private readonly nativePush: ParsedRequest['push']
-  private readonly nativeRead: ParsedRequest['_read']
 
   constructor(req: ParsedRequest, res: OutgoingResponse) {
     this.req = req
@@ -72,7 +70,6 @@ export class BodySource implements BodyStoreOwner {
     // Whatever stands here now, Node's own or another tap; called with the request as `this`.
     // oxlint-disable-next-line typescript/unbound-method
     this.nativePush = req.push
-    this.nativeRead = nativeReadOf(req)
     setBodySource(req, this)
     req.push = pushToSource
     if (req.complete) this.state = 'whole'
@@ -136,7 +133,7 @@ export class BodySource implements BodyStoreOwner {
   pull(): void {
     if (this.state !== 'arriving' || this.store?.isWriting === true) return
     if (this.hasReaders) sendContinue(this.req)
-    this.nativeRead.call(this.req, 0)
+    this.replay!.nativeRead.call(this.req, 0)
   }
 
   /** Puts bytes, or the end, into the request's own buffer. Returns false where that is full. */

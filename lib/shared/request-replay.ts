@@ -6,7 +6,7 @@ import type { BodyStore } from './body-store.js'
 import { type SluicewayError, sluicewayError } from './errors.js'
 import { admitLateReaders } from './late-readers.js'
 import { type ParsedRequest, renewReadableState, STREAM_DESTROYED } from './node-internals.js'
-import { replaceMethods } from './replayed-request.js'
+import { nativeReadOf, replaceMethods } from './replayed-request.js'
 import { isRead } from './request-readers.js'
 import { findBodySource, setBodySource } from './sourced-request.js'
 
@@ -26,6 +26,8 @@ export class RequestReplay implements BodyReader {
   ended = false
   loading: number | undefined = undefined
   readonly source: BodySource
+  /** Lets the connection flow: the request's `_read` as it was before. */
+  readonly nativeRead: ParsedRequest['_read']
   /** True while the request flows and nobody listens. */
   isDiscarding = false
   /** True while a reader who was set aside waits for the end of a round. */
@@ -39,6 +41,7 @@ export class RequestReplay implements BodyReader {
     this.source = source
     const { req } = source
     req._readableState.autoDestroy = false
+    this.nativeRead = nativeReadOf(req)
     replaceMethods(req)
     req.prependListener('end', startNextRound)
     admitLateReaders(req)

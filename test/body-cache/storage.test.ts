@@ -279,6 +279,23 @@ describeOnLinux('bodyCache, beyond memory', () => {
     expect((errors[0]!.cause as NodeJS.ErrnoException).code).to.equal('ENOENT')
   })
 
+  it('tells the reader, and closes the file, where somebody else removes it first', async () => {
+    const { url } = await upload({ memory: 0 }, (req, res) => {
+      // The file is being opened by another thread while its first bytes are handed over.
+      req.once('data', () => {
+        while (fs.readdirSync(directory).length === 0);
+        fs.rmSync(path.join(directory, fs.readdirSync(directory)[0]!))
+      })
+      rawBody(req).catch((error: { code: string }) => {
+        res.statusCode = 507
+        res.end(error.code)
+      })
+    })
+    const response = await fetch(url, { method: 'POST', body })
+    expect([response.status, await response.text()]).to.deep.equal([507, 'ERR_SLUICEWAY_STORAGE_FAILED'])
+    await allClosedIn(directory)
+  })
+
   it('answers 500, not a short body, where the file can no longer be read', async () => {
     const codes: unknown[] = []
     const { url } = await upload({ memory: '10kb' }, async (req, res) => {
