@@ -116,10 +116,12 @@ describe('the examples of README and docs', function () {
   this.timeout(20_000)
 
   before(async () => {
-    const upstream = await serve(async (req, res) => {
+    const upstream = await serve((req, res) => {
       const { method, url: path, headers } = req
       const { authorization } = headers
-      res.end(JSON.stringify({ method, url: path, authorization, body: await text(req) }))
+      const answer = (body: string): unknown =>
+        res.end(JSON.stringify({ method, url: path, authorization, body }))
+      text(req).then(answer, (error: Error) => res.destroy(error))
     })
     surroundings = new Surroundings(upstream.port)
   })
