@@ -98,6 +98,11 @@ const expectations: Readonly<Record<string, () => Promise<void>>> = {
   'docs-readme 1': async () => {
     expect(await asked(post('/api/x', '{}'))).to.include({ url: '/x', body: '{}' })
   },
+  'docs-recipes-from-body-parser-verify 1': async () => {
+    const signature = createHmac('sha256', 'sesame').update('{}').digest('hex')
+    expect((await post('/', '{}', { 'X-Signature': signature })).status).to.equal(404)
+    expect((await post('/', '{}', { 'X-Signature': 'abcd' })).status).to.equal(403)
+  },
   // Another's code; what takes its place is tested as a recipe.
   'docs-recipes-from-http-proxy-middleware 1': async () => {
     expect((await fetch(`${url}/other`)).status).to.equal(404)

@@ -29,7 +29,7 @@ export function examples(): Example[] {
 }
 
 /** The ports of the examples' upstreams. */
-const UPSTREAM_PORTS = [4000, 8080]
+const UPSTREAM_PORTS = ['4000', '8080']
 
 /**
  * The surroundings that the examples take for granted: files in the working directory, an upstream on the ports they
@@ -40,12 +40,15 @@ export class Surroundings {
   private readonly folder = mkdtempSync(path.join(tmpdir(), 'sluiceway-examples-'))
   private readonly home = process.cwd()
   private readonly connect = net.connect
-  private readonly listen = Server.prototype.listen
+  private readonly listen: (this: Server, ...given: never[]) => Server = Reflect.get(
+    Server.prototype,
+    'listen',
+  )
 
   constructor(upstreamPort: number) {
     const { connect, listen, listening } = this
     net.connect = ((options: net.TcpNetConnectOpts, ...rest: []) => {
-      const port = UPSTREAM_PORTS.includes(Number(options.port)) ? upstreamPort : options.port
+      const port = UPSTREAM_PORTS.includes(String(options.port)) ? upstreamPort : options.port
       return connect({ ...options, port }, ...rest)
     }) as typeof net.connect
     Server.prototype.listen = function (this: Server, ...given: never[]) {
@@ -87,7 +90,7 @@ export class Surroundings {
 
   leave(): void {
     net.connect = this.connect
-    Server.prototype.listen = this.listen
+    Server.prototype.listen = this.listen as Server['listen']
     process.chdir(this.home)
     rmSync(this.folder, { recursive: true })
     for (const server of this.listening) server.close()

@@ -81,8 +81,8 @@ describe('the packed package', function () {
 
   for (const subpath of subpaths.filter((name) => name !== 'passthrough-proxy')) {
     it(`loads ${subpath} where there are neither undici nor the proxy`, async () => {
-      const { 'ERR_MODULE_NOT_FOUND import': root, ...alone } = await loadWithoutProxy(installed, subpath)
-      expect(root).to.equal('sluiceway')
+      const { 'ERR_MODULE_NOT_FOUND import': broken, ...alone } = await loadWithoutProxy(installed, subpath)
+      expect(broken).to.equal('sluiceway')
       expect(alone).to.deep.equal({ import: 'loaded', require: 'loaded' })
     })
   }
@@ -109,12 +109,9 @@ describe('the packed package', function () {
 })
 
 /** What becomes of a subpath, and of the root, in an installation from which undici and the proxy are missing. */
-async function loadWithoutProxy(
-  { folder, run: runProgram }: Installed,
-  subpath: string,
-): Promise<Record<string, string>> {
-  const home = path.join(folder, 'node_modules/sluiceway/dist')
-  const missing = [path.join(folder, 'node_modules/undici')]
+async function loadWithoutProxy(installed: Installed, subpath: string): Promise<Record<string, string>> {
+  const home = path.join(installed.folder, 'node_modules/sluiceway/dist')
+  const missing = [path.join(installed.folder, 'node_modules/undici')]
   for (const format of ['esm', 'cjs']) {
     missing.push(
       path.join(home, format, 'passthrough-proxy'),
@@ -131,7 +128,7 @@ async function loadWithoutProxy(
       try { require('sluiceway/${subpath}'); result.require = 'loaded' } catch (error) { result.require = String(error) }
       await import('sluiceway').catch(({ code }) => { result[code + ' import'] = 'sluiceway' })
       console.log(JSON.stringify(result))`
-    return JSON.parse(await runProgram('alone.mjs', program)) as Record<string, string>
+    return JSON.parse(await installed.run('alone.mjs', program)) as Record<string, string>
   } finally {
     for (const file of missing) renameSync(`${file}-away`, file)
   }
