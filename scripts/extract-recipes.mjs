@@ -41,14 +41,16 @@ function blocksOf(markdown) {
 
 function copyBlock(page, { kind, line, code }) {
   const [language] = kind.split(' ')
-  if (['js', 'javascript', 'typescript', 'mjs', 'cjs'].includes(language)) fail(page, line, `is ${language}: make it ts`)
+  if (['js', 'javascript', 'typescript', 'mjs', 'cjs'].includes(language))
+    fail(page, line, `is ${language}: make it ts`)
   if (language !== 'ts') return
   const name = page.replace(/\.md$/, '').replaceAll('/', '-').toLowerCase()
   if (kind === 'ts recipe') write(`${page.split('/').at(-1).replace(/\.md$/, '')}.ts`, line, code)
   else if (kind === 'ts browser') write(`browser/${name}-${line}.ts`, line, `${code}export {}\n`)
   else if (kind !== 'ts') fail(page, line, `is of no known kind: "${kind}"`)
   else if (!code.startsWith('import ')) fail(page, line, 'is no whole module: it begins with no import')
-  else write(`example-${name}-${line}.ts`, line, code + (/^const app\b/m.test(code) ? 'export { app }\n' : ''))
+  else
+    write(`example-${name}-${line}.ts`, line, code + (/^const app\b/m.test(code) ? 'export { app }\n' : ''))
 }
 
 function write(name, line, code) {
