@@ -16,6 +16,13 @@ import {
 
 export { pipeChild, type ChildExit, type PipeChildOptions } from './auto-flush/pipe-child.js'
 
+declare module 'node:http' {
+  interface ServerResponse<Request extends IncomingMessage = IncomingMessage> {
+    /** Sends now what has been written so far, but nothing before the head is written. Provided by `autoFlush()`. */
+    flush(): void
+  }
+}
+
 /** What `autoFlush` takes. Every field may be left out. */
 export interface AutoFlushOptions {
   /**

@@ -1,42 +1,63 @@
-// Copies the examples of the documentation to .recipes/, so that the compiler checks them and tests can import them:
-// the "ts recipe" block of docs/recipes/<page>.md becomes <page>.ts; each "ts" block of README.md and of a page in docs
-// that is a whole module (its first line is an import) becomes example-<page>-<line>.ts.
-// They keep the very lines they have in their page, so that a compiler error names the line to mend.
+// Copies the code of the documentation to .recipes/, so that the compiler checks it and tests can run it:
+//
+// - the "ts recipe" block of docs/recipes/<page>.md becomes <page>.ts,
+// - every "ts" block of any page becomes example-<page>-<line>.ts, which exports its `app`,
+// - every "ts browser" block becomes browser/<page>-<line>.ts, compiled with the types of a browser.
+//
+// They keep the very lines they have in their page, so that a compiler error names the line to mend. A block that is
+// no whole module, or is called JavaScript, is an error: nobody would check it.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 
 const root = new URL('../', import.meta.url)
-const recipes = new URL('docs/recipes/', root)
 const target = new URL('.recipes/', root)
 
 rmSync(target, { recursive: true, force: true })
-mkdirSync(target)
+mkdirSync(new URL('browser/', target), { recursive: true })
 
-for (const page of readdirSync(recipes).filter((name) => name.endsWith('.md'))) {
-  const [program, ...more] = blocksOf(readFileSync(new URL(page, recipes), 'utf8'), '```ts recipe')
-  if (more.length > 0) throw new Error(`docs/recipes/${page} has more than one recipe block`)
-  if (program !== undefined) writeFileSync(new URL(page.replace(/\.md$/, '.ts'), target), program)
-}
-const pages = readdirSync(new URL('docs/', root)).filter((name) => name.endsWith('.md'))
-for (const page of ['README.md', ...pages.map((name) => `docs/${name}`)]) {
-  const examples = blocksOf(readFileSync(new URL(page, root), 'utf8'), '```ts')
-  for (const example of examples.filter((text) => text.trimStart().startsWith('import '))) {
-    const line = example.length - example.trimStart().length
-    const name = page.replace('/', '-').replace('.md', '').toLowerCase()
-    writeFileSync(new URL(`example-${name}-${line}.ts`, target), example)
-  }
+const folders = ['', 'docs/', 'docs/recipes/']
+const pages = folders.flatMap((folder) => pagesIn(folder).map((name) => folder + name))
+for (const page of pages) {
+  for (const block of blocksOf(readFileSync(new URL(page, root), 'utf8'))) copyBlock(page, block)
 }
 
-/** The blocks that begin with the line `fence`, each led by as many empty lines as stand before it in the page. */
-function blocksOf(markdown, fence) {
+function pagesIn(folder) {
+  return readdirSync(new URL(folder, root)).filter((name) => name.endsWith('.md'))
+}
+
+/** The fenced blocks of a page, with the line of their fence. */
+function blocksOf(markdown) {
   const blocks = []
-  let inside = false
+  let open
   for (const [index, line] of markdown.split('\n').entries()) {
-    if (inside && line === '```') inside = false
-    else if (inside) blocks.push(`${blocks.pop()}${line}\n`)
-    else if (line === fence) {
-      inside = true
-      blocks.push('\n'.repeat(index + 1))
-    }
+    if (open === undefined && line.startsWith('```')) {
+      open = { kind: line.slice(3), line: index + 1, code: '' }
+    } else if (open !== undefined && line === '```') {
+      blocks.push(open)
+      open = undefined
+    } else if (open !== undefined) open.code += `${line}\n`
   }
   return blocks
+}
+
+function copyBlock(page, { kind, line, code }) {
+  const [language] = kind.split(' ')
+  if (['js', 'javascript', 'typescript', 'mjs', 'cjs'].includes(language))
+    fail(page, line, `is ${language}: make it ts`)
+  if (language !== 'ts') return
+  const name = page.replace(/\.md$/, '').replaceAll('/', '-').toLowerCase()
+  if (kind === 'ts recipe') write(`${page.split('/').at(-1).replace(/\.md$/, '')}.ts`, line, code)
+  else if (kind === 'ts browser') write(`browser/${name}-${line}.ts`, line, `${code}export {}\n`)
+  else if (kind !== 'ts') fail(page, line, `is of no known kind: "${kind}"`)
+  else if (!code.startsWith('import ')) fail(page, line, 'is no whole module: it begins with no import')
+  else
+    write(`example-${name}-${line}.ts`, line, code + (/^const app\b/m.test(code) ? 'export { app }\n' : ''))
+}
+
+function write(name, line, code) {
+  // A page's second recipe would take the place of its first.
+  writeFileSync(new URL(name, target), '\n'.repeat(line) + code, { flag: 'wx' })
+}
+
+function fail(page, line, why) {
+  throw new Error(`${page}:${line}: this block ${why}`)
 }

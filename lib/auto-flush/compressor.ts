@@ -4,11 +4,6 @@ import zlib from 'node:zlib'
 /** A stream of node:zlib that compresses a response. */
 export type Compressor = zlib.Gzip | zlib.Deflate | zlib.DeflateRaw | zlib.BrotliCompress
 
-/** A response that `compression` has patched. */
-export interface FlushableResponse extends ServerResponse {
-  flush?: () => void
-}
-
 // ZstdCompress came with Node 22.15, and the types are those of Node 20.
 const { ZstdCompress } = zlib as typeof zlib & { readonly ZstdCompress?: typeof zlib.BrotliCompress }
 const deflating = [zlib.Gzip, zlib.Deflate, zlib.DeflateRaw]

@@ -1,13 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import createDebug from 'debug'
 import type { AutoFlushSettings, Coalesce } from './settings.js'
-import {
-  type Compressor,
-  findCompressor,
-  type FlushableResponse,
-  flushCompressor,
-  watchCompressor,
-} from './compressor.js'
+import { type Compressor, findCompressor, flushCompressor, watchCompressor } from './compressor.js'
 import { FlushSchedule } from './flush-schedule.js'
 import { Heartbeat } from './heartbeat.js'
 import { applicationPrototype } from './mounted.js'
@@ -16,7 +10,7 @@ import { outermost } from './outermost.js'
 const debug = createDebug('sluiceway:auto-flush')
 const kStreaming: unique symbol = Symbol.for('sluiceway.autoFlush') as never
 
-interface StreamedResponse extends FlushableResponse {
+interface StreamedResponse extends ServerResponse {
   [kStreaming]?: Streaming
 }
 
@@ -121,7 +115,7 @@ function uncork(res: ServerResponse): void {
 }
 
 /** Gives a response a `flush` where nobody else has: through its application's prototype where it has one. */
-export function provideFlush(res: FlushableResponse): void {
+export function provideFlush(res: ServerResponse): void {
   if (typeof res.flush === 'function') return
   const owner = applicationPrototype(res) ?? res
   Object.defineProperty(owner, 'flush', { value: flush, configurable: true, writable: true })

@@ -27,8 +27,6 @@ const kAnswer = Symbol('answer')
 
 interface AnsweredResponse extends ServerResponse {
   [kAnswer]?: Answer
-  /** Where `compression` or autoFlush has put it. */
-  flush?: () => void
 }
 
 /** The answer on its way to the client: interim responses, head, body at the client's pace, trailers. */
@@ -91,7 +89,7 @@ export class Answer {
     const res = this.res as AnsweredResponse
     this.hasBody = true
     const more = res.write(chunk)
-    res.flush?.()
+    res.flush?.() // where `compression` or autoFlush has put it
     if (!more) this.waitForDrain()
     return more
   }

@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
 import { type Installed, installPacked } from '../support/packed.js'
-import { root } from '../support/repository.js'
+import { namesIn, root } from '../support/repository.js'
+import { isThorough } from '../support/thorough.js'
 
 const run = promisify(execFile)
 
@@ -16,9 +17,14 @@ import { autoFlush, bodyCache, isSluicewayError, passthroughProxy } from 'sluice
 const options: MaxBytesOptions = { limit: '1mb', lingerMs: undefined }
 const steps = [maxBytes(options), bodyCache(), autoFlush(), passthroughProxy('http://127.0.0.1:1')]
 export const server = createServer((req, res) => {
-  steps[0]?.(req, res, (error) => {
+  steps[0]?.(req, res, async (error) => {
     const status: number = isSluicewayError(error) ? error.status : 200
-    res.writeHead(status).end(String(req.bodyCache))
+    res.writeHead(status).write(await req.bodyCache.text())
+    res.flush()
+    // @ts-expect-error it takes nothing
+    res.flush('all')
+    // @ts-expect-error there is no such accessor
+    res.end(await req.bodyCache.xml())
   })
 })
 `
@@ -30,6 +36,27 @@ const projects = {
   bundler: { type: 'module', module: 'esnext', moduleResolution: 'bundler' },
 }
 
+/** The compilers by their names in node_modules. */
+const compilers = { '5.9': 'typescript5', '6.0': 'typescript6', '7.0': 'typescript' }
+
+const strict = {
+  target: 'es2022',
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  types: ['node'],
+  noEmit: true,
+}
+
+/** What test/types import, beside the package. */
+const typedPeers = ['@types/express', 'arktype', 'expect-type', 'express', 'valibot', 'zod']
+
+/**
+ * The compilers written in JavaScript take several seconds for each project: they all check what test/types says, on one
+ * version of Node, as it makes no difference to them; the rest of them is for SLUICEWAY_THOROUGH=1.
+ */
+const isFast = (version: string): boolean => version === '7.0' || isThorough
+const isWorthwhile = (version: string): boolean => isFast(version) || process.versions.node.startsWith('20.')
+
 describe('a TypeScript project with the packed package', function () {
   this.timeout(60_000)
 
@@ -37,42 +64,105 @@ describe('a TypeScript project with the packed package', function () {
 
   before(async () => {
     installed = await installPacked()
-    installed.link('@types/node', 'undici-types')
+    installed.link('@types/node', 'undici-types', ...typedPeers)
   })
   after(() => installed.remove())
 
-  for (const [name, { type, ...compilerOptions }] of Object.entries(projects)) {
-    it(`compiles strictly, declarations included: ${name}`, async () => {
-      const folder = path.join(installed.folder, name.replace(/\W+/g, '-'))
-      mkdirSync(folder)
-      const files = {
-        'package.json': { type },
-        'tsconfig.json': {
-          compilerOptions: {
-            ...compilerOptions,
-            target: 'es2022',
-            strict: true,
-            exactOptionalPropertyTypes: true,
+  for (const [version, compiler] of Object.entries(compilers)) {
+    if (!isWorthwhile(version)) continue
+    describe(`under TypeScript ${version}`, () => {
+      it('is compiled by that version', async () => {
+        const { stdout } = await run(process.execPath, [`node_modules/${compiler}/bin/tsc`, '-v'], {
+          cwd: root,
+        })
+        expect(stdout).to.contain(`Version ${version}.`)
+      })
+
+      for (const [name, { type, ...resolution }] of Object.entries(isFast(version) ? projects : {})) {
+        it(`compiles strictly, declarations included: ${name}`, async () => {
+          const folder = projectIn(installed, `${version} ${name}`, type, {
+            ...resolution,
             skipLibCheck: false,
-            types: ['node'],
-            noEmit: true,
-          },
-        },
+          })
+          writeFileSync(path.join(folder, 'program.ts'), program)
+          expect(await compile(compiler, folder)).to.equal('')
+        })
       }
-      for (const [file, json] of Object.entries(files)) {
-        writeFileSync(path.join(folder, file), JSON.stringify(json))
-      }
-      writeFileSync(path.join(folder, 'program.ts'), program)
-      expect(await compile(folder)).to.equal('')
+
+      it('knows all that test/types expects of each export', async () => {
+        const { type, ...resolution } = projects['nodenext, ES modules']
+        // The declarations of the schema libraries are their own affair.
+        const options = {
+          ...resolution,
+          skipLibCheck: true,
+          noUncheckedIndexedAccess: true,
+          esModuleInterop: true,
+        }
+        const folder = projectIn(installed, `${version} types`, type, options)
+        for (const name of namesIn('test/types')) {
+          copyFileSync(`${root}/test/types/${name}`, path.join(folder, name))
+        }
+        expect(await compile(compiler, folder)).to.equal('')
+      })
     })
   }
 })
 
+function projectIn(installed: Installed, name: string, type: string, compilerOptions: object): string {
+  const folder = path.join(installed.folder, name.replace(/\W+/g, '-'))
+  mkdirSync(folder)
+  const files = {
+    'package.json': { type },
+    'tsconfig.json': { compilerOptions: { ...strict, ...compilerOptions } },
+  }
+  for (const [file, json] of Object.entries(files))
+    writeFileSync(path.join(folder, file), JSON.stringify(json))
+  return folder
+}
+
 /** What the compiler has to say. */
-async function compile(folder: string): Promise<string> {
+async function compile(compiler: string, folder: string): Promise<string> {
   try {
-    return (await run(`${root}/node_modules/.bin/tsc`, ['-p', folder])).stdout
+    return (await run(process.execPath, [`${root}/node_modules/${compiler}/bin/tsc`, '-p', folder])).stdout
   } catch (error) {
     return String((error as { stdout: unknown }).stdout)
   }
 }
+
+const jestTest = `
+const { maxBytes } = require('sluiceway/max-bytes')
+const sluiceway = require('sluiceway')
+
+test('the package is CommonJS to jest', () => {
+  expect(maxBytes).toBe(sluiceway.maxBytes)
+  expect(() => maxBytes('10x')).toThrow(/limit/)
+})
+test('and so is what it imports by itself', async () => {
+  expect(typeof sluiceway.passthroughProxy('http://127.0.0.1:1')).toBe('function')
+})
+`
+
+// Some 200 packages, which are not worth it for each run: 10 s where npm's cache has none of them.
+;(isThorough ? describe : describe.skip)('a jest project in CommonJS (SLUICEWAY_THOROUGH=1)', function () {
+  this.timeout(180_000)
+
+  let installed: Installed
+
+  before(async () => {
+    installed = await installPacked()
+  })
+  after(() => installed.remove())
+
+  it('runs its tests with the packed package', async () => {
+    const { folder } = installed
+    const quiet = ['--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund']
+    await run('npm', ['install', ...quiet, 'jest@30'], { cwd: folder })
+    writeFileSync(
+      path.join(folder, 'jest.config.json'),
+      '{ "modulePathIgnorePatterns": ["<rootDir>/source"] }',
+    )
+    writeFileSync(path.join(folder, 'sluiceway.test.js'), jestTest)
+    const { stderr } = await run(process.execPath, ['node_modules/jest/bin/jest.js', '--ci'], { cwd: folder })
+    expect(stderr).to.match(/Tests: +2 passed, 2 total/)
+  })
+})

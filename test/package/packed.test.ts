@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process'
+import { renameSync } from 'node:fs'
+import path from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
 import * as imported from 'sluiceway'
@@ -32,12 +34,23 @@ describe('the packed package', function () {
         ])
       }
     }
-    const strange = installed.files.filter((file) => !/\.(?:js|d\.ts|js\.map|md|json)$|^LICENSE$/.test(file))
+    const strange = installed.files.filter((file) => !/\.(?:js|d\.ts|md|json)$|^LICENSE$/.test(file))
     expect(strange).to.deep.equal([])
   })
 
-  it('is smaller than 250 kB', () => {
-    expect(installed.size).to.be.below(250_000)
+  it('is smaller than 100 kB', () => {
+    expect(installed.size).to.be.below(100_000)
+  })
+
+  it('refers to no source map, as it has none', async () => {
+    const { stdout } = await run(
+      'grep',
+      ['-rc', 'sourceMappingURL', 'dist/esm/index.js', 'dist/cjs/index.js'],
+      {
+        cwd: `${installed.folder}/node_modules/sluiceway`,
+      },
+    ).catch((error: { stdout: string }) => error)
+    expect(stdout).to.equal('dist/esm/index.js:0\ndist/cjs/index.js:0\n')
   })
 
   it('is imported as an ES module, root and each subpath', async () => {
@@ -66,6 +79,14 @@ describe('the packed package', function () {
     expect(await installed.run('identity.cjs', program('require'))).to.equal('true\n')
   })
 
+  for (const subpath of subpaths.filter((name) => name !== 'passthrough-proxy')) {
+    it(`loads ${subpath} where there are neither undici nor the proxy`, async () => {
+      const { 'ERR_MODULE_NOT_FOUND import': broken, ...alone } = await loadWithoutProxy(installed, subpath)
+      expect(broken).to.equal('sluiceway')
+      expect(alone).to.deep.equal({ import: 'loaded', require: 'loaded' })
+    })
+  }
+
   it('needs nothing that is not among its dependencies', async () => {
     const { stdout } = await run('grep', ['-rhoE', `(from|require\\() ?['"][^.'"][^'"]*`, 'dist'], {
       cwd: `${installed.folder}/node_modules/sluiceway`,
@@ -86,6 +107,32 @@ describe('the packed package', function () {
     await run('node_modules/.bin/attw', [installed.tarball, '--no-emoji', '--format', 'ascii'], { cwd: root })
   })
 })
+
+/** What becomes of a subpath, and of the root, in an installation from which undici and the proxy are missing. */
+async function loadWithoutProxy(installed: Installed, subpath: string): Promise<Record<string, string>> {
+  const home = path.join(installed.folder, 'node_modules/sluiceway/dist')
+  const missing = [path.join(installed.folder, 'node_modules/undici')]
+  for (const format of ['esm', 'cjs']) {
+    missing.push(
+      path.join(home, format, 'passthrough-proxy'),
+      path.join(home, format, 'passthrough-proxy.js'),
+    )
+  }
+  for (const file of missing) renameSync(file, `${file}-away`)
+  try {
+    const program = `
+      import { createRequire } from 'node:module'
+      const require = createRequire(import.meta.url)
+      const result = {}
+      result.import = await import('sluiceway/${subpath}').then(() => 'loaded', String)
+      try { require('sluiceway/${subpath}'); result.require = 'loaded' } catch (error) { result.require = String(error) }
+      await import('sluiceway').catch(({ code }) => { result[code + ' import'] = 'sluiceway' })
+      console.log(JSON.stringify(result))`
+    return JSON.parse(await installed.run('alone.mjs', program)) as Record<string, string>
+  } finally {
+    for (const file of missing) renameSync(`${file}-away`, file)
+  }
+}
 
 function expectNames(names: Record<string, string[]>): void {
   expect(names['sluiceway']).to.deep.equal(Object.keys(imported).toSorted())

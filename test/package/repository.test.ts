@@ -41,6 +41,57 @@ describe('the repository', () => {
     expect(entries.toSorted()).to.deep.equal(codes.toSorted())
   })
 
+  it('names in docs/behaviour.md, SECURITY.md and CONTRIBUTING.md only files that exist', () => {
+    for (const page of ['docs/behaviour.md', 'SECURITY.md', 'CONTRIBUTING.md']) {
+      const named = [...readText(page).matchAll(/\b(?:lib|test|docs|scripts|bench)\/[\w/.-]+\w/g)].map(
+        ([path]) => path,
+      )
+      expect(named, page).to.have.length.above(2)
+      expect(named.filter((path) => !existsSync(`${root}/${path}`))).to.deep.equal([])
+    }
+  })
+
+  it('has a heading in docs/behaviour.md for each part of lib that has rules', () => {
+    const headings = [...readText('docs/behaviour.md').matchAll(/^## .*|^Readers.*/gm)].join('\n')
+    const parts = ['body-cache', 'auto-flush', 'passthrough-proxy', 'attach'].map((name) => `lib/${name}`)
+    const shared = [
+      'body-source',
+      'body-store',
+      'body-file',
+      'refused-answer',
+      'body-rest',
+      'request-replay',
+      'late-readers',
+    ]
+    for (const part of [...parts, ...shared.map((name) => `lib/shared/${name}.ts`)]) {
+      expect(headings).to.include(part)
+    }
+  })
+
+  it('names under The proxy in docs/behaviour.md only advisories that test/regressions has a test for', () => {
+    const tests = namesIn('test/regressions')
+      .map((name) => readText(`test/regressions/${name}`))
+      .join('\n')
+    const proxy = readText('docs/behaviour.md').split('## The proxy')[1] ?? ''
+    const advisories = proxy.match(/CVE-\d+-\d+|GHSA(?:-\w{4}){3}/g) ?? []
+    expect(advisories).to.have.length.above(5)
+    expect(advisories.filter((name) => !tests.includes(name))).to.deep.equal([])
+  })
+
+  it('names every option of a middleware on its page', () => {
+    const options = /^  readonly (\w+)\??:/gm
+    for (const name of ['max-bytes', 'body-cache', 'auto-flush', 'passthrough-proxy']) {
+      const [, body = ''] =
+        /export interface \w+Options \{\n([^]*?)\n\}/.exec(readText(`lib/${name}.ts`)) ?? []
+      const names = [...body.matchAll(options)].map(([, option = '']) => option)
+      expect(names, name).to.have.length.above(2)
+      const page = readText(`docs/${name}.md`)
+      expect(
+        names.filter((option) => !new RegExp(`^\\| [^|]*\`${option}\`[^|]* \\|`, 'm').test(page)),
+      ).to.deep.equal([])
+    }
+  })
+
   it('has a changelog entry for the version', () => {
     expect(readText('CHANGELOG.md')).to.include(`\n## [${manifest.version}]`)
   })

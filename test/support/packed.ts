@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { manifest, root } from './repository.js'
+import { root } from './repository.js'
 
 const run = promisify(execFile)
 
@@ -15,7 +15,7 @@ export interface Installed {
   readonly files: readonly string[]
   /** The tarball's size in bytes. */
   readonly size: number
-  /** Links packages of the repository's node_modules into the folder, as if they were installed there. */
+  /** Links packages of the repository's node_modules into the folder, where npm has not put them: express, say. */
   link(...names: string[]): void
   /** Writes a program into the folder, runs it there, and gives what it printed. */
   run(name: string, program: string): Promise<string>
@@ -23,21 +23,26 @@ export interface Installed {
 }
 
 /**
- * Packs the built package and installs it with its dependencies, which are links to the repository's own:
- * nothing is fetched. Does not build: the tests run on what is there.
+ * Builds the package as it is published, packs it, and has npm install the tarball and its dependencies into a folder
+ * that is empty otherwise.
  */
 export async function installPacked(): Promise<Installed> {
   const folder = mkdtempSync(path.join(tmpdir(), 'sluiceway-packed-'))
-  const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
-    cwd: root,
-  })
+  const source = path.join(folder, 'source')
+  mkdirSync(source)
+  for (const name of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'docs', 'lib']) {
+    cpSync(path.join(root, name), path.join(source, name), { recursive: true })
+  }
+  await run(process.execPath, ['scripts/build.mjs', '--release', path.join(source, 'dist')], { cwd: root })
+  const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--json'], { cwd: source })
   const [packed] = JSON.parse(stdout) as [{ filename: string; size: number; files: { path: string }[] }]
-  const tarball = path.join(folder, packed.filename)
-  const home = path.join(folder, 'node_modules/sluiceway')
-  mkdirSync(home, { recursive: true })
-  await run('tar', ['-xzf', tarball, '-C', home, '--strip-components=1'])
+  const tarball = path.join(source, packed.filename)
+  writeFileSync(path.join(folder, 'package.json'), '{ "private": true }')
+  await run('npm', ['install', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', tarball], {
+    cwd: folder,
+  })
 
-  const installed: Installed = {
+  return {
     tarball,
     folder,
     files: packed.files.map((file) => file.path),
@@ -49,8 +54,6 @@ export async function installPacked(): Promise<Installed> {
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }
-  installed.link(...Object.keys(manifest.dependencies))
-  return installed
 }
 
 function linkPackage(folder: string, name: string): void {

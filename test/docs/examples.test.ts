@@ -1,0 +1,147 @@
+import { createHmac } from 'node:crypto'
+import { text } from 'node:stream/consumers'
+import { expect } from 'chai'
+import { RawClient } from '../support/raw-client.js'
+import { closeServers, serve } from '../support/servers.js'
+import { type Example, examples, Surroundings } from './examples.js'
+
+/** The app of the example that is being tested. */
+let url: string
+let surroundings: Surroundings
+
+const JSON_TYPE = { 'Content-Type': 'application/json' }
+
+async function post(path: string, body: string, headers: Record<string, string> = {}): Promise<Response> {
+  return await fetch(url + path, { method: 'POST', body, headers: { ...JSON_TYPE, ...headers } })
+}
+
+/** What the upstream was asked, as it tells itself. */
+async function asked(response: Response | Promise<Response>): Promise<Record<string, unknown>> {
+  return (await (await response).json()) as Record<string, unknown>
+}
+
+/** What a reader of each page may expect of its examples, by page and number. */
+const expectations: Readonly<Record<string, () => Promise<void>>> = {
+  'readme 1': async () => {
+    expect(await (await post('/settings', '{"theme":"dark"}')).json()).to.deep.equal({ saved: ['theme'] })
+    expect((await post('/settings', JSON.stringify('x'.repeat(11_000)))).status).to.equal(413)
+  },
+  'readme 2': async () => {
+    const answer = await post('/webhook', '{ "id": "A-1", "total": 3 }')
+    expect(await answer.json()).to.deep.equal({ bytes: 27, id: 'A-1' })
+    expect((await post('/webhook', '{"id":1}')).status).to.equal(400)
+  },
+  'readme 3': async () => {
+    expect(await (await fetch(`${url}/build`)).text()).to.match(/\nbuilt\n/)
+  },
+  'readme 4': async () => {
+    expect(await asked(fetch(`${url}/api/users?x=1`))).to.include({ url: '/users?x=1' })
+    const client = await RawClient.connect(await surroundings.port())
+    client.write('GET /other HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+    expect((await client.response()).status).to.equal(404)
+    client.destroy()
+  },
+  'docs-attach 1': async () => {
+    const client = await RawClient.connect(await surroundings.port())
+    client.write('GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+    expect((await client.response()).status).to.equal(401)
+    client.destroy()
+    const headers = { Cookie: 'session=1' }
+    expect(await asked(fetch(`${url}/chat/1`, { headers }))).to.include({ url: '/1' })
+  },
+  'docs-auto-flush 1': async () => {
+    expect(await firstText('/events')).to.equal('data: 0\n\n')
+  },
+  'docs-auto-flush 2': async () => {
+    expect(await firstText('/log')).to.equal('data: first line\n\n')
+  },
+  // Commands; test/auto-flush/block-buffered.test.ts runs them.
+  'docs-auto-flush 3': async () => {},
+  'docs-body-cache 1': async () => {
+    const body = '{ "a": 1 }'
+    const signature = createHmac('sha256', '').update(body).digest('hex')
+    expect((await post('/webhook', body, { 'X-Signature': signature })).status).to.equal(204)
+    expect((await post('/webhook', body, { 'X-Signature': 'abcd' })).status).to.equal(401)
+  },
+  'docs-body-cache 2': async () => {
+    const answer = await post('/orders', '{"id":"A-1","user":"ada"}')
+    expect(await answer.json()).to.deep.equal({ order: 'A-1', by: 'ada' })
+  },
+  'docs-errors 1': async () => {
+    const answer = await post('/', 'x'.repeat(2_000_000))
+    expect(await answer.json()).to.include({ code: 'ERR_SLUICEWAY_BODY_TOO_LARGE' })
+  },
+  'docs-max-bytes 1': async () => {
+    expect((await post('/avatar', 'x'.repeat(600_000))).status).to.equal(413)
+    expect((await post('/other', 'x'.repeat(600_000))).status).to.equal(404)
+  },
+  'docs-max-bytes 2': async () => {
+    const answer = await post('/', 'x'.repeat(2_000_000))
+    expect(await answer.json()).to.deep.equal({ message: 'too large', limit: 1_048_576 })
+  },
+  'docs-passthrough-proxy 1': async () => {
+    expect(await asked(fetch(`${url}/api/users?x=1`))).to.include({ url: '/v1/users?x=1' })
+  },
+  'docs-passthrough-proxy 2': async () => {
+    const seen = await asked(post('/a&b', '{}'))
+    expect(seen).to.include({ method: 'GET', url: '/lookup?of=%2Fa%26b', body: '' })
+    expect(seen['authorization']).to.equal('Bearer sesame')
+  },
+  // Proxies that nobody asks. That they are created says that their options are right.
+  'docs-passthrough-proxy 3': async () => {},
+  'docs-passthrough-proxy 4': async () => {},
+  // Asks its own proxy.
+  'docs-passthrough-proxy 5': async () => {},
+  'docs-passthrough-proxy 6': async () => {
+    expect(await asked(post('/x', '{ "spaces" :  "kept" }'))).to.include({ body: '{ "spaces" :  "kept" }' })
+  },
+  'docs-readme 1': async () => {
+    expect(await asked(post('/api/x', '{}'))).to.include({ url: '/x', body: '{}' })
+  },
+  'docs-recipes-from-body-parser-verify 1': async () => {
+    const signature = createHmac('sha256', 'sesame').update('{}').digest('hex')
+    expect((await post('/', '{}', { 'X-Signature': signature })).status).to.equal(404)
+    expect((await post('/', '{}', { 'X-Signature': 'abcd' })).status).to.equal(403)
+  },
+  // Another's code; what takes its place is tested as a recipe.
+  'docs-recipes-from-http-proxy-middleware 1': async () => {
+    expect((await fetch(`${url}/other`)).status).to.equal(404)
+  },
+}
+
+/** The first text of an answer, whose rest nobody waits for. */
+async function firstText(path: string): Promise<string> {
+  const reader = (await fetch(url + path)).body?.getReader()
+  const chunk = await reader?.read()
+  await reader?.cancel()
+  return Buffer.from(chunk?.value ?? []).toString()
+}
+
+describe('the examples of README and docs', function () {
+  this.timeout(20_000)
+
+  before(async () => {
+    const upstream = await serve((req, res) => {
+      const { method, url: path, headers } = req
+      const { authorization } = headers
+      const answer = (body: string): unknown =>
+        res.end(JSON.stringify({ method, url: path, authorization, body }))
+      text(req).then(answer, (error: Error) => res.destroy(error))
+    })
+    surroundings = new Surroundings(upstream.port)
+  })
+  after(() => surroundings.leave())
+  after(closeServers)
+
+  it('are all run here', () => {
+    expect(examples().map(({ title }) => title)).to.have.members(Object.keys(expectations))
+  })
+
+  for (const example of examples()) it(`run: ${example.title}`, () => meetsExpectations(example))
+})
+
+async function meetsExpectations(example: Example): Promise<void> {
+  const app = await surroundings.run(example)
+  if (app !== undefined) ({ url } = await serve(app))
+  await expectations[example.title]?.()
+}

@@ -1,0 +1,99 @@
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { Server } from 'node:http'
+import net, { type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import type { Express } from 'express'
+import 'zod' // sets globals, which mocha would take for leaks of the example that loads it
+import { namesIn, readText, root } from '../support/repository.js'
+
+/** What scripts/extract-recipes.mjs makes of one block of a page. */
+export interface Example {
+  /** The page, and which of its examples it is: 'readme 1'. */
+  readonly title: string
+  readonly file: string
+}
+
+/** The examples of all pages, in their order. */
+export function examples(): Example[] {
+  const found = namesIn('.recipes').flatMap((file) => {
+    const [, page = '', line = ''] = /^example-(.+)-(\d+)\.ts$/.exec(file) ?? []
+    return page === '' ? [] : [{ page, line: Number(line), file }]
+  })
+  const ordered = found.toSorted((a, b) => a.page.localeCompare(b.page) || a.line - b.line)
+  return ordered.map(({ page, file }, index) => {
+    const before = ordered.slice(0, index).filter((other) => other.page === page).length
+    return { title: `${page} ${before + 1}`, file: file.replace('.ts', '.js') }
+  })
+}
+
+/** The ports of the examples' upstreams. */
+const UPSTREAM_PORTS = ['4000', '8080']
+
+/**
+ * The surroundings that the examples take for granted: files in the working directory, an upstream on the ports they
+ * name, and a port 3000 that nobody else has. Undone by `leave()`.
+ */
+export class Surroundings {
+  readonly listening: Server[] = []
+  private readonly folder = mkdtempSync(path.join(tmpdir(), 'sluiceway-examples-'))
+  private readonly home = process.cwd()
+  private readonly connect = net.connect
+  private readonly listen: (this: Server, ...given: never[]) => Server = Reflect.get(
+    Server.prototype,
+    'listen',
+  )
+
+  constructor(upstreamPort: number) {
+    const { connect, listen, listening } = this
+    net.connect = ((options: net.TcpNetConnectOpts, ...rest: []) => {
+      const port = UPSTREAM_PORTS.includes(String(options.port)) ? upstreamPort : options.port
+      return connect({ ...options, port }, ...rest)
+    }) as typeof net.connect
+    Server.prototype.listen = function (this: Server, ...given: never[]) {
+      if (given[0] !== 3000) return Reflect.apply(listen, this, given)
+      listening.push(this)
+      return Reflect.apply(listen, this, [0, '127.0.0.1'])
+    }
+    this.writeFiles()
+    process.chdir(this.folder)
+  }
+
+  private writeFiles(): void {
+    const certificate = readText('test/support/tls/certificate.pem')
+    const key = readText('test/support/tls/key.pem')
+    const files = {
+      'ca.pem': certificate,
+      'client.pem': certificate,
+      'client-key.pem': key,
+      'token.txt': 'sesame',
+      'app.log': 'first line\n',
+      'package.json': '{ "scripts": { "build": "echo built" } }',
+    }
+    for (const [name, text] of Object.entries(files)) writeFileSync(path.join(this.folder, name), text)
+  }
+
+  /** Runs one example, and gives its app where it has one. */
+  async run({ file }: Example): Promise<Express | undefined> {
+    const { app } = (await import(`${root}/build/.recipes/${file}`)) as { app?: Express }
+    app?.set('env', 'test') // Express logs no errors then
+    return app
+  }
+
+  /** The port of the server that the last example has started. */
+  async port(): Promise<number> {
+    const server = this.listening.at(-1) as Server
+    if (!server.listening) await once(server, 'listening')
+    return (server.address() as AddressInfo).port
+  }
+
+  leave(): void {
+    net.connect = this.connect
+    Server.prototype.listen = this.listen as Server['listen']
+    process.chdir(this.home)
+    rmSync(this.folder, { recursive: true })
+    for (const server of this.listening) server.close()
+    for (const server of this.listening) server.closeAllConnections()
+  }
+}

@@ -1,0 +1,69 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { expect } from 'chai'
+import { hasNginx, Nginx } from '../support/nginx.js'
+import { readText, root } from '../support/repository.js'
+
+/** The lines of the page's own nginx configuration, without its upstream. */
+function pageConfiguration(): string {
+  const [, lines = ''] =
+    /proxy_pass [^;]*;\n([^}]*)\}/.exec(readText('docs/recipes/several-processes.md')) ?? []
+  return lines
+}
+
+describe('recipe: several processes, and nginx in front', function () {
+  this.timeout(30_000)
+
+  let primary: ChildProcess
+  let lines: AsyncIterator<string>
+  let url: string
+  let nginx: Nginx | undefined
+
+  before(async () => {
+    const env = { ...process.env, NODE_ENV: 'test', PORT: '0', WORKERS: '2' }
+    primary = spawn(process.execPath, [`${root}/build/.recipes/several-processes.js`], {
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    lines = createInterface({ input: primary.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]()
+    const [first, second] = [await nextWorker(), await nextWorker()]
+    expect(first.port).to.equal(second.port)
+    nginx = hasNginx() ? await Nginx.before(first.port, pageConfiguration()) : undefined
+    url = nginx?.url ?? `http://127.0.0.1:${first.port}`
+  })
+  after(async () => {
+    await nginx?.stop()
+    primary.kill()
+    await once(primary, 'exit')
+  })
+
+  async function nextWorker(): Promise<{ pid: number; port: number }> {
+    const { value } = await lines.next()
+    const [, pid, port] = /^(\d+) listens on (\d+)$/.exec(String(value)) ?? []
+    return { pid: Number(pid), port: Number(port) }
+  }
+
+  async function size(length: number): Promise<Response> {
+    return await fetch(`${url}/size`, { method: 'POST', body: Buffer.alloc(length) })
+  }
+
+  it('delivers the first event at once', async () => {
+    const response = await fetch(`${url}/ticks`, { headers: { 'Accept-Encoding': 'gzip' } })
+    const reader = response.body?.getReader()
+    expect(Buffer.from((await reader?.read())?.value ?? []).toString()).to.equal('data: 0\n\n')
+    await reader?.cancel()
+  })
+
+  it('takes 2 MB, and answers 413 to 9 MB', async () => {
+    expect(await (await size(2_000_000)).json()).to.include({ length: 2_000_000, client: '127.0.0.1' })
+    expect((await size(9_000_000)).status).to.equal(413)
+  })
+
+  it('replaces a process that died', async () => {
+    const { process: pid } = (await (await size(1)).json()) as { process: number }
+    process.kill(pid, 'SIGKILL')
+    expect((await nextWorker()).pid).to.not.equal(pid)
+    expect((await size(1)).status).to.equal(200)
+  })
+})

@@ -1,0 +1,153 @@
+// Compiled, never run: every option, hook and error by its exact type. An option too many or too few shows here.
+import type { ChildProcess } from 'node:child_process'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Server as SecureServer } from 'node:https'
+import type { Readable } from 'node:stream'
+import { expectTypeOf } from 'expect-type'
+import {
+  type AutoFlushOptions,
+  type BodyCacheOptions,
+  type ByteSize,
+  type ChildExit,
+  type ErrorCode,
+  type ForwardedMode,
+  type HeaderList,
+  type IncomingResponse,
+  type MaxBytesLimit,
+  type MaxBytesOptions,
+  type Middleware,
+  type NextFunction,
+  type OutgoingRequest,
+  type PassthroughProxyOptions,
+  type PipeChildOptions,
+  type RequestHook,
+  type ResponseHook,
+  type RewriteRule,
+  type SluicewayError,
+  type TargetFunction,
+  attach,
+  autoFlush,
+  bodyCache,
+  isSluicewayError,
+  maxBytes,
+  passthroughProxy,
+  pipeChild,
+} from 'sluiceway'
+import type * as Sluiceway from 'sluiceway'
+
+// What can be imported as a value.
+expectTypeOf<keyof typeof Sluiceway>().toEqualTypeOf<
+  'attach' | 'autoFlush' | 'bodyCache' | 'isSluicewayError' | 'maxBytes' | 'passthroughProxy' | 'pipeChild'
+>()
+
+// The factories.
+expectTypeOf(maxBytes).parameter(0).toEqualTypeOf<MaxBytesOptions | ByteSize | MaxBytesLimit>()
+expectTypeOf(bodyCache).parameter(0).toEqualTypeOf<BodyCacheOptions | undefined>()
+expectTypeOf(autoFlush).parameter(0).toEqualTypeOf<AutoFlushOptions | undefined>()
+expectTypeOf(passthroughProxy).parameter(0).toEqualTypeOf<string | URL | TargetFunction>()
+expectTypeOf(passthroughProxy).parameter(1).toEqualTypeOf<PassthroughProxyOptions | undefined>()
+expectTypeOf([maxBytes('1mb'), bodyCache(), autoFlush(), passthroughProxy('http://upstream')]).toEqualTypeOf<
+  Middleware[]
+>()
+expectTypeOf<Parameters<Middleware>>().toEqualTypeOf<
+  [req: IncomingMessage, res: ServerResponse, next: NextFunction]
+>()
+expectTypeOf<NextFunction>().toEqualTypeOf<(error?: unknown) => void>()
+expectTypeOf(attach).returns.toEqualTypeOf<() => void>()
+expectTypeOf(attach).parameter(0).toEqualTypeOf<Server | SecureServer>()
+expectTypeOf(pipeChild).parameter(1).toEqualTypeOf<ChildProcess>()
+expectTypeOf(pipeChild).parameter(2).toEqualTypeOf<PipeChildOptions | undefined>()
+expectTypeOf(pipeChild).returns.resolves.toEqualTypeOf<ChildExit>()
+expectTypeOf<ChildExit>().toEqualTypeOf<{
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}>()
+
+// Their options: these and no others, all of them optional but one, and undefined is as good as absent.
+type Optional<Options> = { readonly [Name in keyof Options]?: Options[Name] | undefined }
+
+expectTypeOf<ByteSize>().toEqualTypeOf<number | string>()
+expectTypeOf<MaxBytesLimit>().toEqualTypeOf<(req: IncomingMessage) => ByteSize>()
+expectTypeOf<MaxBytesOptions>().toEqualTypeOf<{
+  readonly limit: ByteSize | MaxBytesLimit
+  readonly lingerMs?: number | undefined
+  readonly lingerBytes?: ByteSize | undefined
+}>()
+expectTypeOf<BodyCacheOptions>().toEqualTypeOf<
+  Optional<{
+    limit: ByteSize
+    memory: ByteSize
+    memoryBudget: ByteSize
+    diskBudget: ByteSize
+    directory: string
+    inflateLimit: ByteSize
+    prototypePoisoning: 'error' | 'remove' | 'ignore'
+    rawBody: boolean
+  }>
+>()
+expectTypeOf<AutoFlushOptions>().toEqualTypeOf<
+  Optional<{
+    coalesce: number | 'immediate' | 'tick'
+    filter: (req: IncomingMessage, res: ServerResponse) => boolean
+    proxyBuffering: boolean
+    sync: boolean
+    heartbeatMs: number
+  }>
+>()
+expectTypeOf<PipeChildOptions>().toEqualTypeOf<
+  Optional<{
+    stderr: 'merge' | 'drop' | 'event'
+    exit: 'event' | 'trailer' | 'none'
+    killSignal: NodeJS.Signals
+    forceKillAfterMs: number
+  }>
+>()
+expectTypeOf<Omit<PassthroughProxyOptions, 'dispatcher'>>().toEqualTypeOf<
+  Optional<{
+    path: (req: IncomingMessage) => string
+    preserveHost: boolean
+    forwarded: ForwardedMode
+    onRequest: RequestHook
+    onResponse: ResponseHook
+    rewriteLocation: RewriteRule
+    cookieDomain: RewriteRule
+    cookiePath: RewriteRule
+    connectTimeoutMs: number
+    headersTimeoutMs: number
+    idleTimeoutMs: number
+    maxQueue: number
+    upgrade: readonly string[]
+  }>
+>()
+
+// What the proxy's functions get.
+expectTypeOf<TargetFunction>().returns.toEqualTypeOf<string | URL | Promise<string | URL>>()
+expectTypeOf<ForwardedMode>().toEqualTypeOf<'auto' | 'append' | 'replace' | false>()
+expectTypeOf<OutgoingRequest>().toEqualTypeOf<{
+  method: string
+  path: string
+  readonly headers: HeaderList
+  body: Readable | Buffer | string | null
+}>()
+expectTypeOf<IncomingResponse>().toEqualTypeOf<{
+  statusCode: number
+  statusMessage: string
+  readonly headers: HeaderList
+}>()
+expectTypeOf<HeaderList['get']>().toEqualTypeOf<(name: string) => string | undefined>()
+expectTypeOf<HeaderList['getAll']>().toEqualTypeOf<(name: string) => string[]>()
+expectTypeOf<HeaderList['set']>().toEqualTypeOf<(name: string, value: string) => void>()
+// @ts-expect-error a hook is a function
+passthroughProxy('http://upstream', { onResponse: 'no function' })
+
+// Errors.
+expectTypeOf(isSluicewayError).guards.toEqualTypeOf<SluicewayError>()
+expectTypeOf<SluicewayError>().toExtend<Error>()
+expectTypeOf<SluicewayError['limit']>().toEqualTypeOf<number | undefined>()
+expectTypeOf<SluicewayError['issues']>().toEqualTypeOf<readonly unknown[] | undefined>()
+expectTypeOf<SluicewayError['expose']>().toEqualTypeOf<boolean>()
+expectTypeOf<'ERR_SLUICEWAY_BODY_TOO_LARGE'>().toExtend<ErrorCode>()
+expectTypeOf<string>().not.toExtend<ErrorCode>()
+
+// `flush` is known of every response, of Express' too.
+expectTypeOf<ServerResponse['flush']>().toEqualTypeOf<() => void>()
