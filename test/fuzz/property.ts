@@ -22,5 +22,7 @@ export async function holds<Case>(property: fc.IAsyncProperty<Case>, quick: Quic
       : { numRuns: quick.runs, interruptAfterTimeLimit: quick.milliseconds, markInterruptAsFailure: false }
   const result = await fc.check(property, { seed, timeout: 2_000, ...bounds })
   console.log(`      ${result.numRuns} cases, SLUICEWAY_FUZZ_SEED=${seed}`)
-  if (result.failed) throw new Error(await fc.asyncDefaultReportMessage(result))
+  if (result.failed) {
+    throw new Error(await fc.asyncDefaultReportMessage(result), { cause: result.errorInstance })
+  }
 }
