@@ -13,13 +13,24 @@ const LINE = Buffer.from('Content-Disposition: attachment; filename="\u00fc \u20
 describe('A head that is sent before its body', () => {
   afterEach(closeServers)
 
-  it('keeps its bytes through passthroughProxy', async () => {
-    const { client, upstream } = await proxied()
-    client.write(request('GET', '/'))
-    const connection = await upstream.connection()
-    connection.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n', LINE, '\r\n')
-    expect(await client.untilText('\r\n\r\n')).to.contain(LINE.toString('latin1'))
-  })
+  for (const isPatched of [false, true]) {
+    for (const body of ['', 'ok']) {
+      for (const order of ['before', 'behind'] as const) {
+        it(`keeps its bytes through passthroughProxy, ${order} a length, ${nameOf(isPatched, body)}`, async () => {
+          const { client, upstream } = await proxied({ prepare: (app) => app.set('x-powered-by', isPatched) })
+          client.write(request('GET', '/'))
+          const connection = await upstream.connection()
+          const lines = ['Content-Length: 2\r\n', LINE]
+          connection.write(
+            'HTTP/1.1 200 OK\r\n',
+            ...(order === 'behind' ? lines : lines.toReversed()),
+            `\r\n${body}`,
+          )
+          expect(await client.untilText('\r\n\r\n')).to.contain(LINE.toString('latin1'))
+        })
+      }
+    }
+  }
 
   for (const { name, mount } of hosts) {
     it(`keeps its bytes through autoFlush (${name})`, async () => {
@@ -38,3 +49,7 @@ describe('A head that is sent before its body', () => {
     })
   }
 })
+
+function nameOf(isPatched: boolean, body: string): string {
+  return `${body === '' ? 'without' : 'with'} a body, ${isPatched ? 'beside' : 'without'} headers of the app`
+}
