@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
+import { sendHead } from '../shared/send-head.js'
 import { EventLines } from './event-lines.js'
 import { endProcessGroup, isRunning } from './process-group.js'
 
@@ -74,7 +75,7 @@ export class ChildPipe {
     if (!res.hasHeader('content-type')) res.setHeader('Content-Type', 'text/plain; charset=utf-8')
     if (this.sendsTrailer()) res.setHeader('Trailer', 'Exit-Code, Exit-Signal')
     if (settings.events && !res.hasHeader('cache-control')) res.setHeader('Cache-Control', 'no-cache')
-    res.flushHeaders()
+    sendHead(res)
   }
 
   private framing(event?: string): Framing {

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import createDebug from 'debug'
+import { sendHead } from '../shared/send-head.js'
 import type { AutoFlushSettings, Coalesce } from './settings.js'
 import { type Compressor, findCompressor, flushCompressor, watchCompressor } from './compressor.js'
 import { FlushSchedule } from './flush-schedule.js'
@@ -39,7 +40,7 @@ export function startStreaming(
     schedule.wrote() // The write that made the head is still under way.
   }
   // Node keeps a head until the first write of the body, which may be long in coming.
-  setImmediate(sendHead, res)
+  setImmediate(sendHeldHead, res)
   if (heartbeat !== undefined || typeof settings.coalesce === 'number') res.on('close', stopStreaming)
   debug('%s %s: streamed, %s', res.req.method, res.req.url, schedule ? 'through a compressor' : 'as it is')
 }
@@ -75,8 +76,8 @@ function heartbeatFor(
   return heartbeatMs > 0 && isEventStream ? new Heartbeat(res, heartbeatMs) : undefined
 }
 
-function sendHead(res: ServerResponse): void {
-  if (!res.destroyed && !res.writableEnded) res.flushHeaders()
+function sendHeldHead(res: ServerResponse): void {
+  if (!res.destroyed && !res.writableEnded) sendHead(res)
 }
 
 function stopStreaming(this: StreamedResponse): void {
@@ -125,5 +126,5 @@ export function provideFlush(res: ServerResponse): void {
 function flush(this: StreamedResponse): void {
   if (!this.headersSent || this.writableEnded) return
   this[kStreaming]?.schedule?.now()
-  this.flushHeaders()
+  sendHead(this)
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import createDebug from 'debug'
 
+import { sendHead } from '../shared/send-head.js'
 import { HeaderList } from './header-list.js'
 import { runResponseHook } from './hooks.js'
 import { writeHead, writeInformation } from './response-head.js'
@@ -115,7 +116,7 @@ export class Answer {
 
   /** Sends the head where no byte of the body came with it. */
   flushHead(): void {
-    if (!this.hasBody && !this.isClosed) this.res.flushHeaders()
+    if (!this.hasBody && !this.isClosed) sendHead(this.res)
   }
 
   resume(): void {

@@ -6,6 +6,7 @@ import type { Dispatcher } from 'undici'
 
 import { isSluicewayError, sluicewayError } from '../shared/errors.js'
 import type { NextFunction } from '../shared/middleware.js'
+import { sendHead } from '../shared/send-head.js'
 import { answerWithoutBody } from '../shared/unread-body.js'
 import { pendingUpgrade } from '../shared/upgrade.js'
 import { Answer } from './answer.js'
@@ -118,7 +119,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const headers = readResponseHeaders(raw ?? [])
     headers.lines.push('Connection', 'Upgrade', 'Upgrade', String(this.sent?.options.upgrade))
     writeHead(this.res, 101, 'Switching Protocols', headers.lines)
-    this.res.flushHeaders()
+    sendHead(this.res)
     debug('%s %s: upgraded', this.req.method, this.req.url)
     tunnel(pending, upstream)
   }

@@ -10,6 +10,7 @@ const BAD_REASON = /[^\t\x20-\x7e\x80-\xff]/
 /** Writes the head of a response; it leaves with the first byte of the body, or when it is flushed. */
 export function writeHead(res: ServerResponse, status: number, reason: string, lines: string[]): void {
   const phrase = BAD_REASON.test(reason) ? undefined : reason
+  keepDisposition(res, lines)
   if (isUntouched(res)) {
     // The array as it is: order and case of every line survive.
     res.writeHead(status, phrase, lines)
@@ -23,6 +24,23 @@ export function writeHead(res: ServerResponse, status: number, reason: string, l
     // The error's own answer must not carry half of this one.
     for (let i = 0; i < lines.length; i += 2) res.removeHeader(lines[i] as string)
     throw error
+  }
+}
+
+/**
+ * Node takes the bytes of a Content-Disposition behind a Content-Length for UTF-8, and then sends the characters as
+ * latin1. What is written here comes out of that as the bytes that came in.
+ * @see https://github.com/nodejs/node/pull/46528
+ */
+function keepDisposition(res: ServerResponse, lines: string[]): void {
+  if (!(res instanceof ServerResponse)) return
+  let hasLength = false
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = (lines[i] as string).toLowerCase()
+    if (name === 'content-length') hasLength = Number(lines[i + 1]) > 0
+    else if (hasLength && name === 'content-disposition') {
+      lines[i + 1] = Buffer.from(lines[i + 1] as string, 'utf8').toString('latin1')
+    }
   }
 }
 

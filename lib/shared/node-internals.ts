@@ -38,9 +38,12 @@ export interface ParsedRequest extends IncomingMessage {
   [STREAM_DISTURBED]?: boolean
 }
 
-/** A response, with Node's note that its connection has to close after it. */
+/** A response as Node sends it. */
 export interface OutgoingResponse extends ServerResponse {
+  /** True where its connection has to close after it. */
   _last: boolean
+  /** Sends data behind the head, and the head before it where that has not been sent. */
+  _send(data: string, encoding: BufferEncoding): boolean
 }
 
 /** A socket of an HTTP server. */

@@ -1,8 +1,4 @@
-import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
-import { PassThrough, Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { pipeline } from 'node:stream/promises'
 import { expect } from 'chai'
 import rawBody from 'raw-body'
 import { bodyCache } from 'sluiceway/body-cache'
@@ -10,66 +6,7 @@ import { hosts } from '../support/hosts.js'
 import { Mishaps } from '../support/mishaps.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
-
-/** Ways to stop in the middle of a body, and what the reader hears of it. */
-const stops: readonly (readonly [string, (req: IncomingMessage) => Promise<string>])[] = [
-  ["break out of 'for await'", breakOut],
-  ['throw out of it', throwOut],
-  ['a pipeline whose disk is full', fillDisk],
-  ['unpipe()', takeAChunkAndUnpipe],
-  ['a listener that leaves and pause()s', takeAChunkAndPause],
-  ['a destination that is destroyed', destroyDestination],
-  ["a parser's limit", async (req) => rawBody(req, { limit: 1 }).then(String, reasonOf)],
-  ['destroying a stream of req.bodyCache', destroyStream],
-]
-
-const reasonOf = (error: Error): string => error.message
-
-async function breakOut(req: IncomingMessage): Promise<string> {
-  for await (const chunk of req) return String(chunk)
-  return 'nothing'
-}
-
-function throwOut(req: IncomingMessage): Promise<string> {
-  const read = async (): Promise<string> => {
-    for await (const chunk of req) throw new Error(`no ${String(chunk)}`)
-    return 'nothing'
-  }
-  return read().catch(reasonOf)
-}
-
-async function fillDisk(req: IncomingMessage): Promise<string> {
-  const disk = new Writable({ write: (_chunk, _encoding, done) => done(new Error('disk full')) })
-  return pipeline(req, disk).then(() => 'written', reasonOf)
-}
-
-async function takeAChunkAndUnpipe(req: IncomingMessage): Promise<string> {
-  const destination = req.pipe(new PassThrough())
-  const [chunk] = (await once(destination, 'data')) as [Buffer]
-  req.unpipe(destination)
-  return String(chunk)
-}
-
-async function takeAChunkAndPause(req: IncomingMessage): Promise<string> {
-  const [chunk] = (await once(req, 'data')) as [Buffer]
-  req.pause()
-  return String(chunk)
-}
-
-async function destroyDestination(req: IncomingMessage): Promise<string> {
-  const destination = req.pipe(new PassThrough())
-  const [chunk] = (await once(destination, 'data')) as [Buffer]
-  destination.destroy()
-  await once(destination, 'close')
-  return String(chunk)
-}
-
-async function destroyStream(req: IncomingMessage): Promise<string> {
-  const stream = req.bodyCache.stream()
-  const [chunk] = (await once(stream, 'data')) as [Buffer]
-  stream.destroy()
-  return String(chunk)
-}
+import { stops } from './stops.js'
 
 const heard: Readonly<Record<string, string>> = {
   'throw out of it': 'no first ',

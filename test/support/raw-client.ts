@@ -121,8 +121,13 @@ export class RawClient {
       await this.closed()
       return this.take(this.buffered.length)
     }
-    await this.until((bytes) => (bytes.length >= Number(length) ? true : undefined))
-    return this.take(Number(length))
+    return this.bytes(Number(length))
+  }
+
+  /** Waits for so many bytes and takes them. */
+  async bytes(length: number): Promise<Buffer> {
+    await this.until((bytes) => (bytes.length >= length ? true : undefined))
+    return this.take(length)
   }
 
   /** Waits for a whole chunked body and takes it, its framing left out. */
@@ -170,13 +175,14 @@ function framingOf(body: string | Buffer | string[] | undefined): {
 function parseHead(head: string): Omit<RawResponse, 'body'> {
   const [statusLine = '', ...lines] = head.slice(0, -4).split('\r\n')
   const [, status, reason = ''] = /^HTTP\/1\.[01] (\d{3}) ?(.*)$/.exec(statusLine) ?? []
-  const headers: Record<string, string[]> = {}
+  // Not an object: a line may be called `__proto__`.
+  const headers = new Map<string, string[]>()
   for (const line of lines) {
     const colon = line.indexOf(':')
     const name = line.slice(0, colon).toLowerCase()
-    headers[name] = [...(headers[name] ?? []), line.slice(colon + 1).trim()]
+    headers.set(name, [...(headers.get(name) ?? []), line.slice(colon + 1).trim()])
   }
-  return { status: Number(status), reason, headers, head }
+  return { status: Number(status), reason, headers: Object.fromEntries(headers), head }
 }
 
 function isBodyless(status: number): boolean {

@@ -9,6 +9,8 @@ export interface ScriptedUpstream {
   readonly port: number
   /** How many connections it has seen. */
   readonly accepted: number
+  /** Whether there is a connection that `connection` has not given yet. */
+  readonly hasNew: boolean
   /** Waits for the next connection, in the order in which they were opened. */
   connection(): Promise<RawClient>
 }
@@ -29,6 +31,9 @@ export async function scriptedUpstream(): Promise<ScriptedUpstream> {
     port,
     get accepted() {
       return connections.length
+    },
+    get hasNew() {
+      return arrived.length > 0
     },
     connection() {
       const connection = arrived.shift()

@@ -1,0 +1,170 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { expect } from 'chai'
+import fc from 'fast-check'
+import { bodyCache, maxBytes } from 'sluiceway'
+import { accessors } from '../body-cache/reading.js'
+import { stops } from '../body-cache/stops.js'
+import { digestOf } from '../matrix/bodies.js'
+import { parsers } from '../matrix/parsers.js'
+import { streams } from '../matrix/streams.js'
+import { type Handler, hosts } from '../support/hosts.js'
+import { Mishaps } from '../support/mishaps.js'
+import { RawClient } from '../support/raw-client.js'
+import { closeServers, serve } from '../support/servers.js'
+import { allClosedIn, emptyDirectory, removeDirectories } from '../support/temporary-files.js'
+import { holds } from './property.js'
+import {
+  bodyLength,
+  bodyOf,
+  type Cuts,
+  cuts,
+  framed,
+  type Framing,
+  framing,
+  turns,
+  writeInParts,
+} from './wire.js'
+
+/** One thing that a handler does with a request: the digest of what it read; undefined where it stopped half way. */
+interface Reading {
+  readonly name: string
+  readonly read: (req: IncomingMessage, res: ServerResponse) => Promise<string | undefined>
+}
+
+const whole: readonly Reading[] = [...streams, ...parsers]
+  .filter(({ finds, kinds }) => finds === 'digest' && kinds === undefined)
+  .map(({ name, read }) => ({ name, read: (req, res) => read(req, res, '') }))
+
+/** Readings that do not mind company. */
+const beside: readonly Reading[] = ['buffer()', 'text()', 'blob()', 'stream()', 'web()'].map((name) => ({
+  name,
+  read: async ({ bodyCache: kept }) => digestOf(await bytesOf(await accessors[name]!(kept))),
+}))
+
+const halfWay: readonly Reading[] = stops.map(([name, stop]) => ({
+  name,
+  async read(req) {
+    await stop(req)
+    return undefined
+  },
+}))
+
+async function bytesOf(found: unknown): Promise<Buffer | string> {
+  return found instanceof Blob ? Buffer.from(await found.arrayBuffer()) : (found as Buffer | string)
+}
+
+/** Readings that begin at the same time, some turns of the event loop after those before are done. */
+interface Step {
+  readonly readings: readonly Reading[]
+  readonly turns: number
+}
+
+interface Case {
+  readonly host: (typeof hosts)[number]
+  readonly cacheFirst: boolean
+  readonly length: number
+  /** How far the limit lies above the length. */
+  readonly room: number
+  readonly memory: number
+  readonly framing: Framing
+  readonly writes: Cuts
+  readonly steps: readonly Step[]
+}
+
+function someOf(readings: readonly Reading[], length: fc.ArrayConstraints): fc.Arbitrary<Reading[]> {
+  return fc.array(fc.constantFrom(...readings).map(shown), length)
+}
+
+/** Has fast-check print the name. */
+function shown(reading: Reading): Reading {
+  return { ...reading, [fc.toStringMethod]: () => reading.name } as Reading
+}
+
+const readings = fc
+  .tuple(someOf([...whole, ...halfWay], { minLength: 1, maxLength: 1 }), someOf(beside, { maxLength: 2 }))
+  .map((pair) => pair.flat())
+
+const cases: fc.Arbitrary<Case> = fc.record({
+  host: fc.constantFrom(...hosts).map((host) => ({ ...host, [fc.toStringMethod]: () => host.name })),
+  cacheFirst: fc.boolean(),
+  length: bodyLength,
+  room: fc.oneof(fc.integer({ min: -2, max: 2 }), fc.integer({ min: -100_000, max: 200_000 })),
+  memory: fc.oneof(fc.constant(0), fc.nat(5000), fc.nat(300_000)),
+  framing,
+  writes: cuts,
+  steps: fc.array(fc.record({ readings, turns: fc.nat(5) }), { maxLength: 4 }),
+})
+
+describe('maxBytes and bodyCache, fuzzed', () => {
+  const mishaps = new Mishaps()
+  beforeEach(() => mishaps.watch())
+  afterEach(async () => {
+    await closeServers()
+    removeDirectories()
+    expect(await mishaps.end()).to.deep.equal([])
+  })
+
+  it('give every reader the bytes that were sent, or the client the 413 past the limit', async function () {
+    this.timeout(0)
+    const directory = emptyDirectory()
+    let listener: RequestListener
+    const { port } = await serve((req, res) => listener(req, res))
+    const check = async (one: Case): Promise<void> => {
+      const body = bodyOf(one.length)
+      const limit = Math.max(0, one.length + one.room)
+      const found: string[] = []
+      listener = listenerFor(one, limit, directory, found)
+      const client = await RawClient.connect(port)
+      const { line, bytes } = framed(body, one.framing)
+      const head = `POST /body HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n${line}\r\n\r\n`
+      const next = 'GET /next HTTP/1.1\r\nHost: a\r\n\r\n'
+      await writeInParts(client, Buffer.concat([Buffer.from(head), bytes, Buffer.from(next)]), one.writes)
+      const { status } = await client.response()
+      expect(found.filter((digest) => digest !== digestOf(body))).to.deep.equal([])
+      expect(status).to.equal(one.length > limit ? 413 : 200)
+      if (one.length <= limit) expect((await client.response()).body.toString()).to.equal('/next')
+      else {
+        expect(found).to.deep.equal([])
+        await client.closed()
+        expect(client.pending).to.have.length(0)
+      }
+      client.destroy()
+    }
+    await holds(fc.asyncProperty(cases, check), { runs: 300, milliseconds: 2500 })
+    await allClosedIn(directory)
+  })
+})
+
+function listenerFor(one: Case, limit: number, directory: string, found: string[]): RequestListener {
+  const both: Handler[] = [maxBytes(limit), bodyCache({ memory: one.memory, directory })]
+  return one.host.mount(...(one.cacheFirst ? both.toReversed() : both), (req, res, next) => {
+    if (req.url === '/next') res.end('/next')
+    else readAll(one, req, res, found).then(() => res.end('read'), next)
+  })
+}
+
+/** Reads as the case says, and once more to the end. Rejects with the limit's error, and with no other. */
+async function readAll({ steps, length }: Case, req: IncomingMessage, res: ServerResponse, found: string[]) {
+  for (const step of steps) {
+    await turns(step.turns)
+    // Those that stop half way wait for a first chunk.
+    const started = step.readings.filter(
+      (reading) => length > 0 || !halfWay.some(({ name }) => name === reading.name),
+    )
+    const outcomes = await Promise.allSettled(started.map(({ read }) => read(req, res)))
+    for (const outcome of outcomes) {
+      if (outcome.status === 'fulfilled' && outcome.value !== undefined) found.push(outcome.value)
+      if (outcome.status === 'rejected') await expectTooLarge(req, outcome.reason)
+    }
+  }
+  found.push(digestOf(await req.bodyCache.buffer()))
+}
+
+/** A reader may only fail where the body itself has. */
+async function expectTooLarge(req: IncomingMessage, reason: unknown): Promise<void> {
+  const failure: unknown = await req.bodyCache.buffer().then(
+    () => reason,
+    (error: unknown) => error,
+  )
+  expect(failure).to.include({ code: 'ERR_SLUICEWAY_BODY_TOO_LARGE' })
+}
