@@ -30,9 +30,8 @@ export async function lenientUpstream(leniency: Leniency): Promise<LenientUpstre
         if (found === undefined) return
         buffered = found.rest
         seen.push(found.start)
-        const body = Buffer.from(found.start, 'latin1')
-        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`)
-        socket.write(body)
+        const length = `Content-Length: ${found.start.length}`
+        socket.write(`HTTP/1.1 200 OK\r\n${length}\r\n\r\n${found.start}`, 'latin1')
       }
     })
   })

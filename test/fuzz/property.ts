@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 
 /** How many runs `npm run fuzz` asks of each property; 0 in `npm test`, which takes what fits into its time. */
 const askedRuns = Number(process.env['SLUICEWAY_FUZZ_RUNS'] ?? 0)

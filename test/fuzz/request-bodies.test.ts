@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { expect } from 'chai'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { bodyCache, maxBytes } from 'sluiceway'
 import { accessors } from '../body-cache/reading.js'
 import { stops } from '../body-cache/stops.js'

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import { expect } from 'chai'
 import express from 'express'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { passthroughProxy } from 'sluiceway'
 import { Mishaps } from '../support/mishaps.js'
 import { RawClient } from '../support/raw-client.js'

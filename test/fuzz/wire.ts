@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { RawClient } from '../support/raw-client.js'
 
 /** Where a run of bytes is cut, as fractions of its length, and how many turns of the event loop lie behind each cut. */
