@@ -3,10 +3,10 @@ import { once } from 'node:events'
 import { expect } from 'chai'
 import { RawClient } from '../support/raw-client.js'
 import { emptyDirectory, removeDirectories } from '../support/temporary-files.js'
+import { isThorough } from '../support/thorough.js'
 
 const MB = 1024 * 1024
 const block = Buffer.alloc(MB, 'sluiceway')
-const full = process.env['SLUICEWAY_THOROUGH'] !== undefined
 
 describe('bodyCache, the memory of a server whose uploads go to files', () => {
   let server: ChildProcess
@@ -23,7 +23,7 @@ describe('bodyCache, the memory of a server whose uploads go to files', () => {
   afterEach(() => server.kill())
   afterEach(removeDirectories)
 
-  const oneUpload = full ? 1024 : 256
+  const oneUpload = isThorough ? 1024 : 256
   it(`grows by less than 32 MB for an upload of ${oneUpload} MB that is read twice`, async () => {
     const before = await peak()
     await upload(oneUpload)
@@ -32,7 +32,7 @@ describe('bodyCache, the memory of a server whose uploads go to files', () => {
     expect(growth).to.be.below(32)
   }).timeout(60_000)
 
-  const uploads = full ? 200 : 60
+  const uploads = isThorough ? 200 : 60
   it(`stays bounded under ${uploads} concurrent uploads of 10 MB`, async () => {
     const before = await peak()
     await Promise.all(Array.from({ length: uploads }, () => upload(10)))

@@ -9,11 +9,12 @@ import type { Writable } from 'node:stream'
 import { expect } from 'chai'
 
 import { closeServers, serve } from '../support/servers.js'
+import { isThorough } from '../support/thorough.js'
 import type { MemoryQuestion } from './memory-proxy.js'
 
 const MB = 1024 * 1024
-/** `SLUICEWAY_LARGE_BODIES=1` makes it the whole gigabyte of design.md; the difference is only time. */
-const BODY = (process.env['SLUICEWAY_LARGE_BODIES'] === undefined ? 256 : 1024) * MB
+/** `SLUICEWAY_THOROUGH=1` makes it the whole gigabyte of design.md; the difference is only time. */
+const BODY = (isThorough ? 1024 : 256) * MB
 
 /**
  * Every read of a socket is a buffer of its own, made by Node, and V8 collects the old ones when 32 MB (Node 24: some 70)
