@@ -113,13 +113,13 @@ async function storm(proxyPort: number, upstreamPort: number, end: number, count
   }
   const leaving = Array.from({ length: CLIENTS_AT_ONCE }, () =>
     until(async () => {
-      await leave(port)
+      await leave(proxyPort)
       counts.left += 1
     }),
   )
   const asking = ['/read', '/proxied'].map((path) =>
     until(async () => {
-      await ask(port, path).then(
+      await ask(proxyPort, path).then(
         (time) => counts.times.push(time),
         (error: Error) => counts.wrong.push(error.message),
       )
