@@ -178,6 +178,9 @@ function act(res: Response & { flush?: () => void }, step: Exclude<Action, { doe
       return res.end() === res
     case 'flush':
       return res.flush?.()
+    case 'uncork':
+      // An uncork too many makes Node 22 and later lose chunks that come after it.
+      return res.writableCorked > 0 ? res.uncork() : undefined
     default:
       return res[step.does]()
   }

@@ -57,6 +57,8 @@ const lengthLine = fc
     blank,
     fc.oneof(
       fc.nat(80).map(String),
+      fc.constant(String(HIDDEN.length)),
+      fc.constant(String(HIDDEN.length)),
       fc.constantFrom('0', '+5', '-1', '0x10', '5, 5', '5;', '05', '1e1', '', '18446744073709551621'),
     ),
   )

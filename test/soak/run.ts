@@ -107,19 +107,19 @@ interface Counts {
   readonly wrong: string[]
 }
 
-async function storm(port: number, upstreamPort: number, end: number, counts: Counts): Promise<void> {
+async function storm(proxyPort: number, upstreamPort: number, end: number, counts: Counts): Promise<void> {
   const until = async (work: () => Promise<unknown>): Promise<void> => {
     while (performance.now() < end) await work()
   }
   const leaving = Array.from({ length: CLIENTS_AT_ONCE }, () =>
     until(async () => {
-      await leave(port)
+      await leave(proxyPort)
       counts.left += 1
     }),
   )
   const asking = ['/read', '/proxied'].map((path) =>
     until(async () => {
-      await ask(port, path).then(
+      await ask(proxyPort, path).then(
         (time) => counts.times.push(time),
         (error: Error) => counts.wrong.push(error.message),
       )
@@ -152,7 +152,7 @@ async function held(): Promise<Record<string, number>> {
 }
 
 /** Starts a server; of its connections only those are kept in mind that are open. */
-async function start(listening: Server): Promise<number> {
+async function listenOn(listening: Server): Promise<number> {
   listening.on('connection', (socket: Socket) => {
     open.add(socket)
     socket.on('close', () => open.delete(socket))
@@ -163,9 +163,9 @@ async function start(listening: Server): Promise<number> {
 }
 
 mishaps.watch()
-const upstreamPort = await start(upstream)
+const upstreamPort = await listenOn(upstream)
 const server = createServer(application(`http://127.0.0.1:${upstreamPort}`))
-const port = await start(server)
+const port = await listenOn(server)
 const counts: Counts = { left: 0, times: [], wrong: [] }
 await storm(port, upstreamPort, performance.now() + 3000, counts)
 const before = await held()
