@@ -22,6 +22,7 @@ import { readSettings, type ProxySettings } from './passthrough-proxy/settings.j
 import { sentRequest } from './passthrough-proxy/sent-request.js'
 import { parseTarget, TargetChooser, type Target, type TargetFunction } from './passthrough-proxy/target.js'
 import { requestPath, upstreamPath } from './passthrough-proxy/upstream-path.js'
+import { mayComeWhole } from './passthrough-proxy/whole-body.js'
 
 export type { ForwardedMode, HeaderList, IncomingResponse, OutgoingRequest, RequestHook, ResponseHook }
 export type { RewriteRule, TargetFunction }
@@ -122,8 +123,8 @@ function plainProxy(target: Target, settings: ProxySettings): Middleware {
     try {
       const head = readHead(req, settings)
       const outgoing = outgoingRequest(req, target, head, settings)
-      boundRest(exchange, head)
-      exchange.send(sentRequest(req, target, head, outgoing, settings))
+      if (mayComeWhole(req, head)) process.nextTick(pass, exchange, target, head, outgoing)
+      else pass(exchange, target, head, outgoing)
     } catch (error) {
       exchange.fail(error)
     }
@@ -148,8 +149,7 @@ async function passAfterAsking(
   const target = chosen instanceof TargetChooser ? await chosen.targetOf(req) : chosen
   const outgoing = outgoingRequest(req, target, head, settings)
   if (settings.onRequest !== undefined) await runRequestHook(settings.onRequest, outgoing, req)
-  boundRest(exchange, head)
-  exchange.send(sentRequest(req, target, head, outgoing, settings))
+  pass(exchange, target, head, outgoing)
 }
 
 /** What the client's head says to the upstream: without what is hop-by-hop, with who the client is. */
@@ -184,7 +184,15 @@ function outgoingRequest(
   }
 }
 
-/** What an early answer leaves of the body is thrown away, within bounds. */
-function boundRest({ req, res }: Exchange, head: RequestHead): void {
-  if (announcesBody(head)) bodySourceOf(req, res)
+/** Sends a request that nobody changes any more. */
+function pass(exchange: Exchange, target: Target, head: RequestHead, outgoing: OutgoingRequest): void {
+  const { req, res, settings } = exchange
+  try {
+    const sent = sentRequest(req, target, head, outgoing, settings)
+    // What an early answer leaves of the body is thrown away, within bounds.
+    if (sent.leavesBody) bodySourceOf(req, res)
+    exchange.send(sent)
+  } catch (error) {
+    exchange.fail(error)
+  }
 }

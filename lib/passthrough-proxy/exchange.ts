@@ -23,18 +23,12 @@ const debug = createDebug('sluiceway:passthrough-proxy')
 /** How often a request that found nobody is sent again, to a dispatcher of the caller's: a balanced pool, say. */
 const MOST_RETRIES = 3
 
-const kExchange = Symbol('exchange')
-
-interface ExchangedResponse extends ServerResponse {
-  [kExchange]?: Exchange
-}
-
 /** One request on its way to the upstream and back: what undici tells, in the order it happens. */
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly req: IncomingMessage
   readonly res: ServerResponse
   private readonly next: NextFunction
-  private readonly settings: ProxySettings
+  readonly settings: ProxySettings
   private readonly answer: Answer
   private sent: SentRequest | undefined
   private connection: Connection | undefined
@@ -47,14 +41,16 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private endsWithHead = false
   private isOver = false
 
+  // A closure of its own: up to Node 22 a property of the response, to find the exchange by, costs a hidden class.
+  private readonly onResponseClose = (): void => this.abandon()
+
   constructor(req: IncomingMessage, res: ServerResponse, next: NextFunction, settings: ProxySettings) {
     this.req = req
     this.res = res
     this.next = next
     this.settings = settings
     this.answer = new Answer(req, res, settings)
-    ;(res as ExchangedResponse)[kExchange] = this
-    res.on('close', onResponseClose)
+    res.on('close', this.onResponseClose)
   }
 
   /** Hands the request to the upstream's dispatcher. */
@@ -139,7 +135,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.isOver) return
     this.leave()
     debug('%s %s: %o', this.req.method, this.req.url, error)
-    this.res.off('close', onResponseClose)
+    this.res.off('close', this.onResponseClose)
     if (this.answer.isBegun) this.answer.cut()
     else if (!this.req.complete && !this.req.destroyed) answerWithoutBody(this.req)
     this.next(error)
@@ -217,10 +213,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
       responseHooked: onResponse !== undefined,
     })
   }
-}
-
-function onResponseClose(this: ServerResponse): void {
-  ;(this as ExchangedResponse)[kExchange]?.abandon()
 }
 
 function sendAgain(exchange: Exchange): void {

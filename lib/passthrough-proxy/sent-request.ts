@@ -4,17 +4,20 @@ import type { Dispatcher } from 'undici'
 
 import { pendingUpgrade } from '../shared/upgrade.js'
 import type { OutgoingRequest } from './hooks.js'
-import type { RequestHead } from './request-headers.js'
+import { announcesBody, type RequestHead } from './request-headers.js'
 import type { ProxySettings } from './settings.js'
 import type { Target } from './target.js'
 import { UploadBody } from './upload-body.js'
+import { takeWholeBody } from './whole-body.js'
 
 /** A request as it is handed to the upstream's dispatcher. */
 export interface SentRequest {
   readonly target: Target
   readonly options: Dispatcher.DispatchOptions
-  /** The client's own body, where it is what is sent. */
+  /** The client's own body, where it is what is sent and has not come whole. */
   readonly upload: UploadBody | undefined
+  /** Whether the client has a body that was not taken as one piece. */
+  readonly leavesBody: boolean
 }
 
 /** Puts a request that nobody changes any more into undici's terms. */
@@ -25,15 +28,17 @@ export function sentRequest(
   outgoing: OutgoingRequest,
   settings: ProxySettings,
 ): SentRequest {
-  const upload = outgoing.body === req ? new UploadBody(req) : undefined
+  const isOwn = outgoing.body === req
+  const whole = isOwn ? takeWholeBody(req, head) : undefined
+  const upload = isOwn && whole === undefined ? new UploadBody(req) : undefined
   if (settings.preserveHost) keepHost(outgoing, head)
-  if (upload !== undefined) keepFraming(outgoing, head)
+  if (isOwn) keepFraming(outgoing, head)
   const options: Dispatcher.DispatchOptions = {
     origin: target.origin,
     path: outgoing.path,
     method: outgoing.method,
     headers: outgoing.headers.lines,
-    body: upload ?? outgoing.body,
+    body: whole ?? upload ?? outgoing.body,
     headersTimeout: settings.headersTimeoutMs,
     bodyTimeout: settings.idleTimeoutMs,
   }
@@ -41,7 +46,7 @@ export function sentRequest(
   // Without `reset` undici gives up the connection after HEAD, and after a body with GET, DELETE or OPTIONS.
   if (token === undefined) options.reset = false
   else options.upgrade = token
-  return { target, options, upload }
+  return { target, options, upload, leavesBody: announcesBody(head) && whole === undefined }
 }
 
 /** Unless a hook has named another. */

@@ -222,7 +222,7 @@ export class BodySource implements BodyStoreOwner {
 
   private complete(): boolean {
     // Node takes an HTTP/2 stream that was reset for one that has ended, and says 'aborted' a moment later.
-    if (this.received < this.length) {
+    if (this.req.httpVersionMajor > 1 && this.received < this.length) {
       this.abort(undefined)
       return false
     }
