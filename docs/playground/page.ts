@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import express, { type RequestHandler, Router } from 'express'
+import express, { Router } from 'express'
+import { securityHeaders } from './security-headers.js'
 
 /** This file runs as build/docs/playground/page.js. The page's scripts are compiled beside it; the rest is the source. */
 const source = new URL('../../../docs/playground/page/', import.meta.url)
@@ -12,11 +13,8 @@ const panels = ['events', 'command', 'upload', 'body', 'proxy', 'socket', 'duple
 /** The page, its styles and its scripts. */
 export async function pageRoutes(): Promise<Router> {
   const html = await assemblePage()
-  const sendPage: RequestHandler = (req, res) => {
-    res.type('html').send(html)
-  }
   const routes = Router()
-  routes.get('/', sendPage)
+  routes.get('/', securityHeaders, (req, res) => res.type('html').send(html))
   routes.use('/page', express.static(fileURLToPath(scripts), { index: false }))
   routes.use('/page/styles', express.static(fileURLToPath(new URL('styles/', source)), { index: false }))
   routes.get('/icon.svg', (req, res) => res.sendFile(fileURLToPath(new URL('icon.svg', source))))

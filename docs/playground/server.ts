@@ -12,7 +12,6 @@ import { proxyRoutes } from './panels/proxy.js'
 import { socketRoutes } from './panels/socket.js'
 import { uploadRoutes } from './panels/upload.js'
 import { reportFailure } from './report-failure.js'
-import { securityHeaders } from './security-headers.js'
 import { traceRequests, traceRoutes } from './trace-requests.js'
 import { Traces } from './traces.js'
 import { createUpstream, type Upstream } from './upstream.js'
@@ -33,7 +32,6 @@ export async function createPlayground(): Promise<Playground> {
   const server = createServer(app)
   attach(server, app)
 
-  app.use(securityHeaders)
   app.use(await pageRoutes())
   app.use('/trace', traceRoutes(traces))
   app.use(traceRequests(traces, new Connections(server)))

@@ -1,5 +1,5 @@
 /** The same message before and after the proxy: which of its headers passed, changed, came or went. */
-import { html } from './elements.js'
+import { html, need } from './elements.js'
 
 type Headers = ReadonlyMap<string, string>
 
@@ -14,23 +14,27 @@ export function fromRaw(lines: readonly string[]): Headers {
   return headers
 }
 
-/** Fills a table whose columns are the two sides. */
-export function showHeaders(table: HTMLTableElement, before: Headers, after: Headers): void {
+/** Belongs to one connection: each side has its own. */
+const perHop = new Set(['connection', 'keep-alive', 'transfer-encoding'])
+
+/** Fills two tables whose columns are the two sides: with what differs, and with what passed as it was. */
+export function showHeaders(holder: HTMLElement, before: Headers, after: Headers): void {
   const names = [...new Set([...before.keys(), ...after.keys()])]
   const rows = names.map((name) => headerRow(name, before.get(name), after.get(name)))
-  const order = ['changed', 'added', 'removed', 'same']
-  rows.sort((a, b) => order.indexOf(a.className) - order.indexOf(b.className))
-  table.tBodies[0]?.replaceChildren(...rows)
+  const same = rows.filter(({ dataset }) => dataset['fate'] === 'same')
+  need(holder, '[data-rows=different]').replaceChildren(...rows.filter((row) => !same.includes(row)))
+  need(holder, '[data-rows=same]').replaceChildren(...same)
+  need(holder, 'summary').textContent = `${same.length} more passed as they were`
 }
 
 function headerRow(name: string, before: string | undefined, after: string | undefined): HTMLElement {
-  const fate = fateOf(before, after)
+  const fate = perHop.has(name) ? 'each its own' : fateOf(before, after)
   return html(
     'tr',
-    { class: fate },
+    { 'data-fate': fate },
     html('th', { scope: 'row' }, name, html('span', { class: 'fate' }, fate)),
-    html('td', { 'data-side': 'before' }, before ?? '–'),
-    html('td', { 'data-side': 'after' }, after ?? '–'),
+    html('td', {}, before ?? '–'),
+    html('td', {}, after ?? '–'),
   )
 }
 

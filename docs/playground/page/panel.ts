@@ -9,6 +9,8 @@ export interface Panel {
   readonly root: HTMLElement
   /** Shows a line of text beside the buttons; screen readers say it. */
   readonly say: (text: string) => void
+  /** Shows a failure in words, to be read aloud at once. */
+  readonly tell: (words: FailureWords) => void
   /** Draws the timeline. */
   readonly show: (story: Omit<Story, 'lanes'>) => void
   /** Runs one action at a time; it can be stopped, and a failure is told in words. */
@@ -31,12 +33,12 @@ export function createPanel(id: string, lanes: readonly Lane[]): Panel {
   const tell = (words: FailureWords): void => {
     problem.replaceChildren(...problemParts(words))
     problem.hidden = false
-    say('')
   }
   const buttons = [...root.querySelectorAll<HTMLButtonElement>('button[data-run]')]
   return {
     root,
     say,
+    tell,
     show: createTimeline(need(root, '[data-timeline]'), lanes),
     run: oneAtATime({ root, stop, buttons, problem, say, tell }),
   }
@@ -68,12 +70,17 @@ function oneAtATime(parts: Parts): Panel['run'] {
       await action(run)
     } catch (error) {
       if (current.signal.aborted) parts.say('Stopped.')
-      else parts.tell(describeFailure(error))
+      else fail(parts, error)
     } finally {
       controller = undefined
       setBusy(parts, false)
     }
   }
+}
+
+function fail({ say, tell }: Parts, error: unknown): void {
+  say('')
+  tell(describeFailure(error))
 }
 
 /** Buttons stay where the focus can be: they are dimmed, not disabled. */

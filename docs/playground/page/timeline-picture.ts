@@ -43,7 +43,7 @@ function drawAxis(spanMs: number, { frame, x }: Scale): SVGElement[] {
 }
 
 function tickText(at: number): string {
-  return at === 0 ? '0' : msText(at).replace('.0 ', ' ').replace('.00 ', ' ')
+  return at === 0 ? '0' : msText(at).replace(/\.?0+ /, ' ')
 }
 
 function anchorAt(x: number, { right }: Frame): string {

@@ -1,4 +1,4 @@
-/** A timeline on the page: the sentence, the picture, its numbers in words, and every moment as a table. */
+/** A timeline on the page: its title, the picture, its numbers in words, and every moment as a table. */
 import { html } from './elements.js'
 import { fromZero, type Lane, type Step, type Story } from './story.js'
 import { drawStory } from './timeline-picture.js'
@@ -10,7 +10,7 @@ export function createTimeline(
   lanes: readonly Lane[],
 ): (story: Omit<Story, 'lanes'>) => void {
   let story: Story = { lanes, steps: [], summary: '', spanMs: 1000 }
-  const caption = html('figcaption', {}, holder.dataset['timeline'] ?? '')
+  const caption = html('figcaption', {}, `Timeline: ${holder.dataset['timeline'] ?? ''}`)
   const picture = html('div', { class: 'picture' })
   const legend = html('ol', { class: 'legend' })
   const rows = html('tbody')
@@ -27,7 +27,6 @@ export function createTimeline(
 
   return (next) => {
     story = fromZero({ lanes, ...next })
-    caption.textContent = story.summary
     legend.replaceChildren(...story.steps.filter(({ minor }) => !minor).map(legendItem))
     rows.replaceChildren(...story.steps.map((step) => tableRow(step, lanes)))
     count.textContent = `Every moment as a table (${many(story.steps.length, 'row')})`

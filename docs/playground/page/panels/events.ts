@@ -31,7 +31,7 @@ async function followBoth(current: Run): Promise<void> {
     { name: 'held', arrivals: [] },
   ]
   await Promise.all(routes.map((route) => follow(route, current, () => draw(routes))))
-  say(`Done: ${routes.map(lateness).join(', ')} (median).`)
+  say(`${summaryOf(routes)} (median).`)
 }
 
 async function follow({ name, arrivals }: Route, current: Run, drawn: () => void): Promise<void> {
@@ -43,11 +43,14 @@ async function follow({ name, arrivals }: Route, current: Run, drawn: () => void
 }
 
 function draw(routes: readonly Route[]): void {
-  const summary = routes
+  show({ summary: summaryOf(routes), steps: routes.flatMap(stepsOf), spanMs: expectedMs })
+}
+
+function summaryOf(routes: readonly Route[]): string {
+  return routes
     .filter(({ arrivals }) => arrivals.length > 0)
     .map((route) => `${many(route.arrivals.length, 'event')} ${lateness(route)}`)
-    .join('; ')
-  show({ summary, steps: routes.flatMap(stepsOf), spanMs: expectedMs })
+    .join(', ')
 }
 
 function lateness({ name, arrivals }: Route): string {
@@ -62,7 +65,7 @@ function stepsOf({ name, arrivals }: Route): Step[] {
       from: { lane: 'handler', at: writtenAt },
       to: { lane: name, at },
       tone: late < promptMs ? 'good' : 'late',
-      text: `Event ${index + 1} arrives ${msText(late)} after it was written${reason(name, index, arrivals)}`,
+      text: `Event ${index + 1} is here ${msText(late)} after it was written${reason(name, index, arrivals)}`,
       minor: index > 0,
     }
   })
@@ -70,7 +73,7 @@ function stepsOf({ name, arrivals }: Route): Step[] {
 
 function reason(name: Route['name'], index: number, arrivals: Route['arrivals']): string {
   if (index > 0) return ''
-  if (name === 'flushed') return ', and so does each of the others'
+  if (name === 'flushed') return '; the others follow one by one'
   return arrivals.length === 1
     ? ''
     : `, in one piece with the other ${arrivals.length - 1}: the compressor kept them`

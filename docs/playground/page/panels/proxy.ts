@@ -120,15 +120,7 @@ function compareHeaders(answer: Ask, moments: readonly Moment[]): void {
     (momentOf(moments, lane, event)?.['headers'] ?? []) as string[]
   const received = [...answer.headers].flat()
   const question = fromRaw(linesOf('gateway', 'request'))
-  showHeaders(
-    need(root, '[data-headers=question]', HTMLTableElement),
-    question,
-    fromRaw(linesOf('upstream', 'request')),
-  )
-  showHeaders(
-    need(root, '[data-headers=answer]', HTMLTableElement),
-    fromRaw(linesOf('upstream', 'head')),
-    fromRaw(received),
-  )
+  showHeaders(need(root, '[data-headers=question]'), question, fromRaw(linesOf('upstream', 'request')))
+  showHeaders(need(root, '[data-headers=answer]'), fromRaw(linesOf('upstream', 'head')), fromRaw(received))
   headers.hidden = false
 }

@@ -17,7 +17,7 @@ interface Answer {
   readonly sent: number
 }
 
-const { root, run, say, show } = createPanel('upload', [
+const { root, run, say, tell, show } = createPanel('upload', [
   { id: 'browser', name: 'browser' },
   { id: 'gateway', name: 'sluiceway' },
   { id: 'handler', name: 'handler' },
@@ -41,9 +41,9 @@ async function tryUpload(bytes: number, current: Run): Promise<void> {
     meter.value = sent
   })
   const next = await send(1024, current)
-  say(verdict(answer))
+  if (answer.status > 299) tell(describeAnswer(answer.status, answer.reason, answer.body))
   showFacts(facts, factsOf(answer, next))
-  tell(bytes, answer, next, await current.moments())
+  draw(bytes, answer, next, await current.moments())
 }
 
 /** Posts so many bytes. Resolves with any answer. XMLHttpRequest, as fetch tells nothing of progress. */
@@ -76,12 +76,6 @@ function broken(sent: number): PanelFailure {
   })
 }
 
-function verdict({ status, reason, body }: Answer): string {
-  if (status < 300) return `${status} ${reason}: the handler read ${bytesText(body.received ?? 0)}.`
-  const { what, code, remedy } = describeAnswer(status, reason, body)
-  return `${code}. ${what} ${remedy}`
-}
-
 function factsOf(answer: Answer, next: Answer): Record<string, string | undefined> {
   const refused = answer.status === 413
   return {
@@ -94,11 +88,12 @@ function factsOf(answer: Answer, next: Answer): Record<string, string | undefine
   }
 }
 
-function tell(bytes: number, answer: Answer, next: Answer, moments: readonly Moment[]): void {
+function draw(bytes: number, answer: Answer, next: Answer, moments: readonly Moment[]): void {
   const summary =
     answer.status === 413
       ? `${bytesText(bytes)} against a limit of 1 MB: the 413 is here after ${msText(answer.answeredAt - answer.sentAt)}`
       : `${bytesText(bytes)} is within the limit of 1 MB: the handler read all of it`
+  say(`${summary}.`)
   const bars = [{ lane: 'browser', from: answer.sentAt, to: answer.answeredAt, tone: 'plain' }] as const
   show({
     summary,
