@@ -3,7 +3,7 @@ import { svg } from './elements.js'
 import type { Bar, Lane, Step, Story } from './story.js'
 import { lengthOf } from './story.js'
 import { type Frame, frameFor, spread, ticks } from './timeline-layout.js'
-import { msText } from './words.js'
+import { roundText } from './words.js'
 
 interface Scale {
   readonly frame: Frame
@@ -37,13 +37,9 @@ function drawAxis(spanMs: number, { frame, x }: Scale): SVGElement[] {
     svg(
       'text',
       { class: 'time', x: x(at), y: frame.axisY + 16, 'text-anchor': anchorAt(x(at), frame) },
-      tickText(at),
+      roundText(at),
     ),
   ])
-}
-
-function tickText(at: number): string {
-  return at === 0 ? '0' : msText(at).replace(/\.?0+ /, ' ')
 }
 
 function anchorAt(x: number, { right }: Frame): string {

@@ -12,6 +12,12 @@ export function msText(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`
 }
 
+/** A round time, such as one of an axis: without the zeros behind the point. */
+export function roundText(ms: number): string {
+  if (ms === 0) return '0'
+  return ms < 1000 ? `${Number(ms.toPrecision(3))} ms` : `${Number((ms / 1000).toPrecision(3))} s`
+}
+
 /** `many(1, 'line')` is '1 line', `many(2, 'line')` is '2 lines'. */
 export function many(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`

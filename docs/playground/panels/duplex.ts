@@ -8,7 +8,7 @@ import { autoFlush, maxBytes, passthroughProxy } from 'sluiceway'
 import type { Trace, Traces } from '../traces.js'
 
 const words = ['one', 'POST,', 'words', 'both', 'ways']
-const pauseMs = 120
+const pauseMs = 8
 
 /** One POST whose words are answered while it is still being sent: through limit, flush and proxy to the upstream. */
 export function duplexRoutes(traces: Traces, upstream: string): Router {

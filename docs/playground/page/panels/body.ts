@@ -109,7 +109,7 @@ function clear(): void {
 function showFingerprint(place: (typeof places)[number], { bytes, sha256: digest }: Fingerprint): void {
   const [size, print] = need(root, `[data-place=${place}]`).querySelectorAll('td')
   size?.replaceChildren(`${bytes} B`)
-  print?.replaceChildren(html('code', {}, `${digest.slice(0, 16)}…`))
+  print?.replaceChildren(html('code', {}, `${digest.slice(0, 12)}…`))
 }
 
 interface Answer {

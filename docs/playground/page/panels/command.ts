@@ -40,7 +40,7 @@ async function follow(current: Run, signal: AbortSignal): Promise<void> {
   let exit = ''
   try {
     for await (const event of readEvents(current.url('command/run'), signal)) {
-      if (event.type === 'exit') exit = event.data
+      if (event.type === 'exit') exit = exitCode(event)
       else print(event, current)
     }
   } catch (error) {
@@ -48,6 +48,10 @@ async function follow(current: Run, signal: AbortSignal): Promise<void> {
   }
   const leftAt = signal.aborted ? now() : undefined
   tell(await current.moments(), { askedAt, leftAt, exit })
+}
+
+function exitCode({ data }: ReceivedEvent): string {
+  return `exit code ${String((JSON.parse(data) as { code: number | null }).code)}`
 }
 
 function print({ type, data, at }: ReceivedEvent, current: Run): void {
@@ -130,5 +134,5 @@ function exitText({ code, signal }: Moment): string {
 
 function wholeSummary(exit: string): string {
   const late = median(lines.map(({ printedAt, at }) => Math.max(0, at - printedAt)))
-  return `${many(lines.length, 'line')}, each ${msText(late)} after it was printed (median); exit ${exit}`
+  return `${many(lines.length, 'line')}, each ${msText(late)} after it was printed (median); ${exit}`
 }

@@ -6,7 +6,7 @@ import { fromRaw, showHeaders } from '../header-table.js'
 import { createPanel } from '../panel.js'
 import { type Moment, momentOf, now, type Run } from '../runs.js'
 import type { Step } from '../story.js'
-import { median, msText } from '../words.js'
+import { many, median, msText } from '../words.js'
 import { followEvents, uploadThrough } from './proxy-streams.js'
 
 interface Ask {
@@ -109,8 +109,8 @@ function connectionFacts(moments: readonly Moment[]): Record<string, string> {
     Object.entries({ gateway: 'browser → A', upstream: 'A → B' }).map(([lane, name]) => {
       const requests = moments.filter((each) => each.lane === lane && each.event === 'request')
       const numbers = [...new Set(requests.map(({ connection }) => Number(connection)))]
-      const plural = numbers.length === 1 ? 'connection' : 'connections'
-      return [name, `${requests.length} on ${plural} ${numbers.join(', ')}`]
+      const on = `${numbers.length === 1 ? 'connection' : 'connections'} ${numbers.join(', ')}`
+      return [name, `${many(requests.length, 'request')} on ${on}`]
     }),
   )
 }
