@@ -1,13 +1,11 @@
-/** Brings the page to life: the commands first, then each panel. */
+/** Brings the page to life: each panel by itself, then the commands of all. */
 import { prepareCommands } from './commands.js'
+import './panels/body.js'
+import './panels/command.js'
+import './panels/duplex.js'
+import './panels/events.js'
+import './panels/proxy.js'
+import './panels/socket.js'
+import './panels/upload.js'
 
 prepareCommands()
-await Promise.all([
-  import('./panels/events.js'),
-  import('./panels/command.js'),
-  import('./panels/upload.js'),
-  import('./panels/body.js'),
-  import('./panels/proxy.js'),
-  import('./panels/socket.js'),
-  import('./panels/duplex.js'),
-])

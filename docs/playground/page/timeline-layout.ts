@@ -19,7 +19,7 @@ export function frameFor(width: number, lanes: number): Frame {
   const axisY = top + (lanes - 1) * laneGap + 34
   return {
     width,
-    left: width < 560 ? 78 : 112,
+    left: width < 560 ? 92 : 112,
     right: width - 16,
     laneY: (index) => top + index * laneGap,
     axisY,

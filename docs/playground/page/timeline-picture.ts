@@ -50,8 +50,8 @@ function drawLane({ id, name, note }: Lane, { frame, y }: Scale): SVGElement[] {
   const at = y(id)
   return [
     svg('line', { class: 'lane', x1: frame.left, x2: frame.right, y1: at, y2: at }),
-    svg('text', { class: 'name', x: 12, y: note === undefined ? at + 4 : at - 3 }, name),
-    ...(note === undefined ? [] : [svg('text', { x: 12, y: at + 12 }, note)]),
+    svg('text', { class: 'name', x: 10, y: note === undefined ? at + 4 : at - 3 }, name),
+    ...(note === undefined ? [] : [svg('text', { x: 10, y: at + 12 }, note)]),
   ]
 }
 

@@ -5,7 +5,7 @@ import { autoFlush } from 'sluiceway'
 import { now } from '../traces.js'
 
 const count = 8
-const pauseMs = 150
+const pauseMs = 100
 
 /** The same handler on two routes. Both are compressed; only the first is flushed. */
 export function eventsRoutes(): Router {

@@ -41,7 +41,7 @@ form.addEventListener('submit', (event) => {
   void run(post)
 })
 form.addEventListener('input', () => void updateCommand())
-if (canSign) await updateCommand()
+if (canSign) void updateCommand()
 else setCommand(command, '# this page can sign only where it is opened as http://localhost or with https')
 
 /** The command carries the signature of the text as it stands, so it works wherever it is pasted. */

@@ -13,7 +13,7 @@ interface Line {
   readonly at: number
 }
 
-const leaveAfterMs = 500
+const leaveAfterMs = 400
 
 const { root, run, say, show } = createPanel('command', [
   { id: 'browser', name: 'browser' },
@@ -64,7 +64,7 @@ function print({ type, data, at }: ReceivedEvent, current: Run): void {
   }
   lines.push(line)
   terminal.append(html('li', { class: line.isWarning && 'warning' }, line.text))
-  show({ summary: `${many(lines.length, 'line')} so far`, steps: lineSteps(), spanMs: 1600 })
+  show({ summary: `${many(lines.length, 'line')} so far`, steps: lineSteps(), spanMs: 1100 })
 }
 
 interface Times {

@@ -14,7 +14,7 @@ interface Route {
 
 /** Later than this is late: a person notices. */
 const promptMs = 100
-const expectedMs = 1400
+const expectedMs = 900
 
 const { root, run, say, show } = createPanel('events', [
   { id: 'flushed', name: 'browser', note: 'autoFlush' },
@@ -25,7 +25,7 @@ const { root, run, say, show } = createPanel('events', [
 need(root, '[data-run]').addEventListener('click', () => void run(followBoth))
 
 async function followBoth(current: Run): Promise<void> {
-  say('Running: the handler writes an event each 150 ms …')
+  say('Running: the handler writes an event each 100 ms …')
   const routes: Route[] = [
     { name: 'flushed', arrivals: [] },
     { name: 'held', arrivals: [] },
