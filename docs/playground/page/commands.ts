@@ -29,7 +29,8 @@ function copyButton(root: HTMLElement, code: HTMLElement): HTMLElement {
     'button',
     { type: 'button', class: 'quiet', 'data-copy': true },
     label,
-    html('span', { class: 'unseen' }, `: ${title}`),
+    ' ',
+    html('span', { class: 'unseen' }, `the command: ${title}`),
   )
   const said = html('span', { class: 'unseen', role: 'status' })
   const announce = (shown: string, spoken: string): void => {
