@@ -3,7 +3,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { now } from './traces.js'
 
-const parts = ['parser', 'headers', 'framing', 'limits', 'cache', 'flush', 'proxy', 'pool']
+const parts = [
+  'parser',
+  'headers',
+  'framing',
+  'limits',
+  'cache',
+  'flush',
+  'proxy',
+  'pool',
+  'upgrade',
+  'errors',
+  'tunnel',
+  'trailers',
+]
 const steps = parts.length + 2
 const withTimes = process.argv.includes('--with-times')
 

@@ -65,7 +65,7 @@ describeInChromium(
       await keyboard.press('Tab')
       expect(await focused(opened)).to.include({ text: 'Follow both routes' })
       await keyboard.press('Enter')
-      await opened.panel('events').locator('svg .step .head').first().waitFor()
+      await opened.page.locator('#events[aria-busy=true]').waitFor()
       await keyboard.press('Escape')
       await opened.idle('events')
       expect(await opened.status('events')).to.equal('Stopped.')

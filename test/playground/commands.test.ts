@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import { expect } from 'chai'
 import type { Locator } from 'playwright-core'
+import { now } from '../../docs/playground/traces.js'
 import { describeInChromium, type PlaygroundPage } from './playground-page.js'
 
 interface Line {
@@ -19,24 +20,22 @@ interface Output {
 /** What each command of the page prints, as one would see it in a terminal. */
 const outcomes: Readonly<Record<string, (output: Output, opened: PlaygroundPage) => void | Promise<void>>> = {
   'events-flushed'({ lines }) {
-    expect(spread(lines, / data: /))
-      .to.have.length(8)
-      .and.to.satisfy(comesInTurn)
+    expect(eventLines(lines)).to.have.length(8)
+    expect(eventLines(lines)[0]?.at).to.be.below(lastWritten(lines))
   },
   'events-held'({ lines }) {
-    expect(spread(lines, / data: /))
-      .to.have.length(8)
-      .and.not.to.satisfy(comesInTurn)
+    expect(eventLines(lines)).to.have.length(8)
+    expect(eventLines(lines)[0]?.at).to.be.above(lastWritten(lines))
   },
   'command-run'({ lines, code }) {
     expect(lines.map(({ text }) => text))
-      .to.have.length(11)
-      .and.to.include('[10/10] link: done')
-    expect(spread(lines, /compile/)).to.satisfy(comesInTurn)
+      .to.have.length(15)
+      .and.to.include('[14/14] link: done')
+    expect(Number(lines.at(-1)?.at) - Number(lines[0]?.at)).to.be.above(300)
     expect(code).to.equal(0)
   },
   'command-leave'({ text }) {
-    expect(text).to.match(/^\[1\/10\]/)
+    expect(text).to.match(/^\[1\/14\]/)
     expect(text).not.to.include('link: done')
     expect(text).to.match(/\{"running":\d\}$/)
   },
@@ -75,9 +74,9 @@ const outcomes: Readonly<Record<string, (output: Output, opened: PlaygroundPage)
     expect(text).to.match(/^Sec-WebSocket-Accept: /im)
   },
   duplex({ lines }) {
-    expect(lines.map(({ text }) => text)).to.deep.equal(['ONE', 'TWO', 'THREE'])
+    expect(lines.map(({ text }) => text)).to.deep.equal(['ONE', 'TWO'])
     const [one, two] = lines.map(({ at }) => at)
-    expect(Number(two) - Number(one)).to.be.above(500)
+    expect(Number(two) - Number(one)).to.be.above(300)
   },
 }
 
@@ -92,10 +91,10 @@ describeInChromium('playground commands', (open) => {
     const opened = open()
     const texts = await commandTexts(opened)
     expect(Object.keys(texts).toSorted()).to.deep.equal(Object.keys(outcomes).toSorted())
-    const outputs = await Promise.all(
-      Object.entries(texts).map(async ([name, text]) => [name, await runInShell(text)] as const),
-    )
-    for (const [name, output] of outputs) {
+    const { 'proxy-twice': twice = '', ...others } = texts
+    // By itself: beside other requests, the second may find another connection free.
+    const outputs = { 'proxy-twice': await runInShell(twice), ...(await runTogether(others)) }
+    for (const [name, output] of Object.entries(outputs)) {
       try {
         await outcomes[name]?.(output, opened)
       } catch (cause) {
@@ -154,6 +153,11 @@ async function textOf(element: Locator): Promise<string> {
   return (await element.textContent()) ?? ''
 }
 
+async function runTogether(texts: Readonly<Record<string, string>>): Promise<Record<string, Output>> {
+  const running = Object.entries(texts).map(async ([name, text]) => [name, await runInShell(text)] as const)
+  return Object.fromEntries(await Promise.all(running))
+}
+
 /** Runs a command as it stands, and tells each line with the time it came. */
 async function runInShell(command: string): Promise<Output> {
   const child = spawn('sh', ['-c', command], { stdio: ['ignore', 'pipe', 'ignore'], timeout: 8000 })
@@ -162,9 +166,7 @@ async function runInShell(command: string): Promise<Output> {
   child.stdout.on('data', (chunk: Buffer) => {
     text += chunk.toString('latin1')
   })
-  createInterface({ input: child.stdout }).on('line', (line) =>
-    lines.push({ text: line, at: performance.now() }),
-  )
+  createInterface({ input: child.stdout }).on('line', (line) => lines.push({ text: line, at: now() }))
   const code = await new Promise<number | null>((resolve) => {
     child.once('close', resolve)
   })
@@ -175,13 +177,14 @@ async function isInstalled(program: string): Promise<boolean> {
   return (await runInShell(`command -v ${program}`)).code === 0
 }
 
-function spread(lines: readonly Line[], wanted: RegExp): number[] {
-  return lines.filter(({ text }) => wanted.test(text)).map(({ at }) => at)
+function eventLines(lines: readonly Line[]): Line[] {
+  return lines.filter(({ text }) => text.includes(' data: '))
 }
 
-/** Whether lines that are written over 700 ms came in about that time, not in one moment. */
-function comesInTurn(times: readonly number[]): boolean {
-  return Number(times.at(-1)) - Number(times[0]) > 350
+/** When the server wrote the last event, by the clock that this process shares with it. */
+function lastWritten(lines: readonly Line[]): number {
+  const [, data = ''] = eventLines(lines).at(-1)?.text.split(' data: ') ?? []
+  return (JSON.parse(data) as { writtenAt: number }).writtenAt
 }
 
 function answerOf(text: string): object {

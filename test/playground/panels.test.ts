@@ -21,26 +21,34 @@ describeInChromium('playground in a browser', (open) => {
     }
   }
 
+  /** From and to of each arrow of the events panel that ends in `lane`, in ms. */
+  async function arrivals(lane: string): Promise<(readonly [number, number])[]> {
+    const rows = await opened.tableTimes('events')
+    return rows.filter(({ who }) => who.endsWith(lane)).map(({ from, to }) => [from, to])
+  }
+
   it('draws events as they come with autoFlush, and all at the end without', async () => {
-    const arrows = opened.panel('events').locator('svg .step .head')
-    const late = opened.panel('events').locator('svg .step.late .head')
-    await opened.start('events')
-    await arrows.nth(3).waitFor()
-    expect(await late.count()).to.equal(0)
-    await opened.idle('events')
-    expect(await arrows.count()).to.equal(16)
-    expect(await late.count()).to.be.at.least(6)
+    const drawn = await opened.recordArrows('events')
+    await opened.run('events')
+    expect(await drawn()).to.include.members([1, 4, 16])
+    const lastWritten = Math.max(...(await arrivals('browser without it')).map(([written]) => written))
+    const flushed = await arrivals('browser autoFlush')
+    const held = await arrivals('browser without it')
+    expect(flushed).to.have.length(8)
+    expect(held).to.have.length(8)
+    expect(flushed[0]?.[1]).to.be.below(lastWritten)
+    for (const [, arrived] of held) expect(arrived).to.be.at.least(lastWritten)
     expect(await opened.status('events')).to.match(/^8 events \S+ m?s late with autoFlush, 8 events/)
   })
 
   it('shows the lines of a command, and how it ended', async () => {
     await opened.run('command', 'Run the command')
     const lines = opened.panel('command').locator('.terminal li')
-    expect(await lines.count()).to.equal(11)
+    expect(await lines.count()).to.equal(15)
     expect(await opened.panel('command').locator('.terminal .warning').allInnerTexts()).to.deep.equal([
       'cache.c:41: warning: unused variable',
     ])
-    expect(await opened.status('command')).to.match(/^11 lines, .*; exit code 0\.$/)
+    expect(await opened.status('command')).to.match(/^15 lines, .*; exit code 0\.$/)
     expect(await opened.steps('command')).to.include('The command exits with code 0')
   })
 
@@ -154,11 +162,9 @@ describeInChromium('playground in a browser', (open) => {
   })
 
   it('draws each event of the upstream before the next one is sent', async () => {
-    await opened.start('proxy', 'Follow events')
-    const arrows = opened.panel('proxy').locator('svg .step .head')
-    await arrows.nth(1).waitFor()
-    expect(await arrows.count()).to.be.below(8)
-    await opened.idle('proxy')
+    const drawn = await opened.recordArrows('proxy')
+    await opened.run('proxy', 'Follow events')
+    expect(await drawn()).to.include.members([1, 4, 8])
     expect(await opened.status('proxy')).to.match(/^8 events through A/)
   })
 

@@ -4,6 +4,17 @@ import { createPlayground, type Playground } from '../../docs/playground/server.
 import { requireChromium } from '../support/chromium.js'
 import { closeServers, listen, type TestServer } from '../support/servers.js'
 
+/** A row of the table under a timeline: who, and when, in ms. */
+export interface TableTimes {
+  readonly who: string
+  readonly from: number
+  readonly to: number
+}
+
+function milliseconds(text: string): number {
+  return Number.parseFloat(text) * (text.endsWith(' ms') ? 1 : 1000)
+}
+
 export interface RunningPlayground extends Playground {
   readonly listening: TestServer
 }
@@ -98,6 +109,28 @@ export class PlaygroundPage {
   /** The numbered steps under the panel's timeline, in words. */
   steps(name: PanelName): Promise<string[]> {
     return this.panel(name).locator('.legend li > :last-child').allInnerTexts()
+  }
+
+  /** What the table under the timeline says of each step. */
+  async tableTimes(name: PanelName): Promise<TableTimes[]> {
+    const rows = this.panel(name).locator('[data-timeline] tbody tr')
+    const [times, whos] = await Promise.all(
+      ['td:nth-child(1)', 'td:nth-child(2)'].map((cell) => rows.locator(cell).allTextContents()),
+    )
+    return (times ?? []).map((text, index) => {
+      const [from = NaN, to = from] = text.split(' → ').map(milliseconds)
+      return { who: whos?.[index] ?? '', from, to }
+    })
+  }
+
+  /** From now on notes how many arrows the timeline has each time that it is drawn; the answer tells them. */
+  async recordArrows(name: PanelName): Promise<() => Promise<number[]>> {
+    await this.page.evaluate(`(() => {
+      const picture = document.querySelector('#${name} .picture')
+      window.arrows = []
+      new MutationObserver(() => arrows.push(picture.querySelectorAll('.head').length)).observe(picture, { childList: true })
+    })()`)
+    return () => this.page.evaluate<number[]>('arrows')
   }
 
   /** The results of the panel, by their terms. */

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { Locator } from 'playwright-core'
-import { describeInChromium, type PanelName } from './playground-page.js'
+import { describeInChromium, type PanelName, type TableTimes } from './playground-page.js'
 
 describeInChromium('playground timelines', (open) => {
   const lanes: readonly (readonly [PanelName, string | undefined, string[]])[] = [
@@ -26,7 +26,7 @@ describeInChromium('playground timelines', (open) => {
       expect(await figure.getByRole('img').getAttribute('aria-label')).to.match(/\d/)
       await figure.locator('summary').click()
       expect(await figure.locator('tbody tr').count()).to.equal(steps)
-      await expectOrder(figure)
+      expectOrder(await opened.tableTimes(name))
     })
   }
 
@@ -39,14 +39,17 @@ describeInChromium('playground timelines', (open) => {
       .evaluateAll((lines: { getAttribute(name: string): string }[]) =>
         lines.map((line) => [Number(line.getAttribute('x1')), Number(line.getAttribute('x2'))]),
       )
-    const times = await timesOf(figure)
+    const times = await opened.tableTimes('proxy')
     expect(ways).to.have.length(times.length)
     const [from, to] = [Number(ways[0]?.[0]), Number(ways.at(-1)?.[1])]
-    const whole = Number(times.at(-1)?.[1])
+    const whole = Number(times.at(-1)?.to)
     for (const [index, way] of ways.entries()) {
       for (const [end, x] of way.entries()) {
         const drawn = ((x - from) / (to - from)) * whole
-        expect(drawn, `arrow ${index}`).to.be.closeTo(Number(times[index]?.[end]), 0.02 * whole + 0.6)
+        expect(drawn, `arrow ${index}`).to.be.closeTo(
+          Number(end === 0 ? times[index]?.from : times[index]?.to),
+          0.02 * whole + 0.6,
+        )
       }
     }
   })
@@ -67,20 +70,11 @@ function widthOf(svg: Locator): Promise<number> {
   return svg.evaluate((node: { parentElement: { clientWidth: number } }) => node.parentElement.clientWidth)
 }
 
-/** From and to of each row, in ms. */
-async function timesOf(figure: Locator): Promise<number[][]> {
-  const cells = await figure.locator('tbody td:first-child').allTextContents()
-  return cells.map((cell) =>
-    cell.split(' → ').map((time) => Number.parseFloat(time) * (time.endsWith(' ms') ? 1 : 1000)),
-  )
-}
-
 /** Rows begin in the order of time, and nothing arrives before it left. */
-async function expectOrder(figure: Locator): Promise<void> {
-  const times = await timesOf(figure)
-  expect(times[0]?.[0]).to.equal(0)
-  for (const [index, [from = NaN, to = from]] of times.entries()) {
-    expect(from).to.be.at.least(times[index - 1]?.[0] ?? 0)
+function expectOrder(rows: readonly TableTimes[]): void {
+  expect(rows[0]?.from).to.equal(0)
+  for (const [index, { from, to }] of rows.entries()) {
+    expect(from).to.be.at.least(rows[index - 1]?.from ?? 0)
     expect(to).to.be.at.least(from)
   }
 }

@@ -9,19 +9,23 @@ export interface Moment {
   readonly [detail: string]: unknown
 }
 
+/** How far the server's clock is ahead of this one, in ms, and when that was measured. */
+let ahead = 0
+let comparedAt = -Infinity
+const comparedForMs = 60_000
+
 export class Run {
   /** Ends when the person stops the run. */
   readonly signal: AbortSignal
   private readonly id = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 10)}`
-  /** How far the server's clock is ahead of this one, in ms. */
-  private ahead = 0
 
   constructor(signal: AbortSignal) {
     this.signal = signal
   }
 
-  /** Compares the clocks. The quickest of five answers tells best. */
+  /** Compares the clocks, where that was not done lately. The quickest of five answers tells best. */
   async begin(): Promise<void> {
+    if (now() - comparedAt < comparedForMs) return
     let quickest = Infinity
     for (let attempt = 0; attempt < 5; attempt++) {
       const askedAt = now()
@@ -30,8 +34,9 @@ export class Run {
       const tookMs = now() - askedAt
       if (tookMs >= quickest) continue
       quickest = tookMs
-      this.ahead = theirs - (askedAt + tookMs / 2)
+      ahead = theirs - (askedAt + tookMs / 2)
     }
+    comparedAt = now()
   }
 
   url(path: string): string {
@@ -40,7 +45,7 @@ export class Run {
 
   /** The server's time on this page's clock. */
   toHere(serverTime: number): number {
-    return serverTime - this.ahead
+    return serverTime - ahead
   }
 
   /** What the server noted of this run, in the order of time. Also of a run that was stopped. */

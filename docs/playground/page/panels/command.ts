@@ -64,7 +64,7 @@ function print({ type, data, at }: ReceivedEvent, current: Run): void {
   }
   lines.push(line)
   terminal.append(html('li', { class: line.isWarning && 'warning' }, line.text))
-  show({ summary: `${many(lines.length, 'line')} so far`, steps: lineSteps(), spanMs: 1100 })
+  show({ summary: `${many(lines.length, 'line')} so far`, steps: lineSteps(), spanMs: 1500 })
 }
 
 interface Times {
