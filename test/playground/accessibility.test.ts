@@ -49,7 +49,7 @@ describeInChromium('playground for everybody', (open) => {
     await page.emulateMedia({ reducedMotion: 'reduce' })
     expect(await page.evaluate(motion)).to.deep.equal(['auto', '0s'])
     await page.emulateMedia({ reducedMotion: 'no-preference' })
-    expect(await page.evaluate(motion)).to.deep.equal(['smooth', '0.15s, 0.15s'])
+    expect(await page.evaluate(motion)).to.deep.equal(['smooth', '0.15s, 0.15s, 0.15s'])
   })
 })
 
