@@ -131,12 +131,12 @@ async function shout({ req, res, trace }: Asked): Promise<void> {
   res.end()
 }
 
-/** Eight server-sent events, one each 100 ms. */
+/** Eight server-sent events, one each 50 ms. */
 async function sendEvents({ res }: Asked): Promise<void> {
   res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-cache' })
   for (let event = 1; event <= 8 && !res.destroyed; event++) {
     res.write(`data: ${JSON.stringify({ event, of: 8, writtenAt: now() })}\n\n`)
-    await sleep(100)
+    await sleep(50)
   }
   res.end()
 }

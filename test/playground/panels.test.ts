@@ -198,13 +198,12 @@ describeInChromium('playground in a browser', (open) => {
     )
     expect(seen().requests).to.equal(1)
   })
-})
 
-describeInChromium(
-  'playground without its server',
-  (open) => {
+  describe('without their server', () => {
+    before(() => open.close())
+    afterEach(() => open.close())
+
     it('says in words that the server is gone, in every panel', async () => {
-      const opened = open()
       const { server } = opened.playground
       server.closeAllConnections()
       server.close()
@@ -221,13 +220,11 @@ describeInChromium(
     })
 
     it('says in words that the server went away half way', async () => {
-      const opened = open()
       await opened.start('events')
       await opened.panel('events').locator('svg .step .head').first().waitFor()
       opened.playground.server.closeAllConnections()
       await opened.idle('events')
       expect((await opened.problem('events')).what).to.match(/^The connection broke after \d events?, before/)
     })
-  },
-  { fresh: true },
-)
+  })
+})

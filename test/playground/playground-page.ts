@@ -144,15 +144,18 @@ export class PlaygroundPage {
   }
 }
 
+/** The open page of a suite. */
+export interface OpenPage {
+  (): PlaygroundPage
+  /** Closes page and playground; the next test gets new ones. */
+  readonly close: () => Promise<void>
+}
+
 /**
  * Calls `define` with a function that gives the open page. All tests of the suite share it, since opening it takes
- * longer than most of them: `fresh` gives each a playground of its own.
+ * longer than most of them.
  */
-export function describeInChromium(
-  title: string,
-  define: (open: () => PlaygroundPage) => void,
-  { fresh = false } = {},
-): void {
+export function describeInChromium(title: string, define: (open: OpenPage) => void): void {
   describe(title, function () {
     this.timeout(60_000)
 
@@ -168,9 +171,8 @@ export function describeInChromium(
       opened ??= await PlaygroundPage.open(context)
       await opened.resetForms()
     })
-    afterEach(async () => {
-      expect(opened?.mistakes).to.deep.equal([])
-      if (fresh) await close()
+    afterEach(() => {
+      expect(opened?.mistakes ?? []).to.deep.equal([])
     })
     after(async () => {
       await close()
@@ -178,10 +180,12 @@ export function describeInChromium(
     })
 
     async function close(): Promise<void> {
-      await opened?.close()
+      const closing = opened
       opened = undefined
+      await closing?.close()
+      expect(closing?.mistakes ?? []).to.deep.equal([])
     }
 
-    define(() => opened as PlaygroundPage)
+    define(Object.assign(() => opened as PlaygroundPage, { close }))
   })
 }

@@ -69,7 +69,7 @@ export async function followEvents({ say, show }: Panel, current: Run): Promise<
       minor: event > 1,
     })
     const summary = `${many(steps.length, 'event')} through A, ${msText(median(lateness))} after B wrote them (median)`
-    show({ summary, steps, spanMs: 800 })
+    show({ summary, steps, spanMs: 400 })
     say(`${summary}.`)
   }
 }
