@@ -48,7 +48,7 @@ describeInChromium('playground timelines', (open) => {
         const drawn = ((x - from) / (to - from)) * whole
         expect(drawn, `arrow ${index}`).to.be.closeTo(
           Number(end === 0 ? times[index]?.from : times[index]?.to),
-          0.02 * whole + 0.6,
+          0.02 * whole + 1.5,
         )
       }
     }
