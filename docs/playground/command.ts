@@ -1,6 +1,7 @@
-// The command whose output the first panel shows: a build of sorts, that prints a line each 200 ms.
-// Each line begins with the time it was printed, so that the page can tell how late it came.
+// The command whose output the second panel shows: a build of sorts, that prints a line each 100 ms.
+// Told `--with-times`, it begins each line with the time it was printed, so that the page can tell how late it came.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { now } from './traces.js'
 
 const parts = [
   'parser',
@@ -13,17 +14,21 @@ const parts = [
   'pool',
   'upgrade',
   'errors',
+  'tunnel',
+  'trailers',
 ]
 const steps = parts.length + 2
+const withTimes = process.argv.includes('--with-times')
 
-print(`[1/${steps}] read 10 sources`)
+print(process.stdout, `[1/${steps}] read ${parts.length} sources`)
 for (const [index, part] of parts.entries()) {
-  await sleep(200)
-  print(`[${index + 2}/${steps}] compile ${part}.c`)
+  await sleep(100)
+  print(process.stdout, `[${index + 2}/${steps}] compile ${part}.c`)
+  if (part === 'cache') print(process.stderr, 'cache.c:41: warning: unused variable')
 }
-await sleep(200)
-print(`[${steps}/${steps}] link: done`)
+await sleep(100)
+print(process.stdout, `[${steps}/${steps}] link: done`)
 
-function print(line: string): void {
-  process.stdout.write(`${Date.now()} ${line}\n`)
+function print(stream: NodeJS.WriteStream, line: string): void {
+  stream.write(withTimes ? `${now()} ${line}\n` : `${line}\n`)
 }

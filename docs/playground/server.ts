@@ -1,17 +1,20 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { fileURLToPath } from 'node:url'
 import express from 'express'
 import { attach } from 'sluiceway'
+import { Connections } from './connections.js'
+import { pageRoutes } from './page.js'
 import { bodyRoutes } from './panels/body.js'
-import { linesRoutes } from './panels/lines.js'
+import { commandRoutes } from './panels/command.js'
+import { duplexRoutes } from './panels/duplex.js'
+import { eventsRoutes } from './panels/events.js'
 import { proxyRoutes } from './panels/proxy.js'
+import { socketRoutes } from './panels/socket.js'
 import { uploadRoutes } from './panels/upload.js'
 import { reportFailure } from './report-failure.js'
+import { traceRequests, traceRoutes } from './trace-requests.js'
+import { Traces } from './traces.js'
 import { createUpstream, type Upstream } from './upstream.js'
-
-/** This file runs as build/docs/playground/server.js; the page itself is served as it stands in the source. */
-const page = fileURLToPath(new URL('../../../docs/playground/public', import.meta.url))
 
 export interface Playground {
   /** Serves the page and the panels' routes. Not listening yet. */
@@ -22,18 +25,24 @@ export interface Playground {
 
 /** Creates both servers of the playground. The caller listens, and closes both. */
 export async function createPlayground(): Promise<Playground> {
-  const upstream = await createUpstream()
+  const traces = new Traces()
+  const upstream = await createUpstream(traces)
   const app = express()
   app.disable('x-powered-by')
-  app.use(express.static(page))
-  app.use('/lines', linesRoutes())
-  app.use('/upload', uploadRoutes())
-  app.use('/body', bodyRoutes(upstream.url))
-  app.use('/proxy', proxyRoutes(upstream))
-  app.use(reportFailure)
-
   const server = createServer(app)
   attach(server, app)
+
+  app.use(await pageRoutes())
+  app.use('/trace', traceRoutes(traces))
+  app.use(traceRequests(traces, new Connections(server)))
+  app.use('/events', eventsRoutes())
+  app.use('/command', commandRoutes(traces))
+  app.use('/upload', uploadRoutes(traces))
+  app.use('/body', bodyRoutes(traces, upstream.url))
+  app.use('/proxy', proxyRoutes(traces, upstream))
+  app.use('/socket', socketRoutes(traces, upstream.url))
+  app.use('/duplex', duplexRoutes(traces, upstream.url))
+  app.use(reportFailure)
   return { server, upstream }
 }
 

@@ -4,6 +4,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WebSocketServer } from 'ws'
+import { Connections, type Place } from './connections.js'
+import { now, type Trace, type Traces } from './traces.js'
 
 /** What reached the upstream so far, counted by itself. */
 export interface Seen {
@@ -20,64 +22,89 @@ export interface Upstream {
 }
 
 /** Starts the upstream on a free port of 127.0.0.1. */
-export async function createUpstream(): Promise<Upstream> {
+export async function createUpstream(traces: Traces): Promise<Upstream> {
   const seen: Seen = { connections: 0, requests: 0, upgrades: 0 }
   const server = createServer((req, res) => {
     seen.requests += 1
-    answer(req, res, seen)
+    answer(req, res)
   })
+  const connections = new Connections(server)
   server.on('connection', () => {
     seen.connections += 1
   })
   server.on('upgrade', () => {
     seen.upgrades += 1
   })
-  echoMessages(server)
+  echoMessages(server, traces)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen }
+
+  function answer(req: IncomingMessage, res: ServerResponse): void {
+    const place = connections.place(req)
+    const trace = traces.of(req)
+    trace.note('upstream', 'request', { headers: req.rawHeaders, ...place })
+    res.once('finish', () => trace.note('upstream', 'answered', { status: res.statusCode, ...place }))
+    const route = routes[`${req.method} ${req.url?.split('?')[0]}`] ?? notFound
+    void route({ req, res, trace, place })
+  }
 }
 
-function answer(req: IncomingMessage, res: ServerResponse, seen: Readonly<Seen>): void {
-  const route = routes[`${req.method} ${req.url}`] ?? notFound
-  void route(req, res, seen)
+interface Asked {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  readonly trace: Trace
+  readonly place: Place
 }
 
-type Route = (req: IncomingMessage, res: ServerResponse, seen: Readonly<Seen>) => void | Promise<void>
+type Route = (asked: Asked) => void | Promise<void>
 
 const routes: Readonly<Record<string, Route>> = {
   'GET /hello': greet,
   'POST /digest': digest,
+  'POST /shout': shout,
   'GET /events': sendEvents,
 }
 
-function greet(req: IncomingMessage, res: ServerResponse, seen: Readonly<Seen>): void {
-  const headers = Object.fromEntries(
-    ['host', 'x-forwarded-for', 'x-forwarded-proto'].map((name) => [name, req.headers[name]]),
-  )
-  sendJson(res, 200, { hello: 'from the upstream', request: seen.requests, headers })
+/** Tells what was asked. One header of the answer is for the next hop alone: the proxy keeps it. */
+function greet({ req, res, trace, place }: Asked): void {
+  const text = JSON.stringify({ hello: 'from B', ...place, headers: req.headers })
+  const headers = [
+    ['Content-Type', 'application/json'],
+    ['Content-Length', String(Buffer.byteLength(text))],
+    ['Cache-Control', 'no-store'],
+    ['X-Answered-By', 'B'],
+    ['X-Hop', 'between A and B only'],
+    ['Connection', 'keep-alive, X-Hop'],
+    ['Date', new Date().toUTCString()],
+  ].flat()
+  trace.note('upstream', 'head', { headers })
+  res.writeHead(200, headers)
+  res.end(text)
 }
 
 /** Reads the body as it comes and tells what it was. */
-async function digest(req: IncomingMessage, res: ServerResponse): Promise<void> {
+async function digest({ req, res, trace }: Asked): Promise<void> {
   const hash = createHash('sha256')
-  const startedAt = performance.now()
+  const startedAt = now()
   let bytes = 0
   const arrivals: [ms: number, bytes: number][] = []
   try {
     for await (const chunk of req) {
       hash.update(chunk)
       bytes += chunk.length
-      arrivals.push([Math.round(performance.now() - startedAt), bytes])
+      arrivals.push([Math.round((now() - startedAt) * 10) / 10, bytes])
     }
   } catch {
     return // the sender left; there is nobody to answer
   }
+  trace.note('upstream', 'read', { bytes, pieces: arrivals.length })
   sendJson(res, 200, {
     bytes,
     sha256: hash.digest('hex'),
     contentLength: req.headers['content-length'],
     pieces: arrivals.length,
+    startedAt,
     arrivals: thinned(arrivals),
   })
 }
@@ -88,19 +115,35 @@ function thinned<Item>(items: readonly Item[]): readonly Item[] {
   return items.filter((item, index) => index % step === 0 || index === items.length - 1)
 }
 
-/** Twelve server-sent events, one each 150 ms. */
-async function sendEvents(req: IncomingMessage, res: ServerResponse): Promise<void> {
-  res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-cache' })
-  for (let event = 1; event <= 12 && !res.destroyed; event++) {
-    res.write(`data: ${JSON.stringify({ event, of: 12, sentAt: Date.now() })}\n\n`)
-    await sleep(150)
+/** Answers each piece of the body in capitals while the rest is still to come. */
+async function shout({ req, res, trace }: Asked): Promise<void> {
+  res.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8' })
+  res.flushHeaders()
+  req.setEncoding('utf8')
+  try {
+    for await (const piece of req) {
+      trace.note('upstream', 'heard', { word: String(piece).trim() })
+      res.write(String(piece).toUpperCase())
+    }
+  } catch {
+    return // the sender left
   }
-  res.end('event: done\ndata: {}\n\n')
+  res.end()
 }
 
-function notFound(req: IncomingMessage, res: ServerResponse): void {
+/** Eight server-sent events, one each 50 ms. */
+async function sendEvents({ res }: Asked): Promise<void> {
+  res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-cache' })
+  for (let event = 1; event <= 8 && !res.destroyed; event++) {
+    res.write(`data: ${JSON.stringify({ event, of: 8, writtenAt: now() })}\n\n`)
+    await sleep(50)
+  }
+  res.end()
+}
+
+function notFound({ req, res }: Asked): void {
   req.resume()
-  sendJson(res, 404, { error: `the upstream has no ${req.method} ${req.url}` })
+  sendJson(res, 404, { error: `the upstream has no ${req.method} ${req.url}`, code: 'NOT_FOUND' })
 }
 
 function sendJson(res: ServerResponse, status: number, value: object): void {
@@ -113,10 +156,16 @@ function sendJson(res: ServerResponse, status: number, value: object): void {
   res.end(text)
 }
 
-function echoMessages(server: Server): void {
+function echoMessages(server: Server, traces: Traces): void {
   const sockets = new WebSocketServer({ server, path: '/socket', maxPayload: 64 * 1024 })
-  sockets.on('connection', (socket) => {
+  sockets.on('connection', (socket, req) => {
+    const trace = traces.of(req)
+    trace.note('upstream', 'opened')
     socket.on('error', () => {})
-    socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }))
+    socket.on('close', () => trace.note('upstream', 'closed'))
+    socket.on('message', (data, isBinary) => {
+      trace.note('upstream', 'message')
+      socket.send(data, { binary: isBinary })
+    })
   })
 }

@@ -1,207 +1,230 @@
+import { once } from 'node:events'
 import { expect } from 'chai'
-import type { BrowserContext, Page } from 'playwright-core'
-import { createPlayground } from '../../docs/playground/server.js'
-import type { Upstream } from '../../docs/playground/upstream.js'
-import { requireChromium } from '../support/chromium.js'
-import { closeServers, listen, type TestServer } from '../support/servers.js'
+import type { Seen } from '../../docs/playground/upstream.js'
+import { describeInChromium, type PlaygroundPage } from './playground-page.js'
 
-describe('playground in a browser', function () {
-  this.timeout(60_000)
-
-  let context: BrowserContext | undefined
-  let closeBrowser: (() => Promise<void>) | undefined
-  let playground: TestServer
-  let upstream: Upstream
-  let page: Page
-  let mistakes: string[]
-
-  before(async function () {
-    ;({ context, close: closeBrowser } = await requireChromium(this))
-  })
-  after(() => closeBrowser?.())
-
-  beforeEach(async () => {
-    const { server, upstream: behind } = await createPlayground()
-    upstream = behind
-    playground = await listen(server)
-    page = await (context as BrowserContext).newPage()
-    mistakes = []
-    page.on('pageerror', (error) => mistakes.push(error.message))
-    await page.goto(playground.url)
-  })
-  afterEach(async () => {
-    await page.close()
-    await closeServers()
-    upstream.server.closeAllConnections()
-    await new Promise((resolve) => upstream.server.close(resolve))
-    expect(mistakes).to.deep.equal([])
+describeInChromium('playground in a browser', (open) => {
+  let opened: PlaygroundPage
+  let seenBefore: Seen
+  beforeEach(() => {
+    opened = open()
+    seenBefore = { ...opened.playground.upstream.seen }
   })
 
-  it('names the four middlewares', async () => {
-    const text = await page.locator('header').innerText()
-    for (const name of ['maxBytes', 'bodyCache', 'autoFlush', 'passthroughProxy'])
-      expect(text).to.include(name)
-  })
-
-  it('draws lines as they come with autoFlush, and all at the end without', async () => {
-    const panel = page.locator('#lines')
-    await panel.getByRole('button', { name: 'Run the command' }).click()
-    await panel.locator('[data-lane=flushed] li').nth(3).waitFor()
-    expect(await panel.locator('[data-lane=held] li').count()).to.equal(0)
-    await idle('lines')
-    for (const lane of ['flushed', 'held']) {
-      expect(await panel.locator(`[data-lane=${lane}] li`).count(), lane).to.equal(12)
-      expect(await panel.locator(`[data-lane=${lane}] svg circle.printed`).count(), lane).to.equal(12)
+  /** What reached the upstream since the test began. */
+  function seen(): Seen {
+    const { connections, requests, upgrades } = opened.playground.upstream.seen
+    return {
+      connections: connections - seenBefore.connections,
+      requests: requests - seenBefore.requests,
+      upgrades: upgrades - seenBefore.upgrades,
     }
-    expect(await panel.locator('[data-lane=held] svg circle.late').count()).to.be.at.least(10)
-    expect(await panel.locator('[data-status]').innerText()).to.match(
-      /^done: a line came .* late with autoFlush/,
-    )
+  }
+
+  /** From and to of each arrow of the events panel that ends in `lane`, in ms. */
+  async function arrivals(lane: string): Promise<(readonly [number, number])[]> {
+    const rows = await opened.tableTimes('events')
+    return rows.filter(({ who }) => who.endsWith(lane)).map(({ from, to }) => [from, to])
+  }
+
+  it('draws events as they come with autoFlush, and all at the end without', async () => {
+    const drawn = await opened.recordArrows('events')
+    await opened.run('events')
+    expect(await drawn()).to.include.members([1, 4, 16])
+    const lastWritten = Math.max(...(await arrivals('browser without it')).map(([written]) => written))
+    const flushed = await arrivals('browser autoFlush')
+    const held = await arrivals('browser without it')
+    expect(flushed).to.have.length(8)
+    expect(held).to.have.length(8)
+    expect(flushed[0]?.[1]).to.be.below(lastWritten)
+    for (const [, arrived] of held) expect(arrived).to.be.at.least(lastWritten)
+    expect(await opened.status('events')).to.match(/^8 events \S+ m?s late with autoFlush, 8 events/)
   })
 
-  for (const size of ['8388608', '67108864']) {
-    it(`shows the 413 for ${Number(size) / 1024 / 1024} MB, and that the next request works`, async () => {
-      const panel = page.locator('#upload')
-      await panel.getByLabel('Size').selectOption(size)
-      await panel.getByRole('button', { name: 'Upload' }).click()
-      await idle('upload')
-      expect(await panel.locator('[data-status]').innerText()).to.equal(
-        '413 Payload Too Large: request entity too large',
-      )
-      const facts = await panel.locator('.facts').innerText()
-      expect(facts).to.match(/It came after\s+\d/)
-      expect(facts).to.match(/Left the browser by then\s+[\d.]+ [KM]?B/)
-      expect(facts).to.match(/The next request\s+201 Created/)
+  it('shows the lines of a command, and how it ended', async () => {
+    await opened.run('command', 'Run the command')
+    const lines = opened.panel('command').locator('.terminal li')
+    expect(await lines.count()).to.equal(15)
+    expect(await opened.panel('command').locator('.terminal .warning').allInnerTexts()).to.deep.equal([
+      'cache.c:41: warning: unused variable',
+    ])
+    expect(await opened.status('command')).to.match(/^15 lines, .*; exit code 0\.$/)
+    expect(await opened.steps('command')).to.include('The command exits with code 0')
+  })
+
+  it('shows that a command ends when its reader leaves', async () => {
+    await opened.run('command', 'Run it, and leave half way')
+    expect(await opened.steps('command')).to.include.members([
+      'The page leaves, and sluiceway ends the process group',
+      'The command is gone, by SIGTERM',
+    ])
+    const running = await fetch(`${opened.playground.listening.url}/command/running`)
+    expect(await running.json()).to.deep.equal({ running: 0 })
+  })
+
+  for (const size of ['8 MB', '64 MB']) {
+    it(`shows the 413 for ${size}, the end of its connection, and that the next request works`, async () => {
+      await opened.panel('upload').getByLabel('Size').selectOption(size)
+      await opened.run('upload')
+      expect(await opened.problem('upload')).to.deep.include({
+        what: 'Request entity too large.',
+        code: '413 Payload Too Large · ERR_SLUICEWAY_BODY_TOO_LARGE',
+      })
+      const facts = await opened.facts('upload')
+      expect(facts).to.include({ 'The answer': '413 Payload Too Large' })
+      expect(facts['The next request']).to.match(/^201 Created in [\d.]+ m?s$/)
+      const steps = (await opened.steps('upload')).join('\n')
+      expect(steps).to.match(/The connection closes; \S+ [KM]?B had come in and were thrown away/)
+      const [, first] = /The head arrives on connection (\d+)/.exec(steps) ?? []
+      const [, next] = /The next request comes on connection (\d+)/.exec(steps) ?? []
+      expect(Number(first)).to.be.above(0)
+      expect(next).not.to.equal(first)
     })
   }
 
   it('takes an upload of exactly the limit', async () => {
-    await page.locator('#upload').getByLabel('Size').selectOption('1048576')
-    await page.locator('#upload').getByRole('button', { name: 'Upload' }).click()
-    await idle('upload')
-    expect(await page.locator('#upload [data-status]').innerText()).to.equal('201 Created')
-    expect(
-      await page.locator('#upload progress').evaluate((meter: { value: number }) => meter.value),
-    ).to.equal(1048576)
+    await opened.panel('upload').getByLabel('Size').selectOption('1048576')
+    await opened.run('upload')
+    expect(await opened.facts('upload')).to.include({ 'The answer': '201 Created', 'Let in': '1 MB' })
+    expect(await opened.steps('upload')).to.include('The handler has read 1 MB')
+    expect(await opened.panel('upload').getByRole('alert').isVisible()).to.equal(false)
   })
 
-  it('parses one POST into two shapes and shows the same digest in three places', async () => {
-    const panel = page.locator('#body')
-    await panel.getByRole('button', { name: 'Sign and post' }).click()
-    await idle('body')
+  it('parses one POST into two shapes and shows the same fingerprint in three places', async () => {
+    await opened.run('body')
+    const panel = opened.panel('body')
     expect(JSON.parse(await panel.locator('[data-shape=order]').innerText())).to.deep.equal({
       id: 'A-1007',
       pack: ['2 × tea', '6 × cups'],
       total: 27,
     })
     expect(JSON.parse(await panel.locator('[data-shape=audit]').innerText())).to.include({ who: 'Ada (GB)' })
-    const label = (await panel.getByRole('img').getAttribute('aria-label')) ?? ''
-    expect(label).to.match(/your browser: (\w{8}), the gateway: \1, the upstream: \1$/)
+    const prints = await panel.locator('.prints code').allInnerTexts()
+    expect(prints).to.have.length(3)
+    expect(new Set(prints)).to.have.property('size', 1)
+    const readings = (await opened.steps('body'))
+      .map((step) => /^\w+ reading/.exec(step)?.[0])
+      .filter(Boolean)
+    expect(readings).to.deep.equal(['First reading', 'Second reading', 'Third reading', 'Fourth reading'])
   })
 
-  it('says that the signature does not fit a changed byte', async () => {
-    const panel = page.locator('#body')
-    await panel.getByLabel('change one byte after signing').check()
-    await panel.getByRole('button', { name: 'Sign and post' }).click()
-    await idle('body')
-    expect(await panel.getByRole('alert').innerText()).to.match(/401 .*signature does not fit/)
-    expect(upstream.seen.requests).to.equal(0)
+  it('says that the signature does not fit a changed byte, and what to do', async () => {
+    await opened.panel('body').getByLabel('change one byte after signing').check()
+    await opened.run('body')
+    expect(await opened.problem('body')).to.deep.equal({
+      what: 'The signature does not fit these bytes: somebody changed them on the way.',
+      code: '401 Unauthorized · SIGNATURE_MISMATCH',
+      remedy: 'What to do: Untick “change one byte after signing”, and post again.',
+    })
+    expect(seen().requests).to.equal(0)
   })
 
   it('says which field does not fit the schema', async () => {
-    const panel = page.locator('#body')
-    await panel.getByLabel('The body to post').fill('{"id":1}')
-    await panel.getByRole('button', { name: 'Sign and post' }).click()
-    await idle('body')
-    expect(await panel.getByRole('alert').innerText()).to.match(/400 .*id Invalid input: expected string/)
+    await opened.panel('body').getByLabel('The body to post').fill('{"id":1}')
+    await opened.run('body')
+    const { what, code } = await opened.problem('body')
+    expect(what).to.match(/id: Invalid input: expected string/)
+    expect(code).to.equal('400 Bad Request · ERR_SLUICEWAY_BODY_INVALID')
   })
 
-  it('sends ten GETs over one connection to the upstream', async () => {
-    await press('Ten GETs')
-    expect(await status('proxy')).to.match(/^10 answers/)
-    expect(await count('requests')).to.equal('10')
-    expect(await count('connections')).to.equal('1')
+  it('shows what A changed in the headers of question and answer', async () => {
+    await opened.run('proxy', 'Ask once')
+    const row = (name: string): Promise<string[]> =>
+      opened
+        .panel('proxy')
+        .locator('tr', { has: opened.page.locator(`th:text-matches("^${name}")`) })
+        .locator('td')
+        .allInnerTexts()
+    const [a, b] = [opened.playground.listening.url, opened.playground.upstream.url].map((url) =>
+      url.replace('http://', ''),
+    )
+    expect(await row('host')).to.deep.equal([a, b])
+    expect(await row('x-forwarded-for')).to.deep.equal(['–', '127.0.0.1'])
+    expect(await row('x-hop')).to.deep.equal(['between A and B only', '–'])
+    await opened.panel('proxy').locator('[data-headers=answer] summary').click()
+    expect(await row('x-answered-by')).to.deep.equal(['B', 'B'])
+  })
+
+  it('sends ten GETs over one connection on either side', async () => {
+    await opened.run('proxy', 'Ask ten times')
+    expect(await opened.status('proxy')).to.match(/^10 answers/)
+    const facts = await opened.facts('proxy')
+    expect(facts['browser → A']).to.match(/^10 requests on connection \d+$/)
+    expect(facts['A → B']).to.match(/^10 requests on connection \d+$/)
+    expect(seen()).to.include({ requests: 10 })
+    expect(seen().connections).to.be.at.most(1)
   })
 
   it('streams an upload through the proxy', async () => {
-    await press('Upload 24 MB')
-    const [, pieces] = /^24 MB reached the upstream in (\d+) pieces/.exec(await status('proxy')) ?? []
+    await opened.run('proxy', 'Upload 24 MB')
+    const [, pieces] = /^24 MB reached B in (\d+) pieces/.exec(await opened.status('proxy')) ?? []
     expect(Number(pieces)).to.be.above(10)
   })
 
-  it('draws each server-sent event before the next one is sent', async () => {
-    const panel = page.locator('#proxy')
-    await panel.getByRole('button', { name: 'Server-sent events' }).click()
-    await panel.locator('[data-traffic] circle').nth(1).waitFor()
-    expect(await panel.locator('[data-traffic] circle').count()).to.be.below(12)
-    await idle('proxy')
-    expect(await status('proxy')).to.match(/^12 events/)
+  it('draws each event of the upstream before the next one is sent', async () => {
+    const drawn = await opened.recordArrows('proxy')
+    await opened.run('proxy', 'Follow events')
+    expect(await drawn()).to.include.members([1, 4, 8])
+    expect(await opened.status('proxy')).to.match(/^8 events through A/)
   })
 
-  it('talks over a WebSocket through the proxy', async () => {
-    await press('WebSocket')
-    expect(await status('proxy')).to.match(/^8 messages echoed/)
-    expect(await count('WebSockets')).to.equal('1')
+  it('talks over a WebSocket behind the check', async () => {
+    await opened.panel('socket').getByLabel('Message').fill('good day')
+    await opened.panel('socket').getByLabel('Message').press('Enter')
+    await opened.idle('socket')
+    expect(await opened.status('socket')).to.match(/^5 messages echoed/)
+    expect(await opened.steps('socket')).to.include.members([
+      'The check finds a session',
+      '“good day 1” comes back',
+    ])
+    expect(seen().upgrades).to.equal(1)
   })
 
-  it('works with the keyboard alone', async () => {
-    const button = page.locator('#proxy').getByRole('button', { name: 'Ten GETs' })
-    for (let tabs = 0; tabs < 40 && !(await isFocused(button)); tabs++) await page.keyboard.press('Tab')
-    expect(await isFocused(button)).to.equal(true)
-    await page.keyboard.press('Enter')
-    await page.waitForFunction(
-      `document.querySelector('#proxy [data-status]').textContent.startsWith('10 answers')`,
-    )
-  })
-
-  it('says in words that the server is gone', async () => {
-    playground.server.closeAllConnections()
-    await new Promise((resolve) => playground.server.close(resolve))
-    for (const id of ['lines', 'body', 'proxy']) {
-      await page.locator(`#${id} button`).last().click()
-      await idle(id)
-      expect(await page.locator(`#${id}`).getByRole('alert').innerText(), id).to.match(/gave no answer/)
-    }
-    await page.locator('#upload').getByRole('button', { name: 'Upload' }).click()
-    await idle('upload')
-    expect(await page.locator('#upload').getByRole('alert').innerText()).to.match(/no answer came/)
-  })
-
-  for (const colorScheme of ['light', 'dark'] as const) {
-    it(`fits a phone in ${colorScheme} colours`, async () => {
-      await page.emulateMedia({ colorScheme })
-      await page.setViewportSize({ width: 360, height: 740 })
-      for (const [id, name] of [
-        ['upload', 'Upload'],
-        ['body', 'Sign and post'],
-        ['proxy', 'Ten GETs'],
-      ] as const) {
-        await page.locator(`#${id}`).getByRole('button', { name }).click()
-        await idle(id)
-      }
-      expect(await page.evaluate('document.documentElement.scrollWidth')).to.equal(360)
+  it('shows that the check answers a stranger, and the upstream hears nothing', async () => {
+    await opened.panel('socket').getByLabel('I am logged in').uncheck()
+    await opened.run('socket')
+    expect(await opened.problem('socket')).to.deep.equal({
+      what: 'The server refused the handshake.',
+      code: '401 · NOT_LOGGED_IN',
+      remedy: 'What to do: Tick “I am logged in”, and connect again.',
     })
-  }
+    expect(seen().upgrades).to.equal(0)
+  })
 
-  async function press(name: string): Promise<void> {
-    await page.locator('#proxy').getByRole('button', { name }).click()
-    await idle('proxy')
-  }
+  it('shows words going both ways over one POST', async () => {
+    await opened.run('duplex')
+    expect(await opened.status('duplex')).to.match(
+      /^5 words answered inside one POST, .*ONE POST, WORDS BOTH WAYS$/,
+    )
+    expect(seen().requests).to.equal(1)
+  })
 
-  /** Waits until the panel's action is over: its buttons are on again. */
-  async function idle(id: string): Promise<void> {
-    await page.waitForFunction(`document.querySelector('#${id} button:disabled') === null`)
-  }
+  describe('without their server', () => {
+    before(() => open.close())
+    afterEach(() => open.close())
 
-  function status(id: string): Promise<string> {
-    return page.locator(`#${id} [data-status]`).innerText()
-  }
+    it('says in words that the server is gone, in every panel', async () => {
+      const { server } = opened.playground
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+      for (const name of ['events', 'command', 'upload', 'body', 'proxy', 'socket', 'duplex'] as const) {
+        await opened.run(name)
+        expect(await opened.problem(name), name).to.deep.equal({
+          what: 'The playground’s server gives no answer.',
+          code: 'no HTTP status: the connection failed',
+          remedy:
+            'What to do: Start it again with “npm start” in its terminal, then press the button once more.',
+        })
+      }
+    })
 
-  async function count(name: string): Promise<string | null> {
-    return page.locator(`#proxy [data-count="${name}"]`).textContent()
-  }
+    it('says in words that the server went away half way', async () => {
+      await opened.start('events')
+      await opened.panel('events').locator('svg .step .head').first().waitFor()
+      opened.playground.server.closeAllConnections()
+      await opened.idle('events')
+      expect((await opened.problem('events')).what).to.match(/^The connection broke after \d events?, before/)
+    })
+  })
 })
-
-function isFocused(element: ReturnType<Page['getByRole']>): Promise<boolean> {
-  return element.evaluate((node: { matches: (selector: string) => boolean }) => node.matches(':focus'))
-}

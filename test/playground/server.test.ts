@@ -2,46 +2,55 @@ import { createHash, createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { expect } from 'chai'
 import { WebSocket } from 'ws'
-import { createPlayground } from '../../docs/playground/server.js'
-import type { Upstream } from '../../docs/playground/upstream.js'
+import { now } from '../../docs/playground/traces.js'
 import { nextLine, requestLines } from '../support/decoded-lines.js'
 import { type RawResponse, RawClient } from '../support/raw-client.js'
-import { closeServers, listen, type TestServer } from '../support/servers.js'
+import { closePlayground, panels, type RunningPlayground, startPlayground } from './playground-page.js'
 
 const megabyte = 1024 * 1024
 
 describe('playground over the wire', () => {
-  let playground: TestServer
-  let upstream: Upstream
+  let playground: RunningPlayground
 
   beforeEach(async () => {
-    const { server, upstream: behind } = await createPlayground()
-    upstream = behind
-    playground = await listen(server)
+    playground = await startPlayground()
   })
-  afterEach(async () => {
-    await closeServers()
-    upstream.server.closeAllConnections()
-    await new Promise((resolve) => upstream.server.close(resolve))
-  })
+  afterEach(() => closePlayground(playground))
 
   it('serves the page and every file that it names', async () => {
     const html = (await request('GET', '/')).body.toString()
     const files = [...html.matchAll(/(?:src|href)="([^#"]+)"/g)].map(([, file]) => `/${file}`)
-    expect(files).to.include.members(['/style.css', '/panels/lines.js'])
+    expect(files).to.include.members(['/page/styles/base.css', '/page/main.js', '/icon.svg'])
     for (const file of files) expect(await request('GET', file), file).to.include({ status: 200 })
+    const shown = [...html.matchAll(/<section id="(\w+)"/g)].map(([, name]) => name)
+    expect(shown).to.deep.equal(panels)
   })
 
-  it('delivers the first line of the command before the last one is printed', async () => {
-    const lines = await requestLines(`${playground.url}/lines/flushed`)
+  it('lets the page run scripts and styles of its own only', async () => {
+    const { headers, body } = await request('GET', '/')
+    const [policy = ''] = headers['content-security-policy'] ?? []
+    expect(policy.split('; ')).to.include.members([
+      "default-src 'none'",
+      "script-src 'self'",
+      "style-src 'self'",
+    ])
+    expect(policy).not.to.match(/unsafe|https?:|\*/)
+    expect(body.toString()).not.to.match(
+      /<script(?![^>]* src=)|<style| style=| on\w+=|(?:src|href)="(?:https?:)?\/\//,
+    )
+  })
+
+  it('delivers the first event through autoFlush before the last is written', async () => {
+    const lines = await requestLines(`${playground.listening.url}/events/flushed`)
     expect(lines.response.headers['content-encoding']).to.equal('gzip')
     const arrived: number[] = []
-    let last = ''
-    for (let line = 0; line < 12; line++) {
-      last = await nextLine(lines)
-      arrived.push(Date.now())
+    const written: number[] = []
+    for (let event = 0; event < 8; event++) {
+      written.push(JSON.parse((await nextLine(lines)).replace('data: ', '')).writtenAt)
+      arrived.push(now())
+      await nextLine(lines)
     }
-    expect(arrived[0]).to.be.below(Number.parseInt(last, 10))
+    expect(arrived[0]).to.be.below(Number(written.at(-1)))
     expect((await lines.lines.next()).done).to.equal(true)
   })
 
@@ -77,14 +86,52 @@ describe('playground over the wire', () => {
   })
 
   it('opens a WebSocket to the upstream', async () => {
-    const socket = new WebSocket(`${playground.url.replace('http', 'ws')}/proxy/to/socket`)
+    const url = `${playground.listening.url.replace('http', 'ws')}/socket/chat`
+    const socket = new WebSocket(url, { headers: { Cookie: 'playground_session=session-of-ada' } })
     await once(socket, 'open')
     socket.send('hello')
     const [data] = await once(socket, 'message')
     expect(String(data)).to.equal('hello')
     socket.close()
     await once(socket, 'close')
-    expect(upstream.seen).to.deep.equal({ connections: 1, requests: 0, upgrades: 1 })
+    expect(playground.upstream.seen).to.deep.equal({ connections: 1, requests: 0, upgrades: 1 })
+  })
+
+  it("refuses a WebSocket that another site's page opens with the cookie", async () => {
+    const answer = await request('GET', '/socket/chat', {
+      Connection: 'Upgrade',
+      Upgrade: 'websocket',
+      'Sec-WebSocket-Version': '13',
+      'Sec-WebSocket-Key': 'c2x1aWNld2F5IGlzIGZ1bg==',
+      Cookie: 'playground_session=session-of-ada',
+      Origin: 'http://evil.test',
+    })
+    expect(answer.status).to.equal(403)
+    expect(playground.upstream.seen.upgrades).to.equal(0)
+  })
+
+  it('tells what a run has left only when its connection is closed', async () => {
+    const client = await RawClient.connect(playground.listening.port)
+    client.write('POST /upload?run=of-this-test HTTP/1.1\r\nHost: test\r\nContent-Length: 2097152\r\n\r\n')
+    expect(await client.response()).to.include({ status: 413 })
+    const asked = request('GET', '/trace/of-this-test')
+    await request('GET', '/trace/clock') // by now the server has the question
+    client.destroy()
+    const { moments } = JSON.parse((await asked).body.toString())
+    expect(moments.map(({ event }: { event: string }) => event)).to.deep.equal([
+      'request',
+      'refused',
+      'answered',
+      'closed',
+    ])
+  })
+
+  it('remembers the last 50 runs, and says so of others', async () => {
+    for (let run = 0; run <= 50; run++) await request('GET', `/proxy/seen?run=number-${run}`)
+    expect(await request('GET', '/trace/number-1')).to.include({ status: 200 })
+    const forgotten = await request('GET', '/trace/number-0')
+    expect(forgotten.status).to.equal(404)
+    expect(JSON.parse(forgotten.body.toString())).to.include({ code: 'RUN_UNKNOWN' })
   })
 
   async function request(
@@ -93,7 +140,7 @@ describe('playground over the wire', () => {
     headers: Record<string, string> = {},
     body?: string | Buffer | string[],
   ): Promise<RawResponse> {
-    const client = await RawClient.connect(playground.port)
+    const client = await RawClient.connect(playground.listening.port)
     client.request(method, path, headers, body)
     const response = await client.response()
     client.destroy()

@@ -1,10 +1,28 @@
 import { type ErrorRequestHandler, type RequestHandler, Router } from 'express'
 import { maxBytes } from 'sluiceway'
+import type { Traces } from '../traces.js'
 
 const limit = '1mb'
 
 /** An upload of at most 1 MB. Every answer says how long it took and how much had come by then. */
-export function uploadRoutes(): Router {
+export function uploadRoutes(traces: Traces): Router {
+  const countBytes: RequestHandler = async (req, res) => {
+    let received = 0
+    for await (const chunk of req) received += chunk.length
+    traces.of(req).note('handler', 'read', { received })
+    res.status(201).json({ received, afterMs: elapsed(res.locals) })
+  }
+
+  const explainRefusal: ErrorRequestHandler = (error, req, res, next) => {
+    if (res.headersSent || error.status !== 413) {
+      next(error)
+      return
+    }
+    const { message, code, limit: allowed, received = 0 } = error
+    traces.of(req).note('gateway', 'refused', { received })
+    res.status(413).json({ error: message, code, limit: allowed, received, afterMs: elapsed(res.locals) })
+  }
+
   const routes = Router()
   routes.post('/', startClock, maxBytes(limit), countBytes)
   routes.use(explainRefusal)
@@ -14,21 +32,6 @@ export function uploadRoutes(): Router {
 const startClock: RequestHandler = (req, res, next) => {
   res.locals['startedAt'] = performance.now()
   next()
-}
-
-const countBytes: RequestHandler = async (req, res) => {
-  let received = 0
-  for await (const chunk of req) received += chunk.length
-  res.status(201).json({ received, afterMs: elapsed(res.locals) })
-}
-
-const explainRefusal: ErrorRequestHandler = (error, req, res, next) => {
-  if (res.headersSent || error.status !== 413) {
-    next(error)
-    return
-  }
-  const { message, code, limit: allowed, received = 0 } = error
-  res.status(413).json({ error: message, code, limit: allowed, received, afterMs: elapsed(res.locals) })
 }
 
 function elapsed(locals: Record<string, unknown>): number {
