@@ -1,0 +1,8 @@
+// With its own defaults: an agent that keeps connections alive, on node:http.
+import fastProxy from 'fast-proxy'
+import { expressServer } from './express-server.mjs'
+
+export function createServer(upstream) {
+  const { proxy } = fastProxy({ base: upstream })
+  return expressServer((app) => app.use((req, res) => proxy(req, res, req.url, {})))
+}

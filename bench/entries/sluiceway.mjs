@@ -1,0 +1,6 @@
+import { passthroughProxy } from '../../dist/esm/passthrough-proxy.js'
+import { expressServer } from './express-server.mjs'
+
+export function createServer(upstream) {
+  return expressServer((app) => app.use(passthroughProxy(upstream)))
+}
