@@ -27,7 +27,6 @@ export async function run({ entries = ['floor', 'sluiceway', 'http-proxy', 'fast
     }
   }
   await upstreams.stop()
-  console.table(results)
   return { requests: REQUESTS, results }
 }
 
@@ -73,5 +72,3 @@ function kindOf(call, peer, ownPort, upstreamPort) {
   if (call.startsWith('epoll')) return 'epoll'
   return call === 'futex' ? 'futex' : 'other'
 }
-
-await run()

@@ -10,6 +10,6 @@ export function expressServer(mount) {
 }
 
 /** Connections to the upstream that stay open: without it the peers on node:http make one for each request. */
-export function keepAliveAgent() {
-  return new Agent({ keepAlive: true, maxSockets: 128 })
+export function keepAliveAgent(connections) {
+  return new Agent({ keepAlive: true, maxSockets: connections })
 }

@@ -2,9 +2,9 @@
 import httpProxy from '@fastify/http-proxy'
 import fastify from 'fastify'
 
-export async function createServer(upstream) {
+export async function createServer(upstream, connections) {
   const app = fastify()
-  await app.register(httpProxy, { upstream })
+  await app.register(httpProxy, { upstream, undici: { connections, pipelining: 1 } })
   await app.ready()
   return app.server
 }

@@ -39,9 +39,9 @@ export function findEntries(names = entries.map(({ name }) => name)) {
   }
 }
 
-/** Starts the process of an entry in front of the upstream at `url`. */
-export function startEntry(name, url, options) {
-  return ServerProcess.start(new URL('serve.mjs', import.meta.url), [name, url], options)
+/** Starts the process of an entry in front of the upstream at `url`, with so many connections to it at most. */
+export function startEntry(name, url, { connections = 128, ...options } = {}) {
+  return ServerProcess.start(new URL('serve.mjs', import.meta.url), [name, url, String(connections)], options)
 }
 
 /** The peers are installed in bench/, some of them beside the package too. */

@@ -34,9 +34,10 @@ async function broadcast(listeners, upstream, channel, amount) {
 async function listen(port, channel) {
   const request = http.get({ port, host: '127.0.0.1', path: `/events?${channel}`, agent: false })
   request.on('error', () => {})
-  const [response] = await once(request, 'response')
+  const signal = AbortSignal.timeout(PATIENCE)
+  const [response] = await once(request, 'response', { signal })
   response.setEncoding('latin1').on('error', () => {})
-  await once(response, 'data')
+  await once(response, 'data', { signal })
   return { request, response }
 }
 

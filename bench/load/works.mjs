@@ -6,7 +6,10 @@ import { get, openRequests, post } from './requests.mjs'
 const json = Buffer.from(JSON.stringify({ value: 'x'.repeat(1012) }))
 const upload = Buffer.alloc(SIZES['10m'], 'u')
 
-/** `amount` per round of what `unit` names, `warmUp` before it; `bytes` per unit where bytes are the work. */
+/**
+ * `amount` per round of what `unit` names, `warmUp` before it; `bytes` per unit where bytes are the work; `onNode` for
+ * what nginx cannot; `upstreamConnections` where a proxy needs more than 128.
+ */
 export const works = {
   get: {
     name: 'get',
@@ -76,6 +79,7 @@ export const works = {
     detail: '200 clients, an event of 100 bytes to each every 50 ms',
     unit: 'event',
     onNode: true,
+    upstreamConnections: 256,
     amount: 4000,
     warmUp: 1000,
     open: ({ port, upstream }) => openEvents({ port, upstream, clients: 200 }),

@@ -18,7 +18,16 @@ export function pinned(core, file, args) {
   return core === undefined ? { file, args } : { file: 'taskset', args: ['-c', String(core), file, ...args] }
 }
 
-/** Binds this process, with all its threads. */
+/** Binds this process, with all its threads, to the core of the load. */
 export function pinThisProcess() {
-  if (canPin) spawnSync('taskset', ['-a', '-c', '-p', String(LOAD_CORE), String(process.pid)])
+  bind(String(LOAD_CORE))
+}
+
+/** Lets this process, and those it starts with no core of their own, run anywhere. */
+export function unpinThisProcess() {
+  bind(`0-${last}`)
+}
+
+function bind(cores) {
+  if (canPin) spawnSync('taskset', ['-a', '-c', '-p', cores, String(process.pid)])
 }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { SERVER_CORE, pinned } from './cores.mjs'
 
 export class ServerProcess {
-  /** Starts `module` (a URL), which calls `report` of usage.mjs; `core` is undefined for any. */
+  /** Starts `module` (a URL), which calls `report` of usage.mjs; `core` is undefined for those of this process. */
   static async start(module, args = [], { core = SERVER_CORE, flags = [], env = {} } = {}) {
     const command = pinned(core, process.execPath, [...flags, fileURLToPath(module), ...args])
     const child = spawn(command.file, command.args, {

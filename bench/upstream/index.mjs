@@ -1,11 +1,10 @@
-// Starts the upstreams that proxies pass requests on to, on the core of the load.
-import { LOAD_CORE } from '../measure/cores.mjs'
+// Starts the upstreams that proxies pass requests on to. They run where this process runs: on the core of the load.
 import { ServerProcess } from '../measure/server-process.mjs'
 import { findNginx, startNginx } from './nginx.mjs'
 
 /** `{ url, stop() }` in Node. */
 export function startNode() {
-  return ServerProcess.start(new URL('node-http.mjs', import.meta.url), [], { core: LOAD_CORE })
+  return ServerProcess.start(new URL('node-http.mjs', import.meta.url), [], { core: undefined })
 }
 
 /** Two of them: `fast` for what nginx can answer (`node` where there is none), `node` for the rest. */

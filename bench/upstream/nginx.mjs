@@ -6,7 +6,6 @@ import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { LOAD_CORE, pinned } from '../measure/cores.mjs'
 import { ITEMS, SIZES, bytesOf } from './answers.mjs'
 
 // Debian installs it where only root's PATH leads.
@@ -18,15 +17,15 @@ export function findNginx() {
   return status === 0 ? /nginx\/([\d.]+)/.exec(stderr)[1] : undefined
 }
 
-export async function startNginx(core = LOAD_CORE) {
+export async function startNginx() {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'bench-nginx-'))
   const port = await freePort()
   const text = readFileSync(new URL('nginx.conf', import.meta.url), 'utf8').replaceAll(':8080', `:${port}`)
   const file = path.join(folder, 'nginx.conf')
   writeFileSync(file, text)
   writeFiles(path.join(folder, 'files'))
-  const command = pinned(core, 'nginx', ['-p', folder, '-e', path.join(folder, 'error.log'), '-c', file])
-  const child = spawn(command.file, command.args, { env, stdio: 'inherit' })
+  const options = ['-p', folder, '-e', path.join(folder, 'error.log'), '-c', file]
+  const child = spawn('nginx', options, { env, stdio: 'inherit' })
   await listening(port)
   return { port, url: `http://127.0.0.1:${port}`, stop: () => stop(child, folder) }
 }
