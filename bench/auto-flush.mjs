@@ -46,7 +46,11 @@ function wholeAnswer() {
   return {
     title: 'res.json, beside an empty middleware',
     amount: 500,
-    variants: { without: [empty, answer], 'without, again': [empty, answer], 'with autoFlush': [autoFlush(), answer] },
+    variants: {
+      without: [empty, answer],
+      'without, again': [empty, answer],
+      'with autoFlush': [autoFlush(), answer],
+    },
     open: (target) => openGets({ ...target, expected: Buffer.from('{"hello":"world","n":0}') }),
     goals: ratioGoal('autoFlush, res.json', 'with autoFlush', 1.03),
   }
@@ -54,8 +58,17 @@ function wholeAnswer() {
 
 function goalsOfEvents({ 'res.flush() after each write': flush, 'autoFlush()': own }) {
   return [
-    { text: 'autoFlush, event through gzip, CPU against res.flush()', limit: 1, value: own.ratio, quietest: own.quietest },
-    { text: 'autoFlush, event through gzip, bytes against res.flush()', limit: 0.25, value: own.bytes / flush.bytes },
+    {
+      text: 'autoFlush, event through gzip, CPU against res.flush()',
+      limit: 1,
+      value: own.ratio,
+      quietest: own.quietest,
+    },
+    {
+      text: 'autoFlush, event through gzip, bytes against res.flush()',
+      limit: 0.25,
+      value: own.bytes / flush.bytes,
+    },
   ]
 }
 

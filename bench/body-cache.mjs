@@ -7,7 +7,10 @@ export const run = (options) => comparePaired(import.meta.url, options)
 
 export function cases() {
   return [
-    { ...readBy(286, 'bodyCache, JSON POST of 300 bytes', 1.25), title: 'JSON POST of 300 bytes, express.json' },
+    {
+      ...readBy(286, 'bodyCache, JSON POST of 300 bytes', 1.25),
+      title: 'JSON POST of 300 bytes, express.json',
+    },
     {
       ...readBy(100_000, 'bodyCache, JSON POST of 100 KB', 1.15),
       title: 'JSON POST of 100 KB, express.json',

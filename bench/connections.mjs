@@ -11,7 +11,12 @@ import { startUpstreams } from './upstream/index.mjs'
 const COUNTS = [1, 10, 100, 1000]
 const work = { ...works.get, warmUp: 1000, amount: 4000 }
 
-export async function run({ rounds = 5, scale = 1, nginx, entries = ['floor', 'sluiceway', 'http-proxy'] } = {}) {
+export async function run({
+  rounds = 5,
+  scale = 1,
+  nginx,
+  entries = ['floor', 'sluiceway', 'http-proxy'],
+} = {}) {
   pinThisProcess()
   const upstreams = await startUpstreams({ nginx })
   const rows = []
@@ -36,7 +41,10 @@ export async function run({ rounds = 5, scale = 1, nginx, entries = ['floor', 's
 
 async function open({ name }, connections, upstream) {
   const server = await startEntry(name, upstream)
-  return { server, session: openRequests({ port: server.port, connections, request: get('/items'), expected: ITEMS }) }
+  return {
+    server,
+    session: openRequests({ port: server.port, connections, request: get('/items'), expected: ITEMS }),
+  }
 }
 
 function figuresOf({ entry, connections, slices }) {

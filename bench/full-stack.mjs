@@ -41,7 +41,9 @@ export function cases(upstream) {
 function goals(rows) {
   const floor = rows['Express answers'].cpu
   const proxy = rows.passthroughProxy.cpu
-  const parts = ['maxBytes', 'bodyCache', 'autoFlush'].map((name) => rows[`${name}, passthroughProxy`].cpu - proxy)
+  const parts = ['maxBytes', 'bodyCache', 'autoFlush'].map(
+    (name) => rows[`${name}, passthroughProxy`].cpu - proxy,
+  )
   const sum = parts.reduce((total, part) => total + part, proxy - floor)
   const value = (rows['all four'].cpu - floor) / sum
   return [{ text: 'all four, above the floor, against the sum of what each adds', limit: 1.1, value }]

@@ -57,16 +57,28 @@ async function straced(pid, work) {
 
 /** Calls a request, by what they do to whom; `[local->peer]` of a socket tells whose it is. */
 function perRequest(lines, ownPort, upstreamPort) {
-  const counts = { 'to client': 0, 'from client': 0, 'to upstream': 0, 'from upstream': 0, epoll: 0, futex: 0, other: 0 }
+  const counts = {
+    'to client': 0,
+    'from client': 0,
+    'to upstream': 0,
+    'from upstream': 0,
+    epoll: 0,
+    futex: 0,
+    other: 0,
+  }
   for (const line of lines) {
     const [, call, peer = ''] = /^\d+ +(\w+)\((?:\d+<TCP:\[([^\]]*))?/.exec(line) ?? []
     if (call) counts[kindOf(call, peer, ownPort, upstreamPort)]++
   }
-  return Object.fromEntries(Object.entries(counts).map(([kind, count]) => [kind, +(count / REQUESTS).toFixed(2)]))
+  return Object.fromEntries(
+    Object.entries(counts).map(([kind, count]) => [kind, +(count / REQUESTS).toFixed(2)]),
+  )
 }
 
 function kindOf(call, peer, ownPort, upstreamPort) {
-  const side = peer.startsWith(`127.0.0.1:${ownPort}->`) ? 'client' : peer.endsWith(`:${upstreamPort}`) && 'upstream'
+  const side = peer.startsWith(`127.0.0.1:${ownPort}->`)
+    ? 'client'
+    : peer.endsWith(`:${upstreamPort}`) && 'upstream'
   if (side && WRITES.has(call)) return `to ${side}`
   if (side && READS.has(call)) return `from ${side}`
   if (call.startsWith('epoll')) return 'epoll'

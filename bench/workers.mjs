@@ -17,7 +17,8 @@ export async function run({ rounds = 5, scale = 1, nginx } = {}) {
   unpinThisProcess()
   const upstreams = await startUpstreams({ nginx })
   const rows = []
-  for (const workers of [1, 2, 3, 4]) rows.push({ workers, slices: [], ...(await open(workers, upstreams.fast.url)) })
+  for (const workers of [1, 2, 3, 4])
+    rows.push({ workers, slices: [], ...(await open(workers, upstreams.fast.url)) })
   for (let round = -1; round < rounds; round++) {
     for (const { server, session, slices } of inTurn(rows, round + 1)) {
       const slice = await measureSlice(work, server, session, scale)

@@ -20,7 +20,12 @@ const answers = {
   cookies: (_req, res) => res.writeHead(200, { 'Set-Cookie': ['a=1; Path=/', 'b=2; Path=/'] }).end('cookies'),
   'hop-by-hop': (_req, res) =>
     res
-      .writeHead(200, { Connection: 'close, X-Hop', 'X-Hop': '1', 'Keep-Alive': 'timeout=7', 'Content-Length': 3 })
+      .writeHead(200, {
+        Connection: 'close, X-Hop',
+        'X-Hop': '1',
+        'Keep-Alive': 'timeout=7',
+        'Content-Length': 3,
+      })
       .end('hop'),
   /** Never answers. */
   silence(req, res, id) {

@@ -47,7 +47,8 @@ const checks = [
   check('hop-by-hop headers do not reach the upstream', [], async ({ ask }) => {
     const headers = { Connection: 'keep-alive, X-Hop', 'X-Hop': '1', 'Proxy-Authorization': 'x', TE: 'gzip' }
     const { body } = await ask('GET', '/headers', { headers })
-    const leaked = Object.keys(headers).filter((name) => name !== 'Connection' && body.includes(`"${name}"`))
+    const names = JSON.parse(body).map((name) => name.toLowerCase())
+    const leaked = ['x-hop', 'proxy-authorization', 'te'].filter((name) => names.includes(name))
     same(leaked, [])
   }),
   check('hop-by-hop headers do not reach the client', [], async ({ ask }) => {
@@ -117,7 +118,14 @@ class Client {
   }
 
   send(method, path, { headers = {}, body } = {}) {
-    const request = httpRequest({ port: this.port, host: '127.0.0.1', method, path, headers, agent: this.agent })
+    const request = httpRequest({
+      port: this.port,
+      host: '127.0.0.1',
+      method,
+      path,
+      headers,
+      agent: this.agent,
+    })
     request.on('error', () => {})
     request.end(body)
     return request

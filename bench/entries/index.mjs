@@ -13,7 +13,12 @@ const entries = [
     host: 'Express',
     packages: ['http-proxy-middleware'],
   },
-  { name: 'express-http-proxy', title: 'express-http-proxy', host: 'Express', packages: ['express-http-proxy'] },
+  {
+    name: 'express-http-proxy',
+    title: 'express-http-proxy',
+    host: 'Express',
+    packages: ['express-http-proxy'],
+  },
   { name: 'fast-proxy', title: 'fast-proxy', host: 'Express', packages: ['fast-proxy'] },
   { name: 'fast-proxy-undici', title: 'fast-proxy on undici', host: 'Express', packages: ['fast-proxy'] },
   {

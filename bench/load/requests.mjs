@@ -53,5 +53,8 @@ export function get(path) {
 }
 
 export function post(path, type, body) {
-  return Buffer.concat([head('POST', path, [`Content-Type: ${type}`, `Content-Length: ${body.length}`]), body])
+  return Buffer.concat([
+    head('POST', path, [`Content-Type: ${type}`, `Content-Length: ${body.length}`]),
+    body,
+  ])
 }

@@ -15,7 +15,9 @@ export async function comparePaired(module, { rounds = 40, scale = 1, upstream }
   const server = await startPairedServer(module, upstream)
   const results = []
   for (const [index, one] of cases(upstream).entries()) {
-    results.push(await compareCase(server, index, one, { rounds: one.rounds ?? rounds, scale }))
+    results.push(
+      await compareCase(server, index, one, { rounds: Math.min(one.rounds ?? rounds, rounds), scale }),
+    )
   }
   await server.stop()
   return { cases: results }
@@ -30,7 +32,12 @@ export function pathOf(index, number) {
   return `/${index}/${number}`
 }
 
-async function compareCase(server, index, { title, unit = 'request', variants, amount, open, goals }, options) {
+async function compareCase(
+  server,
+  index,
+  { title, unit = 'request', variants, amount, open, goals },
+  options,
+) {
   const timed = await Promise.all(
     Object.keys(variants).map(async (name, number) => ({
       name,
