@@ -11,6 +11,9 @@ export const run = (options) => comparePaired(import.meta.url, options)
 const EVENT = 80
 const PER_STREAM = 4000
 
+const empty = (_req, _res, next) => next()
+const answer = (_req, res) => res.json({ hello: 'world', n: 0 })
+
 export function cases() {
   const gzip = compression()
   return [
@@ -41,8 +44,6 @@ export function cases() {
 }
 
 function wholeAnswer() {
-  const empty = (_req, _res, next) => next()
-  const answer = (_req, res) => res.json({ hello: 'world', n: 0 })
   return {
     title: 'res.json, beside an empty middleware',
     amount: 500,

@@ -81,8 +81,8 @@ function circumstances() {
 
 function commit() {
   try {
-    const options = { cwd: fileURLToPath(new URL('.', import.meta.url)), encoding: 'utf8' }
-    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], options).trim()
+    const cwd = fileURLToPath(new URL('.', import.meta.url))
+    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd, encoding: 'utf8' }).trim()
   } catch {
     return 'unknown'
   }

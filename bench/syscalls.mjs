@@ -6,7 +6,6 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { findEntries, startEntry } from './entries/index.mjs'
-import { openRequests } from './load/requests.mjs'
 import { works } from './load/works.mjs'
 import { startUpstreams } from './upstream/index.mjs'
 

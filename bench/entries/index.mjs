@@ -32,7 +32,6 @@ const entries = [
 /** Those that are installed and asked for, each with its versions, and a sentence for each that is missing. */
 export function findEntries(names = entries.map(({ name }) => name)) {
   const asked = entries.filter(({ name }) => names.includes(name))
-  const isMissing = ({ packages }) => packages.some((name) => !folderOf(name))
   return {
     found: asked
       .filter((entry) => !isMissing(entry))
@@ -42,6 +41,10 @@ export function findEntries(names = entries.map(({ name }) => name)) {
       })),
     missing: asked.filter(isMissing).map(({ title }) => `${title} is left out: it is not installed.`),
   }
+}
+
+function isMissing({ packages }) {
+  return packages.some((name) => !folderOf(name))
 }
 
 /** Starts the process of an entry in front of the upstream at `url`, with so many connections to it at most. */

@@ -22,7 +22,9 @@ const answers = {
 
 /** Tells the parent that `server` listens, and answers it from then on; ends with it. */
 export function report(server) {
-  process.on('message', async (question) => process.send(await answers[question]()))
+  process.on('message', (question) => {
+    void Promise.resolve(answers[question]()).then((figure) => process.send(figure))
+  })
   process.on('disconnect', () => process.exit())
   process.send(server.address().port)
 }

@@ -7,8 +7,9 @@ export function digits(value) {
   return value.toFixed(Math.abs(value) >= 10 ? 1 : 2)
 }
 
+const line = (cells) => `| ${cells.join(' | ')} |`
+
 export function table(headings, rows) {
-  const line = (cells) => `| ${cells.join(' | ')} |`
   const rule = headings.map((_, column) => (column === 0 ? '---' : '---:'))
   return [headings, rule, ...rows].map(line).join('\n')
 }
