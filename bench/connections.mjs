@@ -3,7 +3,7 @@ import { findEntries, startEntry } from './entries/index.mjs'
 import { get, openRequests } from './load/requests.mjs'
 import { works } from './load/works.mjs'
 import { pinThisProcess } from './measure/cores.mjs'
-import { measureSlice } from './measure/slice.mjs'
+import { measureSlice, settle } from './measure/slice.mjs'
 import { inTurn, median } from './measure/statistics.mjs'
 import { ITEMS } from './upstream/answers.mjs'
 import { startUpstreams } from './upstream/index.mjs'
@@ -25,10 +25,10 @@ export async function run({
       rows.push({ entry, connections, slices: [], ...(await open(entry, connections, upstreams.fast.url)) })
     }
   }
-  for (let round = -1; round < rounds; round++) {
-    for (const { server, session, slices } of inTurn(rows, round + 1)) {
-      const slice = await measureSlice(work, server, session, scale)
-      if (round >= 0) slices.push(slice)
+  for (const { session } of rows) await settle(work, session, scale)
+  for (let round = 0; round < rounds; round++) {
+    for (const { server, session, slices } of inTurn(rows, round)) {
+      slices.push(await measureSlice(work, server, session, scale))
     }
   }
   for (const { server, session } of rows) {

@@ -3,14 +3,14 @@ import { checkCorrectness, isOfAnswers } from './correctness/checks.mjs'
 import { findEntries, startEntry } from './entries/index.mjs'
 import { works } from './load/works.mjs'
 import { pinThisProcess } from './measure/cores.mjs'
-import { measureSlice } from './measure/slice.mjs'
+import { measureSlice, settle } from './measure/slice.mjs'
 import { inTurn } from './measure/statistics.mjs'
 import { startUpstreams } from './upstream/index.mjs'
 
 export const title = 'proxies: CPU, latency and memory of passthroughProxy and its peers'
 
 /** `scale` makes each slice that much smaller or larger. */
-export async function run({ rounds = 7, scale = 1, nginx = true, entries, only = Object.keys(works) } = {}) {
+export async function run({ rounds = 9, scale = 1, nginx = true, entries, only = Object.keys(works) } = {}) {
   pinThisProcess()
   const upstreams = await startUpstreams({ nginx })
   const { found, missing } = findEntries(entries)
@@ -44,11 +44,10 @@ async function compareAt(work, entries, upstreams, { rounds, scale }) {
     const target = { port: server.port, upstream: host === 'floor' ? server.url : upstream.url }
     timed.push({ name, server, session: await work.open(target), figures: noFigures() })
   }
-  // The first round is for V8's compilers.
-  for (let round = -1; round < rounds; round++) {
-    for (const { server, session, figures } of inTurn(timed, round + 1)) {
-      const slice = await measureSlice(work, server, session, scale)
-      if (round >= 0) add(slice, figures)
+  for (const { session } of timed) await settle(work, session, scale)
+  for (let round = 0; round < rounds; round++) {
+    for (const { server, session, figures } of inTurn(timed, round)) {
+      add(await measureSlice(work, server, session, scale), figures)
     }
   }
   for (const { server, session } of timed) {

@@ -5,7 +5,7 @@ import { get, openRequests } from './load/requests.mjs'
 import { works } from './load/works.mjs'
 import { unpinThisProcess } from './measure/cores.mjs'
 import { ServerProcess } from './measure/server-process.mjs'
-import { measureSlice } from './measure/slice.mjs'
+import { measureSlice, settle } from './measure/slice.mjs'
 import { inTurn, median } from './measure/statistics.mjs'
 import { ITEMS } from './upstream/answers.mjs'
 import { startUpstreams } from './upstream/index.mjs'
@@ -19,10 +19,10 @@ export async function run({ rounds = 5, scale = 1, nginx } = {}) {
   const rows = []
   for (const workers of [1, 2, 3, 4])
     rows.push({ workers, slices: [], ...(await open(workers, upstreams.fast.url)) })
-  for (let round = -1; round < rounds; round++) {
-    for (const { server, session, slices } of inTurn(rows, round + 1)) {
-      const slice = await measureSlice(work, server, session, scale)
-      if (round >= 0) slices.push(slice)
+  for (const { session } of rows) await settle(work, session, scale)
+  for (let round = 0; round < rounds; round++) {
+    for (const { server, session, slices } of inTurn(rows, round)) {
+      slices.push(await measureSlice(work, server, session, scale))
     }
   }
   for (const { server, session } of rows) {

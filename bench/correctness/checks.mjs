@@ -53,7 +53,13 @@ const checks = [
   }),
   check('hop-by-hop headers do not reach the client', [], async ({ ask }) => {
     const { headers } = await ask('GET', '/hop-by-hop')
-    same([headers['x-hop'] ?? 'no X-Hop', headers['keep-alive'] === 'timeout=7'], ['no X-Hop', false])
+    const leaked = Object.entries({ 'x-hop': '1', 'keep-alive': 'timeout=7' }).filter(
+      ([name, value]) => headers[name] === value,
+    )
+    same(
+      leaked.map(([name]) => name),
+      [],
+    )
   }),
   check("the upstream's Connection: close leaves the client's connection open", [], async ({ ask }) => {
     const first = await ask('GET', '/hop-by-hop')

@@ -5,6 +5,9 @@ import { pinThisProcess } from './cores.mjs'
 import { ServerProcess } from './server-process.mjs'
 import { inTurn, median, quantile } from './statistics.mjs'
 
+/** Rounds that do not count: V8's compilers are at work. */
+const WARM_UP = 10
+
 /**
  * `module` (a URL) exports `cases(upstream)`. A case has a `title`, its `variants` (name to list of handlers; the first
  * is the base), an `amount` of units a slice, `open({ port, path })` that makes the session, and maybe `goals`.
@@ -45,8 +48,8 @@ async function compareCase(
       cpu: [],
     })),
   )
-  for (let round = -5; round < options.rounds; round++) {
-    for (const variant of inTurn(timed, round + 5)) {
+  for (let round = -WARM_UP; round < options.rounds; round++) {
+    for (const variant of inTurn(timed, round + WARM_UP)) {
       await measureVariant(server, variant, Math.ceil(amount * options.scale), round >= 0)
     }
   }

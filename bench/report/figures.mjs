@@ -14,6 +14,7 @@ export function rowsOf({ entries, works: results }, work) {
       title,
       host,
       cpu: microseconds,
+      lowestAbove: floor === undefined ? undefined : Math.min(...cpu) - Math.min(...results[work].floor.cpu),
       above: host === 'floor' || floor === undefined ? undefined : microseconds - floor,
       p50: median(p50),
       p99: median(p99),

@@ -15,7 +15,7 @@ How it is measured:
 
 - Each measured server is a process of its own. Where the system allows it, it has one core for itself, and the load and the upstream share another.
 - CPU time, user and system, of all threads of that process (\`process.cpuUsage()\`) is what counts most: unlike throughput it is much the same on a busy machine.
-- Entries take turns within each round, and another one begins each time. Figures are medians of the rounds; the first round is not counted.
+- Entries take turns within each round, and another one begins each time. Figures are medians of the rounds, after some seconds of the same work that are not counted.
 - Latency is that of clients who ask again as soon as they have an answer, so a cheap proxy also gets more requests to answer.
 - Peak memory is the largest resident set of a process that has done this work only.
 - Before it is timed a proxy must give the right bytes; what else it gets wrong is shown below its figures. Answers are checked while they are timed: "errors" counts wrong and missing ones.
@@ -60,7 +60,7 @@ function goalsSection(results) {
 
 function chart(proxy) {
   writeFileSync(new URL('benchmarks.svg', docs), drawChart(proxy))
-  return '![CPU per request above Express alone, and megabytes per CPU second, of sluiceway and its peers; the numbers are in the tables below](benchmarks.svg)'
+  return '![CPU per request, and megabytes per CPU second, of sluiceway and its peers; the numbers are in the tables below](benchmarks.svg)'
 }
 
 function stamp({ date, commit, node, machine, pinning, load }) {

@@ -71,11 +71,20 @@ function checksTable(entries) {
     title,
     ...proxies.map(({ failed }) => (failed[title] === undefined ? 'yes' : '**no**')),
   ])
-  const seen = proxies.flatMap(({ title, failed }) =>
-    Object.entries(failed).map(([check, what]) => `- ${title}, ${check}: ${what.replace(/\s+/g, ' ')}`),
-  )
-  const list = seen.length === 0 ? '' : `\n\nWhat came instead:\n\n${seen.join('\n')}`
-  return table(['', ...proxies.map(({ title }) => title)], rows) + list
+  return table(['', ...proxies.map(({ title }) => title)], rows) + failures(proxies)
+}
+
+/** What came instead, with all that it came from. */
+function failures(proxies) {
+  const from = new Map()
+  for (const { title, failed } of proxies) {
+    for (const [check, what] of Object.entries(failed)) {
+      const line = `- ${check}: ${what.replace(/\s+/g, ' ')}`
+      from.set(line, [...(from.get(line) ?? []), title])
+    }
+  }
+  if (from.size === 0) return ''
+  return `\n\nWhat came instead:\n\n${[...from].map(([line, of]) => `${line} (${of.join(', ')})`).join('\n')}`
 }
 
 function pairedBody({ cases }) {
