@@ -3,8 +3,8 @@ import { checkCorrectness, isOfAnswers } from './correctness/checks.mjs'
 import { findEntries, startEntry } from './entries/index.mjs'
 import { works } from './load/works.mjs'
 import { pinThisProcess } from './measure/cores.mjs'
-import { measureSlice, settle } from './measure/slice.mjs'
-import { inTurn } from './measure/statistics.mjs'
+import { measureInTurns } from './measure/slice.mjs'
+import { sum } from './measure/statistics.mjs'
 import { startUpstreams } from './upstream/index.mjs'
 
 export const title = 'proxies: CPU, latency and memory of passthroughProxy and its peers'
@@ -35,33 +35,21 @@ async function checkAll(entries, upstream) {
 }
 
 /** Figures per entry, a number a round. Each entry has a fresh process: memory is that of this work alone. */
-async function compareAt(work, entries, upstreams, { rounds, scale }) {
+async function compareAt(work, entries, upstreams, options) {
   const upstream = work.onNode ? upstreams.node : upstreams.fast
-  const timed = []
-  for (const { name, host, excluded } of entries) {
-    if (excluded.includes(work.name)) continue
+  const timed = entries.filter(({ excluded }) => !excluded.includes(work.name))
+  const targets = []
+  for (const { name, host } of timed) {
     const server = await startEntry(name, upstream.url, { connections: work.upstreamConnections })
     const target = { port: server.port, upstream: host === 'floor' ? server.url : upstream.url }
-    timed.push({ name, server, session: await work.open(target), figures: noFigures() })
+    targets.push({ server, session: await work.open(target) })
   }
-  for (const { session } of timed) await settle(work, session, scale)
-  for (let round = 0; round < rounds; round++) {
-    for (const { server, session, figures } of inTurn(timed, round)) {
-      add(await measureSlice(work, server, session, scale), figures)
-    }
-  }
-  for (const { server, session } of timed) {
-    await session.close()
-    await server.stop()
-  }
-  return Object.fromEntries(timed.map(({ name, figures }) => [name, figures]))
+  const slices = await measureInTurns(work, targets, options)
+  return Object.fromEntries(timed.map(({ name }, index) => [name, figuresOf(slices[index])]))
 }
 
-function add({ errors, ...slice }, figures) {
-  figures.errors += errors
-  for (const [name, value] of Object.entries(slice)) figures[name].push(Number(value.toPrecision(5)))
-}
-
-function noFigures() {
-  return { cpu: [], p50: [], p99: [], peak: [], perSecond: [], errors: 0 }
+function figuresOf(slices) {
+  const { errors, ...kinds } = slices[0]
+  const lists = Object.keys(kinds).map((kind) => [kind, slices.map((slice) => slice[kind])])
+  return { ...Object.fromEntries(lists), errors: sum(slices.map((slice) => slice.errors)) }
 }
