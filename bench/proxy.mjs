@@ -49,7 +49,7 @@ async function compareAt(work, entries, upstreams, options) {
 }
 
 function figuresOf(slices) {
-  const { errors, ...kinds } = slices[0]
-  const lists = Object.keys(kinds).map((kind) => [kind, slices.map((slice) => slice[kind])])
-  return { ...Object.fromEntries(lists), errors: sum(slices.map((slice) => slice.errors)) }
+  const kinds = Object.keys(slices[0]).filter((kind) => kind !== 'errors')
+  const lists = kinds.map((kind) => [kind, slices.map((slice) => slice[kind])])
+  return { ...Object.fromEntries(lists), errors: sum(slices.map(({ errors }) => errors)) }
 }

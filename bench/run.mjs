@@ -14,6 +14,7 @@ import os from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { PINNING } from './measure/cores.mjs'
+import { goalsTable } from './report/goals.mjs'
 import { compactJson, writePage } from './report/page.mjs'
 import { sections } from './report/sections.mjs'
 
@@ -62,6 +63,7 @@ async function runOne(name) {
   const result = await run(options)
   if (result === undefined) return
   console.log(sections[name].body({ name, ...about, ...result }))
+  console.log(`\n${goalsTable({ [name]: result })}`)
   if (values.dry) return
   const folder = new URL('results/', import.meta.url)
   mkdirSync(folder, { recursive: true })

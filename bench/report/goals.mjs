@@ -1,10 +1,22 @@
 // The goals of the proxy, each with what was measured and whether that meets it. The other benchmarks name theirs.
 import { works } from '../load/works.mjs'
 import { least, most, rowsOf, sidesOf } from './figures.mjs'
-import { digits } from './format.mjs'
+import { digits, table } from './format.mjs'
+
+/** A line for each goal of these results, or an empty text where they have none. */
+export function goalsTable(results) {
+  const rows = goalsOf(results).map(({ text, sign, limit, value, met, beside }) => [
+    text,
+    `${sign} ${limit.toLocaleString('en')}`,
+    digits(value),
+    met ? 'met' : '**not met**',
+    beside,
+  ])
+  return rows.length === 0 ? '' : table(['', 'goal', 'measured', '', ''], rows)
+}
 
 /** `{ text, limit, value, met, beside }` each; `beside` names what it was held against. */
-export function goalsOf(results) {
+function goalsOf(results) {
   const own = results.proxy ? goalsOfProxy(results.proxy) : []
   const others = Object.values(results).flatMap((result) => [
     ...(result.goals ?? []),

@@ -1,8 +1,7 @@
 // Makes docs/benchmarks.md and its chart from results/*.json.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { drawChart } from './chart.mjs'
-import { digits, table } from './format.mjs'
-import { goalsOf } from './goals.mjs'
+import { goalsTable } from './goals.mjs'
 import { sections } from './sections.mjs'
 
 const docs = new URL('../../docs/', import.meta.url)
@@ -25,7 +24,7 @@ export function writePage() {
   const results = readResults()
   const names = Object.keys(sections).filter((name) => results[name])
   if (names.length === 0) return
-  const parts = [introduction, goalsSection(results)]
+  const parts = [introduction, `## Goals\n\n${goalsTable(results)}`]
   for (const name of names) {
     parts.push(`## ${sections[name].title}`)
     if (name === 'proxy') parts.push(chart(results.proxy))
@@ -45,17 +44,6 @@ function readResults() {
       .filter(([, file]) => existsSync(file))
       .map(([name, file]) => [name, JSON.parse(readFileSync(file, 'utf8'))]),
   )
-}
-
-function goalsSection(results) {
-  const rows = goalsOf(results).map(({ text, sign, limit, value, met, beside }) => [
-    text,
-    `${sign} ${limit.toLocaleString('en')}`,
-    digits(value),
-    met ? 'met' : '**not met**',
-    beside,
-  ])
-  return `## Goals\n\n${table(['', 'goal', 'measured', '', ''], rows)}`
 }
 
 function chart(proxy) {
