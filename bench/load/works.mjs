@@ -35,28 +35,8 @@ export const works = {
         expected: ITEMS,
       }),
   },
-  'download-100k': {
-    name: 'download-100k',
-    title: '100 KB down',
-    detail: '16 connections',
-    unit: 'request',
-    bytes: SIZES['100k'],
-    amount: 1000,
-    warmUp: 300,
-    open: ({ port }) =>
-      openRequests({ port, connections: 16, request: get('/bytes/100k'), expected: SIZES['100k'] }),
-  },
-  'download-10m': {
-    name: 'download-10m',
-    title: '10 MB down',
-    detail: '4 connections',
-    unit: 'request',
-    bytes: SIZES['10m'],
-    amount: 40,
-    warmUp: 10,
-    open: ({ port }) =>
-      openRequests({ port, connections: 4, request: get('/bytes/10m'), expected: SIZES['10m'] }),
-  },
+  'download-100k': download('100k', { title: '100 KB down', connections: 16, amount: 1000, warmUp: 300 }),
+  'download-10m': download('10m', { title: '10 MB down', connections: 4, amount: 40, warmUp: 10 }),
   'upload-10m': {
     name: 'upload-10m',
     title: '10 MB up',
@@ -93,4 +73,16 @@ export const works = {
     warmUp: 300,
     open: ({ port }) => openRequests({ port, connections: 1, request: get('/items'), expected: ITEMS }),
   },
+}
+
+function download(size, { connections, ...work }) {
+  const bytes = SIZES[size]
+  return {
+    ...work,
+    name: `download-${size}`,
+    detail: `${connections} connections`,
+    unit: 'request',
+    bytes,
+    open: ({ port }) => openRequests({ port, connections, request: get(`/bytes/${size}`), expected: bytes }),
+  }
 }

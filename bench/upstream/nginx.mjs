@@ -2,10 +2,9 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { freePort, listening } from '../measure/ports.mjs'
 import { ITEMS, SIZES, bytesOf } from './answers.mjs'
 
 // Debian installs it where only root's PATH leads.
@@ -42,27 +41,4 @@ async function stop(child, folder) {
   child.kill()
   await once(child, 'exit')
   rmSync(folder, { recursive: true })
-}
-
-export async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-export async function listening(port) {
-  for (let attempt = 0; attempt < 200; attempt++) {
-    const socket = net.connect(port, '127.0.0.1')
-    const answered = await once(socket, 'connect').then(
-      () => true,
-      () => false,
-    )
-    socket.destroy()
-    if (answered) return
-    await delay(25)
-  }
-  throw new Error(`nothing listens on port ${port}`)
 }
