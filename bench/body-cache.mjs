@@ -1,42 +1,48 @@
 // What bodyCache costs a request whose body is read once, and one that nobody reads.
-// `node bench/body-cache.mjs`, after `npm run build`.
-import { fileURLToPath } from 'node:url'
 import express from 'express'
 import { bodyCache } from '../dist/esm/body-cache.js'
-import { comparePaired, post } from './paired.mjs'
+import { answerDone, comparePaired, openGets, openPosts, ratioGoal } from './measure/paired.mjs'
 
-const answerDone = (_req, res) => res.end('done')
+export const run = (options) => comparePaired(import.meta.url, options)
 
-await comparePaired(fileURLToPath(import.meta.url), [
-  readBy('JSON POST of 300 bytes', Buffer.from(JSON.stringify({ value: 'x'.repeat(286) }))),
-  {
-    ...readBy('JSON POST of 100 KB', Buffer.from(JSON.stringify({ value: 'x'.repeat(100_000) }))),
-    requests: 200,
-  },
-  {
-    title: 'GET without a body',
-    variants: { without: [answerDone], again: [answerDone], 'with bodyCache': [bodyCache(), answerDone] },
-    request: (path) => Buffer.from(`GET ${path} HTTP/1.1\r\nHost: bench\r\n\r\n`),
-    answer: 'done',
-  },
-  {
-    title: 'POST of 300 bytes that nobody reads',
-    variants: { without: [answerDone], again: [answerDone], 'with bodyCache': [bodyCache(), answerDone] },
-    request: (path) => post(path, 'text/plain', Buffer.alloc(300)),
-    answer: 'done',
-  },
-])
-
-function readBy(title, body) {
-  const json = express.json({ limit: '1mb' })
-  return {
-    title: `${title}, express.json`,
-    variants: {
-      without: [json, answerDone],
-      again: [json, answerDone],
-      'with bodyCache': [bodyCache(), json, answerDone],
+export function cases() {
+  return [
+    {
+      ...readBy(286, 'bodyCache, JSON POST of 300 bytes', 1.25),
+      title: 'JSON POST of 300 bytes, express.json',
     },
-    request: (path) => post(path, 'application/json', body),
-    answer: 'done',
+    {
+      ...readBy(100_000, 'bodyCache, JSON POST of 100 KB', 1.15),
+      title: 'JSON POST of 100 KB, express.json',
+      amount: 200,
+    },
+    {
+      title: 'GET without a body',
+      amount: 500,
+      variants: variants([answerDone]),
+      open: openGets,
+      goals: ratioGoal('bodyCache, GET without a body', 'with bodyCache', 1.05),
+    },
+    {
+      title: 'POST of 300 bytes that nobody reads',
+      amount: 500,
+      variants: variants([answerDone]),
+      open: (target) => openPosts({ ...target, type: 'text/plain', body: Buffer.alloc(300) }),
+      goals: ratioGoal('bodyCache, POST that nobody reads', 'with bodyCache', 1.05),
+    },
+  ]
+}
+
+function readBy(length, goal, limit) {
+  const body = Buffer.from(JSON.stringify({ value: 'x'.repeat(length) }))
+  return {
+    amount: 500,
+    variants: variants([express.json({ limit: '1mb' }), answerDone]),
+    open: (target) => openPosts({ ...target, type: 'application/json', body }),
+    goals: ratioGoal(goal, 'with bodyCache', limit),
   }
+}
+
+function variants(handlers) {
+  return { without: handlers, 'without, again': handlers, 'with bodyCache': [bodyCache(), ...handlers] }
 }

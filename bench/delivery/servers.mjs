@@ -3,12 +3,11 @@
 import { execFileSync, fork, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { freePort, listening } from '../measure/ports.mjs'
 import { LIMIT, types } from './settings.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
@@ -120,27 +119,4 @@ http {
     location / { return 200 "taken"; }
   }
 }`
-}
-
-async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-async function listening(port) {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const socket = net.connect(port, '127.0.0.1')
-    const answered = await once(socket, 'connect').then(
-      () => true,
-      () => false,
-    )
-    socket.destroy()
-    if (answered) return
-    await delay(50)
-  }
-  throw new Error(`nothing listens on port ${port}`)
 }

@@ -1,6 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { request, type IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { hasNginx, Nginx } from '../support/nginx.js'
 import { readText, root } from '../support/repository.js'
@@ -17,6 +20,7 @@ describe('recipe: several processes, and nginx in front', function () {
 
   let primary: ChildProcess
   let lines: AsyncIterator<string>
+  let shared: number
   let url: string
   let nginx: Nginx | undefined
 
@@ -29,12 +33,14 @@ describe('recipe: several processes, and nginx in front', function () {
     lines = createInterface({ input: primary.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]()
     const [first, second] = [await nextWorker(), await nextWorker()]
     expect(first.port).to.equal(second.port)
+    shared = first.port
     nginx = hasNginx() ? await Nginx.before(first.port, pageConfiguration()) : undefined
     url = nginx?.url ?? `http://127.0.0.1:${first.port}`
   })
   after(async () => {
     await nginx?.stop()
-    primary.kill()
+    if (primary.exitCode !== null || primary.signalCode !== null) return
+    primary.kill('SIGKILL')
     await once(primary, 'exit')
   })
 
@@ -60,10 +66,46 @@ describe('recipe: several processes, and nginx in front', function () {
     expect((await size(9_000_000)).status).to.equal(413)
   })
 
+  it('has both processes answer', async () => {
+    const answered = new Set<number>()
+    for (let n = 0; n < 20; n++) {
+      const { process: pid } = (await (await size(1)).json()) as { process: number }
+      answered.add(pid)
+    }
+    expect(answered.size).to.equal(2)
+  })
+
   it('replaces a process that died', async () => {
     const { process: pid } = (await (await size(1)).json()) as { process: number }
     process.kill(pid, 'SIGKILL')
     expect((await nextWorker()).pid).to.not.equal(pid)
     expect((await size(1)).status).to.equal(200)
   })
+
+  it('answers what is under way when it is told to stop, and ends', async () => {
+    const headers = { Expect: '100-continue', 'Content-Length': 9 }
+    const upload = request(`http://127.0.0.1:${shared}/size`, { method: 'POST', agent: false, headers })
+    const answered = once(upload, 'response') as Promise<[IncomingMessage]>
+    upload.flushHeaders()
+    await once(upload, 'continue') // somebody reads
+    const ended = once(primary, 'exit')
+    primary.kill('SIGTERM')
+    while (await accepts(shared)) continue
+    upload.end('its bytes')
+    const [response] = await answered
+    expect(response.statusCode).to.equal(200)
+    expect(JSON.parse(await text(response))).to.include({ length: 9 })
+    expect(await ended).to.deep.equal([0, null])
+  })
 })
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1')
+  socket.on('error', () => {})
+  const [connected] = await Promise.race([
+    once(socket, 'connect').then(() => [true]),
+    once(socket, 'close').then(() => [false]),
+  ]).catch(() => [false])
+  socket.destroy()
+  return connected === true
+}

@@ -1,0 +1,108 @@
+// Compares variants of one Express route: one process that serves all of them, and within each round a slice of each
+// in turn, so that what else runs on the machine hits all alike. Ratios are taken within a round.
+import { openRequests } from '../load/requests.mjs'
+import { pinThisProcess } from './cores.mjs'
+import { ServerProcess } from './server-process.mjs'
+import { inTurn, median, quantile } from './statistics.mjs'
+
+/** Rounds that do not count: V8's compilers are at work. */
+const WARM_UP = 10
+
+/**
+ * `module` (a URL) exports `cases(upstream)`. A case has a `title`, its `variants` (name to list of handlers; the first
+ * is the base), an `amount` of units a slice, `open({ port, path })` that makes the session, and maybe `goals`.
+ */
+export async function comparePaired(module, { rounds = 40, scale = 1, upstream } = {}) {
+  pinThisProcess()
+  const { cases } = await import(module)
+  const server = await startPairedServer(module, upstream)
+  const results = []
+  for (const [index, one] of cases(upstream).entries()) {
+    results.push(
+      await compareCase(server, index, one, { rounds: Math.min(one.rounds ?? rounds, rounds), scale }),
+    )
+  }
+  await server.stop()
+  return { cases: results }
+}
+
+export function startPairedServer(module, upstream = '', options) {
+  return ServerProcess.start(new URL('paired-server.mjs', import.meta.url), [module, upstream], options)
+}
+
+/** Where the paired server mounts a variant. */
+export function pathOf(index, number) {
+  return `/${index}/${number}`
+}
+
+async function compareCase(
+  server,
+  index,
+  { title, unit = 'request', variants, amount, open, goals },
+  options,
+) {
+  const timed = await Promise.all(
+    Object.keys(variants).map(async (name, number) => ({
+      name,
+      session: await open({ port: server.port, path: pathOf(index, number) }),
+      cpu: [],
+    })),
+  )
+  for (let round = -WARM_UP; round < options.rounds; round++) {
+    for (const variant of inTurn(timed, round + WARM_UP)) {
+      await measureVariant(server, variant, Math.ceil(amount * options.scale), round >= 0)
+    }
+  }
+  for (const { session } of timed) await session.close()
+  const rows = timed.map((variant) => figuresOf(variant, timed[0]))
+  return { title, unit, rounds: options.rounds, amount, rows, goals: goals?.(byName(rows)) ?? [] }
+}
+
+async function measureVariant(server, variant, amount, counts) {
+  const before = await server.cpu()
+  const { units, errors, bytes } = await variant.session.run(amount)
+  const cpu = (await server.cpu()) - before
+  if (errors > 0) throw new Error(`${variant.name}: ${errors} wrong answers`)
+  if (bytes !== undefined) variant.bytes = bytes / units
+  if (counts) variant.cpu.push(cpu / units)
+}
+
+/** What else runs on the machine only ever adds to a slice, so the quietest tenth tells most about the program. */
+function figuresOf({ name, cpu, bytes }, base) {
+  return {
+    name,
+    cpu: median(cpu),
+    ratio: median(cpu.map((us, round) => us / base.cpu[round])),
+    quietest: quantile(cpu, 0.1) / quantile(base.cpu, 0.1),
+    ...(bytes === undefined ? {} : { bytes }),
+  }
+}
+
+function byName(rows) {
+  return Object.fromEntries(rows.map((row) => [row.name, row]))
+}
+
+/** The goal that a variant costs at most `limit` of the base. */
+export function ratioGoal(text, name, limit) {
+  return (rows) => [{ text, limit, value: rows[name].ratio, quietest: rows[name].quietest }]
+}
+
+const CONNECTIONS = 8
+
+/** Short heads, so that what a middleware adds is not small beside the parsing of the head. */
+export function openPosts({ port, path, type, body, expected = Buffer.from('done') }) {
+  const head = `POST ${path} HTTP/1.1\r\nHost: bench\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\n\r\n`
+  return openRequests({
+    port,
+    connections: CONNECTIONS,
+    request: Buffer.concat([Buffer.from(head), body]),
+    expected,
+  })
+}
+
+export function openGets({ port, path, expected = Buffer.from('done') }) {
+  const request = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: bench\r\n\r\n`)
+  return openRequests({ port, connections: CONNECTIONS, request, expected })
+}
+
+export const answerDone = (_req, res) => res.end('done')

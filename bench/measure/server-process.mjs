@@ -1,0 +1,73 @@
+// A measured process: started on a core of its own, asked for its CPU time and memory over IPC.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { SERVER_CORE, pinned } from './cores.mjs'
+
+export class ServerProcess {
+  /** Starts `module` (a URL), which calls `report` of usage.mjs; `core` is undefined for those of this process. */
+  static async start(module, args = [], { core = SERVER_CORE, flags = [], env = {} } = {}) {
+    const command = pinned(core, process.execPath, [...flags, fileURLToPath(module), ...args])
+    const child = spawn(command.file, command.args, {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      env: { ...process.env, NODE_ENV: 'production', ...env },
+    })
+    const ended = once(child, 'exit').then(([code, signal]) => {
+      throw new Error(`${args.join(' ') || module} ended with ${code ?? signal}`)
+    })
+    const [port] = await Promise.race([once(child, 'message'), ended])
+    ended.catch(() => {})
+    return new ServerProcess(child, port)
+  }
+
+  constructor(child, port) {
+    this.child = child
+    this.port = port
+  }
+
+  get url() {
+    return `http://127.0.0.1:${this.port}`
+  }
+
+  /** Microseconds of CPU so far. */
+  cpu() {
+    return this.ask('cpu')
+  }
+
+  /** Bytes in use after a garbage collection: `{ rss, used }`; needs the flag `--expose-gc`. */
+  memory() {
+    return this.ask('memory')
+  }
+
+  /** From here on `peak` counts anew, where the kernel can (Linux: "5" to clear_refs resets VmHWM). */
+  resetPeak() {
+    try {
+      writeFileSync(`/proc/${this.child.pid}/clear_refs`, '5')
+    } catch {
+      // Then it is the peak since the start, for all alike.
+    }
+  }
+
+  /** Largest resident memory, in bytes. */
+  async peak() {
+    try {
+      const status = readFileSync(`/proc/${this.child.pid}/status`, 'utf8')
+      return Number(/^VmHWM:\s*(\d+) kB/m.exec(status)[1]) * 1024
+    } catch {
+      return this.ask('peak')
+    }
+  }
+
+  async ask(question) {
+    const answered = once(this.child, 'message')
+    this.child.send(question)
+    return (await answered)[0]
+  }
+
+  async stop() {
+    const ended = once(this.child, 'exit')
+    this.child.kill()
+    await ended
+  }
+}

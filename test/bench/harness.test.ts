@@ -1,0 +1,28 @@
+import { spawn } from 'node:child_process'
+import { text } from 'node:stream/consumers'
+import { expect } from 'chai'
+import { root } from '../support/repository.js'
+
+/** What a run of the benchmarks prints, on a slice too small to tell a time by. */
+async function bench(...args: string[]): Promise<string> {
+  const quick = ['--dry', '--node-upstream', '--rounds', '1', '--scale', '0.005']
+  const child = spawn(process.execPath, [`${root}/bench/run.mjs`, ...args, ...quick], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  return await text(child.stdout)
+}
+
+describe('the benchmarks', function () {
+  this.timeout(30_000)
+
+  it('check, time and print a proxy beside the floor', async () => {
+    const printed = await bench('proxy', '--works', 'get', '--entries', 'floor,sluiceway')
+    expect(printed).to.match(/### GET, 300 bytes[^]*\*\*sluiceway\*\* \| [\d.,]+ \|.*\| 0 \|\n/)
+    expect(printed).to.match(/10 MB up: the same hash \| yes \|/)
+    expect(printed).to.not.include('**no**')
+  })
+
+  it('compare all four middlewares with their parts', async () => {
+    expect(await bench('full-stack')).to.match(/\| all four \| [\d.,]+ \|/)
+  })
+})
