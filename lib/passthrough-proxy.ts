@@ -31,7 +31,7 @@ export type { RewriteRule, TargetFunction }
 export interface PassthroughProxyOptions {
   /**
    * Any undici 7 Dispatcher, for mTLS, Unix sockets, HTTP/2, balanced pools or mocks. It stays the caller's:
-   * this package never closes it. By default each proxy has a pool of its own: 128 connections per origin,
+   * this package never closes it. By default each proxy has a pool of its own: connections are
    * kept alive, one request at a time on each, TLS certificates verified.
    */
   readonly dispatcher?: Dispatcher | undefined
@@ -83,6 +83,11 @@ export interface PassthroughProxyOptions {
   readonly headersTimeoutMs?: number | undefined
   /** How long the upstream may be silent within a body, in milliseconds; then the client is cut off. 0: no limit. Default: 0. */
   readonly idleTimeoutMs?: number | undefined
+  /**
+   * How many connections the built-in pool opens to one origin. Each answer under way has one to itself, an event stream
+   * for as long as it lasts; further requests wait, see `maxQueue`. Default: 1024.
+   */
+  readonly maxConnections?: number | undefined
   /** How many requests may wait for a connection to one target; beyond, 503 with Retry-After. Default: 1024. */
   readonly maxQueue?: number | undefined
   /**

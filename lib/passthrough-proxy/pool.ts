@@ -4,9 +4,6 @@ import { Agent, Client, Pool, type Dispatcher, type buildConnector } from 'undic
 
 import { forgetContentLength } from './undici-parser.js'
 
-/** Connections per origin. */
-const CONNECTIONS = 128
-
 /** One connection of the built-in pool, which knows more of itself than undici tells. */
 export interface Connection {
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean
@@ -25,8 +22,14 @@ interface Assignable {
  * Creates the pool of one proxy: connections are kept alive, and carry one request at a time.
  * Where the origin is always the same, nothing needs to be looked up by it.
  */
-export function createPool(connectTimeoutMs: number, origin: string | undefined): Dispatcher {
-  const options = { connections: CONNECTIONS, pipelining: 1, connectTimeout: connectTimeoutMs }
+export function createPool(
+  {
+    maxConnections,
+    connectTimeoutMs,
+  }: { readonly maxConnections: number; readonly connectTimeoutMs: number },
+  origin: string | undefined,
+): Dispatcher {
+  const options = { connections: maxConnections, pipelining: 1, connectTimeout: connectTimeoutMs }
   return origin === undefined ? new Agent({ ...options, factory: openPool }) : openPool(origin, options)
 }
 

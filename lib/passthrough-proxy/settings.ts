@@ -34,6 +34,7 @@ export interface ProxySettings {
   readonly connectTimeoutMs: number
   readonly headersTimeoutMs: number
   readonly idleTimeoutMs: number
+  readonly maxConnections: number
   readonly maxQueue: number
   /** Tokens, lower-cased. */
   readonly upgrade: ReadonlySet<string>
@@ -64,6 +65,7 @@ export function readSettings(options: unknown, origin: string | undefined): Prox
     connectTimeoutMs: milliseconds(10_000),
     headersTimeoutMs: milliseconds(60_000),
     idleTimeoutMs: milliseconds(0),
+    maxConnections: wholeNumber(1024, 1),
     maxQueue: wholeNumber(1024, 1),
     upgrade: tokens(['websocket']),
   })
@@ -71,7 +73,7 @@ export function readSettings(options: unknown, origin: string | undefined): Prox
   return Object.freeze({
     ...given,
     rewrites: rewritesOf(given),
-    dispatcher: given.dispatcher ?? createPool(given.connectTimeoutMs, origin),
+    dispatcher: given.dispatcher ?? createPool(given, origin),
   })
 }
 
@@ -111,10 +113,12 @@ function rejectCleartextHttp2(list: readonly string[], option: OptionName): void
 
 /** Refuses options that another one would leave without effect, or make wrong. */
 function rejectContradictions(given: Partial<Record<keyof GivenOptions, unknown>>): void {
-  if (given.dispatcher !== undefined && given.connectTimeoutMs !== undefined) {
-    throw new TypeError(
-      `${OWNER}: option "connectTimeoutMs" belongs to the built-in pool; set it on your dispatcher instead`,
-    )
+  for (const key of ['connectTimeoutMs', 'maxConnections'] as const) {
+    if (given.dispatcher !== undefined && given[key] !== undefined) {
+      throw new TypeError(
+        `${OWNER}: option "${key}" belongs to the built-in pool; set it on your dispatcher instead`,
+      )
+    }
   }
   for (const key of ['rewriteLocation', 'cookiePath'] as const) {
     if (given.path !== undefined && given[key] === true) {

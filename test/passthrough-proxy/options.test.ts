@@ -58,6 +58,7 @@ describe('passthroughProxy options', () => {
     [{ connectTimeoutMs: '10' }, TypeError, 'option "connectTimeoutMs" must be a whole number'],
     [{ headersTimeoutMs: -1 }, RangeError, 'option "headersTimeoutMs" must be a whole number'],
     [{ idleTimeoutMs: 1.5 }, RangeError, 'option "idleTimeoutMs" must be a whole number'],
+    [{ maxConnections: 0 }, RangeError, 'option "maxConnections" must be a whole number from 1 up'],
     [{ maxQueue: 0 }, RangeError, 'option "maxQueue" must be a whole number from 1 up'],
     [{ maxQueue: Number.NaN }, RangeError, 'option "maxQueue"'],
     [{ upgrade: 'websocket' }, TypeError, 'option "upgrade" must be a list'],
@@ -70,10 +71,13 @@ describe('passthroughProxy options', () => {
     })
   }
 
-  it('refuse connectTimeoutMs beside a dispatcher, where it would do nothing', () => {
-    const options = { dispatcher: new Agent(), connectTimeoutMs: 5 }
-    expect(() => passthroughProxy(URL_, options)).to.throw(TypeError, 'belongs to the built-in pool')
-  })
+  for (const option of ['connectTimeoutMs', 'maxConnections']) {
+    it(`refuse ${option} beside a dispatcher, where it would do nothing`, () => {
+      const options = { dispatcher: new Agent(), [option]: 5 }
+      const message = `option "${option}" belongs to the built-in pool`
+      expect(() => passthroughProxy(URL_, options)).to.throw(TypeError, message)
+    })
+  }
 
   it('may be changed afterwards without effect', async () => {
     const upstream = await serve((req, res) => res.end(req.headers.host))

@@ -47,6 +47,20 @@ for (const { name, express } of expressVersions) {
   describe(`passthroughProxy streaming (${name})`, () => {
     afterEach(closeServers)
 
+    it('has a connection for each of 300 event streams, and for a request beside them', async () => {
+      const upstream = await serve((req, res) => {
+        if (req.url === '/plain') res.end('plain')
+        else res.writeHead(200, { 'Content-Type': 'text/event-stream' }).write(`data: ${req.url}\n\n`)
+      })
+      const { port } = await serve(express().use(passthroughProxy(upstream.url)))
+      const paths = Array.from({ length: 300 }, (_, n) => `/${n}`)
+      for (const path of [...paths, '/plain']) {
+        const client = await RawClient.connect(port)
+        client.request('GET', path)
+        await client.untilText(path === '/plain' ? 'plain' : `data: ${path}\n\n`)
+      }
+    })
+
     it('passes a GET and its answer, and keeps both connections for the next', async () => {
       const upstream = await serve((req, res) => res.end(`${req.method} ${req.url}`))
       const { port } = await serve(express().use(passthroughProxy(upstream.url)))

@@ -115,6 +115,7 @@ expectTypeOf<Omit<PassthroughProxyOptions, 'dispatcher'>>().toEqualTypeOf<
     connectTimeoutMs: number
     headersTimeoutMs: number
     idleTimeoutMs: number
+    maxConnections: number
     maxQueue: number
     upgrade: readonly string[]
   }>
