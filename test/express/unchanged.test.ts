@@ -1,0 +1,100 @@
+import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { expect } from 'chai'
+import { judged } from '../judges/judged.js'
+import { attached } from '../support/attached.js'
+import { type ExpressVersion, expressVersions } from '../support/express-versions.js'
+import type { Handler } from '../support/hosts.js'
+import { Mishaps } from '../support/mishaps.js'
+import { RawClient } from '../support/raw-client.js'
+import { closeServers, serve } from '../support/servers.js'
+import { emptyDirectory, removeDirectories } from '../support/temporary-files.js'
+import { documentedProgram } from './program.js'
+import { type Asked, requests } from './requests.js'
+
+const END = 'the request after it'
+const after = Buffer.from('GET /after HTTP/1.1\r\nHost: a\r\n\r\n')
+
+for (const version of expressVersions) {
+  const asked = requests.filter(({ only }) => only === undefined || only === version.name)
+
+  describe(`what ${version.name} documents`, () => {
+    const mishaps = new Mishaps()
+    let folder: string
+    let plain: ReadonlyMap<string, string>
+
+    before(async () => {
+      folder = filesToServe()
+      plain = await answersOf(version, folder, { handlers: [], attaches: false }, asked)
+      await closeServers()
+    })
+    beforeEach(() => mishaps.watch())
+    afterEach(async () => {
+      await closeServers()
+      expect(await mishaps.end()).to.deep.equal([])
+    })
+    after(removeDirectories)
+
+    it('is what the program without sluiceway does', () => {
+      const found = asked.map(({ title }) => `${title}: ${plain.get(title)?.slice(9, 12)}`)
+      expect(found).to.deep.equal(asked.map(({ title, status }) => `${title}: ${status}`))
+    })
+
+    for (const [name, under] of Object.entries(judged)) {
+      it(`is the same, byte for byte, behind ${name}`, async () => {
+        const answers = await answersOf(version, folder, under, asked)
+        for (const [title, answer] of answers) expect(answer, title).to.equal(plain.get(title))
+      })
+    }
+  })
+}
+
+/** All bytes that came for each request, but those that are to differ. */
+async function answersOf(
+  version: ExpressVersion,
+  folder: string,
+  { handlers, attaches }: { readonly handlers: readonly Handler[]; readonly attaches: boolean },
+  asked: readonly Asked[],
+): Promise<ReadonlyMap<string, string>> {
+  const program = documentedProgram(version, folder, handlers)
+  const { port } = await (attaches ? attached(program) : serve(program))
+  const answers = new Map<string, string>()
+  for (const { title, bytes } of asked) {
+    const client = await RawClient.connect(port)
+    client.write(bytes, after)
+    answers.set(title, withoutTimes(await untilEnd(client)))
+    client.destroy()
+  }
+  return answers
+}
+
+/** The answer, and that to the request behind it, or how the connection was closed. */
+async function untilEnd(client: RawClient): Promise<string> {
+  try {
+    return await client.untilText(END)
+  } catch {
+    return `${client.pending.toString('latin1')}<closed>`
+  }
+}
+
+/** `X-Accel-Buffering` on streams is documented of autoFlush. */
+function withoutTimes(answer: string): string {
+  return answer.replaceAll(/^(?:Date|X-Accel-Buffering): .*\r\n/gm, '')
+}
+
+function filesToServe(): string {
+  const folder = emptyDirectory()
+  for (const name of ['views', 'public', 'public/sub']) mkdirSync(path.join(folder, name))
+  const files = {
+    'views/greeting.txt': '',
+    'public/index.html': '<h1>index</h1>',
+    'public/sub/index.html': '<h1>sub</h1>',
+    'public/.hidden': 'hidden',
+    'public/large.txt': 'line of text\n'.repeat(10_000),
+  }
+  for (const [name, text] of Object.entries(files)) {
+    writeFileSync(path.join(folder, name), text)
+    utimesSync(path.join(folder, name), 1_700_000_000, 1_700_000_000)
+  }
+  return folder
+}
