@@ -1,6 +1,6 @@
 // The parts of the program (program.ts) that are routers and applications of their own.
 import path from 'node:path'
-import type { Application, Request, Response, Router } from 'express'
+import type { Application, NextFunction, Request, Response, Router } from 'express'
 import type { Express } from '../support/express-versions.js'
 import { type Answer, requestProperties } from './answers.js'
 
@@ -20,6 +20,10 @@ export function settings(express: Express): Application {
 export function routing(express: Express): Router {
   const router = express.Router()
   addParams(express, router)
+  router.get('/rewritten', (req, _res, next) => {
+    req.url = '/chain'
+    next()
+  })
   router
     .route('/chain')
     .all((_req, res, next) => {
@@ -48,10 +52,6 @@ export function routing(express: Express): Router {
     passing('c'),
     (_req: Request, res: Response) => void res.json(res.locals),
   )
-  router.get('/rewritten', (req, _res, next) => {
-    req.url = '/chain'
-    next()
-  })
   return router
 }
 
@@ -121,7 +121,7 @@ export function bodies(express: Express): Router {
   )
   router.post('/any', express.json(), express.urlencoded({ extended: false }), express.text(), echo)
   router.post('/pipe', (req, res) => void req.pipe(res))
-  router.post('/iterate', async (req, res) => {
+  router.all('/iterate', async (req, res) => {
     let length = 0
     for await (const chunk of req) length += (chunk as Buffer).length
     res.json({ length, complete: req.complete, trailers: req.rawTrailers })
