@@ -21,10 +21,11 @@ interface More {
   readonly chunks?: readonly string[]
   readonly trailer?: string
   readonly only?: 'Express 5'
+  readonly closes?: boolean
 }
 
 function asks(status: number, path: string, more: More = {}): Asked {
-  const { method = 'GET', version = '1.1', headers = {} } = more
+  const { method = 'GET', version = '1.1', headers = {}, closes = false } = more
   const { framing, sent, shown } = framed(more)
   const lines = Object.entries({ Host: 'a.b.test:80', ...framing, ...headers })
   const text = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')
@@ -33,7 +34,7 @@ function asks(status: number, path: string, more: More = {}): Asked {
     title: [`${method} ${path} HTTP/${version}`, ...told, ...shown].join(', '),
     status,
     bytes: Buffer.concat([Buffer.from(`${method} ${path} HTTP/${version}\r\n${text}\r\n`), sent]),
-    isLast: (headers['Connection'] ?? (version === '1.0' ? 'close' : '')) === 'close',
+    isLast: closes || (headers['Connection'] ?? (version === '1.0' ? 'close' : '')) === 'close',
     ...(more.only && { only: more.only }),
   }
 }
@@ -188,7 +189,7 @@ const streamAnswers = [
     asks(name === 'interim' ? 103 : 200, `/stream/${name}`, { method: 'HEAD' }),
   ]),
   asks(203, '/stream/head'),
-  asks(200, '/stream/cut'),
+  asks(200, '/stream/cut', { closes: true }),
   asks(200, '/stream/cut', { version: '1.0' }),
   asks(200, '/send/text', { version: '1.0' }),
   asks(200, '/send/text', { version: '1.0', headers: { Connection: 'keep-alive' } }),
@@ -320,13 +321,13 @@ const errorAnswers = [
     status: 418,
     'wrong-status': 500,
     'response-status': 503,
-    'after-head': 200,
     handled: 422,
     'not-found': 404,
   }).flatMap(([name, status]) => [
     asks(status, `/errors/${name}`),
     asks(status, `/errors/${name}`, { ...post, headers: json, body: '{"unread":1}' }),
   ]),
+  asks(200, '/errors/after-head', { closes: true }),
   asks(500, '/errors/throw', { method: 'HEAD' }),
   asks(500, '/errors/rejected', { only: 'Express 5' }),
 ]

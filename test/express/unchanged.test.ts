@@ -1,5 +1,3 @@
-import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
-import path from 'node:path'
 import { expect } from 'chai'
 import { judged } from '../judges/judged.js'
 import { attached } from '../support/attached.js'
@@ -8,9 +6,11 @@ import type { Handler } from '../support/hosts.js'
 import { Mishaps } from '../support/mishaps.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
-import { emptyDirectory, removeDirectories } from '../support/temporary-files.js'
+import { removeDirectories } from '../support/temporary-files.js'
+import { filesToServe } from './files.js'
 import { documentedProgram } from './program.js'
 import { type Asked, requests } from './requests.js'
+import { withoutMeant } from './unchanged.js'
 
 const END = 'the request after it'
 const next = Buffer.from('GET /after HTTP/1.1\r\nHost: a\r\n\r\n')
@@ -67,7 +67,7 @@ async function answersOf(
   for (const { title, bytes, isLast } of asked) {
     const client = await RawClient.connect(port)
     client.write(bytes, ...(isLast ? [] : [next]))
-    answers.set(title, withoutTimes(await untilEnd(client)))
+    answers.set(title, withoutMeant(await untilEnd(client)))
     client.destroy()
   }
   return answers
@@ -80,26 +80,4 @@ async function untilEnd(client: RawClient): Promise<string> {
   } catch {
     return `${client.pending.toString('latin1')}<closed>`
   }
-}
-
-/** `X-Accel-Buffering` on streams is documented of autoFlush. */
-function withoutTimes(answer: string): string {
-  return answer.replaceAll(/^(?:Date|X-Accel-Buffering): .*\r\n/gm, '')
-}
-
-function filesToServe(): string {
-  const folder = emptyDirectory()
-  for (const name of ['views', 'public', 'public/sub']) mkdirSync(path.join(folder, name))
-  const files = {
-    'views/greeting.txt': '',
-    'public/index.html': '<h1>index</h1>',
-    'public/sub/index.html': '<h1>sub</h1>',
-    'public/.hidden': 'hidden',
-    'public/large.txt': 'line of text\n'.repeat(10_000),
-  }
-  for (const [name, text] of Object.entries(files)) {
-    writeFileSync(path.join(folder, name), text)
-    utimesSync(path.join(folder, name), 1_700_000_000, 1_700_000_000)
-  }
-  return folder
 }
