@@ -186,6 +186,8 @@ export class RequestReplay implements BodyReader {
     req._destroy = destroyRound
     req.once('close', () => {
       this.isTelling = false
+      // From here a client that leaves is Node's affair again: it tells of it only where somebody listens.
+      Reflect.deleteProperty(req, '_destroy')
       this.dropReaders()
       req.removeAllListeners('error')
       req.removeAllListeners('close')
