@@ -56,7 +56,7 @@ const allowed: Readonly<Record<string, Readonly<Record<string, fc.Arbitrary<unkn
     ),
     preserveHost: flag,
     forwarded: fc.constantFrom('auto', 'append', 'replace', false),
-    onRequest: fc.constantFrom(
+    onRequest: fc.constantFrom<(() => unknown)[]>(
       () => {},
       () => Promise.resolve(),
     ),

@@ -215,7 +215,7 @@ function send(to: RawClient, start: string, sent: Message, first: readonly strin
 function connectionLines({ connection, separator }: Message): string[] {
   if (connection.length === 0) return []
   const values = separator === '' ? connection : [connection.join(separator)]
-  return values.map((value) => `Connection: ${value}`)
+  return values.map((options) => `Connection: ${options}`)
 }
 
 function parse(head: string): [start: string, lines: Line[]] {
