@@ -78,6 +78,12 @@ export class RequestReplay implements BodyReader {
   }
 
   accept(chunk: Buffer | null): boolean {
+    const { req } = this.source
+    // Its end would make a stream that was let go of look read: Readable.toWeb of Node 24 then gives nothing.
+    if (chunk === null && req.readableDidRead && req.isPaused() && !isRead(req)) {
+      this.rewind()
+      return false
+    }
     return this.source.pushToRequest(chunk)
   }
 
