@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 
 import { sluicewayError } from '../shared/errors.js'
+import { show } from '../shared/options.js'
 
 /** Where requests go, taken apart once. */
 export interface Target {
@@ -36,7 +37,7 @@ export function parseTarget(target: string | URL): Target {
 
 function parseUrl(target: unknown): URL {
   if (typeof target === 'string' && URL.canParse(target)) return new URL(target)
-  throw complaint(`must be a URL such as 'http://127.0.0.1:8080', got ${JSON.stringify(target)}`)
+  throw complaint(`must be a URL such as 'http://127.0.0.1:8080', got ${show(target)}`)
 }
 
 function complaint(problem: string): TypeError {

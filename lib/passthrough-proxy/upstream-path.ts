@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 
 import { sluicewayError } from '../shared/errors.js'
+import { show } from '../shared/options.js'
 
 /** The path and query of a request: as received, or what the option `path` gives. */
 export function requestPath(
@@ -19,7 +20,7 @@ function chosenPath(req: IncomingMessage, choose: (req: IncomingMessage) => unkn
   }
   if (typeof chosen === 'string' && chosen.startsWith('/')) return chosen
   throw sluicewayError('ERR_SLUICEWAY_PROXY_HOOK', {
-    message: `passthroughProxy: path must give a string that begins with '/', got ${JSON.stringify(chosen)}`,
+    message: `passthroughProxy: path must give a string that begins with '/', got ${show(chosen)}`,
   })
 }
 

@@ -186,9 +186,13 @@ function complaint({ owner, key }: OptionName, expected: string, given: unknown)
   return `${owner}: option "${key}" must be ${expected}, got ${show(given)}`
 }
 
-function show(value: unknown): string {
+/** Shows a value in an error message, whatever it is: JSON has no words for a BigInt or a circle. */
+export function show(value: unknown): string {
   if (typeof value === 'function') return 'a function'
-  return typeof value === 'number' || value === undefined
-    ? String(value)
-    : (JSON.stringify(value) ?? typeof value)
+  if (typeof value === 'number' || typeof value === 'bigint' || value === undefined) return String(value)
+  try {
+    return JSON.stringify(value) ?? typeof value
+  } catch {
+    return typeof value
+  }
 }

@@ -78,6 +78,12 @@ export class RequestReplay implements BodyReader {
   }
 
   accept(chunk: Buffer | null): boolean {
+    const { req } = this.source
+    // Its end would make a stream that was let go of look read: Readable.toWeb of Node 24 then gives nothing.
+    if (chunk === null && req.readableDidRead && req.isPaused() && !isRead(req)) {
+      this.rewind()
+      return false
+    }
     return this.source.pushToRequest(chunk)
   }
 
@@ -186,6 +192,8 @@ export class RequestReplay implements BodyReader {
     req._destroy = destroyRound
     req.once('close', () => {
       this.isTelling = false
+      // From here a client that leaves is Node's affair again: it tells of it only where somebody listens.
+      Reflect.deleteProperty(req, '_destroy')
       this.dropReaders()
       req.removeAllListeners('error')
       req.removeAllListeners('close')

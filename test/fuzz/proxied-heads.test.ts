@@ -15,6 +15,8 @@ interface Message {
   readonly lines: readonly Line[]
   /** What `Connection` lines name beside the framing. */
   readonly connection: readonly string[]
+  /** What stands between two of those; each has a line of its own where nothing does. */
+  readonly separator: string
   readonly length: number
   readonly framing: Framing
   readonly writes: Cuts
@@ -93,14 +95,18 @@ const message: fc.Arbitrary<Message> = fc
       ),
       { maxLength: 3 },
     ),
+    separator: fc.constantFrom('', ',', ', ', ' ,\t', ',,', ', , '),
+    isShouted: fc.boolean(),
     length: bodyLength,
     framing,
     writes: cuts,
   })
-  .map(({ lines, named, ...rest }) => ({
+  .map(({ lines, named, isShouted, ...rest }) => ({
     ...rest,
     lines,
-    connection: named.flatMap((one) => (typeof one === 'string' ? one : (lines[one]?.[0] ?? []))),
+    connection: named
+      .flatMap((one) => (typeof one === 'string' ? one : (lines[one]?.[0] ?? [])))
+      .map((option) => (isShouted ? option.toUpperCase() : option)),
   }))
 
 const path = fc
@@ -199,11 +205,17 @@ function send(to: RawClient, start: string, sent: Message, first: readonly strin
   const lines = [
     ...first,
     ...sent.lines.map(([key, text]) => `${key}: ${text}`),
-    ...sent.connection.map((option) => `Connection: ${option}`),
+    ...connectionLines(sent),
     line,
   ]
   const head = Buffer.from(`${[start, ...lines].join('\r\n')}\r\n\r\n`, 'latin1')
   return writeInParts(to, Buffer.concat([head, bytes]), sent.writes)
+}
+
+function connectionLines({ connection, separator }: Message): string[] {
+  if (connection.length === 0) return []
+  const values = separator === '' ? connection : [connection.join(separator)]
+  return values.map((options) => `Connection: ${options}`)
 }
 
 function parse(head: string): [start: string, lines: Line[]] {

@@ -59,9 +59,13 @@ interface Step {
   readonly turns: number
 }
 
+/** Of two limits the smaller holds; of two caches, the first. */
+type Mounted = 'limit' | 'larger limit' | 'cache' | 'another cache'
+
 interface Case {
   readonly host: (typeof hosts)[number]
-  readonly cacheFirst: boolean
+  /** What is mounted, in its order. */
+  readonly mounted: readonly Mounted[]
   readonly length: number
   /** How far the limit lies above the length. */
   readonly room: number
@@ -86,7 +90,9 @@ const readings = fc
 
 const cases: fc.Arbitrary<Case> = fc.record({
   host: fc.constantFrom(...hosts).map((host) => ({ ...host, [fc.toStringMethod]: () => host.name })),
-  cacheFirst: fc.boolean(),
+  mounted: fc
+    .shuffledSubarray<Mounted>(['limit', 'larger limit', 'cache', 'another cache'])
+    .map((some): Mounted[] => [...new Set<Mounted>([...some, 'limit', 'cache'])]),
   length: bodyLength,
   room: fc.oneof(fc.integer({ min: -2, max: 2 }), fc.integer({ min: -100_000, max: 200_000 })),
   memory: fc.oneof(fc.constant(0), fc.nat(5000), fc.nat(300_000)),
@@ -136,8 +142,14 @@ describe('maxBytes and bodyCache, fuzzed', () => {
 })
 
 function listenerFor(one: Case, limit: number, directory: string, found: string[]): RequestListener {
-  const both: Handler[] = [maxBytes(limit), bodyCache({ memory: one.memory, directory })]
-  return one.host.mount(...(one.cacheFirst ? both.toReversed() : both), (req, res, next) => {
+  const middlewares: Record<Mounted, () => Handler> = {
+    limit: () => maxBytes(limit),
+    'larger limit': () => maxBytes(limit + 1000),
+    cache: () => bodyCache({ memory: one.memory, directory }),
+    'another cache': () => bodyCache({ memory: 1000, directory }),
+  }
+  const mounted = one.mounted.map((name) => middlewares[name]())
+  return one.host.mount(...mounted, (req, res, next) => {
     if (req.url === '/next') res.end('/next')
     else readAll(one, req, res, found).then(() => res.end('read'), next)
   })

@@ -21,6 +21,9 @@ const wrongSizes = [
   {},
   [],
   true,
+  10n,
+  [1n],
+  { of: globalThis },
 ]
 
 describe('maxBytes options', () => {

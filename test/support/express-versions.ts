@@ -15,6 +15,8 @@ export const expressVersions = [
 
 export type Express = typeof express5
 
+export type ExpressVersion = (typeof expressVersions)[number]
+
 /** The Express of a host; bare http gets the parsers of Express 5, which need nothing of Express. */
 export function expressFor(host: string): Express {
   return host === 'Express 4' ? express4 : express5

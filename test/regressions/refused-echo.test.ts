@@ -1,0 +1,42 @@
+// Found by test/fuzz/options.test.ts: a request piped into its own response, as an echo does, fails once the head is
+// out. The response is cut for it, with its socket; Node then destroys the request, as one that was aborted. That still
+// had the `_destroy` of the round that failed, which told of an error nobody listened for: the process ended.
+import { expect } from 'chai'
+import { bodyCache, maxBytes } from 'sluiceway'
+import { type Handler, hosts } from '../support/hosts.js'
+import { Mishaps } from '../support/mishaps.js'
+import { asChunk, RawClient } from '../support/raw-client.js'
+import { closeServers, serve } from '../support/servers.js'
+
+const refusals: Readonly<Record<string, () => Handler>> = {
+  'maxBytes past its limit': () => maxBytes(8),
+  'bodyCache past its limit': () => bodyCache({ limit: 8 }),
+  'bodyCache without room': () => bodyCache({ memory: 8, diskBudget: 0 }),
+}
+
+for (const { name: host, mount } of hosts) {
+  describe(`a request piped into its own response on ${host}`, () => {
+    const mishaps = new Mishaps()
+    beforeEach(() => mishaps.watch())
+    afterEach(closeServers)
+
+    for (const [name, refusing] of Object.entries(refusals)) {
+      it(`is cut by ${name}, and the server lives on`, async () => {
+        const { port, connections } = await serve(mount(refusing(), (req, res) => void req.pipe(res)))
+        const client = await RawClient.connect(port)
+        client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n', asChunk('within'))
+        await client.untilText('within\r\n')
+        client.write(asChunk('and beyond'))
+        await client.closed()
+        expect(client.pending.toString()).not.to.contain('0\r\n\r\n')
+        while (connections.some((socket) => !socket.closed)) await new Promise(setImmediate)
+        expect(await mishaps.end()).to.deep.equal([])
+
+        const next = await RawClient.connect(port)
+        next.request('POST', '/', {}, 'short')
+        expect((await next.response()).body.toString()).to.equal('short')
+        next.destroy()
+      })
+    }
+  })
+}

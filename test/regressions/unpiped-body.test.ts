@@ -1,0 +1,34 @@
+// Found by test/fuzz/request-bodies.test.ts on Node 24: a body of which somebody took all that had come, and unpiped,
+// before its end came. The request then had its end and nothing in its buffer, which `Readable.toWeb` takes for a
+// stream that has been read: it gave an empty body.
+import { once } from 'node:events'
+import { PassThrough, Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { expect } from 'chai'
+import { bodyCache } from 'sluiceway'
+import { hosts } from '../support/hosts.js'
+import { RawClient } from '../support/raw-client.js'
+import { closeServers, serve } from '../support/servers.js'
+
+for (const { name, mount } of hosts) {
+  describe(`a body that was unpiped before its end on ${name}`, () => {
+    afterEach(closeServers)
+
+    it('is read whole through Readable.toWeb', async () => {
+      const { port } = await serve(
+        mount(bodyCache(), async (req, res) => {
+          const destination = req.pipe(new PassThrough())
+          await once(destination, 'data')
+          req.unpipe(destination)
+          // Its end comes in the meantime.
+          for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
+          res.end(await text(Readable.toWeb(req)))
+        }),
+      )
+      const client = await RawClient.connect(port)
+      client.request('POST', '/', {}, 'body')
+      expect((await client.response()).body.toString()).to.equal('body')
+      client.destroy()
+    })
+  })
+}
