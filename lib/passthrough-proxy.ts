@@ -82,7 +82,7 @@ export interface PassthroughProxyOptions {
   readonly headersTimeoutMs?: number | undefined
   /** How long the upstream may be silent within a body, in milliseconds; then the client is cut off. 0: no limit. Default: 0. */
   readonly idleTimeoutMs?: number | undefined
-  /** How many requests may wait for a connection to one target; beyond, 503 with Retry-After. Default: 1024. */
+  /** How many requests may wait for a connection to one target; beyond, 503 with Retry-After. At least 1. Default: 1024. */
   readonly maxQueue?: number | undefined
   /**
    * Upgrade tokens that are tunnelled, where `attach` brings upgrades to the app. Any other, 'h2c' always, is served as

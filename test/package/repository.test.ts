@@ -78,20 +78,6 @@ describe('the repository', () => {
     expect(advisories.filter((name) => !tests.includes(name))).to.deep.equal([])
   })
 
-  it('names every option of a middleware on its page', () => {
-    const options = /^  readonly (\w+)\??:/gm
-    for (const name of ['max-bytes', 'body-cache', 'auto-flush', 'passthrough-proxy']) {
-      const [, body = ''] =
-        /export interface \w+Options \{\n([^]*?)\n\}/.exec(readText(`lib/${name}.ts`)) ?? []
-      const names = [...body.matchAll(options)].map(([, option = '']) => option)
-      expect(names, name).to.have.length.above(2)
-      const page = readText(`docs/${name}.md`)
-      expect(
-        names.filter((option) => !new RegExp(`^\\| [^|]*\`${option}\`[^|]* \\|`, 'm').test(page)),
-      ).to.deep.equal([])
-    }
-  })
-
   it('has a changelog entry for the version', () => {
     expect(readText('CHANGELOG.md')).to.include(`\n## [${manifest.version}]`)
   })
