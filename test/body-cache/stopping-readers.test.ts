@@ -1,3 +1,5 @@
+import type { IncomingMessage } from 'node:http'
+import { Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import rawBody from 'raw-body'
@@ -48,6 +50,25 @@ for (const { name, mount } of hosts) {
       })
     }
 
+    it('lets a destination drain that was given up, and wakes no later reader by it', async () => {
+      const { port } = await serve(
+        mount(bodyCache(), async (req, res) => {
+          const drain = await fillAndGiveUp(req)
+          await new Promise((resolve) => {
+            req.on('data', () => resolve(req.pause()))
+          })
+          drain()
+          await new Promise(setImmediate)
+          res.end(req.isPaused() ? 'still paused' : 'woken')
+        }),
+      )
+      const client = await RawClient.connect(port)
+      client.request('POST', '/', {}, 'body')
+      expect(String((await client.response()).body)).to.equal('still paused')
+      client.destroy()
+      expect(await mishaps.end()).to.deep.equal([])
+    })
+
     it('serves two parsers that were started at once on req', async () => {
       const { port } = await serve(
         mount(bodyCache(), (req, res, next) => {
@@ -61,4 +82,14 @@ for (const { name, mount } of hosts) {
       expect(await mishaps.end()).to.deep.equal([])
     })
   })
+}
+
+/** Pipes into a destination that is full with the first chunk, and gives up. Returns what lets it drain. */
+async function fillAndGiveUp(req: IncomingMessage): Promise<() => void> {
+  const drain = await new Promise<() => void>((resolve) => {
+    req.pipe(new Writable({ highWaterMark: 1, write: (_chunk, _encoding, done) => resolve(done) }))
+  })
+  req.destroy()
+  await new Promise(setImmediate)
+  return drain
 }

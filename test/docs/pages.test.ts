@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { expect } from 'chai'
 import { readText, root } from '../support/repository.js'
 
@@ -148,6 +150,13 @@ describe('docs/errors.md', () => {
       expect(codes, cell).to.not.deep.equal([])
       for (const code of codes) expect(String(sluicewayError(code).status), code).to.equal(status)
     }
+  })
+})
+
+describe('docs/api.md', () => {
+  it('is what npm run api makes', async function () {
+    this.timeout(20_000)
+    await promisify(execFile)(process.execPath, ['scripts/api-reference.mjs', '--check'], { cwd: root })
   })
 })
 

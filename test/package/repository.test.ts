@@ -51,6 +51,22 @@ describe('the repository', () => {
     }
   })
 
+  it('names tests that exist behind each rule of docs/behaviour.md', () => {
+    const rules = readText('docs/behaviour.md')
+      .split('\n')
+      .filter((line) => line.startsWith('| ') && !line.startsWith('| rule |'))
+    expect(rules).to.have.length.above(80)
+    for (const rule of rules) {
+      const [, , , shownBy = ''] = rule.split('|')
+      const tests = [...shownBy.matchAll(/`([\w/-]+)`/g)].map(([, name = '']) => `test/${name}.test.ts`)
+      expect(tests, rule).to.not.deep.equal([])
+      expect(
+        tests.filter((file) => !existsSync(`${root}/${file}`)),
+        rule,
+      ).to.deep.equal([])
+    }
+  })
+
   it('has a heading in docs/behaviour.md for each part of lib that has rules', () => {
     const headings = [...readText('docs/behaviour.md').matchAll(/^## .*|^Readers.*/gm)].join('\n')
     const parts = ['body-cache', 'auto-flush', 'passthrough-proxy', 'attach'].map((name) => `lib/${name}`)
