@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import rawBody from 'raw-body'
@@ -53,7 +54,7 @@ for (const { name, mount } of hosts) {
     it('lets a destination drain that was given up, and wakes no later reader by it', async () => {
       const { port } = await serve(
         mount(bodyCache(), async (req, res) => {
-          const drain = await fillAndGiveUp(req)
+          const drain = await fillBesideFailure(req)
           await new Promise((resolve) => {
             req.on('data', () => resolve(req.pause()))
           })
@@ -84,12 +85,12 @@ for (const { name, mount } of hosts) {
   })
 }
 
-/** Pipes into a destination that is full with the first chunk, and gives up. Returns what lets it drain. */
-async function fillAndGiveUp(req: IncomingMessage): Promise<() => void> {
-  const drain = await new Promise<() => void>((resolve) => {
+/** Pipes into a destination that is full with the first chunk, beside one that fails. Returns what lets it drain. */
+async function fillBesideFailure(req: IncomingMessage): Promise<() => void> {
+  const full = new Promise<() => void>((resolve) => {
     req.pipe(new Writable({ highWaterMark: 1, write: (_chunk, _encoding, done) => resolve(done) }))
   })
-  req.destroy()
-  await new Promise(setImmediate)
-  return drain
+  const disk = new Writable({ write: (_chunk, _encoding, done) => done(new Error('disk full')) })
+  await pipeline(req, disk).catch(() => {})
+  return await full
 }
