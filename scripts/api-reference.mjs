@@ -54,12 +54,12 @@ function namesOwn(checker, { declarations }) {
     if (!isPrivate(node)) ts.forEachChild(node, visit)
   }
   declarations.forEach(visit)
-  const isOurs = ({ fileName }) => fileName.includes('/dist/esm/')
-  return found.filter(
-    (symbol) =>
-      !(symbol.flags & ts.SymbolFlags.TypeParameter) &&
-      symbol.declarations?.every((declaration) => isOurs(declaration.getSourceFile())),
-  )
+  return found.filter((symbol) => !(symbol.flags & ts.SymbolFlags.TypeParameter) && isOurs(symbol))
+}
+
+function isOurs({ declarations = [] }) {
+  const files = declarations.map((declaration) => declaration.getSourceFile().fileName)
+  return files.length > 0 && files.every((file) => file.includes('/dist/esm/'))
 }
 
 function isPrivate(node) {
