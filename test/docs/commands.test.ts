@@ -139,7 +139,7 @@ describe('the commands of README and docs', function () {
       const { app } = await import('../../.recipes/several-processes.js')
       return (await serve(app.set('env', 'test'))).port
     }
-    await surroundings.start(recipe, { UPSTREAM: upstream })
+    await surroundings.start(recipe, upstream)
     return await surroundings.port()
   }
 

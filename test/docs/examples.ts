@@ -110,16 +110,15 @@ export class Surroundings {
   }
 
   /** Runs the program of a recipe as `node app.js` would, apart from what other tests have loaded of it. */
-  async start(recipe: string, env: Record<string, string>): Promise<void> {
+  async start(recipe: string, upstream: string): Promise<void> {
     const [, program = ''] = process.argv
-    const before = { ...process.env }
-    Object.assign(process.env, env)
+    process.env['UPSTREAM'] = upstream
     process.argv[1] = path.join(root, `build/.recipes/${recipe}.js`)
     try {
       await this.load(`${recipe}.js?started`)
     } finally {
       process.argv[1] = program
-      process.env = before
+      delete process.env['UPSTREAM']
     }
   }
 
