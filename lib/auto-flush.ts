@@ -27,7 +27,7 @@ declare module 'node:http' {
 export interface AutoFlushOptions {
   /**
    * When a compressor is flushed after a write: 'immediate' once per turn of the event loop, 'tick' once per
-   * `process.nextTick`, or a number of milliseconds (1 and up) after the first write not yet flushed.
+   * `process.nextTick`, or a number of milliseconds (1 and up, 0 is refused) after the first write not yet flushed.
    * More writes per flush compress better and cost less. @default 'immediate'
    */
   readonly coalesce?: Coalesce | undefined

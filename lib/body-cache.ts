@@ -29,7 +29,10 @@ declare module 'node:http' {
 }
 
 export interface BodyCacheOptions {
-  /** Largest body that is kept, in bytes on the wire; a larger one is refused with 413. @default '100mb' */
+  /**
+   * Largest body that is kept, in bytes on the wire; a larger one is refused with 413. 0 refuses every body, Infinity none.
+   * @default '100mb'
+   */
   readonly limit?: ByteSize | undefined
   /**
    * How many bytes of one body are kept in memory. What comes after them goes to a temporary file, whose mode is 0600 and
@@ -37,20 +40,21 @@ export interface BodyCacheOptions {
    */
   readonly memory?: ByteSize | undefined
   /**
-   * How many bytes all live requests of this instance keep in memory together; past it, new bytes go to files.
+   * How many bytes all live requests of this instance keep in memory together; past it, new bytes go to files. 0 keeps nothing in
+   * memory.
    * @default '256mb'
    */
   readonly memoryBudget?: ByteSize | undefined
   /**
    * How many bytes all live requests of this instance keep in files together; past it, or on a full disk, a body is
-   * refused with 503 and `Retry-After`. @default '10gb'
+   * refused with 503 and `Retry-After`. 0 allows no files. @default '10gb'
    */
   readonly diskBudget?: ByteSize | undefined
   /** The directory of the temporary files. @default os.tmpdir() */
   readonly directory?: string | undefined
   /**
    * Largest size, in bytes, to which `text()`, `json()`, `urlencoded()` and the like decompress a body that came with
-   * Content-Encoding; a larger one is refused with 413. @default '10mb'
+   * Content-Encoding; a larger one is refused with 413. 0 refuses every compressed body. @default '10mb'
    */
   readonly inflateLimit?: ByteSize | undefined
   /**

@@ -25,11 +25,11 @@ export interface MaxBytesOptions {
   /**
    * How long, in milliseconds, the rest of a refused upload is read and thrown away after the answer, so that the
    * client gets to read it, before the socket is destroyed. An application that has heard of the error and not
-   * answered is given the same time, before maxBytes answers in its place.
+   * answered is given the same time, before maxBytes answers in its place. 0 leaves no time for either.
    * @default 2000
    */
   readonly lingerMs?: number | undefined
-  /** How much of that rest is read at most: bytes, or a size. @default '16mb' */
+  /** How much of that rest is read at most: bytes, or a size. 0 reads none of it. @default '16mb' */
   readonly lingerBytes?: ByteSize | undefined
 }
 

@@ -85,10 +85,10 @@ export interface PassthroughProxyOptions {
   readonly idleTimeoutMs?: number | undefined
   /**
    * How many connections the built-in pool opens to one origin. Each answer under way has one to itself, an event stream
-   * for as long as it lasts; further requests wait, see `maxQueue`. Default: 1024.
+   * for as long as it lasts; further requests wait, see `maxQueue`. At least 1. Default: 1024.
    */
   readonly maxConnections?: number | undefined
-  /** How many requests may wait for a connection to one target; beyond, 503 with Retry-After. Default: 1024. */
+  /** How many requests may wait for a connection to one target; beyond, 503 with Retry-After. At least 1. Default: 1024. */
   readonly maxQueue?: number | undefined
   /**
    * Upgrade tokens that are tunnelled, where `attach` brings upgrades to the app. Any other, 'h2c' always, is served as

@@ -2,17 +2,18 @@
 //
 // - the "ts recipe" block of docs/recipes/<page>.md becomes <page>.ts,
 // - every "ts" block of any page becomes example-<page>-<line>.ts, which exports its `app`,
-// - every "ts browser" block becomes browser/<page>-<line>.ts, compiled with the types of a browser.
+// - every "ts browser" block becomes browser/<page>-<line>.ts, compiled with the types of a browser,
+// - every "sh" block becomes shell/<page>-<line>.sh, and every "nginx" block nginx/<page>-<line>.conf.
 //
 // They keep the very lines they have in their page, so that a compiler error names the line to mend. A block that is
-// no whole module, or is called JavaScript, is an error: nobody would check it.
+// no whole module, or of any other language, is an error: nobody would check it.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 
 const root = new URL('../', import.meta.url)
 const target = new URL('.recipes/', root)
 
 rmSync(target, { recursive: true, force: true })
-mkdirSync(new URL('browser/', target), { recursive: true })
+for (const folder of ['browser/', 'shell/', 'nginx/']) mkdirSync(new URL(folder, target), { recursive: true })
 
 const folders = ['', 'docs/', 'docs/recipes/']
 const pages = folders.flatMap((folder) => pagesIn(folder).map((name) => folder + name))
@@ -40,14 +41,15 @@ function blocksOf(markdown) {
 }
 
 function copyBlock(page, { kind, line, code }) {
-  const [language] = kind.split(' ')
-  if (['js', 'javascript', 'typescript', 'mjs', 'cjs'].includes(language))
-    fail(page, line, `is ${language}: make it ts`)
-  if (language !== 'ts') return
+  if (kind === '' || kind === 'text') return // what something printed
+  if (kind === 'ts declaration') return // what scripts/api-reference.mjs has made
   const name = page.replace(/\.md$/, '').replaceAll('/', '-').toLowerCase()
   if (kind === 'ts recipe') write(`${page.split('/').at(-1).replace(/\.md$/, '')}.ts`, line, code)
   else if (kind === 'ts browser') write(`browser/${name}-${line}.ts`, line, `${code}export {}\n`)
-  else if (kind !== 'ts') fail(page, line, `is of no known kind: "${kind}"`)
+  else if (kind === 'sh') write(`shell/${name}-${line}.sh`, line, code)
+  else if (kind === 'nginx') write(`nginx/${name}-${line}.conf`, line, code)
+  else if (kind !== 'ts')
+    fail(page, line, `is "${kind}": make it ts, ts recipe, ts browser, sh, nginx or text`)
   else if (!code.startsWith('import ')) fail(page, line, 'is no whole module: it begins with no import')
   else
     write(`example-${name}-${line}.ts`, line, code + (/^const app\b/m.test(code) ? 'export { app }\n' : ''))

@@ -27,7 +27,7 @@ export interface PipeChildOptions {
   readonly exit?: 'event' | 'trailer' | 'none' | undefined
   /** The signal sent to the child when the client leaves. @default 'SIGTERM' */
   readonly killSignal?: NodeJS.Signals | undefined
-  /** How long after `killSignal` whatever still runs gets SIGKILL, in milliseconds. @default 5000 */
+  /** How long after `killSignal` whatever still runs gets SIGKILL, in milliseconds; 0: at once. @default 5000 */
   readonly forceKillAfterMs?: number | undefined
 }
 

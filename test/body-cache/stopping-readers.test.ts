@@ -1,3 +1,6 @@
+import type { IncomingMessage } from 'node:http'
+import { Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import rawBody from 'raw-body'
@@ -48,6 +51,25 @@ for (const { name, mount } of hosts) {
       })
     }
 
+    it('lets a destination drain that was given up, and wakes no later reader by it', async () => {
+      const { port } = await serve(
+        mount(bodyCache(), async (req, res) => {
+          const drain = await fillBesideFailure(req)
+          await new Promise((resolve) => {
+            req.on('data', () => resolve(req.pause()))
+          })
+          drain()
+          await new Promise(setImmediate)
+          res.end(req.isPaused() ? 'still paused' : 'woken')
+        }),
+      )
+      const client = await RawClient.connect(port)
+      client.request('POST', '/', {}, 'body')
+      expect(String((await client.response()).body)).to.equal('still paused')
+      client.destroy()
+      expect(await mishaps.end()).to.deep.equal([])
+    })
+
     it('serves two parsers that were started at once on req', async () => {
       const { port } = await serve(
         mount(bodyCache(), (req, res, next) => {
@@ -61,4 +83,14 @@ for (const { name, mount } of hosts) {
       expect(await mishaps.end()).to.deep.equal([])
     })
   })
+}
+
+/** Pipes into a destination that is full with the first chunk, beside one that fails. Returns what lets it drain. */
+async function fillBesideFailure(req: IncomingMessage): Promise<() => void> {
+  const full = new Promise<() => void>((resolve) => {
+    req.pipe(new Writable({ highWaterMark: 1, write: (_chunk, _encoding, done) => resolve(done) }))
+  })
+  const disk = new Writable({ write: (_chunk, _encoding, done) => done(new Error('disk full')) })
+  await pipeline(req, disk).catch(() => {})
+  return await full
 }

@@ -1,9 +1,8 @@
 import { createHmac } from 'node:crypto'
-import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
-import { type Example, examples, Surroundings } from './examples.js'
+import { describingUpstream, type Example, examples, Surroundings } from './examples.js'
 
 /** The app of the example that is being tested. */
 let url: string
@@ -121,13 +120,7 @@ describe('the examples of README and docs', function () {
   this.timeout(20_000)
 
   before(async () => {
-    const upstream = await serve((req, res) => {
-      const { method, url: path, headers } = req
-      const { authorization } = headers
-      const answer = (body: string): unknown =>
-        res.end(JSON.stringify({ method, url: path, authorization, body }))
-      text(req).then(answer, (error: Error) => res.destroy(error))
-    })
+    const upstream = await describingUpstream()
     surroundings = new Surroundings(upstream.port)
   })
   after(() => surroundings.leave())

@@ -4,27 +4,54 @@ import { Server } from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { text } from 'node:stream/consumers'
 import type { Express } from 'express'
 import 'zod' // sets globals, which mocha would take for leaks of the example that loads it
 import { namesIn, readText, root } from '../support/repository.js'
+import { serve, type TestServer } from '../support/servers.js'
 
 /** What scripts/extract-recipes.mjs makes of one block of a page. */
 export interface Example {
-  /** The page, and which of its examples it is: 'readme 1'. */
+  /** The page, and which of its blocks of this kind it is: 'readme 1'. */
   readonly title: string
+  /** Its name in .recipes. */
   readonly file: string
 }
 
-/** The examples of all pages, in their order. */
+/** The "ts" blocks of all pages, in their order. */
 export function examples(): Example[] {
-  const found = namesIn('.recipes').flatMap((file) => {
-    const [, page = '', line = ''] = /^example-(.+)-(\d+)\.ts$/.exec(file) ?? []
-    return page === '' ? [] : [{ page, line: Number(line), file }]
+  return blocks('', /^example-(.+)-(\d+)\.ts$/)
+}
+
+/** The "sh" blocks. */
+export function shellBlocks(): Example[] {
+  return blocks('shell/', /^(.+)-(\d+)\.sh$/)
+}
+
+/** The "nginx" blocks. */
+export function nginxBlocks(): Example[] {
+  return blocks('nginx/', /^(.+)-(\d+)\.conf$/)
+}
+
+function blocks(folder: string, kind: RegExp): Example[] {
+  const found = namesIn(`.recipes/${folder}`).flatMap((name) => {
+    const [, page = '', line = ''] = kind.exec(name) ?? []
+    return page === '' ? [] : [{ page, line: Number(line), file: folder + name }]
   })
   const ordered = found.toSorted((a, b) => a.page.localeCompare(b.page) || a.line - b.line)
   return ordered.map(({ page, file }, index) => {
     const before = ordered.slice(0, index).filter((other) => other.page === page).length
-    return { title: `${page} ${before + 1}`, file: file.replace('.ts', '.js') }
+    return { title: `${page} ${before + 1}`, file }
+  })
+}
+
+/** An upstream that answers with what it was asked, as JSON. */
+export function describingUpstream(): Promise<TestServer> {
+  return serve((req, res) => {
+    const { method, url, headers } = req
+    const { authorization } = headers
+    const answer = (body: string): unknown => res.end(JSON.stringify({ method, url, authorization, body }))
+    text(req).then(answer, (error: Error) => res.destroy(error))
   })
 }
 
@@ -54,7 +81,8 @@ export class Surroundings {
     Server.prototype.listen = function (this: Server, ...given: never[]) {
       if (given[0] !== 3000) return Reflect.apply(listen, this, given)
       listening.push(this)
-      return Reflect.apply(listen, this, [0, '127.0.0.1'])
+      const whenListening = given.filter((argument) => typeof argument === 'function')
+      return Reflect.apply(listen, this, [0, '127.0.0.1', ...whenListening])
     }
     this.writeFiles()
     process.chdir(this.folder)
@@ -71,13 +99,32 @@ export class Surroundings {
       'app.log': 'first line\n',
       'package.json': '{ "scripts": { "build": "echo built" } }',
     }
-    for (const [name, text] of Object.entries(files)) writeFileSync(path.join(this.folder, name), text)
+    for (const [name, content] of Object.entries(files)) {
+      writeFileSync(path.join(this.folder, name), content)
+    }
   }
 
   /** Runs one example, and gives its app where it has one. */
   async run({ file }: Example): Promise<Express | undefined> {
+    return await this.load(file.replace('.ts', '.js'))
+  }
+
+  /** Runs the program of a recipe as `node app.js` would, apart from what other tests have loaded of it. */
+  async start(recipe: string, upstream: string): Promise<void> {
+    const [, program = ''] = process.argv
+    process.env['UPSTREAM'] = upstream
+    process.argv[1] = path.join(root, `build/.recipes/${recipe}.js`)
+    try {
+      await this.load(`${recipe}.js?started`)
+    } finally {
+      process.argv[1] = program
+      delete process.env['UPSTREAM']
+    }
+  }
+
+  private async load(file: string): Promise<Express | undefined> {
     const { app } = (await import(`${root}/build/.recipes/${file}`)) as { app?: Express }
-    app?.set('env', 'test') // Express logs no errors then
+    app?.set?.('env', 'test') // Express logs no errors then
     return app
   }
 

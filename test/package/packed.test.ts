@@ -4,7 +4,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
 import * as imported from 'sluiceway'
-import { type Installed, installPacked } from '../support/packed.js'
+import { type Installed, packedPackage } from '../support/packed.js'
 import { manifest, namesIn, root, subpaths } from '../support/repository.js'
 
 const run = promisify(execFile)
@@ -16,9 +16,8 @@ describe('the packed package', function () {
   let installed: Installed
 
   before(async () => {
-    installed = await installPacked()
+    installed = await packedPackage()
   })
-  after(() => installed.remove())
 
   it('holds the built files and the documents, and nothing else', () => {
     const others = installed.files.filter((file) => !file.startsWith('dist/'))

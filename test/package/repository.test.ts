@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { expect } from 'chai'
 import { manifest, namesIn, readText, root, subpaths } from '../support/repository.js'
 
@@ -51,6 +51,22 @@ describe('the repository', () => {
     }
   })
 
+  it('names tests that exist behind each rule of docs/behaviour.md', () => {
+    const rules = readText('docs/behaviour.md')
+      .split('\n')
+      .filter((line) => line.startsWith('| ') && !line.startsWith('| rule |'))
+    expect(rules).to.have.length.above(80)
+    for (const rule of rules) {
+      const [, , , shownBy = ''] = rule.split('|')
+      const tests = [...shownBy.matchAll(/`([\w/-]+)`/g)].map(([, name = '']) => `test/${name}.test.ts`)
+      expect(tests, rule).to.not.deep.equal([])
+      expect(
+        tests.filter((file) => !existsSync(`${root}/${file}`)),
+        rule,
+      ).to.deep.equal([])
+    }
+  })
+
   it('has a heading in docs/behaviour.md for each part of lib that has rules', () => {
     const headings = [...readText('docs/behaviour.md').matchAll(/^## .*|^Readers.*/gm)].join('\n')
     const parts = ['body-cache', 'auto-flush', 'passthrough-proxy', 'attach'].map((name) => `lib/${name}`)
@@ -78,18 +94,15 @@ describe('the repository', () => {
     expect(advisories.filter((name) => !tests.includes(name))).to.deep.equal([])
   })
 
-  it('names every option of a middleware on its page', () => {
-    const options = /^  readonly (\w+)\??:/gm
-    for (const name of ['max-bytes', 'body-cache', 'auto-flush', 'passthrough-proxy']) {
-      const [, body = ''] =
-        /export interface \w+Options \{\n([^]*?)\n\}/.exec(readText(`lib/${name}.ts`)) ?? []
-      const names = [...body.matchAll(options)].map(([, option = '']) => option)
-      expect(names, name).to.have.length.above(2)
-      const page = readText(`docs/${name}.md`)
-      expect(
-        names.filter((option) => !new RegExp(`^\\| [^|]*\`${option}\`[^|]* \\|`, 'm').test(page)),
-      ).to.deep.equal([])
-    }
+  it('has a type test for each export', () => {
+    const [exported = ''] = readText('docs/api.md').split('\n# ')
+    const names = [...exported.matchAll(/^## (\w+)$/gm)].map(([, name = '']) => name)
+    expect(names).to.have.length.above(20)
+    const tests = namesIn('test/types')
+      .map((name) => readText(`test/types/${name}`))
+      .join('\n')
+    const beside = tests.replaceAll(/^import [^']*'[^']*'$/gm, '')
+    expect(names.filter((name) => !new RegExp(`\\b${name}\\b`).test(beside))).to.deep.equal([])
   })
 
   it('has a changelog entry for the version', () => {
@@ -102,22 +115,33 @@ describe('the repository', () => {
     expect(reasons.toSorted()).to.deep.equal(Object.keys(manifest.dependencies).toSorted())
   })
 
-  it('links only to files that exist', () => {
-    const pages = [
-      'README.md',
-      'CONTRIBUTING.md',
-      ...namesIn('docs')
+  it('links only to files and headings that exist', () => {
+    const pages = ['', 'docs/', 'docs/recipes/'].flatMap((folder) =>
+      namesIn(folder === '' ? '.' : folder)
         .filter((name) => name.endsWith('.md'))
-        .map((name) => `docs/${name}`),
-      ...namesIn('docs/recipes').map((name) => `docs/recipes/${name}`),
-    ]
+        .map((name) => folder + name),
+    )
+    expect(pages).to.include.members(['README.md', 'SECURITY.md', 'docs/README.md', 'docs/recipes/README.md'])
     const broken = pages.flatMap((page) =>
-      [...readText(page).matchAll(/\]\(([^)#\s]+)/g)]
+      [...readText(page).matchAll(/\]\(([^)\s]+)/g)]
         .map(([, link = '']) => link)
-        .filter((link) => !/^\w+:/.test(link))
-        .filter((link) => !existsSync(new URL(link, `file://${root}/${page}`)))
+        .filter((link) => !/^\w+:/.test(link) && !leadsSomewhere(page, link))
         .map((link) => `${page}: ${link}`),
     )
     expect(broken).to.deep.equal([])
   })
 })
+
+function leadsSomewhere(page: string, link: string): boolean {
+  const { pathname, hash } = new URL(link, `file://${root}/${page}`)
+  if (!existsSync(pathname)) return false
+  return hash === '' || anchorsOf(readFileSync(pathname, 'utf8')).includes(hash)
+}
+
+/** The anchors of a page's headings, as GitHub makes them. */
+function anchorsOf(markdown: string): string[] {
+  return [...markdown.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => {
+    const words = heading.toLowerCase().replaceAll(/[^\p{Letter}\p{Number}\s_-]/gu, '')
+    return `#${words.replaceAll(' ', '-')}`
+  })
+}

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { type Installed, installPacked } from '../support/packed.js'
+import { type Installed, packedPackage } from '../support/packed.js'
 
 /** A CommonJS application and an ES module of it load two copies of the package. They must work as one. */
 const program = `
@@ -83,10 +83,9 @@ describe('an ES module copy and a CommonJS copy in one process', function () {
   let installed: Installed
 
   before(async () => {
-    installed = await installPacked()
+    installed = await packedPackage()
     installed.link('express', 'ws')
   })
-  after(() => installed.remove())
 
   it('work together on one request: limit, cache, proxy, errors, invitation and upgrade', async () => {
     const results = JSON.parse(await installed.run('two-copies.mjs', program))

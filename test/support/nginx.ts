@@ -4,6 +4,8 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import type { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 
 const program = '/usr/sbin/nginx'
 
@@ -24,16 +26,39 @@ export class Nginx {
     this.url = `http://127.0.0.1:${port}`
     this.directory = directory
     const file = path.join(directory, 'nginx.conf')
-    this.child = spawn(program, ['-p', directory, '-c', file], { stdio: 'ignore' })
+    this.child = spawn(program, ['-p', directory, '-c', file], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
   }
 
   static async before(upstream: number, location = ''): Promise<Nginx> {
+    return await Nginx.serving(`location / { proxy_pass http://127.0.0.1:${upstream}; ${location} }`)
+  }
+
+  /** An nginx with these lines in its only server. */
+  static async serving(lines: string): Promise<Nginx> {
     const port = await freePort()
     const directory = mkdtempSync(path.join(tmpdir(), 'sluiceway-nginx-'))
-    writeFileSync(path.join(directory, 'nginx.conf'), configuration(directory, port, upstream, location))
+    writeFileSync(path.join(directory, 'nginx.conf'), configuration(directory, port, lines))
     const nginx = new Nginx(port, directory)
-    await listening(port)
+    await nginx.listening(port)
     return nginx
+  }
+
+  private async listening(port: number): Promise<void> {
+    const said = text(this.child.stderr as Readable)
+    while (this.child.exitCode === null) {
+      const socket = connect(port, '127.0.0.1')
+      try {
+        await once(socket, 'connect')
+        return
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      } finally {
+        socket.destroy()
+      }
+    }
+    throw new Error(await said)
   }
 
   async stop(): Promise<void> {
@@ -44,7 +69,7 @@ export class Nginx {
   }
 }
 
-function configuration(directory: string, port: number, upstream: number, location: string): string {
+function configuration(directory: string, port: number, lines: string): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (name) => `${name}_temp_path ${directory}/${name};`,
   )
@@ -54,7 +79,7 @@ function configuration(directory: string, port: number, upstream: number, locati
       access_log off; ${temporary.join(' ')}
       server {
         listen 127.0.0.1:${port};
-        location / { proxy_pass http://127.0.0.1:${upstream}; ${location} }
+        ${lines}
       }
     }`
 }
@@ -66,18 +91,4 @@ async function freePort(): Promise<number> {
   server.close()
   await once(server, 'close')
   return port
-}
-
-async function listening(port: number): Promise<void> {
-  for (;;) {
-    const socket = connect(port, '127.0.0.1')
-    try {
-      await once(socket, 'connect')
-      return
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 10))
-    } finally {
-      socket.destroy()
-    }
-  }
 }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -19,14 +19,26 @@ export interface Installed {
   link(...names: string[]): void
   /** Writes a program into the folder, runs it there, and gives what it printed. */
   run(name: string, program: string): Promise<string>
-  remove(): void
 }
+
+let installed: Promise<Installed> | undefined
+
+/** The package packed and installed, once for all tests that ask for it. */
+export function packedPackage(): Promise<Installed> {
+  installed ??= installPacked()
+  return installed
+}
+
+after(async () => {
+  const packed = await installed?.catch(() => undefined)
+  if (packed !== undefined) rmSync(packed.folder, { recursive: true, force: true })
+})
 
 /**
  * Builds the package as it is published, packs it, and has npm install the tarball and its dependencies into a folder
  * that is empty otherwise.
  */
-export async function installPacked(): Promise<Installed> {
+async function installPacked(): Promise<Installed> {
   const folder = mkdtempSync(path.join(tmpdir(), 'sluiceway-packed-'))
   const source = path.join(folder, 'source')
   mkdirSync(source)
@@ -52,12 +64,12 @@ export async function installPacked(): Promise<Installed> {
       writeFileSync(path.join(folder, name), program)
       return (await run(process.execPath, [name], { cwd: folder, timeout: 20_000 })).stdout
     },
-    remove: () => rmSync(folder, { recursive: true, force: true }),
   }
 }
 
 function linkPackage(folder: string, name: string): void {
   const link = path.join(folder, 'node_modules', name)
+  if (existsSync(link)) return
   mkdirSync(path.dirname(link), { recursive: true })
   symlinkSync(path.join(root, 'node_modules', name), link, 'junction')
 }

@@ -3,9 +3,11 @@ import type { ChildProcess } from 'node:child_process'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Server as SecureServer } from 'node:https'
 import type { Readable } from 'node:stream'
+import type { ReadableStream } from 'node:stream/web'
 import { expectTypeOf } from 'expect-type'
 import {
   type AutoFlushOptions,
+  type BodyCache,
   type BodyCacheOptions,
   type ByteSize,
   type ChildExit,
@@ -138,6 +140,22 @@ expectTypeOf<IncomingResponse>().toEqualTypeOf<{
 expectTypeOf<HeaderList['get']>().toEqualTypeOf<(name: string) => string | undefined>()
 expectTypeOf<HeaderList['getAll']>().toEqualTypeOf<(name: string) => string[]>()
 expectTypeOf<HeaderList['set']>().toEqualTypeOf<(name: string, value: string) => void>()
+expectTypeOf<keyof HeaderList>().toEqualTypeOf<
+  'append' | 'delete' | 'get' | 'getAll' | 'has' | 'lines' | 'set' | typeof Symbol.iterator
+>()
+expectTypeOf<RequestHook>().toEqualTypeOf<
+  (outgoing: OutgoingRequest, req: IncomingMessage) => void | Promise<void>
+>()
+expectTypeOf<ResponseHook>().toEqualTypeOf<
+  (incoming: IncomingResponse, req: IncomingMessage, res: ServerResponse) => void
+>()
+expectTypeOf<RewriteRule>().toEqualTypeOf<
+  | boolean
+  | string
+  | Readonly<Record<string, string>>
+  | ((value: string, req: IncomingMessage) => string | undefined)
+>()
+expectTypeOf<keyof PassthroughProxyOptions>().extract<'dispatcher'>().toEqualTypeOf<'dispatcher'>()
 // @ts-expect-error a hook is a function
 passthroughProxy('http://upstream', { onResponse: 'no function' })
 
@@ -147,8 +165,25 @@ expectTypeOf<SluicewayError>().toExtend<Error>()
 expectTypeOf<SluicewayError['limit']>().toEqualTypeOf<number | undefined>()
 expectTypeOf<SluicewayError['issues']>().toEqualTypeOf<readonly unknown[] | undefined>()
 expectTypeOf<SluicewayError['expose']>().toEqualTypeOf<boolean>()
-expectTypeOf<'ERR_SLUICEWAY_BODY_TOO_LARGE'>().toExtend<ErrorCode>()
-expectTypeOf<string>().not.toExtend<ErrorCode>()
+expectTypeOf<ErrorCode>().toEqualTypeOf<`ERR_SLUICEWAY_${
+  | `BODY_${'TOO_LARGE' | 'ABORTED' | 'ALREADY_READ' | 'RELEASED' | 'MALFORMED' | 'INVALID'}`
+  | `STORAGE_${'FULL' | 'FAILED'}`
+  | `${'CHARSET' | 'ENCODING'}_UNSUPPORTED`
+  | `UPSTREAM_${'UNREACHABLE' | 'RESET' | 'BAD_RESPONSE' | 'TIMEOUT' | 'QUEUE_FULL'}`
+  | `PROXY_${'HOOK' | 'BAD_REQUEST'}`}`>()
+expectTypeOf<SluicewayError['status']>().toEqualTypeOf<number>()
+expectTypeOf<SluicewayError['statusCode']>().toEqualTypeOf<number>()
+expectTypeOf<SluicewayError['type']>().toEqualTypeOf<string | undefined>()
+expectTypeOf<SluicewayError['received']>().toEqualTypeOf<number | undefined>()
+expectTypeOf<SluicewayError['length']>().toEqualTypeOf<number | undefined>()
+
+// `bodyCache` is known of every request, of Express' too, and has these members.
+expectTypeOf<IncomingMessage['bodyCache']>().toEqualTypeOf<BodyCache>()
+expectTypeOf<keyof BodyCache>().toEqualTypeOf<
+  'blob' | 'buffer' | 'complete' | 'formData' | 'json' | 'size' | 'stream' | 'text' | 'urlencoded' | 'web'
+>()
+expectTypeOf<BodyCache['stream']>().toEqualTypeOf<() => Readable>()
+expectTypeOf<ReturnType<BodyCache['web']>>().toExtend<ReadableStream>()
 
 // `flush` is known of every response, of Express' too.
 expectTypeOf<ServerResponse['flush']>().toEqualTypeOf<() => void>()
