@@ -84,6 +84,9 @@ describe('the workflows', () => {
   })
 })
 
+/** esbuild's script only makes it start faster: the tests pass after `npm ci --ignore-scripts`. */
+const WITHOUT_SCRIPT = new Set(['node_modules/esbuild'])
+
 for (const folder of ['', 'bench/']) {
   describe(`${folder}package-lock.json`, () => {
     const lock = JSON.parse(readText(`${folder}package-lock.json`)) as Lock
@@ -110,7 +113,7 @@ for (const folder of ['', 'bench/']) {
 
     it('has no package that needs to run a script when it is installed', () => {
       const running = fetched.filter(([, { hasInstallScript }]) => hasInstallScript === true)
-      expect(running.map(([path]) => path)).to.deep.equal([])
+      expect(running.map(([path]) => path).filter((path) => !WITHOUT_SCRIPT.has(path))).to.deep.equal([])
     })
   })
 }
