@@ -4,9 +4,11 @@ import type { Duplex } from 'node:stream'
 import createDebug from 'debug'
 import type { Dispatcher } from 'undici'
 
+import { announceClose } from '../shared/body-rest.js'
 import { isSluicewayError, sluicewayError } from '../shared/errors.js'
 import type { NextFunction } from '../shared/middleware.js'
 import { sendHead } from '../shared/send-head.js'
+import { findBodySource } from '../shared/sourced-request.js'
 import { answerWithoutBody } from '../shared/unread-body.js'
 import { pendingUpgrade } from '../shared/upgrade.js'
 import { Answer } from './answer.js'
@@ -141,8 +143,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
     debug('%s %s: %o', this.req.method, this.req.url, error)
     this.res.off('close', onResponseClose)
     if (this.answer.isBegun) this.answer.cut()
-    else if (!this.req.complete && !this.req.destroyed) answerWithoutBody(this.req)
+    else if (!this.req.complete && !this.req.destroyed) this.giveUpRest()
     this.next(error)
+  }
+
+  /** Nobody will read what is still to come of the upload. */
+  private giveUpRest(): void {
+    const source = findBodySource(this.req)
+    if (source !== undefined) announceClose(source)
+    answerWithoutBody(this.req)
   }
 
   /** The client has left, or the response was ended without us. */

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
-import { announceClose, BodyRest, SMALL_REST } from './body-rest.js'
+import { announceClose, BodyRest } from './body-rest.js'
 import { type BodyReader, isAtTail } from './body-reader.js'
 import { BodyStore, type BodyStoreOwner, type Storage } from './body-store.js'
 import { BodyStream } from './body-stream.js'
@@ -98,7 +98,7 @@ export class BodySource implements BodyStoreOwner {
       this.limit = limit
       this.linger = linger ?? this.linger
     }
-    if (this.length > SMALL_REST) announceClose(this)
+    announceClose(this)
     const tooLarge = this.length > this.limit || this.received > this.limit
     if (tooLarge && this.error === undefined) this.refuse(this.tooLarge())
     return this.error
