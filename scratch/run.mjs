@@ -1,0 +1,119 @@
+// `npm run soak`: rounds of clients that leave at any phase, for minutes, with others in between that must be served all
+// the same. Prints what it counted, and fails where something is left behind or somebody was answered wrong.
+import { collectedBytes } from '../build/test/support/memory.js'
+import { Mishaps } from '../build/test/support/mishaps.js'
+import { openDescriptors } from '../build/test/support/open-resources.js'
+import { emptyDirectory, openFilesIn, removeDirectories } from '../build/test/support/temporary-files.js'
+import { behave } from './behaving.mjs'
+import { leave } from '../build/test/soak/leaving.js'
+import { application, pause, serveApplication, Upstream } from '../build/test/soak/servers.js'
+const MINUTES = Number(process.env['SLUICEWAY_SOAK_MINUTES'] ?? 10)
+const LEAVING_A_ROUND = 2000
+const LEAVING_AT_ONCE = 40
+const BEHAVING_AT_ONCE = 4
+/** The longest that anything may outlive its client: a lingering connection, a child that does not heed TERM. */
+const MOST_MS = 10_000
+const directory = emptyDirectory()
+const mishaps = new Mishaps()
+const departures = {}
+/** 2000 clients leave; the upstream goes every two seconds. */
+async function round(port, upstream) {
+  const seen = { times: [], wrong: new Map(), excused: new Map() }
+  let toLeave = LEAVING_A_ROUND
+  let isOver = false
+  const leaving = Array.from({ length: LEAVING_AT_ONCE }, async () => {
+    while (toLeave-- > 0) await leave(port, departures)
+  })
+  const behaving = Array.from({ length: BEHAVING_AT_ONCE }, () => behave(port, upstream, () => isOver, seen))
+  const restarting = (async () => {
+    while (!isOver) {
+      await pause(1500)
+      await upstream.restart(200)
+    }
+  })()
+  await Promise.all(leaving)
+  isOver = true
+  await Promise.all([...behaving, restarting])
+  return seen
+}
+const slack = { descriptors: 5, heapMegabytes: 10 }
+async function held(upstream) {
+  upstream.dropConnections()
+  const end = performance.now() + MOST_MS
+  while (performance.now() < end && (open('TCPSocketWrap') > 0 || open('ProcessWrap') > 0)) await pause(100)
+  // The timer of the last pause has gone off, the files of those who left are being closed.
+  await pause(100)
+  const timers = open('Timeout')
+  await collectedBytes()
+  return {
+    descriptors: openDescriptors(),
+    files: openFilesIn(directory).length,
+    children: open('ProcessWrap'),
+    timers,
+    sockets: open('TCPSocketWrap'),
+    heapMegabytes: Math.round(process.memoryUsage().heapUsed / 2 ** 20),
+  }
+}
+function open(kind) {
+  return process.getActiveResourcesInfo().filter((one) => one === kind).length
+}
+function isFlat(before, after) {
+  const kinds = Object.keys(after)
+  return kinds.every((kind) => after[kind] <= before[kind] + (slack[kind] ?? 0))
+}
+function percentile(times, share) {
+  return Math.round(times.toSorted((a, b) => a - b)[Math.ceil(times.length * share) - 1] ?? Number.NaN)
+}
+function text(counts) {
+  return [...counts].map(([what, count]) => `${count} × ${what}`).join(', ') || 'none'
+}
+mishaps.watch()
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+const eld = monitorEventLoopDelay()
+eld.enable()
+process.on('exit', () => {
+  console.log(
+    globalThis.by,
+    'eld',
+    eld.mean / 1e6,
+    eld.percentile(99) / 1e6,
+    eld.max / 1e6,
+    process.cpuUsage(),
+  )
+})
+const upstream = await Upstream.start()
+const app = await serveApplication(application(upstream.url, directory))
+// The first round fills what is kept for good: pools, caches, compiled code.
+await round(app.port, upstream)
+const before = await held(upstream)
+const end = performance.now() + MINUTES * 60_000
+const times = []
+let rounds = 0
+let isRight = true
+while (performance.now() < end) {
+  const began = performance.now()
+  const { times: own, wrong, excused } = await round(app.port, upstream)
+  const seconds = ((performance.now() - began) / 1000).toFixed(1)
+  rounds += 1
+  times.push(...own)
+  isRight &&= wrong.size === 0
+  console.log(
+    `round ${rounds}: ${LEAVING_A_ROUND} left in ${seconds} s; ${own.length} served right, 99 % within ${percentile(own, 0.99)} ms;`,
+    `wrong: ${text(wrong)}; while the upstream went: ${text(excused)}`,
+  )
+}
+const after = await held(upstream)
+const unhandled = await mishaps.end()
+console.log(
+  `${rounds * LEAVING_A_ROUND} clients left, ${times.length} were served right: half within ${percentile(times, 0.5)} ms, 99 % within ${percentile(times, 0.99)} ms; the upstream went ${upstream.outages} times`,
+)
+console.log('left', departures)
+console.log('held before', before)
+console.log('held after ', after)
+console.log('unhandled', unhandled.slice(0, 10))
+process.exitCode = isRight && isFlat(before, after) && unhandled.length === 0 ? 0 : 1
+console.log(process.exitCode === 0 ? 'soak: passed' : 'soak: failed')
+app.server.close()
+upstream.close()
+removeDirectories()
+//# sourceMappingURL=run.js.map
