@@ -7,6 +7,7 @@ import type { Dispatcher } from 'undici'
 import { announceClose } from '../shared/body-rest.js'
 import { isSluicewayError, sluicewayError } from '../shared/errors.js'
 import type { NextFunction } from '../shared/middleware.js'
+import { isClosed, onResponseClose } from '../shared/response-close.js'
 import { sendHead } from '../shared/send-head.js'
 import { findBodySource } from '../shared/sourced-request.js'
 import { answerWithoutBody } from '../shared/unread-body.js'
@@ -56,7 +57,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.settings = settings
     this.answer = new Answer(req, res, settings)
     ;(res as ExchangedResponse)[kExchange] = this
-    res.on('close', onResponseClose)
+    onResponseClose(res, abandonExchange)
+    // A client that has left is told nothing, and asks for nothing any more.
+    this.isOver = isClosed(res)
   }
 
   /** Hands the request to the upstream's dispatcher. */
@@ -141,7 +144,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.isOver) return
     this.leave()
     debug('%s %s: %o', this.req.method, this.req.url, error)
-    this.res.off('close', onResponseClose)
+    this.res.off('close', abandonExchange)
     if (this.answer.isBegun) this.answer.cut()
     else if (!this.req.complete && !this.req.destroyed) this.giveUpRest()
     this.next(error)
@@ -228,7 +231,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 }
 
-function onResponseClose(this: ServerResponse): void {
+function abandonExchange(this: ServerResponse): void {
   ;(this as ExchangedResponse)[kExchange]?.abandon()
 }
 

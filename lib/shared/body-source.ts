@@ -7,6 +7,7 @@ import { type SluicewayError, sluicewayError } from './errors.js'
 import { sendContinue } from './expect-continue.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from './node-internals.js'
 import { isRead } from './request-readers.js'
+import { onResponseClose } from './response-close.js'
 import { RequestReplay } from './request-replay.js'
 import { findBodySource, setBodySource } from './sourced-request.js'
 
@@ -108,7 +109,7 @@ export class BodySource implements BodyStoreOwner {
   keep(storage: Storage): void {
     if (this.store !== undefined || this.error !== undefined) return
     this.store = new BodyStore(storage, this)
-    this.res.on('close', releaseWithResponse)
+    onResponseClose(this.res, releaseWithResponse)
     this.replay ??= new RequestReplay(this)
     this.replay.takeBuffered(this.store)
     this.received = this.store.size

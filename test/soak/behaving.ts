@@ -104,7 +104,7 @@ function events(port: number): Promise<string> {
 
 function childOutput(port: number): Promise<string> {
   return withClient(port, async (client) => {
-    client.request('GET', '/child?does=talk')
+    client.request('GET', '/child/talk')
     const text = (await client.response()).body.toString()
     return text.split('\n').toSorted().join() === ',one,three,two' ? 'right' : `a child said ${text}`
   })

@@ -36,7 +36,7 @@ const phases: Readonly<Record<string, Phase>> = {
   'as a slow reader of events': (client) => readSlowly(client, '/events'),
   'while it reads events': (client) => client.request('GET', '/events', { 'Accept-Encoding': 'gzip' }),
   // One in all, as to start a process stops everything else for some milliseconds.
-  'with a child': (client) => readSlowly(client, `/child?does=${oneOf(['nothing', 'much', 'deaf'])}`),
+  'with a child': (client) => readSlowly(client, `/child/${oneOf(['nothing', 'much', 'deaf'])}`),
   'in the handshake of a WebSocket': (client) => client.write(`GET /proxied/socket HTTP/1.1\r\n${UPGRADE}`),
   'in the handshake of a WebSocket that nobody takes': (client) =>
     client.write(`GET /read HTTP/1.1\r\n${UPGRADE}`),

@@ -28,16 +28,18 @@ async function round(port: number, upstream: Upstream): Promise<Seen> {
     while (toLeave-- > 0) await leave(port, departures)
   })
   const behaving = Array.from({ length: BEHAVING_AT_ONCE }, () => behave(port, upstream, () => isOver, seen))
-  const restarting = (async () => {
-    while (!isOver) {
-      await pause(1500)
-      await upstream.restart(200)
-    }
-  })()
+  const restarting = restart(upstream, () => isOver)
   await Promise.all(leaving)
   isOver = true
   await Promise.all([...behaving, restarting])
   return seen
+}
+
+async function restart(upstream: Upstream, end: () => boolean): Promise<void> {
+  while (!end()) {
+    await pause(1500)
+    await upstream.restart(200)
+  }
 }
 
 /** What must come back to where it was. */

@@ -116,9 +116,9 @@ export function application(upstreamUrl: string, directory: string): express.Exp
     const timer = setInterval(() => res.write(`data: ${n++}\n\n`), 10)
     res.on('close', () => clearInterval(timer))
   })
-  app.get('/child', (req, res, next) => {
+  app.get('/child/:does', (req, res, next) => {
     // One that says nothing, one that says too much, one that does not heed TERM, and one that says something and ends.
-    const script = scripts[String(req.query['does'])] ?? 'exit 1'
+    const script = scripts[req.params.does] ?? 'exit 1'
     pipeChild(res, spawn('sh', ['-c', script], { detached: true }), { forceKillAfterMs: 1000 }).catch(next)
   })
   return app
