@@ -1,4 +1,5 @@
-// Clients that leave at any phase.
+// Clients that leave at any phase: a program of its own, as a server accepts one connection each turn of its event loop,
+// and its turns must not be spent on clients. Called with a port, how many are to leave, and how many at once.
 import { closed } from '../support/open-resources.js'
 import { asChunk, RawClient } from '../support/raw-client.js'
 import { pause } from './servers.js'
@@ -46,11 +47,11 @@ const phases: Readonly<Record<string, Phase>> = {
 }
 const names = Object.keys(phases)
 
-/** The phases, and how many clients have left in each. */
-export type Departures = Record<string, number>
+/** How many clients have left in each phase. */
+const departures: Record<string, number> = {}
 
 /** Connects, goes to one of the phases, stays for up to 200 ms, and leaves. */
-export async function leave(port: number, departures: Departures): Promise<void> {
+async function leave(port: number): Promise<void> {
   const name = oneOf(names)
   const client = await RawClient.connect(port)
   phases[name]?.(client)
@@ -85,3 +86,13 @@ function readSlowly(client: RawClient, path: string): void {
   client.socket.pause()
   client.request('GET', path)
 }
+
+const [port = 0, toLeave = 0, atOnce = 0] = process.argv.slice(2).map(Number)
+let left = 0
+await Promise.all(
+  Array.from({ length: atOnce }, async () => {
+    while (left++ < toLeave) await leave(port)
+  }),
+)
+process.send?.(departures)
+process.disconnect()

@@ -1,11 +1,13 @@
 // `npm run soak`: rounds of clients that leave at any phase, for minutes, with others in between that must be served all
 // the same. Prints what it counted, and fails where something is left behind or somebody was answered wrong.
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+
 import { collectedBytes } from '../support/memory.js'
 import { Mishaps } from '../support/mishaps.js'
 import { openDescriptors } from '../support/open-resources.js'
 import { emptyDirectory, openFilesIn, removeDirectories } from '../support/temporary-files.js'
 import { behave, type Seen } from './behaving.js'
-import { type Departures, leave } from './leaving.js'
 import { application, pause, serveApplication, Upstream } from './servers.js'
 
 const MINUTES = Number(process.env['SLUICEWAY_SOAK_MINUTES'] ?? 10)
@@ -17,22 +19,28 @@ const MOST_MS = 10_000
 
 const directory = emptyDirectory()
 const mishaps = new Mishaps()
-const departures: Departures = {}
+const departures: Record<string, number> = {}
 
 /** 2000 clients leave; the upstream goes every two seconds. */
 async function round(port: number, upstream: Upstream): Promise<Seen> {
   const seen: Seen = { times: [], wrong: new Map(), excused: new Map() }
-  let toLeave = LEAVING_A_ROUND
   let isOver = false
-  const leaving = Array.from({ length: LEAVING_AT_ONCE }, async () => {
-    while (toLeave-- > 0) await leave(port, departures)
-  })
   const behaving = Array.from({ length: BEHAVING_AT_ONCE }, () => behave(port, upstream, () => isOver, seen))
   const restarting = restart(upstream, () => isOver)
-  await Promise.all(leaving)
+  await leaveAll(port)
   isOver = true
   await Promise.all([...behaving, restarting])
   return seen
+}
+
+async function leaveAll(port: number): Promise<void> {
+  const program = new URL('leaving.js', import.meta.url)
+  const leaving = fork(program, [port, LEAVING_A_ROUND, LEAVING_AT_ONCE].map(String))
+  const [[left]] = (await Promise.all([once(leaving, 'message'), once(leaving, 'exit')])) as [
+    [typeof departures],
+    unknown,
+  ]
+  for (const [phase, count] of Object.entries(left)) departures[phase] = (departures[phase] ?? 0) + count
 }
 
 async function restart(upstream: Upstream, end: () => boolean): Promise<void> {
