@@ -19,7 +19,7 @@ const routes: Readonly<Record<string, Handler>> = {
   '/read': (req, res, next) => {
     req.bodyCache.buffer().then((body) => res.end(body), next)
   },
-  '/proxied': (req, res, next) => void proxy(req, res, next),
+  '/proxied': (req, res, next) => proxy(req, res, next),
   '/child': (_req, res, next) => {
     pipeChild(res, spawn('echo', ['said'], { detached: true })).catch(next)
   },

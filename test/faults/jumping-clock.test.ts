@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { autoFlush, bodyCache, maxBytes, passthroughProxy, type SluicewayError } from 'sluiceway'
 
-import { type Handler, hosts } from '../support/hosts.js'
+import { hosts } from '../support/hosts.js'
 import { Mishaps } from '../support/mishaps.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
@@ -39,7 +39,7 @@ for (const { name, mount } of hosts) {
       it('times nothing out that is under way in a proxy', async () => {
         const upstream = await scriptedUpstream()
         const proxy = passthroughProxy(upstream.url, { headersTimeoutMs: 60_000, idleTimeoutMs: 60_000 })
-        const { port } = await serve(mount(maxBytes('1mb'), bodyCache(), autoFlush(), proxy as Handler))
+        const { port } = await serve(mount(maxBytes('1mb'), bodyCache(), autoFlush(), proxy))
         const client = await RawClient.connect(port)
         client.request('POST', '/', { 'Transfer-Encoding': 'chunked' })
         client.write(asChunk('in'))

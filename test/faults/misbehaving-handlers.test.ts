@@ -272,7 +272,7 @@ for (const { name, mount } of hosts) {
           mount((req, res, next) => {
             destroy = () => void req.destroy()
             if (moment === 'before') req.destroy()
-            void proxy(req, res, next)
+            proxy(req, res, next)
             if (moment === 'at once') req.destroy()
           }),
         )

@@ -10,19 +10,20 @@ const body = Buffer.from(JSON.stringify({ text: 'as it was sent; '.repeat(6000) 
 
 /** One thing to ask for; gives 'right', or what was wrong. */
 interface Ask {
+  readonly what: string
   readonly isProxied: boolean
   readonly run: (port: number) => Promise<string>
 }
 
 const asks: readonly Ask[] = [
-  { isProxied: false, run: (port) => echoed(port, '/read') },
-  { isProxied: false, run: (port) => parsedTwice(port) },
-  { isProxied: false, run: (port) => refused(port) },
-  { isProxied: false, run: (port) => events(port) },
-  { isProxied: false, run: (port) => childOutput(port) },
-  { isProxied: true, run: (port) => echoed(port, '/proxied') },
-  { isProxied: true, run: (port) => echoed(port, '/proxied') },
-  { isProxied: true, run: (port) => webSocketEcho(port) },
+  { what: 'a kept body', isProxied: false, run: (port) => echoed(port, '/read') },
+  { what: 'a body parsed twice', isProxied: false, run: (port) => parsedTwice(port) },
+  { what: 'a refusal', isProxied: false, run: (port) => refused(port) },
+  { what: 'events', isProxied: false, run: (port) => events(port) },
+  { what: 'a child', isProxied: false, run: (port) => childOutput(port) },
+  { what: 'a proxied body', isProxied: true, run: (port) => echoed(port, '/proxied') },
+  { what: 'a proxied body', isProxied: true, run: (port) => echoed(port, '/proxied') },
+  { what: 'a WebSocket', isProxied: true, run: (port) => webSocketEcho(port) },
 ]
 
 /** What an upstream that goes may leave of an answer: a 502, an answer that is visibly cut, a WebSocket that breaks. */
@@ -31,6 +32,8 @@ const excuses = /^(?:502|200, cut: .*|Unexpected server response: 502|closed wit
 /** What was seen: times in milliseconds of what was served right, and what was not, with how often. */
 export interface Seen {
   readonly times: number[]
+  /** What took longest. */
+  slowest: string
   readonly wrong: Map<string, number>
   /** What befell those whose upstream went. */
   readonly excused: Map<string, number>
@@ -44,12 +47,14 @@ export async function behave(
   seen: Seen,
 ): Promise<void> {
   for (let n = Math.floor(Math.random() * asks.length); !end(); n++) {
-    const { isProxied, run } = asks[n % asks.length] as Ask
+    const { what, isProxied, run } = asks[n % asks.length] as Ask
     const asked = performance.now()
     const { outages, isUp } = upstream
     const found = await run(port).catch((error: Error) => error.message)
     const wasAway = isProxied && !(isUp && upstream.isUp && upstream.outages === outages)
-    if (found === 'right') seen.times.push(performance.now() - asked)
+    const time = performance.now() - asked
+    if (found === 'right' && time >= Math.max(0, ...seen.times)) seen.slowest = what
+    if (found === 'right') seen.times.push(time)
     else count(wasAway && excuses.test(found) ? seen.excused : seen.wrong, found)
   }
 }

@@ -23,7 +23,7 @@ const departures: Record<string, number> = {}
 
 /** 2000 clients leave; the upstream goes every two seconds. */
 async function round(port: number, upstream: Upstream): Promise<Seen> {
-  const seen: Seen = { times: [], wrong: new Map(), excused: new Map() }
+  const seen: Seen = { times: [], slowest: '', wrong: new Map(), excused: new Map() }
   let isOver = false
   const behaving = Array.from({ length: BEHAVING_AT_ONCE }, () => behave(port, upstream, () => isOver, seen))
   const restarting = restart(upstream, () => isOver)
@@ -108,13 +108,13 @@ let rounds = 0
 let isRight = true
 while (performance.now() < end) {
   const began = performance.now()
-  const { times: own, wrong, excused } = await round(app.port, upstream)
+  const { times: own, slowest, wrong, excused } = await round(app.port, upstream)
   const seconds = ((performance.now() - began) / 1000).toFixed(1)
   rounds += 1
   times.push(...own)
   isRight &&= wrong.size === 0
   console.log(
-    `round ${rounds}: ${LEAVING_A_ROUND} left in ${seconds} s; ${own.length} served right, 99 % within ${percentile(own, 0.99)} ms;`,
+    `round ${rounds}: ${LEAVING_A_ROUND} left in ${seconds} s; ${own.length} served right, 99 % within ${percentile(own, 0.99)} ms (slowest: ${slowest});`,
     `wrong: ${text(wrong)}; while the upstream went: ${text(excused)}`,
   )
 }
