@@ -24,10 +24,11 @@ for (const { name, mount } of hosts) {
       mishaps.watch()
       directory = emptyDirectory()
     })
+    // Not after each: a file may be on its way to being opened, and unlinked, still.
+    after(removeDirectories)
     afterEach(async () => {
       await closeServers()
       await allClosedIn(directory)
-      removeDirectories()
       expect(await mishaps.end()).to.deep.equal([])
     })
 

@@ -25,7 +25,8 @@ for (const { name, mount } of hosts) {
       directory = emptyDirectory()
     })
     afterEach(closeServers)
-    afterEach(removeDirectories)
+    // Not after each: a file may be on its way to being opened, and unlinked, still.
+    after(removeDirectories)
     afterEach(async () => expect(await mishaps.end()).to.deep.equal([]))
 
     describe('while its answer waits behind another', () => {
