@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
+import { onResponseClose } from '../shared/response-close.js'
 import { sendHead } from '../shared/send-head.js'
 import { EventLines } from './event-lines.js'
 import { endProcessGroup, isRunning } from './process-group.js'
@@ -51,8 +52,7 @@ export class ChildPipe {
     this.forward(this.child.stderr, this.stderrFraming())
     // One listener for good: `compression` cannot take a `once('drain')` off again.
     this.res.on('drain', () => this.resume())
-    this.res.on('close', () => this.clientLeft())
-    if (this.res.destroyed) this.clientLeft()
+    onResponseClose(this.res, () => this.clientLeft())
     const exit = await closed
     await this.finish(exit)
     return exit

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import createDebug from 'debug'
+import { onResponseClose } from '../shared/response-close.js'
 import { sendHead } from '../shared/send-head.js'
 import type { AutoFlushSettings, Coalesce } from './settings.js'
 import { type Compressor, findCompressor, flushCompressor, watchCompressor } from './compressor.js'
@@ -41,7 +42,7 @@ export function startStreaming(
   }
   // Node keeps a head until the first write of the body, which may be long in coming.
   setImmediate(sendHeldHead, res)
-  if (heartbeat !== undefined || typeof settings.coalesce === 'number') res.on('close', stopStreaming)
+  if (heartbeat !== undefined || typeof settings.coalesce === 'number') onResponseClose(res, stopStreaming)
   debug('%s %s: streamed, %s', res.req.method, res.req.url, schedule ? 'through a compressor' : 'as it is')
 }
 

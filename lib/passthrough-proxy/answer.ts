@@ -1,4 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 
 import createDebug from 'debug'
 
@@ -106,6 +108,8 @@ export class Answer {
 
   /** Ends it visibly: a clean end would make a part look like the whole. */
   cut(): void {
+    // HTTP/1.0 has no chunks: an orderly end of the connection would be that of the body.
+    if (this.req.httpVersion === '1.0') reset(this.res.socket)
     this.res.destroy()
   }
 
@@ -130,6 +134,11 @@ export class Answer {
     ;(this.res as AnsweredResponse)[kAnswer] = this
     this.res.once('drain', onDrain)
   }
+}
+
+/** Only TCP can; TLS tells a cut from an end by itself. */
+function reset(socket: Socket | null): void {
+  if (socket?.remoteFamily !== undefined && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
 }
 
 function onDrain(this: ServerResponse): void {

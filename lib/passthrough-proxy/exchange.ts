@@ -4,9 +4,12 @@ import type { Duplex } from 'node:stream'
 import createDebug from 'debug'
 import type { Dispatcher } from 'undici'
 
+import { announceClose } from '../shared/body-rest.js'
 import { isSluicewayError, sluicewayError } from '../shared/errors.js'
 import type { NextFunction } from '../shared/middleware.js'
+import { isClosed, onResponseClose } from '../shared/response-close.js'
 import { sendHead } from '../shared/send-head.js'
+import { findBodySource } from '../shared/sourced-request.js'
 import { answerWithoutBody } from '../shared/unread-body.js'
 import { pendingUpgrade } from '../shared/upgrade.js'
 import { Answer } from './answer.js'
@@ -42,7 +45,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private isOver = false
 
   // A closure of its own: up to Node 22 a property of the response, to find the exchange by, costs a hidden class.
-  private readonly onResponseClose = (): void => this.abandon()
+  private readonly abandonWithResponse = (): void => this.abandon()
 
   constructor(req: IncomingMessage, res: ServerResponse, next: NextFunction, settings: ProxySettings) {
     this.req = req
@@ -50,7 +53,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.next = next
     this.settings = settings
     this.answer = new Answer(req, res, settings)
-    res.on('close', this.onResponseClose)
+    onResponseClose(res, this.abandonWithResponse)
+    // A client that has left is told nothing, and asks for nothing any more.
+    this.isOver = isClosed(res)
   }
 
   /** Hands the request to the upstream's dispatcher. */
@@ -135,10 +140,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.isOver) return
     this.leave()
     debug('%s %s: %o', this.req.method, this.req.url, error)
-    this.res.off('close', this.onResponseClose)
+    this.res.off('close', this.abandonWithResponse)
     if (this.answer.isBegun) this.answer.cut()
-    else if (!this.req.complete && !this.req.destroyed) answerWithoutBody(this.req)
+    else if (!this.req.complete && !this.req.destroyed) this.giveUpRest()
     this.next(error)
+  }
+
+  /** Nobody will read what is still to come of the upload. */
+  private giveUpRest(): void {
+    const source = findBodySource(this.req)
+    if (source !== undefined) announceClose(source)
+    answerWithoutBody(this.req)
   }
 
   /** The client has left, or the response was ended without us. */

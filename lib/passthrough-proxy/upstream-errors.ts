@@ -17,6 +17,7 @@ interface Kind {
 }
 
 const TIMEOUT = 'ERR_SLUICEWAY_UPSTREAM_TIMEOUT'
+const UNREACHABLE = 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE'
 const BAD_RESPONSE = 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE'
 
 const byCode: Readonly<Record<string, Kind>> = {
@@ -35,6 +36,11 @@ const byCode: Readonly<Record<string, Kind>> = {
   UND_ERR_HEADERS_OVERFLOW: { code: BAD_RESPONSE, message: 'the headers of the upstream are too large' },
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: { code: BAD_RESPONSE },
   UND_ERR_RES_EXCEEDED_MAX_SIZE: { code: BAD_RESPONSE },
+  CERT_HAS_EXPIRED: { code: UNREACHABLE, message: 'the certificate of the upstream has expired' },
+  ERR_TLS_CERT_ALTNAME_INVALID: {
+    code: UNREACHABLE,
+    message: 'the certificate of the upstream is for another host',
+  },
 }
 
 /** undici will not send such a request. */
@@ -53,8 +59,8 @@ const badHead: ReadonlySet<string> = new Set([
   'ERR_HTTP_TRAILER_INVALID',
 ])
 
-/** OpenSSL's names for a certificate that it does not trust, and Node's for one of another host. */
-const untrusted = /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_ALTNAME_INVALID)/
+/** OpenSSL's names for a certificate that it does not trust. */
+const untrusted = /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/
 
 /** What comes back at once from an address where nobody is. */
 const refusals: ReadonlySet<string> = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH'])
@@ -99,10 +105,10 @@ function networkKind(code: string, cause: Error, { connected }: Progress): Kind 
   }
   return untrusted.test(code)
     ? {
-        code: 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE',
+        code: UNREACHABLE,
         message: 'the certificate of the upstream is not trusted; give its authority as `ca` to a dispatcher',
       }
-    : { code: 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE' }
+    : { code: UNREACHABLE }
 }
 
 /** Where a name has several addresses, Node's error for all of them has no message of its own. */

@@ -110,7 +110,8 @@ export class BodyRest {
 /** Lets an answer say `Connection: close` where it comes while a large rest of the body is unread. */
 export function announceClose(source: BodySource): void {
   const { res, req } = source
-  if (source.writeHead !== undefined || req.httpVersionMajor > 1) return
+  const isLarge = source.length > SMALL_REST
+  if (!isLarge || source.writeHead !== undefined || req.httpVersionMajor > 1) return
   // Called with the response as `this`.
   // oxlint-disable-next-line typescript/unbound-method
   source.writeHead = res.writeHead

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
-import { announceClose, BodyRest, SMALL_REST } from './body-rest.js'
+import { announceClose, BodyRest } from './body-rest.js'
 import { type BodyReader, isAtTail } from './body-reader.js'
 import { BodyStore, type BodyStoreOwner, type Storage } from './body-store.js'
 import { BodyStream } from './body-stream.js'
@@ -7,6 +7,7 @@ import { type SluicewayError, sluicewayError } from './errors.js'
 import { sendContinue } from './expect-continue.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from './node-internals.js'
 import { isRead } from './request-readers.js'
+import { onResponseClose } from './response-close.js'
 import { RequestReplay } from './request-replay.js'
 import { findBodySource, setBodySource } from './sourced-request.js'
 
@@ -98,7 +99,7 @@ export class BodySource implements BodyStoreOwner {
       this.limit = limit
       this.linger = linger ?? this.linger
     }
-    if (this.length > SMALL_REST) announceClose(this)
+    announceClose(this)
     const tooLarge = this.length > this.limit || this.received > this.limit
     if (tooLarge && this.error === undefined) this.refuse(this.tooLarge())
     return this.error
@@ -108,7 +109,7 @@ export class BodySource implements BodyStoreOwner {
   keep(storage: Storage): void {
     if (this.store !== undefined || this.error !== undefined) return
     this.store = new BodyStore(storage, this)
-    this.res.on('close', releaseWithResponse)
+    onResponseClose(this.res, releaseWithResponse)
     this.replay ??= new RequestReplay(this)
     this.replay.takeBuffered(this.store)
     this.received = this.store.size

@@ -46,6 +46,13 @@ export interface OutgoingResponse extends ServerResponse {
   _send(data: string, encoding: BufferEncoding): boolean
 }
 
+/** A response that is told of its connection's end. */
+export interface ClosableResponse extends ServerResponse {
+  destroyed: boolean
+  /** What `closed` tells. */
+  _closed: boolean
+}
+
 /** A socket of an HTTP server. */
 export interface ServerSocket extends Socket {
   parser?: { incoming: IncomingMessage | null; onIncoming: () => number } | null

@@ -3,7 +3,7 @@ import { Readable, type Writable } from 'node:stream'
 import { type BodyReader, feed } from './body-reader.js'
 import type { BodySource } from './body-source.js'
 import type { BodyStore } from './body-store.js'
-import { type SluicewayError, sluicewayError } from './errors.js'
+import { type ErrorCode, type SluicewayError, sluicewayError } from './errors.js'
 import { admitLateReaders } from './late-readers.js'
 import { type ParsedRequest, renewReadableState, STREAM_DESTROYED } from './node-internals.js'
 import { nativeReadOf, replaceMethods } from './replayed-request.js'
@@ -50,17 +50,17 @@ export class RequestReplay implements BodyReader {
   /** Moves what the request has buffered so far to the store, or notes why the body cannot be kept. */
   takeBuffered(store: BodyStore): void {
     const { req, state } = this.source
-    const { dataEmitted, encoding, destroyed, length } = req._readableState
-    const lost = dataEmitted || encoding !== null || destroyed
+    const { length } = req._readableState
+    const lost = lossOf(req)
     // An iterator that has read a request to its end leaves its listener for 'readable' on it.
-    if (lost) this.dropReaders()
-    if (lost && !this.takeRawBody(store)) {
-      this.source.fail(sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ'))
+    if (lost !== undefined) this.dropReaders()
+    if (lost !== undefined && !this.takeRawBody(store)) {
+      this.source.fail(sluicewayError(lost))
       return
     }
-    if (!lost && length > 0) store.append(req.read(length) as Buffer)
+    if (lost === undefined && length > 0) store.append(req.read(length) as Buffer)
     // A request as new as the middleware usually finds it needs nothing more.
-    if (lost || length > 0 || state === 'whole') this.renew()
+    if (lost !== undefined || length > 0 || state === 'whole') this.renew()
   }
 
   /** Accepts what a host such as Cloud Functions read before us and left as `req.rawBody`. */
@@ -242,6 +242,13 @@ export class RequestReplay implements BodyReader {
     this.wanting = true
     feed(this, this.source)
   }
+}
+
+/** Why the body can no longer be had: somebody has read it, or its client left before anybody did. */
+function lossOf({ _readableState }: ParsedRequest): ErrorCode | undefined {
+  const { dataEmitted, endEmitted, encoding, destroyed } = _readableState
+  if (dataEmitted || encoding !== null || (destroyed && endEmitted)) return 'ERR_SLUICEWAY_BODY_ALREADY_READ'
+  return destroyed ? 'ERR_SLUICEWAY_BODY_ABORTED' : undefined
 }
 
 function replayOf(req: ParsedRequest): RequestReplay {

@@ -1,188 +1,134 @@
-// `npm run soak`: clients that leave at any phase, for minutes, with others in between that must be served all the same.
-// Prints what it counted, and fails where something is left behind or somebody was answered wrong.
-import { spawn } from 'node:child_process'
+// `npm run soak`: rounds of clients that leave at any phase, for minutes, with others in between that must be served all
+// the same. Prints what it counted, and fails where something is left behind or somebody was answered wrong.
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
-import express from 'express'
-import { autoFlush, bodyCache, maxBytes, passthroughProxy, pipeChild } from 'sluiceway'
+
 import { collectedBytes } from '../support/memory.js'
 import { Mishaps } from '../support/mishaps.js'
-import { closed, openDescriptors } from '../support/open-resources.js'
-import { asChunk, RawClient } from '../support/raw-client.js'
+import { openDescriptors } from '../support/open-resources.js'
 import { emptyDirectory, openFilesIn, removeDirectories } from '../support/temporary-files.js'
+import { behave, type Seen } from './behaving.js'
+import { application, pause, serveApplication, Upstream } from './servers.js'
 
 const MINUTES = Number(process.env['SLUICEWAY_SOAK_MINUTES'] ?? 10)
-const CLIENTS_AT_ONCE = 12
+const LEAVING_A_ROUND = 2000
+const LEAVING_AT_ONCE = 24
+const BEHAVING_AT_ONCE = 4
+/** The longest that anything may outlive its client: a lingering connection, a child that does not heed TERM. */
+const MOST_MS = 10_000
 
-const body = Buffer.alloc(100_000, 'a body that is larger than what is kept in memory; ')
 const directory = emptyDirectory()
 const mishaps = new Mishaps()
-const open = new Set<Socket>()
-/** What clients got while the upstream was away, and how often. */
-const excused = new Map<string, number>()
-const upstream = createServer((req, res) => void req.pipe(res))
-let isUpstreamUp = true
+const departures: Record<string, number> = {}
 
-function application(upstreamUrl: string): express.Express {
-  const app = express().set('env', 'test')
-  app.use(maxBytes('1mb'), bodyCache({ memory: '16kb', directory }), autoFlush())
-  app.post('/read', async (req, res) => void res.end(await req.bodyCache.buffer()))
-  app.use('/proxied', passthroughProxy(upstreamUrl))
-  app.get('/endless', (req, res) => {
-    const timer = setInterval(() => res.write(body), 5)
-    req.on('error', () => {})
-    res.on('close', () => clearInterval(timer))
-  })
-  app.get('/child', (_req, res, next) => {
-    pipeChild(res, spawn('sleep', ['60'], { detached: true })).catch(next)
-  })
-  return app
+/** 2000 clients leave; the upstream goes every two seconds. */
+async function round(port: number, upstream: Upstream): Promise<Seen> {
+  const seen: Seen = { times: [], slowest: '', wrong: new Map(), excused: new Map() }
+  let isOver = false
+  const behaving = Array.from({ length: BEHAVING_AT_ONCE }, () => behave(port, upstream, () => isOver, seen))
+  const restarting = restart(upstream, () => isOver)
+  await leaveAll(port)
+  isOver = true
+  await Promise.all([...behaving, restarting])
+  return seen
 }
 
-/** How far a client goes; then it leaves. */
-const phases: readonly ((client: RawClient) => unknown)[] = [
-  (client) => client.write('POST /read HTTP/1.1\r\nHost'),
-  (client) =>
-    client.write('POST /read HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n', asChunk(body)),
-  (client) => client.write('POST /proxied HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n', body),
-  (client) => client.write('POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 90000000\r\n\r\n', body),
-  (client) => client.request('POST', '/proxied', {}, body),
-  (client) => client.request('GET', '/child'),
-  (client) => {
-    // A slow reader of an endless answer.
-    client.socket.pause()
-    client.request('GET', '/endless')
-  },
-  (client) => {
-    for (let part = 0; part < 20; part++) client.request('POST', '/read', {}, body)
-  },
-]
-
-async function leave(port: number): Promise<void> {
-  const client = await RawClient.connect(port)
-  phases[Math.floor(Math.random() * phases.length)]!(client)
-  await pause(Math.random() * 200)
-  if (Math.random() < 0.5) client.socket.resetAndDestroy()
-  else client.socket.destroy()
-  await closed(client.socket)
+async function leaveAll(port: number): Promise<void> {
+  const program = new URL('leaving.js', import.meta.url)
+  const leaving = fork(program, [port, LEAVING_A_ROUND, LEAVING_AT_ONCE].map(String))
+  const [[left]] = (await Promise.all([once(leaving, 'message'), once(leaving, 'exit')])) as [
+    [typeof departures],
+    unknown,
+  ]
+  for (const [phase, count] of Object.entries(left)) departures[phase] = (departures[phase] ?? 0) + count
 }
 
-/** A client that asks and waits. Its answer is right; while the upstream goes, it may be a 502, or cut. */
-async function ask(port: number, path: string): Promise<number> {
-  const asked = performance.now()
-  const wasUp = isUpstreamUp
-  const client = await RawClient.connect(port)
-  client.request('POST', path, {}, body)
-  const found = await client.response().then(
-    ({ status, body: answer }) => (status === 200 && answer.equals(body) ? 'right' : `${status}`),
-    (error: Error) => error.message,
-  )
-  client.destroy()
-  const isExcused = path === '/proxied' && !(wasUp && isUpstreamUp)
-  if (found !== 'right' && !isExcused) throw new Error(`${path}: ${found}`)
-  if (found !== 'right') excused.set(found, (excused.get(found) ?? 0) + 1)
-  return performance.now() - asked
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => void setTimeout(resolve, milliseconds))
-}
-
-async function restartUpstream(port: number): Promise<void> {
-  isUpstreamUp = false
-  const down = new Promise((resolve) => void upstream.close(resolve))
-  upstream.closeAllConnections()
-  await down
-  await pause(200)
-  await new Promise<void>((resolve) => void upstream.listen(port, '127.0.0.1', resolve))
-  // What was under way when it died may be asked for still.
-  await pause(500)
-  isUpstreamUp = true
-}
-
-interface Counts {
-  left: number
-  readonly times: number[]
-  readonly wrong: string[]
-}
-
-async function storm(proxyPort: number, upstreamPort: number, end: number, counts: Counts): Promise<void> {
-  const until = async (work: () => Promise<unknown>): Promise<void> => {
-    while (performance.now() < end) await work()
+async function restart(upstream: Upstream, end: () => boolean): Promise<void> {
+  while (!end()) {
+    await pause(1500)
+    await upstream.restart(200)
   }
-  const leaving = Array.from({ length: CLIENTS_AT_ONCE }, () =>
-    until(async () => {
-      await leave(proxyPort)
-      counts.left += 1
-    }),
-  )
-  const asking = ['/read', '/proxied'].map((path) =>
-    until(async () => {
-      await ask(proxyPort, path).then(
-        (time) => counts.times.push(time),
-        (error: Error) => counts.wrong.push(error.message),
-      )
-      await pause(5)
-    }),
-  )
-  const restarting = until(async () => {
-    await pause(2000)
-    await restartUpstream(upstreamPort)
-  })
-  await Promise.all([...leaving, ...asking, restarting])
 }
 
 /** What must come back to where it was. */
-async function held(): Promise<Record<string, number>> {
-  upstream.closeAllConnections()
-  await Promise.all([...open].map(closed))
-  await pause(6000) // children that do not heed TERM get KILL after five seconds
-  const resources = process.getActiveResourcesInfo()
-  const count = (kind: string): number => resources.filter((one) => one === kind).length
+interface Held {
+  readonly descriptors: number
+  readonly files: number
+  readonly children: number
+  readonly timers: number
+  readonly sockets: number
+  readonly heapMegabytes?: number
+}
+const slack: Partial<Held> = { descriptors: 5, heapMegabytes: 10 }
+
+async function held(upstream: Upstream): Promise<Held> {
+  const end = performance.now() + MOST_MS
+  let now: Held
+  do {
+    upstream.dropConnections()
+    await pause(100)
+    now = {
+      descriptors: openDescriptors(),
+      files: openFilesIn(directory).length,
+      children: open('ProcessWrap'),
+      timers: open('Timeout'),
+      sockets: open('TCPSocketWrap'),
+    }
+  } while (performance.now() < end && now.files + now.children + now.timers + now.sockets > 0)
   await collectedBytes()
-  return {
-    descriptors: openDescriptors(),
-    files: openFilesIn(directory).length,
-    children: count('ProcessWrap'),
-    timers: count('Timeout'),
-    sockets: count('TCPSocketWrap'),
-    heapMegabytes: Math.round(process.memoryUsage().heapUsed / 2 ** 20),
-  }
+  return { ...now, heapMegabytes: Math.round(process.memoryUsage().heapUsed / 2 ** 20) }
 }
 
-/** Starts a server; of its connections only those are kept in mind that are open. */
-async function listenOn(listening: Server): Promise<number> {
-  listening.on('connection', (socket: Socket) => {
-    open.add(socket)
-    socket.on('close', () => open.delete(socket))
-  })
-  listening.listen(0, '127.0.0.1')
-  await once(listening, 'listening')
-  return (listening.address() as AddressInfo).port
+function open(kind: string): number {
+  return process.getActiveResourcesInfo().filter((one) => one === kind).length
+}
+
+function isFlat(before: Held, after: Held): boolean {
+  const kinds = Object.keys(after) as (keyof Held)[]
+  return kinds.every((kind) => (after[kind] ?? 0) <= (before[kind] ?? 0) + (slack[kind] ?? 0))
+}
+
+function percentile(times: readonly number[], share: number): number {
+  return Math.round(times.toSorted((a, b) => a - b)[Math.ceil(times.length * share) - 1] ?? Number.NaN)
+}
+
+function text(counts: ReadonlyMap<string, number>): string {
+  return [...counts].map(([what, count]) => `${count} × ${what}`).join(', ') || 'none'
 }
 
 mishaps.watch()
-const upstreamPort = await listenOn(upstream)
-const server = createServer(application(`http://127.0.0.1:${upstreamPort}`))
-const port = await listenOn(server)
-const counts: Counts = { left: 0, times: [], wrong: [] }
-await storm(port, upstreamPort, performance.now() + 3000, counts)
-const before = await held()
-await storm(port, upstreamPort, performance.now() + MINUTES * 60_000, counts)
-const after = await held()
+const upstream = await Upstream.start()
+const app = await serveApplication(application(upstream.url, directory))
+// The first round fills what is kept for good: pools, caches, compiled code.
+await round(app.port, upstream)
+const before = await held(upstream)
+const end = performance.now() + MINUTES * 60_000
+const times: number[] = []
+let rounds = 0
+let isRight = true
+while (performance.now() < end) {
+  const began = performance.now()
+  const { times: own, slowest, wrong, excused } = await round(app.port, upstream)
+  const seconds = ((performance.now() - began) / 1000).toFixed(1)
+  rounds += 1
+  times.push(...own)
+  isRight &&= wrong.size === 0
+  console.log(
+    `round ${rounds}: ${LEAVING_A_ROUND} left in ${seconds} s; ${own.length} served right, 99 % within ${percentile(own, 0.99)} ms (slowest: ${slowest});`,
+    `wrong: ${text(wrong)}; while the upstream went: ${text(excused)}`,
+  )
+}
+const after = await held(upstream)
 const unhandled = await mishaps.end()
-const sorted = counts.times.toSorted((a, b) => a - b)
 console.log(
-  `${counts.left} clients left; ${sorted.length} were served, 99 % within ${Math.round(sorted.at(sorted.length * 0.99 - 1) ?? 0)} ms`,
+  `${rounds * LEAVING_A_ROUND} clients left, ${times.length} were served right: half within ${percentile(times, 0.5)} ms, 99 % within ${percentile(times, 0.99)} ms; the upstream went ${upstream.outages} times`,
 )
-console.log('while the upstream was away', Object.fromEntries(excused))
-console.log('before', before)
-console.log('after ', after)
-console.log('answered wrong', counts.wrong.slice(0, 10), 'unhandled', unhandled.slice(0, 10))
-const slack: Record<string, number> = { descriptors: 5, heapMegabytes: 10 }
-const isFlat = Object.entries(after).every(([what, count]) => count <= before[what]! + (slack[what] ?? 0))
-process.exitCode = isFlat && counts.wrong.length === 0 && unhandled.length === 0 ? 0 : 1
-server.close()
+console.log('left', departures)
+console.log('held before', before)
+console.log('held after ', after)
+console.log('unhandled', unhandled.slice(0, 10))
+process.exitCode = isRight && times.length > 0 && isFlat(before, after) && unhandled.length === 0 ? 0 : 1
+console.log(process.exitCode === 0 ? 'soak: passed' : 'soak: failed')
+app.server.close()
 upstream.close()
 removeDirectories()

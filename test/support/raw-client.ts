@@ -17,13 +17,17 @@ export class RawClient {
   readonly socket: net.Socket
   private buffered: Buffer = Buffer.alloc(0)
   private ended = false
+  /** Why the connection broke, where it has not ended by itself. */
+  private failure: NodeJS.ErrnoException | undefined
 
   private constructor(socket: net.Socket) {
     this.socket = socket
     socket.on('data', (chunk: Buffer) => {
       this.buffered = Buffer.concat([this.buffered, chunk])
     })
-    socket.on('error', () => {})
+    socket.on('error', (error) => {
+      this.failure = error
+    })
     socket.on('close', () => {
       this.ended = true
     })
@@ -74,8 +78,7 @@ export class RawClient {
     for (;;) {
       const result = found(this.buffered)
       if (result !== undefined) return result
-      if (this.ended)
-        throw new Error(`connection ended after ${JSON.stringify(this.buffered.toString('latin1'))}`)
+      if (this.ended) throw this.endedEarly()
       await new Promise<void>((resolve) => {
         const wake = (): void => {
           for (const event of ['data', 'end', 'close']) this.socket.off(event, wake)
@@ -96,10 +99,11 @@ export class RawClient {
   async response({ head = false }: { head?: boolean } = {}): Promise<RawResponse> {
     const headEnd = await this.until((bytes) => positive(bytes.indexOf('\r\n\r\n')))
     const parsed = parseHead(this.take(headEnd + 4).toString('latin1'))
-    return {
-      ...parsed,
-      body: head || isBodyless(parsed.status) ? Buffer.alloc(0) : await this.body(parsed.headers),
-    }
+    if (head || isBodyless(parsed.status)) return { ...parsed, body: Buffer.alloc(0) }
+    const body = await this.body(parsed.headers).catch((error: Error) => {
+      throw new Error(`${parsed.status}, cut: ${error.message}`)
+    })
+    return { ...parsed, body }
   }
 
   /** Waits until the server has ended or cut the connection. */
@@ -112,6 +116,11 @@ export class RawClient {
 
   destroy(): void {
     this.socket.destroy()
+  }
+
+  private endedEarly(): Error {
+    const how = this.failure === undefined ? 'ended' : `failed (${this.failure.code})`
+    return new Error(`connection ${how} before ${JSON.stringify(this.buffered.toString('latin1'))} was whole`)
   }
 
   private async body(headers: RawResponse['headers']): Promise<Buffer> {

@@ -1,0 +1,70 @@
+import type { ServerResponse } from 'node:http'
+import type { Http2ServerResponse } from 'node:http2'
+import type { Socket } from 'node:net'
+import type { ClosableResponse } from './node-internals.js'
+
+// One listener for each connection, however many responses wait on it, and whichever copy of this package asks.
+const QUEUED: unique symbol = Symbol.for('sluiceway.queuedResponses') as never
+
+type QueueingSocket = Socket & { [QUEUED]?: Set<ServerResponse> }
+
+type CloseListener = (this: ServerResponse) => void
+
+/**
+ * Calls `listener` when a response is over: sent whole, or its client gone. Where it is over already, in the next tick.
+ *
+ * Up to Node 22 the end of a connection closes only the response whose turn it is. Those that wait behind it, for a
+ * client that sends its requests without waiting for answers, would never hear of it; here they do.
+ */
+export function onResponseClose(res: ServerResponse, listener: CloseListener): void {
+  if (isClosed(res)) process.nextTick(callListener, res, listener)
+  else {
+    res.on('close', listener)
+    if (res.socket === null) closeWithConnection(res)
+  }
+}
+
+/** Tells whether a response is over, and whether its client has gone if it was not sent whole. */
+export function isClosed(res: ServerResponse): boolean {
+  return res.req.httpVersionMajor > 1 ? (res as unknown as Http2ServerResponse).stream.destroyed : res.closed
+}
+
+function callListener(res: ServerResponse, listener: CloseListener): void {
+  listener.call(res)
+}
+
+function closeWithConnection(res: ServerResponse): void {
+  const socket: QueueingSocket = res.req.socket
+  if (socket.destroyed) {
+    process.nextTick(close, res)
+    return
+  }
+  queueOn(socket).add(res)
+  // Its turn has come; the rest Node does.
+  res.once('socket', leaveQueue)
+}
+
+function queueOn(socket: QueueingSocket): Set<ServerResponse> {
+  if (socket[QUEUED] === undefined) {
+    socket[QUEUED] = new Set()
+    socket.on('close', closeQueued)
+  }
+  return socket[QUEUED]
+}
+
+function leaveQueue(this: ServerResponse, socket: QueueingSocket): void {
+  socket[QUEUED]?.delete(this)
+}
+
+function closeQueued(this: QueueingSocket): void {
+  for (const res of this[QUEUED] ?? []) close(res)
+}
+
+/** As Node does with the response whose turn it is. */
+function close(res: ServerResponse): void {
+  if (res.closed) return
+  const closing = res as ClosableResponse
+  closing.destroyed = true
+  closing._closed = true
+  closing.emit('close')
+}

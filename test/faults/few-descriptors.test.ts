@@ -1,0 +1,93 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+import { expect } from 'chai'
+
+import { hosts } from '../support/hosts.js'
+import { RawClient } from '../support/raw-client.js'
+import { closeServers, serve, type TestServer } from '../support/servers.js'
+import { emptyDirectory, removeDirectories } from '../support/temporary-files.js'
+
+const program = fileURLToPath(new URL('few-descriptors-server.js', import.meta.url))
+/** More than comes at once: what one chunk holds is served without a file. */
+const body = Buffer.alloc(300_000, 'kept in a file; ')
+
+for (const { name } of hosts) {
+  describe(`a process that has no file descriptor left (${name})`, function () {
+    let server: ChildProcess
+    let upstream: TestServer
+    let port: number
+
+    before(async function () {
+      if (process.platform === 'win32') this.skip()
+      upstream = await serve((req, res) => res.end(`upstream has ${req.url}`))
+      const words = [process.execPath, program, name, upstream.url, emptyDirectory()]
+      server = spawn('sh', ['-c', 'ulimit -n 64; exec "$@"', 'sh', ...words], {
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      })
+      port = ((await once(server, 'message')) as [number])[0]
+    })
+    after(async () => {
+      server.send('close')
+      await once(server, 'exit')
+      await closeServers()
+      removeDirectories()
+    })
+
+    async function ask(wish: string): Promise<number> {
+      server.send(wish)
+      return ((await once(server, 'message')) as [number])[0]
+    }
+
+    async function request(method: string, path: string): Promise<[status: number, body: string]> {
+      const client = await RawClient.connect(port)
+      client.request(method, path, {}, method === 'POST' ? body : undefined)
+      const { status, body: answer } = await client.response()
+      client.destroy()
+      return [status, answer.toString()]
+    }
+
+    for (const [what, method, path, status, served] of [
+      ['a body that belongs in a file', 'POST', '/read', 503, body.toString()],
+      ['a request that needs a connection to its upstream', 'GET', '/proxied', 502, 'upstream has /proxied'],
+      [
+        'a request whose body belongs in a file and then upstream',
+        'POST',
+        '/proxied',
+        502,
+        'upstream has /proxied',
+      ],
+      ['a request that starts a child', 'GET', '/child', 500, 'said\n'],
+    ] as const) {
+      it(`refuses ${what} with ${status}, and serves it once there are some`, async () => {
+        const before = await ask('count')
+        for (let round = 0; round < 3; round++) {
+          const client = await RawClient.connect(port)
+          // Answered, so accepted.
+          client.request('GET', '/child')
+          expect((await client.response()).status).to.equal(200)
+          expect(await ask('take')).to.be.above(0)
+          client.request(method, path, {}, method === 'POST' ? body : undefined)
+          const refused = await client.response()
+          expect(refused.status).to.equal(status)
+          await ask('give back')
+          client.destroy()
+          expect((await request(method, path)).join(' ') === `200 ${served}`).to.equal(true)
+          for (const socket of upstream.connections) socket.destroy()
+        }
+        while ((await ask('count')) > before);
+      })
+    }
+
+    it('turns new clients away, and serves others once there are some', async () => {
+      await ask('take')
+      const turnedAway = await RawClient.connect(port)
+      turnedAway.request('GET', '/child')
+      await turnedAway.closed()
+      expect(turnedAway.socket.bytesRead).to.equal(0)
+      await ask('give back')
+      expect(await request('GET', '/child')).to.deep.equal([200, 'said\n'])
+    })
+  })
+}

@@ -1,0 +1,115 @@
+import { expect } from 'chai'
+import { autoFlush, bodyCache, maxBytes, passthroughProxy, type SluicewayError } from 'sluiceway'
+
+import { hosts } from '../support/hosts.js'
+import { Mishaps } from '../support/mishaps.js'
+import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
+import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
+import { closeServers, serve } from '../support/servers.js'
+
+const HOUR = 3_600_000
+const RealDate = Date
+
+/** Sets the clock of this process forward or back. */
+function jump(milliseconds: number): void {
+  const now = (): number => RealDate.now() + milliseconds
+  globalThis.Date = class extends RealDate {
+    static override now = now
+    constructor(...values: unknown[]) {
+      super(...((values.length === 0 ? [now()] : values) as [number]))
+    }
+  } as DateConstructor
+}
+
+for (const { name, mount } of hosts) {
+  for (const [direction, by] of [
+    ['forward', HOUR],
+    ['back', -HOUR],
+  ] as const) {
+    describe(`a clock that jumps an hour ${direction} (${name})`, () => {
+      const mishaps = new Mishaps()
+
+      beforeEach(() => mishaps.watch())
+      afterEach(async () => {
+        globalThis.Date = RealDate
+        await closeServers()
+        expect(await mishaps.end()).to.deep.equal([])
+      })
+
+      it('times nothing out that is under way in a proxy', async () => {
+        const upstream = await scriptedUpstream()
+        const proxy = passthroughProxy(upstream.url, { headersTimeoutMs: 60_000, idleTimeoutMs: 60_000 })
+        const { port } = await serve(mount(maxBytes('1mb'), bodyCache(), autoFlush(), proxy))
+        const client = await RawClient.connect(port)
+        client.request('POST', '/', { 'Transfer-Encoding': 'chunked' })
+        client.write(asChunk('in'))
+        const connection = await upstream.connection()
+        await connection.untilText('in')
+        jump(by)
+        client.write(asChunk('put'), lastChunk)
+        await connection.untilText(lastChunk)
+        connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', asChunk('out'))
+        await client.untilText('out\r\n')
+        globalThis.Date = RealDate
+        jump(-by)
+        connection.write(asChunk('put'), lastChunk)
+        await client.untilText(lastChunk)
+        // The connections are kept on both sides.
+        client.request('GET', '/next')
+        await connection.untilText('GET /next')
+        connection.write(answer('next'))
+        expect((await client.response()).body.toString()).to.equal('next')
+      })
+
+      it('times out what is silent, when it is due', async () => {
+        const upstream = await scriptedUpstream()
+        const errors: SluicewayError[] = []
+        const proxy = passthroughProxy(upstream.url, { headersTimeoutMs: 300 })
+        const { port } = await serve(
+          mount((req, res, next) =>
+            proxy(req, res, (error) => {
+              errors.push(error as SluicewayError)
+              next(error)
+            }),
+          ),
+        )
+        const client = await RawClient.connect(port)
+        const began = performance.now()
+        client.request('GET', '/')
+        await (await upstream.connection()).untilText('\r\n\r\n')
+        jump(by)
+        expect((await client.response()).status).to.equal(504)
+        expect(performance.now() - began).to.be.within(290, 5000)
+        expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_TIMEOUT')
+      })
+
+      it('lingers for as long as it is told', async () => {
+        const { port } = await serve(mount(maxBytes({ limit: 10, lingerMs: 200 })))
+        const client = await RawClient.connect(port)
+        const began = performance.now()
+        client.request('POST', '/', { 'Content-Length': '1000' })
+        expect((await client.response()).status).to.equal(413)
+        jump(by)
+        await new Promise((resolve) => void client.socket.once('close', resolve).end())
+        expect(performance.now() - began).to.be.below(5000)
+      })
+
+      it('keeps the beat of a stream of events', async () => {
+        const { port } = await serve(
+          mount(autoFlush({ heartbeatMs: 20 }), (_req, res) => {
+            res.setHeader('Content-Type', 'text/event-stream')
+            res.write('data: 1\n\n')
+          }),
+        )
+        const client = await RawClient.connect(port)
+        client.request('GET', '/')
+        await client.untilText('data: 1\n\n')
+        jump(by)
+        const began = performance.now()
+        for (let beat = 0; beat < 3; beat++) await client.untilText(':\n\n')
+        expect(performance.now() - began).to.be.within(50, 2000)
+        client.destroy()
+      })
+    })
+  }
+}
