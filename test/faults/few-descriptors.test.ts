@@ -48,19 +48,26 @@ for (const { name } of hosts) {
       return [status, answer.toString()]
     }
 
-    for (const [what, method, path, status, served] of [
-      ['a body that belongs in a file', 'POST', '/read', 503, body.toString()],
-      ['a request that needs a connection to its upstream', 'GET', '/proxied', 502, 'upstream has /proxied'],
+    for (const [what, method, path, statuses, served] of [
+      ['a body that belongs in a file', 'POST', '/read', [503], body.toString()],
       [
-        'a request whose body belongs in a file and then upstream',
-        'POST',
+        'a request that needs a connection to its upstream',
+        'GET',
         '/proxied',
-        502,
+        [502],
         'upstream has /proxied',
       ],
-      ['a request that starts a child', 'GET', '/child', 500, 'said\n'],
+      // Both are missing; whichever is missed first.
+      [
+        'a request that needs a file and a connection',
+        'POST',
+        '/proxied',
+        [502, 503],
+        'upstream has /proxied',
+      ],
+      ['a request that starts a child', 'GET', '/child', [500], 'said\n'],
     ] as const) {
-      it(`refuses ${what} with ${status}, and serves it once there are some`, async () => {
+      it(`refuses ${what} with ${statuses.join(' or ')}, and serves it once there are some`, async () => {
         const before = await ask('count')
         for (let round = 0; round < 3; round++) {
           const client = await RawClient.connect(port)
@@ -70,7 +77,7 @@ for (const { name } of hosts) {
           expect(await ask('take')).to.be.above(0)
           client.request(method, path, {}, method === 'POST' ? body : undefined)
           const refused = await client.response()
-          expect(refused.status).to.equal(status)
+          expect(refused.status).to.be.oneOf([...statuses])
           await ask('give back')
           client.destroy()
           expect((await request(method, path)).join(' ') === `200 ${served}`).to.equal(true)
