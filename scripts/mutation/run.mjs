@@ -42,6 +42,7 @@ await new Stryker({
   // Tests wait more than they compute; a third process would still make those wait that look at a clock.
   concurrency: 2,
   timeoutMS: 10_000,
+  dryRunTimeoutMinutes: 15,
   ignorePatterns: ['dist', 'build', '.recipes', 'bench'],
   buildCommand: 'node scripts/mutation/build.mjs',
   symlinkNodeModules: false, // it would come after the build, which needs it
