@@ -64,7 +64,7 @@ describe('autoFlush', () => {
       'with Content-Length for a value': [200, ['X-Name', 'Content-Length', ...list]],
     })) {
       it(`keeps reason and headers and adds its own: ${form}`, async () => {
-        const [plain, flushed] = await heads((res) => Reflect.apply(res.writeHead, res, args))
+        const [plain, flushed] = await heads((res) => headOf(res, args))
         expect(flushed).to.equal(
           plain!.replace('Connection: keep', 'X-Accel-Buffering: no\r\nConnection: keep'),
         )
@@ -79,7 +79,7 @@ describe('autoFlush', () => {
       'that switches protocols': [101, { Connection: 'Upgrade', Upgrade: 'own' }],
     })) {
       it(`leaves one without a stream alone: ${form}`, async () => {
-        const [plain, flushed] = await heads((res) => Reflect.apply(res.writeHead, res, args).write('ok'))
+        const [plain, flushed] = await heads((res) => headOf(res, args).write('ok'))
         expect(flushed).to.equal(plain)
       })
     }
@@ -90,9 +90,9 @@ describe('autoFlush', () => {
       const { url } = await serve((req, res) =>
         middleware(req, res, () => {
           for (let layer = 0; layer < 2; layer++) {
-            const { writeHead } = res
+            const writeHead = res.writeHead.bind(res) as (...args: unknown[]) => typeof res
             res.writeHead = function patched(...args: unknown[]) {
-              return Reflect.apply(writeHead, res, args) as typeof res
+              return writeHead(...args)
             }
           }
           res.writeHead(200)
@@ -131,6 +131,10 @@ describe('autoFlush', () => {
     })
   })
 })
+
+function headOf(res: ServerResponse, args: readonly unknown[]): ServerResponse {
+  return (res.writeHead as (...given: readonly unknown[]) => ServerResponse).call(res, ...args)
+}
 
 /** The head of an answer without autoFlush, and with it. */
 async function heads(answer: (res: ServerResponse) => unknown): Promise<string[]> {

@@ -40,7 +40,7 @@ describe('autoFlush with heartbeatMs', () => {
         () => res.write(`data: text${end}`),
         () => res.write(Buffer.from(`data: bytes${end}`)),
         () => res.write(Buffer.from(`data: coded${end}`).toString('base64'), 'base64'),
-        () => [...`data: pieces${end}`].map((character) => res.write(character)),
+        () => `data: pieces${end}`.split('').map((character) => res.write(character)),
         () => res.write(`data: called${end}`, () => {}),
       ]) {
         client.text = ''

@@ -123,7 +123,7 @@ describe('autoFlush', () => {
               })
             }
           }
-          res.end(listed.sort().join())
+          res.end(listed.toSorted().join())
         }
         const app = express().use(middleware, (_req, res) => handler(res))
         for (const listener of [app, bareListener]) {
