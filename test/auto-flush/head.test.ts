@@ -5,7 +5,7 @@ import express, { type Response } from 'express'
 import { autoFlush } from 'sluiceway'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
-import { standstill } from './standstill.js'
+import { standstill } from '../support/standstill.js'
 import { StreamingClient } from './streaming-client.js'
 
 describe('autoFlush', () => {

@@ -8,7 +8,7 @@ import { expressVersions } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers } from '../support/servers.js'
 import { allGone, piped, sh } from './piped.js'
-import { standstill } from './standstill.js'
+import { standstill } from '../support/standstill.js'
 import { StreamingClient } from './streaming-client.js'
 
 describe('pipeChild', () => {

@@ -1,10 +1,13 @@
 import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { maxBytes } from 'sluiceway/max-bytes'
+import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
+import { standstill } from '../support/standstill.js'
 
 const CHUNKED = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'
 const refuseAtOnce: Handler = (_req, res) => {
@@ -50,6 +53,24 @@ for (const { name, mount } of hosts) {
         client.destroy()
       })
     }
+
+    it('takes nothing more of a refused upload before it is answered', async () => {
+      const refused = deferred<ServerResponse>()
+      const holdAnswer: Handler = (req, res) => {
+        req.on('data', () => {}).on('error', () => refused.resolve(res))
+        if (req.method === 'GET') res.end()
+      }
+      const { port, url, connections } = await serve(mount(maxBytes(1000), holdAnswer))
+      const client = await RawClient.connect(port)
+      client.write(CHUNKED, asChunk(Buffer.alloc(8 * 1024 * 1024)))
+      const res = await refused.promise
+      const [upload] = connections
+      expect(await standstill(url, () => upload!.bytesRead)).to.be.below(1024 * 1024)
+      res.statusCode = 413
+      res.end()
+      expect((await client.response()).status).to.equal(413)
+      client.destroy()
+    })
 
     it('closes the connection behind a large rest, and takes no more than lingerBytes of it', async () => {
       const lingerBytes = 1024 * 1024
