@@ -67,17 +67,6 @@ describe('maxBytes on HTTP/2', () => {
     ])
   })
 
-  it('keeps the session also after lingerMs, which is for connections of their own', async () => {
-    const lingerMs = 20
-    const { session } = await connect(maxBytes({ limit: 10, lingerMs }), echo)
-    const refused = session.request(POST)
-    refused.write('0123456789x')
-    expect(await answerOf(refused)).to.include({ status: 413 })
-    // Set after the timer that must not be, which would be due before this one.
-    await new Promise((resolve) => setTimeout(resolve, lingerMs * 2))
-    expect(await answerOf(session.request(POST).end('ok'))).to.include({ status: 200 })
-  })
-
   it('refuses an announced length before a later handler runs and before a byte of the body', async () => {
     let reached = false
     const { session } = await connect(maxBytes(10), (req, res, next) => {
