@@ -12,12 +12,22 @@ const testsOf = {
   'body-cache': ['body-cache'],
   'auto-flush': ['auto-flush', 'regressions'],
   attach: ['attach', 'combined', 'passthrough-proxy'],
-  shared: ['max-bytes', 'body-cache', 'attach', 'combined', 'regressions'],
+  // Options, errors and the body are everybody's.
+  shared: ['max-bytes', 'body-cache', 'auto-flush', 'passthrough-proxy', 'attach', 'combined', 'regressions'],
   'passthrough-proxy': ['passthrough-proxy', 'regressions'],
 }
 
-/** Tests in which another process runs the code, which never sees a change, and those that take seconds each. */
-const useless = ['chromium', 'clients', 'leaks', 'matrix', 'memory', 'nginx', 'slow-link']
+/** Tests in which another process runs the code, which never sees a change, and those that take seconds each or look at a clock. */
+const useless = [
+  'chromium',
+  'clients',
+  'leaks',
+  'matrix',
+  'memory',
+  'nginx',
+  'pipe-child-leaving',
+  'slow-link',
+]
 
 const [part, ...names] = process.argv.slice(2)
 if (!Object.hasOwn(testsOf, part ?? '')) {
