@@ -19,11 +19,14 @@ for (const { name, mount } of hosts) {
     it('throws a small rest away and serves the next request on the connection', async () => {
       const { port, connections } = await serve(mount(maxBytes('1mb'), refuseAtOnce))
       const client = await RawClient.connect(port)
+      const listeners = new Set<number>()
       for (let round = 0; round < 20; round++) {
         client.write(CHUNKED)
         expect((await client.response()).status).to.equal(403)
         client.write(asChunk(Buffer.alloc(10_000)), lastChunk)
+        listeners.add(connections[0]!.listenerCount('close'))
       }
+      expect(listeners).to.have.lengthOf(1)
       expect(connections).to.have.length(1)
       client.destroy()
     })
@@ -50,6 +53,20 @@ for (const { name, mount } of hosts) {
         client.destroy()
       })
     }
+
+    it('keeps the connection of a small rest that has come in time for longer than lingerMs', async () => {
+      const lingerMs = 20
+      const { port } = await serve(mount(maxBytes({ limit: '1mb', lingerMs }), refuseAtOnce))
+      const client = await RawClient.connect(port)
+      client.write(CHUNKED)
+      await client.response()
+      client.write(asChunk(Buffer.alloc(10_000)), lastChunk)
+      // Longer than the timer that must not be running any more.
+      await new Promise((resolve) => setTimeout(resolve, lingerMs * 2))
+      client.request('GET', '/')
+      expect((await client.response()).status).to.equal(403)
+      client.destroy()
+    })
 
     it('answers before it counts what lingerBytes allows', async () => {
       const { port } = await serve(
