@@ -54,6 +54,19 @@ for (const { name, mount } of hosts) {
       })
     }
 
+    it('keeps the connection where so much of a large body has come that the rest is small', async () => {
+      const answerHalfway: Handler = async (req, res) => {
+        while (req.readableLength < 20_000) await new Promise(setImmediate)
+        refuseAtOnce(req, res, () => {})
+      }
+      const { port } = await serve(mount(maxBytes('1mb'), answerHalfway))
+      const client = await RawClient.connect(port)
+      client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 270000\r\n\r\n', Buffer.alloc(20_000))
+      const { status, headers } = await client.response()
+      expect([status, headers['connection']?.[0] ?? 'keep-alive']).to.deep.equal([403, 'keep-alive'])
+      client.destroy()
+    })
+
     it('keeps the connection of a small rest that has come in time for longer than lingerMs', async () => {
       const lingerMs = 20
       const { port } = await serve(mount(maxBytes({ limit: '1mb', lingerMs }), refuseAtOnce))
