@@ -6,15 +6,7 @@ import { announcesBody, bodySourceOf } from './shared/body-source.js'
 import type { Storage } from './shared/body-store.js'
 import { ByteBudget } from './shared/byte-budget.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
-import {
-  type ByteSize,
-  byteSize,
-  flag,
-  oneOf,
-  readOptions,
-  rejectRequest,
-  writableDirectory,
-} from './shared/options.js'
+import { type ByteSize, byteSize, flag, oneOf, readOptions, writableDirectory } from './shared/options.js'
 
 export type { BodyCache } from './body-cache/accessors.js'
 export type { PrototypePoisoning } from './body-cache/parsers.js'
@@ -100,7 +92,6 @@ interface Instance {
  * @see docs/body-cache.md
  */
 export function bodyCache(options: BodyCacheOptions = {}): Middleware {
-  rejectRequest('bodyCache', options)
   const settings = readSettings(options)
   const instance: Instance = { settings, storage: storageFor(settings) }
   return function bodyCacheMiddleware(req, res, next) {

@@ -8,7 +8,6 @@ import {
   type OptionCheck,
   parseByteSize,
   readOptions,
-  rejectRequest,
 } from './shared/options.js'
 
 export type { ByteSize } from './shared/options.js'
@@ -52,7 +51,6 @@ const LIMIT = { owner: 'maxBytes', key: 'limit' }
  * @see docs/max-bytes.md
  */
 export function maxBytes(options: MaxBytesOptions | ByteSize | MaxBytesLimit): Middleware {
-  rejectRequest('maxBytes', options)
   const settings = readSettings(options)
   return function maxBytesMiddleware(req, res, next) {
     limitBody(settings, req, res, next)

@@ -69,12 +69,7 @@ function withoutUpgrade(name: string, value: string): string | undefined {
  * deal with its end himself.
  */
 function endWithClient(socket: Duplex): void {
-  socket.on('readable', noticeEnd).on('end', endToo).on('newListener', leaveToReader)
-}
-
-/** Without a reader a socket keeps its end to itself; with nothing before it, this brings it out. */
-function noticeEnd(this: Duplex): void {
-  if (this.readableLength === 0) this.read(0)
+  socket.on('end', endToo).on('newListener', leaveToReader)
 }
 
 function endToo(this: Duplex): void {
@@ -83,7 +78,7 @@ function endToo(this: Duplex): void {
 
 function leaveToReader(this: Duplex, event: string | symbol): void {
   if (event !== 'data' && event !== 'readable') return
-  this.off('newListener', leaveToReader).off('readable', noticeEnd).off('end', endToo)
+  this.off('newListener', leaveToReader).off('end', endToo)
 }
 
 /** A response such as the server makes for any request, on a connection that ends with it. */

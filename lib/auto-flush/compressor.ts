@@ -27,7 +27,6 @@ export function findCompressor(res: ServerResponse): Compressor | undefined {
  * `res.flush()` in `compression` starts a new one, after which small events hardly shrink at all.
  */
 export function flushCompressor(compressor: Compressor): void {
-  if (compressor.destroyed || compressor.writableEnded) return
   if (deflating.some((kind) => compressor instanceof kind)) compressor.flush(zlib.constants.Z_SYNC_FLUSH)
   else compressor.flush()
 }

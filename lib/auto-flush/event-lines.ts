@@ -5,7 +5,7 @@ const LONGEST_LINE = 1024 * 1024
 
 /** Cuts the bytes of one stream into lines, and frames each line as a server-sent event. */
 export class EventLines {
-  private readonly decoder = new StringDecoder('utf8')
+  private readonly decoder = new StringDecoder()
   private readonly eventField: string
   private partial = ''
   private afterCarriageReturn = false
@@ -22,14 +22,12 @@ export class EventLines {
 
   /** Returns the event for the last line where it has no line end, or ''. */
   end(): string {
-    const last = this.frame(this.decoder.end()) + (this.partial === '' ? '' : this.event(this.partial))
-    this.partial = ''
-    return last
+    return this.frame(this.decoder.end()) + (this.partial === '' ? '' : this.event(this.partial))
   }
 
   private frame(text: string): string {
     const lines = (this.partial + this.withoutSplitLineEnd(text)).split(/\r\n|\n|\r/)
-    this.partial = lines.pop() ?? ''
+    this.partial = lines.pop() as string
     if (this.partial.length >= LONGEST_LINE) {
       lines.push(this.partial)
       this.partial = ''
@@ -39,7 +37,6 @@ export class EventLines {
 
   /** A CR ends its line at once, as progress bars want it; the LF of a CRLF may come in the next chunk. */
   private withoutSplitLineEnd(text: string): string {
-    if (text === '') return text
     const rest = this.afterCarriageReturn && text.startsWith('\n') ? text.slice(1) : text
     this.afterCarriageReturn = text.endsWith('\r')
     return rest

@@ -21,7 +21,8 @@ export class Heartbeat {
   /** Tells that a chunk was written, which ends the silence. */
   wrote(chunk: unknown, encoding: unknown): void {
     this.tail = (this.tail + endOf(chunk, encoding)).slice(-4)
-    this.restart()
+    // `refresh` would bring a cleared timer back to life.
+    if (!this.isOver) this.timer.refresh()
   }
 
   stop(): void {
@@ -30,13 +31,14 @@ export class Heartbeat {
 
   /** A comment must not come in the middle of an event, nor pile up for a client that does not read. */
   beat(): void {
+    if (this.isOver) return
     if (BETWEEN_EVENTS.test(this.tail) && !this.res.writableNeedDrain) this.res.write(':\n\n')
-    this.restart()
+    this.timer.refresh()
   }
 
-  /** `refresh` would bring a cleared timer back to life. */
-  private restart(): void {
-    if (!this.res.destroyed && !this.res.writableEnded) this.timer.refresh()
+  /** True from `res.end()` on: the client may take long to read the rest, and Node throws at who writes then. */
+  private get isOver(): boolean {
+    return this.res.destroyed || this.res.writableEnded
   }
 }
 
@@ -44,12 +46,9 @@ function beat(heartbeat: Heartbeat): void {
   heartbeat.beat()
 }
 
+/** The last bytes of what was given to `res.write`; its second argument may be the callback. */
 function endOf(chunk: unknown, encoding: unknown): string {
-  if (typeof chunk !== 'string') return Buffer.from((chunk as Uint8Array).subarray(-4)).toString('latin1')
-  const isText = typeof encoding !== 'string' || /^(?:utf-?8|latin1|binary|ascii)$/i.test(encoding)
-  return isText
-    ? chunk.slice(-4)
-    : Buffer.from(chunk, encoding as BufferEncoding)
-        .toString('latin1')
-        .slice(-4)
+  return Buffer.from(chunk as string, encoding as BufferEncoding)
+    .subarray(-4)
+    .toString('latin1')
 }

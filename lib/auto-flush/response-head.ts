@@ -20,7 +20,7 @@ export const watchHead: (res: ServerResponse) => void = outermost('writeHead', (
   }
   const contentType = headerOf(res, args, 'content-type')
   const result = writeHead.apply(res, settings.proxyBuffering ? args : withoutProxyBuffering(res, args))
-  startStreaming(res, settings, typeof contentType === 'string' ? contentType : '')
+  startStreaming(res, settings, String(contentType))
   return result
 })
 

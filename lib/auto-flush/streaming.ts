@@ -22,8 +22,6 @@ interface Streaming {
   /** Flushes the compressor; absent where nothing compresses, as Node then sends by itself. */
   readonly schedule?: FlushSchedule | undefined
   readonly heartbeat?: Heartbeat | undefined
-  /** True where the compressor is not known and `res.write` has to tell of writes. */
-  readonly flushesAfterWrite: boolean
 }
 
 /** Starts flushing, right after the head of a streamed response has been written. */
@@ -33,22 +31,22 @@ export function startStreaming(
   contentType: string,
 ): void {
   const schedule = scheduleFor(res, settings)
-  const flushesAfterWrite = schedule !== undefined && res.flush !== flush
   const heartbeat = heartbeatFor(res, settings, contentType)
-  res[kStreaming] = { settings, schedule, heartbeat, flushesAfterWrite }
-  if (flushesAfterWrite) {
+  res[kStreaming] = { settings, schedule, heartbeat }
+  // A compressor that is not known cannot tell of its writes.
+  if (schedule !== undefined && res.flush !== flush) {
     watchWrites(res)
     schedule.wrote() // The write that made the head is still under way.
   }
   // Node keeps a head until the first write of the body, which may be long in coming.
-  setImmediate(sendHeldHead, res)
+  setImmediate(sendHead, res)
   if (heartbeat !== undefined || typeof settings.coalesce === 'number') onResponseClose(res, stopStreaming)
   debug('%s %s: streamed, %s', res.req.method, res.req.url, schedule ? 'through a compressor' : 'as it is')
 }
 
 /** Looks for a compressor. Those without a `res.flush` of their own cannot be flushed from outside. */
 function scheduleFor(res: StreamedResponse, { coalesce }: AutoFlushSettings): FlushSchedule | undefined {
-  if (res.flush === undefined || res.flush === flush) return undefined
+  if (res.flush === flush) return undefined
   const compressor = findCompressor(res)
   if (compressor !== undefined) return scheduleForKnown(res, compressor, coalesce)
   return res.hasHeader('content-encoding') ? scheduleForUnknown(res, coalesce) : undefined
@@ -64,7 +62,7 @@ function scheduleForKnown(res: StreamedResponse, compressor: Compressor, coalesc
 
 function scheduleForUnknown(res: StreamedResponse, coalesce: Coalesce): FlushSchedule {
   return new FlushSchedule(coalesce, () => {
-    if (!res.destroyed && !res.writableEnded) res.flush?.()
+    if (!res.destroyed && !res.writableEnded) res.flush()
   })
 }
 
@@ -77,13 +75,10 @@ function heartbeatFor(
   return heartbeatMs > 0 && isEventStream ? new Heartbeat(res, heartbeatMs) : undefined
 }
 
-function sendHeldHead(res: ServerResponse): void {
-  if (!res.destroyed && !res.writableEnded) sendHead(res)
-}
-
 function stopStreaming(this: StreamedResponse): void {
-  this[kStreaming]?.schedule?.cancel()
-  this[kStreaming]?.heartbeat?.stop()
+  const { schedule, heartbeat } = this[kStreaming]!
+  schedule?.cancel()
+  heartbeat?.stop()
 }
 
 /** Watches `res.write` itself, for what has to be done after each write that a handler makes. */
@@ -100,12 +95,12 @@ export const watchWrites: (res: ServerResponse) => void = outermost(
 
 function written(
   res: ServerResponse,
-  { settings, schedule, heartbeat, flushesAfterWrite }: Streaming,
+  { settings, schedule, heartbeat }: Streaming,
   args: unknown[],
   corkedBefore: number | undefined,
 ): void {
   heartbeat?.wrote(args[0], args[1])
-  if (flushesAfterWrite) schedule?.wrote()
+  schedule?.wrote()
   // Node corks until the tick is over. A cork that was there before is the handler's own.
   if (settings.sync && corkedBefore === 0) uncork(res)
 }

@@ -91,6 +91,23 @@ for (const { name, express } of expressVersions) {
       expect((await once(client, 'close'))[0]).to.equal(1000)
     })
 
+    for (const event of ['data', 'readable'] as const) {
+      it(`leaves its end to a handler that reads the connection by '${event}'`, async () => {
+        const app = express()
+        app.get('/none', ({ socket }) => {
+          socket.on(event, () => void socket.read())
+          socket.on('end', () => setImmediate(() => socket.end('the last word')))
+          socket.write('taken')
+        })
+        const client = await clientOf(app)
+        client.write(UPGRADE)
+        await client.untilText('taken')
+        client.socket.end('early')
+        await client.untilText('the last word')
+        await client.closed()
+      })
+    }
+
     it('is undone by detach', async () => {
       const app = express()
       const server = createServer(app)

@@ -5,7 +5,7 @@ import express, { type Response } from 'express'
 import { autoFlush } from 'sluiceway'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
-import { standstill } from './standstill.js'
+import { standstill } from '../support/standstill.js'
 import { StreamingClient } from './streaming-client.js'
 
 describe('autoFlush', () => {
@@ -47,6 +47,66 @@ describe('autoFlush', () => {
     })
   })
 
+  describe('of a head that is given to writeHead', () => {
+    const headers = { 'Content-Type': 'text/plain', 'X-Name': 'value' }
+    const list = Object.entries(headers).flat()
+
+    for (const [form, args] of Object.entries({
+      'with a reason': [200, 'Fine'],
+      'with headers': [200, headers],
+      'with a list': [200, list],
+      'with pairs': [200, Object.entries(headers)],
+      'with a reason and headers': [200, 'Fine', headers],
+      'with a reason and a list': [200, 'Fine', list],
+      'with a reason and pairs': [200, 'Fine', Object.entries(headers)],
+      'with headers and no reason': [200, undefined, headers],
+      'with headers and null': [200, null, headers],
+      'with Content-Length for a value': [200, ['X-Name', 'Content-Length', ...list]],
+    })) {
+      it(`keeps reason and headers and adds its own: ${form}`, async () => {
+        const [plain, flushed] = await heads((res) => headOf(res, args))
+        expect(flushed).to.equal(
+          plain!.replace('Connection: keep', 'X-Accel-Buffering: no\r\nConnection: keep'),
+        )
+      })
+    }
+
+    for (const [form, args] of Object.entries({
+      'with headers': [200, { 'content-length': 2 }],
+      'with a list': [200, ['X-Name', 'value', 'CONTENT-LENGTH', '2']],
+      'with pairs': [200, [['Content-Length', '2']]],
+      'with a reason and headers': [200, 'Fine', { 'Content-Length': 2 }],
+      'that switches protocols': [101, { Connection: 'Upgrade', Upgrade: 'own' }],
+    })) {
+      it(`leaves one without a stream alone: ${form}`, async () => {
+        const [plain, flushed] = await heads((res) => headOf(res, args).write('ok'))
+        expect(flushed).to.equal(plain)
+      })
+    }
+
+    it('asks the filter once, also where the head is written twice or through other layers', async () => {
+      let asked = 0
+      const middleware = autoFlush({ filter: () => ++asked > 0 })
+      const { url } = await serve((req, res) =>
+        middleware(req, res, () => {
+          for (let layer = 0; layer < 2; layer++) {
+            const writeHead = res.writeHead.bind(res) as (...args: unknown[]) => typeof res
+            res.writeHead = function patched(...args: unknown[]) {
+              return writeHead(...args)
+            }
+          }
+          res.writeHead(200)
+          expect(() => res.writeHead(200))
+            .to.throw(Error)
+            .with.property('code', 'ERR_HTTP_HEADERS_SENT')
+          res.end()
+        }),
+      )
+      await (await StreamingClient.get(url)).ended()
+      expect(asked).to.equal(1)
+    })
+  })
+
   describe('before the head is written', () => {
     it('sends nothing, so that the type and status can still change', async () => {
       const app = express()
@@ -71,6 +131,27 @@ describe('autoFlush', () => {
     })
   })
 })
+
+function headOf(res: ServerResponse, args: readonly unknown[]): ServerResponse {
+  return (res.writeHead as (...given: readonly unknown[]) => ServerResponse).call(res, ...args)
+}
+
+/** The head of an answer without autoFlush, and with it. */
+async function heads(answer: (res: ServerResponse) => unknown): Promise<string[]> {
+  const undated = (res: ServerResponse): void => {
+    res.sendDate = false
+    answer(res)
+    res.flushHeaders()
+  }
+  const seen: string[] = []
+  for (const handler of [(_req: IncomingMessage, res: ServerResponse) => undated(res), bare(undated)]) {
+    const client = await RawClient.connect((await serve(handler)).port)
+    client.request('GET', '/')
+    seen.push(await client.untilText('\r\n\r\n'))
+    client.destroy()
+  }
+  return seen
+}
 
 function bare(answer: (res: ServerResponse) => void): (req: IncomingMessage, res: ServerResponse) => void {
   const middleware = autoFlush()

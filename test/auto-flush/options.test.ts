@@ -2,11 +2,13 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import compression from 'compression'
-import express, { type Response } from 'express'
+import express, { type RequestHandler } from 'express'
 import { autoFlush, type AutoFlushOptions } from 'sluiceway'
+import { deferred } from '../support/deferred.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
-import { type Coding, StreamingClient } from './streaming-client.js'
+import { open } from './event-streams.js'
+import { StreamingClient } from './streaming-client.js'
 
 describe('autoFlush', () => {
   afterEach(closeServers)
@@ -20,6 +22,53 @@ describe('autoFlush', () => {
           await client.received(`data: ${n}\n\n`)
         }
         client.leave()
+      })
+    }
+
+    for (const [coalesce, order] of [
+      ['tick', ['flush', 'tick', 'turn']],
+      ['immediate', ['tick', 'flush', 'turn']],
+      [undefined, ['tick', 'flush', 'turn']],
+      [1, ['tick', 'turn', 'flush']],
+    ] as const) {
+      it(`${coalesce} flushes in its turn: ${order.join(', ')}`, async () => {
+        const happened: string[] = []
+        const flushed = deferred()
+        const app = express()
+        app.use(
+          noting(() => flushed.resolve(void happened.push('flush'))),
+          autoFlush({ coalesce }),
+        )
+        app.get('/', (_req, res) => {
+          res.type('text/plain').write('written')
+          process.nextTick(() => happened.push('tick'))
+          setImmediate(() => {
+            happened.push('turn')
+            void flushed.promise.then(() => res.end())
+          })
+        })
+        const { url } = await serve(app)
+        await (await StreamingClient.get(url)).ended()
+        expect(happened).to.deep.equal(order)
+      })
+    }
+
+    for (const over of ['end', 'destroy'] as const) {
+      it(`flushes no more after ${over}()`, async () => {
+        let flushes = 0
+        const app = express().use(
+          noting(() => flushes++),
+          autoFlush(),
+        )
+        app.get('/', (_req, res) => {
+          res.type('text/plain').write('written')
+          res[over]()
+        })
+        const { port } = await serve(app)
+        const client = await RawClient.connect(port)
+        client.request('GET', '/', { Connection: 'close' })
+        await client.closed()
+        expect(flushes).to.equal(0)
       })
     }
 
@@ -110,6 +159,27 @@ describe('autoFlush', () => {
       expect(await (await StreamingClient.get(url)).ended()).to.equal('first, 0 waiting')
     })
 
+    it('leaves whole answers alone', async () => {
+      const app = express()
+      app.use(autoFlush({ sync: true }))
+      app.get('/', (_req, res) => {
+        res.set('Content-Length', '6').write('wh')
+        res.end('ole!')
+      })
+      const { url } = await serve(app)
+      expect(await (await StreamingClient.get(url)).ended()).to.equal('whole!')
+    })
+
+    it('tells who writes after the end so, as without it', async () => {
+      const { res, client } = await open({ sync: true })
+      res.end()
+      await client.ended()
+      if (!res.closed) await once(res, 'close')
+      expect(res.socket).to.equal(null)
+      const error = await new Promise((resolve) => res.write('late', resolve))
+      expect(error).to.have.property('code', 'ERR_STREAM_WRITE_AFTER_END')
+    })
+
     it('keeps what the handler has corked', async () => {
       const { res, client } = await open({ sync: true })
       await client.received(':')
@@ -122,45 +192,13 @@ describe('autoFlush', () => {
     })
   })
 
-  describe('with heartbeatMs', () => {
-    for (const coding of ['identity', 'gzip'] as const) {
-      it(`writes comments into a silent event stream: ${coding}`, async () => {
-        const { res, client } = await open({ heartbeatMs: 20 }, coding)
-        res.write('data: event\n\n')
-        await client.received('data: event\n\n:\n\n:\n\n')
-        client.leave()
-      })
-    }
-
-    it('waits until an event is whole', async () => {
-      const { res, client } = await open({ heartbeatMs: 20 })
-      res.write('data: half')
-      await severalBeats()
-      res.write(Buffer.from('\n\n'))
-      await client.received('data: half\n\n:\n\n')
-      client.leave()
-    })
-
-    it('reads the end of an event in any encoding', async () => {
-      const { res, client } = await open({ heartbeatMs: 20 })
-      res.write(Buffer.from('data: half').toString('base64'), 'base64')
-      res.write(Buffer.from('\n\n').toString('base64'), 'base64')
-      await client.received('data: half\n\n:\n\n')
-      client.leave()
-    })
-
-    it('leaves other types alone, and stops when the response is over', async () => {
-      const { res, client } = await open({ heartbeatMs: 20 }, 'identity', (response) => response.type('txt'))
-      await severalBeats()
-      res.end('end')
-      await severalBeats()
-      expect(await client.ended()).to.equal(':\n\nend')
-    })
-  })
-
   it('refuses wrong options', () => {
     const wrong: [unknown, string, string][] = [
-      [{ coalesce: 'soon' }, 'TypeError', 'option "coalesce" must be'],
+      [
+        { coalesce: 'soon' },
+        'TypeError',
+        `autoFlush: option "coalesce" must be 'immediate', 'tick' or a whole number of milliseconds from 1 up, got "soon"`,
+      ],
       [{ coalesce: null }, 'TypeError', 'option "coalesce" must be'],
       [{ coalesce: 0 }, 'RangeError', 'option "coalesce" must be'],
       [{ coalesce: 1.5 }, 'RangeError', 'option "coalesce" must be'],
@@ -177,20 +215,6 @@ describe('autoFlush', () => {
         .to.throw(Error, message)
         .with.property('name', name)
     }
-  })
-
-  it('writes no heartbeat once the client has gone', async () => {
-    const { res, client } = await open({ heartbeatMs: 20 })
-    const gone = once(res, 'close')
-    client.leave()
-    await gone
-    let written = 0
-    res.write = () => {
-      written++
-      return true
-    }
-    await severalBeats()
-    expect(written).to.equal(0)
   })
 
   it('serves HTTP/1.0 clients, without chunks', async () => {
@@ -214,30 +238,11 @@ describe('autoFlush', () => {
   })
 })
 
-/** Waits until another stream has had three heartbeats: a timer that was set before would have fired as often. */
-async function severalBeats(): Promise<void> {
-  const { client } = await open({ heartbeatMs: 20 })
-  await client.received(':\n\n:\n\n:\n\n:\n\n')
-  client.leave()
-}
-
-/** Opens an event stream whose head and first comment are on their way. */
-async function open(
-  options: AutoFlushOptions,
-  coding: Coding = 'identity',
-  prepare: (res: Response) => void = () => {},
-): Promise<{ res: Response; client: StreamingClient }> {
-  const app = express()
-  app.use(autoFlush(options), compression())
-  const handled = new Promise<Response>((resolve) => {
-    app.get('/', (_req, res) => {
-      res.type('text/event-stream')
-      prepare(res)
-      res.write(':\n\n')
-      resolve(res)
-    })
-  })
-  const { url } = await serve(app)
-  const [client, res] = await Promise.all([StreamingClient.get(url, coding), handled])
-  return { res, client }
+/** Stands for a compressor of which nothing is known but that it has a `res.flush()`, and tells when that is called. */
+function noting(flushed: () => void): RequestHandler {
+  return (_req, res, next) => {
+    res.set('Content-Encoding', 'identity')
+    res.flush = flushed
+    next()
+  }
 }

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import compression from 'compression'
 import type { RequestHandler } from 'express'
@@ -94,7 +94,7 @@ describe('autoFlush', () => {
         const app = express()
         app.get('/with', autoFlush({ sync: true }), (_req, res) => void res.json('with'))
         app.get('/without', compression(), patching, (_req, res) => {
-          const data = { writable: true, enumerable: true }
+          const data = { writable: true, enumerable: true, configurable: true }
           expect(Object.getOwnPropertyDescriptor(res, 'writeHead')).to.include(data)
           expect(Object.getOwnPropertyDescriptor(res, 'write')).to.include(data)
           res.type('text/plain').write('without')
@@ -105,6 +105,35 @@ describe('autoFlush', () => {
         const client = await StreamingClient.get(`${url}/without`, 'gzip')
         expect(await client.ended()).to.equal('without')
         expect(client.response.headers).not.to.have.property('x-accel-buffering')
+      })
+
+      it('leaves its methods to be listed and defined anew', async () => {
+        const middleware = autoFlush()
+        const names = ['write', 'writeHead']
+        const handler = (res: ServerResponse): void => {
+          const listed: string[] = []
+          for (const listedName in res) if (names.includes(listedName)) listed.push(listedName)
+          for (const method of [...names, 'flush'] as 'write'[]) {
+            for (const owner of [res, Object.getPrototypeOf(res) as ServerResponse]) {
+              if (!Object.hasOwn(owner, method)) continue
+              Object.defineProperty(owner, method, {
+                value: owner[method],
+                configurable: true,
+                writable: true,
+              })
+            }
+          }
+          res.end(listed.toSorted().join())
+        }
+        const app = express().use(middleware, (_req, res) => handler(res))
+        for (const listener of [app, bareListener]) {
+          const { url } = await serve(listener)
+          expect(await (await StreamingClient.get(url)).ended()).to.equal('write,writeHead')
+        }
+
+        function bareListener(req: IncomingMessage, res: ServerResponse): void {
+          middleware(req, res, () => handler(res))
+        }
       })
 
       it('serves one application by both copies of the package, on a route each', async () => {

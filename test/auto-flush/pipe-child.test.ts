@@ -2,12 +2,13 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { expect } from 'chai'
 import compression from 'compression'
+import type { Response } from 'express'
 import { autoFlush, type PipeChildOptions } from 'sluiceway'
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers } from '../support/servers.js'
 import { allGone, piped, sh } from './piped.js'
-import { standstill } from './standstill.js'
+import { standstill } from '../support/standstill.js'
 import { StreamingClient } from './streaming-client.js'
 
 describe('pipeChild', () => {
@@ -66,13 +67,40 @@ describe('pipeChild', () => {
     expect(await (await StreamingClient.get(url)).ended()).to.equal('kept\n')
   })
 
-  it('takes a child without stderr', async () => {
+  for (const stderr of ['merge', 'drop'] as const) {
+    it(`takes a child without stderr: ${stderr}`, async () => {
+      const { url, exit } = await piped(
+        () => spawn('echo', ['out'], { stdio: ['ignore', 'pipe', 'ignore'] }),
+        { stderr },
+      )
+      expect(await (await StreamingClient.get(url)).ended()).to.equal('out\n')
+      expect(await exit).to.deep.equal({ code: 0, signal: null })
+    })
+  }
+
+  it('ends a child without stderr when the client leaves', async () => {
     const { url, exit } = await piped(
-      () => spawn('echo', ['out'], { stdio: ['ignore', 'pipe', 'ignore'] }),
+      () => spawn('sleep', ['65'], { stdio: ['ignore', 'pipe', 'ignore'], detached: true }),
       {},
     )
-    expect(await (await StreamingClient.get(url)).ended()).to.equal('out\n')
-    expect(await exit).to.deep.equal({ code: 0, signal: null })
+    ;(await StreamingClient.get(url)).leave()
+    expect(await exit).to.deep.equal({ code: null, signal: 'SIGTERM' })
+  })
+
+  it('leaves a head alone that is out', async () => {
+    const before = async (res: Response): Promise<void> => res.flushHeaders()
+    const { url } = await piped(() => spawn('echo', ['out']), {}, { before })
+    const client = await StreamingClient.get(url)
+    expect(client.response.headers).not.to.have.property('content-type')
+    expect(await client.ended()).to.equal('out\n')
+  })
+
+  it('keeps the Content-Type of the handler, and sets no Cache-Control', async () => {
+    const { url } = await piped(() => spawn('echo', ['a,b']), {}, { type: 'text/csv' })
+    const client = await StreamingClient.get(url)
+    expect(client.response.headers).to.have.property('content-type', 'text/csv; charset=utf-8')
+    expect(client.response.headers).not.to.have.property('cache-control')
+    expect(await client.ended()).to.equal('a,b\n')
   })
 
   describe('on text/event-stream', () => {
@@ -84,6 +112,40 @@ describe('pipeChild', () => {
         'data: a\n\ndata: \n\ndata: b\n\ndata: c\n\ndata: d\n\nevent: exit\ndata: {"code":3,"signal":null}\n\n',
       )
     })
+
+    for (const [what, given, sent] of [
+      ['asks caches', undefined, 'no-cache'],
+      ['leaves it to the handler to ask caches', 'private', 'private'],
+    ] as const) {
+      it(`${what} not to keep the events`, async () => {
+        const before = async (res: Response): Promise<void> => {
+          if (given !== undefined) res.set('Cache-Control', given)
+        }
+        const { url } = await piped(() => spawn('echo', ['event']), {}, { type, before })
+        const client = await StreamingClient.get(url)
+        expect(client.response.headers).to.have.property('cache-control', sent)
+        await client.ended()
+      })
+    }
+
+    for (const [what, pieces, events] of [
+      ['an empty line at first', ['\n', 'a\n'], ['', 'a']],
+      ['a line end in two pieces', ['a\r', '\nb\r', '\n'], ['a', 'b']],
+      ['an empty line after one', ['a\r', '\n\n'], ['a', '']],
+      ['a CR before another line', ['\ra\r', 'b\n', '\n'], ['', 'a', 'b', '']],
+    ] as const) {
+      it(`tells lines apart: ${what}`, async () => {
+        const { url, child } = await piped(() => spawn('cat'), { exit: 'none' }, { type })
+        const client = await StreamingClient.get(url)
+        const { stdin, stdout } = await child
+        for (const piece of pieces) {
+          stdin?.write(piece)
+          await once(stdout!, 'data')
+        }
+        stdin?.end()
+        expect(await client.ended()).to.equal(events.map((line) => `data: ${line}\n\n`).join(''))
+      })
+    }
 
     it('tells the signal that ended the child', async () => {
       const { url } = await piped(() => sh('kill -9 $$'), {}, { type })
@@ -150,6 +212,16 @@ describe('pipeChild', () => {
     old.destroy()
   })
 
+  it('sends no trailer to HEAD', async () => {
+    const { port, exit } = await piped(() => sh('exit 4'), { exit: 'trailer' })
+    const client = await RawClient.connect(port)
+    client.request('HEAD', '/')
+    const { status, headers } = await client.response({ head: true })
+    expect(status).to.equal(200)
+    expect(headers).not.to.have.property('trailer')
+    expect(await exit).to.deep.equal({ code: 4, signal: null })
+  })
+
   it('sends the signal as a trailer', async () => {
     const { port } = await piped(() => sh('kill -TERM $$'), { exit: 'trailer' })
     const client = await RawClient.connect(port)
@@ -181,6 +253,15 @@ describe('pipeChild', () => {
     const { url, exit } = await piped(() => child, {})
     expect(await (await StreamingClient.get(url)).ended()).to.equal('')
     expect(await exit).to.deep.equal({ code: 5, signal: null })
+  })
+
+  it('gives the child of a refused call time to end by itself', async () => {
+    const child = sh('trap "exit 7" TERM; echo ready; while :; do sleep 0.05; done')
+    await once(child.stdout!, 'data')
+    const { url } = await piped(() => child, { exit: 'event' })
+    const ended = once(child, 'exit')
+    await (await StreamingClient.get(url)).ended()
+    expect(await ended).to.deep.equal([7, null])
   })
 
   it('refuses wrong options, and ends the child', async () => {

@@ -23,6 +23,11 @@ describe('autoFlush', () => {
             res.json({ flush: typeof res.flush })
             res.flush()
           })
+          app.get('/counted', (_req, res) => {
+            res.set('Content-Length', '7').write('count')
+            res.flush()
+            res.end('ed')
+          })
           const sub = express()
           sub.get('/', (_req, res) => {
             res.type('text/plain').write('streamed in a sub-application')
@@ -34,6 +39,8 @@ describe('autoFlush', () => {
           const { url } = await serve(app)
           const whole = await StreamingClient.get(`${url}/json`)
           expect(await whole.ended()).to.equal('{"flush":"function"}')
+          const counted = await StreamingClient.get(`${url}/counted`)
+          expect(await counted.ended()).to.equal('counted')
           const streamed = await StreamingClient.get(`${url}/sub`)
           expect(await streamed.ended()).to.equal('streamed in a sub-application')
         })

@@ -7,7 +7,7 @@ import express, { type RequestHandler, type Response } from 'express'
 import { autoFlush } from 'sluiceway'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
-import { standstill } from './standstill.js'
+import { standstill } from '../support/standstill.js'
 
 const chunk = Buffer.alloc(64 * 1024, 'incompressible? no, but large')
 

@@ -37,6 +37,17 @@ describe('req.bodyCache.text()', () => {
     })
   }
 
+  for (const [charset, hex, text] of [
+    ['utf-16le', 'fe00', '\u00fe'],
+    ['utf-16le', '00ff', '\uff00'],
+    ['utf-8', 'feff41', '\ufffd\ufffdA'],
+    ['iso-8859-15', 'feff', '\u00fe\u00ff'],
+  ] as const) {
+    it(`takes ${hex} in charset=${charset} for no mark of another`, async () => {
+      expect(await found(readText, Buffer.from(hex, 'hex'), inCharset(charset))).to.equal(text)
+    })
+  }
+
   for (const charset of ['ISO-8859-1', 'latin1', 'windows-1252', 'us-ascii']) {
     it(`decodes every byte of charset=${charset}, which all are windows-1252 on the web`, async () => {
       const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
@@ -65,7 +76,9 @@ describe('req.bodyCache.text()', () => {
           () => undefined,
           (failure: unknown) => failure,
         )
+        expect(error).to.have.property('cause').that.is.an.instanceof(RangeError)
         expect(error).to.include({
+          message: `unsupported charset "${charset.replaceAll('"', '')}"`,
           status: 415,
           type: 'charset.unsupported',
           code: 'ERR_SLUICEWAY_CHARSET_UNSUPPORTED',

@@ -14,6 +14,7 @@ export interface BodyError {
   readonly message: string
   readonly issues?: readonly { readonly path?: unknown; readonly message?: string }[]
   readonly body?: string
+  readonly limit?: number
 }
 
 type Read = (req: IncomingMessage) => Promise<unknown>
@@ -28,8 +29,8 @@ export async function found(
   const handler: Handler = (req, res) => {
     read(req).then(
       (value) => res.end(JSON.stringify({ value })),
-      ({ status, type, code, message, issues, body: unparsed }: BodyError) =>
-        res.end(JSON.stringify({ status, type, code, message, issues, body: unparsed })),
+      ({ status, type, code, message, issues, body: unparsed, limit }: BodyError) =>
+        res.end(JSON.stringify({ status, type, code, message, issues, body: unparsed, limit })),
     )
   }
   const { url } = await serve(mount(bodyCache(options), handler))

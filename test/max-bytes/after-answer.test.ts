@@ -19,11 +19,14 @@ for (const { name, mount } of hosts) {
     it('throws a small rest away and serves the next request on the connection', async () => {
       const { port, connections } = await serve(mount(maxBytes('1mb'), refuseAtOnce))
       const client = await RawClient.connect(port)
+      const listeners = new Set<number>()
       for (let round = 0; round < 20; round++) {
         client.write(CHUNKED)
         expect((await client.response()).status).to.equal(403)
         client.write(asChunk(Buffer.alloc(10_000)), lastChunk)
+        listeners.add(connections[0]!.listenerCount('close'))
       }
+      expect(listeners).to.have.lengthOf(1)
       expect(connections).to.have.length(1)
       client.destroy()
     })
@@ -50,6 +53,45 @@ for (const { name, mount } of hosts) {
         client.destroy()
       })
     }
+
+    it('keeps the connection where so much of a large body has come that the rest is small', async () => {
+      const answerHalfway: Handler = async (req, res) => {
+        while (req.readableLength < 20_000) await new Promise(setImmediate)
+        refuseAtOnce(req, res, () => {})
+      }
+      const { port } = await serve(mount(maxBytes('1mb'), answerHalfway))
+      const client = await RawClient.connect(port)
+      client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 270000\r\n\r\n', Buffer.alloc(20_000))
+      const { status, headers } = await client.response()
+      expect([status, headers['connection']?.[0] ?? 'keep-alive']).to.deep.equal([403, 'keep-alive'])
+      client.destroy()
+    })
+
+    it('keeps the connection of a small rest that has come in time for longer than lingerMs', async () => {
+      const lingerMs = 20
+      const { port } = await serve(mount(maxBytes({ limit: '1mb', lingerMs }), refuseAtOnce))
+      const client = await RawClient.connect(port)
+      client.write(CHUNKED)
+      await client.response()
+      client.write(asChunk(Buffer.alloc(10_000)), lastChunk)
+      // Longer than the timer that must not be running any more.
+      await new Promise((resolve) => setTimeout(resolve, lingerMs * 2))
+      client.request('GET', '/')
+      expect((await client.response()).status).to.equal(403)
+      client.destroy()
+    })
+
+    it('answers before it counts what lingerBytes allows', async () => {
+      const { port } = await serve(
+        mount(maxBytes({ limit: 10, lingerBytes: 0 }), (req, _res, next) =>
+          text(req).then(() => next(), next),
+        ),
+      )
+      const client = await RawClient.connect(port)
+      client.write(CHUNKED, asChunk('0123456789x'), asChunk('behind it, in the same read'))
+      expect((await client.response()).status).to.equal(413)
+      client.destroy()
+    })
 
     it('closes the connection behind a large rest, and takes no more than lingerBytes of it', async () => {
       const lingerBytes = 1024 * 1024

@@ -99,6 +99,15 @@ describe('maxBytes options', () => {
         expect((await fetch(`${url}/large`, { method: 'POST', body: 'abc' })).status).to.equal(200)
         expect((await fetch(`${url}/small`, { method: 'POST', body: 'abc' })).status).to.equal(413)
       })
+
+      it('may return Infinity, and is not asked about a request without a body', async () => {
+        const asked: unknown[] = []
+        const limit = (req: { method?: string | undefined }): number => asked.push(req.method) * Infinity
+        const { url } = await serve(mount(maxBytes(limit), (_req, res) => res.end('let through')))
+        expect((await fetch(url)).status).to.equal(200)
+        expect((await fetch(url, { method: 'POST', body: 'abc' })).status).to.equal(200)
+        expect(asked).to.deep.equal(['POST'])
+      })
     })
   }
 

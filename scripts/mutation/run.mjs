@@ -1,0 +1,73 @@
+// Mutation testing: changes one expression of lib after the other, and tells which changes no test notices.
+//   npm run mutation                                    which parts there are
+//   npm run mutation -- auto-flush                      a part, with the tests of that part
+//   npm run mutation -- auto-flush heartbeat outermost  only these files of it; `heartbeat:40-55` only these lines
+// CONTRIBUTING.md tells what to do with the answer.
+import { existsSync } from 'node:fs'
+import { Stryker } from '@stryker-mutator/core'
+
+/** Of each part of lib, the folders of test that can notice a change of it. */
+const testsOf = {
+  'max-bytes': ['max-bytes'],
+  'body-cache': ['body-cache'],
+  'auto-flush': ['auto-flush', 'regressions'],
+  attach: ['attach', 'combined', 'passthrough-proxy'],
+  // Options, errors and the body are everybody's.
+  shared: ['max-bytes', 'body-cache', 'auto-flush', 'passthrough-proxy', 'attach', 'combined', 'regressions'],
+  'passthrough-proxy': ['passthrough-proxy', 'regressions'],
+}
+
+/** Tests in which another process runs the code, which never sees a change, and those that take seconds each or look at a clock. */
+const useless = [
+  'chromium',
+  'clients',
+  'leaks',
+  'matrix',
+  'memory',
+  'nginx',
+  'pipe-child-leaving',
+  'slow-link',
+]
+
+const [part, ...names] = process.argv.slice(2)
+if (!Object.hasOwn(testsOf, part ?? '')) {
+  console.error(`usage: npm run mutation -- <${Object.keys(testsOf).join('|')}> [file[:from-to] …]`)
+  process.exit(2)
+}
+
+await new Stryker({
+  mutate: names.length > 0 ? names.map(fileOf) : [`lib/${part}.ts`, `lib/${part}/**/*.ts`],
+  testRunner: 'mocha',
+  mochaOptions: {
+    'no-config': true,
+    spec: testsOf[part].map((folder) => `build/test/${folder}/**/*.test.js`),
+    ignore: useless.map((name) => `build/test/**/*${name}.test.js`),
+    require: ['./scripts/mutation/test-hooks.mjs'],
+  },
+  plugins: ['@stryker-mutator/mocha-runner', './scripts/mutation/debug-text.mjs'],
+  ignorers: ['debug-text'],
+  coverageAnalysis: 'perTest',
+  // What runs once when a module is loaded can only be changed in a fresh process, with all tests for each change.
+  ignoreStatic: true,
+  // Tests wait more than they compute; a third process would still make those wait that look at a clock.
+  concurrency: 2,
+  timeoutMS: 10_000,
+  dryRunTimeoutMinutes: 15,
+  ignorePatterns: ['dist', 'build', '.recipes', 'bench'],
+  buildCommand: 'node scripts/mutation/build.mjs',
+  symlinkNodeModules: false, // it would come after the build, which needs it
+  disableTypeChecks: 'lib/**/*.ts',
+  tsconfigFile: 'none.json', // TypeScript 7 has no API to read one
+  reporters: ['clear-text', 'progress-append-only', 'json', 'html'],
+  clearTextReporter: { allowColor: false, logTests: false, reportTests: false },
+  jsonReporter: { fileName: `build/mutation/${part}.json` },
+  htmlReporter: { fileName: `build/mutation/${part}.html` },
+}).runMutationTest()
+
+/** `heartbeat:40-55` -> `lib/auto-flush/heartbeat.ts:40-55`; the part's own name is its main file. */
+function fileOf(name) {
+  const [, file, lines] = /^([^:]*)(:.*)?$/.exec(name)
+  const path = [`lib/${part}/${file}.ts`, `lib/${file}.ts`].find((candidate) => existsSync(candidate))
+  if (path === undefined) throw new Error(`there is no lib/${part}/${file}.ts`)
+  return path + (lines ?? '')
+}

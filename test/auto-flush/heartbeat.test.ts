@@ -1,0 +1,96 @@
+import { once } from 'node:events'
+import { expect } from 'chai'
+import express from 'express'
+import { autoFlush } from 'sluiceway'
+import { Mishaps } from '../support/mishaps.js'
+import { closeServers, serve } from '../support/servers.js'
+import { open, severalBeats } from './event-streams.js'
+import { StreamingClient } from './streaming-client.js'
+
+describe('autoFlush with heartbeatMs', () => {
+  const mishaps = new Mishaps()
+
+  beforeEach(() => mishaps.watch())
+  afterEach(async () => {
+    await closeServers()
+    expect(await mishaps.end()).to.deep.equal([])
+  })
+
+  for (const coding of ['identity', 'gzip'] as const) {
+    it(`writes comments into a silent event stream: ${coding}`, async () => {
+      const { res, client } = await open({ heartbeatMs: 20 }, coding)
+      res.write('data: event\n\n')
+      await client.received('data: event\n\n:\n\n:\n\n')
+      client.leave()
+    })
+  }
+
+  it('writes them also before the first event', async () => {
+    const app = express().use(autoFlush({ heartbeatMs: 20 }))
+    app.get('/', (_req, res) => void res.writeHead(200, { 'Content-Type': 'text/event-stream' }))
+    const client = await StreamingClient.get((await serve(app)).url)
+    await client.received(':\n\n:\n\n')
+    client.leave()
+  })
+
+  for (const end of ['\n\n', '\n\r\n', '\r\r', '\r\n\r\n']) {
+    it(`takes ${JSON.stringify(end)} for the end of an event, however it is written`, async () => {
+      const { res, client } = await open({ heartbeatMs: 20 })
+      for (const write of [
+        () => res.write(`data: text${end}`),
+        () => res.write(Buffer.from(`data: bytes${end}`)),
+        () => res.write(Buffer.from(`data: coded${end}`).toString('base64'), 'base64'),
+        () => `data: pieces${end}`.split('').map((character) => res.write(character)),
+        () => res.write(`data: called${end}`, () => {}),
+      ]) {
+        client.text = ''
+        write()
+        await client.received(`${end}:\n\n`)
+      }
+      client.leave()
+    })
+  }
+
+  for (const half of ['data: half', 'data: half\n', 'data: half\r\n', '\n\ndata']) {
+    it(`waits until an event is whole, after ${JSON.stringify(half)}`, async () => {
+      const { res, client } = await open({ heartbeatMs: 20 })
+      res.write(half)
+      await severalBeats()
+      res.write(Buffer.from('\n\n'))
+      await client.received(`${half}\n\n:\n\n`)
+      client.leave()
+    })
+  }
+
+  for (const type of ['text/plain', 'x-text/event-stream', 'text/event-streams']) {
+    it(`leaves ${type} alone, and stops when the response is over`, async () => {
+      const { res, client } = await open({ heartbeatMs: 20 }, 'identity', (response) => response.type(type))
+      await severalBeats()
+      res.end('end')
+      await severalBeats()
+      expect(await client.ended()).to.equal(':\n\nend')
+    })
+  }
+
+  it('is off unless it is asked for', async () => {
+    const { res, client } = await open({})
+    await severalBeats()
+    res.end()
+    expect(await client.ended()).to.equal(':\n\n')
+  })
+
+  it('writes nothing once the client has gone, whatever the handler still writes', async () => {
+    const { res, client } = await open({ heartbeatMs: 20 })
+    const gone = once(res, 'close')
+    client.leave()
+    await gone
+    res.write('data: late\n\n')
+    let written = 0
+    res.write = () => {
+      written++
+      return true
+    }
+    await severalBeats()
+    expect(written).to.equal(0)
+  })
+})

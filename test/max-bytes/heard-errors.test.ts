@@ -1,0 +1,64 @@
+import type { IncomingMessage } from 'node:http'
+import { pipeline, Writable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { setTimeout as later } from 'node:timers/promises'
+import { expect } from 'chai'
+import { bodyCache, maxBytes } from 'sluiceway'
+import { type Handler, hosts } from '../support/hosts.js'
+import { asChunk, RawClient } from '../support/raw-client.js'
+import { closeServers, serve } from '../support/servers.js'
+
+/** Ways to hear of a refused body; each calls `answer` when it has. */
+const ways: Record<string, (req: IncomingMessage, answer: () => void) => void> = {
+  "an 'error' listener": (req, answer) => void req.on('data', () => {}).on('error', answer),
+  'a promise': (req, answer) => void buffer(req).catch(answer),
+  pipeline: (req, answer) => void pipeline(req, sink(), answer),
+  'the destination of pipe()': (req, answer) => void req.pipe(sink()).on('error', answer),
+  'reading after a while': (req, answer) => void later(30).then(() => req.resume().on('error', answer)),
+}
+
+function sink(): Writable {
+  return new Writable({ write: (_chunk, _encoding, done) => done() })
+}
+
+for (const { name, mount } of hosts) {
+  describe(`maxBytes on ${name}, past the limit`, () => {
+    afterEach(closeServers)
+
+    async function statusOf(...handlers: readonly Handler[]): Promise<number> {
+      const { port } = await serve(mount(...handlers))
+      const client = await RawClient.connect(port)
+      client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n', asChunk('0123456789x'))
+      const { status } = await client.response()
+      client.destroy()
+      return status
+    }
+
+    for (const [way, hear] of Object.entries(ways)) {
+      it(`lets who hears of it by ${way} take his time to answer`, async () => {
+        const answering: Handler = (req, res) => {
+          hear(req, () => void later(30).then(() => res.writeHead(422).end()))
+        }
+        expect(await statusOf(maxBytes(10), answering)).to.equal(422)
+      })
+    }
+
+    it('lets who reads the cached body take his time to answer', async () => {
+      const answering: Handler = (req, res) => {
+        req.bodyCache.buffer().catch(() => later(30).then(() => res.writeHead(422).end()))
+      }
+      expect(await statusOf(bodyCache(), maxBytes(10), answering)).to.equal(422)
+    })
+
+    for (const [who, read] of [
+      ["a 'data' listener", (req: IncomingMessage) => void req.on('data', () => {})],
+      ["a 'readable' listener", (req: IncomingMessage) => void req.on('readable', () => req.read())],
+      ['a bare pipe()', (req: IncomingMessage) => void req.pipe(sink())],
+    ] as const) {
+      it(`answers at once where nobody but ${who} reads, to whom no error comes`, async () => {
+        const reading: Handler = (req) => read(req)
+        expect(await statusOf(maxBytes({ limit: 10, lingerMs: 60_000 }), reading)).to.equal(413)
+      })
+    }
+  })
+}

@@ -1,0 +1,34 @@
+// A heartbeat that came due between `res.end()` and the last byte was written all the same. Node makes that an 'error'
+// event of the response, which nobody hears: a client that was slow to read the end of its events ended the process.
+// Found by mutation testing: the check for a response that is over could be taken out, and no test failed.
+import { expect } from 'chai'
+import express from 'express'
+import { autoFlush } from 'sluiceway'
+import { severalBeats } from '../auto-flush/event-streams.js'
+import { StreamingClient } from '../auto-flush/streaming-client.js'
+import { Mishaps } from '../support/mishaps.js'
+import { closeServers, serve } from '../support/servers.js'
+
+describe('a heartbeat that comes due after the end of a response', () => {
+  const mishaps = new Mishaps()
+
+  beforeEach(() => mishaps.watch())
+  afterEach(async () => {
+    await closeServers()
+    expect(await mishaps.end()).to.deep.equal([])
+  })
+
+  it('is not written, however slowly the client reads', async () => {
+    const app = express().use(autoFlush({ heartbeatMs: 20 }))
+    app.get('/', (_req, res) => {
+      res.type('text/event-stream').write(`data: ${'x'.repeat(16 * 1024 * 1024)}\n\n`)
+      res.end()
+    })
+    const { url } = await serve(app)
+    const client = await StreamingClient.get(url)
+    client.response.pause()
+    await severalBeats()
+    client.response.resume()
+    expect((await client.ended()).slice(-4)).to.equal('xx\n\n')
+  })
+})
