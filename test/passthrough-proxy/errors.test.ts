@@ -3,7 +3,7 @@ import net from 'node:net'
 
 import { expect } from 'chai'
 import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-import { Agent } from 'undici'
+import { Agent, MockAgent } from 'undici'
 
 import { deferred } from '../support/deferred.js'
 import { expressVersions } from '../support/express-versions.js'
@@ -140,6 +140,20 @@ for (const { name, express } of expressVersions) {
         expect((await client.response()).status).to.equal(502)
         expect(errors).to.have.length(1)
         expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE')
+      })
+    }
+
+    for (const [method, body] of [['GET'], ['POST', 'small']] as const) {
+      it(`answers 500 to a ${method} where the dispatcher throws`, async () => {
+        const dispatcher = new MockAgent()
+        dispatcher.dispatch = () => {
+          throw new Error('out of order')
+        }
+        const { client, errors } = await start('http://upstream.example', { dispatcher })
+        client.request(method, '/', {}, body)
+        expect((await client.response()).status).to.equal(500)
+        expect(errors.map(({ message }) => message)).to.deep.equal(['out of order'])
+        await dispatcher.close()
       })
     }
 

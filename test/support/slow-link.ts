@@ -36,7 +36,8 @@ class Direction {
     const { from, to } = this
     from.on('data', (chunk: Buffer) => this.carry(chunk))
     from.on('end', () => this.later(() => to.end()))
-    from.on('error', () => this.later(() => to.resetAndDestroy()))
+    // Once it was ended, a reset leaks its handle on Node 20, and the process then never ends.
+    from.on('error', () => this.later(() => (to.writableEnded ? to.destroy() : to.resetAndDestroy())))
     from.on('close', () => this.later(() => to.destroySoon()))
   }
 
