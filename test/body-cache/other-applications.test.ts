@@ -48,7 +48,8 @@ describe('bodyCache, on a request that goes through several applications', () =>
           const innerApp = ownCopyOf(inner.module)()
           innerApp.post('/', async (req, res) => {
             // The buffer of the request is full before anybody reads.
-            while (req.readableLength < req.readableHighWaterMark) await new Promise(setImmediate)
+            while (req.readableLength < req.readableHighWaterMark && !req.socket.destroyed)
+              await new Promise(setImmediate)
             res.json(await readAgainAndAgain(req))
           })
           app.use(bodyCache())

@@ -54,7 +54,8 @@ for (const { name, mount } of hosts) {
           for await (const chunk of source) yield Promise.reject(new Error(`at ${chunk.length > 0}`))
         }).catch((error: Error) => error.message)
         // The buffer of the request is full before the next reader comes.
-        while (req.readableLength < req.readableHighWaterMark) await new Promise(setImmediate)
+        while (req.readableLength < req.readableHighWaterMark && !req.socket.destroyed)
+          await new Promise(setImmediate)
         const all = [await rawBody(req, 'utf8'), await text(req)]
         res.end(JSON.stringify([failure, ...all.map((read) => read === body)]))
       })
