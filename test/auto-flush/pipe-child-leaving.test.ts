@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { expect } from 'chai'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers } from '../support/servers.js'
+import { until } from '../support/until.js'
 import { allGone, membersOf, piped, type Piped, type PipedResponse, sh } from './piped.js'
 import { StreamingClient } from './streaming-client.js'
 
@@ -10,33 +11,36 @@ import { StreamingClient } from './streaming-client.js'
 interface Moment extends PipedResponse {
   readonly script: string
   readonly client?: 'reads' | 'does not read'
-  readonly until: (client: RawClient, child: ChildProcess) => Promise<unknown>
+  readonly arrives: (client: RawClient, child: ChildProcess) => Promise<unknown>
 }
 
 const headArrived = (client: RawClient): Promise<unknown> => client.untilText('\r\n\r\n')
 
 const moments: Record<string, Moment> = {
-  'as soon as the child has started': { script: 'sleep 60 & wait', until: () => Promise.resolve() },
-  'before the child has said anything': { script: 'sleep 60 & wait', until: headArrived },
-  'between two lines': { script: 'sleep 60 & echo one; wait', until: (client) => client.untilText('one\n') },
-  'in the middle of a torrent': { script: 'yes & yes', until: (client) => client.untilText('y\ny\n') },
+  'as soon as the child has started': { script: 'sleep 60 & wait', arrives: () => Promise.resolve() },
+  'before the child has said anything': { script: 'sleep 60 & wait', arrives: headArrived },
+  'between two lines': {
+    script: 'sleep 60 & echo one; wait',
+    arrives: (client) => client.untilText('one\n'),
+  },
+  'in the middle of a torrent': { script: 'yes & yes', arrives: (client) => client.untilText('y\ny\n') },
   'while the child waits for it to read': {
     script: 'yes & yes',
     client: 'does not read',
-    until: (_client, { stdout }) => paused(stdout!),
+    arrives: (_client, { stdout }) => paused(stdout!),
   },
   'in the middle of an event': {
     script: 'printf half; sleep 60 & wait',
     type: 'text/event-stream',
-    until: (_client, { stdout }) => once(stdout!, 'data'),
+    arrives: (_client, { stdout }) => once(stdout!, 'data'),
   },
   'after the child has closed its output': {
     script: 'echo last; exec >&- 2>&-; sleep 60 & wait',
-    until: (client, { stdout }) => Promise.all([client.untilText('last\n'), once(stdout!, 'end')]),
+    arrives: (client, { stdout }) => Promise.all([client.untilText('last\n'), once(stdout!, 'end')]),
   },
   'after the child has died and left its command behind': {
     script: 'sleep 60 & echo $!; exit',
-    until: (_client, child) => once(child, 'exit'),
+    arrives: (_client, child) => once(child, 'exit'),
   },
 }
 
@@ -44,7 +48,7 @@ describe('pipeChild', () => {
   afterEach(closeServers)
 
   describe('when the client leaves', () => {
-    for (const [moment, { script, client: reading, until, ...response }] of Object.entries(moments)) {
+    for (const [moment, { script, client: reading, arrives, ...response }] of Object.entries(moments)) {
       it(`${moment}: ends the whole process group within 100 ms`, async () => {
         const tookMs = await fastest(3, async () => {
           const server = await piped(() => sh(script), {}, response)
@@ -52,7 +56,7 @@ describe('pipeChild', () => {
           if (reading === 'does not read') client.socket.pause()
           client.request('GET', '/')
           const child = await server.child
-          await until(client, child)
+          await arrives(client, child)
           const left = performance.now()
           client.destroy()
           await allGone(child.pid!)
@@ -133,7 +137,7 @@ async function leaveAfter(text: string, { port }: Piped): Promise<number> {
 }
 
 async function paused(output: NodeJS.ReadableStream): Promise<void> {
-  while (!output.isPaused()) await new Promise(setImmediate)
+  await until(() => output.isPaused())
 }
 
 /** The shortest of some runs: other programs on this machine can only make them longer. */

@@ -9,6 +9,7 @@ import { RawClient } from '../support/raw-client.js'
 import { closeServers } from '../support/servers.js'
 import { allGone, piped, sh } from './piped.js'
 import { standstill } from '../support/standstill.js'
+import { until } from '../support/until.js'
 import { StreamingClient } from './streaming-client.js'
 
 describe('pipeChild', () => {
@@ -235,10 +236,10 @@ describe('pipeChild', () => {
     const client = await RawClient.connect(port)
     client.socket.pause()
     client.request('GET', '/')
-    const { stdout } = await child
+    const stdout = (await child).stdout!
     let taken = 0
-    stdout?.on('data', (chunk: Buffer) => (taken += chunk.length))
-    while (stdout?.isPaused() !== true) await new Promise(setImmediate)
+    stdout.on('data', (chunk: Buffer) => (taken += chunk.length))
+    await until(() => stdout.isPaused())
     expect(await standstill(url, () => taken)).to.be.below(32 * 1024 * 1024)
     client.socket.resume()
     await once(stdout, 'data')

@@ -26,8 +26,3 @@ export async function exchange(
   const [req, res] = await promise
   return { client, req, res }
 }
-
-/** Resolves once `isTrue`, and lets the event loop go round until then. */
-export async function until(isTrue: () => boolean): Promise<void> {
-  while (!isTrue()) await new Promise(setImmediate)
-}

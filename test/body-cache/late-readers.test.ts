@@ -8,7 +8,8 @@ import { formidable } from 'formidable'
 import rawBody from 'raw-body'
 import { asChunk, lastChunk } from '../support/raw-client.js'
 import { closeServers } from '../support/servers.js'
-import { exchange, until } from './exchange.js'
+import { until } from '../support/until.js'
+import { exchange } from './exchange.js'
 
 const MULTIPART = 'multipart/form-data; boundary=x'
 const FORM =

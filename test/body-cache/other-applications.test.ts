@@ -9,6 +9,7 @@ import { bodyCache } from 'sluiceway/body-cache'
 import { expressVersions } from '../support/express-versions.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, listen, serve } from '../support/servers.js'
+import { until } from '../support/until.js'
 
 const CHUNKED = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'
 
@@ -48,8 +49,7 @@ describe('bodyCache, on a request that goes through several applications', () =>
           const innerApp = ownCopyOf(inner.module)()
           innerApp.post('/', async (req, res) => {
             // The buffer of the request is full before anybody reads.
-            while (req.readableLength < req.readableHighWaterMark && !req.socket.destroyed)
-              await new Promise(setImmediate)
+            await until(() => req.readableLength >= req.readableHighWaterMark)
             res.json(await readAgainAndAgain(req))
           })
           app.use(bodyCache())

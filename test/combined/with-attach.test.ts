@@ -7,6 +7,7 @@ import { attach, bodyCache, maxBytes } from 'sluiceway'
 import { type Handler, hosts } from '../support/hosts.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, listen } from '../support/servers.js'
+import { until } from '../support/until.js'
 
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n'
 
@@ -54,8 +55,7 @@ for (const { name, mount } of hosts) {
           for await (const chunk of source) yield Promise.reject(new Error(`at ${chunk.length > 0}`))
         }).catch((error: Error) => error.message)
         // The buffer of the request is full before the next reader comes.
-        while (req.readableLength < req.readableHighWaterMark && !req.socket.destroyed)
-          await new Promise(setImmediate)
+        await until(() => req.readableLength >= req.readableHighWaterMark)
         const all = [await rawBody(req, 'utf8'), await text(req)]
         res.end(JSON.stringify([failure, ...all.map((read) => read === body)]))
       })

@@ -12,6 +12,7 @@ import { asChunk, RawClient } from '../support/raw-client.js'
 import { scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
 import { allClosedIn, emptyDirectory, openFilesIn, removeDirectories } from '../support/temporary-files.js'
+import { until } from '../support/until.js'
 
 const body = Buffer.alloc(50_000, 'kept in a file; ')
 
@@ -67,7 +68,7 @@ for (const { name, mount } of hosts) {
         )
         await arrived.promise
         // The last bytes are handed on while the file is being opened.
-        while (openFilesIn(directory).length === 0) await new Promise(setImmediate)
+        await until(() => openFilesIn(directory).length > 0)
         let closes = 0
         ;(await res).on('close', () => (closes += 1))
         client.destroy()

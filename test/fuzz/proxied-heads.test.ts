@@ -6,6 +6,7 @@ import { Mishaps } from '../support/mishaps.js'
 import { RawClient } from '../support/raw-client.js'
 import { type ScriptedUpstream, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
+import { until } from '../support/until.js'
 import { holds } from './property.js'
 import { bodyLength, bodyOf, type Cuts, cuts, framed, type Framing, framing, writeInParts } from './wire.js'
 
@@ -181,12 +182,11 @@ class Ends {
   }
 
   async next(): Promise<RawClient> {
-    for (;;) {
-      if (this.upstream.hasNew) this.known.push(await this.upstream.connection())
-      this.active = this.known.find(({ pending }) => pending.length > 0)
-      if (this.active !== undefined) return this.active
-      await new Promise(setImmediate)
-    }
+    this.active = await until(() => {
+      this.known.push(...this.upstream.takeNew())
+      return this.known.find(({ pending }) => pending.length > 0)
+    })
+    return this.active
   }
 
   done(): void {

@@ -19,6 +19,7 @@ import { RawClient, type RawResponse } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen, serve, type TestServer } from '../support/servers.js'
 import { certificate, key } from '../support/tls-certificate.js'
+import { until } from '../support/until.js'
 
 const dispatchers: Dispatcher[] = []
 
@@ -336,7 +337,7 @@ describe('passthroughProxy upstreams', () => {
       const { port, errors } = await start('http://balanced', { dispatcher })
       const clients = await Promise.all(Array.from({ length: 12 }, () => RawClient.connect(port)))
       for (const client of clients) client.request('GET', '/held')
-      while (held.length < clients.length) await new Promise((resolve) => setImmediate(resolve))
+      await until(() => held.length === clients.length)
       const inFlight = die(upstreams[0] as TestServer)
       expect(inFlight).to.be.above(0).and.below(clients.length)
       for (const release of held) release()

@@ -7,6 +7,7 @@ import { type Handler, hosts } from '../support/hosts.js'
 import { Mishaps } from '../support/mishaps.js'
 import { asChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
+import { until } from '../support/until.js'
 
 const refusals: Readonly<Record<string, () => Handler>> = {
   'maxBytes past its limit': () => maxBytes(8),
@@ -29,7 +30,7 @@ for (const { name: host, mount } of hosts) {
         client.write(asChunk('and beyond'))
         await client.closed()
         expect(client.pending.toString()).not.to.contain('0\r\n\r\n')
-        while (connections.some((socket) => !socket.closed)) await new Promise(setImmediate)
+        await until(() => connections.every((socket) => socket.closed))
         expect(await mishaps.end()).to.deep.equal([])
 
         const next = await RawClient.connect(port)

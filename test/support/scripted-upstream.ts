@@ -9,8 +9,8 @@ export interface ScriptedUpstream {
   readonly port: number
   /** How many connections it has seen. */
   readonly accepted: number
-  /** Whether there is a connection that `connection` has not given yet. */
-  readonly hasNew: boolean
+  /** Takes the connections that `connection` has not given yet. */
+  takeNew(): RawClient[]
   /** Waits for the next connection, in the order in which they were opened. */
   connection(): Promise<RawClient>
 }
@@ -32,9 +32,7 @@ export async function scriptedUpstream(): Promise<ScriptedUpstream> {
     get accepted() {
       return connections.length
     },
-    get hasNew() {
-      return arrived.length > 0
-    },
+    takeNew: () => arrived.splice(0),
     connection() {
       const connection = arrived.shift()
       return connection === undefined

@@ -2,6 +2,8 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 
+import { until } from './until.js'
+
 const created: string[] = []
 
 /** Makes an empty directory. `removeDirectories` removes it. */
@@ -47,5 +49,5 @@ function openFileIn(directory: string, descriptor: string): OpenFile | undefined
 
 /** Waits until no file in `directory` is open any more: closing takes a turn of the thread pool. */
 export async function allClosedIn(directory: string): Promise<void> {
-  while (openFilesIn(directory).length > 0) await new Promise((resolve) => setImmediate(resolve))
+  await until(() => openFilesIn(directory).length === 0)
 }
