@@ -42,7 +42,7 @@ await new Stryker({
     'no-config': true,
     spec: testsOf[part].map((folder) => `build/test/${folder}/**/*.test.js`),
     ignore: useless.map((name) => `build/test/**/*${name}.test.js`),
-    require: ['./scripts/mutation/test-hooks.mjs'],
+    require: ['./build/test/support/no-mishaps.js', './scripts/mutation/test-hooks.mjs'],
   },
   plugins: ['@stryker-mutator/mocha-runner', './scripts/mutation/debug-text.mjs'],
   ignorers: ['debug-text'],

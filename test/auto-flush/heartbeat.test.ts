@@ -2,19 +2,12 @@ import { once } from 'node:events'
 import { expect } from 'chai'
 import express from 'express'
 import { autoFlush } from 'sluiceway'
-import { Mishaps } from '../support/mishaps.js'
 import { closeServers, serve } from '../support/servers.js'
 import { open, severalBeats } from './event-streams.js'
 import { StreamingClient } from './streaming-client.js'
 
 describe('autoFlush with heartbeatMs', () => {
-  const mishaps = new Mishaps()
-
-  beforeEach(() => mishaps.watch())
-  afterEach(async () => {
-    await closeServers()
-    expect(await mishaps.end()).to.deep.equal([])
-  })
+  afterEach(closeServers)
 
   for (const coding of ['identity', 'gzip'] as const) {
     it(`writes comments into a silent event stream: ${coding}`, async () => {

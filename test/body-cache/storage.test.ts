@@ -13,7 +13,6 @@ import { isSluicewayError } from 'sluiceway'
 import { bodyCache, type BodyCacheOptions } from 'sluiceway/body-cache'
 import { maxBytes } from 'sluiceway/max-bytes'
 import { type Handler, hosts } from '../support/hosts.js'
-import { Mishaps } from '../support/mishaps.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve, type TestServer } from '../support/servers.js'
 import { allClosedIn, emptyDirectory, openFilesIn, removeDirectories } from '../support/temporary-files.js'
@@ -57,16 +56,11 @@ if (process.platform !== 'linux') console.log('skipped: the storage of bodyCache
 describeOnLinux('bodyCache, beyond memory', () => {
   let directory: string
 
-  const mishaps = new Mishaps()
-
   beforeEach(() => {
     directory = emptyDirectory()
-    mishaps.watch()
   })
   afterEach(closeServers)
   afterEach(removeDirectories)
-  // A file that nobody closed is closed with a warning when it is collected.
-  afterEach(async () => expect(await mishaps.end()).to.deep.equal([]))
 
   function upload(options: BodyCacheOptions, ...handlers: Handler[]): Promise<TestServer> {
     return serve(hosts[0]!.mount(bodyCache({ directory, ...options }), ...handlers))

@@ -3,7 +3,6 @@ import { judged } from '../judges/judged.js'
 import { attached } from '../support/attached.js'
 import { type ExpressVersion, expressVersions } from '../support/express-versions.js'
 import type { Handler } from '../support/hosts.js'
-import { Mishaps } from '../support/mishaps.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 import { removeDirectories } from '../support/temporary-files.js'
@@ -19,7 +18,6 @@ for (const version of expressVersions) {
   const asked = requests.filter(({ only }) => only === undefined || only === version.name)
 
   describe(`what ${version.name} documents`, () => {
-    const mishaps = new Mishaps()
     let folder: string
     let plain: ReadonlyMap<string, string>
 
@@ -32,11 +30,7 @@ for (const version of expressVersions) {
       plain = await answersOf(version, folder, { handlers: [], attaches: false }, asked)
       await closeServers()
     })
-    beforeEach(() => mishaps.watch())
-    afterEach(async () => {
-      await closeServers()
-      expect(await mishaps.end()).to.deep.equal([])
-    })
+    afterEach(closeServers)
     after(removeDirectories)
 
     it('is what the program without sluiceway does', () => {

@@ -8,7 +8,6 @@ import { autoFlush, bodyCache, maxBytes, passthroughProxy, pipeChild } from 'slu
 
 import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
-import { Mishaps } from '../support/mishaps.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 import { allClosedIn, emptyDirectory, removeDirectories } from '../support/temporary-files.js'
@@ -17,11 +16,9 @@ const body = Buffer.alloc(3_000_000, 'more than a pipe holds; ')
 
 for (const { name, mount } of hosts) {
   describe(`a pipe that breaks or is full (${name})`, () => {
-    const mishaps = new Mishaps()
     let directory: string
 
     beforeEach(() => {
-      mishaps.watch()
       directory = emptyDirectory()
     })
     // Not after each: a file may be on its way to being opened, and unlinked, still.
@@ -29,7 +26,6 @@ for (const { name, mount } of hosts) {
     afterEach(async () => {
       await closeServers()
       await allClosedIn(directory)
-      expect(await mishaps.end()).to.deep.equal([])
     })
 
     async function upload(...handlers: Handler[]): Promise<[status: number, answer: string]> {

@@ -7,7 +7,6 @@ import { autoFlush, bodyCache, maxBytes, passthroughProxy, pipeChild, type Sluic
 
 import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
-import { Mishaps } from '../support/mishaps.js'
 import { asChunk, RawClient } from '../support/raw-client.js'
 import { scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
@@ -18,17 +17,14 @@ const body = Buffer.alloc(50_000, 'kept in a file; ')
 
 for (const { name, mount } of hosts) {
   describe(`a client that is gone (${name})`, () => {
-    const mishaps = new Mishaps()
     let directory: string
 
     beforeEach(() => {
-      mishaps.watch()
       directory = emptyDirectory()
     })
     afterEach(closeServers)
     // Not after each: a file may be on its way to being opened, and unlinked, still.
     after(removeDirectories)
-    afterEach(async () => expect(await mishaps.end()).to.deep.equal([]))
 
     describe('while its answer waits behind another', () => {
       /** Sends one request that is never answered, and one that is served by `handlers`. */

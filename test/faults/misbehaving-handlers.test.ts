@@ -4,7 +4,6 @@ import { expect } from 'chai'
 import { autoFlush, bodyCache, maxBytes, passthroughProxy } from 'sluiceway'
 
 import { type Handler, hosts } from '../support/hosts.js'
-import { Mishaps } from '../support/mishaps.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 import { isThorough } from '../support/thorough.js'
@@ -198,11 +197,9 @@ function answer(_req: unknown, res: Parameters<Handler>[1]): void {
 
 for (const { name, mount } of hosts) {
   describe(`a handler that misbehaves (${name})`, () => {
-    const mishaps = new Mishaps()
     let directory: string
 
     beforeEach(() => {
-      mishaps.watch()
       directory = emptyDirectory()
     })
     // Not after each: a file may be on its way to being opened, and unlinked, still.
@@ -210,7 +207,6 @@ for (const { name, mount } of hosts) {
     afterEach(async () => {
       await closeServers()
       await allClosedIn(directory)
-      expect(await mishaps.end()).to.deep.equal([])
     })
 
     async function outcome(program: Program, chain: readonly Handler[], whole: boolean): Promise<Outcome> {

@@ -9,7 +9,6 @@ import { requests } from '../express/requests.js'
 import { withoutMeant } from '../express/unchanged.js'
 import { judged } from '../judges/judged.js'
 import { expressVersions } from '../support/express-versions.js'
-import { Mishaps } from '../support/mishaps.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, listen } from '../support/servers.js'
 import { removeDirectories } from '../support/temporary-files.js'
@@ -44,12 +43,9 @@ const cases: fc.Arbitrary<Case> = fc.record({
 })
 
 describe('Express and what it documents, fuzzed', () => {
-  const mishaps = new Mishaps()
-  beforeEach(() => mishaps.watch())
   afterEach(async () => {
     await closeServers()
     removeDirectories()
-    expect(await mishaps.end()).to.deep.equal([])
   })
 
   it('answers a connection as without the middlewares, whatever their order', async function () {

@@ -10,7 +10,6 @@ import { expect } from 'chai'
 import { bodyCache, maxBytes } from 'sluiceway'
 import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
-import { Mishaps } from '../support/mishaps.js'
 import { closeServers, listen } from '../support/servers.js'
 
 // Express makes nothing of HTTP/2 requests; bare http does.
@@ -21,16 +20,13 @@ const POST = { ':method': 'POST' }
 const echo: Handler = (req, res, next) => void text(req).then((body) => res.end(body), next)
 
 describe('maxBytes on HTTP/2', () => {
-  const mishaps = new Mishaps()
   const sessions: ClientHttp2Session[] = []
   /** The server's sides of streams. */
   const open = new Set<ServerHttp2Stream>()
-  beforeEach(() => mishaps.watch())
   afterEach(async () => {
     for (const stream of open) await once(stream, 'close')
     for (const session of sessions.splice(0)) session.destroy()
     await closeServers()
-    expect(await mishaps.end()).to.deep.equal([])
   })
 
   async function connect(...handlers: readonly Handler[]): Promise<{

@@ -9,7 +9,6 @@ import { expect } from 'chai'
 import { autoFlush, bodyCache, maxBytes, passthroughProxy, type SluicewayError } from 'sluiceway'
 
 import { hosts, type Handler } from '../support/hosts.js'
-import { Mishaps } from '../support/mishaps.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen, serve } from '../support/servers.js'
@@ -115,12 +114,10 @@ const chains: Record<string, () => Handler[]> = {
 for (const { name, mount } of hosts) {
   for (const [chain, others] of Object.entries(chains)) {
     describe(`${chain} while the upstream dies (${name})`, () => {
-      const mishaps = new Mishaps()
       let port: number
       let codes: Set<string>
 
       beforeEach(async () => {
-        mishaps.watch()
         codes = new Set()
         const { url } = await serve(upstreamListener)
         const proxy = passthroughProxy(url)
@@ -132,7 +129,6 @@ for (const { name, mount } of hosts) {
         ;({ port } = await serve(mount(...others(), noted)))
       })
       afterEach(closeServers)
-      afterEach(async () => expect(await mishaps.end()).to.deep.equal([]))
 
       /** Puts every case to the proxy, each with a request behind it that must be served. */
       async function askAll(start: number): Promise<void> {

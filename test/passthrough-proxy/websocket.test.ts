@@ -8,17 +8,14 @@ import { WebSocket, WebSocketServer, type ClientOptions } from 'ws'
 
 import { attached } from '../support/attached.js'
 import { expressVersions } from '../support/express-versions.js'
-import { Mishaps } from '../support/mishaps.js'
 import { closeServers, listen, serve } from '../support/servers.js'
 
 for (const { name, express } of expressVersions) {
   describe(`passthroughProxy with the ws package (${name})`, () => {
-    const mishaps = new Mishaps()
     let upstreams: WebSocketServer[]
     let clients: WebSocket[]
 
     beforeEach(() => {
-      mishaps.watch()
       upstreams = []
       clients = []
     })
@@ -26,7 +23,6 @@ for (const { name, express } of expressVersions) {
       for (const socket of clients) socket.terminate()
       for (const server of upstreams) server.close()
       await closeServers()
-      expect(await mishaps.end()).to.deep.equal([])
     })
 
     /** Greets with its name and the path it was asked for, then says everything back. */
@@ -105,7 +101,7 @@ for (const { name, express } of expressVersions) {
       const { port } = await listen(server)
       await once(connect(port, '/last'), 'message')
       expect(server.listenerCount('upgrade')).to.equal(1)
-      // A MaxListenersExceededWarning would be a mishap.
+      // No MaxListenersExceededWarning either: every test is watched for warnings.
     })
 
     for (const [how, perMessageDeflate] of [

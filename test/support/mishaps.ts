@@ -1,4 +1,7 @@
-/** Notes what no test may cause: exceptions and rejections that nobody handles, and warnings of the process. */
+/**
+ * Notes what no test may cause: exceptions and rejections that nobody handles, and warnings of the process, such as
+ * those of leaked listeners and of files that nobody closed.
+ */
 export class Mishaps {
   private readonly seen: unknown[] = []
   private readonly note = (what: unknown): void => {
