@@ -3,10 +3,10 @@ import * as fc from 'fast-check'
 import { passthroughProxy } from 'sluiceway'
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
-import { type ScriptedUpstream, scriptedUpstream } from '../support/scripted-upstream.js'
+import { scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
-import { until } from '../support/until.js'
 import { holds } from './property.js'
+import { Ends } from './upstream-ends.js'
 import { bodyLength, bodyOf, type Cuts, cuts, framed, type Framing, framing, writeInParts } from './wire.js'
 
 type Line = readonly [name: string, value: string]
@@ -164,35 +164,6 @@ describe('passthroughProxy, fuzzed', () => {
     })
   }
 })
-
-/** The upstream's end of the connection on which the next request comes. */
-class Ends {
-  private readonly upstream: ScriptedUpstream
-  private known: RawClient[] = []
-  private active: RawClient | undefined
-
-  constructor(upstream: ScriptedUpstream) {
-    this.upstream = upstream
-  }
-
-  async next(): Promise<RawClient> {
-    this.active = await until(() => {
-      this.known.push(...this.upstream.takeNew())
-      return this.known.find(({ pending }) => pending.length > 0)
-    })
-    return this.active
-  }
-
-  done(): void {
-    this.active = undefined
-  }
-
-  /** Cuts the connection on which a case that failed may have left something. */
-  forgetUnfinished(): void {
-    this.active?.destroy()
-    this.known = this.known.filter((connection) => connection !== this.active)
-  }
-}
 
 function send(to: RawClient, start: string, sent: Message, first: readonly string[]): Promise<void> {
   const { line, bytes } = framed(bodyOf(sent.length), sent.framing)

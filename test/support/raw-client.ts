@@ -10,6 +10,8 @@ export interface RawResponse {
   /** The head as it was received, to assert case, order and duplicates. */
   readonly head: string
   readonly body: Buffer
+  /** The lines behind the last chunk. */
+  readonly trailers: readonly string[]
 }
 
 /** A client on a plain socket: it says what is written, and tells what came back and when. */
@@ -17,6 +19,7 @@ export class RawClient {
   readonly socket: net.Socket
   private buffered: Buffer = Buffer.alloc(0)
   private ended = false
+  private trailers: readonly string[] = []
   /** Why the connection broke, where it has not ended by itself. */
   private failure: NodeJS.ErrnoException | undefined
 
@@ -99,11 +102,12 @@ export class RawClient {
   async response({ head = false }: { head?: boolean } = {}): Promise<RawResponse> {
     const headEnd = await this.until((bytes) => positive(bytes.indexOf('\r\n\r\n')))
     const parsed = parseHead(this.take(headEnd + 4).toString('latin1'))
-    if (head || isBodyless(parsed.status)) return { ...parsed, body: Buffer.alloc(0) }
+    this.trailers = []
+    if (head || isBodyless(parsed.status)) return { ...parsed, body: Buffer.alloc(0), trailers: [] }
     const body = await this.body(parsed.headers).catch((error: Error) => {
       throw new Error(`${parsed.status}, cut: ${error.message}`)
     })
-    return { ...parsed, body }
+    return { ...parsed, body, trailers: this.trailers }
   }
 
   /** Waits until the server has ended or cut the connection. */
@@ -145,12 +149,21 @@ export class RawClient {
     for (;;) {
       const size = Number.parseInt(await this.untilText('\r\n'), 16)
       if (size === 0) {
-        while ((await this.untilText('\r\n')) !== '\r\n');
+        this.trailers = await this.linesToEmpty()
         return Buffer.concat(chunks)
       }
       await this.until((bytes) => (bytes.length >= size + 2 ? true : undefined))
       chunks.push(this.take(size))
       this.take(2)
+    }
+  }
+
+  private async linesToEmpty(): Promise<string[]> {
+    const lines: string[] = []
+    for (;;) {
+      const line = await this.untilText('\r\n')
+      if (line === '\r\n') return lines
+      lines.push(line.slice(0, -2))
     }
   }
 
@@ -181,7 +194,7 @@ function framingOf(body: string | Buffer | string[] | undefined): {
   return { headers: { 'Content-Length': String(Buffer.byteLength(body)) }, parts: [body] }
 }
 
-function parseHead(head: string): Omit<RawResponse, 'body'> {
+function parseHead(head: string): Omit<RawResponse, 'body' | 'trailers'> {
   const [statusLine = '', ...lines] = head.slice(0, -4).split('\r\n')
   const [, status, reason = ''] = /^HTTP\/1\.[01] (\d{3}) ?(.*)$/.exec(statusLine) ?? []
   // Not an object: a line may be called `__proto__`.
