@@ -47,9 +47,14 @@ async function outcomesOf(suite: Suite, folder: string, under: string): Promise<
     // Titles may come twice.
     let title = fullTitle
     while (outcomes.has(title)) title += "'"
-    outcomes.set(title, skipped.has(fullTitle) ? 'skipped' : (err.message ?? 'passed'))
+    outcomes.set(title, skipped.has(fullTitle) ? 'skipped' : withoutFrames(err.message ?? 'passed'))
   }
   return outcomes
+}
+
+/** A failure that shows a stack, in text or in an error page, is the same whatever the stack went through. */
+function withoutFrames(message: string): string {
+  return message.replace(/(?:\n +|<br> (?:&nbsp; ?)+)at [^\n<]*/g, '')
 }
 
 /** How often a test is asked again whose outcome differs: some of a suite depend on time. */
