@@ -10,21 +10,19 @@ export const hopByHopNames: readonly string[] = [
   'upgrade',
 ]
 
+/** The lines nearly every message carries; they name nothing that is not stripped anyway. */
+const common = /^(?:keep-alive|close|upgrade)$/i
+
 /**
  * Adds what one `Connection` line names, lower-cased, to the names to be stripped.
  * Every line counts, also behind an empty one (CVE-2021-33197).
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1
  */
 export function addConnectionOptions(named: Set<string> | undefined, line: string): Set<string> | undefined {
-  if (isCommon(line)) return named
+  if (common.test(line)) return named
   const all = named ?? new Set<string>()
   for (const option of line.split(',')) {
     all.add(option.trim().toLowerCase())
   }
   return all
-}
-
-/** The lines nearly every message carries; they name nothing that is not stripped anyway. */
-function isCommon(line: string): boolean {
-  return line === 'keep-alive' || line === 'close' || line === 'Keep-Alive' || line === 'Upgrade'
 }

@@ -83,7 +83,7 @@ function takeContentLength(head: RequestHead, _name: string, value: string): voi
 
 /** Node has decoded `chunked`; any other coding is still in the bytes and cannot be announced through undici. */
 function takeTransferEncoding(head: RequestHead, _name: string, value: string): void {
-  if (value.trim().toLowerCase() !== 'chunked') throw refused('a transfer coding other than chunked')
+  if (value.toLowerCase() !== 'chunked') throw refused('a transfer coding other than chunked')
   head.chunked = true
 }
 

@@ -143,6 +143,23 @@ for (const { name, express } of expressVersions) {
       })
     }
 
+    it('gives the answer to a head that Node would not write none of its lines', async () => {
+      const upstream = await scriptedUpstream()
+      const app = express().use(passthroughProxy(upstream.url))
+      app.use((error: SluicewayError, _req: unknown, res: ServerResponse, _next: unknown) => {
+        res.statusCode = error.status
+        res.end(error.code)
+      })
+      const client = await RawClient.connect((await serve(app)).port)
+      client.request('GET', '/')
+      const connection = await upstream.connection()
+      connection.write(answer('ok', 'X-First: 1\r\nSet-Cookie: a=1\r\nX-Bad: a\x01b\r\n'))
+      const { status, headers, body } = await client.response()
+      expect([status, body.toString()]).to.deep.equal([502, 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE'])
+      expect(headers).not.to.have.any.keys('x-first', 'set-cookie')
+      client.destroy()
+    })
+
     for (const [method, body] of [['GET'], ['POST', 'small']] as const) {
       it(`answers 500 to a ${method} where the dispatcher throws`, async () => {
         const dispatcher = new MockAgent()

@@ -1,10 +1,18 @@
+import { createServer, type RequestListener } from 'node:http'
+import https from 'node:https'
+import net from 'node:net'
+import path from 'node:path'
+import tls from 'node:tls'
 import { expect } from 'chai'
 import { passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
 
 import { expressVersions } from '../support/express-versions.js'
+import { hosts } from '../support/hosts.js'
 import { RawClient } from '../support/raw-client.js'
 import { scriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, serve } from '../support/servers.js'
+import { closeServers, listen, serve } from '../support/servers.js'
+import { emptyDirectory, removeDirectories } from '../support/temporary-files.js'
+import { certificate, key } from '../support/tls-certificate.js'
 
 const SPOOFED = [
   'X-Forwarded-For: 6.6.6.6',
@@ -65,5 +73,64 @@ for (const { name, express } of expressVersions) {
     it('false: says nothing', async () => {
       expect(await seen([], false)).to.deep.equal([])
     })
+  })
+}
+
+/** Starts a server and connects to it, each in its own way. */
+const ways: Readonly<Record<string, (app: RequestListener) => Promise<RawClient>>> = {
+  'a Unix socket': async (app) => {
+    const socket = path.join(emptyDirectory(), 'socket')
+    await listen(createServer(app), { path: socket })
+    return RawClient.over(net.connect(socket))
+  },
+  'IPv4 to a server of both': async (app) => {
+    const { port } = await listen(createServer(app), { port: 0, host: '::' })
+    return RawClient.connect(port)
+  },
+  TLS: async (app) => {
+    const { port } = await listen(https.createServer({ key, cert: certificate }, app))
+    return RawClient.over(tls.connect({ port, host: '127.0.0.1', ca: certificate }))
+  },
+  TCP: async (app) => RawClient.connect((await serve(app)).port),
+}
+
+for (const { name, mount } of hosts) {
+  describe(`passthroughProxy forwarded headers, whichever way a client comes (${name})`, () => {
+    afterEach(closeServers)
+    afterEach(removeDirectories)
+
+    for (const [way, version, said, forwarded, expected] of [
+      ['a Unix socket', '1.1', [], 'auto', ['X-Forwarded-Host: test', 'X-Forwarded-Proto: http']],
+      [
+        'a Unix socket',
+        '1.1',
+        ['X-Forwarded-For: 6.6.6.6'],
+        'append',
+        ['X-Forwarded-For: 6.6.6.6', 'X-Forwarded-Host: test', 'X-Forwarded-Proto: http'],
+      ],
+      [
+        'a Unix socket',
+        '1.1',
+        ['X-Forwarded-Proto: https'],
+        'append',
+        ['X-Forwarded-Proto: https', 'X-Forwarded-Host: test'],
+      ],
+      ['IPv4 to a server of both', '1.1', [], 'auto', OWN],
+      ['TLS', '1.1', [], 'auto', [OWN[0], OWN[1], 'X-Forwarded-Proto: https']],
+      ['TCP', '1.0', [], 'auto', [OWN[0], OWN[2]]],
+      ['TCP', '1.0', ['X-Forwarded-Port: 80'], 'append', ['X-Forwarded-Port: 80', OWN[0], OWN[2]]],
+      // Nobody has said whom to trust.
+      ['TCP', '1.1', SPOOFED, 'auto', OWN],
+    ] as const) {
+      it(`${forwarded}, by ${way} and HTTP/${version}, says who the client is${said.length > 0 ? ` that says ${said[0]}` : ''}`, async () => {
+        const upstream = await scriptedUpstream()
+        const client = await ways[way]!(mount(passthroughProxy(upstream.url, { forwarded })))
+        const lines = version === '1.0' ? said : ['Host: test', ...said]
+        client.write(`${[`GET / HTTP/${version}`, ...lines].join('\r\n')}\r\n\r\n`)
+        const head = await (await upstream.connection()).untilText('\r\n\r\n')
+        expect(head.trimEnd().split('\r\n').slice(3)).to.deep.equal(expected)
+        client.destroy()
+      })
+    }
   })
 }

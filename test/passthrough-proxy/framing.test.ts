@@ -71,6 +71,19 @@ for (const { name, express } of expressVersions) {
       })
     }
 
+    for (const [why, lines] of [
+      ['a transfer coding other than chunked', 'Host: test\r\nTransfer-Encoding: gzip, chunked'],
+      ['more than one Host header', 'Host: test\r\nHost: evil.example\r\nTransfer-Encoding: chunked'],
+    ] as const) {
+      it(`tells the client why: ${why}`, async () => {
+        client.write(`POST / HTTP/1.1\r\n${lines}\r\n\r\n0\r\n\r\n`)
+        const { status, body } = await client.response()
+        expect(status).to.equal(400)
+        expect(body.toString()).to.contain(`the request cannot be passed on: ${why}`)
+        expect(upstream.accepted).to.equal(0)
+      })
+    }
+
     /** Answers one request with raw bytes; gives the response and the upstream's end of the connection. */
     async function answeredOn(raw: string, method: string): Promise<[RawResponse, RawClient]> {
       client.request(method, '/')

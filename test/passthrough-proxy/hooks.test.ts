@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 
 import { expect } from 'chai'
 import {
+  bodyCache,
   passthroughProxy,
   type IncomingResponse,
   type OutgoingRequest,
@@ -10,6 +11,7 @@ import {
 } from 'sluiceway'
 
 import { expressVersions } from '../support/express-versions.js'
+import { proxied } from '../support/proxied.js'
 import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
@@ -17,6 +19,10 @@ import { closeServers, serve } from '../support/servers.js'
 function setBody(outgoing: OutgoingRequest, body: OutgoingRequest['body'], length: number): void {
   outgoing.body = body
   outgoing.headers.set('Content-Length', String(length))
+}
+
+function fails(): never {
+  throw new Error('the cause')
 }
 
 async function* failing(): AsyncGenerator<Buffer> {
@@ -454,6 +460,57 @@ for (const { name, express } of expressVersions) {
         await connection.closed()
       })
     }
+
+    for (const [what, options, cause] of [
+      ['throws', { onRequest: fails }, 'the cause'],
+      [
+        'gives a URL for a path',
+        { onRequest: (o) => void (o.path = 'http://a/') },
+        "the path must begin with '/'",
+      ],
+      ['throws', { onResponse: fails }, 'the cause'],
+      [
+        'is asynchronous',
+        { onResponse: (): unknown => Promise.resolve() },
+        'onResponse must not be asynchronous: the head of the response is on its way',
+      ],
+      [
+        'gives an interim status',
+        { onResponse: (i) => void (i.statusCode = 103) },
+        'statusCode must be 200 or more, got 103',
+      ],
+      [
+        'frames',
+        { onResponse: (i) => i.headers.set('Transfer-Encoding', 'chunked') },
+        'Transfer-Encoding is not for a hook to set',
+      ],
+      [
+        'gives two lengths',
+        { onResponse: (i) => i.headers.append('Content-Length', '5') },
+        'Content-Length may be deleted, but not set to 2, 5',
+      ],
+    ] as [string, PassthroughProxyOptions, string][]) {
+      const [hook = ''] = Object.keys(options)
+      it(`tells the app why: ${hook} ${what}`, async () => {
+        const sender = await client(options)
+        sender.request('GET', '/')
+        if (hook === 'onResponse') (await upstream.connection()).write(answer())
+        expect((await sender.response()).status).to.equal(500)
+        expect(errors[0]).to.include({ message: `passthroughProxy: ${hook} failed` })
+        expect(errors[0]?.cause).to.include({ message: cause })
+      })
+    }
+
+    it('an error of another middleware passes through onRequest as it is', async () => {
+      const proxy = await proxied({
+        express,
+        prepare: (app) => app.use(bodyCache()),
+        onRequest: async (_outgoing, req) => void (await req.bodyCache.json()),
+      })
+      proxy.client.request('POST', '/', { 'Content-Type': 'application/json' }, '{')
+      expect((await proxy.client.response()).status).to.equal(400)
+      expect(proxy.errors[0]).to.have.property('code', 'ERR_SLUICEWAY_BODY_MALFORMED')
+    })
 
     for (const [what, target] of [
       [

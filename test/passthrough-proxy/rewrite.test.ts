@@ -126,6 +126,7 @@ for (const { name, express } of expressVersions) {
         expect(await line('Location: http://test/v1/x', { rewriteLocation: true })).to.equal(
           'Location: http://test/v1/x',
         )
+        expect(await line('Location: http://other/v1/x', options)).to.equal('Location: http://other/v1/x')
       })
 
       it('rewrites a 201, Content-Location and Refresh as well, and every line of them', async () => {
@@ -141,6 +142,9 @@ for (const { name, express } of expressVersions) {
           ["0;URL='http://UPSTREAM/v1/x'", "0;URL='/api/x'"],
           ['5', '5'],
           ['5; url=http://other.example/', '5; url=http://other.example/'],
+          ['5; url="http://UPSTREAM/v1/x"', '5; url="/api/x"'],
+          ['5; url="http://UPSTREAM/v1/x" more', '5; url="http://UPSTREAM/v1/x" more'],
+          ['5=5; url=http://UPSTREAM/v1/x', '5=5; url=http://UPSTREAM/v1/x'],
         ]) {
           expect(await line(`Refresh: ${sent}`, options)).to.equal(`Refresh: ${received}`)
           expect(await line(`Refresh: ${sent}`, { cookieDomain: true })).to.equal(`Refresh: ${sent}`)
@@ -151,6 +155,7 @@ for (const { name, express } of expressVersions) {
     describe('rewriteLocation', () => {
       for (const [rule, sent, received] of [
         ['https://www.example.org', 'http://UPSTREAM/v1/x', 'https://www.example.org/x'],
+        ['http://www.example.org', 'http://UPSTREAM/v1/x', 'http://www.example.org/x'],
         ['https://www.example.org/app/', 'http://UPSTREAM/v1/x', 'https://www.example.org/app/x'],
         ['https://www.example.org/app', '/v1/x', 'https://www.example.org/app/x'],
         ['https://www.example.org', 'http://UPSTREAM/v1', 'https://www.example.org'],
@@ -311,11 +316,16 @@ describe('passthroughProxy rewriting options', () => {
     [{ rewriteLocation: 'https://user@www.example.org' }, /option "rewriteLocation"/],
     [{ rewriteLocation: 'https://www.example.org/?a' }, /option "rewriteLocation"/],
     [{ rewriteLocation: 'https://[bad' }, /option "rewriteLocation"/],
+    [{ rewriteLocation: 'ahttp://example.org' }, /option "rewriteLocation"/],
+    [{ rewriteLocation: '/a?b' }, /option "rewriteLocation"/],
+    [{ rewriteLocation: { '/a': '/b', '/c': '//d' } }, /option "rewriteLocation"/],
     [{ rewriteLocation: ['/a'] }, /option "rewriteLocation"/],
     [{ rewriteLocation: { '/a': 1 } }, /option "rewriteLocation"/],
     [{ cookieDomain: 'https://example.org' }, /option "cookieDomain" must be .*a domain such as/],
     [{ cookieDomain: 'a b' }, /option "cookieDomain"/],
+    [{ cookieDomain: 'a.b!' }, /option "cookieDomain"/],
     [{ cookieDomain: { a: 'x; Secure' } }, /option "cookieDomain"/],
+    [{ cookiePath: 'app/x' }, /option "cookiePath"/],
     [{ cookiePath: 'app' }, /option "cookiePath" must be .*a path such as/],
     [{ cookiePath: '/a;b' }, /option "cookiePath"/],
     [{ cookiePath: '/a\r\nb' }, /option "cookiePath"/],

@@ -18,13 +18,16 @@ export function serve(handler: RequestListener): Promise<TestServer> {
   return listen(createServer(handler))
 }
 
-/** Starts any server of Node's on a free port of 127.0.0.1. `closeServers` ends it. */
-export function listen<Kind extends net.Server>(server: Kind): Promise<TestServer<Kind>> {
+/** Starts any server of Node's, on a free port of 127.0.0.1 if not told otherwise. `closeServers` ends it. */
+export function listen<Kind extends net.Server>(
+  server: Kind,
+  at: net.ListenOptions = { port: 0, host: '127.0.0.1' },
+): Promise<TestServer<Kind>> {
   const connections: Socket[] = []
   open.add({ server, connections })
   server.on('connection', (socket: Socket) => connections.push(socket))
   return new Promise((resolve) => {
-    server.listen(0, '127.0.0.1', () => {
+    server.listen(at, () => {
       const { port } = server.address() as AddressInfo
       resolve({ server, port, url: `http://127.0.0.1:${port}`, connections })
     })
