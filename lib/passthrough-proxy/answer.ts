@@ -99,8 +99,8 @@ export class Answer {
 
   /** Ends it as the upstream has, with trailers where the client can take them. */
   end(trailers: readonly (string | Buffer)[]): void {
-    const takesTrailers = this.req.httpVersion !== '1.0' && this.req.method !== 'HEAD'
-    if (trailers.length > 0 && takesTrailers) {
+    // Node itself leaves them out where it sends no chunks: with HTTP/1.0, or for HEAD.
+    if (trailers.length > 0) {
       this.res.addTrailers([...new HeaderList(readTrailers(trailers))] as [string, string][])
     }
     this.res.end()
