@@ -13,7 +13,16 @@ const testsOf = {
   'auto-flush': ['auto-flush', 'regressions'],
   attach: ['attach', 'combined', 'passthrough-proxy'],
   // Options, errors and the body are everybody's.
-  shared: ['max-bytes', 'body-cache', 'auto-flush', 'passthrough-proxy', 'attach', 'combined', 'regressions'],
+  shared: [
+    'max-bytes',
+    'body-cache',
+    'auto-flush',
+    'passthrough-proxy',
+    'attach',
+    'combined',
+    'faults',
+    'regressions',
+  ],
   'passthrough-proxy': ['passthrough-proxy', 'regressions'],
 }
 

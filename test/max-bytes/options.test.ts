@@ -5,36 +5,39 @@ import { closeServers, serve } from '../support/servers.js'
 import { hosts } from '../support/hosts.js'
 
 /** Values that are no size, some of which `bytes.parse` would take for one, or for no limit at all. */
-const wrongSizes = [
-  '10x',
-  'banana',
-  '10',
-  '1 000kb',
-  '-1kb',
-  '',
-  Number.NaN,
-  -1,
-  1.5,
-  null,
-  2 ** 53,
-  -Infinity,
-  {},
-  [],
-  true,
-  10n,
-  [1n],
-  { of: globalThis },
+const wrongSizes: readonly (readonly [size: unknown, shown: string])[] = [
+  ['10x', '"10x"'],
+  ['banana', '"banana"'],
+  ['10', '"10"'],
+  ['1 000kb', '"1 000kb"'],
+  ['-1kb', '"-1kb"'],
+  ['', '""'],
+  [Number.NaN, 'NaN'],
+  [-1, '-1'],
+  [1.5, '1.5'],
+  [null, 'null'],
+  [2 ** 53, '9007199254740992'],
+  [-Infinity, '-Infinity'],
+  [{}, '{}'],
+  [[], '[]'],
+  [true, 'true'],
+  [10n, '10'],
+  [[1n], 'object'],
+  [{ of: globalThis }, 'object'],
+  [Symbol('10'), 'symbol'],
 ]
 
 describe('maxBytes options', () => {
   afterEach(closeServers)
 
-  for (const wrong of wrongSizes) {
+  for (const [wrong, shown] of wrongSizes) {
     it(`refuse the limit ${inspect(wrong)} (${typeof wrong})`, () => {
       const options = { limit: wrong } as unknown as MaxBytesOptions
-      expect(() => maxBytes(options)).to.throw(
-        /^maxBytes: option "limit" must be a whole number of bytes .*, got /,
-      )
+      expect(() => maxBytes(options))
+        .to.throw()
+        .with.property('message')
+        .that.matches(/^maxBytes: option "limit" must be a whole number of bytes .*, got /)
+        .and.satisfies((message: string) => message.endsWith(`, got ${shown}`))
     })
   }
 
@@ -54,7 +57,16 @@ describe('maxBytes options', () => {
   })
 
   it('refuse durations that no timer can keep', () => {
-    expect(() => maxBytes({ limit: 1, lingerMs: 2 ** 31 })).to.throw(RangeError, 'option "lingerMs"')
+    expect(() => maxBytes({ limit: 1, lingerMs: 2 ** 31 })).to.throw(
+      RangeError,
+      'option "lingerMs" must be at most 2147483647 milliseconds, got 2147483648',
+    )
+    const lingerMs = (() => 5) as never
+    expect(() => maxBytes({ limit: 1, lingerMs })).to.throw(
+      TypeError,
+      'option "lingerMs" must be a whole number',
+    )
+    expect(() => maxBytes({ limit: 1, lingerMs })).to.throw(TypeError, 'got a function')
     expect(() => maxBytes({ limit: 1, lingerMs: 0.5 })).to.throw(RangeError, 'option "lingerMs"')
   })
 

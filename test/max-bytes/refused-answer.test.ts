@@ -80,18 +80,44 @@ for (const { name, mount } of hosts) {
       expect([status, body.toString()]).to.deep.equal([413, 'Payload Too Large'])
     })
 
-    it('lets any other status stand that the application chose', async () => {
-      const choose = swallowing((_req, res) => {
-        res.statusCode = 422
-        res.end('too much for me')
+    for (const chosen of [400, 422, 503]) {
+      it(`lets the ${chosen} stand that the application chose`, async () => {
+        const choose = swallowing((_req, res) => {
+          res.statusCode = chosen
+          res.end('too much for me')
+        })
+        const { port } = await serve(mount(maxBytes(10), choose))
+        const { status, headers, body } = await refused(port)
+        expect([status, headers['connection'], body.toString()]).to.deep.equal([
+          chosen,
+          ['close'],
+          'too much for me',
+        ])
       })
-      const { port } = await serve(mount(maxBytes(10), choose))
-      const { status, headers, body } = await refused(port)
-      expect([status, headers['connection'], body.toString()]).to.deep.equal([
-        422,
-        ['close'],
-        'too much for me',
-      ])
+    }
+
+    it('takes back what described the other answer, and keeps what is of the response', async () => {
+      const answer = swallowing((_req, res) => {
+        for (const line of ['Content-Language', 'Content-Encoding', 'ETag', 'Last-Modified', 'X-Request-Id'])
+          res.setHeader(line, 'of the application')
+        res.end('ok')
+      })
+      const { port } = await serve(mount(maxBytes(10), answer))
+      const { headers } = await refused(port)
+      expect(headers['x-request-id']).to.deep.equal(['of the application'])
+      expect(headers).not.to.have.any.keys('content-language', 'content-encoding', 'etag', 'last-modified')
+      expect(headers['content-type']).to.deep.equal(['text/plain; charset=utf-8'])
+    })
+
+    it('keeps nobody waiting who writes on until there is no room', async () => {
+      const written: boolean[] = []
+      const answer = swallowing((_req, res) => {
+        for (let n = 0; n < 3; n++) written.push(res.write(Buffer.alloc(100_000)))
+        res.end()
+      })
+      const { port } = await serve(mount(maxBytes(10), answer))
+      expect((await refused(port)).status).to.equal(413)
+      expect(written).to.deep.equal([true, true, true])
     })
   })
 }

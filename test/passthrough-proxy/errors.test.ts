@@ -174,30 +174,35 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('answers 503 with Retry-After beyond maxQueue, and counts those down that are served', async () => {
-      const upstream = await scriptedUpstream()
-      const { port, errors } = await start(upstream.url, { maxConnections: 1, maxQueue: 1 })
-      const clients = await Promise.all([1, 2, 3, 4].map(() => RawClient.connect(port)))
-      const [running, waiting, refused, later] = clients as [RawClient, RawClient, RawClient, RawClient]
-      running.request('GET', '/running')
-      const connection = await upstream.connection()
-      await connection.untilText('GET /running')
-      waiting.request('GET', '/waiting')
-      refused.request('GET', '/refused')
-      const response = await Promise.race([refused.response(), waiting.response()])
-      expect(response.status).to.equal(503)
-      expect(response.headers['retry-after']).to.deep.equal(['1'])
-      expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_QUEUE_FULL')
-      connection.write(answer())
-      await running.response()
-      await connection.untilText('\r\n\r\nGET /')
-      connection.write(answer())
-      later.request('GET', '/later')
-      await connection.untilText('GET /later')
-      connection.write(answer())
-      expect((await later.response()).status).to.equal(200)
-      expect(upstream.accepted).to.equal(1)
-    })
+    for (const [what, targetOf] of [
+      ['one target', (url: string) => url],
+      ['a chosen target', (url: string) => () => url],
+    ] as const) {
+      it(`answers 503 with Retry-After beyond maxQueue of ${what}, and counts those down that are served`, async () => {
+        const upstream = await scriptedUpstream()
+        const { port, errors } = await start(targetOf(upstream.url), { maxConnections: 1, maxQueue: 1 })
+        const clients = await Promise.all([1, 2, 3, 4].map(() => RawClient.connect(port)))
+        const [running, waiting, refused, later] = clients as [RawClient, RawClient, RawClient, RawClient]
+        running.request('GET', '/running')
+        const connection = await upstream.connection()
+        await connection.untilText('GET /running')
+        waiting.request('GET', '/waiting')
+        refused.request('GET', '/refused')
+        const response = await Promise.race([refused.response(), waiting.response()])
+        expect(response.status).to.equal(503)
+        expect(response.headers['retry-after']).to.deep.equal(['1'])
+        expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_QUEUE_FULL')
+        connection.write(answer())
+        await running.response()
+        await connection.untilText('\r\n\r\nGET /')
+        connection.write(answer())
+        later.request('GET', '/later')
+        await connection.untilText('GET /later')
+        connection.write(answer())
+        expect((await later.response()).status).to.equal(200)
+        expect(upstream.accepted).to.equal(1)
+      })
+    }
 
     it('keeps the place of a client that has left the queue until its turn comes', async () => {
       const upstream = await scriptedUpstream()

@@ -118,6 +118,16 @@ for (const { name, express } of expressVersions) {
         expect(upstream[0]).to.equal('host: test')
       })
 
+      it('name no Host with preserveHost that the client has not named', async () => {
+        const upstream = await scriptedUpstream()
+        const { port } = await serve(express().use(passthroughProxy(upstream.url, { preserveHost: true })))
+        const client = await RawClient.connect(port)
+        client.write('GET / HTTP/1.0\r\n\r\n')
+        const head = await (await upstream.connection()).untilText('\r\n\r\n')
+        expect(head.match(/^host: .*$/gim)).to.deep.equal([`host: ${upstream.url.slice('http://'.length)}`])
+        client.destroy()
+      })
+
       it('refuse a second Host line', async () => {
         const upstream = await scriptedUpstream()
         const { port } = await serve(express().use(passthroughProxy(upstream.url)))

@@ -93,6 +93,15 @@ for (const { name, express } of expressVersions) {
       },
     }
 
+    it('takes the upstream along where the app destroys the connection, without an error', async () => {
+      await open()
+      server.connections[0]?.destroy()
+      await connection.closed()
+      expect(errors).to.deep.equal([])
+      client.destroy()
+      connection.destroy()
+    })
+
     for (const [side, way, moment, sees] of orders) {
       it(`${moment}, a ${way} of the ${side}: the other sees ${sees}, and nothing is left open`, async () => {
         const [leaver, other] = side === 'client' ? [client, connection] : [connection, client]
