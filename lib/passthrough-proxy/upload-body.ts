@@ -13,7 +13,8 @@ export class UploadBody extends Readable {
   failure: Error | undefined
 
   constructor(req: IncomingMessage) {
-    super()
+    // Nothing is kept here: what is read goes on at once, still in the processor's cache, or is not read yet.
+    super({ highWaterMark: 0 })
     this.req = req
     // undici stops listening before the last error may come.
     this.on('error', ignore)
@@ -44,7 +45,7 @@ export class UploadBody extends Readable {
   }
 
   private readonly onData = (chunk: Buffer): void => {
-    if (!this.push(chunk)) this.req.pause()
+    if (!this.push(chunk) || this.isPaused()) this.req.pause()
   }
 
   private readonly onEnd = (): void => {
