@@ -166,7 +166,7 @@ describe('the README', () => {
   it('repeats only figures that the pages have', () => {
     const [, measured = ''] = readText('README.md').split('## Measured\n')
     const [section = ''] = measured.split('\n## ', 1)
-    const pages = ['max-bytes', 'auto-flush', 'body-cache']
+    const pages = ['max-bytes', 'auto-flush', 'body-cache', 'benchmarks']
       .map((page) => readText(`docs/${page}.md`))
       .join('\n')
     const lines = pages.split('\n')

@@ -128,6 +128,10 @@ for (const { name, express } of expressVersions) {
         'a 101 that nobody asked for',
         'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n',
       ],
+      [
+        'a coding that nobody asked for',
+        'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n',
+      ],
       ['a head without end', `HTTP/1.1 200 OK\r\nX-Long: ${'x'.repeat(70_000)}\r\n\r\n`],
     ] as const) {
       it(`answers 502 to ${what}`, async () => {

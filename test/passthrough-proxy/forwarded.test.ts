@@ -1,6 +1,7 @@
 import { createServer, type RequestListener } from 'node:http'
 import https from 'node:https'
 import net from 'node:net'
+import os from 'node:os'
 import path from 'node:path'
 import tls from 'node:tls'
 import { expect } from 'chai'
@@ -76,6 +77,10 @@ for (const { name, express } of expressVersions) {
   })
 }
 
+const hasIPv6 = Object.values(os.networkInterfaces())
+  .flat()
+  .some((one) => one?.family === 'IPv6')
+
 /** Starts a server and connects to it, each in its own way. */
 const ways: Readonly<Record<string, (app: RequestListener) => Promise<RawClient>>> = {
   'a Unix socket': async (app) => {
@@ -122,7 +127,11 @@ for (const { name, mount } of hosts) {
       // Nobody has said whom to trust.
       ['TCP', '1.1', SPOOFED, 'auto', OWN],
     ] as const) {
-      it(`${forwarded}, by ${way} and HTTP/${version}, says who the client is${said.length > 0 ? ` that says ${said[0]}` : ''}`, async () => {
+      it(`${forwarded}, by ${way} and HTTP/${version}, says who the client is${said.length > 0 ? ` that says ${said[0]}` : ''}`, async function () {
+        if (way === 'IPv4 to a server of both' && !hasIPv6) {
+          console.log('      skipped: this machine has no IPv6')
+          this.skip()
+        }
         const upstream = await scriptedUpstream()
         const client = await ways[way]!(mount(passthroughProxy(upstream.url, { forwarded })))
         const lines = version === '1.0' ? said : ['Host: test', ...said]

@@ -158,6 +158,13 @@ for (const { name, express } of expressVersions) {
       })
     }
 
+    it('takes a coding with blanks behind it for what it is', async () => {
+      const { headers, body } = await answered(
+        'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked \r\n\r\n5\r\nhello\r\n0\r\n\r\n',
+      )
+      expect([headers['transfer-encoding'], body.toString()]).to.deep.equal([['chunked'], 'hello'])
+    })
+
     for (const [what, raw] of [
       ['Content-Length and then Transfer-Encoding', 'Content-Length: 5\r\nTransfer-Encoding: chunked\r\n'],
       ['Transfer-Encoding and then Content-Length', 'Transfer-Encoding: chunked\r\nContent-Length: 5\r\n'],

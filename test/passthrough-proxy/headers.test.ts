@@ -113,6 +113,16 @@ for (const { name, express } of expressVersions) {
         expect(upstream[0]).to.match(/^host: 127\.0\.0\.1:\d+$/)
       })
 
+      it('keep TE where Connection names it, as RFC 9110 section 10.1.4 asks of clients', async () => {
+        const { upstream } = await exchange(['Connection: TE, close', 'TE: trailers'])
+        expect(upstream.slice(2)).to.deep.equal(['TE: trailers'])
+      })
+
+      it('take nothing for trailers that only begins so', async () => {
+        const { upstream } = await exchange(['TE: trailersx'])
+        expect(upstream.slice(2)).to.deep.equal([])
+      })
+
       it("carry the client's Host with preserveHost", async () => {
         const { upstream } = await exchange([], undefined, { options: { preserveHost: true } })
         expect(upstream[0]).to.equal('host: test')
