@@ -88,27 +88,25 @@ export const watchWrites: (res: ServerResponse) => void = outermost(
     const corkedBefore = res.socket?.writableCorked
     const result = write.apply(res, args)
     const streaming = res[kStreaming]
-    if (streaming !== undefined) written(res, streaming, args, corkedBefore)
-    return result
+    if (streaming === undefined) return result
+    streaming.heartbeat?.wrote(args[0], args[1])
+    streaming.schedule?.wrote()
+    // Node corks until the tick is over. A cork that was there before is the handler's own.
+    const drained = streaming.settings.sync && corkedBefore === 0 && uncork(res)
+    return drained || result
   },
 )
 
-function written(
-  res: ServerResponse,
-  { settings, schedule, heartbeat }: Streaming,
-  args: unknown[],
-  corkedBefore: number | undefined,
-): void {
-  heartbeat?.wrote(args[0], args[1])
-  schedule?.wrote()
-  // Node corks until the tick is over. A cork that was there before is the handler's own.
-  if (settings.sync && corkedBefore === 0) uncork(res)
-}
-
-function uncork(res: ServerResponse): void {
+/**
+ * Returns true where this has drained the response: from Node 26 on 'drain' is emitted in here, before the writer can
+ * listen for it, so that it must not be told to wait.
+ */
+function uncork(res: ServerResponse): boolean {
+  const neededDrain = res.writableNeedDrain
   res.socket?.uncork()
   // From Node 26 on the response is corked as well; before, this counts the socket's corks alone.
   if (res.writableCorked > 0) res.uncork()
+  return neededDrain && !res.writableNeedDrain
 }
 
 /** Gives a response a `flush` where nobody else has: through its application's prototype where it has one. */
