@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import net from 'node:net'
 
@@ -7,7 +8,7 @@ import { Agent, MockAgent } from 'undici'
 
 import { deferred } from '../support/deferred.js'
 import { expressVersions } from '../support/express-versions.js'
-import { RawClient } from '../support/raw-client.js'
+import { asChunk, RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen, serve } from '../support/servers.js'
 
@@ -307,6 +308,40 @@ for (const { name, express } of expressVersions) {
       await connection.closed()
       client.request('GET', '/again')
       expect((await client.response()).body.toString()).to.equal('too slow')
+    })
+
+    it('passes nothing on behind an answer that the app has ended, however slowly that leaves', async () => {
+      const upstream = await scriptedUpstream()
+      let ended: ServerResponse | undefined
+      const app = express().use((_req, res, next) => {
+        ended = res
+        next()
+      }, passthroughProxy(upstream.url))
+      const client = await RawClient.connect((await serve(app)).port)
+      client.request('GET', '/')
+      const connection = await upstream.connection()
+      connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', asChunk('begin'))
+      await client.untilText('begin\r\n')
+      client.socket.pause()
+      ended?.end(Buffer.alloc(8 * 1024 * 1024, 'x'))
+      connection.write(asChunk('late'))
+      await connection.closed()
+      client.socket.resume()
+      expect((await client.chunkedBody()).includes('late')).to.equal(false)
+    })
+
+    it('ends the connection of an answer that it cuts, and does not reset it', async () => {
+      const upstream = await scriptedUpstream()
+      const app = express().use(passthroughProxy(upstream.url))
+      const client = await RawClient.connect((await serve(app)).port)
+      client.request('GET', '/')
+      const connection = await upstream.connection()
+      connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', asChunk('begin'))
+      await client.untilText('begin\r\n')
+      connection.destroy()
+      // It fails where an error comes first.
+      await once(client.socket, 'end')
+      expect(client.pending.toString()).to.equal('')
     })
   })
 }
