@@ -42,7 +42,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private retries = 0
   private hasResponse = false
   private endsWithHead = false
-  private isOver = false
+  private isOver: boolean
 
   // A closure of its own: up to Node 22 a property of the response, to find the exchange by, costs a hidden class.
   private readonly abandonWithResponse = (): void => this.abandon()

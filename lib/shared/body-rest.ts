@@ -45,7 +45,7 @@ export class BodyRest {
   closeConnection(error: SluicewayError): void {
     const { source } = this
     const { res } = source
-    if (res.headersSent) res._last = true
+    res._last = true
     res.shouldKeepAlive = false
     if (source.req.httpVersionMajor === 1) ignoreFurtherRequests(source.socket)
     else closeStreamAfterAnswer(res)
@@ -180,9 +180,8 @@ function closeStreamAfterAnswer(res: OutgoingResponse): void {
 /** Tells whether an error of the body reaches somebody who may answer, or who has yet to begin reading. */
 function isHeard({ req, hasReaders }: BodySource): boolean {
   const { flowing, pipes } = req._readableState
-  const unread = flowing === null && req.listenerCount('readable') === 0
   return (
-    unread ||
+    flowing === null ||
     hasReaders ||
     req.listenerCount('error') > 0 ||
     // pipe() itself listens for errors of its destination.

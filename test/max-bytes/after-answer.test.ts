@@ -128,13 +128,18 @@ for (const { name, mount } of hosts) {
       expect([requests, client.pending.length]).to.deep.equal([1, 0])
     })
 
-    it('announces that it closes the connection where the rest is known to be large', async () => {
-      const { port } = await serve(mount(maxBytes('10mb'), refuseAtOnce))
-      const client = await RawClient.connect(port)
-      client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n')
-      const { status, headers } = await client.response()
-      expect([status, headers['connection']]).to.deep.equal([403, ['close']])
-    })
+    for (const [mounted, limits] of [
+      ['once', [maxBytes('10mb')]],
+      ['twice', [maxBytes('20mb'), maxBytes('10mb')]],
+    ] as const) {
+      it(`announces that it closes the connection where the rest is known to be large, mounted ${mounted}`, async () => {
+        const { port } = await serve(mount(...limits, refuseAtOnce))
+        const client = await RawClient.connect(port)
+        client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n')
+        const { status, headers } = await client.response()
+        expect([status, headers['connection']]).to.deep.equal([403, ['close']])
+      })
+    }
 
     it('keeps the connection of an upload that is still being read when its answer begins', async () => {
       const echo: Handler = (req, res) => void req.pipe(res)

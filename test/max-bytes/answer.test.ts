@@ -2,9 +2,11 @@ import { once } from 'node:events'
 import { expect } from 'chai'
 import express from 'express'
 import { maxBytes } from 'sluiceway/max-bytes'
+import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
-import { asChunk, RawClient, type RawResponse } from '../support/raw-client.js'
+import { asChunk, lastChunk, RawClient, type RawResponse } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
+import { standstill } from '../support/standstill.js'
 
 const CHUNKED =
   'POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n'
@@ -143,6 +145,34 @@ for (const { name, mount } of hosts) {
       await once(connections[0]!, 'close')
       // One more read of the socket, 64 KiB, may be under way when the bound is met.
       expect(connections[0]!.bytesRead).to.be.within(lingerBytes, lingerBytes + 400 * 1024)
+    })
+
+    it('takes no more of the upload until the answer is on its way', async () => {
+      const heard = deferred<() => void>()
+      const answerWhenTold: Handler = (req, res, next) => {
+        if (req.url === '/meanwhile') res.end()
+        else req.resume().on('error', (error) => heard.resolve(() => next(error)))
+      }
+      const { port, url, connections } = await serve(mount(maxBytes('100kb'), answerWhenTold))
+      const upload = await EndlessUpload.to(port)
+      const answer = await heard.promise
+      const read = await standstill(url, () => connections[0]!.bytesRead)
+      expect(read).to.be.below(400 * 1024)
+      answer()
+      expect((await upload.client.response()).status).to.equal(413)
+    })
+
+    it('closes the connection once the rest has come, though the client keeps its side open', async () => {
+      const { port, server, connections } = await serve(
+        mount(maxBytes({ limit: 10, lingerMs: 60_000 }), readToEnd),
+      )
+      server.keepAliveTimeout = 60_000
+      const client = await RawClient.connect(port)
+      client.write(CHUNKED, asChunk('12345678901'))
+      expect((await client.response()).status).to.equal(413)
+      await client.closed()
+      client.write(asChunk('the rest'), lastChunk)
+      await once(connections[0]!, 'close')
     })
 
     it('destroys after lingerMs the connection of a client that neither stops nor leaves', async () => {
