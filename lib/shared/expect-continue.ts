@@ -40,7 +40,7 @@ function readExpected(this: IncomingMessage, size: number): void {
     this.on('newListener', onLateReader)
     return
   }
-  if (isAwaited) sendContinue(this)
+  sendContinue(this)
   letFlow(this, size)
 }
 

@@ -71,6 +71,16 @@ describe('req.bodyCache, when something is wrong with the request', () => {
     })
   }
 
+  it('tells the listeners of a stream why it ends early', async () => {
+    const { client, req, res } = await exchange()
+    const failed = new Promise((resolve) => req.bodyCache.stream().on('error', resolve).resume())
+    client.write(asChunk('begin'))
+    await once(req, 'data')
+    res.end()
+    expect(await failed).to.have.property('code', 'ERR_SLUICEWAY_BODY_RELEASED')
+    client.destroy()
+  })
+
   it('leaves quietly what streams nobody reads any more', async () => {
     const { client, req, res } = await exchange()
     const [stream, web] = [req.bodyCache.stream(), req.bodyCache.web()]
