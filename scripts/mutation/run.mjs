@@ -23,7 +23,7 @@ const testsOf = {
     'faults',
     'regressions',
   ],
-  'passthrough-proxy': ['passthrough-proxy', 'regressions'],
+  'passthrough-proxy': ['passthrough-proxy', 'regressions', 'attach', 'combined', 'faults'],
 }
 
 /** Tests in which another process runs the code, which never sees a change, and those that take seconds each or look at a clock. */

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { RequestListener } from 'node:http'
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib'
 import { expect } from 'chai'
@@ -13,7 +14,11 @@ import { bodyOf, turns } from './wire.js'
 
 /** One thing that a handler does with a response. */
 type Action =
-  | { readonly does: 'write' | 'end'; readonly length: number; readonly as: BufferEncoding | 'buffer' }
+  | {
+      readonly does: 'write' | 'write, then wait for drain' | 'end'
+      readonly length: number
+      readonly as: BufferEncoding | 'buffer'
+    }
   | { readonly does: 'flush' | 'cork' | 'uncork' | 'flushHeaders' | 'end without data' }
   | { readonly does: 'wait'; readonly turns: number }
 
@@ -43,12 +48,13 @@ const decoders: Readonly<Record<string, (bytes: Buffer) => Buffer>> = {
 }
 
 const data = {
-  length: fc.oneof(fc.nat(20), fc.nat(2000), fc.integer({ min: 15_000, max: 40_000 })),
+  length: fc.oneof(fc.nat(20), fc.nat(2000), fc.integer({ min: 15_000, max: 40_000 }), fc.nat(200_000)),
   as: fc.constantFrom('buffer' as const, 'utf8' as const, 'latin1' as const, 'hex' as const),
 }
 
 const action: fc.Arbitrary<Action> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ does: fc.constant('write' as const), ...data }) },
+  { weight: 3, arbitrary: fc.record({ does: fc.constant('write' as const), ...data }) },
+  { weight: 2, arbitrary: fc.record({ does: fc.constant('write, then wait for drain' as const), ...data }) },
   { weight: 2, arbitrary: fc.record({ does: fc.constant('wait' as const), turns: fc.nat(3) }) },
   { weight: 3, arbitrary: fc.record({ does: fc.constantFrom('flush', 'cork', 'uncork', 'flushHeaders') }) },
 )
@@ -128,7 +134,9 @@ function seenIn({ status, head, headers, body }: RawResponse): Seen {
 /** `write` tells how full a buffer is: of the head with its added line, and of what has not been sent by then. */
 function hasSameBuffer({ options, actions }: Case): boolean {
   return (
-    options.proxyBuffering === true && options.sync === false && !actions.some(({ does }) => does === 'wait')
+    options.proxyBuffering === true &&
+    options.sync === false &&
+    !actions.some(({ does }) => does.includes('wait'))
   )
 }
 
@@ -149,12 +157,26 @@ async function run(one: Case, res: Response, results: unknown[]): Promise<void> 
   res.setHeader('Set-Cookie', ['a=1', 'b=2'])
   if (one.writesHead) res.writeHead(one.status, { 'X-Written': 'yes' })
   else res.status(one.status)
+  let corks = 0
   for (const step of one.actions) {
     // What ends corked behind `compression` waits for a 'drain' that never comes, with and without autoFlush.
     if (step.does.startsWith('end')) while (res.writableCorked > 0) res.uncork()
     if (step.does === 'wait') await turns(step.turns)
-    else results.push(act(res, step))
+    else {
+      const result = act(res, step)
+      results.push(result)
+      corks = corksAfter(step, corks)
+      // Nothing drains while it is corked.
+      const waits = step.does === 'write, then wait for drain' && result === false && corks === 0
+      if (waits) await once(res, 'drain')
+    }
   }
+}
+
+/** How many corks are the handler's own: Node counts those that it sets itself too. */
+function corksAfter({ does }: Action, before: number): number {
+  if (does === 'cork') return before + 1
+  return does === 'uncork' ? Math.max(before - 1, 0) : before
 }
 
 function lengthOf({ actions }: Case): number {
@@ -165,6 +187,7 @@ function lengthOf({ actions }: Case): number {
 function act(res: Response & { flush?: () => void }, step: Exclude<Action, { does: 'wait' }>): unknown {
   switch (step.does) {
     case 'write':
+    case 'write, then wait for drain':
       return step.as === 'buffer' ? res.write(bodyOf(step.length)) : res.write(textOf(step), step.as)
     case 'end':
       return (step.as === 'buffer' ? res.end(bodyOf(step.length)) : res.end(textOf(step), step.as)) === res
