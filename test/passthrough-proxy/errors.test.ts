@@ -209,6 +209,22 @@ for (const { name, express } of expressVersions) {
       })
     }
 
+    it('counts those down from maxQueue, once, whose connection fails', async () => {
+      const upstream = await scriptedUpstream()
+      const { port, client } = await start(upstream.url, { maxConnections: 1, maxQueue: 1 })
+      client.request('GET', '/fails')
+      const failing = await upstream.connection()
+      await failing.untilText('GET /fails')
+      failing.socket.resetAndDestroy()
+      expect((await client.response()).status).to.equal(502)
+      client.request('GET', '/running')
+      const connection = await upstream.connection()
+      await connection.untilText('GET /running')
+      const others = await Promise.all([1, 2].map(() => RawClient.connect(port)))
+      for (const other of others) other.request('GET', '/waits')
+      expect((await Promise.race(others.map((other) => other.response()))).status).to.equal(503)
+    })
+
     it('keeps the place of a client that has left the queue until its turn comes', async () => {
       const upstream = await scriptedUpstream()
       const dispatcher = new Agent({ connections: 1 })

@@ -382,6 +382,23 @@ describe('passthroughProxy upstreams', () => {
       expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE')
     })
 
+    it('are asked four times at most', async () => {
+      const gone = await serve(() => {})
+      await closeServers()
+      let asked = 0
+      const count =
+        (dispatch: Dispatcher['dispatch']): Dispatcher['dispatch'] =>
+        (options, handler) => {
+          asked += 1
+          return dispatch(options, handler)
+        }
+      const dispatcher = kept(new BalancedPool([gone.url]))
+      const { client } = await start('http://balanced', { dispatcher: dispatcher.compose(count) })
+      client.request('GET', '/')
+      expect((await client.response()).status).to.equal(502)
+      expect(asked).to.equal(4)
+    })
+
     it('get a whole upload, whichever of them takes it', async () => {
       const gone = await scriptedUpstream()
       await closeServers()
