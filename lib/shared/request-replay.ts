@@ -160,6 +160,8 @@ export class RequestReplay implements BodyReader {
     }
     source.abort(error)
     Readable.prototype.destroy.call(req, clientHadSentAll ? undefined : error)
+    // A response whose connection the application has taken over never closes.
+    if (source.res.socket === null) source.release()
   }
 
   private get isListenedTo(): boolean {

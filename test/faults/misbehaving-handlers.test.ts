@@ -127,6 +127,36 @@ const faulty: Record<string, Program> = {
       if (!res.headersSent) res.end('first')
     },
   ],
+  'takes the connection from the response': (middlewares, note) => [
+    ...middlewares,
+    (req, res) => {
+      const { socket } = req
+      res.detachSocket(socket)
+      note(String(res.socket))
+      socket.end('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst')
+    },
+  ],
+  'takes the connection from a response under way': (middlewares) => [
+    ...middlewares,
+    (req, res) => {
+      const { socket } = req
+      res.writeHead(200, { 'Content-Length': '5' }).write('fi')
+      setImmediate(() => {
+        res.detachSocket(socket)
+        socket.end('rst')
+      })
+    },
+  ],
+  'takes the connection when all is read, and answers on both': (middlewares, note) => [
+    ...middlewares,
+    (req, res) =>
+      read(req, () => {
+        const { socket } = req
+        res.detachSocket(socket)
+        socket.end('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst')
+        attempt(note, () => res.end('second'))
+      }),
+  ],
 }
 
 /** Where `req.destroy()` is called; then an answer is tried all the same. */
