@@ -132,7 +132,7 @@ const faulty: Record<string, Program> = {
     (req, res) => {
       const { socket } = req
       res.detachSocket(socket)
-      note(String(res.socket))
+      note(String(res.socket === null))
       socket.end('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst')
     },
   ],
