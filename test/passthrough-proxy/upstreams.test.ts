@@ -385,7 +385,7 @@ describe('passthroughProxy upstreams', () => {
     it('are asked four times at most', async () => {
       const gone = await serve(() => {})
       await closeServers()
-      let asked = 0
+      let tries = 0
       const count =
         (dispatch: Dispatcher['dispatch']): Dispatcher['dispatch'] =>
         (options, handler) => {
@@ -396,7 +396,7 @@ describe('passthroughProxy upstreams', () => {
       const { client } = await start('http://balanced', { dispatcher: dispatcher.compose(count) })
       client.request('GET', '/')
       expect((await client.response()).status).to.equal(502)
-      expect(asked).to.equal(4)
+      expect(tries).to.equal(4)
     })
 
     it('get a whole upload, whichever of them takes it', async () => {
