@@ -389,7 +389,7 @@ describe('passthroughProxy upstreams', () => {
       const count =
         (dispatch: Dispatcher['dispatch']): Dispatcher['dispatch'] =>
         (options, handler) => {
-          asked += 1
+          tries += 1
           return dispatch(options, handler)
         }
       const dispatcher = kept(new BalancedPool([gone.url]))
