@@ -26,12 +26,6 @@ export interface ResponseHead {
   readonly target: Target
 }
 
-const kAnswer = Symbol('answer')
-
-interface AnsweredResponse extends ServerResponse {
-  [kAnswer]?: Answer
-}
-
 /** The answer on its way to the client: interim responses, head, body at the client's pace, trailers. */
 export class Answer {
   readonly req: IncomingMessage
@@ -40,6 +34,7 @@ export class Answer {
   private hasBegun = false
   private hasBody = false
   private awaitsDrain = false
+  private hearsOfDrain = false
   private resumeUpstream: (() => void) | undefined
 
   constructor(req: IncomingMessage, res: ServerResponse, settings: ProxySettings) {
@@ -89,7 +84,7 @@ export class Answer {
 
   /** Writes a chunk, which leaves now, also through compression. False: the upstream is resumed when it may go on. */
   write(chunk: Buffer): boolean {
-    const res = this.res as AnsweredResponse
+    const { res } = this
     this.hasBody = true
     const more = res.write(chunk)
     res.flush?.() // where `compression` or autoFlush has put it
@@ -123,26 +118,24 @@ export class Answer {
     if (!this.hasBody && !this.isClosed) sendHead(this.res)
   }
 
-  resume(): void {
-    this.awaitsDrain = false
-    this.resumeUpstream?.()
+  private waitForDrain(): void {
+    this.awaitsDrain = true
+    if (this.hearsOfDrain) return
+    this.hearsOfDrain = true
+    // For good: `compression` moves the listener to its own stream, and cannot take a `once` off that again.
+    this.res.on('drain', () => this.drained())
   }
 
-  private waitForDrain(): void {
-    if (this.awaitsDrain) return
-    this.awaitsDrain = true
-    ;(this.res as AnsweredResponse)[kAnswer] = this
-    this.res.once('drain', onDrain)
+  private drained(): void {
+    if (!this.awaitsDrain) return
+    this.awaitsDrain = false
+    this.resumeUpstream?.()
   }
 }
 
 /** Only TCP can; TLS tells a cut from an end by itself. */
 function reset(socket: Socket | null): void {
   if (socket?.remoteFamily !== undefined && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
-}
-
-function onDrain(this: ServerResponse): void {
-  ;(this as AnsweredResponse)[kAnswer]?.resume()
 }
 
 function flushHead(answer: Answer): void {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { get, request } from 'node:http'
 import type { Writable } from 'node:stream'
@@ -143,6 +144,34 @@ for (const { name, express } of expressVersions) {
       }
       client.write(lastChunk)
       await client.untilText(lastChunk)
+    })
+
+    it('waits for a compressor many times with one listener', async () => {
+      const text = randomBytes(2_000_000).toString('hex')
+      const upstream = await serve((_req, res) => res.setHeader('Content-Type', 'text/plain').end(text))
+      const listeners: number[] = []
+      const app = express().use(
+        compression(),
+        (_req, res, next) => {
+          const write = res.write.bind(res) as (...args: unknown[]) => boolean
+          let compressor: NodeJS.EventEmitter | undefined
+          res.write = (...args: unknown[]) => {
+            const more = write(...args)
+            // `compression` gives the emitter to which it moves the listener.
+            compressor ??= res.on('drain', () => {})
+            if (!more) listeners.push(compressor.listenerCount('drain'))
+            return more
+          }
+          next()
+        },
+        passthroughProxy(upstream.url),
+      )
+      const client = await RawClient.connect((await serve(app)).port)
+      client.request('GET', '/', { 'Accept-Encoding': 'gzip' })
+      const { body } = await client.response()
+      expect(zlib.gunzipSync(body).toString() === text).to.equal(true)
+      expect(listeners.length).to.be.above(5)
+      expect(listeners.at(-1)).to.equal(2)
     })
 
     it('delivers chunk n through compression before n+1 is sent', async () => {
