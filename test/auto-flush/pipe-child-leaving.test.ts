@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { expect } from 'chai'
-import { fastest } from '../support/fastest.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers } from '../support/servers.js'
 import { until } from '../support/until.js'
@@ -51,7 +50,7 @@ describe('pipeChild', () => {
   describe('when the client leaves', () => {
     for (const [moment, { script, client: reading, arrives, ...response }] of Object.entries(moments)) {
       it(`${moment}: ends the whole process group within 100 ms`, async () => {
-        const tookMs = await fastest(3, 100, async () => {
+        const tookMs = await fastest(3, async () => {
           const server = await piped(() => sh(script), {}, response)
           const client = await RawClient.connect(server.port)
           if (reading === 'does not read') client.socket.pause()
@@ -139,4 +138,11 @@ async function leaveAfter(text: string, { port }: Piped): Promise<number> {
 
 async function paused(output: NodeJS.ReadableStream): Promise<void> {
   await until(() => output.isPaused())
+}
+
+/** The shortest of some runs: other programs on this machine can only make them longer. */
+async function fastest(runs: number, run: () => Promise<number>): Promise<number> {
+  let best = Number.POSITIVE_INFINITY
+  for (let n = 0; n < runs && best > 50; n++) best = Math.min(best, await run())
+  return best
 }
