@@ -99,7 +99,7 @@ for (const { name, mount } of hosts) {
           }),
         )
         const client = await RawClient.connect(port)
-        const passed = passedTimers(60, 5000)
+        const passed = passedTimers(60, 2000)
         client.request('GET', '/')
         await client.untilText('data: 1\n\n')
         jump(by)
