@@ -2,10 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import os from 'node:os'
 import { type AccessorSettings, type BodyCache, KeptBody } from './body-cache/accessors.js'
 import type { PrototypePoisoning } from './body-cache/parsers.js'
-import { announcesBody, bodySourceOf } from './shared/body-source.js'
+import { bodySourceOf } from './shared/body-source.js'
 import type { Storage } from './shared/body-store.js'
 import { ByteBudget } from './shared/byte-budget.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
+import { mayHaveBody } from './shared/request-facts.js'
 import { type ByteSize, byteSize, flag, oneOf, readOptions, writableDirectory } from './shared/options.js'
 
 export type { BodyCache } from './body-cache/accessors.js'
@@ -128,7 +129,7 @@ function keepBody(
   res: ServerResponse,
   next: NextFunction,
 ): void {
-  if (!announcesBody(req)) {
+  if (!mayHaveBody(req)) {
     req.bodyCache = new KeptBody(req, undefined, settings)
     provideRawBody(settings, req, next)
     return

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { announcesBody, bodySourceOf, type LingerBounds } from './shared/body-source.js'
+import { bodySourceOf, type LingerBounds } from './shared/body-source.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
 import {
   type ByteSize,
@@ -9,6 +9,7 @@ import {
   parseByteSize,
   readOptions,
 } from './shared/options.js'
+import { mayHaveBody } from './shared/request-facts.js'
 
 export type { ByteSize } from './shared/options.js'
 
@@ -78,7 +79,7 @@ function limitBody(
   res: ServerResponse,
   next: NextFunction,
 ): void {
-  if (!announcesBody(req)) {
+  if (!mayHaveBody(req)) {
     next()
     return
   }

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
+import { isHttp2, takesChunks } from '../shared/request-facts.js'
 import { onResponseClose } from '../shared/response-close.js'
 import { sendHead } from '../shared/send-head.js'
 import { EventLines } from './event-lines.js'
@@ -126,8 +127,9 @@ export class ChildPipe {
 
   /** Only a body in chunks has a place for trailers; Node throws where one is announced for another. */
   private sendsTrailer(): boolean {
-    const { httpVersion, method } = this.res.req
-    return this.settings.exit === 'trailer' && httpVersion !== '1.0' && method !== 'HEAD'
+    const { req } = this.res
+    const takesTrailers = isHttp2(req) || takesChunks(req)
+    return this.settings.exit === 'trailer' && takesTrailers && req.method !== 'HEAD'
   }
 }
 

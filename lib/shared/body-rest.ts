@@ -4,6 +4,7 @@ import type { BodySource, LingerBounds } from './body-source.js'
 import type { SluicewayError } from './errors.js'
 import { letFlow, type OutgoingResponse, type ServerSocket } from './node-internals.js'
 import { RefusedAnswer } from './refused-answer.js'
+import { isHttp2 } from './request-facts.js'
 import { isRead } from './request-readers.js'
 import { findBodySource } from './sourced-request.js'
 
@@ -38,7 +39,7 @@ export class BodyRest {
   constructor(source: BodySource) {
     this.source = source
     this.bounds = source.linger ?? DEFAULT_LINGER
-    if (source.state === 'arriving' && source.req.httpVersionMajor === 1) this.takeOverClosing()
+    if (source.state === 'arriving' && !isHttp2(source.req)) this.takeOverClosing()
   }
 
   /** Refuses the body: fails its readers, closes the connection after the answer, and answers if nobody else does. */
@@ -47,7 +48,7 @@ export class BodyRest {
     const { res } = source
     res._last = true
     res.shouldKeepAlive = false
-    if (source.req.httpVersionMajor === 1) ignoreFurtherRequests(source.socket)
+    if (!isHttp2(source.req)) ignoreFurtherRequests(source.socket)
     else closeStreamAfterAnswer(res)
     const answer = new RefusedAnswer(res, error)
     answer.answerIfNobodyDoes(isHeard(source) ? this.bounds.lingerMs : 0)
@@ -111,7 +112,7 @@ export class BodyRest {
 export function announceClose(source: BodySource): void {
   const { res, req } = source
   const isLarge = source.length > SMALL_REST
-  if (!isLarge || source.writeHead !== undefined || req.httpVersionMajor > 1) return
+  if (!isLarge || source.writeHead !== undefined || isHttp2(req)) return
   // Called with the response as `this`.
   // oxlint-disable-next-line typescript/unbound-method
   source.writeHead = res.writeHead

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { announceClose, BodyRest } from './body-rest.js'
 import { type BodyReader, isAtTail } from './body-reader.js'
 import { BodyStore, type BodyStoreOwner, type Storage } from './body-store.js'
@@ -6,6 +6,7 @@ import { BodyStream } from './body-stream.js'
 import { type SluicewayError, sluicewayError } from './errors.js'
 import { sendContinue } from './expect-continue.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from './node-internals.js'
+import { announcedLength, hasCutHead, isHttp2 } from './request-facts.js'
 import { isRead } from './request-readers.js'
 import { onResponseClose } from './response-close.js'
 import { RequestReplay } from './request-replay.js'
@@ -27,7 +28,14 @@ export interface LingerBounds {
 
 /** Returns the one body source of a request, and taps the request's bytes on the first call. */
 export function bodySourceOf(req: IncomingMessage, res: ServerResponse): BodySource {
-  return findBodySource(req) ?? new BodySource(req as ParsedRequest, res as OutgoingResponse)
+  return findBodySource(req) ?? tap(req as ParsedRequest, res as OutgoingResponse)
+}
+
+/** Nobody can tell what body belongs to a head of which lines are missing: it is refused. */
+function tap(req: ParsedRequest, res: OutgoingResponse): BodySource {
+  const source = new BodySource(req, res)
+  if (hasCutHead(req)) source.refuse(sluicewayError('ERR_SLUICEWAY_HEAD_CUT'))
+  return source
 }
 
 /**
@@ -65,7 +73,7 @@ export class BodySource implements BodyStoreOwner {
     this.req = req
     this.res = res
     this.socket = req.socket
-    this.length = announcedLength(req.headers)
+    this.length = announcedLength(req)
     // Here and below read in the stream's state: what Express has touched, V8 up to Node 22 looks up slowly.
     this.received = req._readableState.length
     // Whatever stands here now, Node's own or another tap; called with the request as `this`.
@@ -223,7 +231,7 @@ export class BodySource implements BodyStoreOwner {
 
   private complete(): boolean {
     // Node takes an HTTP/2 stream that was reset for one that has ended, and says 'aborted' a moment later.
-    if (this.req.httpVersionMajor > 1 && this.received < this.length) {
+    if (isHttp2(this.req) && this.received < this.length) {
       this.abort(undefined)
       return false
     }
@@ -247,8 +255,8 @@ export class BodySource implements BodyStoreOwner {
     })
   }
 
-  /** Refuses the body, brings the answer home and closes the connection. */
-  private refuse(error: SluicewayError): void {
+  /** Refuses the body: every reader gets the error, the answer is brought home, and the connection closes. */
+  refuse(error: SluicewayError): void {
     this.rest = new BodyRest(this)
     this.rest.closeConnection(error)
   }
@@ -261,18 +269,4 @@ function pushToSource(this: ParsedRequest, chunk: Buffer | null): boolean {
 
 function releaseWithResponse(this: ServerResponse): void {
   findBodySource(this.req)?.release()
-}
-
-/** Tells whether the request announces a body, be it an empty one. */
-export function announcesBody(req: IncomingMessage): boolean {
-  const { headers } = req
-  return (
-    headers['content-length'] !== undefined ||
-    headers['transfer-encoding'] !== undefined ||
-    req.httpVersionMajor > 1
-  )
-}
-
-function announcedLength(headers: IncomingHttpHeaders): number {
-  return headers['transfer-encoding'] === undefined ? Number(headers['content-length']) : Number.NaN
 }

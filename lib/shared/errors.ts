@@ -8,6 +8,7 @@ export type ErrorCode =
   | 'ERR_SLUICEWAY_BODY_RELEASED'
   | 'ERR_SLUICEWAY_BODY_MALFORMED'
   | 'ERR_SLUICEWAY_BODY_INVALID'
+  | 'ERR_SLUICEWAY_HEAD_CUT'
   | 'ERR_SLUICEWAY_STORAGE_FULL'
   | 'ERR_SLUICEWAY_STORAGE_FAILED'
   | 'ERR_SLUICEWAY_CHARSET_UNSUPPORTED'
@@ -81,6 +82,7 @@ const kinds: Readonly<Record<ErrorCode, Kind>> = {
     message: 'request body could not be parsed',
   },
   ERR_SLUICEWAY_BODY_INVALID: { status: 400, message: 'request body is not valid' },
+  ERR_SLUICEWAY_HEAD_CUT: { status: 431, message: 'too many header lines' },
   ERR_SLUICEWAY_STORAGE_FULL: { status: 503, message: 'no room to keep the request body' },
   ERR_SLUICEWAY_STORAGE_FAILED: { status: 500, message: 'the request body could not be kept in a file' },
   ERR_SLUICEWAY_CHARSET_UNSUPPORTED: {

@@ -27,6 +27,7 @@ export interface ReadableState {
 
 /** A request as the HTTP parser sees it. */
 export interface ParsedRequest extends IncomingMessage {
+  socket: ServerSocket
   _readableState: ReadableState
   /** Set by the first `_read`. False when the response finishes makes Node throw the rest of the body away, uncounted. */
   _consuming: boolean
@@ -53,9 +54,21 @@ export interface ClosableResponse extends ServerResponse {
   _closed: boolean
 }
 
+/** The parser of one connection of an HTTP server. */
+export interface RequestParser {
+  /** The message that is being parsed. */
+  incoming: IncomingMessage | null
+  /** Called with each head. Returns 0 where the message is served as a plain request, 2 where it leaves HTTP. */
+  onIncoming: (req: IncomingMessage, keepAlive: boolean) => number
+  /** How many names and values of header lines are kept; none are dropped where it is 0. */
+  readonly maxHeaderPairs?: number
+  /** The bytes that are being parsed. */
+  getCurrentBuffer?(): Buffer
+}
+
 /** A socket of an HTTP server. */
 export interface ServerSocket extends Socket {
-  parser?: { incoming: IncomingMessage | null; onIncoming: () => number } | null
+  parser?: RequestParser | null
   /** Called by the HTTP server after a response with `Connection: close`. */
   destroySoon(): void
 }

@@ -1,5 +1,6 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { SluicewayError } from './errors.js'
+import { isHttp2 } from './request-facts.js'
 
 const ANSWER: unique symbol = Symbol.for('sluiceway.refusedAnswer') as never
 
@@ -66,7 +67,7 @@ export class RefusedAnswer {
     res.statusCode = error.status
     const body = STATUS_CODES[error.status] ?? ''
     // Express 4 and others set a phrase of their own for the status that is not sent. HTTP/2 has no phrases.
-    if (res.req.httpVersionMajor === 1) res.statusMessage = body
+    if (!isHttp2(res.req)) res.statusMessage = body
     for (const [name, value] of Object.entries(error.headers ?? {})) res.setHeader(name, value)
     res.setHeader('Content-Type', 'text/plain; charset=utf-8')
     // Node adds none where one has been removed.

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { ClosableResponse } from './node-internals.js'
+import { isHttp2 } from './request-facts.js'
 
 // One listener for each connection, however many responses wait on it, and whichever copy of this package asks.
 const QUEUED: unique symbol = Symbol.for('sluiceway.queuedResponses') as never
@@ -26,7 +27,7 @@ export function onResponseClose(res: ServerResponse, listener: CloseListener): v
 
 /** Tells whether a response is over, and whether its client has gone if it was not sent whole. */
 export function isClosed(res: ServerResponse): boolean {
-  return res.req.httpVersionMajor > 1 ? (res as unknown as Http2ServerResponse).stream.destroyed : res.closed
+  return isHttp2(res.req) ? (res as unknown as Http2ServerResponse).stream.destroyed : res.closed
 }
 
 function callListener(res: ServerResponse, listener: CloseListener): void {
