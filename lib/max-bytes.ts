@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { bodySourceOf, type LingerBounds } from './shared/body-source.js'
+import type { LingerBounds } from './shared/body-rest.js'
+import { bodySourceOf } from './shared/body-source.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
 import {
   type ByteSize,

@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import { isHttp2, takesChunks } from '../shared/request-facts.js'
+import { contain } from '../shared/contained.js'
 import { onResponseClose } from '../shared/response-close.js'
 import { sendHead } from '../shared/send-head.js'
 import { EventLines } from './event-lines.js'
@@ -98,8 +99,10 @@ export class ChildPipe {
 
   /** Makes the child wait while the client does not read: its pipes fill up. */
   private write(framed: string | Buffer): void {
-    if (framed.length === 0 || this.res.destroyed) return
-    if (!this.res.write(framed)) for (const output of this.outputs) output.pause()
+    if (framed.length === 0 || this.res.destroyed || this.res.writableEnded) return
+    contain(this.res, () => {
+      if (!this.res.write(framed)) for (const output of this.outputs) output.pause()
+    })
   }
 
   private resume(): void {

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { contain } from '../shared/contained.js'
 
 /** The last bytes of an event stream between two events, or before the first one. */
 const BETWEEN_EVENTS = /(?:^|\n\r?\n|\r\r)$/
@@ -9,7 +10,7 @@ const BETWEEN_EVENTS = /(?:^|\n\r?\n|\r\r)$/
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes
  */
 export class Heartbeat {
-  private readonly res: ServerResponse
+  readonly res: ServerResponse
   private readonly timer: NodeJS.Timeout
   private tail = ''
 
@@ -43,7 +44,7 @@ export class Heartbeat {
 }
 
 function beat(heartbeat: Heartbeat): void {
-  heartbeat.beat()
+  contain(heartbeat.res, () => heartbeat.beat())
 }
 
 /** The last bytes of what was given to `res.write`; its second argument may be the callback. */

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import createDebug from 'debug'
+import { contain } from '../shared/contained.js'
 import { onResponseClose } from '../shared/response-close.js'
 import { sendHead } from '../shared/send-head.js'
 import type { AutoFlushSettings, Coalesce } from './settings.js'
@@ -39,9 +40,13 @@ export function startStreaming(
     schedule.wrote() // The write that made the head is still under way.
   }
   // Node keeps a head until the first write of the body, which may be long in coming.
-  setImmediate(sendHead, res)
+  setImmediate(sendHeadNow, res)
   if (heartbeat !== undefined || typeof settings.coalesce === 'number') onResponseClose(res, stopStreaming)
   debug('%s %s: streamed, %s', res.req.method, res.req.url, schedule ? 'through a compressor' : 'as it is')
+}
+
+function sendHeadNow(res: ServerResponse): void {
+  contain(res, () => sendHead(res))
 }
 
 /** Looks for a compressor. Those without a `res.flush` of their own cannot be flushed from outside. */
@@ -53,7 +58,7 @@ function scheduleFor(res: StreamedResponse, { coalesce }: AutoFlushSettings): Fl
 }
 
 function scheduleForKnown(res: StreamedResponse, compressor: Compressor, coalesce: Coalesce): FlushSchedule {
-  const schedule = new FlushSchedule(coalesce, () => flushCompressor(compressor))
+  const schedule = new FlushSchedule(coalesce, () => contain(res, () => flushCompressor(compressor)))
   watchCompressor(compressor, () => schedule.wrote())
   // Handlers that call `res.flush()` after each write get the flush that keeps compression worth having.
   res.flush = flush
@@ -62,7 +67,7 @@ function scheduleForKnown(res: StreamedResponse, compressor: Compressor, coalesc
 
 function scheduleForUnknown(res: StreamedResponse, coalesce: Coalesce): FlushSchedule {
   return new FlushSchedule(coalesce, () => {
-    if (!res.destroyed && !res.writableEnded) res.flush()
+    if (!res.destroyed && !res.writableEnded) contain(res, () => res.flush())
   })
 }
 

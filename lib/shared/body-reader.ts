@@ -12,6 +12,8 @@ export interface BodyReader {
   ended: boolean
   /** The position from which the file is being read for it; undefined while it is not. */
   loading: number | undefined
+  /** True while somebody reads the request through it: that may go on after the response. */
+  readonly readsRequest: boolean
   /** Takes what it wants of the bytes at hand, and notices the end of the body. */
   advance(): void
   /** Accepts bytes or, with null, the end. Returns true while more are welcome. */

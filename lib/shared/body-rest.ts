@@ -1,15 +1,28 @@
-import { constants, type Http2ServerResponse } from 'node:http2'
 import { Socket } from 'node:net'
-import type { BodySource, LingerBounds } from './body-source.js'
-import type { SluicewayError } from './errors.js'
-import { letFlow, type OutgoingResponse, type ServerSocket } from './node-internals.js'
-import { RefusedAnswer } from './refused-answer.js'
+import type { BodySource } from './body-source.js'
+import { letFlow, type OutgoingResponse, type ParsedRequest, type ServerSocket } from './node-internals.js'
 import { isHttp2 } from './request-facts.js'
 import { isRead } from './request-readers.js'
 import { findBodySource } from './sourced-request.js'
 
+/** How long, and for how many bytes, the rest of an upload is read and discarded once it has been answered. */
+export interface LingerBounds {
+  readonly lingerMs: number
+  readonly lingerBytes: number
+}
+
 /** Bounds where no limit of maxBytes has set others; they are its defaults. */
-const DEFAULT_LINGER: LingerBounds = { lingerMs: 2000, lingerBytes: 16 * 1024 * 1024 }
+export const DEFAULT_LINGER: LingerBounds = { lingerMs: 2000, lingerBytes: 16 * 1024 * 1024 }
+
+/** Takes what a client still sends of a body that was refused, or whose request has been answered. */
+export interface Rest {
+  /** Closes the connection, or the stream, as soon as the response has ended. */
+  closeAfterAnswer(): void
+  /** Discards bytes, or notes the end of the body. Returns false where the connection should pause. */
+  discard(chunk: Buffer | null): boolean
+  /** Notes that the response has ended: the rest may flow now. */
+  answered(): void
+}
 
 /** So much of an answered request's body is thrown away to keep its connection. */
 export const SMALL_REST: number = 256 * 1024
@@ -19,7 +32,7 @@ const REST: unique symbol = Symbol.for('sluiceway.rest') as never
 type LingeringSocket = ServerSocket & { [REST]?: BodyRest | undefined }
 
 /**
- * What a client still sends of a body that was refused, or whose request has been answered.
+ * What a client still sends over HTTP/1 of a body that was refused, or whose request has been answered.
  *
  * A socket that is closed with unread bytes resets the connection, and the client loses the answer it had not read
  * yet. So the rest is read and thrown away: a small one to keep the connection, a larger one within time and byte
@@ -27,7 +40,7 @@ type LingeringSocket = ServerSocket & { [REST]?: BodyRest | undefined }
  *
  * @see RFC 9112, section 9.6: close in stages.
  */
-export class BodyRest {
+export class BodyRest implements Rest {
   private readonly source: BodySource
   private readonly bounds: LingerBounds
   private discarded = 0
@@ -38,35 +51,29 @@ export class BodyRest {
 
   constructor(source: BodySource) {
     this.source = source
-    this.bounds = source.linger ?? DEFAULT_LINGER
-    if (source.state === 'arriving' && !isHttp2(source.req)) this.takeOverClosing()
+    this.bounds = source.linger
+    if (source.state === 'arriving') this.takeOverClosing()
   }
 
-  /** Refuses the body: fails its readers, closes the connection after the answer, and answers if nobody else does. */
-  closeConnection(error: SluicewayError): void {
-    const { source } = this
-    const { res } = source
+  closeAfterAnswer(): void {
+    const { res, socket } = this.source
     res._last = true
     res.shouldKeepAlive = false
-    if (!isHttp2(source.req)) ignoreFurtherRequests(source.socket)
-    else closeStreamAfterAnswer(res)
-    const answer = new RefusedAnswer(res, error)
-    answer.answerIfNobodyDoes(isHeard(source) ? this.bounds.lingerMs : 0)
-    source.fail(error)
-    if (res.writableFinished) this.lingerAfterAnswer()
+    ignoreRest(socket, res)
+    if (!res.writableFinished) return
+    // The response had ended before the body passed its limit.
+    this.answered()
+    this.linger()
   }
 
-  /** Throws bytes away, or notes the end of the body. Returns false where the connection should pause. */
   discard(chunk: Buffer | null): boolean {
     if (chunk === null) return this.end()
     if (!this.isAnswered) return false
     this.discarded += chunk.length
     if (this.discarded > this.bounds.lingerBytes) this.source.socket.destroy()
-    else if (this.discarded > SMALL_REST && !this.isLingering) this.linger()
     return true
   }
 
-  /** Notes that the response has ended: the rest may flow now, to nowhere. */
   answered(): void {
     this.isAnswered = true
     const { req } = this.source
@@ -83,14 +90,9 @@ export class BodyRest {
     if (this.isLingering) return
     this.isLingering = true
     const { socket } = this.source
-    ignoreFurtherRequests(socket)
+    skipMessages(socket)
+    ignoreEnd(socket)
     socket.end()
-  }
-
-  /** Closes a connection whose response ended before the body passed its limit. */
-  private lingerAfterAnswer(): void {
-    this.answered()
-    this.linger()
   }
 
   private takeOverClosing(): void {
@@ -138,19 +140,31 @@ function lingerInsteadOfDestroying(this: LingeringSocket): void {
   else rest.linger()
 }
 
-/**
- * Leftover bytes never become a request, and the client's own end never becomes a parse error.
- * The parser stays attached: it frames the rest, and takes it off the socket.
- */
-function ignoreFurtherRequests(socket: ServerSocket): void {
+/** Ignores what follows a refused body, and the end of a client that has not sent all of it. */
+function ignoreRest(socket: ServerSocket, res: OutgoingResponse): void {
+  skipMessages(socket)
+  // As long as other responses have to go out before it, their client must be seen to leave.
+  if (res.socket === null) res.once('socket', ignoreEnd)
+  else ignoreEnd(socket)
+}
+
+/** Leftover bytes never become a request. The parser stays attached: it frames the rest, and takes it off the socket. */
+function skipMessages({ parser }: ServerSocket): void {
+  if (parser) parser.onIncoming = skipMessage
+}
+
+function skipMessage(req: ParsedRequest): number {
+  // Node would take an upgrade out of HTTP, and would wait for a reader of a body.
+  req.upgrade = false
+  req.resume()
+  return 0
+}
+
+/** The client's end never becomes a parse error. */
+function ignoreEnd(socket: ServerSocket): void {
   socket.removeAllListeners('end')
   socket.removeAllListeners('error')
   socket.on('error', ignore)
-  if (socket.parser) socket.parser.onIncoming = skipMessage
-}
-
-function skipMessage(): number {
-  return 0
 }
 
 function ignore(): void {}
@@ -164,28 +178,4 @@ function forgetRest(this: LingeringSocket): void {
   clearTimeout(this[REST]?.timer)
   this[REST] = undefined
   this.off('close', forgetRest)
-}
-
-/**
- * Ends an HTTP/2 stream, whose session lives on. A client that still sends learns that no more is wanted.
- * What came before it learnt that would keep the stream open, as nobody reads it.
- */
-function closeStreamAfterAnswer(res: OutgoingResponse): void {
-  const { stream } = res as unknown as Http2ServerResponse
-  stream.once('finish', () => {
-    stream.close(constants.NGHTTP2_NO_ERROR)
-    stream.destroy()
-  })
-}
-
-/** Tells whether an error of the body reaches somebody who may answer, or who has yet to begin reading. */
-function isHeard({ req, hasReaders }: BodySource): boolean {
-  const { flowing, pipes } = req._readableState
-  return (
-    flowing === null ||
-    hasReaders ||
-    req.listenerCount('error') > 0 ||
-    // pipe() itself listens for errors of its destination.
-    pipes.some((destination) => destination.listenerCount('error') > 1)
-  )
 }

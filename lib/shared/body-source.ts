@@ -1,16 +1,25 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { announceClose, BodyRest } from './body-rest.js'
-import { type BodyReader, isAtTail } from './body-reader.js'
+import { announceClose, BodyRest, DEFAULT_LINGER, type LingerBounds, type Rest } from './body-rest.js'
+import type { BodyReader } from './body-reader.js'
+import { BodyReaders } from './body-readers.js'
 import { BodyStore, type BodyStoreOwner, type Storage } from './body-store.js'
 import { BodyStream } from './body-stream.js'
-import { type SluicewayError, sluicewayError } from './errors.js'
+import { bodyTooLarge, type SluicewayError, sluicewayError } from './errors.js'
 import { sendContinue } from './expect-continue.js'
-import type { OutgoingResponse, ParsedRequest, ServerSocket } from './node-internals.js'
+import { LateReading, type LateReadingOwner } from './late-reading.js'
+import {
+  keepListeners,
+  type OutgoingResponse,
+  type ParsedRequest,
+  type ServerSocket,
+} from './node-internals.js'
+import { isHeard, RefusedAnswer } from './refused-answer.js'
 import { announcedLength, hasCutHead, isHttp2 } from './request-facts.js'
 import { isRead } from './request-readers.js'
 import { onResponseClose } from './response-close.js'
 import { RequestReplay } from './request-replay.js'
 import { findBodySource, setBodySource } from './sourced-request.js'
+import { StreamRest } from './stream-rest.js'
 
 /**
  * - `arriving`: more bytes may come.
@@ -19,12 +28,6 @@ import { findBodySource, setBodySource } from './sourced-request.js'
  * - `released`: the response has ended and nothing is kept; every reader gets a fresh error that says so.
  */
 export type BodyState = 'arriving' | 'whole' | 'failed' | 'released'
-
-/** How long, and for how many bytes, the rest of an upload is read and thrown away once it has been answered. */
-export interface LingerBounds {
-  readonly lingerMs: number
-  readonly lingerBytes: number
-}
 
 /** Returns the one body source of a request, and taps the request's bytes on the first call. */
 export function bodySourceOf(req: IncomingMessage, res: ServerResponse): BodySource {
@@ -39,7 +42,7 @@ function tap(req: ParsedRequest, res: OutgoingResponse): BodySource {
 }
 
 /**
- * The bytes of one request's body, from where the HTTP parser hands them over (`req.push`) to whoever reads them:
+ * The bytes of one request's body, from where the HTTP parser hands them over (`req.push`) to its readers:
  *
  *     parser ─▶ push ─▶ limit ─▶ store, if one was asked for ─▶ readers
  *                                └─▶ without one: the request's own buffer
@@ -47,7 +50,7 @@ function tap(req: ParsedRequest, res: OutgoingResponse): BodySource {
  * The middlewares that limit, keep or pass on a body all add to this one tap, so the order they are mounted in
  * cannot matter.
  */
-export class BodySource implements BodyStoreOwner {
+export class BodySource implements BodyStoreOwner, LateReadingOwner {
   readonly req: ParsedRequest
   readonly res: OutgoingResponse
   readonly socket: ServerSocket
@@ -58,16 +61,17 @@ export class BodySource implements BodyStoreOwner {
   readonly length: number
   store: BodyStore | undefined
   /** Throws away what comes after the body was refused or its request answered. */
-  rest: BodyRest | undefined
-  linger: LingerBounds | undefined
-  /** The response's own `writeHead`, where an answer may have to announce that the connection closes. */
+  rest: Rest | undefined
+  linger: LingerBounds = DEFAULT_LINGER
+  /** The response's own `writeHead`, where a response may have to announce that the connection closes. */
   writeHead: OutgoingResponse['writeHead'] | undefined
   /** Reads the store in place of the request; there is one once the body is kept, or has failed. */
   replay: RequestReplay | undefined
-  private limit = Infinity
+  limit: number = Infinity
   private error: SluicewayError | undefined
-  private readonly readers: BodyReader[] = []
+  readonly readers: BodyReaders = new BodyReaders()
   private readonly nativePush: ParsedRequest['push']
+  private lateReading: LateReading | undefined
 
   constructor(req: ParsedRequest, res: OutgoingResponse) {
     this.req = req
@@ -109,7 +113,7 @@ export class BodySource implements BodyStoreOwner {
     }
     announceClose(this)
     const tooLarge = this.length > this.limit || this.received > this.limit
-    if (tooLarge && this.error === undefined) this.refuse(this.tooLarge())
+    if (tooLarge && this.error === undefined) this.refuse(bodyTooLarge(this))
     return this.error
   }
 
@@ -121,21 +125,22 @@ export class BodySource implements BodyStoreOwner {
     this.replay ??= new RequestReplay(this)
     this.replay.takeBuffered(this.store)
     this.received = this.store.size
-    if (this.error === undefined) this.join(this.replay)
+    if (this.error === undefined) this.readers.join(this.replay)
   }
 
   /** Opens one more way to read the kept body, from its start and at a pace of its own. */
-  stream(): BodyStream {
-    return new BodyStream(this)
-  }
-
-  join(reader: BodyReader): void {
-    this.readers.push(reader)
+  stream(options?: { readonly isRequest: boolean }): BodyStream {
+    return new BodyStream(this, options)
   }
 
   leave(reader: BodyReader): void {
-    const index = this.readers.indexOf(reader)
-    if (index !== -1) this.readers.splice(index, 1)
+    this.readers.leave(reader)
+    this.readerIsDone()
+  }
+
+  /** Notes that a reader has had the body, or has given up. */
+  readerIsDone(): void {
+    if (this.lateReading !== undefined && !this.isReadOn) this.release()
   }
 
   /** Asks the client for more, through whatever makes the connection flow. */
@@ -159,7 +164,7 @@ export class BodySource implements BodyStoreOwner {
     this.received += chunk.length
     if (chunk.length <= accepted) return this.deliver(chunk)
     if (accepted > 0) this.deliver(chunk.subarray(0, accepted))
-    if (this.isReadable) this.refuse(this.tooLarge())
+    if (this.isReadable) this.refuse(bodyTooLarge(this))
     return false
   }
 
@@ -177,9 +182,9 @@ export class BodySource implements BodyStoreOwner {
     this.error = error
     this.state = 'failed'
     this.replay ??= new RequestReplay(this)
-    this.leave(this.replay)
     this.replay.fail(error)
-    for (const reader of this.readers.splice(0)) reader.fail(error)
+    this.failReaders(error)
+    this.readerIsDone()
   }
 
   /** Notes that the client went away in the middle of the body. */
@@ -187,46 +192,70 @@ export class BodySource implements BodyStoreOwner {
     if (this.state !== 'arriving') return
     this.error = sluicewayError('ERR_SLUICEWAY_BODY_ABORTED', { cause, received: this.received })
     this.state = 'failed'
-    // Node itself tells those who read the request.
-    if (this.replay !== undefined) this.leave(this.replay)
-    for (const reader of this.readers.splice(0)) reader.fail(this.error)
+    this.failReaders(this.error)
   }
 
-  /** Lets go of everything when the response has ended; what still comes of the body is thrown away. */
+  /** Those of the request itself are told by Node, or by the replay. */
+  private failReaders(error: SluicewayError): void {
+    this.readers.fail(error, this.replay)
+  }
+
+  /** Releases everything when the response has ended; what still comes of the body is discarded. */
   release(): void {
     if (this.state === 'released') return
-    // Who reads on after he has answered may do so, within the limit.
-    if (this.state === 'arriving' && this.store === undefined && isRead(this.req)) return
+    if (this.isReadOn && this.res.writableEnded) this.readOn()
+    else this.stopReading()
+  }
+
+  /** A reader that is at work may read on after the response, within the limit. */
+  private readOn(): void {
+    keepListeners(this.req)
+    if (this.store !== undefined) this.lateReading ??= new LateReading(this)
+  }
+
+  stopReading(): void {
+    this.lateReading?.end()
     // Node tells of the end of a body only after a response that was sent at once.
-    if (this.state === 'arriving' && this.received !== this.length) this.rest = new BodyRest(this)
+    if (this.state === 'arriving' && this.received !== this.length) this.rest = this.openRest()
     this.state = 'released'
     this.rest?.answered()
     if (this.store !== undefined) this.releaseReaders()
   }
 
+  abandon(): void {
+    this.lateReading?.end()
+    this.state = 'released'
+    this.readers.forget()
+    this.store?.clear()
+  }
+
   private releaseReaders(): void {
-    for (const reader of this.readers.splice(0)) {
-      if (reader !== this.replay) reader.fail(this.failure!)
-    }
+    this.failReaders(this.failure!)
     this.store?.clear()
     this.replay?.release()
   }
 
   /** True where somebody other than the request itself reads the body. */
   get hasReaders(): boolean {
-    return this.readers.some((reader) => reader !== this.replay)
+    return this.readers.hasOthersThan(this.replay)
+  }
+
+  /** True while somebody reads the request. */
+  get isReadOn(): boolean {
+    if (this.store === undefined) return this.state === 'arriving' && isRead(this.req)
+    return this.isReadable && this.readers.readRequest
   }
 
   private deliver(chunk: Buffer): boolean {
     if (this.store === undefined) return this.pushToRequest(chunk)
     this.store.append(chunk)
-    this.advanceReaders()
+    this.readers.advance()
     return this.isAwaited && !this.store.isWriting
   }
 
   /** True while a reader that has had all that has come wants more. */
-  private get isAwaited(): boolean {
-    return this.readers.some((reader) => reader.wanting && isAtTail(reader, this.store!))
+  get isAwaited(): boolean {
+    return this.store !== undefined && this.readers.isAwaited(this.store)
   }
 
   private complete(): boolean {
@@ -237,28 +266,22 @@ export class BodySource implements BodyStoreOwner {
     }
     this.state = 'whole'
     if (this.store === undefined) return this.pushToRequest(null)
-    this.advanceReaders()
+    this.readers.advance()
     return false
   }
 
-  private advanceReaders(): void {
-    // A reader that ends while it advances leaves the list.
-    for (const reader of this.readers.slice()) reader.advance()
-  }
-
-  private tooLarge(): SluicewayError {
-    const { limit, received, length } = this
-    return sluicewayError('ERR_SLUICEWAY_BODY_TOO_LARGE', {
-      limit,
-      received,
-      length: Number.isNaN(length) ? undefined : length,
-    })
-  }
-
-  /** Refuses the body: every reader gets the error, the answer is brought home, and the connection closes. */
+  /** Refuses the body: every reader gets the error, the response is brought home, and the connection closes. */
   refuse(error: SluicewayError): void {
-    this.rest = new BodyRest(this)
-    this.rest.closeConnection(error)
+    const { res, req, linger } = this
+    this.rest = this.openRest()
+    const answer = new RefusedAnswer(res, error)
+    answer.answerIfNobodyDoes(this.hasReaders || isHeard(req) ? linger.lingerMs : 0)
+    this.fail(error)
+    this.rest.closeAfterAnswer()
+  }
+
+  private openRest(): Rest {
+    return isHttp2(this.req) ? new StreamRest(this.res) : new BodyRest(this)
   }
 }
 

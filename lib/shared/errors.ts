@@ -119,6 +119,17 @@ export function sluicewayError(code: ErrorCode, details: ErrorDetails = {}): Slu
   return error as unknown as SluicewayError
 }
 
+/** Creates the error of a body that has passed its limit; `length` is NaN where none was announced. */
+export function bodyTooLarge(body: {
+  readonly limit: number
+  readonly received: number
+  readonly length: number
+}): SluicewayError {
+  const { limit, received, length } = body
+  const announced = Number.isNaN(length) ? undefined : length
+  return sluicewayError('ERR_SLUICEWAY_BODY_TOO_LARGE', { limit, received, length: announced })
+}
+
 /** Tells whether `error` comes from this package, whichever copy of it. */
 export function isSluicewayError(error: unknown): error is SluicewayError {
   return error instanceof Error && 'code' in error && Object.hasOwn(kinds, String(error.code))

@@ -40,7 +40,7 @@ function noteFlow(this: ParsedRequest): void {
 function setReadersAside(req: ParsedRequest, replay: RequestReplay): boolean {
   const listeners = req.rawListeners('data')
   if (listeners.length === 0 || !canBeSetAside(req, replay)) return false
-  const rest = replay.source.stream()
+  const rest = replay.source.stream({ isRequest: true })
   rest.position = replay.position - req.readableLength
   for (const listener of listeners) rest.on('data', listener.bind(req))
   replay.isAwaited = true

@@ -27,6 +27,8 @@ export interface ReadableState {
 
 /** A request as the HTTP parser sees it. */
 export interface ParsedRequest extends IncomingMessage {
+  /** True where the parser has found an upgrade, and the server is to take it out of HTTP. */
+  upgrade: boolean
   socket: ServerSocket
   _readableState: ReadableState
   /** Set by the first `_read`. False when the response finishes makes Node throw the rest of the body away, uncounted. */
@@ -58,8 +60,8 @@ export interface ClosableResponse extends ServerResponse {
 export interface RequestParser {
   /** The message that is being parsed. */
   incoming: IncomingMessage | null
-  /** Called with each head. Returns 0 where the message is served as a plain request, 2 where it leaves HTTP. */
-  onIncoming: (req: IncomingMessage, keepAlive: boolean) => number
+  /** Called with each head; `upgrade` tells whether it asks for one. Returns 0 where the message is served as a plain request, 2 where it leaves HTTP. */
+  onIncoming: (req: ParsedRequest, keepAlive: boolean) => number
   /** How many names and values of header lines are kept; none are dropped where it is 0. */
   readonly maxHeaderPairs?: number
   /** The bytes that are being parsed. */
@@ -94,4 +96,9 @@ export function renewReadableState(stream: ParsedRequest): void {
 /** Lets the connection of a request flow: Node's own `_read`, whatever stands before it. */
 export function letFlow(req: IncomingMessage, size = 0): void {
   IncomingMessage.prototype._read.call(req, size)
+}
+
+/** Lets a request be read after its response: Node takes the listeners off one of which nothing was asked by then. */
+export function keepListeners(req: ParsedRequest): void {
+  req._consuming = true
 }

@@ -1,5 +1,7 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http'
+import { contain } from './contained.js'
 import type { SluicewayError } from './errors.js'
+import type { ParsedRequest } from './node-internals.js'
 import { isHttp2 } from './request-facts.js'
 
 const ANSWER: unique symbol = Symbol.for('sluiceway.refusedAnswer') as never
@@ -33,7 +35,7 @@ export class RefusedAnswer {
 
   /** Answers after `delay` milliseconds, or as soon as everybody who heard of the error has had his turn. */
   answerIfNobodyDoes(delay: number): void {
-    const timer = setTimeout(() => this.decide(0), delay).unref()
+    const timer = setTimeout(() => contain(this.res, () => this.decide(0)), delay).unref()
     this.res.once('close', () => clearTimeout(timer))
   }
 
@@ -95,4 +97,15 @@ function guardedEnd(this: GuardedResponse, ...args: unknown[]): unknown {
 function guardedFlushHeaders(this: GuardedResponse): void {
   this[ANSWER].decide(this.statusCode)
   this[ANSWER].pass('flushHeaders', [])
+}
+
+/** Tells whether an error of the body reaches a listener that may answer, or a reader that has yet to begin. */
+export function isHeard(req: ParsedRequest): boolean {
+  const { flowing, pipes } = req._readableState
+  return (
+    flowing === null ||
+    req.listenerCount('error') > 0 ||
+    // pipe() itself listens for errors of its destination.
+    pipes.some((destination) => destination.listenerCount('error') > 1)
+  )
 }

@@ -82,13 +82,14 @@ function replayOf(req: ParsedRequest): RequestReplay | undefined {
 
 /**
  * Stream internals and undici take the socket away before they destroy a request they were reading, and mean only
- * their reading of it; that must not cost the client its answer.
+ * their reading of it; that must not cost the client its answer. Any other call cuts the connection, as in Node,
+ * unless the body has been read to its end.
  */
 function destroyInPlace(req: ParsedRequest, replay: RequestReplay, error: Error | undefined): void {
-  const { socket, state } = replay.source
+  const { socket } = replay.source
   const byReader = (req.socket as unknown) === null
   if (byReader) req.socket = socket
-  if (!socket.destroyed && (byReader || state !== 'arriving')) replay.giveUp(error)
+  if (!socket.destroyed && (byReader || replay.wasRead)) replay.giveUp(error)
   else replay.destroy(error)
 }
 
@@ -98,5 +99,7 @@ function iteratorApart(
   options?: { destroyOnReturn?: boolean },
 ): AsyncIterableIterator<Buffer> | undefined {
   const source = findBodySource(req)
-  return source?.replay === undefined ? undefined : new BodyStream(source).iterator(options)
+  return source?.replay === undefined
+    ? undefined
+    : new BodyStream(source, { isRequest: true }).iterator(options)
 }

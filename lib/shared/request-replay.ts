@@ -1,16 +1,20 @@
-import type { EventEmitter } from 'node:events'
-import { Readable, type Writable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { type BodyReader, feed } from './body-reader.js'
 import type { BodySource } from './body-source.js'
 import type { BodyStore } from './body-store.js'
 import { type ErrorCode, type SluicewayError, sluicewayError } from './errors.js'
 import { admitLateReaders } from './late-readers.js'
-import { type ParsedRequest, renewReadableState, STREAM_DESTROYED } from './node-internals.js'
+import {
+  keepListeners,
+  type OutgoingResponse,
+  type ParsedRequest,
+  renewReadableState,
+  STREAM_DESTROYED,
+} from './node-internals.js'
 import { nativeReadOf, replaceMethods } from './replayed-request.js'
 import { isRead } from './request-readers.js'
 import { findBodySource, setBodySource } from './sourced-request.js'
-
-type Listener = (...args: unknown[]) => void
+import { tellRound, type ToldRound } from './told-round.js'
 
 /**
  * Makes a request readable again in place, any number of times, by anything that can read a stream.
@@ -19,7 +23,7 @@ type Listener = (...args: unknown[]) => void
  * body failed; then the request gets a fresh stream state and looks as if nobody had read it yet. docs/behaviour.md
  * tells for each rule in here which consumer made it necessary.
  */
-export class RequestReplay implements BodyReader {
+export class RequestReplay implements BodyReader, ToldRound {
   position = 0
   /** The parser pushes without being asked, so a fresh request wants bytes. */
   wanting = true
@@ -34,6 +38,10 @@ export class RequestReplay implements BodyReader {
   isAwaited = false
   /** The encoding that the reader of this round has set. */
   encoding: BufferEncoding | null = null
+  /** True once a round had the whole body, or an iterator was done with it. */
+  wasRead = false
+  /** True once the request was closed for good: its client has left, or the application has cut the connection. */
+  hasClosed = false
   /** True from when a round is told that the body failed until it is over. */
   private isTelling = false
 
@@ -72,6 +80,18 @@ export class RequestReplay implements BodyReader {
     return true
   }
 
+  get readsRequest(): boolean {
+    return isRead(this.source.req)
+  }
+
+  get req(): ParsedRequest {
+    return this.source.req
+  }
+
+  get res(): OutgoingResponse {
+    return this.source.res
+  }
+
   advance(): void {
     replaceMethods(this.source.req)
     feed(this, this.source)
@@ -106,9 +126,11 @@ export class RequestReplay implements BodyReader {
 
   /** Starts the round after one that had the whole body: called as the first listener of its 'end'. */
   next(): void {
+    this.wasRead = true
     this.isAwaited = false
     this.dropReaders()
     this.renew()
+    this.source.readerIsDone()
   }
 
   /** Ends a round whose reader gave up, and lets that reader know as a destroyed stream would. */
@@ -138,35 +160,36 @@ export class RequestReplay implements BodyReader {
   /** Keeps the request from holding the body, or the connection the request, once the response has ended. */
   release(): void {
     const { req, socket } = this.source
-    // A client that left has had it closed.
-    const wasDestroyed = req.destroyed
+    if (this.hasClosed) this.dropReaders()
     if (isRead(req)) this.failRound()
     else if (!this.isTelling) this.renew()
-    // Otherwise Node reads the unread body to its end, to throw it away.
-    req._consuming = true
+    keepListeners(req)
     if (req.complete && socket.parser?.incoming === req) socket.parser.incoming = null
-    const isClosing = wasDestroyed || req.destroyed
+    const isClosing = this.hasClosed || req.destroyed
     if (req.listenerCount('close') > 0 && !isClosing) process.nextTick(emitClose, req)
   }
 
   /** Destroys the request for good: the client has gone, or the application wants the connection cut. */
   destroy(error: Error | undefined): void {
+    // Node destroys the request of a connection that ends, also where the application has done so before.
+    if (this.hasClosed) return
     const { source } = this
     const { req } = source
-    const clientHadSentAll = req.complete
+    const clientHadSentAll = req.complete && source.socket.destroyed
     if (clientHadSentAll) {
       // No 'aborted': nothing of the body is missing. A stream that has ended is closed quietly.
       req._readableState.endEmitted = true
     }
+    this.hasClosed = true
     source.abort(error)
     Readable.prototype.destroy.call(req, clientHadSentAll ? undefined : error)
-    // A response whose connection the application has taken over never closes.
+    // A response whose connection the application has taken over never closes, nor does one that is over.
     if (source.res.socket === null) source.release()
   }
 
   private get isListenedTo(): boolean {
     const { req } = this.source
-    return isRead(req) || req.listenerCount('error') > 0
+    return isRead(req) || (!this.hasClosed && req.listenerCount('error') > 0)
   }
 
   private failRound(): void {
@@ -176,47 +199,21 @@ export class RequestReplay implements BodyReader {
   }
 
   /** Starts over after a failure. */
-  private endRound(): void {
+  endRound(): void {
+    this.isTelling = false
     this.renew()
     // body-parser and finalhandler read a request to its end before they go on; on-finished takes this for the end.
     this.source.req.emit('finish')
   }
 
-  /** Destroys this round with the error, as readers expect of a failing stream, and then starts the next. */
   private tell(error: SluicewayError): void {
     if (this.isTelling) return
     this.isTelling = true
-    const { req } = this.source
-    const { pipes } = req._readableState
-    const told = req.listeners('error') as Listener[]
-    // Who listens now may have left by the time the error is out, as undici does.
-    req.on('error', ignore)
-    req._destroy = destroyRound
-    req.once('close', () => {
-      this.isTelling = false
-      // From here a client that leaves is Node's affair again: it tells of it only where somebody listens.
-      Reflect.deleteProperty(req, '_destroy')
-      this.dropReaders()
-      req.removeAllListeners('error')
-      req.removeAllListeners('close')
-      for (const destination of pipes) this.failDestination(destination, error, told)
-      this.endRound()
-    })
-    Readable.prototype.destroy.call(req, error)
-  }
-
-  /** A bare `pipe()` forwards no error: without this its destination would wait for ever. */
-  private failDestination(destination: Writable, error: SluicewayError, told: readonly Listener[]): void {
-    const { req, res } = this.source
-    destination.emit('unpipe', req, { hasUnpiped: false })
-    if (destination === res && !res.headersSent) return
-    // http-proxy answers in one function for both streams, and would answer twice.
-    for (const listener of told) destination.off('error', listener)
-    destroyWithError(destination, error)
+    tellRound(this, error)
   }
 
   /** Listeners of one round must not see the next: they would parse, write or call back twice. */
-  private dropReaders(): void {
+  dropReaders(): void {
     const { req } = this.source
     for (const event of ['data', 'readable']) {
       if (req.listenerCount(event) > 0) req.removeAllListeners(event)
@@ -259,30 +256,6 @@ function replayOf(req: ParsedRequest): RequestReplay {
 
 function startNextRound(this: ParsedRequest): void {
   replayOf(this).next()
-}
-
-/** Replaces `_destroy` where a round fails: nothing is aborted, and the connection lives until the answer is out. */
-function destroyRound(
-  this: ParsedRequest,
-  error: Error | null,
-  callback: (error?: Error | null) => void,
-): void {
-  process.nextTick(callback, error)
-}
-
-function ignore(): void {}
-
-/**
- * Destroys a stream with an error that need not be heard. Its owner may listen for none, or drop the listeners before
- * the error is out, as multer 1 does with busboy: neither may end the process.
- */
-function destroyWithError(destination: Writable, error: Error): void {
-  const emit = destination.emit.bind(destination) as EventEmitter['emit']
-  destination.emit = (event: string | symbol, ...args: unknown[]) => {
-    const isUnheard = event === 'error' && destination.listenerCount('error') === 0
-    return !isUnheard && emit(event, ...args)
-  }
-  destination.destroy(error)
 }
 
 function emitClose(req: ParsedRequest): void {

@@ -167,6 +167,7 @@ expectTypeOf<SluicewayError['issues']>().toEqualTypeOf<readonly unknown[] | unde
 expectTypeOf<SluicewayError['expose']>().toEqualTypeOf<boolean>()
 expectTypeOf<ErrorCode>().toEqualTypeOf<`ERR_SLUICEWAY_${
   | `BODY_${'TOO_LARGE' | 'ABORTED' | 'ALREADY_READ' | 'RELEASED' | 'MALFORMED' | 'INVALID'}`
+  | 'HEAD_CUT'
   | `STORAGE_${'FULL' | 'FAILED'}`
   | `${'CHARSET' | 'ENCODING'}_UNSUPPORTED`
   | `UPSTREAM_${'UNREACHABLE' | 'RESET' | 'BAD_RESPONSE' | 'TIMEOUT' | 'QUEUE_FULL'}`

@@ -1,0 +1,52 @@
+import { type BodyReader, isAtTail } from './body-reader.js'
+import type { BodyStore } from './body-store.js'
+import type { SluicewayError } from './errors.js'
+
+/** All that read one kept body: the request itself, and streams beside it. */
+export class BodyReaders {
+  private readonly list: BodyReader[] = []
+
+  join(reader: BodyReader): void {
+    this.list.push(reader)
+  }
+
+  leave(reader: BodyReader): void {
+    const index = this.list.indexOf(reader)
+    if (index !== -1) this.list.splice(index, 1)
+  }
+
+  /** How many bytes they have taken, all together. */
+  get taken(): number {
+    return this.list.reduce((sum, { position }) => sum + position, 0)
+  }
+
+  /** True while somebody reads the request. */
+  get readRequest(): boolean {
+    return this.list.some((reader) => reader.readsRequest)
+  }
+
+  /** True while one that has had all that has come wants more. */
+  isAwaited(store: BodyStore): boolean {
+    return this.list.some((reader) => reader.wanting && isAtTail(reader, store))
+  }
+
+  hasOthersThan(one: BodyReader | undefined): boolean {
+    return this.list.some((reader) => reader !== one)
+  }
+
+  advance(): void {
+    // A reader that ends while it advances leaves the list.
+    for (const reader of this.list.slice()) reader.advance()
+  }
+
+  /** Fails all but one, and forgets them. */
+  fail(error: SluicewayError, except: BodyReader | undefined): void {
+    for (const reader of this.list.splice(0)) {
+      if (reader !== except) reader.fail(error)
+    }
+  }
+
+  forget(): void {
+    this.list.length = 0
+  }
+}

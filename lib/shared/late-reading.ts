@@ -1,0 +1,62 @@
+import type { ServerSocket } from './node-internals.js'
+
+/** How long a reader may take nothing of what is there for it, in milliseconds. */
+const PATIENCE_MS = 10_000
+
+/** The body that is read after its response. */
+export interface LateReadingOwner {
+  readonly socket: ServerSocket
+  /** 'arriving' while the client has more to send. */
+  readonly state: string
+  /** True while a reader has taken all that has come and wants more. */
+  readonly isAwaited: boolean
+  readonly readers: { readonly taken: number }
+  /** Releases the body, whatever is still read of it. */
+  stopReading(): void
+  /** Releases the body without a word to its readers. */
+  abandon(): void
+}
+
+/**
+ * Keeps a body whose response has ended for the readers of the request that were at work by then: an application that
+ * answers 202 and goes on to store the upload gets all of it, as it does without bodyCache.
+ *
+ * It is given up with a reader that stops taking bytes, and with a client that leaves before it has sent all. Node says
+ * nothing to readers of a client that leaves after its response; nor does this.
+ */
+export class LateReading {
+  private readonly owner: LateReadingOwner
+  private readonly timer: NodeJS.Timeout
+  private taken: number
+
+  constructor(owner: LateReadingOwner) {
+    this.owner = owner
+    this.taken = owner.readers.taken
+    this.timer = setTimeout(check, PATIENCE_MS, this).unref()
+    owner.socket.on('close', this.onClose)
+  }
+
+  end(): void {
+    clearTimeout(this.timer)
+    this.owner.socket.off('close', this.onClose)
+  }
+
+  /** Looks whether anything was taken since the last time. */
+  check(): void {
+    const { taken } = this.owner.readers
+    if (taken === this.taken && !this.owner.isAwaited) {
+      this.owner.stopReading()
+      return
+    }
+    this.taken = taken
+    this.timer.refresh()
+  }
+
+  private readonly onClose = (): void => {
+    if (this.owner.state === 'arriving') this.owner.abandon()
+  }
+}
+
+function check(reading: LateReading): void {
+  reading.check()
+}

@@ -1,0 +1,96 @@
+import type { EventEmitter } from 'node:events'
+import { Readable, type Writable } from 'node:stream'
+import type { SluicewayError } from './errors.js'
+import type { OutgoingResponse, ParsedRequest } from './node-internals.js'
+
+type Listener = (...args: unknown[]) => void
+
+/** A round of reading whose body has failed. */
+export interface ToldRound {
+  readonly req: ParsedRequest
+  readonly res: OutgoingResponse
+  /** True once the request was closed for good and its 'close' was emitted. */
+  readonly hasClosed: boolean
+  /** Takes the listeners of the round off the request. */
+  dropReaders(): void
+  /** Starts the next round. */
+  endRound(): void
+}
+
+/**
+ * Tells the readers of a round of an error as a failing stream would: 'error', then 'close', and then the round is over.
+ * Of a request that is closed already they hear no second 'close'.
+ */
+export function tellRound(round: ToldRound, error: SluicewayError): void {
+  const { req } = round
+  const { pipes } = req._readableState
+  const told = req.listeners('error') as Listener[]
+  const end = (): void => {
+    round.dropReaders()
+    req.removeAllListeners('error')
+    for (const destination of pipes) failDestination(round, destination, error, told)
+    round.endRound()
+  }
+  if (round.hasClosed) process.nextTick(emitError, req, error, end)
+  else destroyRound(req, error, end)
+}
+
+function emitError(req: ParsedRequest, error: SluicewayError, end: () => void): void {
+  // Some readers take their listener off before the error is out, as undici does.
+  req.on('error', ignore)
+  req.emit('error', error)
+  end()
+}
+
+/** Destroys the stream and not the request: the connection lives until the response is out. */
+function destroyRound(req: ParsedRequest, error: SluicewayError, end: () => void): void {
+  req._destroy = destroyNothing
+  const onClose = (): void => {
+    // From here a client that leaves is Node's affair again: it tells of it only where somebody listens.
+    Reflect.deleteProperty(req, '_destroy')
+    req.removeAllListeners('close')
+    end()
+  }
+  // Another 'close' may come before the error is out: that of an HTTP/2 stream, or of a client that leaves now.
+  req.on('error', (emitted) => {
+    if (emitted === error) req.once('close', onClose)
+  })
+  Readable.prototype.destroy.call(req, error)
+}
+
+function destroyNothing(
+  this: ParsedRequest,
+  error: Error | null,
+  callback: (error?: Error | null) => void,
+): void {
+  process.nextTick(callback, error)
+}
+
+/** A bare `pipe()` forwards no error: without this its destination would wait for ever. */
+function failDestination(
+  { req, res }: ToldRound,
+  destination: Writable,
+  error: SluicewayError,
+  told: readonly Listener[],
+): void {
+  destination.emit('unpipe', req, { hasUnpiped: false })
+  if (destination === res && !res.headersSent) return
+  // http-proxy answers in one function for both streams, and would answer twice.
+  for (const listener of told) destination.off('error', listener)
+  destroyQuietly(destination, error)
+}
+
+/**
+ * Destroys a stream with an error that need not be heard. Its owner may listen for none, or drop the listeners before
+ * the error is out, as multer 1 does with busboy: neither may end the process.
+ */
+function destroyQuietly(destination: Writable, error: Error): void {
+  const emit = destination.emit.bind(destination) as EventEmitter['emit']
+  destination.emit = (event: string | symbol, ...args: unknown[]) => {
+    const isUnheard = event === 'error' && destination.listenerCount('error') === 0
+    return !isUnheard && emit(event, ...args)
+  }
+  destination.destroy(error)
+}
+
+function ignore(): void {}

@@ -1,0 +1,143 @@
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { expect } from 'chai'
+import rawBody from 'raw-body'
+import { bodyCache } from 'sluiceway/body-cache'
+import { deferred } from '../support/deferred.js'
+import { type Handler, hosts } from '../support/hosts.js'
+import { closed } from '../support/open-resources.js'
+import { RawClient } from '../support/raw-client.js'
+import { closeServers, serve } from '../support/servers.js'
+import { allClosedIn, emptyDirectory, removeDirectories } from '../support/temporary-files.js'
+
+const LENGTH = 300_000
+
+/** Reads `req` in one way, and gives the number of bytes. */
+type Reader = (req: IncomingMessage) => Promise<number>
+
+async function iterate(req: IncomingMessage): Promise<number> {
+  let length = 0
+  for await (const chunk of req) length += (chunk as Buffer).length
+  return length
+}
+
+async function pipeSlowly(req: IncomingMessage): Promise<number> {
+  let length = 0
+  const write = (chunk: Buffer, _encoding: unknown, done: () => void): void => {
+    length += chunk.length
+    setImmediate(done)
+  }
+  await pipeline(req, new Writable({ highWaterMark: 1000, write }))
+  return length
+}
+
+async function listen(req: IncomingMessage): Promise<number> {
+  let length = 0
+  req.on('data', (chunk: Buffer) => {
+    length += chunk.length
+  })
+  await once(req, 'end')
+  return length
+}
+
+const readers: Record<string, Reader> = {
+  'raw-body': async (req) => (await rawBody(req)).length,
+  'for await': iterate,
+  'a slow pipeline': pipeSlowly,
+  "on('data')": listen,
+}
+
+for (const { name: host, mount } of hosts) {
+  describe(`bodyCache on ${host}, when the application answers before it has read the request`, () => {
+    afterEach(closeServers)
+    afterEach(removeDirectories)
+
+    /** Answers 202 to a body that `read` has begun to read; gives what it read in the end. */
+    async function answerWhileReading(
+      read: Reader,
+      sent: number,
+    ): Promise<{ client: RawClient; reading: Promise<number>; directory: string; req: IncomingMessage }> {
+      const directory = emptyDirectory()
+      const begun = deferred<{ reading: Promise<number>; req: IncomingMessage }>()
+      const answerEarly: Handler = (req, res) => {
+        if (req.method !== 'POST') return res.end('next')
+        begun.resolve({ reading: read(req), req })
+        res.statusCode = 202
+        return res.end('accepted')
+      }
+      const { port } = await serve(mount(bodyCache({ memory: 1000, directory }), answerEarly))
+      const client = await RawClient.connect(port)
+      client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${LENGTH}\r\n\r\n`, Buffer.alloc(sent))
+      const { reading, req } = await begun.promise
+      expect((await client.response()).status).to.equal(202)
+      return { client, reading, directory, req }
+    }
+
+    for (const [name, read] of Object.entries(readers)) {
+      for (const sent of [LENGTH, 100_000]) {
+        it(`lets ${name} have the whole body, of which ${sent} bytes came before the answer`, async () => {
+          const { client, reading, directory } = await answerWhileReading(read, sent)
+          client.write(Buffer.alloc(LENGTH - sent))
+          expect(await reading).to.equal(LENGTH)
+          await allClosedIn(directory)
+          client.request('GET', '/')
+          expect(String((await client.response()).body)).to.equal('next')
+          client.destroy()
+        })
+      }
+
+      it(`says nothing to ${name} when the client leaves in the middle of the body, as Node does`, async () => {
+        const { client, reading, directory, req } = await answerWhileReading(read, 100_000)
+        const heard: string[] = []
+        reading.then(
+          () => heard.push('whole'),
+          () => heard.push('failed'),
+        )
+        req.on('error', () => heard.push('error'))
+        client.destroy()
+        await closed(req.socket)
+        await allClosedIn(directory)
+        expect(heard).to.deep.equal([])
+      })
+    }
+
+    it('gives up a reader that takes nothing for ten seconds, and closes the file', async () => {
+      const restore = hasten(10_000)
+      const stop: Reader = (req) =>
+        new Promise((_resolve, reject) => {
+          req.once('data', () => req.pause())
+          req.on('data', () => {}).on('error', reject)
+        })
+      try {
+        const { client, reading, directory } = await answerWhileReading(stop, LENGTH)
+        const failure = await reading.catch((error: { code: string }) => error.code)
+        expect(failure).to.equal('ERR_SLUICEWAY_BODY_RELEASED')
+        await allClosedIn(directory)
+        client.destroy()
+      } finally {
+        restore()
+      }
+    })
+
+    it('lets a slow reader have a whole body also where its client leaves as soon as it is answered', async () => {
+      const { client, reading, directory, req } = await answerWhileReading(pipeSlowly, LENGTH)
+      client.destroy()
+      await closed(req.socket)
+      expect(await reading).to.equal(LENGTH)
+      await allClosedIn(directory)
+    })
+  })
+}
+
+/** Makes timers of so many milliseconds end at once; returns what undoes it. */
+function hasten(milliseconds: number): () => void {
+  const { setTimeout: real } = globalThis
+  const hastened = (run: (...args: unknown[]) => void, delay?: number, ...args: unknown[]): NodeJS.Timeout =>
+    real(run, delay === milliseconds ? 20 : delay, ...args)
+  globalThis.setTimeout = Object.assign(hastened, real) as typeof setTimeout
+  return () => {
+    globalThis.setTimeout = real
+  }
+}
