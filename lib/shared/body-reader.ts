@@ -32,7 +32,7 @@ export function feed(reader: BodyReader, source: BodySource): boolean {
   while (reader.wanting) {
     const chunk = store.chunkAt(reader.position)
     if (chunk === undefined) break
-    hand(reader, chunk)
+    hand(reader, chunk, source)
   }
   if (!isAtTail(reader, store)) {
     if (reader.wanting) void load(reader, source, store)
@@ -50,8 +50,9 @@ export function isAtTail(reader: BodyReader, store: BodyStore): boolean {
   return reader.position === store.size
 }
 
-function hand(reader: BodyReader, chunk: Buffer): void {
+function hand(reader: BodyReader, chunk: Buffer, source: BodySource): void {
   reader.position += chunk.length
+  source.readers.noteTaken(reader.position)
   reader.wanting = reader.accept(chunk)
 }
 
@@ -63,6 +64,6 @@ async function load(reader: BodyReader, source: BodySource, store: BodyStore): P
   const chunk = await store.readAt(position)
   if (chunk === undefined || reader.loading !== position || !source.isReadable) return
   reader.loading = undefined
-  hand(reader, chunk)
+  hand(reader, chunk, source)
   feed(reader, source)
 }

@@ -5,6 +5,12 @@ import type { SluicewayError } from './errors.js'
 /** All that read one kept body: the request itself, and streams beside it. */
 export class BodyReaders {
   private readonly list: BodyReader[] = []
+  /** How far the first of them has ever come, be it one that has left. */
+  furthest = 0
+
+  noteTaken(position: number): void {
+    if (position > this.furthest) this.furthest = position
+  }
 
   join(reader: BodyReader): void {
     this.list.push(reader)
@@ -30,6 +36,14 @@ export class BodyReaders {
     return this.list.some((reader) => reader.wanting && isAtTail(reader, store))
   }
 
+  /**
+   * True while more is welcome: one waits for it, or it would fit into the buffer of a request that is not kept, of
+   * `size` bytes. A connection that is paused earlier than in Node does not notice its client leave.
+   */
+  haveRoom(store: BodyStore, size: number): boolean {
+    return this.isAwaited(store) || store.size - this.furthest < size
+  }
+
   hasOthersThan(one: BodyReader | undefined): boolean {
     return this.list.some((reader) => reader !== one)
   }
@@ -39,7 +53,7 @@ export class BodyReaders {
     for (const reader of this.list.slice()) reader.advance()
   }
 
-  /** Fails all but one, and forgets them. */
+  /** Fails all but one, that of the request itself: Node or the replay tells it. Forgets them. */
   fail(error: SluicewayError, except: BodyReader | undefined): void {
     for (const reader of this.list.splice(0)) {
       if (reader !== except) reader.fail(error)

@@ -27,6 +27,9 @@ export interface Rest {
 /** So much of an answered request's body is thrown away to keep its connection. */
 export const SMALL_REST: number = 256 * 1024
 
+/** So much of a refused body is discarded before the response: a connection that is paused does not notice its client leave. */
+const BEFORE_ANSWER = 64 * 1024
+
 const REST: unique symbol = Symbol.for('sluiceway.rest') as never
 
 type LingeringSocket = ServerSocket & { [REST]?: BodyRest | undefined }
@@ -60,21 +63,25 @@ export class BodyRest implements Rest {
     res._last = true
     res.shouldKeepAlive = false
     ignoreRest(socket, res)
-    if (!res.writableFinished) return
-    // The response had ended before the body passed its limit.
-    this.answered()
-    this.linger()
+    if (res.writableFinished) {
+      // The response had ended before the body passed its limit.
+      this.answered()
+      this.linger()
+    } else if (socket.writable) socket.once('finish', this.answered)
+    // The application has ended its half of the connection: no response will ever be out.
+    else this.answered()
   }
 
   discard(chunk: Buffer | null): boolean {
     if (chunk === null) return this.end()
-    if (!this.isAnswered) return false
     this.discarded += chunk.length
+    if (!this.isAnswered) return this.discarded <= BEFORE_ANSWER
     if (this.discarded > this.bounds.lingerBytes) this.source.socket.destroy()
     return true
   }
 
-  answered(): void {
+  readonly answered = (): void => {
+    if (this.isAnswered) return
     this.isAnswered = true
     const { req } = this.source
     const socket: LingeringSocket = this.source.socket

@@ -47,8 +47,7 @@ function tap(req: ParsedRequest, res: OutgoingResponse): BodySource {
  *     parser ─▶ push ─▶ limit ─▶ store, if one was asked for ─▶ readers
  *                                └─▶ without one: the request's own buffer
  *
- * The middlewares that limit, keep or pass on a body all add to this one tap, so the order they are mounted in
- * cannot matter.
+ * The middlewares that limit, keep or pass on a body all add to this one tap, so their order cannot matter.
  */
 export class BodySource implements BodyStoreOwner, LateReadingOwner {
   readonly req: ParsedRequest
@@ -57,7 +56,7 @@ export class BodySource implements BodyStoreOwner, LateReadingOwner {
   state: BodyState = 'arriving'
   /** Bytes accepted, and those of the chunk that passed the limit. */
   received: number
-  /** The length that the client announced; NaN where it did not. */
+  /** The announced length, or NaN. */
   readonly length: number
   store: BodyStore | undefined
   /** Throws away what comes after the body was refused or its request answered. */
@@ -138,9 +137,10 @@ export class BodySource implements BodyStoreOwner, LateReadingOwner {
     this.readerIsDone()
   }
 
-  /** Notes that a reader has had the body, or has given up. */
+  /** A reader has had the body, or has given up. */
   readerIsDone(): void {
     if (this.lateReading !== undefined && !this.isReadOn) this.release()
+    else if (this.received > 0 && this.hasRoom) this.pull()
   }
 
   /** Asks the client for more, through whatever makes the connection flow. */
@@ -164,12 +164,17 @@ export class BodySource implements BodyStoreOwner, LateReadingOwner {
     this.received += chunk.length
     if (chunk.length <= accepted) return this.deliver(chunk)
     if (accepted > 0) this.deliver(chunk.subarray(0, accepted))
+    return this.overflow(chunk.subarray(accepted))
+  }
+
+  private overflow(excess: Buffer): boolean {
+    // Storing what came before it may have failed.
     if (this.isReadable) this.refuse(bodyTooLarge(this))
-    return false
+    return this.rest !== undefined && this.rest.discard(excess)
   }
 
   onStored(): void {
-    if (this.isAwaited) this.pull()
+    if (this.hasRoom) this.pull()
   }
 
   onStoreError(error: SluicewayError): void {
@@ -183,7 +188,7 @@ export class BodySource implements BodyStoreOwner, LateReadingOwner {
     this.state = 'failed'
     this.replay ??= new RequestReplay(this)
     this.replay.fail(error)
-    this.failReaders(error)
+    this.readers.fail(error, this.replay)
     this.readerIsDone()
   }
 
@@ -192,12 +197,7 @@ export class BodySource implements BodyStoreOwner, LateReadingOwner {
     if (this.state !== 'arriving') return
     this.error = sluicewayError('ERR_SLUICEWAY_BODY_ABORTED', { cause, received: this.received })
     this.state = 'failed'
-    this.failReaders(this.error)
-  }
-
-  /** Those of the request itself are told by Node, or by the replay. */
-  private failReaders(error: SluicewayError): void {
-    this.readers.fail(error, this.replay)
+    this.readers.fail(this.error, this.replay)
   }
 
   /** Releases everything when the response has ended; what still comes of the body is discarded. */
@@ -230,12 +230,12 @@ export class BodySource implements BodyStoreOwner, LateReadingOwner {
   }
 
   private releaseReaders(): void {
-    this.failReaders(this.failure!)
+    this.readers.fail(this.failure!, this.replay)
     this.store?.clear()
     this.replay?.release()
   }
 
-  /** True where somebody other than the request itself reads the body. */
+  /** True where a stream beside the request reads the body. */
   get hasReaders(): boolean {
     return this.readers.hasOthersThan(this.replay)
   }
@@ -250,12 +250,16 @@ export class BodySource implements BodyStoreOwner, LateReadingOwner {
     if (this.store === undefined) return this.pushToRequest(chunk)
     this.store.append(chunk)
     this.readers.advance()
-    return this.isAwaited && !this.store.isWriting
+    return this.hasRoom && !this.store.isWriting
   }
 
   /** True while a reader that has had all that has come wants more. */
   get isAwaited(): boolean {
     return this.store !== undefined && this.readers.isAwaited(this.store)
+  }
+
+  private get hasRoom(): boolean {
+    return this.isReadable && this.readers.haveRoom(this.store!, this.req.readableHighWaterMark)
   }
 
   private complete(): boolean {

@@ -14,7 +14,7 @@ import {
 import { nativeReadOf, replaceMethods } from './replayed-request.js'
 import { isRead } from './request-readers.js'
 import { findBodySource, setBodySource } from './sourced-request.js'
-import { tellRound, type ToldRound } from './told-round.js'
+import { givenUpRound, tellRound, type ToldRound } from './told-round.js'
 
 /**
  * Makes a request readable again in place, any number of times, by anything that can read a stream.
@@ -136,16 +136,12 @@ export class RequestReplay implements BodyReader, ToldRound {
   /** Ends a round whose reader gave up, and lets that reader know as a destroyed stream would. */
   giveUp(error: Error | undefined): void {
     const { req } = this.source
-    const { pipes } = req._readableState
-    const errorListeners = req.rawListeners('error')
-    const closeListeners = req.rawListeners('close')
+    const tellRest = givenUpRound(req, error)
     this.dropReaders()
     this.rewind()
     process.nextTick(() => {
-      for (const destination of pipes) destination.emit('unpipe', req, { hasUnpiped: false })
-      if (error !== undefined) for (const listener of errorListeners) listener.call(req, error)
-      for (const listener of closeListeners) listener.call(req)
-      // Whoever destroyed the request marks it after that, as it does not look destroyed.
+      tellRest()
+      // The reader marks it behind its own destroy(), as it does not look destroyed.
       if (req[STREAM_DESTROYED] === true) req[STREAM_DESTROYED] = false
     })
   }
@@ -227,6 +223,7 @@ export class RequestReplay implements BodyReader, ToldRound {
   private rewind(): void {
     this.renew()
     if (this.isAwaited) this.source.req.resume()
+    this.source.readerIsDone()
   }
 
   /** Makes the request look unread, with what fits already in its buffer. */

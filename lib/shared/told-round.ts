@@ -93,4 +93,26 @@ function destroyQuietly(destination: Writable, error: Error): void {
   destination.destroy(error)
 }
 
+/** What a stream that was destroyed does not emit any more. */
+const LAST_EVENTS = ['error', 'close', 'aborted', 'finish'] as const
+
+/**
+ * Returns what tells the listeners of a round that its reader has destroyed it, as a destroyed stream does. They hear
+ * nothing after it: they would pile up with each reader that gives up.
+ */
+export function givenUpRound(req: ParsedRequest, error: Error | undefined): () => void {
+  const { pipes } = req._readableState
+  const listeners = LAST_EVENTS.map((event) => [event, req.rawListeners(event) as Listener[]] as const)
+  return () => {
+    for (const destination of pipes) destination.emit('unpipe', req, { hasUnpiped: false })
+    for (const [event, round] of listeners) {
+      for (const listener of round) {
+        req.off(event, listener)
+        if (event === 'error' && error !== undefined) listener.call(req, error)
+        if (event === 'close') listener.call(req)
+      }
+    }
+  }
+}
+
 function ignore(): void {}

@@ -136,7 +136,7 @@ function hasten(milliseconds: number): () => void {
   const { setTimeout: real } = globalThis
   const hastened = (run: (...args: unknown[]) => void, delay?: number, ...args: unknown[]): NodeJS.Timeout =>
     real(run, delay === milliseconds ? 20 : delay, ...args)
-  globalThis.setTimeout = Object.assign(hastened, real) as typeof setTimeout
+  globalThis.setTimeout = Object.assign(hastened, real)
   return () => {
     globalThis.setTimeout = real
   }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import fs from 'node:fs'
 import path from 'node:path'
-import { PassThrough, Readable } from 'node:stream'
+import { PassThrough, Readable, Writable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { expect } from 'chai'
@@ -135,8 +135,10 @@ describeOnLinux('bodyCache, beyond memory', () => {
       await req.bodyCache.buffer()
       for (let round = 0; round < 20; round++) {
         // The next piece is being read by the time the reader gives up.
-        req.once('data', () => process.nextTick(() => req.destroy()))
-        await once(req, 'close')
+        const full = new Writable({
+          write: (_chunk, _encoding, done) => process.nextTick(done, new Error('disk full')),
+        })
+        await pipeline(req, full).catch(() => {})
         if (!(await rawBody(req)).equals(body)) return void res.end(`round ${round}`)
       }
       return void res.end('same')

@@ -181,6 +181,31 @@ describe('maxBytes on HTTP/2', () => {
     expect(await answerOf(stream)).to.include({ status: 200, body: '01234 01234' })
   })
 
+  for (const [what, behind] of [
+    ['a body', [maxBytes('100kb')]],
+    ['a kept body', [maxBytes('100kb'), bodyCache()]],
+  ] as const) {
+    it(`ends the stream of ${what} that passes its limit behind an early response, with no listener for errors`, async () => {
+      const answerAtOnce: Handler = (req, res) => {
+        if (req.url === '/next') return res.end('next')
+        req.on('data', () => {})
+        return req.once('data', () => res.end('early'))
+      }
+      const { session } = await connect(...behind, answerAtOnce)
+      const stream = session.request(POST)
+      const answer = answerOf(stream)
+      const block = Buffer.alloc(16 * 1024)
+      const send = (): void => {
+        while (stream.writable && stream.write(block));
+      }
+      stream.on('drain', send)
+      send()
+      expect(await answer).to.include({ status: 200, body: 'early', rstCode: NGHTTP2_NO_ERROR })
+      const next = session.request({ ':path': '/next' })
+      expect(await answerOf(next)).to.include({ status: 200, body: 'next' })
+    })
+  }
+
   it('answers by itself where nobody listens for the error', async () => {
     const { session } = await connect(maxBytes(10), (req) => void req.resume())
     const stream = session.request(POST)

@@ -1,0 +1,71 @@
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import { expect } from 'chai'
+import { bodyCache, maxBytes } from 'sluiceway'
+import { deferred } from '../support/deferred.js'
+import { type Handler, hosts } from '../support/hosts.js'
+import { RawClient } from '../support/raw-client.js'
+import { closeServers, serve } from '../support/servers.js'
+
+const STREAM = 'GET /stream HTTP/1.1\r\nHost: a\r\n\r\n'
+const refused: Record<string, string> = {
+  'announced as too large': 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n',
+  'found to be too large': `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n800\r\n${'x'.repeat(2048)}\r\n`,
+}
+const farewells: Record<string, (client: RawClient) => unknown> = {
+  'ends its half of the connection': ({ socket }) => socket.end(),
+  'closes the connection': ({ socket }) => socket.destroy(),
+  'resets the connection': ({ socket }) => socket.resetAndDestroy(),
+}
+
+for (const { name, mount } of hosts) {
+  for (const [what, body] of Object.entries(refused)) {
+    describe(`a body ${what}, behind a response in progress, on ${name}`, () => {
+      afterEach(closeServers)
+
+      async function sendBoth(): Promise<{
+        client: RawClient
+        stream: ServerResponse
+        refusal: Promise<unknown>
+      }> {
+        const begun = deferred<ServerResponse>()
+        const refusal = deferred<unknown>()
+        const stream: Handler = (req, res, next) => {
+          if (req.url !== '/stream') return req.on('error', refusal.resolve).resume() && next()
+          res.write('begin')
+          return begun.resolve(res)
+        }
+        const limit: Handler = (req, res, next) =>
+          maxBytes('1kb')(req, res, (error) => {
+            if (error !== undefined) refusal.resolve(error)
+            next(error)
+          })
+        const { port } = await serve(mount(limit, bodyCache(), stream, () => {}))
+        const client = await RawClient.connect(port)
+        client.write(STREAM, body)
+        return { client, stream: await begun.promise, refusal: refusal.promise }
+      }
+
+      for (const [how, leave] of Object.entries(farewells)) {
+        it(`closes the response in progress when the client ${how}`, async () => {
+          const { client, stream, refusal } = await sendBoth()
+          await refusal
+          await client.untilText('begin')
+          leave(client)
+          if (!stream.closed) await once(stream, 'close')
+          client.destroy()
+        })
+      }
+
+      it('gets its 413 once its turn has come', async () => {
+        const { client, stream, refusal } = await sendBoth()
+        await refusal
+        stream.end()
+        expect((await client.response()).status).to.equal(200)
+        const { status, headers } = await client.response()
+        expect([status, headers['connection']]).to.deep.equal([413, ['close']])
+        client.destroy()
+      })
+    })
+  }
+}
