@@ -24,13 +24,13 @@ export function declineUpgrades(server: CheckingServer, socket: ServerSocket, is
 }
 
 /**
- * A connection whose upgrades are declined unless they can be taken at once.
+ * A connection whose upgrades are declined unless they can be taken at once, or after the response in progress.
  *
  * A declined upgrade is a plain request (RFC 9110, section 7.8). Node serves it in its turn, with its framing and
  * with every check, as if no header had asked for more.
  *
  *     parser -> onIncoming -> decline -> Node: 'request'
- *                          -> Node: 'upgrade', on a connection that nothing else uses
+ *                          -> Node: 'upgrade'
  *            -> onExecute  -> the bytes behind a declined upgrade go back to the socket
  */
 class ParsedConnection {

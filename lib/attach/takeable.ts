@@ -23,13 +23,14 @@ function hasBody(req: IncomingMessage): boolean {
 }
 
 /**
- * Tells whether a connection is free for a new request, `queued` being the last one that had to wait. A response
- * that has ended is no obstacle: over TLS, a client may have read all of it before 'finish'.
+ * Tells whether a connection is free for an upgrade, or will be after one response. A client that has read all of a
+ * response may be ahead of the server: of `res.end()` behind a whole Content-Length, and of 'finish' over TLS.
+ * @param queued the last request that had to wait behind another one
  */
 export function isTurnOf(
   { writable, _httpMessage: current }: ServerSocket,
   queued?: IncomingMessage,
 ): boolean {
   if (!writable || !current) return writable
-  return current.writableEnded && !current._last && (queued === undefined || current.req === queued)
+  return !current._last && (queued === undefined || current.req === queued)
 }

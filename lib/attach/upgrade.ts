@@ -29,28 +29,38 @@ export function runUpgrade(server: CheckingServer, app: RequestListener, upgrade
     socket.destroy()
     return
   }
-  afterResponse(server, socket, () => void runApp(app, upgrade))
+  socket.on('drain', onSocketDrain)
+  holdEarlyBytes(socket)
+  waitForTurn(server, socket, () => void runApp(app, upgrade))
 }
 
-/** Waits until the response before this one, which has ended, is with the client. */
-function afterResponse(server: CheckingServer, socket: ServerSocket, proceed: () => void): void {
+/** Lets the response before this one end first: Node hands an upgrade over as soon as it is parsed. */
+function waitForTurn(server: CheckingServer, socket: ServerSocket, proceed: () => void): void {
   const { _httpMessage: previous } = socket
-  if (!previous) proceed()
-  else {
-    previous.once('finish', () => {
-      // Node has just set the timeout of an idle connection.
-      socket.setTimeout(server.timeout)
-      if (isTurnOf(socket)) proceed()
-      else socket.destroy()
-    })
+  if (!previous) {
+    proceed()
+    return
   }
+  const abort = (): void => abortRequest(previous.req)
+  socket.once('close', abort)
+  previous.once('finish', () => {
+    socket.off('close', abort)
+    // Node has just set the timeout of an idle connection.
+    socket.setTimeout(server.timeout || 0)
+    if (!socket._httpMessage && socket.writable) proceed()
+    else socket.destroySoon()
+  })
+}
+
+/** The server does this with the requests of a connection that has closed. */
+function abortRequest(req: IncomingMessage): void {
+  req.destroy(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }))
 }
 
 /** An exception or a rejection ends this one connection: nobody but the process would hear of it. */
 async function runApp(app: RequestListener, { req, socket, head }: Upgrade): Promise<void> {
   try {
     offerUpgrade(req, { socket, head })
-    holdEarlyBytes(socket)
     await (app(req, responseOn(socket as ServerSocket, req)) as unknown)
   } catch (error) {
     debug('%s %s: the app failed, the connection is cut: %o', req.method, req.url, error)
@@ -64,7 +74,6 @@ function responseOn(socket: ServerSocket, req: IncomingMessage): ServerResponse 
   const res = new (ServerResponse as ResponseConstructor)(req, options)
   res.shouldKeepAlive = false
   res.assignSocket(socket)
-  socket.on('drain', onSocketDrain)
   res.on('finish', onResponseFinish)
   return res
 }

@@ -15,6 +15,13 @@ async function writeEach(req: IncomingMessage, res: ServerResponse): Promise<voi
   res.end()
 }
 
+/** Answers with the path and the body, to `/slow` after a while. */
+async function echo(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  const body = await buffer(req)
+  if (req.url === '/slow') await new Promise((resolve) => setTimeout(resolve, 10))
+  res.end(`${req.url} ${String(body)}`)
+}
+
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n'
 
 for (const { name, express } of expressVersions) {
@@ -210,10 +217,7 @@ describe('attach with Expect: 100-continue, as bare Node', () => {
   /** All that comes back until the connection closes, without dates. */
   async function answerTo(withAttach: boolean, bytes: string): Promise<string> {
     const app: RequestListener = (req, res) => {
-      void buffer(req).then(async (body) => {
-        if (req.url === '/slow') await new Promise((resolve) => setTimeout(resolve, 10))
-        res.end(`${req.url} ${body}`)
-      })
+      echo(req, res).then(undefined, () => req.socket.destroy())
     }
     const server = createServer(app)
     if (withAttach) attach(server, app)
@@ -237,7 +241,10 @@ describe('attach with Expect: 100-continue, as bare Node', () => {
     ['in other letters', expecting().replace('100-continue', '100-Continue') + last],
     ['with HTTP/1.0', `${message('POST / HTTP/1.0', 'Content-Length: 4', 'Expect: 100-continue')}body`],
     ['without a body', message('GET / HTTP/1.1', 'Host: test', 'Expect: 100-continue') + last],
-    ['without a body to come', expecting().replace('Content-Length: 4', 'Content-Length: 0').slice(0, -4) + last],
+    [
+      'without a body to come',
+      expecting().replace('Content-Length: 4', 'Content-Length: 0').slice(0, -4) + last,
+    ],
     ['beside another expectation', expecting('Expect: more') + last],
   ] as const) {
     it(`sends the same bytes for an expectation ${what}`, async () => {

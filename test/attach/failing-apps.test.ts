@@ -21,10 +21,14 @@ describe('attach with an app that fails', () => {
 
   for (const [what, app, bytes] of [
     ['throws on an upgrade', throws, UPGRADE],
-    ['throws on an upgrade, its head being sent', (_req, res) => {
+    [
+      'throws on an upgrade, its head being sent',
+      (_req, res) => {
         res.writeHead(101).flushHeaders()
         throws()
-      }, UPGRADE],
+      },
+      UPGRADE,
+    ],
     ['rejects on an upgrade', async () => Promise.reject(new Error('oops')), UPGRADE],
     ['throws on a request with Expect', throws, EXPECTING],
   ] as [string, RequestListener, string][]) {

@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import type { RequestListener, Server } from 'node:http'
 import http2 from 'node:http2'
-import type { Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import tls from 'node:tls'
 
@@ -28,8 +27,13 @@ describe('attach to a server that speaks HTTP/2 and HTTP/1.1', () => {
   afterEach(closeServers)
 
   it('answers messages over HTTP/1.1 in order', async () => {
-    const socket = tls.connect({ port, ca: certificate, servername: 'localhost', ALPNProtocols: ['http/1.1'] })
-    const client = RawClient.over(socket as Socket)
+    const socket = tls.connect({
+      port,
+      ca: certificate,
+      servername: 'localhost',
+      ALPNProtocols: ['http/1.1'],
+    })
+    const client = RawClient.over(socket)
     await once(socket, 'secureConnect')
     client.write(kinds['chunked']!('/1'), message('GET /2 HTTP/1.1', 'Host: test'))
     for (const answer of ['/1 abc', '/2 ']) expect(String((await client.response()).body)).to.equal(answer)
@@ -37,8 +41,13 @@ describe('attach to a server that speaks HTTP/2 and HTTP/1.1', () => {
   })
 
   it('takes an upgrade over HTTP/1.1', async () => {
-    const socket = tls.connect({ port, ca: certificate, servername: 'localhost', ALPNProtocols: ['http/1.1'] })
-    const client = RawClient.over(socket as Socket)
+    const socket = tls.connect({
+      port,
+      ca: certificate,
+      servername: 'localhost',
+      ALPNProtocols: ['http/1.1'],
+    })
+    const client = RawClient.over(socket)
     await once(socket, 'secureConnect')
     client.write(upgradeTo('websocket', '/ws'))
     const { headers, body } = await client.response()

@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
-import type { Socket } from 'node:net'
 import tls from 'node:tls'
 
 import { attach } from 'sluiceway'
@@ -19,7 +18,11 @@ export interface Transport {
 }
 
 export const transports: readonly Transport[] = [
-  { name: 'http', serve: (app) => start(createHttpServer(app), app), connect: RawClient.connect },
+  {
+    name: 'http',
+    serve: (app) => start(createHttpServer(app), app),
+    connect: (port) => RawClient.connect(port),
+  },
   {
     name: 'https',
     serve: (app) => start(createHttpsServer({ key, cert: certificate }, app), app),
@@ -36,7 +39,7 @@ async function connectSecurely(port: number): Promise<RawClient> {
   const socket = tls.connect({ port, host: '127.0.0.1', ca: certificate, servername: 'localhost' })
   socket.setNoDelay(true)
   await once(socket, 'secureConnect')
-  return RawClient.over(socket as Socket)
+  return RawClient.over(socket)
 }
 
 /** An upgrade to `token`, its path being its name. */
