@@ -31,7 +31,7 @@ export function declineUpgrades(server: CheckingServer, socket: ServerSocket, is
  *
  *     parser -> onIncoming -> decline -> Node: 'request'
  *                          -> Node: 'upgrade'
- *            -> onExecute  -> the bytes behind a declined upgrade go back to the socket
+ *            -> onExecute  -> the bytes behind a declined upgrade are parsed
  */
 class ParsedConnection {
   private readonly server: CheckingServer
@@ -43,7 +43,9 @@ class ParsedConnection {
   private declined: ParsedRequest | undefined
   /** The last request that had to wait behind another one. */
   private queued: ParsedRequest | undefined
-  /** True once bytes have gone back to the socket: they reach the parser by an event that tells no number. */
+  /** The bytes behind a declined upgrade, perhaps none, while the connection is paused. */
+  private rest: Buffer | undefined
+  /** True once such bytes have been taken: they reach the parser by an event that tells no number. */
   private hasReturnedBytes = false
 
   constructor(server: CheckingServer, socket: ServerSocket, parser: RequestParser) {
@@ -56,7 +58,7 @@ class ParsedConnection {
   watch(isAttached: IsAttached): void {
     const { parser } = this
     parser.onIncoming = (req, keepAlive) => {
-      if (this.declined !== undefined) return this.stop(req)
+      if (this.declined !== undefined || this.rest !== undefined) return this.stop(req)
       return req.upgrade && req.method !== 'CONNECT' && isAttached(this.server)
         ? this.answerUpgrade(req, keepAlive)
         : this.pass(req, keepAlive)
@@ -68,13 +70,20 @@ class ParsedConnection {
   }
 
   private answerUpgrade(req: ParsedRequest, keepAlive: boolean): number {
-    if (isTakeable(this.server, req) && isTurnOf(this.socket, this.queued)) return this.serve(req, keepAlive)
+    if (isTakeable(this.server, req) && isTurnOf(this.socket, this.queued)) return this.offer(req, keepAlive)
     req.upgrade = false
     // An application or a proxy that goes by this header would take over a connection that is in use.
     delete req.headers.upgrade
     if (hasUnknownCoding(req)) return this.refuse()
     debug('%s %s: served as a plain request', req.method, req.url)
     return this.findsEndOf(req) ? this.passDeclined(req, keepAlive) : this.passAsLast(req)
+  }
+
+  /** Lets Node take the upgrade, where `server.shouldUpgradeCallback` agrees. */
+  private offer(req: ParsedRequest, keepAlive: boolean): number {
+    const result = this.pass(req, keepAlive)
+    if (!req.upgrade) this.declined = req
+    return result
   }
 
   private pass(req: ParsedRequest, keepAlive: boolean): number {
@@ -104,21 +113,34 @@ class ParsedConnection {
    * was given: a whole message, or the beginning of one, whose end would then be read as another.
    */
   private afterParsing(parsed: unknown, onExecute: OnExecute): void {
-    const rest = this.declined?.complete === true ? this.restBehind(parsed) : undefined
+    // TLS may bring what it has decrypted to a paused parser. Behind an upgrade, that loses it without an error.
+    if (this.rest !== undefined) this.socket.destroy()
+    else if (this.declined?.complete === true) this.rest = this.restBehind(parsed)
     onExecute(parsed)
-    if (rest === undefined || this.socket.parser !== this.parser) return
-    this.hasReturnedBytes = true
-    this.socket.unshift(rest)
+    if (this.rest === undefined) return
+    // Before Node's own listener: over TLS, that one may have more bytes at once.
+    if (this.socket._paused === true) this.socket.prependListener('resume', this.returnRest)
+    else this.returnRest()
   }
 
   private restBehind(parsed: unknown): Buffer | undefined {
     this.declined = undefined
     if (typeof parsed !== 'number') return undefined
-    const rest = this.parser.getCurrentBuffer?.().subarray(parsed)
-    return rest?.length === 0 ? undefined : rest
+    return this.parser.getCurrentBuffer?.().subarray(parsed)
   }
 
-  /** Ends a connection on which bytes may have been dropped: the application listens to its socket itself. */
+  /** Nothing but Node's parser listens for data of a socket from whose handle it takes the bytes itself. */
+  private readonly returnRest = (): void => {
+    const { rest, socket } = this
+    if (rest === undefined || socket._paused === true) return
+    socket.off('resume', this.returnRest)
+    this.rest = undefined
+    if (rest.length === 0) return
+    this.hasReturnedBytes = true
+    if (!socket.destroyed && socket.parser === this.parser) socket.emit('data', rest)
+  }
+
+  /** Ends a connection whose bytes may be lost or out of order, as where the application listens to its socket itself. */
   private stop(req: ParsedRequest): number {
     const { socket } = this
     skipFurtherMessages(this.parser)

@@ -73,7 +73,7 @@ export interface RequestParser {
   getCurrentBuffer?(): Buffer
   /** True where the parser takes its bytes from the socket's handle, and the socket has no 'data' events. */
   readonly _consumed?: boolean
-  /** Here `kOnExecute` names the member that is called with the number of bytes parsed, where `_consumed`. */
+  /** `kOnExecute` is the name of the member that is called with the number of bytes parsed, where `_consumed`. */
   readonly constructor: Function & { readonly kOnExecute?: number }
   [event: number]: unknown
 }
@@ -86,6 +86,8 @@ export interface ServerSocket extends Socket {
   parser?: RequestParser | null
   /** The response whose turn it is. Those of later requests wait behind it. */
   _httpMessage?: OutgoingResponse | null
+  /** True while the HTTP server takes no more requests, as answers wait for the client. */
+  _paused?: boolean
   /** Called by the HTTP server after a response with `Connection: close`. */
   destroySoon(): void
 }

@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { attach, passthroughProxy } from 'sluiceway'
 
+import { deferred } from '../support/deferred.js'
 import { kinds, message, transports, upgradeTo } from '../support/pipelined.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, listen, serve, type TestServer } from '../support/servers.js'
@@ -161,6 +162,60 @@ describe('attach with messages behind an upgrade that it declines', () => {
     client.write(upload, Buffer.alloc(400_000), message('GET /2 HTTP/1.1', 'Host: test'))
     for (const answer of ['/1 400000', '/2 0'])
       expect(String((await client.response()).body)).to.equal(answer)
+  })
+
+  for (const { name, serve: serveWith, connect } of transports) {
+    it(`loses nothing behind one while the connection is paused (${name})`, async () => {
+      const pausing = deferred()
+      server = await serveWith((req, res) => {
+        req.socket.once('pause', pausing.resolve)
+        res.end(req.url === '/large' ? Buffer.alloc(2_000_000) : req.url)
+      })
+      client = await connect(server.port)
+      client.socket.pause()
+      const [large, last] = ['/large', '/last'].map((path) => message(`GET ${path} HTTP/1.1`, 'Host: test'))
+      client.write(large!, large!, kinds['h2c']!('/h2c'), last!)
+      await pausing.promise
+      client.socket.resume()
+      for (let count = 0; count < 2; count++)
+        expect((await client.response()).body.length).to.equal(2_000_000)
+      for (const path of ['/h2c', '/last']) expect(String((await client.response()).body)).to.equal(path)
+    })
+  }
+
+  it('loses no message without closing the connection, where TLS brings more to a connection that is paused', async () => {
+    const [https] = transports.slice(1)
+    const large = message('GET /large HTTP/1.1', 'Host: test')
+    for (const rest of ['', message('GET /rest HTTP/1.1', 'Host: test')]) {
+      const pausing = deferred()
+      const seen: unknown[] = []
+      server = await https!.serve((req, res) => {
+        seen.push(req.url)
+        req.socket.once('pause', pausing.resolve)
+        res.end(req.url === '/large' ? Buffer.alloc(2_000_000) : req.url)
+      })
+      client = await https!.connect(server.port)
+      client.socket.pause()
+      client.write(large, large, kinds['h2c']!('/h2c'), rest)
+      client.write(message('POST /last HTTP/1.1', 'Host: test', 'Content-Length: 50'))
+      await pausing.promise
+      client.socket.resume()
+      client.write(message('GET /smuggled HTTP/1.1', 'Host: test').padEnd(50))
+      const { isClosed } = await answersTo(client, rest === '' ? 4 : 5)
+      expect(isClosed || seen.includes('/last')).to.equal(true)
+      expect(seen).not.to.include('/smuggled')
+      client.destroy()
+    }
+  })
+
+  it('loses nothing behind an upgrade that the server declines itself', async function askedServer() {
+    const own = createServer(app)
+    if (!('shouldUpgradeCallback' in own)) this.skip()
+    own.shouldUpgradeCallback = () => false
+    attach(own, app)
+    client = await RawClient.connect((await listen(own)).port)
+    client.write(bytesOf(['websocket', 'slow']).join(''))
+    expect((await answersTo(client, 2)).answers).to.deep.equal(['/websocket?0 ', '/slow?1 '])
   })
 
   it('keeps a connection for fifty of them, without a listener left on its socket', async () => {

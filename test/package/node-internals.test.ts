@@ -97,6 +97,7 @@ describe('the members of Node that lib/shared/node-internals.ts relies on', () =
     expect(member(createServer(), 'requireHostHeader')).to.equal(true)
     expect(member(req, 'upgrade')).to.equal(false)
     expect(member(req.socket, '_httpMessage')).to.equal(res)
+    expect(member(req.socket, '_paused')).to.equal(false)
     const { NEED_DRAIN, none } = needDrainOf(res)
     expect(none).to.equal(false)
     while (res.write(Buffer.alloc(100_000)));
