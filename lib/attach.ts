@@ -1,10 +1,15 @@
-import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import type { Server as SecureServer } from 'node:https'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
-import { isPlain, runUpgrade } from './attach/upgrade.js'
+import createDebug from 'debug'
+
+import { declineUpgrades } from './attach/declined-upgrades.js'
+import { runUpgrade } from './attach/upgrade.js'
 import { continueOnRead } from './shared/expect-continue.js'
+
+const debug = createDebug('sluiceway:attach')
 
 // One mark for both copies of this package (ESM and CJS): a server takes one app.
 const kAttached: unique symbol = Symbol.for('sluiceway.attached') as never
@@ -56,44 +61,47 @@ function attachedTo(server: object): Attached | undefined {
 
 function wire(server: Server | SecureServer, app: RequestListener): () => void {
   const onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    runUpgrade(server, app, { req, socket, head })
+    endOnError(socket, () => runUpgrade(server, app, { req, socket, head }))
   }
-  const upgradeAgain = declinePlainUpgrades(server)
+  const listeners = { ...sharedListeners, upgrade: onUpgrade }
   const detach = (): void => {
-    upgradeAgain()
-    server.off('upgrade', onUpgrade)
-    server.off('checkContinue', onCheckContinue)
+    for (const [event, listener] of Object.entries(listeners)) server.off(event, listener)
     delete (server as { [kAttached]?: Attached })[kAttached]
   }
-  server.on('upgrade', onUpgrade)
-  server.on('checkContinue', onCheckContinue)
+  for (const [event, listener] of Object.entries(listeners)) server.on(event, listener)
   Object.assign(server, { [kAttached]: { app, detach } satisfies Attached })
   return detach
 }
 
-interface AskingServer extends EventEmitter {
-  shouldUpgradeCallback?: (this: unknown, req: IncomingMessage) => boolean
+const sharedListeners = {
+  connection: onConnection,
+  secureConnection: onConnection,
+  checkContinue: onCheckContinue,
 }
 
-/**
- * Node 24.9 and later ask whether to take a request out of HTTP; without the question `runUpgrade` gives it back.
- * Returns a function that undoes it.
- */
-function declinePlainUpgrades(server: AskingServer): () => void {
-  const { shouldUpgradeCallback: ask } = server
-  if (ask === undefined) return () => {}
-  /* c8 ignore start -- coverage is measured on Node 20 */
-  server.shouldUpgradeCallback = function (req) {
-    return ask.call(this, req) && !isPlain(req)
-  }
-  return () => {
-    server.shouldUpgradeCallback = ask
-  }
+/** Comes after Node's own listener, which has begun to parse. */
+function onConnection(this: Server | SecureServer, socket: Socket): void {
+  endOnError(socket, () => declineUpgrades(this, socket, isAttached))
 }
-/* c8 ignore stop */
+
+function isAttached(server: object): boolean {
+  return attachedTo(server) !== undefined
+}
 
 /** With this listener Node sends no `100 Continue`, and no 'request' event either. */
 function onCheckContinue(this: Server | SecureServer, req: IncomingMessage, res: ServerResponse): void {
-  continueOnRead(req, res)
-  this.emit('request', req, res)
+  endOnError(req.socket, () => {
+    continueOnRead(req, res)
+    this.emit('request', req, res)
+  })
+}
+
+/** Node calls these listeners itself: an exception would end the process, and not the one connection that it is about. */
+function endOnError(socket: Duplex, run: () => void): void {
+  try {
+    run()
+  } catch (error) {
+    debug('the connection is cut: %o', error)
+    socket.destroy()
+  }
 }

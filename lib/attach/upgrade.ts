@@ -1,104 +1,92 @@
-import { ServerResponse, type IncomingMessage, type RequestListener, type Server } from 'node:http'
-import type { Server as SecureServer } from 'node:https'
-import type { Socket } from 'node:net'
+import { ServerResponse, type IncomingMessage, type RequestListener } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { TLSSocket } from 'node:tls'
 
 import createDebug from 'debug'
 
+import { NEED_DRAIN, type CheckingServer, type ServerSocket } from '../shared/node-internals.js'
 import { offerUpgrade } from '../shared/upgrade.js'
+import { holdEarlyBytes } from './early-bytes.js'
+import { isTakeable, isTurnOf } from './takeable.js'
 
 const debug = createDebug('sluiceway:attach')
 
 /** What Node hands over with an 'upgrade' event. */
-interface Upgrade {
+export interface Upgrade {
   readonly req: IncomingMessage
   readonly socket: Duplex
   readonly head: Buffer
 }
 
 /** Sends one upgrade through the app, as a request whose connection may be taken over. */
-export function runUpgrade(server: Server | SecureServer, app: RequestListener, upgrade: Upgrade): void {
-  const { req, socket, head } = upgrade
-  // Node has taken its own listeners off; an error nobody hears would end the process.
+export function runUpgrade(server: CheckingServer, app: RequestListener, upgrade: Upgrade): void {
+  const { req } = upgrade
+  const socket = upgrade.socket as ServerSocket
+  // Node has removed its own listeners; without one, an error would end the process.
   socket.on('error', ignore)
-  if (isPlain(req)) {
-    debug('%s %s: served as a plain request', req.method, req.url)
-    serveWithoutUpgrade(server, upgrade)
+  // Only a connection that was open before `attach` brings such an upgrade as far as this.
+  if (!isTakeable(server, req) || !isTurnOf(socket)) {
+    debug('%s %s: not to be taken, the connection is cut', req.method, req.url)
+    socket.destroy()
     return
   }
-  offerUpgrade(req, { socket, head })
-  endWithClient(socket)
-  app(req, responseOn(socket as Socket, req))
+  socket.on('drain', onSocketDrain)
+  holdEarlyBytes(socket)
+  waitForTurn(server, socket, () => void runApp(app, upgrade))
 }
 
-/**
- * Tells whether the upgrade is ignored, as any may be (RFC 9110 §7.8): h2c, as a tunnel would lead round every rule
- * of the app (golang/go#80416), and a request with a body, which Node no longer takes apart.
- */
-export function isPlain(req: IncomingMessage): boolean {
-  const { upgrade = '', 'content-length': length = '0', 'transfer-encoding': coding } = req.headers
-  return /(?:^|,)\s*h2c\s*(?:,|$)/i.test(upgrade) || length !== '0' || coding !== undefined
-}
-
-/** Gives the connection back to the server, its request head written anew without the upgrade. */
-function serveWithoutUpgrade(server: Server | SecureServer, { req, socket, head }: Upgrade): void {
-  const lines = [`${req.method} ${req.url} HTTP/${req.httpVersion}`]
-  for (let i = 0; i < req.rawHeaders.length; i += 2) {
-    const name = req.rawHeaders[i] as string
-    const value = withoutUpgrade(name, req.rawHeaders[i + 1] as string)
-    if (value !== undefined) lines.push(`${name}: ${value}`)
+/** Lets the response before this one end first: Node hands an upgrade over as soon as it is parsed. */
+function waitForTurn(server: CheckingServer, socket: ServerSocket, proceed: () => void): void {
+  const { _httpMessage: previous } = socket
+  if (!previous) {
+    proceed()
+    return
   }
-  const again = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
-  socket.unshift(Buffer.concat([again, head]))
-  server.emit(socket instanceof TLSSocket ? 'secureConnection' : 'connection', socket)
+  const abort = (): void => abortRequest(previous.req)
+  socket.once('close', abort)
+  previous.once('finish', () => {
+    socket.off('close', abort)
+    // Node has just set the timeout of an idle connection.
+    socket.setTimeout(server.timeout || 0)
+    if (!socket._httpMessage && socket.writable) proceed()
+    else socket.destroySoon()
+  })
 }
 
-/** The value of a line without its part in the upgrade; undefined where nothing is left of it. */
-function withoutUpgrade(name: string, value: string): string | undefined {
-  if (/^(?:upgrade|http2-settings)$/i.test(name)) return undefined
-  if (!/^connection$/i.test(name)) return value
-  const options = value.split(',').map((option) => option.trim())
-  const rest = options.filter((option) => !/^(?:upgrade|http2-settings)$/i.test(option))
-  return rest.length === 0 ? undefined : rest.join(', ')
+/** The server does this with the requests of a connection that has closed. */
+function abortRequest(req: IncomingMessage): void {
+  req.destroy(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }))
 }
 
-/**
- * Ends the connection of a client that ends it before anybody has taken it over, as the server does with a request that is
- * still unanswered; so `res` emits 'close'. Bytes that came early stay in the socket. Whoever reads it has to
- * deal with its end himself.
- */
-function endWithClient(socket: Duplex): void {
-  socket.on('end', endToo).on('newListener', leaveToReader)
-}
-
-function endToo(this: Duplex): void {
-  this.end()
-}
-
-function leaveToReader(this: Duplex, event: string | symbol): void {
-  if (event !== 'data' && event !== 'readable') return
-  this.off('newListener', leaveToReader).off('end', endToo)
+/** An exception or a rejection ends this one connection: nobody but the process would hear of it. */
+async function runApp(app: RequestListener, { req, socket, head }: Upgrade): Promise<void> {
+  try {
+    offerUpgrade(req, { socket, head })
+    await (app(req, responseOn(socket as ServerSocket, req)) as unknown)
+  } catch (error) {
+    debug('%s %s: the app failed, the connection is cut: %o', req.method, req.url, error)
+    socket.destroy()
+  }
 }
 
 /** A response such as the server makes for any request, on a connection that ends with it. */
-function responseOn(socket: Socket, req: IncomingMessage): ServerResponse {
-  const res = new ServerResponse(req)
+function responseOn(socket: ServerSocket, req: IncomingMessage): ServerResponse {
+  const options = { highWaterMark: socket.writableHighWaterMark }
+  const res = new (ServerResponse as ResponseConstructor)(req, options)
   res.shouldKeepAlive = false
   res.assignSocket(socket)
-  socket.on('drain', onSocketDrain)
   res.on('finish', onResponseFinish)
   return res
 }
 
-interface SocketWithResponse extends Socket {
-  /** Set by `assignSocket`. */
-  _httpMessage?: ServerResponse | null
-}
+/** The options are in Node's documentation of `OutgoingMessage`, but not in its types. */
+type ResponseConstructor = new (req: IncomingMessage, options: { highWaterMark: number }) => ServerResponse
 
 /** The server does this for its own connections. */
-function onSocketDrain(this: SocketWithResponse): void {
-  this._httpMessage?.emit('drain')
+function onSocketDrain(this: ServerSocket): void {
+  const { _httpMessage: res } = this
+  if (!res?.writableNeedDrain) return
+  res[NEED_DRAIN] = false
+  res.emit('drain')
 }
 
 function onResponseFinish(this: ServerResponse): void {

@@ -1,8 +1,9 @@
 import { Socket } from 'node:net'
 import type { BodySource } from './body-source.js'
-import { letFlow, type OutgoingResponse, type ParsedRequest, type ServerSocket } from './node-internals.js'
+import { letFlow, type OutgoingResponse, type ServerSocket } from './node-internals.js'
 import { isHttp2 } from './request-facts.js'
 import { isRead } from './request-readers.js'
+import { skipFurtherMessages } from './skip-messages.js'
 import { findBodySource } from './sourced-request.js'
 
 /** How long, and for how many bytes, the rest of an upload is read and discarded once it has been answered. */
@@ -157,14 +158,7 @@ function ignoreRest(socket: ServerSocket, res: OutgoingResponse): void {
 
 /** Leftover bytes never become a request. The parser stays attached: it frames the rest, and takes it off the socket. */
 function skipMessages({ parser }: ServerSocket): void {
-  if (parser) parser.onIncoming = skipMessage
-}
-
-function skipMessage(req: ParsedRequest): number {
-  // Node would take an upgrade out of HTTP, and would wait for a reader of a body.
-  req.upgrade = false
-  req.resume()
-  return 0
+  if (parser) skipFurtherMessages(parser)
 }
 
 /** The client's end never becomes a parse error. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { letFlow } from './node-internals.js'
+import { isHttp2 } from './request-facts.js'
 import { isRead } from './request-readers.js'
 import { answerWithoutBody } from './unread-body.js'
 
@@ -12,10 +13,14 @@ interface Expecting extends IncomingMessage {
 }
 
 /**
- * Holds `100 Continue` back until somebody reads the body of `req`.
+ * Holds `100 Continue` back until somebody reads the body of `req`. Over HTTP/2 it is sent at once, as Node does.
  * The request keeps its prototype (Express changes that too): only `_read` is its own.
  */
 export function continueOnRead(req: IncomingMessage, res: ServerResponse): void {
+  if (isHttp2(req)) {
+    res.writeContinue()
+    return
+  }
   ;(req as Expecting)[kContinue] = res
   req._read = readExpected
 }

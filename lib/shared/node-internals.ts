@@ -1,4 +1,4 @@
-import { IncomingMessage, type ServerResponse } from 'node:http'
+import { IncomingMessage, OutgoingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Readable, type Writable } from 'node:stream'
 
@@ -27,10 +27,10 @@ export interface ReadableState {
 
 /** A request as the HTTP parser sees it. */
 export interface ParsedRequest extends IncomingMessage {
-  /** True where the parser has found an upgrade, and the server is to take it out of HTTP. */
-  upgrade: boolean
   socket: ServerSocket
   _readableState: ReadableState
+  /** True where the head asks for an upgrade; Node makes it false where it serves the message as a plain request. */
+  upgrade: boolean
   /** Set by the first `_read`. False when the response finishes makes Node throw the rest of the body away, uncounted. */
   _consuming: boolean
   /** The note of body-parser 1 that it has parsed this request. */
@@ -41,8 +41,13 @@ export interface ParsedRequest extends IncomingMessage {
   [STREAM_DISTURBED]?: boolean
 }
 
+/** An HTTP server that may refuse messages without `Host`. */
+export type CheckingServer = Server & { readonly requireHostHeader?: boolean }
+
 /** A response as Node sends it. */
 export interface OutgoingResponse extends ServerResponse {
+  /** True from a write that filled the buffer to the 'drain' that follows it. */
+  [NEED_DRAIN]: boolean
   /** True where its connection has to close after it. */
   _last: boolean
   /** Sends data behind the head, and the head before it where that has not been sent. */
@@ -60,17 +65,29 @@ export interface ClosableResponse extends ServerResponse {
 export interface RequestParser {
   /** The message that is being parsed. */
   incoming: IncomingMessage | null
-  /** Called with each head; `upgrade` tells whether it asks for one. Returns 0 where the message is served as a plain request, 2 where it leaves HTTP. */
+  /** Called with each head. Returns 0 where the message is served as a plain request, 2 where it leaves HTTP. */
   onIncoming: (req: ParsedRequest, keepAlive: boolean) => number
   /** How many names and values of header lines are kept; none are dropped where it is 0. */
   readonly maxHeaderPairs?: number
-  /** The bytes that are being parsed. */
+  /** The bytes that are being parsed, or have just been. */
   getCurrentBuffer?(): Buffer
+  /** True where the parser takes its bytes from the socket's handle, and the socket has no 'data' events. */
+  readonly _consumed?: boolean
+  /** `kOnExecute` is the name of the member that is called with the number of bytes parsed, where `_consumed`. */
+  readonly constructor: Function & { readonly kOnExecute?: number }
+  [event: number]: unknown
 }
+
+/** Called after bytes were parsed, with their number, or with a parse error. */
+export type OnExecute = (parsed: unknown) => void
 
 /** A socket of an HTTP server. */
 export interface ServerSocket extends Socket {
   parser?: RequestParser | null
+  /** The response whose turn it is. Those of later requests wait behind it. */
+  _httpMessage?: OutgoingResponse | null
+  /** True while the HTTP server takes no more requests, as answers wait for the client. */
+  _paused?: boolean
   /** Called by the HTTP server after a response with `Connection: close`. */
   destroySoon(): void
 }
@@ -78,6 +95,10 @@ export interface ServerSocket extends Socket {
 export const STREAM_DESTROYED: unique symbol = Symbol.for('nodejs.stream.destroyed') as never
 
 export const STREAM_DISTURBED: unique symbol = Symbol.for('nodejs.stream.disturbed') as never
+
+export const NEED_DRAIN: unique symbol = Object.getOwnPropertySymbols(new OutgoingMessage()).find(
+  ({ description }) => description === 'kNeedDrain',
+) as never
 
 type ReadableStateConstructor = new (
   options: { highWaterMark: number; autoDestroy: boolean },
@@ -91,6 +112,11 @@ const { ReadableState: NewReadableState } = Readable as unknown as { ReadableSta
 export function renewReadableState(stream: ParsedRequest): void {
   const { highWaterMark } = stream._readableState
   stream._readableState = new NewReadableState({ highWaterMark, autoDestroy: false }, stream, false)
+}
+
+/** Makes a stream look as if nobody had asked for its data: the next 'data' listener lets it flow. */
+export function forgetFlow(stream: Readable): void {
+  ;(stream as { readableFlowing: boolean | null }).readableFlowing = null
 }
 
 /** Lets the connection of a request flow: Node's own `_read`, whatever stands before it. */

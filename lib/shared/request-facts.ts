@@ -30,6 +30,18 @@ export function announcedLength(req: IncomingMessage): number {
 }
 
 /**
+ * Tells whether a body comes in a transfer coding whose end nobody can find. Node answers 400 to such a message, but
+ * not where it asks for an upgrade.
+ */
+export function hasUnknownCoding({ rawHeaders }: IncomingMessage): boolean {
+  let last: string | undefined
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    if (framingName(rawHeaders[i] as string) === 'transfer-encoding') last = rawHeaders[i + 1]
+  }
+  return last !== undefined && !/(?:^|,)[ \t]*chunked[ \t]*$/i.test(last)
+}
+
+/**
  * Tells whether Node has dropped lines of the head, any of which may frame the body.
  *
  * Node 20 keeps so many lines as `server.maxHeadersCount` says (1000) and drops the others without a word. Later ones

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, IncomingMessage, type ServerResponse } from 'node:http'
 import { pipeline, Readable, Writable } from 'node:stream'
 import { expect } from 'chai'
 import { RawClient } from '../support/raw-client.js'
@@ -8,6 +8,14 @@ import { closeServers, serve } from '../support/servers.js'
 /** A member of an object of Node's, whatever its types say. */
 function member(object: object, name: string | symbol): unknown {
   return (object as Record<string | symbol, unknown>)[name]
+}
+
+/** The symbol under which a response notes that its buffer is full. */
+function needDrainOf(response: ServerResponse): { NEED_DRAIN: symbol; none: unknown } {
+  const NEED_DRAIN = Object.getOwnPropertySymbols(response).find(
+    ({ description }) => description === 'kNeedDrain',
+  )!
+  return { NEED_DRAIN, none: member(response, NEED_DRAIN) }
 }
 
 describe('the members of Node that lib/shared/node-internals.ts relies on', () => {
@@ -47,6 +55,54 @@ describe('the members of Node that lib/shared/node-internals.ts relies on', () =
     expect(member(parser, 'incoming')).to.equal(req)
     expect(member(parser, 'onIncoming')).to.be.a('function')
     expect(member(req.socket, 'destroySoon')).to.be.a('function')
+  })
+
+  it('are there in the parser of a connection, as the numbers of its events and the bytes at hand', async () => {
+    const parser = member(req.socket, 'parser') as { getCurrentBuffer(): Buffer }
+    expect(member(parser, '_consumed')).to.equal(true)
+    const onExecute = member(parser.constructor, 'kOnExecute') as string
+    expect(onExecute).to.be.a('number')
+    const own = member(parser, onExecute) as (parsed: number) => void
+    // The head has been parsed, but its number is only told behind this.
+    await new Promise(setImmediate)
+    const parsed = new Promise<unknown[]>((resolve) => {
+      Object.assign(parser, {
+        [onExecute]: (count: number) => {
+          resolve([count, String(parser.getCurrentBuffer())])
+          own(count)
+        },
+      })
+    })
+    req.resume()
+    client.write('cde')
+    expect(await parsed).to.deep.equal([3, 'cde'])
+  })
+
+  it('give a parser that stops behind each message with Upgrade, and tells how many bytes it took', async () => {
+    const { server, port } = await serve((_req, upgraded) => upgraded.end())
+    const taken = new Promise((resolve) => {
+      server.on('connection', ({ parser }: { parser: Record<number | string, unknown> }) => {
+        const onExecute = member(parser.constructor, 'kOnExecute') as number
+        parser[onExecute] = resolve
+      })
+    })
+    const other = await RawClient.connect(port)
+    const head = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: b\r\n\r\n'
+    other.write(`${head}GET / HTTP/1.1\r\n\r\n`)
+    expect(await taken).to.equal(head.length)
+    other.destroy()
+  })
+
+  it('are there in a server, and in a response that has to wait for its buffer', () => {
+    expect(member(createServer(), 'requireHostHeader')).to.equal(true)
+    expect(member(req, 'upgrade')).to.equal(false)
+    expect(member(req.socket, '_httpMessage')).to.equal(res)
+    expect(member(req.socket, '_paused')).to.equal(false)
+    const { NEED_DRAIN, none } = needDrainOf(res)
+    expect(none).to.equal(false)
+    while (res.write(Buffer.alloc(100_000)));
+    expect(member(res, NEED_DRAIN)).to.equal(true)
+    expect(res.writableNeedDrain).to.equal(true)
   })
 
   it('mark a stream that a pipeline wanted to destroy and that does not look destroyed', async () => {

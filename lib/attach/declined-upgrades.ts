@@ -1,0 +1,159 @@
+import createDebug from 'debug'
+
+import {
+  type CheckingServer,
+  type OnExecute,
+  type ParsedRequest,
+  type RequestParser,
+  type ServerSocket,
+} from '../shared/node-internals.js'
+import { hasCutHead, hasUnknownCoding } from '../shared/request-facts.js'
+import { skipFurtherMessages, skipMessage } from '../shared/skip-messages.js'
+import { isTakeable, isTurnOf } from './takeable.js'
+
+const debug = createDebug('sluiceway:attach')
+
+/** Tells whether a server has an app attached to it now. */
+type IsAttached = (server: CheckingServer) => boolean
+
+/** Declines upgrades on a connection that Node has just begun to parse, for as long as its server is attached. */
+export function declineUpgrades(server: CheckingServer, socket: ServerSocket, isAttached: IsAttached): void {
+  const { parser } = socket
+  // HTTP/2 connections and the TCP connection below TLS have no parser.
+  if (parser) new ParsedConnection(server, socket, parser).watch(isAttached)
+}
+
+/**
+ * A connection whose upgrades are declined unless they can be taken at once, or after the response in progress.
+ *
+ * A declined upgrade is a plain request (RFC 9110, section 7.8). Node serves it in its turn, with its framing and
+ * with every check, as if no header had asked for more.
+ *
+ *     parser -> onIncoming -> decline -> Node: 'request'
+ *                          -> Node: 'upgrade'
+ *            -> onExecute  -> the bytes behind a declined upgrade are parsed
+ */
+class ParsedConnection {
+  private readonly server: CheckingServer
+  private readonly socket: ServerSocket
+  private readonly parser: RequestParser
+  /** Node's own `onIncoming`. */
+  private readonly serve: RequestParser['onIncoming']
+  /** The declined upgrade whose end has not been seen. */
+  private declined: ParsedRequest | undefined
+  /** The last request that had to wait behind another one. */
+  private queued: ParsedRequest | undefined
+  /** The bytes behind a declined upgrade, perhaps none, while the connection is paused. */
+  private rest: Buffer | undefined
+  /** True once such bytes have been taken: they reach the parser by an event that tells no number. */
+  private hasReturnedBytes = false
+
+  constructor(server: CheckingServer, socket: ServerSocket, parser: RequestParser) {
+    this.server = server
+    this.socket = socket
+    this.parser = parser
+    this.serve = parser.onIncoming
+  }
+
+  watch(isAttached: IsAttached): void {
+    const { parser } = this
+    parser.onIncoming = (req, keepAlive) => {
+      if (this.declined !== undefined || this.rest !== undefined) return this.stop(req)
+      return req.upgrade && req.method !== 'CONNECT' && isAttached(this.server)
+        ? this.answerUpgrade(req, keepAlive)
+        : this.pass(req, keepAlive)
+    }
+    const { kOnExecute } = parser.constructor
+    const onExecute = parser[kOnExecute ?? -1] as OnExecute | undefined
+    if (onExecute !== undefined)
+      parser[kOnExecute!] = (parsed: unknown) => this.afterParsing(parsed, onExecute)
+  }
+
+  private answerUpgrade(req: ParsedRequest, keepAlive: boolean): number {
+    if (isTakeable(this.server, req) && isTurnOf(this.socket, this.queued)) return this.offer(req, keepAlive)
+    req.upgrade = false
+    // An application or a proxy that goes by this header would take over a connection that is in use.
+    delete req.headers.upgrade
+    if (hasUnknownCoding(req)) return this.refuse()
+    debug('%s %s: served as a plain request', req.method, req.url)
+    return this.findsEndOf(req) ? this.passDeclined(req, keepAlive) : this.passAsLast(req)
+  }
+
+  /** Lets Node take the upgrade, where `server.shouldUpgradeCallback` agrees. */
+  private offer(req: ParsedRequest, keepAlive: boolean): number {
+    const result = this.pass(req, keepAlive)
+    if (!req.upgrade) this.declined = req
+    return result
+  }
+
+  private pass(req: ParsedRequest, keepAlive: boolean): number {
+    const result = this.serve(req, keepAlive)
+    this.queued = this.socket._httpMessage?.req === req ? undefined : req
+    return result
+  }
+
+  private passDeclined(req: ParsedRequest, keepAlive: boolean): number {
+    this.declined = req
+    return this.pass(req, keepAlive)
+  }
+
+  /** Serves a message whose end cannot be found, and closes the connection. */
+  private passAsLast(req: ParsedRequest): number {
+    skipFurtherMessages(this.parser)
+    return this.pass(req, false)
+  }
+
+  /** Tells whether the parser will tell where a message ends, and the lines that it has kept say as much. */
+  private findsEndOf(req: ParsedRequest): boolean {
+    return this.parser._consumed === true && !this.hasReturnedBytes && !hasCutHead(req)
+  }
+
+  /**
+   * The parser stops behind each message with `Upgrade`, also where Node serves it. Node drops the rest of the bytes it
+   * was given: a whole message, or the beginning of one, whose end would then be read as another.
+   */
+  private afterParsing(parsed: unknown, onExecute: OnExecute): void {
+    // TLS may bring what it has decrypted to a paused parser. Behind an upgrade, that loses it without an error.
+    if (this.rest !== undefined) this.socket.destroy()
+    else if (this.declined?.complete === true) this.rest = this.restBehind(parsed)
+    onExecute(parsed)
+    if (this.rest === undefined) return
+    // Before Node's own listener: over TLS, that one may have more bytes at once.
+    if (this.socket._paused === true) this.socket.prependListener('resume', this.returnRest)
+    else this.returnRest()
+  }
+
+  private restBehind(parsed: unknown): Buffer | undefined {
+    this.declined = undefined
+    if (typeof parsed !== 'number') return undefined
+    return this.parser.getCurrentBuffer?.().subarray(parsed)
+  }
+
+  /** Nothing but Node's parser listens for data of a socket from whose handle it takes the bytes itself. */
+  private readonly returnRest = (): void => {
+    const { rest, socket } = this
+    if (rest === undefined || socket._paused === true) return
+    socket.off('resume', this.returnRest)
+    this.rest = undefined
+    if (rest.length === 0) return
+    this.hasReturnedBytes = true
+    if (!socket.destroyed && socket.parser === this.parser) socket.emit('data', rest)
+  }
+
+  /** Ends a connection whose bytes may be lost or out of order, as where the application listens to its socket itself. */
+  private stop(req: ParsedRequest): number {
+    const { socket } = this
+    skipFurtherMessages(this.parser)
+    if (socket._httpMessage) socket._httpMessage._last = true
+    else socket.destroySoon()
+    return skipMessage(req)
+  }
+
+  /** Fails the connection in the way in which Node fails it without `Upgrade`: 'clientError', or else 400. */
+  private refuse(): number {
+    skipFurtherMessages(this.parser)
+    const message = 'Parse Error: Request has invalid `Transfer-Encoding`'
+    this.socket.emit('error', Object.assign(new Error(message), { code: 'HPE_INVALID_TRANSFER_ENCODING' }))
+    return 0
+  }
+}

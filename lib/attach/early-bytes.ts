@@ -1,0 +1,42 @@
+import type { Duplex } from 'node:stream'
+
+import { forgetFlow } from '../shared/node-internals.js'
+
+const HELD: unique symbol = Symbol('held')
+
+type HoldingSocket = Duplex & { [HELD]?: EarlyBytes | undefined }
+
+interface EarlyBytes {
+  readonly chunks: Buffer[]
+  length: number
+}
+
+/**
+ * Reads a connection until somebody takes it over, and gives the bytes back then: a socket that nobody reads never tells
+ * of its end. A client that ends its side before has left, as with any request; so `res` emits 'close'.
+ */
+export function holdEarlyBytes(socket: HoldingSocket): void {
+  socket[HELD] = { chunks: [], length: 0 }
+  socket.on('data', hold).on('end', endToo).on('newListener', leaveToReader)
+}
+
+function hold(this: HoldingSocket, chunk: Buffer): void {
+  const held = this[HELD]!
+  held.chunks.push(chunk)
+  held.length += chunk.length
+  if (held.length > this.readableHighWaterMark) this.pause()
+}
+
+function endToo(this: Duplex): void {
+  this.end()
+}
+
+/** A reader has to deal with the end of the connection itself. */
+function leaveToReader(this: HoldingSocket, event: string | symbol): void {
+  if (event !== 'data' && event !== 'readable') return
+  this.off('newListener', leaveToReader).off('end', endToo).off('data', hold)
+  const { chunks } = this[HELD]!
+  this[HELD] = undefined
+  forgetFlow(this)
+  if (chunks.length > 0) this.unshift(Buffer.concat(chunks))
+}

@@ -1,0 +1,36 @@
+import type { IncomingMessage } from 'node:http'
+
+import type { CheckingServer, ServerSocket } from '../shared/node-internals.js'
+import { announcedLength, hasCutHead, mayHaveBody, takesChunks } from '../shared/request-facts.js'
+
+/**
+ * Tells whether a request may become an upgrade. Node checks nothing of one that it hands over, so a message that
+ * Node would refuse, or answer in steps, is none.
+ */
+export function isTakeable(server: CheckingServer, req: IncomingMessage): boolean {
+  const { host, expect, upgrade = '' } = req.headers
+  if (!takesChunks(req) || hasBody(req) || expect !== undefined || isH2c(upgrade)) return false
+  return host !== undefined || server.requireHostHeader === false
+}
+
+/** A tunnel for h2c would lead round every rule of the app (golang/go#80416). */
+function isH2c(upgrade: string): boolean {
+  return /(?:^|,)\s*h2c\s*(?:,|$)/i.test(upgrade)
+}
+
+function hasBody(req: IncomingMessage): boolean {
+  return hasCutHead(req) || (mayHaveBody(req) && announcedLength(req) !== 0)
+}
+
+/**
+ * Tells whether a connection is free for an upgrade, or will be after one response. A client that has read all of a
+ * response may be ahead of the server: of `res.end()` behind a whole Content-Length, and of 'finish' over TLS.
+ * @param queued the last request that had to wait behind another one
+ */
+export function isTurnOf(
+  { writable, _httpMessage: current }: ServerSocket,
+  queued?: IncomingMessage,
+): boolean {
+  if (!writable || !current) return writable
+  return !current._last && (queued === undefined || current.req === queued)
+}

@@ -1,0 +1,51 @@
+import { createServer, type RequestListener } from 'node:http'
+
+import { expect } from 'chai'
+import { attach } from 'sluiceway'
+
+import { attached } from '../support/attached.js'
+import { message, upgradeTo } from '../support/pipelined.js'
+import { RawClient } from '../support/raw-client.js'
+import { closeServers, listen } from '../support/servers.js'
+
+const UPGRADE = upgradeTo('websocket', '/')
+const EXPECTING = message('POST / HTTP/1.1', 'Host: test', 'Expect: 100-continue', 'Content-Length: 4')
+
+function throws(): never {
+  throw new Error('oops')
+}
+
+// The hooks of these tests fail one during which an exception or a rejection reached the process.
+describe('attach with an app that fails', () => {
+  afterEach(closeServers)
+
+  for (const [what, app, bytes] of [
+    ['throws on an upgrade', throws, UPGRADE],
+    [
+      'throws on an upgrade, its head being sent',
+      (_req, res) => {
+        res.writeHead(101).flushHeaders()
+        throws()
+      },
+      UPGRADE,
+    ],
+    ['rejects on an upgrade', async () => Promise.reject(new Error('oops')), UPGRADE],
+    ['throws on a request with Expect', throws, EXPECTING],
+  ] as [string, RequestListener, string][]) {
+    it(`ends the one connection on which it ${what}`, async () => {
+      const { port } = await attached(app)
+      const client = await RawClient.connect(port)
+      client.write(bytes)
+      await client.closed()
+    })
+  }
+
+  it('ends the connection where it throws on an upgrade that waited for the answer before it', async () => {
+    const server = createServer((_req, res) => res.end('first'))
+    attach(server, throws)
+    const client = await RawClient.connect((await listen(server)).port)
+    client.write(message('GET / HTTP/1.1', 'Host: test'), UPGRADE)
+    expect(String((await client.response()).body)).to.equal('first')
+    await client.closed()
+  })
+})

@@ -1,0 +1,169 @@
+import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setImmediate as immediate } from 'node:timers/promises'
+
+import { expect } from 'chai'
+
+import { deferred } from '../support/deferred.js'
+import { message, transports, upgradeTo } from '../support/pipelined.js'
+import type { RawClient } from '../support/raw-client.js'
+import { closeServers, type TestServer } from '../support/servers.js'
+
+/** So many bytes are announced, and sent, before the answer ends. */
+const COUNTED = 10
+
+const UPGRADE = upgradeTo('websocket', '/')
+
+for (const { name, serve, connect } of transports) {
+  describe(`attach with an app that takes its time over an upgrade (${name})`, () => {
+    let server: TestServer
+    let client: RawClient
+    /** The answer that a test ends itself. */
+    let pending: ServerResponse | undefined
+    let exchange: Promise<[IncomingMessage, ServerResponse]>
+
+    beforeEach(async () => {
+      const arrived = deferred<[IncomingMessage, ServerResponse]>()
+      exchange = arrived.promise
+      server = await serve((req, res) => {
+        pending = res
+        if (req.url === '/large') res.end(Buffer.alloc(4_000_000))
+        else if (req.url === '/begun') res.write('begun')
+        else if (req.url === '/waiting') return
+        else if (req.url === '/counted') res.setHeader('Content-Length', COUNTED).write(Buffer.alloc(COUNTED))
+        else arrived.resolve([req, res])
+      })
+      client = await connect(server.port)
+    })
+    afterEach(() => client.destroy())
+    afterEach(closeServers)
+
+    for (const [when, early] of [
+      ['', []],
+      [', with bytes right behind the head', [`${UPGRADE}early`]],
+      [', with bytes behind it', [UPGRADE, 'early']],
+      [', with many bytes behind it', [UPGRADE, 'early'.repeat(2000)]],
+    ] as [string, string[]][]) {
+      for (const [way, leave] of [
+        ['ends its side', (): void => void client.socket.end()],
+        // Over TLS there is no reset.
+        [
+          'cuts the connection',
+          (): void => void client.socket[name === 'http' ? 'resetAndDestroy' : 'destroy'](),
+        ],
+      ] as const) {
+        it(`notices when the client ${way}${when}`, async () => {
+          const [first = UPGRADE, ...rest] = early
+          client.write(first)
+          const [req, res] = await exchange
+          const closing = once(res, 'close')
+          for (const bytes of rest) {
+            const before = req.socket.bytesRead
+            client.write(bytes)
+            while (req.socket.bytesRead === before) await immediate()
+          }
+          leave()
+          await closing
+          expect(res.writableFinished).to.equal(false)
+          expect(req.socket.destroyed).to.equal(true)
+        })
+      }
+    }
+
+    it('gives the early bytes to the handler that takes the connection over', async () => {
+      client.write(UPGRADE)
+      const [{ socket }] = await exchange
+      client.write('early')
+      while (!socket.readableFlowing || socket.bytesRead === 0) await immediate()
+      await immediate()
+      socket.on('data', (chunk) => socket.end(`got ${String(chunk)}`))
+      await client.untilText('got early')
+    })
+
+    it("emits 'drain' once for each buffer that was full, and needs none after that", async () => {
+      client.write(UPGRADE)
+      const [, res] = await exchange
+      client.socket.pause()
+      let drains = 0
+      res.on('drain', () => drains++)
+      while (res.write('x'.repeat(100_000)));
+      expect(res.writableNeedDrain).to.equal(true)
+      client.socket.resume()
+      await once(res, 'drain')
+      expect(res.writableNeedDrain).to.equal(false)
+      await new Promise((resolve) => res.write('x', resolve))
+      expect(drains).to.equal(1)
+      res.end()
+      expect((await client.response()).status).to.equal(200)
+    })
+
+    it('waits for an answer that has ended and is not with the client yet', async () => {
+      client.write(message('GET /large HTTP/1.1', 'Host: test'), UPGRADE)
+      expect((await client.response()).body.length).to.equal(4_000_000)
+      const [, res] = await exchange
+      res.writeHead(101, { Upgrade: 'websocket', Connection: 'Upgrade' }).flushHeaders()
+      expect((await client.response()).status).to.equal(101)
+    })
+
+    it('waits for an answer that is whole to the client before the app has ended it', async () => {
+      client.write(message('GET /counted HTTP/1.1', 'Host: test'))
+      expect((await client.response()).body.length).to.equal(COUNTED)
+      client.write(UPGRADE)
+      await once(server.server, 'upgrade')
+      pending!.end()
+      const [, res] = await exchange
+      res.writeHead(101, { Upgrade: 'websocket', Connection: 'Upgrade' }).flushHeaders()
+      expect((await client.response()).status).to.equal(101)
+    })
+
+    it('lets an answer in progress be written to its end first', async () => {
+      client.write(message('GET /begun HTTP/1.1', 'Host: test'))
+      await client.untilText('begun')
+      client.write(UPGRADE)
+      await once(server.server, 'upgrade')
+      const begun = pending!
+      while (begun.write(Buffer.alloc(100_000)));
+      await once(begun, 'drain')
+      begun.end('over')
+      await client.untilText('over')
+      const [, res] = await exchange
+      res.writeHead(426).end()
+      await client.untilText('426')
+    })
+
+    it('aborts the request in progress whose client leaves with an upgrade behind it', async () => {
+      client.write(message('GET /begun HTTP/1.1', 'Host: test'))
+      await client.untilText('begun')
+      const { req } = pending!
+      const aborting = new Promise<unknown>(
+        (resolve) => void req.once('aborted', resolve).once('error', () => {}),
+      )
+      const closing = once(pending!, 'close')
+      client.write(UPGRADE)
+      await once(server.server, 'upgrade')
+      client.socket.end()
+      await Promise.all([aborting, closing])
+      expect(req.destroyed).to.equal(true)
+    })
+
+    it('closes the connection behind an answer in progress that says so', async () => {
+      client.write(message('GET /waiting HTTP/1.1', 'Host: test'), UPGRADE)
+      await once(server.server, 'upgrade')
+      pending!.setHeader('Connection', 'close').end('the last')
+      expect(String((await client.response()).body)).to.equal('the last')
+      await client.closed()
+      expect(await Promise.race([exchange, immediate('not asked')])).to.equal('not asked')
+    })
+
+    it('forgets an upgrade whose client leaves before that answer is with it', async () => {
+      client.socket.pause()
+      client.write(message('GET /large HTTP/1.1', 'Host: test'), UPGRADE)
+      while (server.server.listenerCount('upgrade') === 0) await immediate()
+      const upgraded = once(server.server, 'upgrade')
+      const [, socket] = (await upgraded) as [IncomingMessage, RawClient['socket']]
+      client.socket.destroy()
+      if (!socket.closed) await new Promise<void>((resolve) => void socket.once('close', () => resolve()))
+      expect(await Promise.race([exchange, immediate('not asked')])).to.equal('not asked')
+    })
+  })
+}
