@@ -6,6 +6,7 @@ import { bodySourceOf } from './shared/body-source.js'
 import { sluicewayError } from './shared/errors.js'
 import type { Middleware } from './shared/middleware.js'
 import { rejectRequest } from './shared/options.js'
+import { hasCutHead } from './shared/request-facts.js'
 import { Exchange } from './passthrough-proxy/exchange.js'
 import { addForwarded, type ForwardedMode } from './passthrough-proxy/forwarded.js'
 import { HeaderList } from './passthrough-proxy/header-list.js'
@@ -16,6 +17,7 @@ import {
   type RequestHook,
   type ResponseHook,
 } from './passthrough-proxy/hooks.js'
+import { refuseLoop } from './passthrough-proxy/loop.js'
 import { announcesBody, readRequestHead, type RequestHead } from './passthrough-proxy/request-headers.js'
 import type { RewriteRule } from './passthrough-proxy/rewrite-rule.js'
 import { readSettings, type ProxySettings } from './passthrough-proxy/settings.js'
@@ -126,7 +128,7 @@ function plainProxy(target: Target, settings: ProxySettings): Middleware {
   return function passthroughProxyMiddleware(req, res, next) {
     const exchange = new Exchange(req, res, next, settings)
     try {
-      const head = readHead(req, settings)
+      const head = readHead(exchange)
       const outgoing = outgoingRequest(req, target, head, settings)
       if (mayComeWhole(req, head)) process.nextTick(pass, exchange, target, head, outgoing)
       else pass(exchange, target, head, outgoing)
@@ -150,7 +152,7 @@ async function passAfterAsking(
   settings: ProxySettings,
 ): Promise<void> {
   const { req } = exchange
-  const head = readHead(req, settings)
+  const head = readHead(exchange)
   const target = chosen instanceof TargetChooser ? await chosen.targetOf(req) : chosen
   const outgoing = outgoingRequest(req, target, head, settings)
   if (settings.onRequest !== undefined) await runRequestHook(settings.onRequest, outgoing, req)
@@ -158,7 +160,8 @@ async function passAfterAsking(
 }
 
 /** What the client's head says to the upstream: without what is hop-by-hop, with who the client is. */
-function readHead(req: IncomingMessage, settings: ProxySettings): RequestHead {
+function readHead({ req, res, settings }: Exchange): RequestHead {
+  if (hasCutHead(req)) throw bodySourceOf(req, res).failure ?? sluicewayError('ERR_SLUICEWAY_HEAD_CUT')
   const head = readRequestHead(req)
   if (announcesBody(head)) requireUnread(req)
   addForwarded(head, req, settings.forwarded)
@@ -181,6 +184,7 @@ function outgoingRequest(
   head: RequestHead,
   settings: ProxySettings,
 ): OutgoingRequest {
+  refuseLoop(head, target.mark)
   return {
     method: req.method as string,
     path: upstreamPath(target.prefix, requestPath(req, settings.path)),

@@ -4,6 +4,7 @@ import { TLSSocket } from 'node:tls'
 
 import createDebug from 'debug'
 
+import { isServedAsHttp10 } from '../shared/request-facts.js'
 import { sendHead } from '../shared/send-head.js'
 import { HeaderList } from './header-list.js'
 import { runResponseHook } from './hooks.js'
@@ -26,21 +27,30 @@ export interface ResponseHead {
   readonly target: Target
 }
 
+/** The exchange, as its answer sees it. */
+export interface AnswerOwner {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  readonly settings: ProxySettings
+  /** Ends it with what was thrown where nobody else would catch it. */
+  breakOff(error: unknown): unknown
+}
+
 /** The answer on its way to the client: interim responses, head, body at the client's pace, trailers. */
 export class Answer {
   readonly req: IncomingMessage
   readonly res: ServerResponse
-  private readonly settings: ProxySettings
+  private readonly owner: AnswerOwner
   private hasBegun = false
   private hasBody = false
   private awaitsDrain = false
   private hearsOfDrain = false
   private resumeUpstream: (() => void) | undefined
 
-  constructor(req: IncomingMessage, res: ServerResponse, settings: ProxySettings) {
-    this.req = req
-    this.res = res
-    this.settings = settings
+  constructor(owner: AnswerOwner) {
+    this.req = owner.req
+    this.res = owner.res
+    this.owner = owner
   }
 
   /** The head that the client gets is the upstream's. */
@@ -71,25 +81,31 @@ export class Answer {
   begin(head: ResponseHead, resumeUpstream: () => void): void {
     const { headers, target } = head
     const { lines } = headers
-    const { rewrites, preserveHost, onResponse } = this.settings
+    const { rewrites, preserveHost, onResponse } = this.owner.settings
     this.resumeUpstream = resumeUpstream
     if (rewrites !== undefined) rewriteHeaders(lines, rewrites, { req: this.req, target, preserveHost })
     const incoming = { statusCode: head.status, statusMessage: head.reason, headers: new HeaderList(lines) }
     if (onResponse !== undefined) runResponseHook(onResponse, incoming, this)
     fitToFraming(headers, this.req, incoming.statusCode, head.endsWithHead)
-    writeHead(this.res, incoming.statusCode, incoming.statusMessage, lines)
-    this.hasBegun = true
+    this.writeHead(incoming.statusCode, incoming.statusMessage, lines)
     process.nextTick(flushHead, this)
+  }
+
+  /** Writes the head behind which the connection is the upstream's. */
+  upgrade(lines: string[]): void {
+    this.writeHead(101, 'Switching Protocols', lines)
+    sendHead(this.res)
   }
 
   /** Writes a chunk, which leaves now, also through compression. False: the upstream is resumed when it may go on. */
   write(chunk: Buffer): boolean {
     const { res } = this
     this.hasBody = true
-    const more = res.write(chunk)
+    // As pipe() sees it: a `write` of the application's may give nothing at all.
+    const isFull = (res.write(chunk) as boolean | undefined) === false
     res.flush?.() // where `compression` or autoFlush has put it
-    if (!more) this.waitForDrain()
-    return more
+    if (isFull) this.waitForDrain()
+    return !isFull
   }
 
   /** Ends it as the upstream has, with trailers where the client can take them. */
@@ -103,9 +119,15 @@ export class Answer {
 
   /** Ends it visibly: a clean end would make a part look like the whole. */
   cut(): void {
+    const { socket } = this.res
     // HTTP/1.0 has no chunks: an orderly end of the connection would be that of the body.
-    if (this.req.httpVersion === '1.0') reset(this.res.socket)
-    this.res.destroy()
+    if (isServedAsHttp10(this.req)) reset(socket)
+    try {
+      this.res.destroy()
+    } catch (error) {
+      debug('%s %s: %o', this.req.method, this.req.url, error)
+      socket?.destroy()
+    }
   }
 
   /** The upstream is not to be resumed any more. */
@@ -115,7 +137,23 @@ export class Answer {
 
   /** Sends the head where no byte of the body came with it. */
   flushHead(): void {
-    if (!this.hasBody && !this.isClosed) sendHead(this.res)
+    try {
+      if (!this.hasBody && !this.isClosed) sendHead(this.res)
+    } catch (error) {
+      this.owner.breakOff(error)
+    }
+  }
+
+  /** A head of which a part was written, by whatever stands before Node's own, is one that can only be cut. */
+  private writeHead(status: number, reason: string, lines: string[]): void {
+    const isTaken = this.res.headersSent
+    try {
+      writeHead(this.res, status, reason, lines)
+      this.hasBegun = true
+    } catch (error) {
+      this.hasBegun = this.res.headersSent && !isTaken
+      throw error
+    }
   }
 
   private waitForDrain(): void {
@@ -129,7 +167,11 @@ export class Answer {
   private drained(): void {
     if (!this.awaitsDrain) return
     this.awaitsDrain = false
-    this.resumeUpstream?.()
+    try {
+      this.resumeUpstream?.()
+    } catch (error) {
+      this.owner.breakOff(error)
+    }
   }
 }
 

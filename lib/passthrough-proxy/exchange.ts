@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Duplex } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 
 import createDebug from 'debug'
 import type { Dispatcher } from 'undici'
@@ -8,18 +8,19 @@ import { announceClose } from '../shared/body-rest.js'
 import { isSluicewayError, sluicewayError } from '../shared/errors.js'
 import type { NextFunction } from '../shared/middleware.js'
 import { isClosed, onResponseClose } from '../shared/response-close.js'
-import { sendHead } from '../shared/send-head.js'
 import { findBodySource } from '../shared/sourced-request.js'
 import { answerWithoutBody } from '../shared/unread-body.js'
 import { pendingUpgrade } from '../shared/upgrade.js'
 import { Answer } from './answer.js'
+import { hookError } from './hooks.js'
+import { InterimResponses } from './interim-responses.js'
 import { isRepeatable, type Connection } from './pool.js'
-import { writeHead } from './response-head.js'
 import { hasNoBody, readResponseHeaders, type ResponseHeaders } from './response-headers.js'
+import { cameOverHttp2, trailersOverHttp2 } from './http2-trailers.js'
 import type { SentRequest } from './sent-request.js'
 import type { ProxySettings } from './settings.js'
 import { tunnel } from './tunnel.js'
-import { isRefusal, upstreamError } from './upstream-errors.js'
+import { answerError, isRefusal, upstreamError, type Progress } from './upstream-errors.js'
 
 const debug = createDebug('sluiceway:passthrough-proxy')
 
@@ -37,11 +38,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private connection: Connection | undefined
   private abortUpstream: ((reason?: Error) => void) | undefined
   private isWaiting = false
-  private isConnected = false
+  /** When the request had a connection; 0 as long as it has none. */
+  private connectedAt = 0
   private isReused = false
   private retries = 0
   private hasResponse = false
   private endsWithHead = false
+  private interim: InterimResponses | undefined
   private isOver: boolean
 
   // A closure of its own: up to Node 22 a property of the response, to find the exchange by, costs a hidden class.
@@ -52,7 +55,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.res = res
     this.next = next
     this.settings = settings
-    this.answer = new Answer(req, res, settings)
+    this.answer = new Answer(this)
     onResponseClose(res, this.abandonWithResponse)
     // A client that has left is told nothing, and asks for nothing any more.
     this.isOver = isClosed(res)
@@ -78,7 +81,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.leaveQueue()
     // Thrown, not aborted: that would cost the connection.
     if (this.isOver) throw new Error('the client has left')
-    this.isConnected = true
+    this.connectedAt = performance.now()
     this.isReused = this.connection?.serve() ?? false
     this.abortUpstream = abort
   }
@@ -89,14 +92,22 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onHeaders(status: number, raw: Buffer[], resume: () => void, reason: string): boolean {
     if (this.answer.isTaken) return this.leaveUpstream()
-    const headers = readResponseHeaders(raw)
-    if (status < 200) this.answer.inform(status, headers.lines)
-    else this.begin(status, reason, headers, resume)
-    return true
+    try {
+      const headers = readResponseHeaders(raw)
+      if (status < 200) this.inform(status, headers.lines)
+      else this.begin(status, reason, headers, resume)
+      return true
+    } catch (error) {
+      return this.breakOff(error)
+    }
   }
 
   onData(chunk: Buffer): boolean {
-    return this.answer.isClosed ? this.leaveUpstream() : this.answer.write(chunk)
+    try {
+      return this.answer.isClosed ? this.leaveUpstream() : this.answer.write(chunk)
+    } catch (error) {
+      return this.breakOff(error)
+    }
   }
 
   onComplete(trailers: string[] | Buffer[] | null): void {
@@ -104,10 +115,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
       this.fail(trailersOverHttp2())
       return
     }
-    this.isOver = true
-    this.answer.end(Array.isArray(trailers) ? trailers : [])
-    this.sent?.upload?.destroy()
-    debug('%s %s: %d', this.req.method, this.req.url, this.res.statusCode)
+    try {
+      this.answer.end(Array.isArray(trailers) ? trailers : [])
+      this.isOver = true
+      this.sent?.upload?.destroy()
+      debug('%s %s: %d', this.req.method, this.req.url, this.res.statusCode)
+    } catch (error) {
+      this.breakOff(error)
+    }
   }
 
   onUpgrade(_status: number, raw: Buffer[] | string[] | null, upstream: Duplex): void {
@@ -116,13 +131,18 @@ export class Exchange implements Dispatcher.DispatchHandler {
       upstream.destroy()
       return
     }
-    this.isOver = true
-    const headers = readResponseHeaders(raw ?? [])
-    headers.lines.push('Connection', 'Upgrade', 'Upgrade', String(this.sent?.options.upgrade))
-    writeHead(this.res, 101, 'Switching Protocols', headers.lines)
-    sendHead(this.res)
-    debug('%s %s: upgraded', this.req.method, this.req.url)
-    tunnel(pending, upstream)
+    try {
+      const { lines } = readResponseHeaders(raw ?? [])
+      lines.push('Connection', 'Upgrade', 'Upgrade', String(this.sent?.options.upgrade))
+      this.answer.upgrade(lines)
+      tunnel(pending, upstream)
+      this.isOver = true
+      this.interim?.end()
+      debug('%s %s: upgraded', this.req.method, this.req.url)
+    } catch (error) {
+      upstream.destroy()
+      this.breakOff(error)
+    }
   }
 
   onError(error: Error): void {
@@ -141,9 +161,31 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.leave()
     debug('%s %s: %o', this.req.method, this.req.url, error)
     this.res.off('close', this.abandonWithResponse)
-    if (this.answer.isBegun) this.answer.cut()
-    else if (!this.req.complete && !this.req.destroyed) this.giveUpRest()
-    this.next(error)
+    this.tell(error)
+  }
+
+  /** Ends it with what was thrown on this side: by the application, or by Node for what the upstream sent. */
+  breakOff(thrown: unknown): false {
+    this.fail(answerError(thrown, this.progress))
+    this.abortUpstream?.()
+    return false
+  }
+
+  /** The upload is still on its way. */
+  get isSending(): boolean {
+    return (this.sent?.options.body as Partial<Readable> | null)?.readableEnded === false
+  }
+
+  /** What an error handler throws goes no further: events of the upstream's connection lead here. */
+  private tell(error: unknown): void {
+    try {
+      if (this.answer.isBegun) this.answer.cut()
+      else if (!this.req.complete && !this.req.destroyed) this.giveUpRest()
+      this.next(error)
+    } catch (thrown) {
+      debug('%s %s: an error handler threw %o', this.req.method, this.req.url, thrown)
+      if (!this.answer.isClosed) this.answer.cut()
+    }
   }
 
   /** Nobody will read what is still to come of the upload. */
@@ -166,9 +208,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.dispatch(this.sent, this.connection ?? this.settings.dispatcher)
   }
 
+  private inform(status: number, lines: readonly string[]): void {
+    const { headersTimeoutMs } = this.settings
+    this.interim ??= new InterimResponses(this, headersTimeoutMs, performance.now() - this.connectedAt)
+    this.interim.count(lines)
+    this.answer.inform(status, lines)
+  }
+
   private begin(status: number, reason: string, headers: ResponseHeaders, resume: () => void): void {
     const { target, options } = this.sent as SentRequest
     this.hasResponse = true
+    this.interim?.end()
     this.endsWithHead = hasNoBody(options.method, status)
     if (this.endsWithHead && headers.hasContentLength) this.connection?.expectNoBody()
     const { endsWithHead } = this
@@ -177,6 +227,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   private leave(): void {
     this.isOver = true
+    this.interim?.end()
     this.answer.forgetUpstream()
     this.sent?.upload?.destroy()
   }
@@ -189,7 +240,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private dispatch({ target, options }: SentRequest, dispatcher: Dispatcher | Connection): void {
     this.isWaiting = true
     target.waiting += 1
-    dispatcher.dispatch(options, this)
+    try {
+      dispatcher.dispatch(options, this)
+    } catch (cause) {
+      this.leaveQueue()
+      this.fail(hookError('the dispatcher failed', cause))
+    }
   }
 
   private leaveQueue(): void {
@@ -201,7 +257,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private mayRetry(error: Error): boolean {
     if (this.hasResponse) return false
     // A kept connection may have been closed while the request was on its way: it was never heard.
-    if (this.isConnected) return this.isReused && this.retries === 0 && isRepeatable(this.sent?.options)
+    if (this.connectedAt > 0) return this.isReused && this.retries === 0 && isRepeatable(this.sent?.options)
     // Not a byte was sent; a balanced pool may have another upstream to send it to.
     return this.connection === undefined && this.retries < MOST_RETRIES && isRefusal(error)
   }
@@ -209,7 +265,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private retry(error: Error): void {
     debug('%s %s: once more after %o', this.req.method, this.req.url, error)
     this.retries += 1
-    this.isConnected = false
+    this.connectedAt = 0
     this.abortUpstream = undefined
     // By then a balanced pool has heard of the failure too.
     process.nextTick(sendAgain, this)
@@ -218,28 +274,19 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private named(error: Error): Error {
     const fromRequest = this.sent?.upload?.failure === error
     if (fromRequest || isSluicewayError(error)) return error
+    return upstreamError(error, this.progress)
+  }
+
+  private get progress(): Progress {
     const { path, onRequest, onResponse } = this.settings
-    return upstreamError(error, {
-      connected: this.isConnected,
+    return {
+      connected: this.connectedAt > 0,
       requestHooked: (onRequest ?? path) !== undefined,
       responseHooked: onResponse !== undefined,
-    })
+    }
   }
 }
 
 function sendAgain(exchange: Exchange): void {
   exchange.sendAgain()
-}
-
-/** Tells trailers by name, as undici gives those of HTTP/2, from raw lines; without any it gives an empty object. */
-function cameOverHttp2(trailers: object): boolean {
-  return !Array.isArray(trailers) && Object.keys(trailers).length > 0
-}
-
-/** undici 7 takes an answer for complete when its trailers come, whatever of its body has not been read by then. */
-function trailersOverHttp2(): Error {
-  return sluicewayError('ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE', {
-    message:
-      'the upstream sent trailers over HTTP/2, where undici 7 loses the body; use a dispatcher without allowH2',
-  })
 }

@@ -1,9 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 
 import { sluicewayError } from '../shared/errors.js'
+import { isLength } from './body-length.js'
 import { addConnectionOptions, hopByHopNames } from './connection-options.js'
 import { forwardedNames } from './forwarded.js'
 import { removeLines } from './header-list.js'
+import { loopHeader } from './loop.js'
 
 /** The head of a request, with what belongs to the client's own connection taken out of its lines. */
 export interface RequestHead {
@@ -14,6 +16,8 @@ export interface RequestHead {
   chunked: boolean
   /** Whether the client sent a line that tells who it is (X-Forwarded-For and its kin). */
   forwarded: boolean
+  /** Where the request has been before: what its `Sluiceway-Loop` lines say. */
+  marks: string
 }
 
 type Step = (head: RequestHead, name: string, value: string) => void
@@ -34,6 +38,7 @@ const steps: ReadonlyMap<string, Step> = new Map<string, Step>([
   ['content-length', takeContentLength],
   ['transfer-encoding', takeTransferEncoding],
   ...forwardedNames.map((name) => [name, noteForwarded] as const),
+  [loopHeader, noteMarks],
 ])
 
 /** Walks the raw lines once: strips what is hop-by-hop, takes the framing apart, keeps the rest as it is. */
@@ -44,9 +49,12 @@ export function readRequestHead(req: IncomingMessage): RequestHead {
     contentLength: undefined,
     chunked: false,
     forwarded: false,
+    marks: '',
   }
   const named = walk(head, req.rawHeaders)
   if (named !== undefined) removeLines(head.lines, (name) => named.has(name) && name !== 'te')
+  // RFC 9110 §9.3.8: a TRACE has no content, so what follows it may be a request to the upstream.
+  if (req.method === 'TRACE' && announcesBody(head)) throw refused('a TRACE with a body')
   return head
 }
 
@@ -71,13 +79,23 @@ function keepTrailersOnly(head: RequestHead, name: string, value: string): void 
   if (/(?:^|,)\s*trailers\s*(?:$|[,;])/i.test(value)) head.lines.push(name, 'trailers')
 }
 
+/** A host and a port (RFC 3986 §3.2), which may both be absent. */
+const AUTHORITY = /^(?:\[[\w.:~!$&'()*+,;=%-]+\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*)(?::\d*)?$/i
+
 function takeHost(head: RequestHead, _name: string, value: string): void {
   // RFC 9112 §3.2: more than one Host line is an error, whichever of them the upstream would believe.
   if (head.host !== undefined) throw refused('more than one Host header')
+  if (!AUTHORITY.test(value)) throw refused('its Host header names no host')
   head.host = value
 }
 
+/**
+ * Node's parser has checked it, but not every host has one. Past 2^53 a length becomes another one as a number,
+ * and no body is that long.
+ */
 function takeContentLength(head: RequestHead, _name: string, value: string): void {
+  if (head.contentLength !== undefined) throw refused('more than one Content-Length header')
+  if (!isLength(value)) throw refused('its Content-Length is no length')
   head.contentLength = value
 }
 
@@ -85,6 +103,11 @@ function takeContentLength(head: RequestHead, _name: string, value: string): voi
 function takeTransferEncoding(head: RequestHead, _name: string, value: string): void {
   if (value.toLowerCase() !== 'chunked') throw refused('a transfer coding other than chunked')
   head.chunked = true
+}
+
+function noteMarks(head: RequestHead, name: string, value: string): void {
+  head.marks += `${value},`
+  head.lines.push(name, value)
 }
 
 function noteForwarded(head: RequestHead, name: string, value: string): void {

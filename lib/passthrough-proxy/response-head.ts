@@ -1,5 +1,8 @@
 import { ServerResponse, type IncomingMessage } from 'node:http'
 
+import type { OutgoingResponse } from '../shared/node-internals.js'
+import { isServedAsHttp10 } from '../shared/request-facts.js'
+
 /** Lines that several hands may add to one response: what a middleware has set stays beside the upstream's. */
 const shared: ReadonlySet<string> = new Set(['set-cookie', 'vary'])
 
@@ -11,17 +14,29 @@ const BAD_REASON = /[^\t\x20-\x7e\x80-\xff]/
 export function writeHead(res: ServerResponse, status: number, reason: string, lines: string[]): void {
   const phrase = BAD_REASON.test(reason) ? undefined : reason
   keepDisposition(res, lines)
-  if (isUntouched(res)) {
+  try {
     // The array as it is: order and case of every line survive.
-    res.writeHead(status, phrase, lines)
-    return
+    if (isUntouched(res)) res.writeHead(status, phrase, lines)
+    else writeBesideOwn(res, status, phrase, lines)
+  } catch (error) {
+    // The answer that tells of the error has a body, whatever this one was to have.
+    if (!res.headersSent) (res as OutgoingResponse)._hasBody = res.req.method !== 'HEAD'
+    throw error
   }
+}
+
+function writeBesideOwn(
+  res: ServerResponse,
+  status: number,
+  phrase: string | undefined,
+  lines: readonly string[],
+): void {
   replaceOwn(res, lines)
   try {
     appendLines(res, lines)
     res.writeHead(status, phrase)
   } catch (error) {
-    // The error's own answer must not carry half of this one.
+    // Nor must it carry half of this one.
     for (let i = 0; i < lines.length; i += 2) res.removeHeader(lines[i] as string)
     throw error
   }
@@ -67,16 +82,23 @@ function replaceOwn(res: ServerResponse, lines: readonly string[]): void {
   }
 }
 
-/** Passes 102 and 103 on; HTTP/1.0 knows no interim responses (RFC 9110 §15.2). */
+/**
+ * Passes 102 and 103 on; HTTP/1.0 knows no interim responses (RFC 9110 §15.2). A client may do without any of them, so
+ * none waits for one that does not read, or that has yet to get another answer.
+ */
 export function writeInformation(
   req: IncomingMessage,
   res: ServerResponse,
   status: number,
   lines: readonly string[],
 ): void {
-  if (res.headersSent || (req.httpVersionMajor < 2 && req.httpVersionMinor < 1)) return
+  if (res.headersSent || isServedAsHttp10(req) || !isRead(res)) return
   if (status === 102) res.writeProcessing()
   if (status === 103) res.writeEarlyHints(asHints(lines))
+}
+
+function isRead({ socket }: ServerResponse): boolean {
+  return socket !== null && !socket.writableNeedDrain
 }
 
 function asHints(lines: readonly string[]): Record<string, string | string[]> {

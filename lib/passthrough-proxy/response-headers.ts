@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 
 import { sluicewayError } from '../shared/errors.js'
+import { isServedAsHttp10 } from '../shared/request-facts.js'
+import { isLength } from './body-length.js'
 import { addConnectionOptions, hopByHopNames } from './connection-options.js'
 import { removeLines } from './header-list.js'
 
@@ -31,6 +33,10 @@ const steps: ReadonlyMap<string, Step> = new Map<string, Step>([
 
 /** Walks the raw lines once: strips what is hop-by-hop, notes the framing, keeps the rest as it is. */
 export function readResponseHeaders(raw: readonly RawPart[]): ResponseHeaders {
+  return readLines(raw, steps)
+}
+
+function readLines(raw: readonly RawPart[], how: ReadonlyMap<string, Step>): ResponseHeaders {
   const headers: ResponseHeaders = { lines: [], chunked: false, hasContentLength: false, hasTrailer: false }
   let named: Set<string> | undefined
   for (let i = 0; i < raw.length; i += 2) {
@@ -38,8 +44,7 @@ export function readResponseHeaders(raw: readonly RawPart[]): ResponseHeaders {
     const values = raw[i + 1] as RawPart
     const lowerCased = name.toLowerCase()
     if (lowerCased === 'connection') named = addConnectionOptions(named, textOfAll(values))
-    else if (Array.isArray(values)) for (const value of values) take(headers, lowerCased, name, text(value))
-    else take(headers, lowerCased, name, text(values as Buffer | string))
+    else takeAll(headers, how.get(lowerCased), name, values)
   }
   if (named !== undefined) removeLines(headers.lines, (name) => named.has(name))
   return headers
@@ -64,8 +69,8 @@ export function fitToFraming(
   const isVoid = status === 204 || (endsWithHead && !hasNoBody(req.method, status))
   if (isVoid && headers.hasContentLength) removeLine(headers.lines, 'content-length')
   // Trailers need chunks on both sides.
-  const hasTrailers = headers.chunked && !endsWithHead && req.httpVersion !== '1.0'
-  if (headers.hasTrailer && !hasTrailers) removeLine(headers.lines, 'trailer')
+  const maySendTrailers = headers.chunked && !endsWithHead
+  if (headers.hasTrailer && (!maySendTrailers || isServedAsHttp10(req))) removeLine(headers.lines, 'trailer')
 }
 
 function removeLine(lines: string[], unwanted: string): void {
@@ -73,28 +78,34 @@ function removeLine(lines: string[], unwanted: string): void {
 }
 
 /** Framing and routing have no place behind a body (RFC 9110 §6.5.1). */
-const notInTrailers: ReadonlySet<string> = new Set(['content-length', 'host', 'set-cookie', 'trailer'])
+const notInTrailers = ['te', 'transfer-encoding', 'content-length', 'host', 'set-cookie', 'trailer']
+
+const trailerSteps: ReadonlyMap<string, Step> = new Map(
+  [...hopByHopNames, ...notInTrailers].map((name) => [name, skip] as const),
+)
 
 /** The trailer lines that may go on. */
 export function readTrailers(raw: readonly RawPart[]): string[] {
-  const { lines } = readResponseHeaders(raw)
-  removeLines(lines, (name) => notInTrailers.has(name))
-  return lines
+  return readLines(raw, trailerSteps).lines
 }
 
-function take(headers: ResponseHeaders, lowerCased: string, name: string, value: string): void {
-  const step = steps.get(lowerCased)
-  if (step === undefined) headers.lines.push(name, value)
-  else step(headers, name, value)
+function takeAll(headers: ResponseHeaders, step: Step = keep, name: string, values: RawPart): void {
+  if (Array.isArray(values)) for (const value of values) step(headers, name, text(value))
+  else step(headers, name, text(values as Buffer | string))
+}
+
+function keep(headers: ResponseHeaders, name: string, value: string): void {
+  headers.lines.push(name, value)
 }
 
 /** undici has decoded `chunked`; a body in any other coding was never asked for and could not be announced. */
 function takeTransferEncoding(headers: ResponseHeaders, _name: string, value: string): void {
-  if (value.trim().toLowerCase() !== 'chunked') throw badFraming()
+  if (value.trim().toLowerCase() !== 'chunked') throw badFraming('a transfer coding other than chunked')
   headers.chunked = true
 }
 
 function noteContentLength(headers: ResponseHeaders, name: string, value: string): void {
+  if (headers.hasContentLength || !isLength(value)) throw badFraming(`Content-Length: ${value}`)
   headers.hasContentLength = true
   headers.lines.push(name, value)
 }
@@ -104,9 +115,9 @@ function noteTrailer(headers: ResponseHeaders, name: string, value: string): voi
   headers.lines.push(name, value)
 }
 
-function badFraming(): Error {
+function badFraming(reason: string): Error {
   return sluicewayError('ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE', {
-    cause: new Error('a transfer coding other than chunked'),
+    cause: new Error(reason),
   })
 }
 

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 
 import { sluicewayError } from '../shared/errors.js'
 import { show } from '../shared/options.js'
+import { newMark } from './loop.js'
 
 /** Where requests go, taken apart once. */
 export interface Target {
@@ -9,6 +10,8 @@ export interface Target {
   readonly hostname: string
   /** The path before every request's own, without a slash at its end: '' or '/api'. */
   readonly prefix: string
+  /** What a request carries from then on that was sent here. */
+  readonly mark: string
   /** Requests that wait for a connection to this origin. */
   waiting: number
 }
@@ -31,6 +34,7 @@ export function parseTarget(target: string | URL): Target {
     origin: url.origin,
     hostname: url.hostname,
     prefix: url.pathname.replace(/\/$/, ''),
+    mark: newMark(),
     waiting: 0,
   }
 }

@@ -45,7 +45,11 @@ export class UploadBody extends Readable {
   }
 
   private readonly onData = (chunk: Buffer): void => {
-    if (!this.push(chunk) || this.isPaused()) this.req.pause()
+    try {
+      if (!this.push(chunk) || this.isPaused()) this.req.pause()
+    } catch (error) {
+      this.onError(error as Error)
+    }
   }
 
   private readonly onEnd = (): void => {

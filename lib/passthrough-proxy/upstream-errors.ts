@@ -20,15 +20,17 @@ const TIMEOUT = 'ERR_SLUICEWAY_UPSTREAM_TIMEOUT'
 const UNREACHABLE = 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE'
 const BAD_RESPONSE = 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE'
 
+const HEADERS_TIMEOUT: Kind = {
+  code: TIMEOUT,
+  message: 'the upstream took too long to begin its answer (headersTimeoutMs)',
+}
+
 const byCode: Readonly<Record<string, Kind>> = {
   UND_ERR_CONNECT_TIMEOUT: {
     code: TIMEOUT,
     message: 'the upstream took too long to accept a connection (connectTimeoutMs)',
   },
-  UND_ERR_HEADERS_TIMEOUT: {
-    code: TIMEOUT,
-    message: 'the upstream took too long to begin its answer (headersTimeoutMs)',
-  },
+  UND_ERR_HEADERS_TIMEOUT: HEADERS_TIMEOUT,
   UND_ERR_BODY_TIMEOUT: {
     code: TIMEOUT,
     message: 'the upstream was silent for too long within its answer (idleTimeoutMs)',
@@ -70,11 +72,24 @@ export function isRefusal(error: Error): boolean {
   return refusals.has(String((error as NodeJS.ErrnoException).code))
 }
 
+/** The error for an upstream that does not begin its answer in time. */
+export function headersTimeout(): SluicewayError {
+  return sluicewayError(HEADERS_TIMEOUT.code, { message: HEADERS_TIMEOUT.message })
+}
+
 /** Names a failure of undici or of the network; errors of our own stay what they are. */
 export function upstreamError(cause: Error, progress: Progress): SluicewayError {
   if (isSluicewayError(cause)) return cause
   const { code, message } = kindOf(cause, progress)
   return sluicewayError(code, { message, cause: spokenOut(cause) })
+}
+
+/** Names what was thrown while an answer was written: a head that Node refuses. An error of the application stays what it is. */
+export function answerError(thrown: unknown, progress: Progress): Error {
+  if (!(thrown instanceof Error)) return new Error('something was thrown that is no error', { cause: thrown })
+  if (isSluicewayError(thrown)) return thrown
+  const kind = refusedKind(String((thrown as NodeJS.ErrnoException).code), progress)
+  return kind === undefined ? thrown : sluicewayError(kind.code, { message: kind.message, cause: thrown })
 }
 
 function kindOf(cause: Error & { code?: unknown }, progress: Progress): Kind {

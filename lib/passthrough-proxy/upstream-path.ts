@@ -44,25 +44,57 @@ function originForm(url: string): string {
 }
 
 function mayClimb(path: string): boolean {
-  return path.includes('..') || /%2e/i.test(path)
+  return path.includes('..') || ENCODED_DOT.test(path)
 }
 
+const ENCODED_DOT = /%(?:u00)?2e/i
+
+const ENCODED_DOTS = /%(?:u00)?2e/gi
+
+/** What only some servers take for a slash: Windows and browsers `\`, the others what they decode too early. */
+const MAYBE_SLASH = /\\|%(?:u00)?(?:2f|5c)/i
+
+/** What only some servers cut off a segment: `;parameters`, or a fragment. */
+const MAYBE_CUT = /[;#]|%(?:u00)?3b/i
+
 /**
- * Tells whether the dot segments of a path lead above its root, in any reading that an upstream may have:
- * `%2e` as a dot, `%2f`, `%5c` and `\` as a slash, `;parameters` behind a segment, `//` as one slash.
+ * Tells whether the dot segments of a path may lead above its root. Servers read a path in many ways, so the lowest
+ * depth counts that any of them can reach: a segment takes a level up if one of them reads it so, and down only if
+ * all of them do.
  * @see GHSA-2q7r-29rg-6m5h
  */
 function climbs(path: string): boolean {
-  const end = path.search(/[?#]/)
-  const plain = (end === -1 ? path : path.slice(0, end)).replace(/%2e/gi, '.').replace(/%2f|%5c|\\/gi, '/')
+  const end = path.indexOf('?')
+  const segments = (end === -1 ? path : path.slice(0, end)).replace(ENCODED_DOTS, '.').split('/')
   let depth = 0
-  for (const segment of plain.split('/')) {
-    const name = segment.replace(/(?:;|%3b).*$/is, '')
-    if (name === '..') depth -= 1
-    else if (name !== '.' && segment !== '') depth += 1
+  for (const segment of segments) {
+    depth = lowestBehind(segment, depth)
     if (depth < 0) return true
   }
   return false
+}
+
+/** The lowest depth that a segment may lead to, or one below 0 on the way there. */
+function lowestBehind(segment: string, depth: number): number {
+  let lowest = depth
+  // The lowest depth where the slashes seen last are none, and belong to the name.
+  let unsplit = Infinity
+  for (const part of segment.split(MAYBE_SLASH)) {
+    const before = lowest
+    const cut = part.search(MAYBE_CUT)
+    const levels = levelsOf(cut === -1 ? part : part.slice(0, cut))
+    lowest = Math.min(before + levels, unsplit)
+    if (lowest < 0) return lowest
+    // A name goes on behind a slash that is none, parameters are cut off together with it.
+    unsplit = Math.min(unsplit, before + (cut === -1 ? 1 : levels))
+  }
+  return lowest
+}
+
+function levelsOf(name: string): number {
+  if (name === '..') return -1
+  // Many servers read `//` as one slash.
+  return name === '' || name === '.' ? 0 : 1
 }
 
 function refused(reason: string): Error {

@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'ERR_SLUICEWAY_UPSTREAM_QUEUE_FULL'
   | 'ERR_SLUICEWAY_PROXY_HOOK'
   | 'ERR_SLUICEWAY_PROXY_BAD_REQUEST'
+  | 'ERR_SLUICEWAY_PROXY_LOOP'
 
 /** What went wrong, in numbers and causes; copied onto the error. */
 export interface ErrorDetails {
@@ -105,6 +106,10 @@ const kinds: Readonly<Record<ErrorCode, Kind>> = {
   },
   ERR_SLUICEWAY_PROXY_HOOK: { status: 500, message: 'a hook of passthroughProxy failed' },
   ERR_SLUICEWAY_PROXY_BAD_REQUEST: { status: 400, message: 'the request cannot be passed on' },
+  ERR_SLUICEWAY_PROXY_LOOP: {
+    status: 508,
+    message: 'the request has come back to the proxy that sent it on',
+  },
 }
 
 /**

@@ -50,6 +50,8 @@ export interface OutgoingResponse extends ServerResponse {
   [NEED_DRAIN]: boolean
   /** True where its connection has to close after it. */
   _last: boolean
+  /** False where no body follows the head; set with the status, also where the head is then refused. */
+  _hasBody: boolean
   /** Sends data behind the head, and the head before it where that has not been sent. */
   _send(data: string, encoding: BufferEncoding): boolean
 }

@@ -17,6 +17,11 @@ export function takesChunks(req: IncomingMessage): boolean {
   return !isHttp2(req) && req.httpVersionMajor >= 1 && req.httpVersionMinor >= 1
 }
 
+/** Tells whether a client is served as one of HTTP/1.0, which knows no chunks, trailers or interim responses. */
+export function isServedAsHttp10(req: IncomingMessage): boolean {
+  return !isHttp2(req) && !takesChunks(req)
+}
+
 /** Tells whether a request may have a body, be it an empty one. */
 export function mayHaveBody(req: IncomingMessage): boolean {
   // A request without a single header line was not parsed by Node, but made by a host.

@@ -1,5 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 
+import createDebug from 'debug'
+
+const debug = createDebug('sluiceway')
+
 /**
  * Lets those answer at once who wait for the end of a body that nobody will read: finalhandler and body-parser throw it
  * away (`resume()`) and wait through on-finished for 'end' or 'finish' of the request, which may never come.
@@ -15,6 +19,12 @@ function onNewListener(this: IncomingMessage, event: string | symbol): void {
   if (event === 'finish') process.nextTick(emitFinish, this)
 }
 
+/** What a listener throws, as it answers, is nobody's to catch: it ends this connection, and not the process. */
 function emitFinish(req: IncomingMessage): void {
-  req.emit('finish')
+  try {
+    req.emit('finish')
+  } catch (error) {
+    debug('%s %s: %o', req.method, req.url, error)
+    req.destroy()
+  }
 }

@@ -189,7 +189,7 @@ function parse(head: string): [start: string, lines: Line[]] {
     const colon = line.indexOf(':')
     return [line.slice(0, colon), line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, '')]
   })
-  return [start, parsed.filter(([key]) => ![...NODES, 'host'].includes(key.toLowerCase()))]
+  return [start, parsed.filter(([key]) => ![...NODES, 'host', 'sluiceway-loop'].includes(key.toLowerCase()))]
 }
 
 function expectedLines({ lines, connection }: Message, stripped: readonly string[]): Line[] {

@@ -3,7 +3,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import net from 'node:net'
 
 import { expect } from 'chai'
-import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
+import {
+  passthroughProxy,
+  type PassthroughProxyOptions,
+  type ResponseHook,
+  type SluicewayError,
+} from 'sluiceway'
 import { Agent, MockAgent } from 'undici'
 
 import { deferred } from '../support/deferred.js'
@@ -165,16 +170,41 @@ for (const { name, express } of expressVersions) {
       client.destroy()
     })
 
+    for (const status of [204, 304]) {
+      it(`gives the answer to a ${status} that cannot be written its own body`, async () => {
+        const upstream = await scriptedUpstream()
+        const onResponse: ResponseHook = ({ headers }) => headers.set('X-Bad', 'a\0b')
+        const app = express().disable('x-powered-by').use(passthroughProxy(upstream.url, { onResponse }))
+        app.use((error: SluicewayError, _req: unknown, res: ServerResponse, _next: unknown) => {
+          res.statusCode = error.status
+          res.end(error.code)
+        })
+        const client = await RawClient.connect((await serve(app)).port)
+        client.request('GET', '/')
+        const connection = await upstream.connection()
+        connection.write(`HTTP/1.1 ${status} Any\r\n\r\n`)
+        const { status: answered, body } = await client.response()
+        expect([answered, body.toString()]).to.deep.equal([500, 'ERR_SLUICEWAY_PROXY_HOOK'])
+        client.destroy()
+      })
+    }
+
     for (const [method, body] of [['GET'], ['POST', 'small']] as const) {
       it(`answers 500 to a ${method} where the dispatcher throws`, async () => {
         const dispatcher = new MockAgent()
         dispatcher.dispatch = () => {
           throw new Error('out of order')
         }
-        const { client, errors } = await start('http://upstream.example', { dispatcher })
-        client.request(method, '/', {}, body)
-        expect((await client.response()).status).to.equal(500)
-        expect(errors.map(({ message }) => message)).to.deep.equal(['out of order'])
+        const { client, errors } = await start('http://upstream.example', { dispatcher, maxQueue: 1 })
+        // Each gives its place in the queue back.
+        for (let n = 0; n < 3; n++) {
+          client.request(method, '/', {}, body)
+          expect((await client.response()).status).to.equal(500)
+        }
+        expect(errors.map(({ code }) => code)).to.deep.equal(
+          Array.from({ length: 3 }, () => 'ERR_SLUICEWAY_PROXY_HOOK'),
+        )
+        expect(errors[0]).to.have.nested.property('cause.message', 'out of order')
         await dispatcher.close()
       })
     }

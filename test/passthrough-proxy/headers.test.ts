@@ -3,6 +3,7 @@ import type { Express } from 'express'
 import { passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
 
 import { expressVersions } from '../support/express-versions.js'
+import { unmarked } from '../support/proxied.js'
 import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
@@ -43,7 +44,7 @@ for (const { name, express } of expressVersions) {
     connection.write(`HTTP/1.1 200 OK\r\n${responseHead}\r\n`)
     const { head } = await client.response()
     return {
-      upstream: linesOf(seen),
+      upstream: unmarked(linesOf(seen)),
       client: linesOf(head),
       statusLine: head.slice(0, head.indexOf('\r\n')),
     }

@@ -58,6 +58,9 @@ for (const { name, express } of expressVersions) {
         ['NUL in a name', 'X\0A: a\r\n\r\n'],
         ['an empty name', ': a\r\n\r\n'],
         ['a line without a colon', 'X-A\r\n\r\n'],
+        // Kept as a number it goes on as 18446744073709552000.
+        ['a length past 2^53', 'Content-Length: 18446744073709551615\r\n\r\nhello'],
+        ['a length just past 2^53', 'Content-Length: 9007199254740993\r\n\r\nhello'],
       ] as const) {
         it(`are refused with ${what}, and the upstream hears nothing`, async () => {
           const { client, upstream } = await proxied({ express })
@@ -66,6 +69,103 @@ for (const { name, express } of expressVersions) {
           expect(upstream.accepted).to.equal(0)
         })
       }
+
+      for (const [what, changed] of [
+        ['a list of lengths', ['Content-Length', '5, 5']],
+        ['a length with a sign', ['Content-Length', '+5']],
+        ['a length in hex', ['Content-Length', '0x5']],
+        ['a length with an exponent', ['Content-Length', '5e0']],
+        ['an empty length', ['Content-Length', '']],
+        ['two lengths', ['Content-Length', '5', 'Content-Length', '6']],
+      ] as const) {
+        it(`are refused with ${what}, where the host is not as strict as Node`, async () => {
+          const { client, upstream } = await proxied({
+            express,
+            prepare: (app) => {
+              app.use((req, _res, next) => {
+                req.rawHeaders.splice(2, 2, ...changed)
+                next()
+              })
+            },
+          })
+          client.write(`POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello`)
+          expect((await client.response()).status).to.equal(400)
+          expect(upstream.accepted).to.equal(0)
+        })
+      }
+
+      for (const host of [
+        'a b',
+        '"a"',
+        '<a>',
+        'a/b',
+        '/a',
+        'user@a',
+        'a?b',
+        'a#b',
+        'a\\b',
+        'a:b',
+        'a:80:80',
+        'a:+80',
+        '[::1',
+        '[]',
+        '[::1]a',
+        '::1',
+        'a%2',
+        'a%zz',
+        'a,b c',
+        '{a}',
+        'a|b',
+        'a^b',
+        'a`b',
+        'a\tb',
+        'a\u00e9b',
+        'http://a',
+      ]) {
+        it(`are refused with the Host ${JSON.stringify(host)}, which names none`, async () => {
+          const { client, upstream } = await proxied({ express })
+          client.write(Buffer.from(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`, 'latin1'))
+          expect((await client.response()).status).to.equal(400)
+          expect(upstream.accepted).to.equal(0)
+        })
+      }
+
+      for (const host of [
+        '',
+        'a',
+        'A.Example.',
+        'a_b:80',
+        'xn--bcher-kva.example',
+        '127.0.0.1:8080',
+        '[::1]',
+        '[::1]:80',
+        '[FE80::1%25eth0]',
+        '[v1.x:y]',
+        'a:',
+        ':80',
+        '%C3%A9.example',
+        "a!$&'()*+,;=~-z",
+      ]) {
+        it(`may have the Host ${JSON.stringify(host)}`, async () => {
+          const { exchange } = await proxied({ express })
+          const { seen } = await exchange(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+          expect(seen).to.contain(`\r\nX-Forwarded-Host: ${host}\r\n`)
+        })
+      }
+
+      for (const framing of ['Content-Length: 5', 'Transfer-Encoding: chunked']) {
+        it(`are refused with a TRACE that has a body (${framing})`, async () => {
+          const { client, upstream } = await proxied({ express })
+          client.write(`${request('TRACE', '/', framing)}${framing.endsWith('5') ? 'hello' : CHUNKS}`)
+          expect((await client.response()).status).to.equal(400)
+          expect(upstream.accepted).to.equal(0)
+        })
+      }
+
+      it('may have a TRACE without a body', async () => {
+        const { exchange } = await proxied({ express })
+        expect((await exchange(request('TRACE', '/'))).seen).to.match(/^TRACE /)
+      })
 
       for (const [what, body] of [
         ['a length in decimal with a sign', '+5\r\nhello\r\n0\r\n\r\n'],
@@ -161,6 +261,7 @@ for (const { name, express } of expressVersions) {
         ['a list of lengths', 'Content-Length: 5, 5\r\n'],
         ['a length with a sign', 'Content-Length: +5\r\n'],
         ['a negative length', 'Content-Length: -5\r\n'],
+        ['a length past 2^53', 'Content-Length: 18446744073709551615\r\n'],
         ['CR alone in a value', 'X-A: 1\rSet-Cookie: evil=1\r\nContent-Length: 5\r\n'],
         ['LF alone between lines', 'X-A: 1\nX-B: 2\nContent-Length: 5\n'],
         ['an empty name', ': a\r\nContent-Length: 5\r\n'],
@@ -173,6 +274,24 @@ for (const { name, express } of expressVersions) {
           expect(response.head).not.to.match(/evil/)
         })
       }
+
+      it('keep the greatest length that can be counted', async () => {
+        const { exchange } = await proxied({ express })
+        const { response } = await exchange(
+          request('HEAD', '/'),
+          'HTTP/1.1 200 OK\r\nContent-Length: 9007199254740991\r\n\r\n',
+        )
+        expect(response.headers['content-length']).to.deep.equal(['9007199254740991'])
+      })
+
+      it('are a 502 to a HEAD, with a length that cannot be counted', async () => {
+        const { exchange } = await proxied({ express })
+        const { response } = await exchange(
+          request('HEAD', '/'),
+          'HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n',
+        )
+        expect(response.status).to.equal(502)
+      })
 
       it('do not become the answer to the next request: bytes behind the end are not read as one', async () => {
         const { client, upstream, exchange } = await proxied({ express })

@@ -81,6 +81,21 @@ for (const { name, express } of expressVersions) {
       '/./../x',
       'http://evil.example/../x',
       '/..?x',
+      // nginx reads neither as a slash.
+      '/x\\y/../../a',
+      '/x%5Cy/../../a',
+      // WHATWG URL.
+      '/x%2fy/../../a',
+      // Tomcat takes the parameters away, and joins the slashes.
+      '/;/../a',
+      '/;x=1/../a',
+      '/%3bx/../a',
+      '/..;%2fx/a',
+      // IIS.
+      '/%u002e%u002E/x',
+      // To some no fragment begins here.
+      '/#/../../a',
+      '/..#x',
     ]) {
       it(`refuses ${path}, which would leave the target's prefix`, async () => {
         expect(await asked(path, { prefix: '/base' })).to.equal(400)
@@ -88,7 +103,9 @@ for (const { name, express } of expressVersions) {
     }
 
     it("lets dot segments be that stay below the target's prefix", async () => {
-      expect(await asked('/a/b/../c', { prefix: '/base' })).to.equal('/base/a/b/../c')
+      for (const path of ['/a/b/../c', '/a;v=1/../b', '/a%2Fb/../c', '/a/..', '/a/b%2f..', '/%252e%252e/a']) {
+        expect(await asked(path, { prefix: '/base' })).to.equal(`/base${path}`)
+      }
     })
 
     it('strips what Express strips for a mount, and nothing else', async () => {

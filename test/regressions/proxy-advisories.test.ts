@@ -6,7 +6,7 @@ import { expect } from 'chai'
 import express from 'express'
 import { attach, bodyCache, passthroughProxy } from 'sluiceway'
 
-import { proxied, request, type Proxied } from '../support/proxied.js'
+import { proxied, request, unmarked, type Proxied } from '../support/proxied.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
@@ -17,7 +17,7 @@ const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nHost: test\r\n\r\n'
 /** The header lines that the upstream saw, in lower case, without those that every request has. */
 function linesOf(seen: string): string[] {
   const [, , , ...lines] = seen.toLowerCase().trimEnd().split('\r\n')
-  return lines
+  return unmarked(lines)
 }
 
 describe('advisories about proxies', () => {

@@ -7,7 +7,7 @@ import path from 'node:path'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 
-const program = '/usr/sbin/nginx'
+const program = process.env['NGINX_PATH'] ?? '/usr/sbin/nginx'
 
 /** Tells, in the log of the tests, where nginx is missing. */
 export function hasNginx(): boolean {

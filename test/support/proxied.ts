@@ -71,6 +71,11 @@ export async function proxied(options: ProxiedOptions = {}): Promise<Proxied> {
   }
 }
 
+/** The header lines of a request that the upstream saw, less the mark that the proxy adds to each (`Sluiceway-Loop`). */
+export function unmarked(lines: readonly string[]): string[] {
+  return lines.filter((line) => !/^sluiceway-loop: [\w-]{12}$/i.test(line))
+}
+
 /** A request without a body, as text for the wire. */
 export function request(method: string, path: string, ...lines: readonly string[]): string {
   return `${method} ${path} HTTP/1.1\r\n${['Host: test', ...lines].join('\r\n')}\r\n\r\n`

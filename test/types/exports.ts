@@ -171,7 +171,8 @@ expectTypeOf<ErrorCode>().toEqualTypeOf<`ERR_SLUICEWAY_${
   | `STORAGE_${'FULL' | 'FAILED'}`
   | `${'CHARSET' | 'ENCODING'}_UNSUPPORTED`
   | `UPSTREAM_${'UNREACHABLE' | 'RESET' | 'BAD_RESPONSE' | 'TIMEOUT' | 'QUEUE_FULL'}`
-  | `PROXY_${'HOOK' | 'BAD_REQUEST'}`}`>()
+  | `PROXY_${'HOOK' | 'BAD_REQUEST' | 'LOOP'}`
+  | 'HEAD_CUT'}`>()
 expectTypeOf<SluicewayError['status']>().toEqualTypeOf<number>()
 expectTypeOf<SluicewayError['statusCode']>().toEqualTypeOf<number>()
 expectTypeOf<SluicewayError['type']>().toEqualTypeOf<string | undefined>()

@@ -1,0 +1,197 @@
+import type { ServerResponse } from 'node:http'
+import { expect } from 'chai'
+import { passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
+
+import { hosts, type Handler } from '../support/hosts.js'
+import { request } from '../support/proxied.js'
+import { RawClient } from '../support/raw-client.js'
+import { scriptedUpstream } from '../support/scripted-upstream.js'
+import { closeServers, serve } from '../support/servers.js'
+
+const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
+const PARTS = [CHUNKED, '3\r\none\r\n', '3\r\ntwo\r\n', '0\r\nX-Sum: 1\r\n\r\n']
+
+function careless(): never {
+  throw new Error('careless')
+}
+
+/** Lets a method of the response fail, once it has been called so many times, before or after it does its work. */
+function failing(method: string & keyof ServerResponse, { calls = 0, after = false } = {}): Handler {
+  return (_req, res, next) => {
+    const own = res[method] as (...args: unknown[]) => unknown
+    let called = 0
+    ;(res as unknown as Record<string, unknown>)[method] = function (this: unknown, ...args: unknown[]) {
+      called += 1
+      if (called !== calls + 1) return own.apply(this, args)
+      if (after) own.apply(this, args)
+      return careless()
+    }
+    next()
+  }
+}
+
+interface Outcome {
+  /** All that the client got. */
+  readonly got: string
+  readonly errors: readonly unknown[]
+  readonly connection: RawClient
+}
+
+for (const { name, mount } of hosts) {
+  describe(`passthroughProxy in a careless application (${name})`, () => {
+    afterEach(closeServers)
+
+    /** Lets an upstream answer in parts, and gives what became of them once the client's connection has ended. */
+    async function run(
+      before: Handler,
+      { sent = request('GET', '/', 'Connection: close'), parts = PARTS, ...options }: RunOptions = {},
+    ): Promise<Outcome> {
+      const upstream = await scriptedUpstream()
+      const errors: unknown[] = []
+      const proxy: Handler = (req, res, next) =>
+        passthroughProxy(upstream.url, options)(req, res, (error) => {
+          errors.push(error)
+          next(error)
+        })
+      const client = await RawClient.connect((await serve(mount(before, proxy))).port)
+      client.write(sent)
+      const connection = await upstream.connection()
+      await connection.untilText('\r\n\r\n')
+      for (const part of parts) {
+        connection.write(part)
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+      await client.closed()
+      return { got: client.pending.toString('latin1'), errors, connection }
+    }
+
+    type RunOptions = PassthroughProxyOptions & { readonly sent?: string; readonly parts?: readonly string[] }
+
+    for (const [what, before] of [
+      ['setHeader', failing('appendHeader')],
+      ['writeHead', failing('writeHead')],
+    ] as const) {
+      it(`answers 500, and ends the upstream's answer, where ${what} fails`, async () => {
+        const { got, errors, connection } = await run(before)
+        // Without headers of the application's own there is nothing to append.
+        if (what === 'setHeader' && errors.length === 0) return
+        expect(got).to.match(/^HTTP\/1\.1 500 /)
+        expect(errors.map(String)).to.deep.equal(['Error: careless'])
+        await connection.closed()
+      })
+    }
+
+    for (const [what, before] of [
+      ['writeHead fails after its work', failing('writeHead', { after: true })],
+      ['the first write fails', failing('write')],
+      ['the second write fails', failing('write', { calls: 1 })],
+      ['a write fails after its work', failing('write', { after: true })],
+      ['addTrailers fails', failing('addTrailers')],
+      ['end fails', failing('end')],
+      ['flushHeaders fails', failing('flushHeaders')],
+    ] as const) {
+      it(`cuts the client's connection, and tells next, where ${what}`, async () => {
+        const { got, errors } = await run(before)
+        expect(got).not.to.match(/0\r\n(?:X-Sum: 1\r\n)?\r\n$/)
+        expect(errors.map(String)).to.deep.equal(['Error: careless'])
+      })
+    }
+
+    it("cuts where Express' own answer to an error fails, in the middle of an upload", async function () {
+      if (name === 'bare http') this.skip()
+      const upstream = await scriptedUpstream()
+      const proxy = passthroughProxy(upstream.url)
+      const client = await RawClient.connect((await serve(mount(failing('end'), proxy))).port)
+      client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab')
+      const connection = await upstream.connection()
+      await connection.untilText('ab')
+      connection.socket.resetAndDestroy()
+      await client.closed()
+      expect(client.pending.toString()).not.to.match(/^HTTP\/1\.1 200/)
+    })
+
+    it('cuts where destroy fails too', async () => {
+      const destroys = failing('destroy')
+      const { errors } = await run((req, res, next) =>
+        failing('write')(req, res, () => destroys(req, res, next)),
+      )
+      expect(errors.map(String)).to.deep.equal(['Error: careless'])
+    })
+
+    it('goes on where a write gives nothing at all', async () => {
+      const { got, errors } = await run((_req, res, next) => {
+        const write = res.write.bind(res) as (...args: unknown[]) => boolean
+        res.write = ((...args: unknown[]) => void write(...args)) as never
+        next()
+      })
+      expect(got).to.match(/0\r\nX-Sum: 1\r\n\r\n$/)
+      expect(errors).to.deep.equal([])
+    })
+
+    it("cuts where a listener for 'drain' is all that is left, and resuming fails", async () => {
+      const resume = (): never => careless()
+      const dispatcher = {
+        dispatch(_options: unknown, handler: Record<string, (...args: unknown[]) => unknown>) {
+          handler['onConnect']!(() => {})
+          handler['onHeaders']!(200, [], resume, 'OK')
+          setTimeout(() => {
+            while (handler['onData']!(Buffer.alloc(100_000)) === true);
+          }, 20)
+          return true
+        },
+      } as never
+      const errors: unknown[] = []
+      const proxy: Handler = (req, res, next) =>
+        passthroughProxy('http://upstream', { dispatcher })(req, res, (error) => {
+          errors.push(error)
+          next(error)
+        })
+      const client = await RawClient.connect((await serve(mount(proxy))).port)
+      client.write(request('GET', '/'))
+      await client.closed()
+      expect(errors.map(String)).to.deep.equal(['Error: careless'])
+    })
+
+    it('is not ended by trailers that frame, or that cannot be sent', async () => {
+      const framing = [...PARTS.slice(0, 3), '0\r\nTransfer-Encoding: gzip\r\n\r\n']
+      const whole = await run((_req, _res, next) => next(), { parts: framing })
+      expect(whole.got).to.match(/3\r\ntwo\r\n0\r\n\r\n$/)
+      const bad = [...PARTS.slice(0, 3), '0\r\nX-Sum: a\x01b\r\n\r\n']
+      const cut = await run((_req, _res, next) => next(), { parts: bad })
+      expect(cut.got).not.to.match(/0\r\n\r\n$/)
+      expect(cut.errors).to.have.length(1)
+    })
+  })
+}
+
+describe('passthroughProxy whose next throws', () => {
+  afterEach(closeServers)
+
+  for (const [what, sent, answerWith] of [
+    ['before anything is sent', 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', undefined],
+    ['while an upload goes on', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab', undefined],
+    ['where the request cannot be passed on', 'OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n', undefined],
+    ['in the middle of an answer', 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', CHUNKED],
+  ] as const) {
+    for (const onRequest of [undefined, () => {}]) {
+      it(`ends that connection alone, ${what}${onRequest === undefined ? '' : ', behind a hook'}`, async () => {
+        const upstream = await scriptedUpstream()
+        const proxy = passthroughProxy(upstream.url, { onRequest })
+        const server = await serve((req, res) => proxy(req, res, careless))
+        const client = await RawClient.connect(server.port)
+        client.write(sent)
+        if (!sent.startsWith('OPTIONS')) {
+          const connection = await upstream.connection()
+          await connection.untilText('\r\n\r\n')
+          if (answerWith !== undefined) {
+            connection.write(answerWith)
+            await client.untilText('\r\n\r\n')
+          }
+          connection.socket.resetAndDestroy()
+        }
+        await client.closed()
+        expect(client.pending.toString()).to.equal('')
+      })
+    }
+  }
+})

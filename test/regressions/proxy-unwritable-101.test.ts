@@ -1,0 +1,86 @@
+// The upstream accepted an upgrade with a head that Node would not write. By then the proxy held the exchange for
+// over, so that nobody was told: the client waited for ever.
+import { expect } from 'chai'
+import type { Handler } from '../support/hosts.js'
+import { attach, passthroughProxy, type SluicewayError } from 'sluiceway'
+import { createServer, type RequestListener } from 'node:http'
+
+import { expressVersions } from '../support/express-versions.js'
+import { request } from '../support/proxied.js'
+import { RawClient } from '../support/raw-client.js'
+import { scriptedUpstream } from '../support/scripted-upstream.js'
+import { closeServers, listen } from '../support/servers.js'
+
+const HANDSHAKE = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: x']
+
+for (const { name, express } of expressVersions) {
+  /** An upgrade that the upstream answers with 101 and these lines. */
+  async function upgraded(
+    lines: string,
+    before: Handler = (_req, _res, next) => next(),
+  ): Promise<{ client: RawClient; connection: RawClient; codes: unknown[] }> {
+    const upstream = await scriptedUpstream()
+    const codes: unknown[] = []
+    const app = express().set('env', 'test').use(before, passthroughProxy(upstream.url))
+    app.use((error: SluicewayError, _req: unknown, _res: unknown, next: (error: unknown) => void) => {
+      codes.push(error.code ?? error.message)
+      next(error)
+    })
+    const server = createServer(app as RequestListener)
+    attach(server, app as RequestListener)
+    const client = await RawClient.connect((await listen(server)).port)
+    client.write(request('GET', '/', ...HANDSHAKE))
+    const connection = await upstream.connection()
+    await connection.untilText('\r\n\r\n')
+    connection.write(
+      `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${lines}\r\n`,
+    )
+    return { client, connection, codes }
+  }
+
+  describe(`a 101 that cannot be passed on (${name})`, () => {
+    afterEach(closeServers)
+
+    for (const [what, lines] of [
+      ['a Trailer line', 'Trailer: X-Sum\r\n'],
+      ['a coding other than chunked', 'Transfer-Encoding: gzip\r\n'],
+      ['a length that is none', 'Content-Length: 1e3\r\n'],
+      ['a control character in a header', 'X-Bad: a\x01b\r\n'],
+    ] as const) {
+      it(`is a 502, and closes the upstream's connection: ${what}`, async () => {
+        const { client, connection, codes } = await upgraded(lines)
+        expect((await client.response()).status).to.equal(502)
+        await connection.closed()
+        await client.closed()
+        expect(codes).to.deep.equal(['ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE'])
+      })
+    }
+
+    it('is a 500 where the application makes writeHead fail', async () => {
+      const { client, connection, codes } = await upgraded('', (_req, res, next) => {
+        const writeHead = res.writeHead.bind(res)
+        res.writeHead = () => {
+          res.writeHead = writeHead
+          throw new Error('careless')
+        }
+        next()
+      })
+      expect((await client.response()).status).to.equal(500)
+      await connection.closed()
+      expect(codes).to.deep.equal(['careless'])
+    })
+
+    it('is a cut where the head is out and the connections cannot be joined', async () => {
+      const { client, connection, codes } = await upgraded('', (req, _res, next) => {
+        req.socket.setNoDelay = () => {
+          throw new Error('careless')
+        }
+        next()
+      })
+      expect(await client.untilText('\r\n\r\n')).to.match(/^HTTP\/1\.1 101 /)
+      await client.closed()
+      await connection.closed()
+      expect(codes).to.deep.equal(['careless'])
+    })
+  })
+}
