@@ -34,7 +34,7 @@ const allowed: Readonly<Record<string, Readonly<Record<string, fc.Arbitrary<unkn
     memory: size,
     memoryBudget: size,
     diskBudget: size,
-    inflateLimit: size,
+    parseLimit: size,
     directory: fc.constant('/tmp'),
     rawBody: flag,
   },

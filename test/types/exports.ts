@@ -82,7 +82,7 @@ expectTypeOf<BodyCacheOptions>().toEqualTypeOf<
     memoryBudget: ByteSize
     diskBudget: ByteSize
     directory: string
-    inflateLimit: ByteSize
+    parseLimit: ByteSize
     prototypePoisoning: 'error' | 'remove' | 'ignore'
     rawBody: boolean
   }>
