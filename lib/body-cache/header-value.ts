@@ -7,7 +7,7 @@ export interface HeaderValue {
 }
 
 /** More of them only cost time. */
-const MOST_PARAMETERS = 100
+const MOST_HEADER_PARAMETERS = 100
 
 const NAME = /[^;=]*/y
 const QUOTED = /[ \t]*"((?:[^"\\]|\\.)*)"[^;]*/sy
@@ -26,7 +26,7 @@ export function parseHeaderValue(text: string): HeaderValue | undefined {
   const value = text.slice(0, at).trim().toLowerCase()
   // Each turn begins at a `;`. No pattern looks at a character twice, so the time is that of the length.
   for (let count = 0; at < text.length; count += 1) {
-    if (count === MOST_PARAMETERS) return undefined
+    if (count === MOST_HEADER_PARAMETERS) return undefined
     const [name] = match(NAME, text, at + 1)!
     at += 1 + name.length
     if (text[at] !== '=') continue

@@ -7,7 +7,7 @@ const MOST_PARAMETERS = 1000
 const DEEPEST_KEY = 32
 
 /** qs makes a list as long as an index says, however few values it has: a list of 1000 objects adds up to half of this. */
-const LARGEST_INDEXES = MOST_PARAMETERS ** 2
+const LARGEST_INDEXES = 1_000_000
 
 /** Parses a form into objects without a prototype. `encoding` is that of its escapes, too. */
 export function parseForm(

@@ -103,6 +103,20 @@ describe('bodyCache({ parseLimit })', () => {
     expect(await found(read, digits(5000), {}, { parseLimit: LIMIT })).to.deep.equal(sizes)
   })
 
+  it('may be higher on one route, which shares what is kept', async () => {
+    const small = bodyCache({ parseLimit: LIMIT })
+    const large = bodyCache({ parseLimit: '1mb' })
+    const read: Handler = async (req, res) => {
+      const refused = await req.bodyCache.text().catch((error: BodyError) => error.status)
+      large(req, res, () => {
+        void req.bodyCache.text().then(({ length }) => res.end(`${refused} ${length}`))
+      })
+    }
+    const { url } = await serve(hosts[0]!.mount(small, read))
+    const response = await fetch(url, { method: 'POST', body: digits(5000) })
+    expect(await response.text()).to.equal('413 5000')
+  })
+
   it('keeps the connection after the 413, where the rest is small', async () => {
     const client = await reading(hosts[0]!.mount, ({ bodyCache: body }) => body.text())
     const rest = digits(100_000)
