@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { rejectTooManyLevels } from './json-levels.js'
 import { malformed } from './malformed.js'
 import { mediaTypeOf } from './media-type.js'
 import { parseMultipart } from './multipart.js'
@@ -9,6 +10,7 @@ import { parseParameters } from './urlencoded.js'
 export function parseJson(text: string, poisoning: PrototypePoisoning): unknown {
   if (text === '') return undefined
   try {
+    rejectTooManyLevels(text)
     return parseSafely(text, poisoning)
   } catch (cause) {
     throw malformed((cause as Error).message, cause, text)
