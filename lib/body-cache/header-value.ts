@@ -10,21 +10,25 @@ export interface HeaderValue {
 const MOST_HEADER_PARAMETERS = 100
 
 const NAME = /[^;=]*/y
-const QUOTED = /[ \t]*"((?:[^"\\]|\\.)*)"[^;]*/sy
+/**
+ * Browsers send a backslash as it is, others put one before a quote. So a quote behind a backslash ends the value only
+ * where a `;` follows, or nothing.
+ */
+const QUOTED = /[ \t]*"((?:[^"\\]|\\(?!")|\\"(?![ \t]*(?:;|$))|\\(?="[ \t]*(?:;|$)))*)"[ \t]*(?=;|$)/y
 const UNQUOTED = /[^;]*/y
 
 /**
  * Reads a header's value as clients write it: parameters quoted or not, with any characters in them, a `;` at the end,
  * words without a value.
  *
- * Returns undefined where the value has no one meaning: a quote that is not closed, or a parameter with two values, of
- * which another program may take the other one. Also for more than 100 parameters.
+ * Returns undefined where the value has no one meaning: a quote that is not closed, or has something behind it, or a
+ * parameter with two values, of which another program may take the other one. Also for more than 100 parameters.
  */
 export function parseHeaderValue(text: string): HeaderValue | undefined {
   const parameters = new Map<string, string>()
   let at = match(UNQUOTED, text, 0)![0].length
   const value = text.slice(0, at).trim().toLowerCase()
-  // Each turn begins at a `;`. No pattern looks at a character twice, so the time is that of the length.
+  // Each turn begins at a `;`. No pattern looks at a character more than a few times, so the time grows with the length.
   for (let count = 0; at < text.length; count += 1) {
     if (count === MOST_HEADER_PARAMETERS) return undefined
     const [name] = match(NAME, text, at + 1)!
@@ -47,9 +51,8 @@ function unquoted(text: string, at: number): RegExpExecArray | undefined {
   return found[0].trimStart().startsWith('"') ? undefined : found
 }
 
-/** A backslash stands for itself before other characters: old browsers send paths of Windows. */
 function valueOf([whole, quoted]: RegExpExecArray): string {
-  return quoted === undefined ? whole.trim() : quoted.replaceAll(/\\(["\\])/g, '$1')
+  return quoted === undefined ? whole.trim() : quoted.replaceAll('\\"', '"')
 }
 
 /** Returns false where the parameter had another value before. */

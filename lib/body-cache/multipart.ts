@@ -54,11 +54,11 @@ function partsOf(body: Buffer, delimiter: Buffer): Part[] {
 
 /** Returns the position behind the first boundary, which may be the first bytes of the body. */
 function firstBoundary(body: Buffer, delimiter: Buffer): number {
-  const start = delimiter.subarray(2)
-  if (body.subarray(0, start.length).equals(start)) return start.length
-  const at = body.indexOf(delimiter)
+  const at = body.indexOf(delimiter.subarray(2))
   if (at === -1) throw malformedForm('the boundary of its Content-Type is not in it')
-  return at + delimiter.length
+  const beginsLine = at === 0 || (body[at - 2] === CR && body[at - 1] === LF)
+  if (!beginsLine) throw malformedForm('its first boundary does not begin a line')
+  return at + delimiter.length - 2
 }
 
 /**
@@ -72,7 +72,7 @@ function skipLineEnd(body: Buffer, boundaryEnd: number): number | undefined {
   let at = isLast ? boundaryEnd + 2 : boundaryEnd
   while (body[at] === SPACE || body[at] === TAB) at += 1
   const ends = body[at] === CR && body[at + 1] === LF
-  if (isLast && (ends || at === body.length || body[at] === LF)) return undefined
+  if (isLast && (at === body.length || body[at] === CR || body[at] === LF)) return undefined
   if (isLast || !ends) throw malformedForm('a line begins with its boundary and goes on')
   return at + 2
 }

@@ -113,6 +113,11 @@ describe('req.bodyCache.formData() of a multipart form', () => {
     ],
     ['names escaped as browsers do', part('form-data; name="a%22%0D%0A%41"') + END, [['a"\r\n%41', '1']]],
     [
+      'a backslash, as browsers send it',
+      part(String.raw`form-data; name="\"; filename="\\a\"`) + END,
+      [['\\', String.raw`\\a` + '\\', 'text/plain', hex]],
+    ],
+    [
       'names escaped by a backslash',
       part(String.raw`form-data; name="a\"b"; filename="C:\dir\x.txt"`) + END,
       [['a"b', String.raw`C:\dir\x.txt`, 'text/plain', hex]],
@@ -282,6 +287,24 @@ describe('req.bodyCache.formData() of a multipart form', () => {
       part(`form-data; name="a"${'; b'.repeat(101)}`) + END,
       TYPE,
       'a part has no name',
+    ],
+    [
+      'without a semicolon between parameters',
+      part('form-data; name="a" filename="x"') + END,
+      TYPE,
+      'a part has no name',
+    ],
+    [
+      'with a line end of one character before it',
+      `\n${whole}`,
+      TYPE,
+      'its first boundary does not begin a line',
+    ],
+    [
+      'with its boundary within a line of the preamble',
+      `- ${whole}${whole}`,
+      TYPE,
+      'its first boundary does not begin a line',
     ],
     [
       'with filename* without a charset',
