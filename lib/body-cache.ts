@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import os from 'node:os'
 import { type AccessorSettings, type BodyCache, KeptBody } from './body-cache/accessors.js'
-import type { PrototypePoisoning } from './body-cache/parsers.js'
+import type { PrototypePoisoning } from './body-cache/prototype-poisoning.js'
 import { bodySourceOf } from './shared/body-source.js'
 import type { Storage } from './shared/body-store.js'
 import { ByteBudget } from './shared/byte-budget.js'
@@ -10,7 +10,7 @@ import { mayHaveBody } from './shared/request-facts.js'
 import { type ByteSize, byteSize, flag, oneOf, readOptions, writableDirectory } from './shared/options.js'
 
 export type { BodyCache } from './body-cache/accessors.js'
-export type { PrototypePoisoning } from './body-cache/parsers.js'
+export type { PrototypePoisoning } from './body-cache/prototype-poisoning.js'
 export type { StandardSchema } from './body-cache/standard-schema.js'
 export type { ByteSize } from './shared/options.js'
 
@@ -46,10 +46,11 @@ export interface BodyCacheOptions {
   /** The directory of the temporary files. @default os.tmpdir() */
   readonly directory?: string | undefined
   /**
-   * Largest size, in bytes, to which `text()`, `json()`, `urlencoded()` and the like decompress a body that came with
-   * Content-Encoding; a larger one is refused with 413. 0 refuses every compressed body. @default '10mb'
+   * Largest body that `buffer()`, `text()`, `json()`, `urlencoded()`, `formData()`, `blob()` and `rawBody` load into
+   * memory, in bytes after decompression; they reject a larger one with 413, as soon as it is known to be larger.
+   * `req`, `stream()` and `web()` are bounded by `limit` alone. 0 allows empty bodies only. @default '1mb'
    */
-  readonly inflateLimit?: ByteSize | undefined
+  readonly parseLimit?: ByteSize | undefined
   /**
    * What `json()` and `urlencoded()` do with keys that would poison a prototype, `__proto__` and
    * `constructor.prototype`: 'error' refuses the body with 400, 'remove' drops the keys, 'ignore' leaves them to the
@@ -58,7 +59,7 @@ export interface BodyCacheOptions {
   readonly prototypePoisoning?: PrototypePoisoning | undefined
   /**
    * true: the whole body is read before the next handler runs, and set as `req.rawBody`, a Buffer, as webhook
-   * libraries expect it. @default false
+   * libraries expect it; one larger than `parseLimit` is a 413. @default false
    */
   readonly rawBody?: boolean | undefined
 }
@@ -108,7 +109,7 @@ function readSettings(options: BodyCacheOptions): BodyCacheSettings {
     memoryBudget: byteSize('256mb', unlimited),
     diskBudget: byteSize('10gb', unlimited),
     directory: writableDirectory(os.tmpdir()),
-    inflateLimit: byteSize('10mb', unlimited),
+    parseLimit: byteSize('1mb', unlimited),
     prototypePoisoning: oneOf<PrototypePoisoning>(['error', 'remove', 'ignore'], 'error'),
     rawBody: flag(false),
   })

@@ -1,19 +1,23 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
-import { buffer as readAll } from 'node:stream/consumers'
 import type { ReadableStream } from 'node:stream/web'
 import type { BodySource } from '../shared/body-source.js'
 import { type Decoder, decoderFor } from './decompress.js'
-import { parseForm, parseFormData, parseJson, type PrototypePoisoning } from './parsers.js'
+import { encodingOf } from './media-type.js'
+import { parseFormData, parseJson } from './parsers.js'
+import type { PrototypePoisoning } from './prototype-poisoning.js'
 import { type StandardSchema, validate } from './standard-schema.js'
-import { decodeText, encodingOf } from './text.js'
+import { decodeText } from './text.js'
+import { parseForm } from './urlencoded.js'
+import { largestCompressed, loadBody } from './whole-body.js'
 
 /**
  * The body of one request, in the form a handler wants.
  *
  * Every method can be called any number of times, in any order, also while the body is still arriving, and gives fresh
  * values each time. All of them reject with the body's own error: 413 past a limit, 400 'request.aborted' when the
- * client went away, 500 'ERR_SLUICEWAY_BODY_RELEASED' once the response has ended.
+ * client went away, 500 'ERR_SLUICEWAY_BODY_RELEASED' once the response has ended. Those that give a whole body also
+ * reject with 413 where it is larger than the option `parseLimit`. A promise that is never awaited does no harm.
  */
 export interface BodyCache {
   /** True once the client has sent all of the body. */
@@ -58,7 +62,7 @@ export interface BodyCache {
 
 /** How the accessors decode and parse. */
 export interface AccessorSettings {
-  readonly inflateLimit: number
+  readonly parseLimit: number
   readonly prototypePoisoning: PrototypePoisoning
 }
 
@@ -84,38 +88,33 @@ export class KeptBody implements BodyCache {
     return this.#source?.received ?? 0
   }
 
-  async buffer(): Promise<Buffer> {
-    const source = this.#source
-    if (source === undefined) return Buffer.alloc(0)
-    const kept = source.state === 'whole' ? source.store?.copy() : undefined
-    return kept ?? readAll(source.stream())
+  buffer(): Promise<Buffer> {
+    return handled(this.#load(this.#settings.parseLimit))
   }
 
-  async text(): Promise<string> {
-    const encoding = encodingOf(this.#req)
-    return decodeText(await this.#decoded(), encoding)
+  text(): Promise<string> {
+    return handled(this.#text())
   }
 
   json(): Promise<unknown>
   json<Output>(schema: StandardSchema<Output>): Promise<Output>
-  async json(schema?: StandardSchema): Promise<unknown> {
-    const value = parseJson(await this.text(), this.#settings.prototypePoisoning)
-    return schema === undefined ? value : validate(schema, value)
+  json(schema?: StandardSchema): Promise<unknown> {
+    return handled(this.#json(schema))
   }
 
   urlencoded(): Promise<Record<string, unknown>>
   urlencoded<Output>(schema: StandardSchema<Output>): Promise<Output>
-  async urlencoded(schema?: StandardSchema): Promise<unknown> {
-    const value = parseForm(await this.text(), encodingOf(this.#req), this.#settings.prototypePoisoning)
-    return schema === undefined ? value : validate(schema, value)
+  urlencoded(schema?: StandardSchema): Promise<unknown> {
+    return handled(this.#urlencoded(schema))
   }
 
-  async formData(): Promise<FormData> {
-    return parseFormData(await this.#decoded(), this.#req)
+  formData(): Promise<FormData> {
+    return handled(this.#decoded().then((bytes) => parseFormData(bytes, this.#req)))
   }
 
-  async blob(): Promise<Blob> {
-    return new Blob([await this.#decoded()], { type: this.#req.headers['content-type'] ?? '' })
+  blob(): Promise<Blob> {
+    const type = this.#req.headers['content-type'] ?? ''
+    return handled(this.#decoded().then((bytes) => new Blob([bytes], { type })))
   }
 
   stream(): Readable {
@@ -126,21 +125,53 @@ export class KeptBody implements BodyCache {
     return Readable.toWeb(this.stream())
   }
 
+  async #text(): Promise<string> {
+    const encoding = encodingOf(this.#req)
+    return decodeText(await this.#decoded(), encoding)
+  }
+
+  async #json(schema: StandardSchema | undefined): Promise<unknown> {
+    const value = parseJson(await this.#text(), this.#settings.prototypePoisoning)
+    return schema === undefined ? value : validate(schema, value)
+  }
+
+  async #urlencoded(schema: StandardSchema | undefined): Promise<unknown> {
+    const value = parseForm(await this.#text(), encodingOf(this.#req), this.#settings.prototypePoisoning)
+    return schema === undefined ? value : validate(schema, value)
+  }
+
+  /** Loads the bytes as they came, at most `most` of them. */
+  async #load(most: number): Promise<Buffer> {
+    return this.#source === undefined ? Buffer.alloc(0) : loadBody(this.#source, most, this.#settings)
+  }
+
   /** The bytes without their content coding, decompressed once for all. */
   async #decoded(): Promise<Buffer> {
     const decoder = decoderFor(this.#req.headers['content-encoding'])
     const failure = this.#source?.failure
     if (failure !== undefined) throw failure
-    if (decoder === undefined) return this.buffer()
-    this.#decompressed ??= this.#decompress(decoder)
+    if (decoder === undefined) return this.#load(this.#settings.parseLimit)
+    this.#decompressed ??= handled(this.#decompress(decoder))
     return this.#decompressed
   }
 
-  #decompress(decoder: Decoder): Promise<Buffer> {
+  async #decompress(decoder: Decoder): Promise<Buffer> {
     // Released with the body itself.
     this.#source?.res.once('close', () => {
       this.#decompressed = undefined
     })
-    return this.buffer().then((bytes) => decoder(bytes, this.#settings.inflateLimit))
+    const { parseLimit } = this.#settings
+    return decoder(await this.#load(largestCompressed(parseLimit)), parseLimit)
   }
 }
+
+/**
+ * Keeps a rejection that nobody awaits from ending the process: a handler may begin to read, and then respond
+ * without the result. Whoever awaits the promise still gets the rejection.
+ */
+function handled<Value>(promise: Promise<Value>): Promise<Value> {
+  promise.catch(ignore)
+  return promise
+}
+
+function ignore(): void {}

@@ -2,6 +2,8 @@ import { constants } from 'node:buffer'
 import { promisify } from 'node:util'
 import zlib from 'node:zlib'
 import { sluicewayError } from '../shared/errors.js'
+import { malformed } from './malformed.js'
+import { tooLargeToParse } from './whole-body.js'
 
 /** What zlib gives with `info: true`. */
 interface Decompressed {
@@ -53,21 +55,18 @@ async function decodeWhole(decompress: Decompress, bytes: Buffer, limit: number)
   const { buffer, engine } = await decompress(bytes, { info: true, maxOutputLength }).catch((cause) => {
     throw decompressionError(cause, limit)
   })
-  if (engine.bytesWritten !== bytes.length) throw malformed()
-  if (buffer.length > limit) throw sluicewayError('ERR_SLUICEWAY_BODY_TOO_LARGE', { limit })
+  if (engine.bytesWritten !== bytes.length) throw damaged()
+  if (buffer.length > limit) throw tooLargeToParse({ limit })
   return buffer
 }
 
 function decompressionError(cause: unknown, limit: number): Error {
   const tooLarge = (cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
-  return tooLarge ? sluicewayError('ERR_SLUICEWAY_BODY_TOO_LARGE', { limit, cause }) : malformed(cause)
+  return tooLarge ? tooLargeToParse({ limit, cause }) : damaged(cause)
 }
 
-function malformed(cause?: unknown): Error {
-  return sluicewayError('ERR_SLUICEWAY_BODY_MALFORMED', {
-    cause,
-    message: 'request body could not be decompressed',
-  })
+function damaged(cause?: unknown): Error {
+  return malformed('request body could not be decompressed', cause)
 }
 
 /** `deflate` means zlib data (RFC 9110, section 8.4.1.2), yet many send the deflate data inside of it alone. */

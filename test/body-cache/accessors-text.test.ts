@@ -64,6 +64,33 @@ describe('req.bodyCache.text()', () => {
     }
   })
 
+  for (const [title, type] of [
+    ['a semicolon', 'text/plain; charset=iso-8859-1;'],
+    ['a space and a semicolon', 'text/plain;charset=iso-8859-1 ;'],
+    ['a lone word', 'text/plain; charset=iso-8859-1; format'],
+    ['a slash in another parameter', 'text/plain; charset=iso-8859-1; x=a/b'],
+    ['itself', 'text/plain; charset=iso-8859-1; charset=iso-8859-1'],
+  ] as const) {
+    it(`reads the charset before ${title}`, async () => {
+      const read = async (req: IncomingMessage): Promise<unknown> => {
+        // fetch would write it in another way.
+        req.headers['content-type'] = type
+        return readText(req)
+      }
+      expect(await found(read, Buffer.from('fc', 'hex'))).to.equal('ü')
+    })
+  }
+
+  for (const type of ['text/plain; charset=utf-8; charset=iso-8859-1', 'text/plain; charset="utf-8']) {
+    it(`refuses to guess the charset of ${type}`, async () => {
+      const read = (req: IncomingMessage): Promise<unknown> => {
+        req.headers['content-type'] = type
+        return readText(req)
+      }
+      expect(await found(read, 'ü')).to.include({ status: 415, code: 'ERR_SLUICEWAY_CHARSET_UNSUPPORTED' })
+    })
+  }
+
   for (const charset of ['klingon', 'utf-7', 'replacement', '""']) {
     it(`refuses charset=${charset} without waiting for the body`, async () => {
       const { req, client } = await exchange([

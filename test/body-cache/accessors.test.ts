@@ -104,7 +104,7 @@ describe('req.bodyCache', () => {
 
   it('is refused a wrong option at construction', () => {
     expect(() => bodyCache({ limit: 'banana' })).to.throw(TypeError, 'bodyCache: option "limit"')
-    expect(() => bodyCache({ inflateLimit: -1 })).to.throw(RangeError, 'option "inflateLimit"')
+    expect(() => bodyCache({ parseLimit: -1 })).to.throw(RangeError, 'option "parseLimit"')
     expect(() => bodyCache({ rawBody: 1 } as unknown as BodyCacheOptions)).to.throw(
       TypeError,
       'option "rawBody"',

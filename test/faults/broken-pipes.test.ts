@@ -40,7 +40,7 @@ for (const { name, mount } of hosts) {
     it('fails the reader who writes to a child that has gone (EPIPE), and serves the next', async () => {
       const codes: unknown[] = []
       const found = await upload(
-        bodyCache({ directory, memory: '100kb' }),
+        bodyCache({ directory, memory: '100kb', parseLimit: Infinity }),
         async (req, _res, next) => {
           const child = spawn('true', { stdio: ['pipe', 'ignore', 'ignore'] })
           await pipeline(req, child.stdin).catch((error: NodeJS.ErrnoException) => codes.push(error.code))
@@ -66,18 +66,21 @@ for (const { name, mount } of hosts) {
     })
 
     it('waits for a child that does not read, and lets others read meanwhile', async () => {
-      const found = await upload(bodyCache({ directory, memory: '100kb' }), async (req, res) => {
-        const child = spawn('sleep', ['60'], { stdio: ['pipe', 'ignore', 'ignore'] })
-        child.stdin.on('error', () => {})
-        req.bodyCache
-          .stream()
-          .on('error', () => {})
-          .pipe(child.stdin)
-        const whole = (await req.bodyCache.buffer()).equals(body)
-        res.end(`${whole} ${child.stdin.writableNeedDrain}`)
-        child.kill()
-        await once(child, 'exit')
-      })
+      const found = await upload(
+        bodyCache({ directory, memory: '100kb', parseLimit: Infinity }),
+        async (req, res) => {
+          const child = spawn('sleep', ['60'], { stdio: ['pipe', 'ignore', 'ignore'] })
+          child.stdin.on('error', () => {})
+          req.bodyCache
+            .stream()
+            .on('error', () => {})
+            .pipe(child.stdin)
+          const whole = (await req.bodyCache.buffer()).equals(body)
+          res.end(`${whole} ${child.stdin.writableNeedDrain}`)
+          child.kill()
+          await once(child, 'exit')
+        },
+      )
       expect(found).to.deep.equal([200, 'true true'])
     })
 

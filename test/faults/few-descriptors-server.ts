@@ -26,7 +26,7 @@ const routes: Readonly<Record<string, Handler>> = {
 }
 
 const server = createServer(
-  mount(autoFlush(), bodyCache({ memory: 0, directory }), (req, res, next) =>
+  mount(autoFlush(), bodyCache({ memory: 0, directory, parseLimit: Infinity }), (req, res, next) =>
     routes[req.url ?? '']!(req, res, next),
   ),
 )

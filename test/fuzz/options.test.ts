@@ -34,7 +34,7 @@ const allowed: Readonly<Record<string, Readonly<Record<string, fc.Arbitrary<unkn
     memory: size,
     memoryBudget: size,
     diskBudget: size,
-    inflateLimit: size,
+    parseLimit: size,
     directory: fc.constant('/tmp'),
     rawBody: flag,
   },
@@ -208,7 +208,9 @@ describe('the options of every middleware, fuzzed', () => {
   }
 })
 
-function mustRefuse({ limit, memory, memoryBudget, diskBudget }: Options, length: number): boolean {
+function mustRefuse(options: Options, length: number): boolean {
+  const { limit, memory, memoryBudget, diskBudget, rawBody, parseLimit } = options
+  if (rawBody === true && bytesOf(parseLimit, 2 ** 20) < length) return true
   const inMemory = Math.min(bytesOf(memory, 2 ** 20), bytesOf(memoryBudget, 2 ** 28))
   return bytesOf(limit, Infinity) < length || inMemory + bytesOf(diskBudget, Infinity) < length
 }

@@ -82,7 +82,7 @@ expectTypeOf<BodyCacheOptions>().toEqualTypeOf<
     memoryBudget: ByteSize
     diskBudget: ByteSize
     directory: string
-    inflateLimit: ByteSize
+    parseLimit: ByteSize
     prototypePoisoning: 'error' | 'remove' | 'ignore'
     rawBody: boolean
   }>
@@ -167,7 +167,6 @@ expectTypeOf<SluicewayError['issues']>().toEqualTypeOf<readonly unknown[] | unde
 expectTypeOf<SluicewayError['expose']>().toEqualTypeOf<boolean>()
 expectTypeOf<ErrorCode>().toEqualTypeOf<`ERR_SLUICEWAY_${
   | `BODY_${'TOO_LARGE' | 'ABORTED' | 'ALREADY_READ' | 'RELEASED' | 'MALFORMED' | 'INVALID'}`
-  | 'HEAD_CUT'
   | `STORAGE_${'FULL' | 'FAILED'}`
   | `${'CHARSET' | 'ENCODING'}_UNSUPPORTED`
   | `UPSTREAM_${'UNREACHABLE' | 'RESET' | 'BAD_RESPONSE' | 'TIMEOUT' | 'QUEUE_FULL'}`

@@ -73,8 +73,8 @@ const positive: StandardSchema<number> = {
 }
 expectTypeOf<BodyCache['json']>().toBeCallableWith(positive)
 
-bodyCache({ prototypePoisoning: 'remove', limit: '1mb', inflateLimit: 1024, rawBody: true })
-bodyCache({ prototypePoisoning: undefined, limit: undefined, inflateLimit: undefined, rawBody: undefined })
+bodyCache({ prototypePoisoning: 'remove', limit: '1mb', parseLimit: 1024, rawBody: true })
+bodyCache({ prototypePoisoning: undefined, limit: undefined, parseLimit: undefined, rawBody: undefined })
 expectTypeOf<PrototypePoisoning>().toEqualTypeOf<'error' | 'remove' | 'ignore'>()
 // @ts-expect-error there is no such way to treat them
 bodyCache({ prototypePoisoning: 'drop' })

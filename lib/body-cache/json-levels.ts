@@ -1,0 +1,34 @@
+/**
+ * RFC 8259, section 9 allows such a bound. Half a million levels take V8 a tenth of a second, and overflow the stack of
+ * code that follows them.
+ */
+const MOST_LEVELS = 1000
+
+const [QUOTE, BACKSLASH, LIST, LIST_END, OBJECT, OBJECT_END] = [0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d] as const
+
+/** Throws SyntaxError where JSON text nests lists and objects more than 1000 levels deep. */
+export function rejectTooManyLevels(text: string): void {
+  // As many levels take as many brackets, and as many to close them.
+  if (text.length <= MOST_LEVELS) return
+  let levels = 0
+  for (let i = 0; i < text.length; i += 1) {
+    const unit = text.charCodeAt(i)
+    if (unit === QUOTE) i = endOfString(text, i)
+    else if (unit === LIST || unit === OBJECT) levels += 1
+    else if (unit === LIST_END || unit === OBJECT_END) levels -= 1
+    if (levels > MOST_LEVELS) throw new SyntaxError(`more than ${MOST_LEVELS} levels`)
+  }
+}
+
+/** Returns the position of the quote that ends the string, or the end of the text where none does. */
+function endOfString(text: string, start: number): number {
+  let end = text.indexOf('"', start + 1)
+  while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1)
+  return end === -1 ? text.length : end
+}
+
+function isEscaped(text: string, quote: number): boolean {
+  let at = quote - 1
+  while (text.charCodeAt(at) === BACKSLASH) at -= 1
+  return (quote - at) % 2 === 0
+}

@@ -1,0 +1,37 @@
+import type { IncomingMessage } from 'node:http'
+import { sluicewayError } from '../shared/errors.js'
+import { type HeaderValue, parseHeaderValue } from './header-value.js'
+
+/** Reads the request's Content-Type. This is the one place that decides its type, boundary and charset. */
+export function mediaTypeOf(req: IncomingMessage): HeaderValue | undefined {
+  return parseHeaderValue(req.headers['content-type'] ?? '')
+}
+
+/**
+ * Returns the encoding that Content-Type names, by its name in the Encoding standard; 'utf-8' where it names none.
+ * Throws 415 for a charset that no TextDecoder knows, and where Content-Type names one that cannot be told.
+ */
+export function encodingOf(req: IncomingMessage): string {
+  const mediaType = mediaTypeOf(req)
+  if (mediaType !== undefined) return encodingIn(mediaType)
+  const type = req.headers['content-type'] ?? ''
+  if (/charset/i.test(type)) throw unsupportedCharset(type)
+  return 'utf-8'
+}
+
+/** Returns the encoding that a media type names, or else 'utf-8'. Throws 415 for one that no TextDecoder knows. */
+export function encodingIn({ parameters }: HeaderValue): string {
+  const charset = parameters.get('charset') ?? 'utf-8'
+  try {
+    return new TextDecoder(charset).encoding
+  } catch (cause) {
+    throw unsupportedCharset(charset, cause)
+  }
+}
+
+function unsupportedCharset(charset: string, cause?: unknown): Error {
+  return sluicewayError('ERR_SLUICEWAY_CHARSET_UNSUPPORTED', {
+    cause,
+    message: `unsupported charset "${charset}"`,
+  })
+}

@@ -1,0 +1,54 @@
+import type { BodySource } from '../shared/body-source.js'
+import { type ErrorDetails, type SluicewayError, sluicewayError } from '../shared/errors.js'
+import { answerWithoutBody } from '../shared/unread-body.js'
+
+/**
+ * Loads a whole body of at most `most` bytes. Rejects a larger one with 413 as soon as it is known to be larger: before
+ * anything is read where the client has announced its length, or else at the first byte too many.
+ */
+export async function loadBody(
+  source: BodySource,
+  most: number,
+  { parseLimit }: { readonly parseLimit: number },
+): Promise<Buffer> {
+  const { failure, length, received } = source
+  if (failure !== undefined) throw failure
+  if (length > most || received > most) throw refusal(source, parseLimit)
+  const kept = source.state === 'whole' ? source.store?.copy() : undefined
+  return kept ?? readWhole(source, most, parseLimit)
+}
+
+async function readWhole(source: BodySource, most: number, parseLimit: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let size = 0
+  // An error within the loop destroys the stream, so the body flows no further for it.
+  for await (const chunk of source.stream()) {
+    chunks.push(chunk as Buffer)
+    size += (chunk as Buffer).length
+    if (size > most) throw refusal(source, parseLimit)
+  }
+  return Buffer.concat(chunks, size)
+}
+
+/**
+ * Creates the error for a body that others may still read, up to `limit`.
+ * Given to `next`, it is answered at once: finalhandler would otherwise wait for the end of the upload.
+ */
+function refusal(source: BodySource, limit: number): SluicewayError {
+  const { req, state, received, length } = source
+  if (state === 'arriving') answerWithoutBody(req)
+  return tooLargeToParse({ limit, received, length: Number.isNaN(length) ? undefined : length })
+}
+
+/** How many compressed bytes a body may have that is at most `parseLimit` long: coding makes some data a little larger. */
+export function largestCompressed(parseLimit: number): number {
+  return parseLimit + parseLimit / 1024 + 1024
+}
+
+/** Creates the 413 for a body that is too large to be loaded into memory. */
+export function tooLargeToParse(details: ErrorDetails & { readonly limit: number }): SluicewayError {
+  return sluicewayError('ERR_SLUICEWAY_BODY_TOO_LARGE', {
+    ...details,
+    message: `request entity too large: more than the parseLimit of ${details.limit} bytes`,
+  })
+}
