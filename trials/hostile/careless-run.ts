@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs'
+import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import path from 'node:path'
@@ -31,7 +32,8 @@ export async function remainsOf(one: CarelessCase, ground: Ground, withUs: boole
   const directory = path.join(ground.directory, String(serial++))
   mkdirSync(directory)
   const { server, open } = await start(one, { ...ground, directory }, withUs)
-  await visit((server.address() as AddressInfo).port, one.client)
+  const accepted = once(server, 'connection')
+  await visit((server.address() as AddressInfo).port, one.client, accepted)
   const remains = await watch(open, directory)
   for (const socket of open) socket.destroy()
   await new Promise((resolve) => void server.close(resolve))

@@ -50,7 +50,7 @@ function differenceOf(one: Conversation): string | undefined {
     const bare = one.bare.answers[place]
     const ours = one.ours.answers[place]
     if (ours === undefined && mayEndBefore(one, place)) return undefined
-    if (isRefused(kind, one.mounted)) return wrongRefusal(bare, ours)
+    if (isRefused(kind, one.mounted)) return isOvertaken(one, place) ? undefined : wrongRefusal(bare, ours)
     if (wasAccepted(ours) && mustBeRefused(one, kind)) return `${ours!.status} for what bare Node refuses`
     if (bare?.id === undefined || isOvertaken(one, place)) continue
     const fault = otherThan(bare, ours)
@@ -86,10 +86,12 @@ function wrongRefusal(bare: Answer | undefined, ours: Answer | undefined): strin
 
 /**
  * True where Node refuses a message behind this one as soon as it has parsed that, and cuts off whatever has not been
- * answered. Without the proxy, which has to ask first, the answers are out by then.
+ * answered. Answers that the handlers give at once are out by then; those that take a turn longer with us are not.
  */
 function isOvertaken({ sequence, mounted, ours }: Conversation, place: number): boolean {
-  if (!mounted.includes('passthroughProxy') || ours.answers[place]?.id !== undefined) return false
+  const takesLonger = sequence.some((kind) => (kind.isUpgrade ?? kind.isTooLarge) === true)
+  if (!mounted.includes('passthroughProxy') && !takesLonger) return false
+  if (ours.answers[place]?.id !== undefined) return false
   const behind = sequence.slice(place)
   return behind.some((kind, index) => {
     const isRefusedItself = index > 0 && kind.isInvalid === true

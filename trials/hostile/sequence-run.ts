@@ -5,13 +5,15 @@ import { type Kind, sequences } from './messages.js'
 import { kindOf, type MishapLog } from './mishap-log.js'
 import { Random } from './random.js'
 import { converse, type Observed } from './sequence-client.js'
-import { type Conversation, faultOf } from './sequence-rules.js'
+import { faultOf } from './sequence-rules.js'
 import { type Mounted, startVariant, variants } from './sequence-servers.js'
 
 const AT_ONCE = 48
 const OURS_MS = 1000
 /** Bare Node may never answer: it loses what stands behind an upgrade in one packet. */
 const BARE_MS = 300
+/** A variant that fails so often is not run to its end. */
+const MOST_SUSPECTS = 100
 /** How often a fault must show when its sequence runs on its own: a busy machine makes others. */
 const TRIES = 3
 const EXAMPLES = 3
@@ -27,6 +29,12 @@ interface Sending {
   readonly parts: readonly Buffer[]
   /** The same with plain messages in place of upgrades. */
   readonly plainParts: readonly Buffer[]
+}
+
+/** What is wrong, and the answers that show it. */
+interface Fault {
+  readonly fault: string
+  readonly answers: string
 }
 
 interface Where {
@@ -85,6 +93,11 @@ export class Sequences {
     return mounted.includes('attach') ? plain : exact
   }
 
+  /** Waits less where bare Node is silent too. */
+  private send(port: number, one: Sending, mounted: readonly Mounted[]): Promise<Observed> {
+    return send(port, one, this.expected(one.index, mounted).hasEnded ? OURS_MS : BARE_MS)
+  }
+
   private async runVariant(
     host: string,
     mounted: readonly Mounted[],
@@ -95,14 +108,17 @@ export class Sequences {
     const beside = new Set<Sending>()
     const running = new Set<Sending>()
     await inParallel(AT_ONCE, sendings, async (one) => {
+      if (suspects.length >= MOST_SUSPECTS) return
       running.add(one)
-      const ours = await send(port, one, OURS_MS)
+      const ours = await this.send(port, one, mounted)
       const { sequence, ids } = one
       const fault = faultOf({ sequence, ids, mounted, bare: this.expected(one.index, mounted), ours })
       if (fault !== undefined) suspects.push(one)
       if (this.noteMishaps()) for (const suspect of running) beside.add(suspect)
       running.delete(one)
     })
+    if (suspects.length >= MOST_SUSPECTS)
+      this.failures.count(`stopped early: ${host}, ${mounted.join(' + ')}`)
     const judge = (one: Sending): Promise<void> => this.judge(one, port, { host, mounted })
     await inParallel(AT_ONCE / TRIES, suspects, judge)
     for (const one of beside) {
@@ -119,12 +135,12 @@ export class Sequences {
 
   private async judge(one: Sending, port: number, where: Where): Promise<void> {
     const tries = Array.from({ length: TRIES }, () => this.faultNow(one, port, where.mounted))
-    const faults = await Promise.all(tries)
-    const [fault] = faults
+    const [first, ...others] = await Promise.all(tries)
     this.noteMishaps()
-    if (fault === undefined || faults.includes(undefined)) return
-    this.failures.count(fault)
-    if (this.failures.examplesOf(fault) < EXAMPLES) this.failures.example(fault, describe(one, where))
+    if (first === undefined || others.includes(undefined)) return
+    this.failures.count(first.fault)
+    if (this.failures.examplesOf(first.fault) >= EXAMPLES) return
+    this.failures.example(first.fault, `${describe(one, where)}: ${first.answers}`)
   }
 
   /** Sends one sequence with no other beside it, and blames it for what would have ended the process. */
@@ -139,13 +155,18 @@ export class Sequences {
     one: Sending,
     port: number,
     mounted: readonly Mounted[],
-  ): Promise<string | undefined> {
+  ): Promise<Fault | undefined> {
     this.oracles[one.index] = await this.askOracle(one)
     const bare = this.expected(one.index, mounted)
-    const ours = await send(port, one, OURS_MS)
-    const conversation: Conversation = { sequence: one.sequence, ids: one.ids, mounted, bare, ours }
-    return faultOf(conversation)
+    const ours = await this.send(port, one, mounted)
+    const fault = faultOf({ sequence: one.sequence, ids: one.ids, mounted, bare, ours })
+    return fault === undefined ? undefined : { fault, answers: `${summary(ours)} (bare: ${summary(bare)})` }
   }
+}
+
+function summary({ answers, hasEnded }: Observed): string {
+  const list = answers.map(({ status, id }) => (id === undefined ? `${status}` : `${status} for ${id}`))
+  return [...list, hasEnded ? 'end' : 'silence'].join(', ')
 }
 
 function describe({ sequence, parts }: Sending, { host, mounted }: Where): string {
