@@ -47,6 +47,7 @@ function clientFrom(random: Random): Client {
   return {
     framing: random.oneOf(['Content-Length', 'chunked']),
     size,
+    isBehind: random.chance(0.2),
     steps: Array.from({ length: 1 + random.below(6) }, () => clientStepFrom(random, size)),
   }
 }

@@ -14,6 +14,8 @@ export type ClientStep =
 export interface Client {
   readonly framing: 'Content-Length' | 'chunked'
   readonly size: number
+  /** Sends its request behind another one, whose answer goes on for as long as the client is there. */
+  readonly isBehind: boolean
   readonly steps: readonly ClientStep[]
 }
 
@@ -39,9 +41,10 @@ export async function visit(port: number, client: Client, accepted: Promise<unkn
   await closed(socket)
 }
 
-function headOf({ framing, size }: Client): string {
+function headOf({ framing, size, isBehind }: Client): string {
+  const before = isBehind ? 'GET /held HTTP/1.1\r\nHost: a\r\n\r\n' : ''
   const line = framing === 'chunked' ? 'Transfer-Encoding: chunked' : `Content-Length: ${size}`
-  return `POST / HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n${line}\r\n\r\n`
+  return `${before}POST / HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n${line}\r\n\r\n`
 }
 
 async function doStep(

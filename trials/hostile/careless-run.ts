@@ -16,32 +16,37 @@ export interface Ground {
   readonly upstream: string
 }
 
-/** What a case has left behind when its client has been gone for `BOUND_MS`. */
+/** What a case has left behind when its client has been gone for a while. */
 export interface Remains {
   readonly connections: number
   readonly files: number
 }
 
-/** The longest that anything may outlive its client. It is more than `lingerMs` of the middlewares below. */
-export const BOUND_MS = 800
+/** The `lingerMs` of the middlewares below; nothing may outlive its client for longer. */
+const LINGER_MS = 400
 
 let serial = 0
 
-/** Runs one case, with its middlewares or without any, and tells what it has left. */
-export async function remainsOf(one: CarelessCase, ground: Ground, withUs: boolean): Promise<Remains> {
+/** Runs one case, with its middlewares or without any, and tells what it has left after `boundMs`. */
+export async function remainsOf(
+  one: CarelessCase,
+  ground: Ground,
+  withUs: boolean,
+  boundMs: number,
+): Promise<Remains> {
   const directory = path.join(ground.directory, String(serial++))
   mkdirSync(directory)
   const { server, open } = await start(one, { ...ground, directory }, withUs)
   const accepted = once(server, 'connection')
   await visit((server.address() as AddressInfo).port, one.client, accepted)
-  const remains = await watch(open, directory)
+  const remains = await watch(open, directory, boundMs)
   for (const socket of open) socket.destroy()
   await new Promise((resolve) => void server.close(resolve))
   return remains
 }
 
-async function watch(open: ReadonlySet<Socket>, directory: string): Promise<Remains> {
-  const end = performance.now() + BOUND_MS
+async function watch(open: ReadonlySet<Socket>, directory: string, boundMs: number): Promise<Remains> {
+  const end = performance.now() + boundMs
   for (;;) {
     const remains = { connections: open.size, files: openFilesIn(directory).length }
     if (remains.connections + remains.files === 0 || performance.now() > end) return remains
@@ -70,12 +75,13 @@ function handlersOf(one: CarelessCase, ground: Ground, withUs: boolean): Handler
   const isOurs = (name: ChainName): boolean => withUs && one.chain.includes(name)
   const careless: Handler = (req, res, next) => {
     if (req.url === '/') doCarelessly(one.steps, { req, res, next: () => next() })
+    else if (req.url === '/held') res.write('held')
     else res.end('next')
   }
   const behind: Handler = (req, res) => req.resume().on('end', () => res.writableEnded || res.end('behind'))
   return [
     ...(isOurs('autoFlush') ? [autoFlush({ heartbeatMs: 1000 })] : []),
-    ...(isOurs('maxBytes') ? [maxBytes({ limit: 400_000, lingerMs: 400 })] : []),
+    ...(isOurs('maxBytes') ? [maxBytes({ limit: 400_000, lingerMs: LINGER_MS })] : []),
     ...(isOurs('bodyCache') ? [bodyCache({ memory: 1000, directory: ground.directory })] : []),
     careless,
     isOurs('passthroughProxy') ? passthroughProxy(ground.upstream) : behind,

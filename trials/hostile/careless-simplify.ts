@@ -15,6 +15,7 @@ function* simplerThan(one: CarelessCase): Generator<CarelessCase> {
   for (const steps of withoutEach(one.steps)) yield { ...one, steps }
   for (const chain of withoutEach(one.chain)) yield { ...one, chain }
   for (const steps of withoutEach(one.client.steps)) yield { ...one, client: { ...one.client, steps } }
+  if (one.client.isBehind) yield { ...one, client: { ...one.client, isBehind: false } }
   if (one.attach) yield { ...one, attach: false }
   if (one.host !== 'bare http') yield { ...one, host: 'bare http' }
   for (const [index, step] of one.steps.entries()) {

@@ -3,14 +3,18 @@ import { runningTimers } from '../../test/support/open-resources.js'
 import { closeServers, listen } from '../../test/support/servers.js'
 import { emptyDirectory, removeDirectories } from '../../test/support/temporary-files.js'
 import { type CarelessCase, carelessCase } from './careless-cases.js'
-import { BOUND_MS, type Ground, type Remains, remainsOf } from './careless-run.js'
+import { type Ground, type Remains, remainsOf } from './careless-run.js'
 import { simplest } from './careless-simplify.js'
 import { pause } from './careless-clients.js'
+import { rememberedCases } from './careless-remembered.js'
 import { inParallel } from './in-parallel.js'
 import { kindOf, type MishapLog } from './mishap-log.js'
 import type { Failures } from './failures.js'
 
 const AT_ONCE = 24
+/** How long things may outlive their client: at first, and where it is a failure that counts. */
+const SOON_MS = 800
+const BOUND_MS = 2500
 /** How often a case that failed is tried again: what happens once may be the timing of one packet. */
 const TRIES = 3
 /** How many examples of one kind of mishap are looked for among the cases that ran at the time. */
@@ -42,15 +46,14 @@ export class Careless {
     const upstream = createServer((req, res) => req.resume().on('end', () => res.end('upstream')))
     this.ground = { directory: emptyDirectory(), upstream: (await listen(upstream)).url }
     const timers = runningTimers()
-    const suspects = await this.firstPass(
-      Array.from({ length: cases }, (_, index) => carelessCase(seed + index)),
-    )
+    const random = Array.from({ length: cases }, (_, index) => carelessCase(seed + index))
+    const suspects = await this.firstPass([...rememberedCases, ...random])
     await inParallel(AT_ONCE, suspects.remaining, (one) => this.judgeRemains(one))
     for (const one of suspects.beside) await this.judgeMishaps(one)
     await this.judgeTimers(timers)
     await closeServers()
     removeDirectories()
-    return cases
+    return rememberedCases.length + cases
   }
 
   /** Runs all cases, many at once, and gives those that need a second look. */
@@ -64,7 +67,7 @@ export class Careless {
     ]
     await inParallel(AT_ONCE, cases, async (one) => {
       running.add(one)
-      if (isLeft(await remainsOf(one, this.ground, true))) remaining.push(one)
+      if (isLeft(await remainsOf(one, this.ground, true, SOON_MS))) remaining.push(one)
       if (this.noteMishaps()) for (const suspect of running) beside.add(suspect)
       running.delete(one)
     })
@@ -80,7 +83,7 @@ export class Careless {
 
   private async judgeMishaps(one: CarelessCase): Promise<void> {
     if (this.failures.hasExamples(EXAMPLES)) return
-    await remainsOf(one, this.ground, true)
+    await remainsOf(one, this.ground, true, SOON_MS)
     const kinds = new Set(this.log.take().map(kindOf))
     for (const kind of kinds) {
       if (this.failures.examplesOf(kind) < EXAMPLES) this.failures.example(kind, describe(one))
@@ -91,7 +94,7 @@ export class Careless {
     if (!(await this.isOurs(one))) return
     const simple =
       this.simplified++ < SIMPLIFIED ? await simplest(one, (simpler) => this.isOurs(simpler)) : one
-    const { files } = await remainsOf(simple, this.ground, true)
+    const { files } = await remainsOf(simple, this.ground, true, BOUND_MS)
     const kind = `left behind: a connection${files > 0 ? ' and a spill file' : ''}`
     this.failures.count(kind)
     this.failures.example(kind, `${describe(simple)} (seed ${one.seed})`)
@@ -101,8 +104,8 @@ export class Careless {
   /** True where the case leaves something each time with the middlewares and never without. */
   private async isOurs(one: CarelessCase): Promise<boolean> {
     const runs = Array.from({ length: TRIES }, async () => {
-      const ours = isLeft(await remainsOf(one, this.ground, true))
-      return ours && !isLeft(await remainsOf(one, this.ground, false))
+      const ours = isLeft(await remainsOf(one, this.ground, true, BOUND_MS))
+      return ours && !isLeft(await remainsOf(one, this.ground, false, BOUND_MS))
     })
     return (await Promise.all(runs)).every(Boolean)
   }

@@ -19,7 +19,7 @@ export const parts: Readonly<Record<string, Part>> = {
   'sequences on Express 4': sequencesOn('Express 4'),
   'framings and heads': (log, failures, { isSample }) => new Framings(log, failures).run(isSample ? 2 : 1),
   'careless handlers': (log, failures, { seed, isSample }) =>
-    new Careless(log, failures).run({ seed, cases: isSample ? 250 : 5000 }),
+    new Careless(log, failures).run({ seed, cases: isSample ? 200 : 5000 }),
 }
 
 function sequencesOn(host: string): Part {
