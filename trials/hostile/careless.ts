@@ -19,12 +19,12 @@ const BOUND_MS = 2500
 const TRIES = 3
 /** How many examples of one kind of mishap are looked for among the cases that ran at the time. */
 const EXAMPLES = 2
-/** How many cases are made simpler, which takes a while for each. */
-const SIMPLIFIED = 12
 
 export interface CarelessRun {
   readonly seed: number
   readonly cases: number
+  /** Of how many failures a simpler case is looked for, which takes a while for each. */
+  readonly simplified: number
 }
 
 /**
@@ -34,7 +34,7 @@ export interface CarelessRun {
 export class Careless {
   private readonly log: MishapLog
   private readonly failures: Failures
-  private simplified = 0
+  private toSimplify = 0
   private ground: Ground = { directory: '', upstream: '' }
 
   constructor(log: MishapLog, failures: Failures) {
@@ -42,10 +42,11 @@ export class Careless {
     this.failures = failures
   }
 
-  async run({ seed, cases }: CarelessRun): Promise<number> {
+  async run({ seed, cases, simplified }: CarelessRun): Promise<number> {
     const upstream = createServer((req, res) => req.resume().on('end', () => res.end('upstream')))
     this.ground = { directory: emptyDirectory(), upstream: (await listen(upstream)).url }
     const timers = runningTimers()
+    this.toSimplify = simplified
     const random = Array.from({ length: cases }, (_, index) => carelessCase(seed + index))
     const suspects = await this.firstPass([...rememberedCases, ...random])
     await inParallel(AT_ONCE, suspects.remaining, (one) => this.judgeRemains(one))
@@ -92,8 +93,7 @@ export class Careless {
 
   private async judgeRemains(one: CarelessCase): Promise<void> {
     if (!(await this.isOurs(one))) return
-    const simple =
-      this.simplified++ < SIMPLIFIED ? await simplest(one, (simpler) => this.isOurs(simpler)) : one
+    const simple = this.toSimplify-- > 0 ? await simplest(one, (simpler) => this.isOurs(simpler)) : one
     const { files } = await remainsOf(simple, this.ground, true, BOUND_MS)
     const kind = `left behind: a connection${files > 0 ? ' and a spill file' : ''}`
     this.failures.count(kind)

@@ -17,9 +17,12 @@ export const parts: Readonly<Record<string, Part>> = {
   'sequences on bare http': sequencesOn('bare http'),
   'sequences on Express 5': sequencesOn('Express 5'),
   'sequences on Express 4': sequencesOn('Express 4'),
-  'framings and heads': (log, failures, { isSample }) => new Framings(log, failures).run(isSample ? 2 : 1),
+  'framings and heads': (log, failures, { isSample }) => new Framings(log, failures).run(isSample ? 3 : 1),
   'careless handlers': (log, failures, { seed, isSample }) =>
-    new Careless(log, failures).run({ seed, cases: isSample ? 200 : 5000 }),
+    new Careless(log, failures).run({
+      seed,
+      ...(isSample ? { cases: 200, simplified: 0 } : { cases: 5000, simplified: 12 }),
+    }),
 }
 
 function sequencesOn(host: string): Part {

@@ -8,12 +8,14 @@ import { converse, type Observed } from './sequence-client.js'
 import { faultOf } from './sequence-rules.js'
 import { type Mounted, startVariant, variants } from './sequence-servers.js'
 
-const AT_ONCE = 48
+const AT_ONCE = 96
 const OURS_MS = 1000
 /** Bare Node may never answer: it loses what stands behind an upgrade in one packet. */
-const BARE_MS = 300
-/** A variant that fails so often is not run to its end. */
-const MOST_SUSPECTS = 100
+const BARE_MS = 500
+/** A variant that fails so often is not run to its end; a sample is to be quick also where it fails. */
+const MOST_SUSPECTS = { whole: 100, sample: 10 }
+/** How many of the sequences that ran beside a mishap are tried alone, to find the one that caused it. */
+const MOST_BESIDE = 60
 /** How often a fault must show when its sequence runs on its own: a busy machine makes others. */
 const TRIES = 3
 const EXAMPLES = 3
@@ -56,6 +58,7 @@ export class Sequences {
   /** What bare Node answers to each sequence, and to the same one without its upgrades. */
   private readonly oracles: { exact: Observed; plain: Observed }[] = []
   private barePort = 0
+  private mostSuspects = MOST_SUSPECTS.whole
 
   constructor(log: MishapLog, failures: Failures) {
     this.log = log
@@ -63,6 +66,7 @@ export class Sequences {
   }
 
   async run({ host, seed, isSample }: SequenceRun): Promise<number> {
+    if (isSample) this.mostSuspects = MOST_SUSPECTS.sample
     const random = new Random(seed)
     const sendings = sendingsOf(seed).filter(() => !isSample || random.chance(SAMPLE_SHARE))
     this.barePort = await startVariant(host, [])
@@ -108,7 +112,7 @@ export class Sequences {
     const beside = new Set<Sending>()
     const running = new Set<Sending>()
     await inParallel(AT_ONCE, sendings, async (one) => {
-      if (suspects.length >= MOST_SUSPECTS) return
+      if (suspects.length >= this.mostSuspects) return
       running.add(one)
       const ours = await this.send(port, one, mounted)
       const { sequence, ids } = one
@@ -117,11 +121,11 @@ export class Sequences {
       if (this.noteMishaps()) for (const suspect of running) beside.add(suspect)
       running.delete(one)
     })
-    if (suspects.length >= MOST_SUSPECTS)
+    if (suspects.length >= this.mostSuspects)
       this.failures.count(`stopped early: ${host}, ${mounted.join(' + ')}`)
     const judge = (one: Sending): Promise<void> => this.judge(one, port, { host, mounted })
     await inParallel(AT_ONCE / TRIES, suspects, judge)
-    for (const one of beside) {
+    for (const one of [...beside].slice(0, MOST_BESIDE)) {
       if (!this.failures.hasExamples(EXAMPLES)) await this.findMishaps(one, port, { host, mounted })
     }
   }
