@@ -1,0 +1,43 @@
+import { Careless } from './careless.js'
+import { Failures } from './failures.js'
+import { Framings } from './framing-run.js'
+import { MishapLog } from './mishap-log.js'
+import { Sequences } from './sequence-run.js'
+
+/** How much is run. */
+export interface Extent {
+  readonly seed: number
+  readonly isSample: boolean
+}
+
+type Part = (log: MishapLog, failures: Failures, extent: Extent) => Promise<number>
+
+/** What runs in a process of its own. Each gives how many cases it has run. */
+export const parts: Readonly<Record<string, Part>> = {
+  'sequences on bare http': sequencesOn('bare http'),
+  'sequences on Express 5': sequencesOn('Express 5'),
+  'sequences on Express 4': sequencesOn('Express 4'),
+  'framings and heads': (log, failures, { isSample }) => new Framings(log, failures).run(isSample ? 3 : 1),
+  'careless handlers': (log, failures, { seed, isSample }) =>
+    new Careless(log, failures).run({
+      seed,
+      ...(isSample ? { cases: 200, simplified: 0 } : { cases: 5000, simplified: 12 }),
+    }),
+}
+
+function sequencesOn(host: string): Part {
+  return (log, failures, { seed, isSample }) => new Sequences(log, failures).run({ host, seed, isSample })
+}
+
+/** Runs one part, prints what it found, and returns true where that is nothing. */
+export async function runPart(name: string, extent: Extent): Promise<boolean> {
+  const log = new MishapLog()
+  log.watch()
+  const failures = new Failures()
+  const began = performance.now()
+  const cases = await parts[name]!(log, failures, extent)
+  const seconds = Math.round((performance.now() - began) / 1000)
+  const lines = failures.lines()
+  console.log([`${name}: ${cases} cases in ${seconds} s, ${failures.total} failures`, ...lines].join('\n'))
+  return failures.total === 0
+}
