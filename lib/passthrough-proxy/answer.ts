@@ -88,6 +88,8 @@ export class Answer {
     if (onResponse !== undefined) runResponseHook(onResponse, incoming, this)
     fitToFraming(headers, this.req, incoming.statusCode, head.endsWithHead)
     this.writeHead(incoming.statusCode, incoming.statusMessage, lines)
+    // With a chunk, Node puts a head that waits its turn in front of a `100 Continue` that waits with it.
+    if (this.res.socket === null) sendHead(this.res)
     process.nextTick(flushHead, this)
   }
 

@@ -34,6 +34,12 @@ export function sendContinue(req: IncomingMessage): void {
   const res = expecting[kContinue]
   if (res === undefined) return
   expecting[kContinue] = undefined
+  // Node puts the head of a response that waits its turn in front of what it has queued, so in front of a 100.
+  if (res.socket === null) res.once('socket', () => writeContinue(res))
+  else writeContinue(res)
+}
+
+function writeContinue(res: ServerResponse): void {
   if (!res.headersSent) res.writeContinue()
 }
 
