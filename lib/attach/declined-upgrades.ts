@@ -47,6 +47,8 @@ class ParsedConnection {
   private rest: Buffer | undefined
   /** True once such bytes have been taken: they reach the parser by an event that tells no number. */
   private hasReturnedBytes = false
+  /** True behind a declined upgrade until the next message: the parser takes nothing of bytes that begin none, and says nothing. */
+  private isBehindUpgrade = false
 
   constructor(server: CheckingServer, socket: ServerSocket, parser: RequestParser) {
     this.server = server
@@ -58,6 +60,7 @@ class ParsedConnection {
   watch(isAttached: IsAttached): void {
     const { parser } = this
     parser.onIncoming = (req, keepAlive) => {
+      this.isBehindUpgrade = false
       if (this.declined !== undefined || this.rest !== undefined) return this.stop(req)
       return req.upgrade && req.method !== 'CONNECT' && isAttached(this.server)
         ? this.answerUpgrade(req, keepAlive)
@@ -74,9 +77,14 @@ class ParsedConnection {
     req.upgrade = false
     // An application or a proxy that goes by this header would take over a connection that is in use.
     delete req.headers.upgrade
-    if (hasUnknownCoding(req)) return this.refuse()
+    if (hasUnknownCoding(req)) return this.refuseCoding()
     debug('%s %s: served as a plain request', req.method, req.url)
     return this.findsEndOf(req) ? this.passDeclined(req, keepAlive) : this.passAsLast(req)
+  }
+
+  private refuseCoding(): number {
+    this.fail('HPE_INVALID_TRANSFER_ENCODING', 'Parse Error: Request has invalid `Transfer-Encoding`')
+    return 0
   }
 
   /** Lets Node take the upgrade, where `server.shouldUpgradeCallback` agrees. */
@@ -116,6 +124,7 @@ class ParsedConnection {
     // TLS may bring what it has decrypted to a paused parser. Behind an upgrade, that loses it without an error.
     if (this.rest !== undefined) this.socket.destroy()
     else if (this.declined?.complete === true) this.rest = this.restBehind(parsed)
+    else this.requireAllTaken(parsed, () => this.parser.getCurrentBuffer?.())
     onExecute(parsed)
     if (this.rest === undefined) return
     // Before Node's own listener: over TLS, that one may have more bytes at once.
@@ -125,6 +134,7 @@ class ParsedConnection {
 
   private restBehind(parsed: unknown): Buffer | undefined {
     this.declined = undefined
+    this.isBehindUpgrade = true
     if (typeof parsed !== 'number') return undefined
     return this.parser.getCurrentBuffer?.().subarray(parsed)
   }
@@ -137,23 +147,43 @@ class ParsedConnection {
     this.rest = undefined
     if (rest.length === 0) return
     this.hasReturnedBytes = true
-    if (!socket.destroyed && socket.parser === this.parser) socket.emit('data', rest)
+    if (!socket.destroyed && socket.parser === this.parser) this.giveBack(rest)
+  }
+
+  private giveBack(rest: Buffer): void {
+    const { parser } = this
+    const execute = parser.execute.bind(parser)
+    let parsed: unknown
+    parser.execute = (bytes) => (parsed = execute(bytes))
+    this.socket.emit('data', rest)
+    Reflect.deleteProperty(parser, 'execute')
+    this.requireAllTaken(parsed, () => rest)
+  }
+
+  /** Closes the connection where the bytes behind a declined upgrade begin no message. */
+  private requireAllTaken(parsed: unknown, given: () => Buffer | undefined): void {
+    if (!this.isBehindUpgrade || typeof parsed !== 'number') return
+    if (parsed === given()?.length) return
+    if (this.socket._httpMessage) this.closeAfterResponse()
+    else this.fail('HPE_INVALID_METHOD', 'Parse Error: Invalid method encountered')
   }
 
   /** Ends a connection whose bytes may be lost or out of order, as where the application listens to its socket itself. */
   private stop(req: ParsedRequest): number {
+    this.closeAfterResponse()
+    return skipMessage(req)
+  }
+
+  private closeAfterResponse(): void {
     const { socket } = this
     skipFurtherMessages(this.parser)
     if (socket._httpMessage) socket._httpMessage._last = true
     else socket.destroySoon()
-    return skipMessage(req)
   }
 
   /** Fails the connection in the way in which Node fails it without `Upgrade`: 'clientError', or else 400. */
-  private refuse(): number {
+  private fail(code: string, message: string): void {
     skipFurtherMessages(this.parser)
-    const message = 'Parse Error: Request has invalid `Transfer-Encoding`'
-    this.socket.emit('error', Object.assign(new Error(message), { code: 'HPE_INVALID_TRANSFER_ENCODING' }))
-    return 0
+    this.socket.emit('error', Object.assign(new Error(message), { code }))
   }
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-import { letFlow } from './node-internals.js'
+import { letFlow, type OutgoingResponse } from './node-internals.js'
 import { isHttp2 } from './request-facts.js'
 import { isRead } from './request-readers.js'
 import { answerWithoutBody } from './unread-body.js'
@@ -34,13 +34,21 @@ export function sendContinue(req: IncomingMessage): void {
   const res = expecting[kContinue]
   if (res === undefined) return
   expecting[kContinue] = undefined
-  // Node puts the head of a response that waits its turn in front of what it has queued, so in front of a 100.
-  if (res.socket === null) res.once('socket', () => writeContinue(res))
-  else writeContinue(res)
+  if (res.headersSent) return
+  res.writeContinue()
+  if (res.socket === null) queueHeadBehind(res as OutgoingResponse)
 }
 
-function writeContinue(res: ServerResponse): void {
-  if (!res.headersSent) res.writeContinue()
+/**
+ * Puts the head of a response that waits its turn behind the 100 that waits with it. With bytes, Node would put it in
+ * front of all that is queued, and the 100 would be in the body.
+ */
+function queueHeadBehind(res: OutgoingResponse): void {
+  res._send = (...args) => {
+    Reflect.deleteProperty(res, '_send')
+    if (typeof args[0] !== 'string') res._send('', 'latin1')
+    return res._send(...args)
+  }
 }
 
 /** In place of `req._read`: the first real reader brings the client's body on its way. */

@@ -53,7 +53,7 @@ export interface OutgoingResponse extends ServerResponse {
   /** False where no body follows the head; set with the status, also where the head is then refused. */
   _hasBody: boolean
   /** Sends data behind the head, and the head before it where that has not been sent. */
-  _send(data: string, encoding: BufferEncoding): boolean
+  _send(data: string | Uint8Array, encoding: BufferEncoding, ...rest: unknown[]): boolean
 }
 
 /** A response that is told of its connection's end. */
@@ -71,6 +71,8 @@ export interface RequestParser {
   onIncoming: (req: ParsedRequest, keepAlive: boolean) => number
   /** How many names and values of header lines are kept; none are dropped where it is 0. */
   readonly maxHeaderPairs?: number
+  /** Parses bytes that came by 'data', and returns how many it has taken, or a parse error. */
+  execute: (bytes: Buffer) => unknown
   /** The bytes that are being parsed, or have just been. */
   getCurrentBuffer?(): Buffer
   /** True where the parser takes its bytes from the socket's handle, and the socket has no 'data' events. */

@@ -252,6 +252,28 @@ describe('attach with Expect: 100-continue, as bare Node', () => {
     })
   }
 
+  it('puts the 100 of a response that waits its turn in front of its head, also where the body is bytes', async () => {
+    const app: RequestListener = (req, res) => {
+      if (req.method === 'GET') setTimeout(() => res.end(req.url), 20)
+      else req.on('end', () => res.end(Buffer.from('bytes'))).on('data', () => {})
+    }
+    const server = createServer(app)
+    attach(server, app)
+    const client = await RawClient.connect((await listen(server)).port)
+    client.write(slow, expecting(), last)
+    await client.closed()
+    const lines = String(client.pending).match(/HTTP\/1.1 \d+|\/slow|bytes|\/last/g)
+    expect(lines).to.deep.equal([
+      'HTTP/1.1 200',
+      '/slow',
+      'HTTP/1.1 100',
+      'HTTP/1.1 200',
+      'bytes',
+      'HTTP/1.1 200',
+      '/last',
+    ])
+  })
+
   it('sends them for an upgrade with a body, which is a plain request', async () => {
     const plain = slow + expecting() + last
     const upgrade = slow + expecting('Connection: Upgrade', 'Upgrade: websocket') + last

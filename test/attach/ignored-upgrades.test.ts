@@ -5,10 +5,16 @@ import { expect } from 'chai'
 import { attach } from 'sluiceway'
 
 import { attached } from '../support/attached.js'
-import { message, upgradeTo } from '../support/pipelined.js'
+import { kinds, message, transports, upgradeTo } from '../support/pipelined.js'
 import { RawClient, type RawResponse } from '../support/raw-client.js'
 import { closeServers, listen, serve } from '../support/servers.js'
 import { until } from '../support/until.js'
+
+const ignored: Record<string, string> = {
+  h2c: kinds['h2c']!('/'),
+  'with a body': kinds['length']!('/'),
+  'with chunks': kinds['chunked']!('/'),
+}
 
 /** What the app was given. */
 interface Seen {
@@ -202,3 +208,28 @@ describe('attach on connections that were open before, or stay open behind it', 
     await client.closed()
   })
 })
+
+for (const { name, serve: start, connect } of transports) {
+  describe(`bytes that are no message, behind an upgrade that attach ignores, over ${name}`, () => {
+    afterEach(closeServers)
+
+    for (const [what, upgrade] of Object.entries(ignored)) {
+      for (const isTogether of [true, false]) {
+        it(`fail the connection as Node does, ${what}, ${isTogether ? 'in one packet' : 'later'}`, async () => {
+          const { port } = await start((req, res) => {
+            req.on('end', () => res.end('plain')).resume()
+          })
+          const client = await connect(port)
+          if (isTogether) client.write(upgrade, 'no message\r\n\r\n')
+          else {
+            client.write(upgrade)
+            expect(String((await client.response()).body)).to.equal('plain')
+            client.write('no message\r\n\r\n')
+          }
+          await client.closed()
+          client.destroy()
+        })
+      }
+    }
+  })
+}

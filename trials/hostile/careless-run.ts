@@ -82,7 +82,9 @@ function handlersOf(one: CarelessCase, ground: Ground, withUs: boolean): Handler
   return [
     ...(isOurs('autoFlush') ? [autoFlush({ heartbeatMs: 1000 })] : []),
     ...(isOurs('maxBytes') ? [maxBytes({ limit: 400_000, lingerMs: LINGER_MS })] : []),
-    ...(isOurs('bodyCache') ? [bodyCache({ memory: 1000, directory: ground.directory })] : []),
+    ...(isOurs('bodyCache')
+      ? [bodyCache({ memory: 1000, parseLimit: Infinity, directory: ground.directory })]
+      : []),
     careless,
     isOurs('passthroughProxy') ? passthroughProxy(ground.upstream) : behind,
   ]
