@@ -1,0 +1,105 @@
+import type { Duplex, Readable } from 'node:stream'
+
+/*
+ * The wall of the proxy. On one side stands the exchange: what a request and its response go through. On the other
+ * stands an upstream: how they travel to a server and back. Each side knows the other only through this file.
+ *
+ *     exchange ── send(request, receiver) ─────────────────────────▶ upstream
+ *              ◀── onSending, onInformation*, onHead, onBody*, onEnd ──
+ *              ◀── or onUpgraded, or onFailure, at any point ──────────
+ */
+
+/** A request as it goes to a server. Nothing changes it any more. */
+export interface UpstreamRequest {
+  /** Scheme, host and port: 'http://127.0.0.1:8080'. */
+  readonly origin: string
+  readonly method: string
+  /** Path and query, as they stand in the request line. */
+  readonly path: string
+  /** Name, value, name, value, …, one latin1 character for each byte. Host only where it is not that of `origin`; no framing. */
+  readonly lines: readonly string[]
+  readonly body: Readable | Buffer | string | null
+  /** The announced length of the body, in digits. Where it is undefined, a body that is a stream goes in chunks. */
+  readonly contentLength: string | undefined
+  /** The token of the protocol that the connection is to be upgraded to. */
+  readonly upgrade: string | undefined
+  /** How long the server may take to begin its final response, in milliseconds. 0: no limit. */
+  readonly headersTimeoutMs: number
+  /** How long the server may be silent within a body, in milliseconds. 0: no limit. */
+  readonly idleTimeoutMs: number
+  /** How many requests may wait for a connection to `origin`. */
+  readonly maxQueue: number
+}
+
+/** The way of requests to servers. */
+export interface Upstream {
+  /**
+   * Sends a request and tells `receiver` what becomes of it. Never throws. The upstream owns the queue, the choice of a
+   * connection, and the one retry of a request that a connection which had gone stale has lost.
+   */
+  send(request: UpstreamRequest, receiver: Receiver): Waiting
+  /** Ends idle connections, and refuses further requests. */
+  close(): void
+}
+
+/** A request that has been handed over. */
+export interface Waiting {
+  /** Gives the request up, in the queue or under way. The receiver hears nothing of it any more. */
+  abandon(): void
+}
+
+/** A request that has a connection. */
+export interface Sending {
+  /** True where the connection has carried a request before. */
+  readonly isReused: boolean
+  /** Stops reading the response. */
+  pause(): void
+  resume(): void
+}
+
+/** Hears of one request, always in the same order. It may throw: the request then fails with what it threw. */
+export interface Receiver {
+  /** The request has a connection, and goes out. */
+  onSending(sending: Sending): void
+  /** An interim response (1xx but 101). */
+  onInformation(status: number, lines: readonly string[]): void
+  /** The final head, its framing headers included. */
+  onHead(status: number, reason: string, lines: string[]): void
+  /** Bytes of the body, without framing. Returns true where their memory is still needed, as a client is slow to read. */
+  onBody(chunk: Buffer): boolean
+  /** The end of the response, with the last bytes of the body where those came with it. */
+  onEnd(trailers: readonly string[], last?: Buffer): void
+  /** The server has switched protocols: the connection is the receiver's. `early` came behind the head. */
+  onUpgraded(lines: string[], connection: Duplex, early: Buffer): void
+  /** The request has failed; nothing comes behind it. */
+  onFailure(failure: Failure): void
+}
+
+/**
+ * - `unreachable`: no connection, or no such name.
+ * - `untrusted`: a certificate that is not trusted, or not that of the host.
+ * - `reset`: the server has closed the connection before the end of its response.
+ * - `malformed`: bytes that are no response, or too many of them.
+ * - `timeout`: connectTimeoutMs, headersTimeoutMs or idleTimeoutMs have passed.
+ * - `unsendable`: the request cannot be written as it is.
+ * - `queue-full`: too many requests wait for a connection already.
+ * - `closed`: the upstream was closed.
+ */
+export type FailureKind =
+  | 'unreachable'
+  | 'untrusted'
+  | 'reset'
+  | 'malformed'
+  | 'timeout'
+  | 'unsendable'
+  | 'queue-full'
+  | 'closed'
+
+export interface Failure {
+  readonly kind: FailureKind
+  /** False where no server can have received any of the request: it may be sent elsewhere. */
+  readonly maybeHeard: boolean
+  /** What happened, in words that a client may read where its status is below 500. */
+  readonly message?: string | undefined
+  readonly cause: unknown
+}
