@@ -115,6 +115,9 @@ export interface ServerSocket extends Socket {
   destroySoon(): void
 }
 
+/** The member of a response that is true where its client has sent `Expect: 100-continue`. */
+export const AWAITS_CONTINUE = '_expect_continue'
+
 export const STREAM_DESTROYED: unique symbol = Symbol.for('nodejs.stream.destroyed') as never
 
 export const STREAM_DISTURBED: unique symbol = Symbol.for('nodejs.stream.disturbed') as never
