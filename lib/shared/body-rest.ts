@@ -111,11 +111,19 @@ export class BodyRest implements Rest {
 
   /** The client has sent all of it. */
   private end(): boolean {
-    const socket: LingeringSocket = this.source.socket
+    const { source } = this
+    const socket: LingeringSocket = source.socket
     forgetRest.call(socket)
+    if (source.replay === undefined) endUnread(source)
     if (this.isLingering) socket.destroySoon()
     return false
   }
+}
+
+/** As in Node, a request that nobody asked for data ends and closes when all of it has come: code may wait for that. */
+function endUnread(source: BodySource): void {
+  source.pushToRequest(null)
+  if (source.req.readableFlowing === null) source.req.resume()
 }
 
 /** Lets an answer say `Connection: close` where it comes while a large rest of the body is unread. */

@@ -134,12 +134,12 @@ export class BodySource implements BodyStoreOwner, LateReadingOwner {
 
   leave(reader: BodyReader): void {
     this.readers.leave(reader)
-    this.readerIsDone()
+    this.readerIsDone(reader.ended)
   }
 
-  /** A reader has had the body, or has given up. */
-  readerIsDone(): void {
-    if (this.lateReading !== undefined && !this.isReadOn) this.release()
+  /** A reader has had the whole body, or has let go of it: behind the response, that one may come back. */
+  readerIsDone(hasWhole: boolean): void {
+    if (hasWhole && this.lateReading !== undefined && !this.isReadOn) this.release()
     else if (this.received > 0 && this.hasRoom) this.pull()
   }
 
@@ -189,7 +189,7 @@ export class BodySource implements BodyStoreOwner, LateReadingOwner {
     this.replay ??= new RequestReplay(this)
     this.replay.fail(error)
     this.readers.fail(error, this.replay)
-    this.readerIsDone()
+    this.readerIsDone(true)
   }
 
   /** Notes that the client went away in the middle of the body. */

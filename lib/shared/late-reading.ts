@@ -1,5 +1,10 @@
 import type { ServerSocket } from './node-internals.js'
 
+// One listener for each connection: a client may send any number of requests on it before the first is read.
+const READINGS: unique symbol = Symbol.for('sluiceway.lateReadings') as never
+
+type ReadSocket = ServerSocket & { [READINGS]?: Set<LateReading> }
+
 /** How long a reader may take nothing of what is there for it, in milliseconds. */
 const PATIENCE_MS = 10_000
 
@@ -33,12 +38,12 @@ export class LateReading {
     this.owner = owner
     this.taken = owner.readers.taken
     this.timer = setTimeout(check, PATIENCE_MS, this).unref()
-    owner.socket.on('close', this.onClose)
+    readingsOn(owner.socket).add(this)
   }
 
   end(): void {
     clearTimeout(this.timer)
-    this.owner.socket.off('close', this.onClose)
+    readingsOn(this.owner.socket).delete(this)
   }
 
   /** Looks whether anything was taken since the last time. */
@@ -52,9 +57,21 @@ export class LateReading {
     this.timer.refresh()
   }
 
-  private readonly onClose = (): void => {
+  connectionClosed(): void {
     if (this.owner.state === 'arriving') this.owner.abandon()
   }
+}
+
+function readingsOn(socket: ReadSocket): Set<LateReading> {
+  if (socket[READINGS] === undefined) {
+    socket[READINGS] = new Set()
+    socket.on('close', closeReadings)
+  }
+  return socket[READINGS]
+}
+
+function closeReadings(this: ReadSocket): void {
+  for (const reading of this[READINGS] ?? []) reading.connectionClosed()
 }
 
 function check(reading: LateReading): void {

@@ -103,6 +103,45 @@ for (const { name: host, mount } of hosts) {
       })
     }
 
+    it('adds no listener to the connection with each body that is still read', async () => {
+      const pauseAndAnswer: Handler = (req, res) => {
+        req.on('data', () => req.pause())
+        res.end('accepted')
+      }
+      const { port, connections } = await serve(mount(bodyCache(), pauseAndAnswer))
+      const client = await RawClient.connect(port)
+      const listeners = new Set<number>()
+      for (let round = 0; round < 12; round += 1) {
+        client.request('POST', '/', {}, 'abc')
+        await client.response()
+        listeners.add(connections[0]!.listenerCount('close'))
+      }
+      expect(listeners).to.have.lengthOf(1)
+      client.destroy()
+    })
+
+    it('tells a reader that resumes the request behind its end of no error', async () => {
+      const over = deferred<string[]>()
+      const readAndResume: Handler = (req, res) => {
+        const heard: string[] = []
+        req.on('error', () => heard.push('error')).on('data', () => {})
+        req.on('end', () => {
+          heard.push('end')
+          setImmediate(() => {
+            req.resume()
+            setTimeout(() => over.resolve(heard), 10)
+          })
+        })
+        res.end('accepted')
+      }
+      const { port } = await serve(mount(bodyCache(), readAndResume))
+      const client = await RawClient.connect(port)
+      client.request('POST', '/', {}, 'abc')
+      await client.response()
+      expect(await over.promise).to.deep.equal(['end'])
+      client.destroy()
+    })
+
     it('gives up a reader that takes nothing for ten seconds, and closes the file', async () => {
       const restore = hasten(10_000)
       const stop: Reader = (req) =>
