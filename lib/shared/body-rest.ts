@@ -28,7 +28,7 @@ export interface Rest {
 /** So much of an answered request's body is thrown away to keep its connection. */
 export const SMALL_REST: number = 256 * 1024
 
-/** So much of a refused body is discarded before the response: a connection that is paused does not notice its client leave. */
+/** So much of a refused body is discarded before its response, which is due at once. */
 const BEFORE_ANSWER = 64 * 1024
 
 const REST: unique symbol = Symbol.for('sluiceway.rest') as never
@@ -76,9 +76,18 @@ export class BodyRest implements Rest {
   discard(chunk: Buffer | null): boolean {
     if (chunk === null) return this.end()
     this.discarded += chunk.length
-    if (!this.isAnswered) return this.discarded <= BEFORE_ANSWER
+    if (!this.isAnswered) return this.discarded <= this.mostBeforeAnswer
     if (this.discarded > this.bounds.lingerBytes) this.source.socket.destroy()
     return true
+  }
+
+  /**
+   * A connection that is paused does not notice its client leave, and a response before this one may go on for long.
+   * Half of the bound is left for the time when the response is out.
+   */
+  private get mostBeforeAnswer(): number {
+    const waitsForTurn = this.source.res.socket === null
+    return waitsForTurn ? Math.max(BEFORE_ANSWER, this.bounds.lingerBytes / 2) : BEFORE_ANSWER
   }
 
   readonly answered = (): void => {

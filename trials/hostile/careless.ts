@@ -8,7 +8,8 @@ import { simplest } from './careless-simplify.js'
 import { pause } from './careless-clients.js'
 import { rememberedCases } from './careless-remembered.js'
 import { inParallel } from './in-parallel.js'
-import { kindOf, type MishapLog } from './mishap-log.js'
+import { kindOf, type MishapLog, underWay } from './mishap-log.js'
+import { Progress } from './progress.js'
 import type { Failures } from './failures.js'
 
 const AT_ONCE = 24
@@ -17,6 +18,8 @@ const SOON_MS = 800
 const BOUND_MS = 2500
 /** How often a case that failed is tried again: what happens once may be the timing of one packet. */
 const TRIES = 3
+/** How often without the middlewares: often enough to meet the timing with which that leaves something too. */
+const BARE_TRIES = 8
 /** How many examples of one kind of mishap are looked for among the cases that ran at the time. */
 const EXAMPLES = 2
 
@@ -34,6 +37,7 @@ export interface CarelessRun {
 export class Careless {
   private readonly log: MishapLog
   private readonly failures: Failures
+  private readonly progress = new Progress('careless handlers')
   private toSimplify = 0
   private ground: Ground = { directory: '', upstream: '' }
 
@@ -49,6 +53,7 @@ export class Careless {
     this.toSimplify = simplified
     const random = Array.from({ length: cases }, (_, index) => carelessCase(seed + index))
     const suspects = await this.firstPass([...rememberedCases, ...random])
+    console.error(`careless handlers: ${suspects.remaining.length} to judge, ${suspects.beside.size} mishaps`)
     await inParallel(AT_ONCE, suspects.remaining, (one) => this.judgeRemains(one))
     for (const one of suspects.beside) await this.judgeMishaps(one)
     await this.judgeTimers(timers)
@@ -66,20 +71,29 @@ export class Careless {
       new Set<CarelessCase>(),
       new Set<CarelessCase>(),
     ]
+    let done = 0
     await inParallel(AT_ONCE, cases, async (one) => {
       running.add(one)
-      if (isLeft(await remainsOf(one, this.ground, true, SOON_MS))) remaining.push(one)
+      const remains = await underWay.run(one, () => remainsOf(one, this.ground, true, SOON_MS))
+      if (isLeft(remains)) remaining.push(one)
       if (this.noteMishaps()) for (const suspect of running) beside.add(suspect)
       running.delete(one)
+      this.progress.tell('running', ++done, cases.length)
     })
     return { remaining, beside }
   }
 
   /** True where something would have ended the process of which there are not enough examples yet. */
   private noteMishaps(): boolean {
-    const kinds = this.log.take().map(kindOf)
-    for (const kind of kinds) this.failures.count(kind)
-    return kinds.some((kind) => this.failures.examplesOf(kind) < EXAMPLES)
+    const mishaps = this.log.take()
+    for (const mishap of mishaps) this.noteMishap(kindOf(mishap), mishap.of as CarelessCase | undefined)
+    return mishaps.map(kindOf).some((kind) => this.failures.examplesOf(kind) < EXAMPLES)
+  }
+
+  private noteMishap(kind: string, one: CarelessCase | undefined): void {
+    this.failures.count(kind)
+    if (one === undefined || this.failures.examplesOf(kind) >= EXAMPLES) return
+    this.failures.example(kind, `${describe(one)} (seed ${one.seed})`)
   }
 
   private async judgeMishaps(one: CarelessCase): Promise<void> {
@@ -103,11 +117,13 @@ export class Careless {
 
   /** True where the case leaves something each time with the middlewares and never without. */
   private async isOurs(one: CarelessCase): Promise<boolean> {
-    const runs = Array.from({ length: TRIES }, async () => {
-      const ours = isLeft(await remainsOf(one, this.ground, true, BOUND_MS))
-      return ours && !isLeft(await remainsOf(one, this.ground, false, BOUND_MS))
-    })
-    return (await Promise.all(runs)).every(Boolean)
+    for (let count = 0; count < TRIES; count += 1) {
+      const both = [true, false].map((withUs) => remainsOf(one, this.ground, withUs, BOUND_MS))
+      const [ours, bare] = await Promise.all(both)
+      if (!isLeft(ours!) || isLeft(bare!)) return false
+    }
+    const bare = Array.from({ length: BARE_TRIES }, () => remainsOf(one, this.ground, false, BOUND_MS))
+    return !(await Promise.all(bare)).some(isLeft)
   }
 
   private async judgeTimers(before: number): Promise<void> {
