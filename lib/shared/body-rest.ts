@@ -82,12 +82,13 @@ export class BodyRest implements Rest {
   }
 
   /**
-   * A connection that is paused does not notice its client leave, and a response before this one may go on for long.
-   * Half of the bound is left for the time when the response is out.
+   * A connection that is paused does not notice its client leave. The response may take long: others go out before it,
+   * or the application has begun it and does not end it. Half of the bound is left for the time behind it.
    */
   private get mostBeforeAnswer(): number {
-    const waitsForTurn = this.source.res.socket === null
-    return waitsForTurn ? Math.max(BEFORE_ANSWER, this.bounds.lingerBytes / 2) : BEFORE_ANSWER
+    const { res } = this.source
+    const mayTakeLong = res.socket === null || res.headersSent
+    return mayTakeLong ? Math.max(BEFORE_ANSWER, this.bounds.lingerBytes / 2) : BEFORE_ANSWER
   }
 
   readonly answered = (): void => {
@@ -170,11 +171,17 @@ function skipMessages({ parser }: ServerSocket): void {
   if (parser) skipFurtherMessages(parser)
 }
 
-/** The client's end never becomes a parse error. */
+/** The client's end never becomes a parse error, and does not keep an answer from it that is due. */
 function ignoreEnd(socket: ServerSocket): void {
   socket.removeAllListeners('end')
   socket.removeAllListeners('error')
-  socket.on('error', ignore)
+  socket.on('error', ignore).on('end', endUnfinished)
+}
+
+/** A response that the application has begun may never end; Node ends the connection of a client that has left. */
+function endUnfinished(this: ServerSocket): void {
+  const { _httpMessage: res } = this
+  if (res?.headersSent === true && !res.writableEnded) this.end()
 }
 
 function ignore(): void {}

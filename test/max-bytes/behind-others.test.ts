@@ -19,6 +19,27 @@ const farewells: Record<string, (client: RawClient) => unknown> = {
   'resets the connection': ({ socket }) => socket.resetAndDestroy(),
 }
 
+describe('a body that is too large, behind the head of its own response', () => {
+  afterEach(closeServers)
+
+  it('closes a response that does not end when the client leaves behind a large part of the body', async () => {
+    const begun = deferred<ServerResponse>()
+    const begin: Handler = (req, res) => {
+      req.on('error', () => {}).resume()
+      res.write('begin')
+      begun.resolve(res)
+    }
+    const { port } = await serve(hosts[0]!.mount(maxBytes('1kb'), begin))
+    const client = await RawClient.connect(port)
+    client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
+    const response = await begun.promise
+    client.write(asChunk('x'.repeat(LARGE)))
+    client.socket.end()
+    if (!response.closed) await once(response, 'close')
+    client.destroy()
+  })
+})
+
 for (const { name, mount } of hosts) {
   for (const [what, body] of Object.entries(refused)) {
     describe(`a body ${what}, behind a response in progress, on ${name}`, () => {

@@ -26,8 +26,6 @@ export interface Remains {
 const LINGER_MS = 400
 
 const POLL_MS = 5
-/** A body that somebody reads after its response is given up when nothing was taken of it for ten seconds. */
-const FILES_MS = 12_000
 
 let serial = 0
 
@@ -55,8 +53,7 @@ async function watch(open: ReadonlySet<Socket>, directory: string, boundMs: numb
   // To list the files costs a call for each of this process: connections go first.
   for (;;) {
     const remains = { connections: open.size, files: openFilesIn(directory).length }
-    const isLate = performance.now() > (open.size > 0 ? end : end + FILES_MS)
-    if (remains.files === 0 || isLate) return remains
+    if (remains.files === 0 || performance.now() > end) return remains
     await pause(POLL_MS)
   }
 }
