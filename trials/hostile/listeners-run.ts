@@ -19,7 +19,7 @@ const lasting = new Set([
   'upgrade with a body',
   'upgrade with chunks',
 ])
-const [FEW, MANY] = [10, 150]
+const [FEW, MANY] = [10, 60]
 
 /** Sends many messages over one connection, one after the other and in pairs: its listeners must not pile up. */
 export async function countListeners(

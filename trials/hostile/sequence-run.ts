@@ -24,7 +24,7 @@ const MOST_BESIDE = 60
 /** How often a fault must show when its sequence runs on its own: a busy machine makes others. */
 const TRIES = 3
 const EXAMPLES = 3
-const SAMPLE_SHARE = 0.06
+const SAMPLE_SHARE = 0.03
 
 /** What is wrong, and the answers that show it. */
 interface Fault {

@@ -19,35 +19,45 @@ export const variants: readonly (readonly Mounted[])[] = [
 ]
 
 /** Starts the same application on a host, with a variant in front of its handlers. Returns the port. */
-export async function startVariant(hostName: string, mounted: readonly Mounted[]): Promise<number> {
-  return (await startServer(hostName, mounted)).port
+export async function startVariant(
+  hostName: string,
+  mounted: readonly Mounted[],
+  upstreamTunnels = false,
+): Promise<number> {
+  return (await startServer(hostName, mounted, upstreamTunnels)).port
 }
 
-export async function startServer(hostName: string, mounted: readonly Mounted[]): Promise<TestServer> {
+/** With `upstreamTunnels`, the upstream accepts upgrades; otherwise it serves them as plain requests, as the oracle does. */
+export async function startServer(
+  hostName: string,
+  mounted: readonly Mounted[],
+  upstreamTunnels = false,
+): Promise<TestServer> {
   const host = hosts.find(({ name }) => name === hostName)!
-  const app = host.mount(identify, ...(await middlewares(mounted)), handle)
+  const app = host.mount(identify, ...(await middlewares(mounted, upstreamTunnels)), handle)
   const server: Server = createServer(app)
   if (mounted.includes('attach')) attach(server, app)
   return listen(server)
 }
 
-async function middlewares(mounted: readonly Mounted[]): Promise<Handler[]> {
+async function middlewares(mounted: readonly Mounted[], upstreamTunnels: boolean): Promise<Handler[]> {
   const has = (name: Mounted): boolean => mounted.includes(name)
   const limit = (req: IncomingMessage): number => (isPath(req, '/read') ? READ_LIMIT : 1_000_000)
   return [
     ...(has('autoFlush') ? [autoFlush()] : []),
     ...(has('maxBytes') ? [maxBytes({ limit, lingerMs: 300 })] : []),
     ...(has('bodyCache') ? [bodyCache({ memory: 1000 })] : []),
-    ...(has('passthroughProxy') ? [passthroughProxy(await upstream())] : []),
+    ...(has('passthroughProxy') ? [passthroughProxy(await upstream(upstreamTunnels))] : []),
   ]
 }
 
-async function upstream(): Promise<string> {
+async function upstream(tunnels: boolean): Promise<string> {
   const server = createServer((req, res) => void handle(req, res, () => res.end()))
-  server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+  const onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
     if (isPath(req, '/tunnel')) echo(req, socket, head)
     else socket.end('HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n')
-  })
+  }
+  if (tunnels) server.on('upgrade', onUpgrade)
   return (await listen(server)).url
 }
 

@@ -46,7 +46,7 @@ export class Tunnels {
     host: string,
     mounted: readonly Mounted[],
   ): Promise<void> {
-    const port = await startVariant(host, mounted)
+    const port = await startVariant(host, mounted, true)
     const suspects: TunnelCase[] = []
     let done = 0
     await inParallel(AT_ONCE, cases, async (one) => {
