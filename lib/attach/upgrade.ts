@@ -16,6 +16,9 @@ import { isTakeable, isTurnOf } from './takeable.js'
 
 const debug = createDebug('sluiceway:attach')
 
+/** What came with the head is among the bytes that the connection holds for the handler that takes it over. */
+const NOTHING = Buffer.alloc(0)
+
 /** What Node hands over with an 'upgrade' event. */
 export interface Upgrade {
   readonly req: IncomingMessage
@@ -36,7 +39,7 @@ export function runUpgrade(server: CheckingServer, app: RequestListener, upgrade
     return
   }
   socket.on('drain', onSocketDrain)
-  holdEarlyBytes(socket)
+  holdEarlyBytes(socket, upgrade.head)
   waitForTurn(server, socket, () => void runApp(server, app, upgrade))
 }
 
@@ -64,13 +67,9 @@ function abortRequest(req: IncomingMessage): void {
 }
 
 /** An exception or a rejection ends this one connection: nobody but the process would hear of it. */
-async function runApp(
-  server: CheckingServer,
-  app: RequestListener,
-  { req, socket, head }: Upgrade,
-): Promise<void> {
+async function runApp(server: CheckingServer, app: RequestListener, { req, socket }: Upgrade): Promise<void> {
   try {
-    offerUpgrade(req, { socket, head })
+    offerUpgrade(req, { socket, head: NOTHING })
     await (app(req, responseOn(server, socket as ServerSocket, req)) as unknown)
   } catch (error) {
     debug('%s %s: the app failed, the connection is cut: %o', req.method, req.url, error)

@@ -28,7 +28,7 @@ export interface Rest {
 /** So much of an answered request's body is thrown away to keep its connection. */
 export const SMALL_REST: number = 256 * 1024
 
-/** So much of a refused body is discarded before the response: a connection that is paused does not notice its client leave. */
+/** So much of a refused body is discarded before its response, which is due at once. */
 const BEFORE_ANSWER = 64 * 1024
 
 const REST: unique symbol = Symbol.for('sluiceway.rest') as never
@@ -76,9 +76,19 @@ export class BodyRest implements Rest {
   discard(chunk: Buffer | null): boolean {
     if (chunk === null) return this.end()
     this.discarded += chunk.length
-    if (!this.isAnswered) return this.discarded <= BEFORE_ANSWER
+    if (!this.isAnswered) return this.discarded <= this.mostBeforeAnswer
     if (this.discarded > this.bounds.lingerBytes) this.source.socket.destroy()
     return true
+  }
+
+  /**
+   * A connection that is paused does not notice its client leave. The response may take long: others go out before it,
+   * or the application has begun it and does not end it. Half of the bound is left for the time behind it.
+   */
+  private get mostBeforeAnswer(): number {
+    const { res } = this.source
+    const mayTakeLong = res.socket === null || res.headersSent
+    return mayTakeLong ? Math.max(BEFORE_ANSWER, this.bounds.lingerBytes / 2) : BEFORE_ANSWER
   }
 
   readonly answered = (): void => {
@@ -169,11 +179,17 @@ function skipMessages({ parser }: ServerSocket): void {
   if (parser) skipFurtherMessages(parser)
 }
 
-/** The client's end never becomes a parse error. */
+/** The client's end never becomes a parse error, and does not keep an answer from it that is due. */
 function ignoreEnd(socket: ServerSocket): void {
   socket.removeAllListeners('end')
   socket.removeAllListeners('error')
-  socket.on('error', ignore)
+  socket.on('error', ignore).on('end', endUnfinished)
+}
+
+/** A response that the application has begun may never end; Node ends the connection of a client that has left. */
+function endUnfinished(this: ServerSocket): void {
+  const { _httpMessage: res } = this
+  if (res?.headersSent === true && !res.writableEnded) this.end()
 }
 
 function ignore(): void {}

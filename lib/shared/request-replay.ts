@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import { Readable, type Writable } from 'node:stream'
 import { type BodyReader, feed } from './body-reader.js'
 import type { BodySource } from './body-source.js'
 import type { BodyStore } from './body-store.js'
@@ -39,6 +39,8 @@ export class RequestReplay implements BodyReader, ToldRound {
   isAwaited = false
   /** The encoding that the reader of this round has set. */
   encoding: BufferEncoding | null = null
+  /** What the request is piped to in this round, since it last began to flow. */
+  destinations: readonly Writable[] = []
   /** True once a round had the whole body, or an iterator was done with it. */
   wasRead = false
   /** True once the request was closed for good: its client has left, or the application has cut the connection. */

@@ -67,8 +67,8 @@ function destroyNothing(
 }
 
 /** A bare `pipe()` forwards no error: without this its destination would wait for ever. */
-function failDestination(
-  { req, res }: ToldRound,
+export function failDestination(
+  { req, res }: Pick<ToldRound, 'req' | 'res'>,
   destination: Writable,
   error: SluicewayError,
   told: readonly Listener[],
