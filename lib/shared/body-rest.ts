@@ -1,5 +1,5 @@
-import { Socket } from 'node:net'
 import type { BodySource } from './body-source.js'
+import { type Closing, giveBackClosing, isClosedBy, takeOverClosing } from './closing.js'
 import { letFlow, type OutgoingResponse, type ServerSocket } from './node-internals.js'
 import { isHttp2 } from './request-facts.js'
 import { isRead } from './request-readers.js'
@@ -31,10 +31,6 @@ export const SMALL_REST: number = 256 * 1024
 /** So much of a refused body is discarded before its response, which is due at once. */
 const BEFORE_ANSWER = 64 * 1024
 
-const REST: unique symbol = Symbol.for('sluiceway.rest') as never
-
-type LingeringSocket = ServerSocket & { [REST]?: BodyRest | undefined }
-
 /**
  * What a client still sends over HTTP/1 of a body that was refused, or whose request has been answered.
  *
@@ -44,19 +40,19 @@ type LingeringSocket = ServerSocket & { [REST]?: BodyRest | undefined }
  *
  * @see RFC 9112, section 9.6: close in stages.
  */
-export class BodyRest implements Rest {
+export class BodyRest implements Rest, Closing {
   private readonly source: BodySource
   private readonly bounds: LingerBounds
   private discarded = 0
   /** Ends the wait for a rest that does not come. */
-  timer: NodeJS.Timeout | undefined
+  private timer: NodeJS.Timeout | undefined
   private isAnswered = false
   private isLingering = false
 
   constructor(source: BodySource) {
     this.source = source
     this.bounds = source.linger
-    if (source.state === 'arriving') this.takeOverClosing()
+    if (source.state === 'arriving') takeOverClosing(source.socket, this)
   }
 
   closeAfterAnswer(): void {
@@ -67,7 +63,7 @@ export class BodyRest implements Rest {
     if (res.writableFinished) {
       // The response had ended before the body passed its limit.
       this.answered()
-      this.linger()
+      this.close()
     } else if (socket.writable) socket.once('finish', this.answered)
     // The application has ended its half of the connection: no response will ever be out.
     else this.answered()
@@ -94,17 +90,16 @@ export class BodyRest implements Rest {
   readonly answered = (): void => {
     if (this.isAnswered) return
     this.isAnswered = true
-    const { req } = this.source
-    const socket: LingeringSocket = this.source.socket
-    if (socket.destroyed || socket[REST] !== this) return
+    const { req, socket } = this.source
+    if (socket.destroyed || !isClosedBy(socket, this)) return
     this.timer = setTimeout(destroy, this.bounds.lingerMs, socket).unref()
-    socket.on('close', forgetRest)
+    socket.on('close', this.forget)
     // Unread, Node would discard the rest itself, uncounted.
     letFlow(req)
   }
 
   /** Closes the connection in stages: our side after the response, the whole after the rest or its bounds. */
-  linger(): void {
+  close(): void {
     if (this.isLingering) return
     this.isLingering = true
     const { socket } = this.source
@@ -113,19 +108,20 @@ export class BodyRest implements Rest {
     socket.end()
   }
 
-  private takeOverClosing(): void {
-    const socket: LingeringSocket = this.source.socket
-    socket[REST] = this
-    socket.destroySoon = lingerInsteadOfDestroying
+  /** The rest has come, or nothing comes any more. */
+  private readonly forget = (): void => {
+    const { socket } = this.source
+    clearTimeout(this.timer)
+    if (isClosedBy(socket, this)) giveBackClosing(socket)
+    socket.off('close', this.forget)
   }
 
   /** The client has sent all of it. */
   private end(): boolean {
     const { source } = this
-    const socket: LingeringSocket = source.socket
-    forgetRest.call(socket)
+    this.forget()
     if (source.replay === undefined) endUnread(source)
-    if (this.isLingering) socket.destroySoon()
+    if (this.isLingering) source.socket.destroySoon()
     return false
   }
 }
@@ -159,13 +155,6 @@ function leavesLargeRest({ req, state, received, length, hasReaders }: BodySourc
   return state === 'arriving' && rest > SMALL_REST && !hasReaders && !isRead(req)
 }
 
-/** Replaces `socket.destroySoon`, which Node calls after a response with `Connection: close`. */
-function lingerInsteadOfDestroying(this: LingeringSocket): void {
-  const rest = this[REST]
-  if (rest === undefined) Socket.prototype.destroySoon.call(this)
-  else rest.linger()
-}
-
 /** Ignores what follows a refused body, and the end of a client that has not sent all of it. */
 function ignoreRest(socket: ServerSocket, res: OutgoingResponse): void {
   skipMessages(socket)
@@ -196,11 +185,4 @@ function ignore(): void {}
 
 function destroy(socket: ServerSocket): void {
   socket.destroy()
-}
-
-/** The rest has come, or nothing comes any more. */
-function forgetRest(this: LingeringSocket): void {
-  clearTimeout(this[REST]?.timer)
-  this[REST] = undefined
-  this.off('close', forgetRest)
 }

@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import { expect } from 'chai'
 import rawBody from 'raw-body'
 import { bodyCache } from 'sluiceway/body-cache'
+import { maxBytes } from 'sluiceway/max-bytes'
 import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { closed } from '../support/open-resources.js'
@@ -50,6 +51,34 @@ const readers: Record<string, Reader> = {
 }
 
 for (const { name: host, mount } of hosts) {
+  describe(`a reader that begins right behind the end of the response, on ${host}`, () => {
+    afterEach(closeServers)
+
+    for (const [what, middlewares] of [
+      ['without a middleware', []],
+      ['behind maxBytes', [maxBytes('100mb')]],
+      ['behind bodyCache', [bodyCache({ memory: 1000 })]],
+    ] as const) {
+      for (const [name, read] of Object.entries(readers)) {
+        it(`has the whole of a large upload ${what}: ${name}`, async () => {
+          const whole = deferred<number>()
+          const answerFirst: Handler = (req, res) => {
+            res.statusCode = 202
+            res.end('accepted')
+            read(req).then(whole.resolve, () => whole.resolve(-1))
+          }
+          const { port } = await serve(mount(...middlewares, answerFirst))
+          const client = await RawClient.connect(port)
+          client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n')
+          expect((await client.response()).status).to.equal(202)
+          for (let sent = 0; sent < 3_000_000; sent += 100_000) client.write(Buffer.alloc(100_000))
+          expect(await whole.promise).to.equal(3_000_000)
+          client.destroy()
+        })
+      }
+    }
+  })
+
   describe(`bodyCache on ${host}, when the application answers before it has read the request`, () => {
     afterEach(closeServers)
     afterEach(removeDirectories)
