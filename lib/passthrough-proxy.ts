@@ -8,7 +8,7 @@ import type { Middleware } from './shared/middleware.js'
 import { rejectRequest } from './shared/options.js'
 import { hasCutHead } from './shared/request-facts.js'
 import { Exchange } from './passthrough-proxy/exchange.js'
-import { addForwarded, type ForwardedMode } from './passthrough-proxy/forwarded.js'
+import { addForwarded, type ForwardedMode } from './passthrough-proxy/request/forwarded.js'
 import { HeaderList } from './passthrough-proxy/header-list.js'
 import {
   runRequestHook,
@@ -17,14 +17,14 @@ import {
   type RequestHook,
   type ResponseHook,
 } from './passthrough-proxy/hooks.js'
-import { refuseLoop } from './passthrough-proxy/loop.js'
-import { announcesBody, readRequestHead, type RequestHead } from './passthrough-proxy/request-headers.js'
-import type { RewriteRule } from './passthrough-proxy/rewrite-rule.js'
+import { refuseLoop } from './passthrough-proxy/request/loop.js'
+import { hasBody, readRequestHead, type RequestHead } from './passthrough-proxy/request/headers.js'
+import type { RewriteRule } from './passthrough-proxy/response/rewrite-rule.js'
 import { readSettings, type ProxySettings } from './passthrough-proxy/settings.js'
-import { sentRequest } from './passthrough-proxy/sent-request.js'
+import { sentRequest } from './passthrough-proxy/request/outgoing.js'
 import { parseTarget, TargetChooser, type Target, type TargetFunction } from './passthrough-proxy/target.js'
-import { requestPath, upstreamPath } from './passthrough-proxy/upstream-path.js'
-import { mayComeWhole } from './passthrough-proxy/whole-body.js'
+import { requestPath, upstreamPath } from './passthrough-proxy/request/path.js'
+import { mayBeBuffered } from './passthrough-proxy/request/buffered-body.js'
 
 export type { ForwardedMode, HeaderList, IncomingResponse, OutgoingRequest, RequestHook, ResponseHook }
 export type { RewriteRule, TargetFunction }
@@ -130,7 +130,7 @@ function plainProxy(target: Target, settings: ProxySettings): Middleware {
     try {
       const head = readHead(exchange)
       const outgoing = outgoingRequest(req, target, head, settings)
-      if (mayComeWhole(req, head)) process.nextTick(pass, exchange, target, head, outgoing)
+      if (mayBeBuffered(req, head)) process.nextTick(pass, exchange, target, head, outgoing)
       else pass(exchange, target, head, outgoing)
     } catch (error) {
       exchange.fail(error)
@@ -163,7 +163,7 @@ async function passAfterAsking(
 function readHead({ req, res, settings }: Exchange): RequestHead {
   if (hasCutHead(req)) throw bodySourceOf(req, res).failure ?? sluicewayError('ERR_SLUICEWAY_HEAD_CUT')
   const head = readRequestHead(req)
-  if (announcesBody(head)) requireUnread(req)
+  if (hasBody(head)) requireUnread(req)
   addForwarded(head, req, settings.forwarded)
   return head
 }
@@ -189,7 +189,7 @@ function outgoingRequest(
     method: req.method as string,
     path: upstreamPath(target.prefix, requestPath(req, settings.path)),
     headers: new HeaderList(head.lines),
-    body: announcesBody(head) ? req : null,
+    body: hasBody(head) ? req : null,
   }
 }
 

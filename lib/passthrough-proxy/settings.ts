@@ -13,13 +13,13 @@ import {
   type OptionCheck,
   type OptionName,
 } from '../shared/options.js'
-import type { ForwardedMode } from './forwarded.js'
+import type { ForwardedMode } from './request/forwarded.js'
 import type { RequestHook, ResponseHook } from './hooks.js'
-import { domainRule, pathRule } from './cookies.js'
-import { locationRule } from './location.js'
-import { createPool } from './pool.js'
-import type { Rewrites } from './rewrite-headers.js'
-import { rewriteRule, type Rewrite } from './rewrite-rule.js'
+import { domainRule, pathRule } from './response/cookies.js'
+import { locationRule } from './response/location.js'
+import { createPool } from './upstream/undici/pool.js'
+import type { Rewrites } from './response/rewrite.js'
+import { rewriteRule, type Rewrite } from './response/rewrite-rule.js'
 
 /** The options of one proxy, checked. */
 export interface ProxySettings {

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 
 import { sluicewayError } from '../shared/errors.js'
 import { show } from '../shared/options.js'
-import { newMark } from './loop.js'
+import { newMark } from './request/loop.js'
 
 /** Where requests go, taken apart once. */
 export interface Target {

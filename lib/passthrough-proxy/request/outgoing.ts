@@ -2,13 +2,13 @@ import type { IncomingMessage } from 'node:http'
 
 import type { Dispatcher } from 'undici'
 
-import { pendingUpgrade } from '../shared/upgrade.js'
-import type { OutgoingRequest } from './hooks.js'
-import { announcesBody, type RequestHead } from './request-headers.js'
-import type { ProxySettings } from './settings.js'
-import type { Target } from './target.js'
+import { pendingUpgrade } from '../../shared/upgrade.js'
+import type { OutgoingRequest } from '../hooks.js'
+import { hasBody, type RequestHead } from './headers.js'
+import type { ProxySettings } from '../settings.js'
+import type { Target } from '../target.js'
 import { UploadBody } from './upload-body.js'
-import { takeWholeBody } from './whole-body.js'
+import { takeBufferedBody } from './buffered-body.js'
 
 /** A request as it is handed to the upstream's dispatcher. */
 export interface SentRequest {
@@ -29,7 +29,7 @@ export function sentRequest(
   settings: ProxySettings,
 ): SentRequest {
   const isOwn = outgoing.body === req
-  const whole = isOwn ? takeWholeBody(req, head) : undefined
+  const whole = isOwn ? takeBufferedBody(req, head) : undefined
   const upload = isOwn && whole === undefined ? new UploadBody(req) : undefined
   if (settings.preserveHost) keepHost(outgoing, head)
   if (isOwn) keepFraming(outgoing, head)
@@ -46,7 +46,7 @@ export function sentRequest(
   // Without `reset` undici gives up the connection after HEAD, and after a body with GET, DELETE or OPTIONS.
   if (token === undefined) options.reset = false
   else options.upgrade = token
-  return { target, options, upload, leavesBody: announcesBody(head) && whole === undefined }
+  return { target, options, upload, leavesBody: hasBody(head) && whole === undefined }
 }
 
 /** Unless a hook has named another. */

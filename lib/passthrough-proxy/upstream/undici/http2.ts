@@ -1,4 +1,4 @@
-import { sluicewayError } from '../shared/errors.js'
+import { sluicewayError } from '../../../shared/errors.js'
 
 /** Tells trailers by name, as undici gives those of HTTP/2, from raw lines; without any it gives an empty object. */
 export function cameOverHttp2(trailers: object): boolean {

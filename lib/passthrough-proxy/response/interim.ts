@@ -1,5 +1,5 @@
-import { sluicewayError } from '../shared/errors.js'
-import { headersTimeout } from './upstream-errors.js'
+import { sluicewayError } from '../../shared/errors.js'
+import { headersTimeout } from '../upstream-errors.js'
 
 /**
  * How much one request may get of interim responses: a megabyte of header lines, as long as each response counts

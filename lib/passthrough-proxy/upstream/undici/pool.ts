@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 
 import { Agent, Client, Pool, type Dispatcher, type buildConnector } from 'undici'
 
-import { forgetContentLength } from './undici-parser.js'
+import { forgetContentLength } from './parser.js'
 
 /** One connection of the built-in pool, which knows more of itself than undici tells. */
 export interface Connection {

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 
-import { sluicewayError } from '../shared/errors.js'
-import { isLength } from './body-length.js'
-import { addConnectionOptions, hopByHopNames } from './connection-options.js'
+import { sluicewayError } from '../../shared/errors.js'
+import { isLength } from '../body-length.js'
+import { addConnectionOptions, hopByHopNames } from '../hop-by-hop.js'
 import { forwardedNames } from './forwarded.js'
-import { removeLines } from './header-list.js'
+import { removeLines } from '../header-list.js'
 import { loopHeader } from './loop.js'
 
 /** The head of a request, with what belongs to the client's own connection taken out of its lines. */
@@ -54,7 +54,7 @@ export function readRequestHead(req: IncomingMessage): RequestHead {
   const named = walk(head, req.rawHeaders)
   if (named !== undefined) removeLines(head.lines, (name) => named.has(name) && name !== 'te')
   // RFC 9110 §9.3.8: a TRACE has no content, so what follows it may be a request to the upstream.
-  if (req.method === 'TRACE' && announcesBody(head)) throw refused('a TRACE with a body')
+  if (req.method === 'TRACE' && hasBody(head)) throw refused('a TRACE with a body')
   return head
 }
 
@@ -122,6 +122,6 @@ function refused(reason: string): Error {
 }
 
 /** Tells whether a body follows the head. */
-export function announcesBody(head: RequestHead): boolean {
+export function hasBody(head: RequestHead): boolean {
   return head.chunked || Number(head.contentLength ?? 0) > 0
 }

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 
-import { sluicewayError } from '../shared/errors.js'
-import { isServedAsHttp10 } from '../shared/request-facts.js'
-import { isLength } from './body-length.js'
-import { addConnectionOptions, hopByHopNames } from './connection-options.js'
-import { removeLines } from './header-list.js'
+import { sluicewayError } from '../../shared/errors.js'
+import { isServedAsHttp10 } from '../../shared/request-facts.js'
+import { isLength } from '../body-length.js'
+import { addConnectionOptions, hopByHopNames } from '../hop-by-hop.js'
+import { removeLines } from '../header-list.js'
 
 /** The header lines of a response, with what belongs to the upstream's connection taken out. */
 export interface ResponseHeaders {

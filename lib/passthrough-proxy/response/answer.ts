@@ -4,15 +4,15 @@ import { TLSSocket } from 'node:tls'
 
 import createDebug from 'debug'
 
-import { isServedAsHttp10 } from '../shared/request-facts.js'
-import { sendHead } from '../shared/send-head.js'
-import { HeaderList } from './header-list.js'
-import { runResponseHook } from './hooks.js'
-import { writeHead, writeInformation } from './response-head.js'
-import { fitToFraming, readTrailers, type ResponseHeaders } from './response-headers.js'
-import { rewriteHeaders } from './rewrite-headers.js'
-import type { ProxySettings } from './settings.js'
-import type { Target } from './target.js'
+import { isServedAsHttp10 } from '../../shared/request-facts.js'
+import { sendHead } from '../../shared/send-head.js'
+import { HeaderList } from '../header-list.js'
+import { runResponseHook } from '../hooks.js'
+import { writeHead, writeInformation } from './write-head.js'
+import { fitToFraming, readTrailers, type ResponseHeaders } from './headers.js'
+import { rewriteHeaders } from './rewrite.js'
+import type { ProxySettings } from '../settings.js'
+import type { Target } from '../target.js'
 
 const debug = createDebug('sluiceway:passthrough-proxy')
 
