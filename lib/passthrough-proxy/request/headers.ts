@@ -29,7 +29,7 @@ const steps: ReadonlyMap<string, Step> = new Map<string, Step>([
   ...hopByHopNames.map((name) => [name, skip] as const),
   ['proxy-authorization', skip],
   ['http2-settings', skip],
-  // undici sends no request trailers, so none may be announced.
+  // No request trailers are sent, so none may be announced.
   ['trailer', skip],
   // Answered on this side: by Node, or by attach() once the body is read.
   ['expect', skip],
@@ -99,7 +99,7 @@ function takeContentLength(head: RequestHead, _name: string, value: string): voi
   head.contentLength = value
 }
 
-/** Node has decoded `chunked`; any other coding is still in the bytes and cannot be announced through undici. */
+/** Node has decoded `chunked`; any other coding is still in the bytes, and none is announced to the upstream. */
 function takeTransferEncoding(head: RequestHead, _name: string, value: string): void {
   if (value.toLowerCase() !== 'chunked') throw refused('a transfer coding other than chunked')
   head.chunked = true

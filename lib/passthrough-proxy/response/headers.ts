@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 
 import { sluicewayError } from '../../shared/errors.js'
 import { isServedAsHttp10 } from '../../shared/request-facts.js'
-import { isLength } from '../body-length.js'
+import { hasNoBody, isLength } from '../body-length.js'
 import { addConnectionOptions, hopByHopNames } from '../hop-by-hop.js'
 import { removeLines } from '../header-list.js'
 
@@ -15,12 +15,10 @@ export interface ResponseHeaders {
   hasTrailer: boolean
 }
 
-/** What other dispatchers than undici's own clients may give for a line: several values, or text. */
-type RawPart = Buffer | string | readonly (Buffer | string)[]
+/** Looks at a line, and tells whether it goes on. */
+type Step = (headers: ResponseHeaders, value: string) => boolean
 
-type Step = (headers: ResponseHeaders, name: string, value: string) => void
-
-const skip: Step = () => {}
+const skip: Step = () => false
 
 /** What is done with the lines that do not simply go on, by lower-cased name. */
 const steps: ReadonlyMap<string, Step> = new Map<string, Step>([
@@ -31,28 +29,29 @@ const steps: ReadonlyMap<string, Step> = new Map<string, Step>([
   ['trailer', noteTrailer],
 ])
 
-/** Walks the raw lines once: strips what is hop-by-hop, notes the framing, keeps the rest as it is. */
-export function readResponseHeaders(raw: readonly RawPart[]): ResponseHeaders {
-  return readLines(raw, steps)
+/** Walks the lines once, in place: strips what is hop-by-hop, notes the framing, keeps the rest as it is. */
+export function readResponseHeaders(lines: string[]): ResponseHeaders {
+  return readLines(lines, steps)
 }
 
-function readLines(raw: readonly RawPart[], how: ReadonlyMap<string, Step>): ResponseHeaders {
-  const headers: ResponseHeaders = { lines: [], chunked: false, hasContentLength: false, hasTrailer: false }
+function readLines(lines: string[], how: ReadonlyMap<string, Step>): ResponseHeaders {
+  const headers: ResponseHeaders = { lines, chunked: false, hasContentLength: false, hasTrailer: false }
   let named: Set<string> | undefined
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = text(raw[i] as Buffer | string)
-    const values = raw[i + 1] as RawPart
+  let kept = 0
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = lines[i] as string
+    const value = lines[i + 1] as string
     const lowerCased = name.toLowerCase()
-    if (lowerCased === 'connection') named = addConnectionOptions(named, textOfAll(values))
-    else takeAll(headers, how.get(lowerCased), name, values)
+    if (lowerCased === 'connection') named = addConnectionOptions(named, value)
+    else if (how.get(lowerCased)?.(headers, value) !== false) {
+      lines[kept] = name
+      lines[kept + 1] = value
+      kept += 2
+    }
   }
-  if (named !== undefined) removeLines(headers.lines, (name) => named.has(name))
+  lines.length = kept
+  if (named !== undefined) removeLines(lines, (name) => named.has(name))
   return headers
-}
-
-/** Tells whether a response ends with its head (RFC 9112 §6.3). */
-export function hasNoBody(method: string | undefined, status: number): boolean {
-  return status === 204 || status === 304 || method === 'HEAD'
 }
 
 /**
@@ -85,47 +84,30 @@ const trailerSteps: ReadonlyMap<string, Step> = new Map(
 )
 
 /** The trailer lines that may go on. */
-export function readTrailers(raw: readonly RawPart[]): string[] {
-  return readLines(raw, trailerSteps).lines
+export function readTrailers(lines: string[]): string[] {
+  return readLines(lines, trailerSteps).lines
 }
 
-function takeAll(headers: ResponseHeaders, step: Step = keep, name: string, values: RawPart): void {
-  if (Array.isArray(values)) for (const value of values) step(headers, name, text(value))
-  else step(headers, name, text(values as Buffer | string))
-}
-
-function keep(headers: ResponseHeaders, name: string, value: string): void {
-  headers.lines.push(name, value)
-}
-
-/** undici has decoded `chunked`; a body in any other coding was never asked for and could not be announced. */
-function takeTransferEncoding(headers: ResponseHeaders, _name: string, value: string): void {
+/** The upstream has decoded `chunked`; a body in any other coding was never asked for and could not be announced. */
+function takeTransferEncoding(headers: ResponseHeaders, value: string): boolean {
   if (value.trim().toLowerCase() !== 'chunked') throw badFraming('a transfer coding other than chunked')
   headers.chunked = true
+  return false
 }
 
-function noteContentLength(headers: ResponseHeaders, name: string, value: string): void {
+function noteContentLength(headers: ResponseHeaders, value: string): boolean {
   if (headers.hasContentLength || !isLength(value)) throw badFraming(`Content-Length: ${value}`)
   headers.hasContentLength = true
-  headers.lines.push(name, value)
+  return true
 }
 
-function noteTrailer(headers: ResponseHeaders, name: string, value: string): void {
+function noteTrailer(headers: ResponseHeaders): boolean {
   headers.hasTrailer = true
-  headers.lines.push(name, value)
+  return true
 }
 
 function badFraming(reason: string): Error {
   return sluicewayError('ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE', {
     cause: new Error(reason),
   })
-}
-
-/** Header bytes are latin1: every byte is one character, and goes out as that byte again. */
-function text(part: Buffer | string): string {
-  return typeof part === 'string' ? part : part.toString('latin1')
-}
-
-function textOfAll(part: RawPart): string {
-  return Array.isArray(part) ? part.map(text).join(',') : text(part as Buffer | string)
 }

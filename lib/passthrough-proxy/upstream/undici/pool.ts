@@ -73,10 +73,3 @@ class PooledClient extends Client implements Connection {
     if (this.socket !== undefined) forgetContentLength(this.socket)
   }
 }
-
-const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
-
-/** Tells whether a request may be sent twice without doing anything twice (RFC 9110 §9.2.2). */
-export function isRepeatable(options: Dispatcher.DispatchOptions | undefined): boolean {
-  return options !== undefined && idempotent.has(options.method) && options.body == null && !options.upgrade
-}
