@@ -30,7 +30,7 @@ export function headLines(raw: Raw, headers: IncomingHttpHeaders | undefined): s
 export function namedLines(headers: IncomingHttpHeaders | null | undefined): string[] {
   const lines: string[] = []
   for (const [name, value] of Object.entries(headers ?? {})) {
-    for (const each of [value ?? []].flat()) lines.push(name, String(each))
+    for (const each of [value ?? []].flat()) lines.push(name, each)
   }
   return lines
 }
