@@ -57,7 +57,11 @@ function codeOf(error: Error): string {
   return String((error as NodeJS.ErrnoException).code)
 }
 
-/** The parser's errors, and those undici raises for a 100 or a 101 that nobody asked for. */
+/**
+ * The parser's errors, those undici raises for a 100 or a 101 that nobody asked for, and the assertions that fail in it
+ * where a status is below 100, or a 101 names no protocol.
+ */
 function isMalformed(error: Error): boolean {
-  return error.name === 'HTTPParserError' || /^bad (?:response|upgrade)$/.test(error.message)
+  const isUnexpected = /^bad (?:response|upgrade)$/.test(error.message) || codeOf(error) === 'ERR_ASSERTION'
+  return error.name === 'HTTPParserError' || isUnexpected
 }
