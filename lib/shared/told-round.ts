@@ -36,7 +36,7 @@ export function tellRound(round: ToldRound, error: SluicewayError): void {
 }
 
 function emitError(req: ParsedRequest, error: SluicewayError, end: () => void): void {
-  // Some readers take their listener off before the error is out, as undici does.
+  // Some readers take their listener off before the error is out, as HTTP clients do.
   req.on('error', ignore)
   req.emit('error', error)
   end()
