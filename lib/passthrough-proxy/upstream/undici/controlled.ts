@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 
 import { Dispatched } from './dispatched.js'
 import type { ControlledHandler, Controller } from './dispatcher.js'
-import { cameOverHttp2, trailersOverHttp2 } from './http2.js'
+import { cameOverHttp2, trailersOverHttp2 } from './failures.js'
 import { headLines, namedLines, textLines } from './lines.js'
 
 /**

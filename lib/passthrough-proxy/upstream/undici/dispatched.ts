@@ -5,12 +5,24 @@ import createDebug from 'debug'
 import { hasNoBody } from '../../body-length.js'
 import { HEADERS_TIMEOUT } from '../timeouts.js'
 import type { Failure, Receiver, Sending, UpstreamRequest, Waiting } from '../upstream.js'
-import type { DispatchOptions, Dispatcher, Handler, RawPart } from './dispatcher.js'
-import { failureOf, isRefusal } from './failures.js'
+import {
+  dispatchOptions,
+  isRepeatable,
+  type DispatchOptions,
+  type Dispatcher,
+  type Handler,
+  type RawPart,
+} from './dispatcher.js'
+import {
+  cameOverHttp2,
+  failureOf,
+  isGoAway,
+  isRefusal,
+  trailersOverHttp2,
+  upgradeOverHttp2,
+} from './failures.js'
 import { HeadTimer, type TimedRequest } from './head-timer.js'
-import { cameOverHttp2, isGoAway, trailersOverHttp2, upgradeOverHttp2 } from './http2.js'
 import { textLines } from './lines.js'
-import { dispatchOptions, isRepeatable } from './options.js'
 import type { Connection } from './pool.js'
 import type { Queue } from './queues.js'
 
