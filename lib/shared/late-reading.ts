@@ -69,7 +69,9 @@ export class LateReading {
   /** Looks whether anything was taken since the last time. */
   check(): void {
     const { taken } = this.owner.readers
-    if (taken === this.taken && !this.owner.isAwaited) {
+    // With the body whole nothing more comes: a reader that has paused before its end is not waiting for the client.
+    const waitsForClient = this.owner.state === 'arriving' && this.owner.isAwaited
+    if (taken === this.taken && !waitsForClient) {
       this.owner.stopReading()
       return
     }

@@ -28,6 +28,8 @@ export function tellRound(round: ToldRound, error: SluicewayError): void {
   const end = (): void => {
     round.dropReaders()
     req.removeAllListeners('error')
+    // Of a request that the application has destroyed, Node emits that error once the connection has closed.
+    if (round.hasClosed) req.on('error', ignore)
     for (const destination of pipes) failDestination(round, destination, error, told)
     round.endRound()
   }

@@ -87,6 +87,7 @@ for (const { name: host, mount } of hosts) {
     async function answerWhileReading(
       read: Reader,
       sent: number,
+      length = LENGTH,
     ): Promise<{ client: RawClient; reading: Promise<number>; directory: string; req: IncomingMessage }> {
       const directory = emptyDirectory()
       const begun = deferred<{ reading: Promise<number>; req: IncomingMessage }>()
@@ -98,7 +99,7 @@ for (const { name: host, mount } of hosts) {
       }
       const { port } = await serve(mount(bodyCache({ memory: 1000, directory }), answerEarly))
       const client = await RawClient.connect(port)
-      client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${LENGTH}\r\n\r\n`, Buffer.alloc(sent))
+      client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`, Buffer.alloc(sent))
       const { reading, req } = await begun.promise
       expect((await client.response()).status).to.equal(202)
       return { client, reading, directory, req }
@@ -180,6 +181,24 @@ for (const { name: host, mount } of hosts) {
         })
       try {
         const { client, reading, directory } = await answerWhileReading(stop, LENGTH)
+        const failure = await reading.catch((error: { code: string }) => error.code)
+        expect(failure).to.equal('ERR_SLUICEWAY_BODY_RELEASED')
+        await allClosedIn(directory)
+        client.destroy()
+      } finally {
+        restore()
+      }
+    })
+
+    it('gives up a reader that has paused before the end of a whole body, and closes the file', async () => {
+      const restore = hasten(10_000)
+      const stop: Reader = (req) =>
+        new Promise((_resolve, reject) => {
+          req.on('data', () => {}).on('error', reject)
+          req.pause()
+        })
+      try {
+        const { client, reading, directory } = await answerWhileReading(stop, 2000, 2000)
         const failure = await reading.catch((error: { code: string }) => error.code)
         expect(failure).to.equal('ERR_SLUICEWAY_BODY_RELEASED')
         await allClosedIn(directory)
