@@ -1,0 +1,90 @@
+import type { OnReadOpts, Socket } from 'node:net'
+
+import { ReadMemory } from './read-memory.js'
+import { openEvent } from './tls.js'
+import { UpgradedStream } from './upgraded-stream.js'
+
+/** Opens a socket that reads into the memory it is given. */
+export interface SocketOpener {
+  open(onread: OnReadOpts): Socket
+}
+
+/** Hears of a socket, until that is a tunnel. */
+export interface TransportOwner {
+  onOpen(): void
+  /** Bytes have come; they are overwritten by the next ones where `keepRead` is not called. */
+  onBytes(bytes: Buffer): void
+  /** The connection takes more. */
+  onDrain(): void
+  /** The server sends no more. */
+  onServerEnd(): void
+  /** The connection is gone. Comes last, and also where nothing went wrong. */
+  onLost(error: Error): void
+}
+
+/** The socket of a connection: bytes out, bytes in. */
+export class Transport {
+  readonly socket: Socket
+  private readonly owner: TransportOwner
+  private readonly memory = new ReadMemory()
+  private tunnel: UpgradedStream | undefined
+  isPaused = false
+
+  constructor(opener: SocketOpener, owner: TransportOwner) {
+    this.owner = owner
+    this.socket = opener.open({
+      buffer: () => this.memory.give(),
+      callback: (length) => this.onRead(length),
+    })
+    this.listen()
+  }
+
+  /** Somebody still needs the bytes that came last. */
+  keepRead(): void {
+    this.memory.leave()
+  }
+
+  pause(): void {
+    this.isPaused = true
+    this.socket.pause()
+  }
+
+  resume(): void {
+    if (!this.isPaused) return
+    this.isPaused = false
+    this.socket.resume()
+  }
+
+  /** What comes from now on is no HTTP, and goes to a stream of its own. */
+  intoStream(): UpgradedStream {
+    this.tunnel = new UpgradedStream(this.socket)
+    return this.tunnel
+  }
+
+  private listen(): void {
+    const { socket, owner } = this
+    socket.once(openEvent(socket), () => owner.onOpen())
+    socket.on('drain', () => owner.onDrain())
+    socket.on('end', () => this.onEnd())
+    socket.on('error', (error) => this.onLost(error))
+    socket.on('close', () => this.onLost(undefined))
+  }
+
+  private onRead(length: number): boolean {
+    if (this.socket.destroyed) return false
+    const bytes = this.memory.filled(length)
+    if (this.tunnel === undefined) this.owner.onBytes(bytes)
+    else this.tunnel.receive(bytes)
+    return true
+  }
+
+  private onEnd(): void {
+    if (this.tunnel === undefined) this.owner.onServerEnd()
+    else this.tunnel.receiveEnd()
+  }
+
+  private onLost(error: Error | undefined): void {
+    if (this.tunnel === undefined) this.owner.onLost(error ?? new Error('the connection was closed'))
+    else this.tunnel.destroy(error)
+  }
+}
