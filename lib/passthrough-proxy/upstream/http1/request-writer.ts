@@ -18,6 +18,7 @@ const withBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH'])
 /** Lines that are this side's to write. */
 const ownLines: ReadonlySet<string> = new Set([
   'content-length',
+  'expect',
   'transfer-encoding',
   'upgrade',
   'keep-alive',
@@ -71,12 +72,18 @@ function readLine(given: GivenLines, name: string, value: string): void {
   checkLine(name, value)
   const { length } = name
   if (length === 10 && /^connection$/i.test(name)) return readConnection(given, value)
-  if (length > 6 && length < 18 && ownLines.has(name.toLowerCase())) {
+  if (length > 5 && length < 18 && ownLines.has(name.toLowerCase())) {
     throw new UnsendableRequest(`a ${name} that is not this side's to write`)
   }
-  if (length === 4 && /^host$/i.test(name)) given.hasHost = true
+  if (length === 4 && /^host$/i.test(name)) noteHost(given)
   else if (length === 13 && isLogin(name, value)) given.logsIn = true
   given.text += `${name}: ${value}\r\n`
+}
+
+/** Servers disagree on which of two counts (RFC 9112 §3.2). */
+function noteHost(given: GivenLines): void {
+  if (given.hasHost) throw new UnsendableRequest('a second Host')
+  given.hasHost = true
 }
 
 function checkLine(name: string, value: string): void {
