@@ -105,9 +105,9 @@ describe("upgrades with the proxy's own client", () => {
     other.connection.socket.end('bye')
     const [[bye]] = (await Promise.all([data, ended])) as [[Buffer], unknown]
     expect(String(bye)).to.equal('bye')
+    const closed = once(other.got.tunnel!, 'close')
     other.got.tunnel!.end('and you')
-    await other.connection.untilText('and you')
-    await once(other.got.tunnel!, 'close')
+    await Promise.all([closed, other.connection.untilText('and you')])
   })
 
   it('breaks the stream with the connection', async () => {
