@@ -112,6 +112,18 @@ type ReadableStateConstructor = new (
 
 const { ReadableState: NewReadableState } = Readable as unknown as { ReadableState: ReadableStateConstructor }
 
+interface SocketState extends Socket {
+  readonly _readableState: ReadableState
+  readonly _writableState: { autoDestroy: boolean }
+}
+
+/** Has a socket that can not be written to any more be read to its end: it emits 'error', and is not destroyed. */
+export function outliveWriting(socket: Socket): void {
+  const { _readableState, _writableState } = socket as SocketState
+  _readableState.autoDestroy = false
+  _writableState.autoDestroy = false
+}
+
 /** Makes a stream unread, unended and not destroyed. Its listeners stay. */
 export function renewReadableState(stream: ParsedRequest): void {
   const { highWaterMark } = stream._readableState

@@ -133,6 +133,24 @@ describe("the proxy's own client", () => {
     })
   }
 
+  it('closes the connection where the byte too many comes with the next read only', async () => {
+    const client = createClient({ ...settings, maxConnections: 1 })
+    const first = ask(client, { origin })
+    const second = ask(client, { origin, path: '/second' })
+    const connection = await server.connection()
+    await connection.untilText('\r\n\r\n')
+    // As much as is read at once, so that the response ends where the memory does.
+    const head = 'HTTP/1.1 200 OK\r\nContent-Length: 65000\r\n'
+    const filler = `A: ${'a'.repeat(65_536 - 65_000 - head.length - 7)}\r\n\r\n`
+    connection.write(head + filler + 'b'.repeat(65_000) + answer('poison'))
+    await first.ended()
+    const next = await server.connection()
+    await next.untilText('GET /second ')
+    next.write(answer('second'))
+    expect((await second.ended()).body).to.equal('second')
+    client.close()
+  })
+
   it('does not use a connection again that its server closes', async () => {
     for (const raw of [
       'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n',
@@ -395,6 +413,27 @@ describe("the proxy's own client", () => {
       expect((await got.ended()).body).to.equal('no')
       await connection.closed()
       expect(connection.pending.toString()).to.equal('')
+    })
+
+    it('reads an answer whose server closes the connection without having read the body', async () => {
+      for (let round = 0; round < 10; round++) {
+        const body = new Readable({
+          read() {
+            setImmediate(() => this.push(Buffer.alloc(65_536)))
+          },
+        })
+        const { got, connection } = await asked({ method: 'POST', body })
+        await connection.until((bytes) => (bytes.length > 200_000 ? true : undefined))
+        connection.socket.pause()
+        connection.socket.write(
+          'HTTP/1.1 413 Too\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno',
+          () => {
+            connection.destroy()
+          },
+        )
+        expect(await got.ended()).to.include({ status: 413, body: 'no' })
+        body.destroy()
+      }
     })
 
     it('goes on sending while an answer comes that refuses nothing', async () => {

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import tls, { type TLSSocket } from 'node:tls'
 import { expect } from 'chai'
 import { type ClientOptions, createClient } from '../../support/http1-client.js'
+import { answer } from '../../support/scripted-upstream.js'
 import { closeServers, listen } from '../../support/servers.js'
 import { certificate, expiredCertificate, key } from '../../support/tls-certificate.js'
 import { ask, type RecordingReceiver } from '../../support/upstream-receiver.js'
@@ -104,6 +105,29 @@ describe("where the proxy's own client gets to", () => {
       kind: 'untrusted',
       message: 'the certificate of the upstream has expired',
     })
+  })
+
+  it('no second response in a record of its own', async () => {
+    let requests = 0
+    const server = tls.createServer({ key, cert: certificate }, (socket) => {
+      socket
+        .on('error', () => {})
+        .on('data', () => {
+          requests += 1
+          // A record holds 16 KB: the second response begins one of its own.
+          if (requests === 1)
+            socket.write(
+              answer('a'.repeat(16_384 - answer('a'.repeat(16_000)).length + 16_000)) + answer('!!'),
+            )
+          else socket.write(answer('no'))
+        })
+    })
+    const { port } = await listen(server)
+    const client = createClient({ ...settings, maxConnections: 1, connect: { ca: certificate } })
+    const both = [1, 2].map(() => ask(client, { origin: `https://localhost:${port}` }))
+    for (const got of both) await got.ended()
+    expect(both[1]!.body).to.equal('no')
+    client.close()
   })
 
   it('a server that asks for a certificate', async () => {

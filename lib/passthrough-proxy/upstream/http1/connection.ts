@@ -33,6 +33,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
   private delivery: Delivery | undefined
   private upload: Upload | undefined
   private upgradeLines: string[] | undefined
+  private writeError: Error | undefined
   private served = 0
   private hasHead = false
   private isLast = false
@@ -125,7 +126,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
   onOpen(): void {
     this.isOpen = true
     this.countdown.stop()
-    if (!this.isGone) this.owner.onFree(this)
+    this.free()
   }
 
   onBytes(bytes: Buffer): void {
@@ -198,18 +199,24 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
 
   /** The body of the request is on its way, or was stopped there. */
   private get isSending(): boolean {
-    const isWhole = this.upload === undefined || (this.upload.isOver && !this.upload.isStopped)
-    return !isWhole || this.transport.socket.writableLength > 0
+    return this.upload?.isWhole === false || this.transport.socket.writableLength > 0
   }
 
   /** The response is over: the next request can go out, or the connection ends. */
   private settle(isAll: boolean): void {
-    const isKept = isAll && !this.isSending && !this.isLast && this.parser.isKept
+    const isKept =
+      isAll && !this.isSending && !this.isLast && this.parser.isKept && this.writeError === undefined
     this.upload?.stop()
     if (!isKept) return this.destroy()
     // One that is not read would never answer the next request.
     this.transport.resume()
-    this.owner.onFree(this)
+    if (this.transport.mayHaveMore) setImmediate(freeIn, this)
+    else this.free()
+  }
+
+  /** Bytes that came behind the response have closed it by now. */
+  free(): void {
+    if (!this.isGone) this.owner.onFree(this)
   }
 
   private handOver(lines: string[], early: Buffer): void {
@@ -234,6 +241,11 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     if (!this.hasHead) this.countdown.restart()
   }
 
+  onWriteError(error: Error): void {
+    this.writeError = error
+    this.upload?.stop()
+  }
+
   onServerEnd(): void {
     this.inContext(() => {
       try {
@@ -247,7 +259,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
 
   onLost(error: Error): void {
     const lost: Failure = this.isOpen
-      ? { kind: 'reset', maybeHeard: true, cause: error }
+      ? { kind: 'reset', maybeHeard: true, cause: this.writeError ?? error }
       : connectFailure(error)
     this.inContext(() => this.die(lost))
   }
@@ -281,4 +293,8 @@ function startIn(connection: Connection, delivery: Delivery): void {
 
 function readIn(connection: Connection, bytes: Buffer): void {
   connection.read(bytes)
+}
+
+function freeIn(connection: Connection): void {
+  connection.free()
 }

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto'
-
 const identities = new WeakMap<object, number>()
 let last = 0
 
@@ -8,7 +6,11 @@ let last = 0
  * identity. A digest, as there may be keys among the values.
  */
 export function optionsKey(options: object): string {
-  return createHash('sha256').update(describe(options)).digest('base64')
+  return process
+    .getBuiltinModule('node:crypto')
+    .createHash('sha256')
+    .update(describe(options))
+    .digest('base64')
 }
 
 function describe(value: unknown): string {

@@ -8,6 +8,8 @@ export class ReadMemory {
   private memory = Buffer.allocUnsafeSlow(SIZE)
   private isLeft = false
   private isGiven = false
+  /** The last read has filled it: there may be more. */
+  isFull = false
 
   /** For Node's `onread.buffer`, which is called after each read: nothing means the same again. */
   give(): Buffer {
@@ -20,6 +22,7 @@ export class ReadMemory {
 
   /** The bytes of the last read. */
   filled(length: number): Buffer {
+    this.isFull = length === SIZE
     return this.memory.subarray(0, length)
   }
 

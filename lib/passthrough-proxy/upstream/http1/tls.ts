@@ -1,5 +1,5 @@
 import { isIP, type NetConnectOpts, type Socket } from 'node:net'
-import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import type { ConnectionOptions, TLSSocket } from 'node:tls'
 
 /** Opens verified connections of one origin, and keeps the session of the last one for the next. */
 export class TlsConnector {
@@ -18,7 +18,13 @@ export class TlsConnector {
 
   connect(options: NetConnectOpts): Socket {
     const { session } = this
-    const socket = connect({ ...options, ...this.options, ...(session && { session }) } as ConnectionOptions)
+    // Not loaded where nobody needs it: it takes longer than all the rest.
+    const tls = process.getBuiltinModule('node:tls')
+    const socket = tls.connect({
+      ...options,
+      ...this.options,
+      ...(session && { session }),
+    } as ConnectionOptions)
     return socket.on('session', this.keepSession).once('error', this.dropSession)
   }
 
@@ -32,7 +38,7 @@ export class TlsConnector {
   }
 }
 
-/** The event with which a connection can be written to. */
-export function openEvent(socket: Socket): 'connect' | 'secureConnect' {
-  return (socket as Partial<TLSSocket>).encrypted === true ? 'secureConnect' : 'connect'
+/** Tells whether a connection is written to in TLS. */
+export function isSecure(socket: Socket): boolean {
+  return (socket as Partial<TLSSocket>).encrypted === true
 }

@@ -1,7 +1,8 @@
 import type { OnReadOpts, Socket } from 'node:net'
 
+import { outliveWriting } from '../../../shared/node-internals.js'
 import { ReadMemory } from './read-memory.js'
-import { openEvent } from './tls.js'
+import { isSecure } from './tls.js'
 import { UpgradedStream } from './upgraded-stream.js'
 
 /** Opens a socket that reads into the memory it is given. */
@@ -16,6 +17,8 @@ export interface TransportOwner {
   onBytes(bytes: Buffer): void
   /** The connection takes more. */
   onDrain(): void
+  /** The server takes no more; what it has sent by then is still to come. */
+  onWriteError(error: Error): void
   /** The server sends no more. */
   onServerEnd(): void
   /** The connection is gone. Comes last, and also where nothing went wrong. */
@@ -28,6 +31,7 @@ export class Transport {
   private readonly owner: TransportOwner
   private readonly memory = new ReadMemory()
   private tunnel: UpgradedStream | undefined
+  private readonly isSecure: boolean
   isPaused = false
 
   constructor(opener: SocketOpener, owner: TransportOwner) {
@@ -36,7 +40,18 @@ export class Transport {
       buffer: () => this.memory.give(),
       callback: (length) => this.onRead(length),
     })
+    this.isSecure = isSecure(this.socket)
+    // A server that answers early may close a connection that it has not read: its answer came before that.
+    outliveWriting(this.socket)
     this.listen()
+  }
+
+  /**
+   * More of what has arrived may be told within this turn of the event loop: where memory was full, or the bytes came
+   * in TLS, one record after the other.
+   */
+  get mayHaveMore(): boolean {
+    return this.memory.isFull || this.isSecure
   }
 
   /** Somebody still needs the bytes that came last. */
@@ -63,10 +78,10 @@ export class Transport {
 
   private listen(): void {
     const { socket, owner } = this
-    socket.once(openEvent(socket), () => owner.onOpen())
+    socket.once(this.isSecure ? 'secureConnect' : 'connect', () => owner.onOpen())
     socket.on('drain', () => owner.onDrain())
     socket.on('end', () => this.onEnd())
-    socket.on('error', (error) => this.onLost(error))
+    socket.on('error', (error) => this.onError(error))
     socket.on('close', () => this.onLost(undefined))
   }
 
@@ -81,6 +96,11 @@ export class Transport {
   private onEnd(): void {
     if (this.tunnel === undefined) this.owner.onServerEnd()
     else this.tunnel.receiveEnd()
+  }
+
+  private onError(error: Error): void {
+    if (this.socket.destroyed || this.tunnel !== undefined) this.onLost(error)
+    else this.owner.onWriteError(error)
   }
 
   private onLost(error: Error | undefined): void {

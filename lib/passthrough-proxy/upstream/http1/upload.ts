@@ -29,8 +29,7 @@ export class Upload {
   private readonly owner: UploadOwner
   private sent = 0
   isOver = false
-  /** It was ended before the body was. */
-  isStopped = false
+  private isStopped = false
   /** The server is slow to read. */
   isHeldUp = false
 
@@ -38,6 +37,11 @@ export class Upload {
     this.body = body
     this.socket = socket
     this.owner = owner
+  }
+
+  /** All of the body has gone out. */
+  get isWhole(): boolean {
+    return this.isOver && !this.isStopped
   }
 
   /** Reads the stream. What it has by then goes out in one write with the head. */
