@@ -1,7 +1,9 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { once } from 'node:events'
 import { PassThrough, Readable } from 'node:stream'
 import { expect } from 'chai'
 import { type ClientOptions, createClient, type Upstream } from '../../support/http1-client.js'
+import { collectedBytes } from '../../support/memory.js'
 import type { RawClient } from '../../support/raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
 import { closeServers } from '../../support/servers.js'
@@ -267,8 +269,14 @@ describe("the proxy's own client", () => {
         connection.write('HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na')
         await Promise.race([receiver.until('body'), connection.closed()])
         connection.write('b')
-        if (event === 'end') await receiver.ended()
-        else await connection.closed()
+        if (event !== 'end') await connection.closed()
+        else {
+          await receiver.ended()
+          await turn()
+          const next = await asked({}, connection)
+          next.connection.write(answer())
+          await next.got.ended()
+        }
         expect(receiver.events.at(-1)).to.equal(event)
       })
     }
@@ -290,6 +298,33 @@ describe("the proxy's own client", () => {
       await got[3]!.failed()
       for (const receiver of got.slice(0, 3)) await receiver.ended()
       expect(got.map(({ contexts }) => [...contexts])).to.deep.equal([['a'], ['b'], ['c'], ['d']])
+    })
+
+    it('hear of a failure in the context of their own request', async () => {
+      const names = ['/a b', '/', '/']
+      const origins = [origin, 'http://127.0.0.1:1', 'http://127.0.0.1:1']
+      const got = names.map((path, index) =>
+        context.run(String(index), () => ask(upstream, { origin: origins[index]!, path })),
+      )
+      for (const receiver of got) await receiver.failed()
+      expect(got.map(({ contexts }) => [...contexts])).to.deep.equal([['0'], ['1'], ['2']])
+    })
+
+    it('leave nothing of their context with a connection', async () => {
+      const held = await (async (): Promise<WeakRef<object>> => {
+        const store = { name: 'a' }
+        const als = new AsyncLocalStorage<object>()
+        const got = als.run(store, () => ask(upstream, { origin }))
+        const connection = await server.connection()
+        await connection.untilText('\r\n\r\n')
+        connection.write(answer())
+        await got.ended()
+        return new WeakRef(store)
+      })()
+      for (let round = 0; held.deref() !== undefined && round < 50; round++) {
+        await collectedBytes()
+      }
+      expect(held.deref()).to.equal(undefined)
     })
   })
 
@@ -365,6 +400,28 @@ describe("the proxy's own client", () => {
       expect(await connection.untilText('\r\n\r\n')).to.equal('0\r\nX-Sum: 1\r\n\r\n')
       connection.write(answer())
       await got.ended()
+    })
+
+    it('sends no empty chunk, which would be the last', async () => {
+      const body = Readable.from([Buffer.alloc(0), Buffer.from('a'), '', Buffer.from('b')])
+      const { got, connection } = await asked({ method: 'POST', body })
+      expect((await connection.chunkedBody()).toString()).to.equal('ab')
+      connection.write(answer())
+      await got.ended()
+    })
+
+    it('takes a stream that has ended by then, or was destroyed', async () => {
+      const ended = Readable.from([])
+      await once(ended.resume(), 'end')
+      const { got, connection } = await asked({ method: 'POST', body: ended })
+      expect(await connection.chunkedBody()).to.have.length(0)
+      connection.write(answer())
+      await got.ended()
+      await turn()
+      const destroyed = new PassThrough().destroy()
+      await once(destroyed, 'close')
+      const broken = ask(upstream, { origin, method: 'POST', body: destroyed })
+      expect(await broken.failed()).to.include({ kind: 'unsendable' })
     })
 
     it('sends a large body that is in memory', async () => {

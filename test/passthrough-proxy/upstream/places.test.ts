@@ -189,6 +189,22 @@ describe("where the proxy's own client gets to", () => {
     return undefined
   })
 
+  it('the second address of a name whose first leads nowhere, and reads into its own memory', async () => {
+    const server = createServer((_req, res) => res.end('a'.repeat(100_000)))
+    const { port } = await listen(server)
+    const lookup: net.LookupFunction = (_name, _options, callback) => {
+      callback(null, [
+        { address: '127.0.0.2', family: 4 },
+        { address: '127.0.0.1', family: 4 },
+      ])
+    }
+    const got = await answered(`http://two.test:${port}`, { lookup, autoSelectFamily: true })
+    expect(got.body.length).to.equal(100_000)
+    server.close()
+    const none = await answered('http://two.test:1', { lookup, autoSelectFamily: true })
+    expect(String(none.failure?.cause)).to.match(/127.0.0.2:1.*127.0.0.1:1/)
+  })
+
   it('no name that there is not, and no place that is none', async () => {
     for (const [origin, connect] of [
       ['http://nowhere.invalid', { lookup: noSuchName }],

@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
+import type { LookupFunction } from 'node:net'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
 import { type ClientOptions, createClient, type Upstream } from '../../support/http1-client.js'
+import { collectedBytes } from '../../support/memory.js'
 import type { RawClient } from '../../support/raw-client.js'
 import { root } from '../../support/repository.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
@@ -247,6 +249,32 @@ describe("the pool of the proxy's own client", () => {
     )
   })
 
+  it('is forgotten after its idle time, whichever side has closed the connections', async function () {
+    this.timeout(20_000)
+    const { port } = await serve((req, res) => {
+      res.shouldKeepAlive = req.url === '/keep'
+      if (req.url === '/keep') res.setHeader('Keep-Alive', 'timeout=2')
+      res.end('ok')
+    })
+    /** Something that only the pool of one client holds on to. */
+    const held = async (path: string): Promise<WeakRef<object>> => {
+      const lookup: LookupFunction = (_name, _options, callback) =>
+        callback(null, [{ address: '127.0.0.1', family: 4 }])
+      const client = createClient({ ...settings, connect: { lookup, autoSelectFamily: true } })
+      await ask(client, { origin: `http://localhost:${port}`, path }).ended()
+      return new WeakRef(lookup)
+    }
+    const all = [await held('/keep'), await held('/close')]
+    await collectedBytes()
+    expect(all.map((one) => one.deref() !== undefined)).to.deep.equal([true, true])
+    for (const one of all) {
+      while (one.deref() !== undefined) {
+        await new Promise((resolve) => setTimeout(resolve, 200))
+        await collectedBytes()
+      }
+    }
+  })
+
   it('closes a connection a second before its server does', async () => {
     const started = performance.now()
     const got = ask(upstream, { origin })
@@ -256,6 +284,26 @@ describe("the pool of the proxy's own client", () => {
     await got.ended()
     await connection.closed()
     expect(performance.now() - started).to.be.within(900, 1900)
+  })
+
+  it('closes each connection in its own time', async () => {
+    const two = createClient({ ...settings, maxConnections: 2 })
+    const both = [ask(two, { origin }), ask(two, { origin })]
+    const [long, short] = [await server.connection(), await server.connection()]
+    for (const [connection, seconds] of [
+      [long, 60],
+      [short, 2],
+    ] as const) {
+      await connection.untilText('\r\n\r\n')
+      connection.write(`HTTP/1.1 200 OK\r\nKeep-Alive: timeout=${seconds}\r\nContent-Length: 0\r\n\r\n`)
+      await Promise.race(both.map((got) => got.ended()))
+      await turn()
+    }
+    const started = performance.now()
+    await short.closed()
+    expect(performance.now() - started).to.be.below(1900)
+    two.close()
+    await long.closed()
   })
 
   describe('and logins that belong to a connection', () => {

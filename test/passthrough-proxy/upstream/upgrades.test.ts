@@ -69,6 +69,16 @@ describe("upgrades with the proxy's own client", () => {
     await connection.closed()
   })
 
+  it('keeps what was read before while more is read', async () => {
+    const { got, connection } = await upgraded()
+    connection.write('first')
+    const [first] = (await once(got.tunnel!, 'data')) as [Buffer]
+    connection.write('other')
+    await once(got.tunnel!, 'data')
+    expect(String(first)).to.equal('first')
+    connection.destroy()
+  })
+
   it('applies back-pressure both ways', async () => {
     const { got, connection } = await upgraded()
     const tunnel = got.tunnel!

@@ -4,7 +4,7 @@ import { addHeaderLine, LineSection, MalformedResponse } from './line-section.js
 export interface BodyEvents {
   onBody(chunk: Buffer): void
   /** `last` are bytes that came together with the end. */
-  onEnd(trailers: readonly string[], last?: Buffer): void
+  onEnd(trailers: string[], last?: Buffer): void
 }
 
 /** More digits than any size has that can be counted. */

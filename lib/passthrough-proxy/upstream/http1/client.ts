@@ -66,7 +66,10 @@ class Client implements Upstream {
 
   private openPool(key: string, origin: string): Pool {
     const connector = new Connector(origin, this.options.connect ?? {})
-    const pool = new Pool(connector, this.options, () => pools.delete(key))
+    const pool = new Pool(connector, this.options, () => {
+      // There may be a new one by now.
+      if (pools.get(key) === pool) pools.delete(key)
+    })
     pools.set(key, pool)
     return pool
   }

@@ -172,7 +172,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     if (this.delivery.receiver.onBody(chunk)) this.transport.keepRead()
   }
 
-  onEnd(trailers: readonly string[], last?: Buffer): void {
+  onEnd(trailers: string[], last?: Buffer): void {
     const { delivery } = this
     if (delivery === undefined) return
     this.countdown.stop()
@@ -207,10 +207,11 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     const isKept =
       isAll && !this.isSending && !this.isLast && this.parser.isKept && this.writeError === undefined
     this.upload?.stop()
+    this.upload = undefined
     if (!isKept) return this.destroy()
     // One that is not read would never answer the next request.
     this.transport.resume()
-    if (this.transport.mayHaveMore) setImmediate(freeIn, this)
+    if (this.transport.mayHaveMore) setImmediate(() => this.free())
     else this.free()
   }
 
@@ -293,8 +294,4 @@ function startIn(connection: Connection, delivery: Delivery): void {
 
 function readIn(connection: Connection, bytes: Buffer): void {
   connection.read(bytes)
-}
-
-function freeIn(connection: Connection): void {
-  connection.free()
 }

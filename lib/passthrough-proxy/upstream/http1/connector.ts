@@ -1,7 +1,7 @@
-import { AsyncResource } from 'node:async_hooks'
 import { connect, type NetConnectOpts, type OnReadOpts, type Socket } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 
+import { runOutside } from './outside.js'
 import { TlsConnector } from './tls.js'
 
 /** Options of `net.connect` and `tls.connect`; `socketPath` is the path of a Unix socket. */
@@ -13,11 +13,6 @@ export type ConnectOptions = ConnectionOptions & {
   readonly autoSelectFamily?: boolean | undefined
   readonly autoSelectFamilyAttemptTimeout?: number | undefined
 }
-
-const KEEP_ALIVE_MS = 60_000
-
-/** Connections outlive the request that opens them: they belong to no request's context, and hold none of it. */
-const outside = new AsyncResource('SLUICEWAY_CONNECTIONS')
 
 /** Opens connections to one origin. */
 export class Connector {
@@ -37,14 +32,13 @@ export class Connector {
 
   /** Begins a connection, which reads into the memory that `onread` gives. */
   open(onread: OnReadOpts): Socket {
-    return outside.runInAsyncScope(() => this.begin(onread))
+    return runOutside(() => this.begin(onread))
   }
 
   private begin(onread: OnReadOpts): Socket {
     // Half-open: a tunnel has two halves, and an answer may still be read behind the end of a connection.
     const options = { ...this.options, onread, allowHalfOpen: true } as NetConnectOpts
-    const socket = this.tls === undefined ? connect(options) : this.tls.connect(options)
-    return socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS)
+    return this.tls === undefined ? connect(options) : this.tls.connect(options)
   }
 }
 

@@ -1,3 +1,5 @@
+import { runOutside } from './outside.js'
+
 /**
  * The time that one connection gives its server. It is started and stopped with each request, so one timer is used
  * again and again, and a stopped one runs out unheard.
@@ -40,7 +42,7 @@ export class Countdown {
   private startNew(milliseconds: number): void {
     clearTimeout(this.timer)
     this.milliseconds = milliseconds
-    this.timer = setTimeout(runOut, milliseconds, this).unref()
+    this.timer = runOutside(() => setTimeout(runOut, milliseconds, this).unref())
   }
 
   runOut(): void {

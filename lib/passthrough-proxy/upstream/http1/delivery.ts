@@ -20,8 +20,6 @@ export class Delivery extends AsyncResource implements Waiting, Sending {
   readonly head: RequestHead
   holder: Holder | undefined
   isReused = false
-  /** A connection that had gone stale has lost it once. */
-  isRetry = false
   private isOver = false
 
   constructor(request: UpstreamRequest, receiver: Receiver, head: RequestHead) {

@@ -1,4 +1,5 @@
 import type { Connection } from './connection.js'
+import { runOutside } from './outside.js'
 
 /** How long a connection is kept whose server says nothing of it. Node's servers close theirs after 5 s. */
 const IDLE_MS = 4000
@@ -20,6 +21,7 @@ export class IdleConnections {
   private readonly connections: Connection[] = []
   private readonly onQuiet: () => void
   private timer: NodeJS.Timeout | undefined
+  private wakesAt = 0
 
   /** `onQuiet` is called when there has been no idle connection for a while. */
   constructor(onQuiet: () => void) {
@@ -49,7 +51,11 @@ export class IdleConnections {
 
   /** Looks after them in so many milliseconds, if not before. */
   wake(milliseconds: number = IDLE_MS): void {
-    this.timer ??= setTimeout(sweep, Math.max(milliseconds, 1), this).unref()
+    const at = performance.now() + milliseconds
+    if (this.timer !== undefined && this.wakesAt <= at) return
+    clearTimeout(this.timer)
+    this.wakesAt = at
+    this.timer = runOutside(() => setTimeout(sweep, Math.max(milliseconds, 1), this).unref())
   }
 
   sweep(): void {

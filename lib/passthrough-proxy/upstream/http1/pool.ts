@@ -132,6 +132,7 @@ export class Pool implements ConnectionOwner, Holder {
   private rest(connection: Connection): void {
     const milliseconds = idleMs(connection.keepAliveHint)
     if (milliseconds === 0 || this.users === 0) return connection.destroy()
+    connection.client = undefined
     connection.rest()
     this.idle.put(connection, milliseconds)
   }
@@ -153,11 +154,13 @@ export class Pool implements ConnectionOwner, Holder {
     retry?.fail({ ...reason, maybeHeard: true })
   }
 
-  /** Once, where a kept connection was closed while the request was on its way: it was never heard. */
+  /**
+   * A kept connection may have been closed while the request was on its way, and it was never heard. Once: the connection
+   * for it is fresh.
+   */
   private lose(lost: Delivery, reason: Failure, connection: Connection): void {
     const isStale = reason.kind === 'reset' && connection.isStale
-    if (!isStale || lost.isRetry || !lost.isRepeatable) return lost.fail(reason)
-    lost.isRetry = true
+    if (!isStale || !lost.isRepeatable) return lost.fail(reason)
     lost.holder = this.open(lost, this.retries)
   }
 

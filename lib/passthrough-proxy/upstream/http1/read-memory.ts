@@ -5,18 +5,18 @@ const SIZE = 64 * 1024
  * is left to them.
  */
 export class ReadMemory {
-  private memory = Buffer.allocUnsafeSlow(SIZE)
+  private memory: Buffer = Buffer.allocUnsafeSlow(SIZE)
   private isLeft = false
-  private isGiven = false
   /** The last read has filled it: there may be more. */
   isFull = false
 
-  /** For Node's `onread.buffer`, which is called after each read: nothing means the same again. */
+  /**
+   * For Node's `onread.buffer`, which is called after each read, and for each socket that Node opens for one connection.
+   * It may give nothing after a read, but a socket that gets nothing at first reads elsewhere.
+   */
   give(): Buffer {
-    if (this.isGiven && !this.isLeft) return undefined as never
     if (this.isLeft) this.memory = Buffer.allocUnsafeSlow(SIZE)
     this.isLeft = false
-    this.isGiven = true
     return this.memory
   }
 

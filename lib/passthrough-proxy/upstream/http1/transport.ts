@@ -5,6 +5,9 @@ import { ReadMemory } from './read-memory.js'
 import { isSecure } from './tls.js'
 import { UpgradedStream } from './upgraded-stream.js'
 
+/** A dead host ends a silent stream; a live one may stay silent for hours. */
+const KEEP_ALIVE_MS = 60_000
+
 /** Opens a socket that reads into the memory it is given. */
 export interface SocketOpener {
   open(onread: OnReadOpts): Socket
@@ -78,11 +81,17 @@ export class Transport {
 
   private listen(): void {
     const { socket, owner } = this
-    socket.once(this.isSecure ? 'secureConnect' : 'connect', () => owner.onOpen())
+    socket.once(this.isSecure ? 'secureConnect' : 'connect', () => this.onOpen())
     socket.on('drain', () => owner.onDrain())
     socket.on('end', () => this.onEnd())
     socket.on('error', (error) => this.onError(error))
     socket.on('close', () => this.onLost(undefined))
+  }
+
+  /** Not before: of several addresses, each has a socket of its own beneath this one. */
+  private onOpen(): void {
+    this.socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS)
+    this.owner.onOpen()
   }
 
   private onRead(length: number): boolean {
