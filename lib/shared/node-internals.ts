@@ -11,6 +11,8 @@ import { Readable, type Writable } from 'node:stream'
 export interface ReadableState {
   highWaterMark: number
   autoDestroy: boolean
+  /** What went wrong; a stream that has it never emits 'end'. */
+  errored: Error | null
   /** Bytes in the buffer. */
   length: number
   encoding: BufferEncoding | null
@@ -122,6 +124,12 @@ export function outliveWriting(socket: Socket): void {
   const { _readableState, _writableState } = socket as SocketState
   _readableState.autoDestroy = false
   _writableState.autoDestroy = false
+}
+
+/** Has a socket emit 'end' behind an error of writing. */
+export function forgetWriteError(socket: Socket): void {
+  const { _readableState } = socket as SocketState
+  _readableState.errored = null
 }
 
 /** Makes a stream unread, unended and not destroyed. Its listeners stay. */

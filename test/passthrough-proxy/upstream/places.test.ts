@@ -8,12 +8,14 @@ import tls, { type TLSSocket } from 'node:tls'
 import { expect } from 'chai'
 import { type ClientOptions, createClient } from '../../support/http1-client.js'
 import { answer } from '../../support/scripted-upstream.js'
+import { turns } from '../../fuzz/wire.js'
 import { closeServers, listen } from '../../support/servers.js'
 import { certificate, expiredCertificate, key } from '../../support/tls-certificate.js'
 import { ask, type RecordingReceiver } from '../../support/upstream-receiver.js'
 
 const settings: ClientOptions = { maxConnections: 2, connectTimeoutMs: 2000, maxResponseHeadBytes: 16_384 }
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+/** Lets the event loop go round: a connection that has carried an answer is looked at once more before it is used again. */
+const turn = (): Promise<void> => turns(3)
 
 interface Seen {
   readonly origin: string

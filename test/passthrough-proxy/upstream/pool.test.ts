@@ -8,11 +8,13 @@ import { collectedBytes } from '../../support/memory.js'
 import type { RawClient } from '../../support/raw-client.js'
 import { root } from '../../support/repository.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
+import { turns } from '../../fuzz/wire.js'
 import { closeServers, serve } from '../../support/servers.js'
 import { ask, type RecordingReceiver } from '../../support/upstream-receiver.js'
 
 const settings: ClientOptions = { maxConnections: 1, connectTimeoutMs: 2000, maxResponseHeadBytes: 16_384 }
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+/** Lets the event loop go round: a connection that has carried an answer is looked at once more before it is used again. */
+const turn = (): Promise<void> => turns(3)
 
 describe("the pool of the proxy's own client", () => {
   let server: ScriptedUpstream

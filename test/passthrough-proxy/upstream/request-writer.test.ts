@@ -24,46 +24,46 @@ function written(over: Partial<UpstreamRequest>): string[] {
 const latin1 = String.fromCharCode(0xe9, 0xff)
 
 const heads: Readonly<Record<string, readonly [Partial<UpstreamRequest>, readonly string[]]>> = {
-  'a plain request': [{}, ['GET /a?b HTTP/1.1', 'Host: a:1', 'Connection: keep-alive']],
-  'a Host of its own, at its place': [
+  'a plain request': [{}, ['GET /a?b HTTP/1.1', 'host: a:1', 'connection: keep-alive']],
+  'a Host of its own, in front': [
     { lines: ['A', 'b', 'hOst', 'c'] },
-    ['GET /a?b HTTP/1.1', 'Connection: keep-alive', 'A: b', 'hOst: c'],
+    ['GET /a?b HTTP/1.1', 'host: c', 'connection: keep-alive', 'A: b'],
   ],
   'latin1, and values that are empty': [
     { path: `/${latin1}`, lines: ['A', latin1, 'B', ''] },
-    [`GET /${latin1} HTTP/1.1`, 'Host: a:1', 'Connection: keep-alive', `A: ${latin1}`, 'B: '],
+    [`GET /${latin1} HTTP/1.1`, 'host: a:1', 'connection: keep-alive', `A: ${latin1}`, 'B: '],
   ],
   'a body in memory': [
     { method: 'DELETE', body: Buffer.from('ab'), contentLength: '2' },
-    ['DELETE /a?b HTTP/1.1', 'Host: a:1', 'Connection: keep-alive', 'Content-Length: 2'],
+    ['DELETE /a?b HTTP/1.1', 'host: a:1', 'connection: keep-alive', 'content-length: 2'],
   ],
   'a text, by its bytes': [
     { method: 'PUT', body: 'ü' },
-    ['PUT /a?b HTTP/1.1', 'Host: a:1', 'Connection: keep-alive', 'Content-Length: 2'],
+    ['PUT /a?b HTTP/1.1', 'host: a:1', 'connection: keep-alive', 'content-length: 2'],
   ],
   'a stream of a length that no number holds': [
     { method: 'POST', body: Readable.from([]), contentLength: '18446744073709551615' },
-    ['POST /a?b HTTP/1.1', 'Host: a:1', 'Connection: keep-alive', 'Content-Length: 18446744073709551615'],
+    ['POST /a?b HTTP/1.1', 'host: a:1', 'connection: keep-alive', 'content-length: 18446744073709551615'],
   ],
   'a stream without a length': [
     { body: Readable.from([]) },
-    ['GET /a?b HTTP/1.1', 'Host: a:1', 'Connection: keep-alive', 'Transfer-Encoding: chunked'],
+    ['GET /a?b HTTP/1.1', 'host: a:1', 'connection: keep-alive', 'transfer-encoding: chunked'],
   ],
   'a POST without a body': [
     { method: 'POST' },
-    ['POST /a?b HTTP/1.1', 'Host: a:1', 'Connection: keep-alive', 'Content-Length: 0'],
+    ['POST /a?b HTTP/1.1', 'host: a:1', 'connection: keep-alive', 'content-length: 0'],
   ],
   'an announced length of 0': [
     { contentLength: '0' },
-    ['GET /a?b HTTP/1.1', 'Host: a:1', 'Connection: keep-alive', 'Content-Length: 0'],
+    ['GET /a?b HTTP/1.1', 'host: a:1', 'connection: keep-alive', 'content-length: 0'],
   ],
   'an upgrade': [
     { upgrade: 'websocket', lines: ['A', 'b'] },
-    ['GET /a?b HTTP/1.1', 'Host: a:1', 'Connection: Upgrade', 'Upgrade: websocket', 'A: b'],
+    ['GET /a?b HTTP/1.1', 'host: a:1', 'connection: upgrade', 'upgrade: websocket', 'A: b'],
   ],
   'Connection: close': [
     { lines: ['connection', 'Close'] },
-    ['GET /a?b HTTP/1.1', 'Host: a:1', 'Connection: close'],
+    ['GET /a?b HTTP/1.1', 'host: a:1', 'connection: close'],
   ],
 }
 
@@ -92,6 +92,8 @@ const unsendable: Readonly<Record<string, Partial<UpstreamRequest>>> = {
   'two Hosts': { lines: ['Host', 'a', 'host', 'a'] },
   'another Connection': { lines: ['Connection', 'X-Foo'] },
   'a protocol with CR LF': { upgrade: 'a\r\nb: c' },
+  'a body that is a number': { body: 5 as unknown as string },
+  'a body that is an object': { body: {} as unknown as string },
   'a length that is none': { contentLength: '-1', body: Readable.from([]) },
   'a length that is not that of the body': { contentLength: '3', body: Buffer.from('ab') },
   'a length without a body': { contentLength: '3' },

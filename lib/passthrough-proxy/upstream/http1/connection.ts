@@ -1,4 +1,5 @@
 import type { ClientConnection, Failure } from '../upstream.js'
+import { afterPoll } from './after-poll.js'
 import { Countdown } from './countdown.js'
 import type { Delivery, Holder } from './delivery.js'
 import { connectFailure, failure, timeout } from './failures.js'
@@ -193,8 +194,8 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     if (!this.hasHead) this.countdown.restart()
   }
 
-  onBroken(cause: unknown): void {
-    this.inContext(() => this.die({ kind: 'unsendable', maybeHeard: true, cause }))
+  onBroken(cause: unknown, isMismatch: boolean): void {
+    this.inContext(() => this.die({ kind: isMismatch ? 'unsendable' : 'reset', maybeHeard: true, cause }))
   }
 
   /** The body of the request is on its way, or was stopped there. */
@@ -211,11 +212,10 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     if (!isKept) return this.destroy()
     // One that is not read would never answer the next request.
     this.transport.resume()
-    if (this.transport.mayHaveMore) setImmediate(() => this.free())
-    else this.free()
+    afterPoll(freeIn, this)
   }
 
-  /** Bytes that came behind the response have closed it by now. */
+  /** What came right behind the response, bytes or the end of the connection, has closed it by now. */
   free(): void {
     if (!this.isGone) this.owner.onFree(this)
   }
@@ -294,4 +294,8 @@ function startIn(connection: Connection, delivery: Delivery): void {
 
 function readIn(connection: Connection, bytes: Buffer): void {
   connection.read(bytes)
+}
+
+function freeIn(connection: Connection): void {
+  connection.free()
 }

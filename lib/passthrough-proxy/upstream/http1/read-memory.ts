@@ -7,8 +7,6 @@ const SIZE = 64 * 1024
 export class ReadMemory {
   private memory: Buffer = Buffer.allocUnsafeSlow(SIZE)
   private isLeft = false
-  /** The last read has filled it: there may be more. */
-  isFull = false
 
   /**
    * For Node's `onread.buffer`, which is called after each read, and for each socket that Node opens for one connection.
@@ -22,7 +20,6 @@ export class ReadMemory {
 
   /** The bytes of the last read. */
   filled(length: number): Buffer {
-    this.isFull = length === SIZE
     return this.memory.subarray(0, length)
   }
 

@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream'
+
 import type { UpstreamRequest } from '../upstream.js'
 
 /** A request that can not be written as it is. */
@@ -43,26 +45,27 @@ export function requestHead(request: UpstreamRequest, host: string): RequestHead
   if (!PATH.test(path)) throw new UnsendableRequest('a path that can not be sent')
   const given = readLines(request.lines)
   const isChunked = goesInChunks(request)
-  const start = `${method} ${path} HTTP/1.1\r\n${given.hasHost ? '' : `Host: ${host}\r\n`}`
+  const start = `${method} ${path} HTTP/1.1\r\n${given.host ?? `host: ${host}\r\n`}`
   const text = `${start}${connectionLines(upgrade, given.isLast)}${given.text}${framingLine(request, isChunked)}\r\n`
   return { text, isChunked, isLast: given.isLast, logsIn: given.logsIn }
 }
 
 function connectionLines(upgrade: string | undefined, isLast: boolean): string {
-  if (upgrade === undefined) return isLast ? 'Connection: close\r\n' : 'Connection: keep-alive\r\n'
+  if (upgrade === undefined) return isLast ? 'connection: close\r\n' : 'connection: keep-alive\r\n'
   if (!VALUE.test(upgrade) || upgrade === '') throw new UnsendableRequest('a protocol that can not be sent')
-  return `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`
+  return `connection: upgrade\r\nupgrade: ${upgrade}\r\n`
 }
 
 interface GivenLines {
   text: string
-  hasHost: boolean
+  /** The line, which goes first (RFC 9110 §7.2). */
+  host: string | undefined
   isLast: boolean
   logsIn: boolean
 }
 
 function readLines(lines: readonly string[]): GivenLines {
-  const given: GivenLines = { text: '', hasHost: false, isLast: false, logsIn: false }
+  const given: GivenLines = { text: '', host: undefined, isLast: false, logsIn: false }
   for (let i = 0; i < lines.length; i += 2) readLine(given, lines[i] as string, lines[i + 1] as string)
   return given
 }
@@ -75,15 +78,15 @@ function readLine(given: GivenLines, name: string, value: string): void {
   if (length > 5 && length < 18 && ownLines.has(name.toLowerCase())) {
     throw new UnsendableRequest(`a ${name} that is not this side's to write`)
   }
-  if (length === 4 && /^host$/i.test(name)) noteHost(given)
-  else if (length === 13 && isLogin(name, value)) given.logsIn = true
+  if (length === 4 && /^host$/i.test(name)) return noteHost(given, `host: ${value}\r\n`)
+  if (length === 13 && isLogin(name, value)) given.logsIn = true
   given.text += `${name}: ${value}\r\n`
 }
 
 /** Servers disagree on which of two counts (RFC 9112 §3.2). */
-function noteHost(given: GivenLines): void {
-  if (given.hasHost) throw new UnsendableRequest('a second Host')
-  given.hasHost = true
+function noteHost(given: GivenLines, line: string): void {
+  if (given.host !== undefined) throw new UnsendableRequest('a second Host')
+  given.host = line
 }
 
 function checkLine(name: string, value: string): void {
@@ -109,14 +112,19 @@ function goesInChunks({ body, contentLength }: UpstreamRequest): boolean {
   return body !== null && isStream(body) && contentLength === undefined
 }
 
+/** A hook may have set anything for a body. */
 function isStream(body: NonNullable<UpstreamRequest['body']>): boolean {
-  return typeof body !== 'string' && !Buffer.isBuffer(body)
+  if (typeof body === 'string' || Buffer.isBuffer(body)) return false
+  const { on, pause, resume } = body as Partial<Readable>
+  const isOne = [on, pause, resume].every((method) => typeof method === 'function')
+  if (!isOne) throw new UnsendableRequest('a body that is neither a stream, a Buffer nor a text')
+  return true
 }
 
 function framingLine(request: UpstreamRequest, isChunked: boolean): string {
-  if (isChunked) return 'Transfer-Encoding: chunked\r\n'
+  if (isChunked) return 'transfer-encoding: chunked\r\n'
   const length = announcedLength(request)
-  return length === undefined ? '' : `Content-Length: ${length}\r\n`
+  return length === undefined ? '' : `content-length: ${length}\r\n`
 }
 
 function announcedLength({ method, body, contentLength }: UpstreamRequest): string | undefined {

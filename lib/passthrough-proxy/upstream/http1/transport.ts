@@ -1,6 +1,6 @@
 import type { OnReadOpts, Socket } from 'node:net'
 
-import { outliveWriting } from '../../../shared/node-internals.js'
+import { forgetWriteError, outliveWriting } from '../../../shared/node-internals.js'
 import { ReadMemory } from './read-memory.js'
 import { isSecure } from './tls.js'
 import { UpgradedStream } from './upgraded-stream.js'
@@ -34,7 +34,6 @@ export class Transport {
   private readonly owner: TransportOwner
   private readonly memory = new ReadMemory()
   private tunnel: UpgradedStream | undefined
-  private readonly isSecure: boolean
   isPaused = false
 
   constructor(opener: SocketOpener, owner: TransportOwner) {
@@ -43,18 +42,9 @@ export class Transport {
       buffer: () => this.memory.give(),
       callback: (length) => this.onRead(length),
     })
-    this.isSecure = isSecure(this.socket)
     // A server that answers early may close a connection that it has not read: its answer came before that.
     outliveWriting(this.socket)
     this.listen()
-  }
-
-  /**
-   * More of what has arrived may be told within this turn of the event loop: where memory was full, or the bytes came
-   * in TLS, one record after the other.
-   */
-  get mayHaveMore(): boolean {
-    return this.memory.isFull || this.isSecure
   }
 
   /** Somebody still needs the bytes that came last. */
@@ -81,7 +71,7 @@ export class Transport {
 
   private listen(): void {
     const { socket, owner } = this
-    socket.once(this.isSecure ? 'secureConnect' : 'connect', () => this.onOpen())
+    socket.once(isSecure(socket) ? 'secureConnect' : 'connect', () => this.onOpen())
     socket.on('drain', () => owner.onDrain())
     socket.on('end', () => this.onEnd())
     socket.on('error', (error) => this.onError(error))
@@ -108,8 +98,9 @@ export class Transport {
   }
 
   private onError(error: Error): void {
-    if (this.socket.destroyed || this.tunnel !== undefined) this.onLost(error)
-    else this.owner.onWriteError(error)
+    if (this.socket.destroyed || this.tunnel !== undefined) return this.onLost(error)
+    forgetWriteError(this.socket)
+    this.owner.onWriteError(error)
   }
 
   private onLost(error: Error | undefined): void {

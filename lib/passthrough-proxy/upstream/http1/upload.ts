@@ -7,8 +7,8 @@ import { lastChunk } from './request-writer.js'
 export interface UploadOwner {
   /** The body is on its way whole. */
   onSent(): void
-  /** The body has ended otherwise than it was announced, or not at all. */
-  onBroken(cause: unknown): void
+  /** The body has failed, or is not what was announced. */
+  onBroken(cause: unknown, isMismatch: boolean): void
 }
 
 /** What an upload needs to know of its body. */
@@ -86,7 +86,7 @@ export class Upload {
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
     if (bytes.length === 0) return
     if (this.isTooLong(bytes.length))
-      return this.break(new Error('the body is longer than its Content-Length'))
+      return this.break(new Error('the body is longer than its Content-Length'), true)
     if (this.write(bytes)) return
     this.isHeldUp = true
     this.body.source.pause()
@@ -112,7 +112,7 @@ export class Upload {
     if (this.isOver) return
     const { isChunked, contentLength } = this.body
     if (!isChunked && this.sent !== Number(contentLength)) {
-      return this.break(new Error('the body is shorter than its Content-Length'))
+      return this.break(new Error('the body is shorter than its Content-Length'), true)
     }
     if (isChunked && !this.writeLastChunk()) return
     this.leave()
@@ -123,7 +123,7 @@ export class Upload {
     try {
       return this.socket.write(lastChunk(this.body.trailers?.() ?? []), 'latin1') || true
     } catch (error) {
-      this.break(error)
+      this.break(error, true)
       return false
     }
   }
@@ -136,8 +136,8 @@ export class Upload {
     if (!this.isOver) this.break(new Error('the body was closed before its end'))
   }
 
-  private break(cause: unknown): void {
+  private break(cause: unknown, isMismatch = false): void {
     this.stop()
-    this.owner.onBroken(cause)
+    this.owner.onBroken(cause, isMismatch)
   }
 }
