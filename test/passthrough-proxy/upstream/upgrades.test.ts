@@ -56,16 +56,16 @@ describe("upgrades with the proxy's own client", () => {
     await connection.untilText('to the server')
     const data = Buffer.alloc(500_000, 'abcdefg')
     connection.write(data)
-    let read = Buffer.alloc(0)
-    while (read.length < data.length) {
-      const [chunk] = (await once(tunnel, 'data')) as [Buffer]
-      read = Buffer.concat([read, chunk])
-      if (read.length < 200_000) {
-        tunnel.pause()
-        await turn()
-        tunnel.resume()
-      }
-    }
+    const chunks: Buffer[] = []
+    let length = 0
+    tunnel.on('data', (chunk: Buffer) => {
+      length += chunks.push(chunk) && chunk.length
+      if (length > 200_000) return
+      tunnel.pause()
+      setImmediate(() => tunnel.resume())
+    })
+    while (length < data.length) await turn()
+    const read = Buffer.concat(chunks)
     expect(read.equals(data)).to.equal(true)
     tunnel.destroy()
     await connection.closed()

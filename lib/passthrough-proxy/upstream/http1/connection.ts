@@ -77,7 +77,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     this.hasLogin ||= delivery.head.logsIn
     this.interim.begin()
     this.parser.begin(delivery.request.method, delivery.request.upgrade)
-    delivery.runInAsyncScope(startIn, undefined, this, delivery)
+    delivery.runInAsyncScope(() => this.start(delivery))
   }
 
   /** Waits for a request, and does not hold the process. */
@@ -107,7 +107,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
   }
 
   /** Tells the receiver, in whose context this runs, and writes. */
-  start(delivery: Delivery): void {
+  private start(delivery: Delivery): void {
     try {
       delivery.receiver.onSending(delivery)
     } catch (thrown) {
@@ -286,10 +286,6 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     this.transport.socket.destroy()
     this.owner.onGone(this, reason, delivery)
   }
-}
-
-function startIn(connection: Connection, delivery: Delivery): void {
-  connection.start(delivery)
 }
 
 function readIn(connection: Connection, bytes: Buffer): void {
