@@ -62,7 +62,7 @@ export function maxBytes(options: MaxBytesOptions | ByteSize | MaxBytesLimit): M
 function readSettings(options: MaxBytesOptions | ByteSize | MaxBytesLimit): MaxBytesSettings {
   return readOptions<MaxBytesSettings>(
     'maxBytes',
-    typeof options === 'object' ? options : { limit: options },
+    typeof options === 'object' && options !== null ? options : { limit: options },
     {
       limit: sizeOrFunction,
       lingerMs: milliseconds(2000),

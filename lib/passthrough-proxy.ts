@@ -1,14 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 
-import type { Dispatcher } from 'undici'
-
 import { bodySourceOf } from './shared/body-source.js'
 import { sluicewayError } from './shared/errors.js'
 import type { Middleware } from './shared/middleware.js'
 import { rejectRequest } from './shared/options.js'
 import { hasCutHead } from './shared/request-facts.js'
 import { Exchange } from './passthrough-proxy/exchange.js'
-import { addForwarded, type ForwardedMode } from './passthrough-proxy/forwarded.js'
+import { addForwarded, type ForwardedMode } from './passthrough-proxy/request/forwarded.js'
 import { HeaderList } from './passthrough-proxy/header-list.js'
 import {
   runRequestHook,
@@ -17,22 +15,31 @@ import {
   type RequestHook,
   type ResponseHook,
 } from './passthrough-proxy/hooks.js'
-import { refuseLoop } from './passthrough-proxy/loop.js'
-import { announcesBody, readRequestHead, type RequestHead } from './passthrough-proxy/request-headers.js'
-import type { RewriteRule } from './passthrough-proxy/rewrite-rule.js'
+import { refuseLoop } from './passthrough-proxy/request/loop.js'
+import { hasBody, readRequestHead, type RequestHead } from './passthrough-proxy/request/headers.js'
+import type { RewriteRule } from './passthrough-proxy/response/rewrite-rule.js'
 import { readSettings, type ProxySettings } from './passthrough-proxy/settings.js'
-import { sentRequest } from './passthrough-proxy/sent-request.js'
+import { Outgoing, type Draft } from './passthrough-proxy/request/outgoing.js'
 import { parseTarget, TargetChooser, type Target, type TargetFunction } from './passthrough-proxy/target.js'
-import { requestPath, upstreamPath } from './passthrough-proxy/upstream-path.js'
-import { mayComeWhole } from './passthrough-proxy/whole-body.js'
+import { requestPath, upstreamPath } from './passthrough-proxy/request/path.js'
+import { mayBeBuffered } from './passthrough-proxy/request/buffered-body.js'
+import type { Dispatcher } from './passthrough-proxy/upstream/undici/dispatcher.js'
 
-export type { ForwardedMode, HeaderList, IncomingResponse, OutgoingRequest, RequestHook, ResponseHook }
+export type {
+  Dispatcher,
+  ForwardedMode,
+  HeaderList,
+  IncomingResponse,
+  OutgoingRequest,
+  RequestHook,
+  ResponseHook,
+}
 export type { RewriteRule, TargetFunction }
 
 /** Options of `passthroughProxy`. */
 export interface PassthroughProxyOptions {
   /**
-   * Any undici 7 Dispatcher, for mTLS, Unix sockets, HTTP/2, balanced pools or mocks. It stays the caller's:
+   * An undici 7 or 8 Dispatcher, for mTLS, Unix sockets, HTTP/2, balanced pools or mocks. It stays the caller's:
    * this package never closes it. By default each proxy has a pool of its own: connections are
    * kept alive, one request at a time on each, TLS certificates verified.
    */
@@ -123,15 +130,25 @@ export function passthroughProxy(
   return settings.onRequest === undefined ? plainProxy(fixed, settings) : askingProxy(fixed, settings)
 }
 
+/*
+ * A proxied request:
+ *
+ *     client ─ readHead ─ draft ─ onRequest ─ new Outgoing ─ Exchange.send ┐   request/*
+ *                                                                  Upstream.send   upstream/*
+ *     client ◀─ Answer ◀─ onResponse ◀─ readResponseHeaders ◀─ Exchange.on… ┘   response/*
+ *
+ * Where anything fails, Exchange.fail gives the error to `next`, or cuts an answer that has begun.
+ */
+
 /** The common way: nothing to wait for. */
 function plainProxy(target: Target, settings: ProxySettings): Middleware {
   return function passthroughProxyMiddleware(req, res, next) {
     const exchange = new Exchange(req, res, next, settings)
     try {
       const head = readHead(exchange)
-      const outgoing = outgoingRequest(req, target, head, settings)
-      if (mayComeWhole(req, head)) process.nextTick(pass, exchange, target, head, outgoing)
-      else pass(exchange, target, head, outgoing)
+      const draft = draftOf(exchange, target, head)
+      if (mayBeBuffered(req, head)) process.nextTick(pass, exchange, draft)
+      else pass(exchange, draft)
     } catch (error) {
       exchange.fail(error)
     }
@@ -142,28 +159,24 @@ function plainProxy(target: Target, settings: ProxySettings): Middleware {
 function askingProxy(chosen: Target | TargetChooser, settings: ProxySettings): Middleware {
   return function passthroughProxyMiddleware(req, res, next) {
     const exchange = new Exchange(req, res, next, settings)
-    passAfterAsking(exchange, chosen, settings).catch((error: unknown) => exchange.fail(error))
+    passAfterAsking(exchange, chosen).catch((error: unknown) => exchange.fail(error))
   }
 }
 
-async function passAfterAsking(
-  exchange: Exchange,
-  chosen: Target | TargetChooser,
-  settings: ProxySettings,
-): Promise<void> {
-  const { req } = exchange
+async function passAfterAsking(exchange: Exchange, chosen: Target | TargetChooser): Promise<void> {
+  const { req, settings } = exchange
   const head = readHead(exchange)
   const target = chosen instanceof TargetChooser ? await chosen.targetOf(req) : chosen
-  const outgoing = outgoingRequest(req, target, head, settings)
-  if (settings.onRequest !== undefined) await runRequestHook(settings.onRequest, outgoing, req)
-  pass(exchange, target, head, outgoing)
+  const draft = draftOf(exchange, target, head)
+  if (settings.onRequest !== undefined) await runRequestHook(settings.onRequest, draft.outgoing, req)
+  pass(exchange, draft)
 }
 
 /** What the client's head says to the upstream: without what is hop-by-hop, with who the client is. */
 function readHead({ req, res, settings }: Exchange): RequestHead {
   if (hasCutHead(req)) throw bodySourceOf(req, res).failure ?? sluicewayError('ERR_SLUICEWAY_HEAD_CUT')
   const head = readRequestHead(req)
-  if (announcesBody(head)) requireUnread(req)
+  if (hasBody(head)) requireUnread(req)
   addForwarded(head, req, settings.forwarded)
   return head
 }
@@ -178,29 +191,24 @@ function requireUnread(req: IncomingMessage): void {
 }
 
 /** The request as it would be sent, for `onRequest` to change. */
-function outgoingRequest(
-  req: IncomingMessage,
-  target: Target,
-  head: RequestHead,
-  settings: ProxySettings,
-): OutgoingRequest {
+function draftOf({ req, settings }: Exchange, target: Target, head: RequestHead): Draft {
   refuseLoop(head, target.mark)
-  return {
+  const outgoing = {
     method: req.method as string,
     path: upstreamPath(target.prefix, requestPath(req, settings.path)),
     headers: new HeaderList(head.lines),
-    body: announcesBody(head) ? req : null,
+    body: hasBody(head) ? req : null,
   }
+  return { req, settings, target, head, outgoing }
 }
 
 /** Sends a request that nobody changes any more. */
-function pass(exchange: Exchange, target: Target, head: RequestHead, outgoing: OutgoingRequest): void {
-  const { req, res, settings } = exchange
+function pass(exchange: Exchange, draft: Draft): void {
   try {
-    const sent = sentRequest(req, target, head, outgoing, settings)
+    const outgoing = new Outgoing(draft)
     // What an early answer leaves of the body is thrown away, within bounds.
-    if (sent.leavesBody) bodySourceOf(req, res)
-    exchange.send(sent)
+    if (outgoing.leavesBody) bodySourceOf(exchange.req, exchange.res)
+    exchange.send(outgoing)
   } catch (error) {
     exchange.fail(error)
   }

@@ -1,6 +1,6 @@
 // Builds both module formats with tsc; dist/cjs gets a package.json of its own, as the root one says "type": "module".
-// With --release (and perhaps a folder other than dist): as it is published, which is without source maps, and with
-// comments only in the declarations that an editor shows to a user.
+// With --release (and perhaps a folder other than dist): as it is published, without source maps, and with comments only
+// in the declarations that an editor shows to a user.
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -20,26 +20,49 @@ function compile(project, outDir, ...flags) {
   })
 }
 
+/** Keeps of the declarations those that a user's compiler reads, and comments in those that an editor shows. */
 function release(project, outDir) {
-  compile(project, outDir, '--sourceMap', 'false', '--inlineSources', 'false', '--removeComments')
-  const commented = mkdtempSync(path.join(tmpdir(), 'sluiceway-build-'))
-  compile(project, commented, '--sourceMap', 'false', '--inlineSources', 'false', '--emitDeclarationOnly')
-  for (const name of publicDeclarations(commented)) {
-    copyFileSync(path.join(commented, name), path.join(outDir, name))
+  const withoutMaps = ['--sourceMap', 'false', '--inlineSources', 'false']
+  compile(
+    project,
+    outDir,
+    ...withoutMaps,
+    '--declaration',
+    'false',
+    '--isolatedDeclarations',
+    'false',
+    '--removeComments',
+  )
+  const declared = mkdtempSync(path.join(tmpdir(), 'sluiceway-build-'))
+  compile(project, `${declared}/plain`, ...withoutMaps, '--emitDeclarationOnly', '--removeComments')
+  compile(project, `${declared}/commented`, ...withoutMaps, '--emitDeclarationOnly')
+  for (const [name, depth] of reachableDeclarations(`${declared}/plain`)) {
+    copyFileSync(path.join(declared, depth < 2 ? 'commented' : 'plain', name), path.join(outDir, name))
   }
-  rmSync(commented, { recursive: true })
+  rmSync(declared, { recursive: true })
 }
 
-/** The declarations of the entry points, and those that they export from other modules. */
-function publicDeclarations(folder) {
-  const entries = readdirSync(folder).filter((name) => name.endsWith('.d.ts'))
-  const exported = entries.flatMap((name) => {
-    const code = readFileSync(path.join(folder, name), 'utf8')
-    return [...code.matchAll(/^(?:import|export) [^;]*from '\.\/([^']+)\.js'/gm)].map(
-      ([, module]) => `${module}.d.ts`,
-    )
-  })
-  return new Set([...entries, ...exported])
+/** The declarations of the entry points (at depth 0), and all that these lead to. */
+function reachableDeclarations(folder) {
+  const found = new Map(
+    readdirSync(folder)
+      .filter((name) => name.endsWith('.d.ts'))
+      .map((name) => [name, 0]),
+  )
+  // A map can grow while it is walked.
+  for (const [name, depth] of found) {
+    for (const module of importsOf(path.join(folder, name))) {
+      const file = path.join(path.dirname(name), `${module}.d.ts`)
+      if (!found.has(file)) found.set(file, depth + 1)
+    }
+  }
+  return found
+}
+
+function importsOf(file) {
+  return [...readFileSync(file, 'utf8').matchAll(/(?:from |import\()['"](\.[^'"]+)\.js['"]/g)].map(
+    ([, module]) => module,
+  )
 }
 
 rmSync(target, { recursive: true, force: true })

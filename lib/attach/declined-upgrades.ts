@@ -9,9 +9,16 @@ import {
 } from '../shared/node-internals.js'
 import { hasCutHead, hasUnknownCoding } from '../shared/request-facts.js'
 import { skipFurtherMessages, skipMessage } from '../shared/skip-messages.js'
+import { closeConnection } from './close-connection.js'
 import { isTakeable, isTurnOf } from './takeable.js'
 
 const debug = createDebug('sluiceway:attach')
+
+/** What Node tells of the bytes that it could not parse. */
+interface FailedPacket {
+  readonly rawPacket: Buffer | undefined
+  readonly bytesParsed: number
+}
 
 /** Tells whether a server has an app attached to it now. */
 type IsAttached = (server: CheckingServer) => boolean
@@ -83,7 +90,8 @@ class ParsedConnection {
   }
 
   private refuseCoding(): number {
-    this.fail('HPE_INVALID_TRANSFER_ENCODING', 'Parse Error: Request has invalid `Transfer-Encoding`')
+    const rawPacket = this.parser.getCurrentBuffer?.()
+    this.fail('HPE_INVALID_TRANSFER_ENCODING', 'Request has invalid `Transfer-Encoding`', { rawPacket })
     return 0
   }
 
@@ -163,9 +171,10 @@ class ParsedConnection {
   /** Closes the connection where the bytes behind a declined upgrade begin no message. */
   private requireAllTaken(parsed: unknown, given: () => Buffer | undefined): void {
     if (!this.isBehindUpgrade || typeof parsed !== 'number') return
-    if (parsed === given()?.length) return
+    const rawPacket = given()
+    if (parsed === rawPacket?.length) return
     if (this.socket._httpMessage) this.closeAfterResponse()
-    else this.fail('HPE_INVALID_METHOD', 'Parse Error: Invalid method encountered')
+    else this.fail('HPE_INVALID_METHOD', 'Invalid method encountered', { rawPacket, bytesParsed: parsed })
   }
 
   /** Ends a connection whose bytes may be lost or out of order, as where the application listens to its socket itself. */
@@ -178,12 +187,16 @@ class ParsedConnection {
     const { socket } = this
     skipFurtherMessages(this.parser)
     if (socket._httpMessage) socket._httpMessage._last = true
-    else socket.destroySoon()
+    else closeConnection(socket)
   }
 
-  /** Fails the connection in the way in which Node fails it without `Upgrade`: 'clientError', or else 400. */
-  private fail(code: string, message: string): void {
+  /**
+   * Fails the connection in the way in which Node fails it without `Upgrade`: 'clientError', or else 400. Listeners log
+   * the packet of such an error, and one that finds none there throws.
+   */
+  private fail(code: string, reason: string, { rawPacket, bytesParsed = 0 }: Partial<FailedPacket>): void {
     skipFurtherMessages(this.parser)
-    this.socket.emit('error', Object.assign(new Error(message), { code }))
+    const error = new Error(`Parse Error: ${reason}`)
+    this.socket.emit('error', Object.assign(error, { code, reason, bytesParsed, rawPacket }))
   }
 }

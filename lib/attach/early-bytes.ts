@@ -12,11 +12,11 @@ interface EarlyBytes {
 }
 
 /**
- * Reads a connection until somebody takes it over, and gives the bytes back then: a socket that nobody reads never tells
+ * Holds `head`, the bytes that came with the upgrade, and reads a connection until somebody takes it over, and gives the bytes back then: a socket that nobody reads never tells
  * of its end. A client that ends its side before has left, as with any request; so `res` emits 'close'.
  */
-export function holdEarlyBytes(socket: HoldingSocket): void {
-  socket[HELD] = { chunks: [], length: 0 }
+export function holdEarlyBytes(socket: HoldingSocket, head: Buffer): void {
+  socket[HELD] = { chunks: head.length > 0 ? [head] : [], length: head.length }
   socket.on('data', hold).on('end', endToo).on('newListener', leaveToReader)
 }
 

@@ -1,14 +1,23 @@
-import { ServerResponse, type IncomingMessage, type RequestListener } from 'node:http'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 import createDebug from 'debug'
 
-import { NEED_DRAIN, type CheckingServer, type ServerSocket } from '../shared/node-internals.js'
+import {
+  NEED_DRAIN,
+  responseClassOf,
+  type CheckingServer,
+  type ServerSocket,
+} from '../shared/node-internals.js'
 import { offerUpgrade } from '../shared/upgrade.js'
+import { closeConnection } from './close-connection.js'
 import { holdEarlyBytes } from './early-bytes.js'
 import { isTakeable, isTurnOf } from './takeable.js'
 
 const debug = createDebug('sluiceway:attach')
+
+/** What came with the head is among the bytes that the connection holds for the handler that takes it over. */
+const NOTHING = Buffer.alloc(0)
 
 /** What Node hands over with an 'upgrade' event. */
 export interface Upgrade {
@@ -30,8 +39,8 @@ export function runUpgrade(server: CheckingServer, app: RequestListener, upgrade
     return
   }
   socket.on('drain', onSocketDrain)
-  holdEarlyBytes(socket)
-  waitForTurn(server, socket, () => void runApp(app, upgrade))
+  holdEarlyBytes(socket, upgrade.head)
+  waitForTurn(server, socket, () => void runApp(server, app, upgrade))
 }
 
 /** Lets the response before this one end first: Node hands an upgrade over as soon as it is parsed. */
@@ -45,10 +54,10 @@ function waitForTurn(server: CheckingServer, socket: ServerSocket, proceed: () =
   socket.once('close', abort)
   previous.once('finish', () => {
     socket.off('close', abort)
-    // Node has just set the timeout of an idle connection.
-    socket.setTimeout(server.timeout || 0)
+    // Node has just set the timeout of an idle connection, where the stream has timeouts.
+    ;(socket as Partial<ServerSocket>).setTimeout?.(server.timeout || 0)
     if (!socket._httpMessage && socket.writable) proceed()
-    else socket.destroySoon()
+    else closeConnection(socket)
   })
 }
 
@@ -58,10 +67,10 @@ function abortRequest(req: IncomingMessage): void {
 }
 
 /** An exception or a rejection ends this one connection: nobody but the process would hear of it. */
-async function runApp(app: RequestListener, { req, socket, head }: Upgrade): Promise<void> {
+async function runApp(server: CheckingServer, app: RequestListener, { req, socket }: Upgrade): Promise<void> {
   try {
-    offerUpgrade(req, { socket, head })
-    await (app(req, responseOn(socket as ServerSocket, req)) as unknown)
+    offerUpgrade(req, { socket, head: NOTHING })
+    await (app(req, responseOn(server, socket as ServerSocket, req)) as unknown)
   } catch (error) {
     debug('%s %s: the app failed, the connection is cut: %o', req.method, req.url, error)
     socket.destroy()
@@ -69,17 +78,15 @@ async function runApp(app: RequestListener, { req, socket, head }: Upgrade): Pro
 }
 
 /** A response such as the server makes for any request, on a connection that ends with it. */
-function responseOn(socket: ServerSocket, req: IncomingMessage): ServerResponse {
-  const options = { highWaterMark: socket.writableHighWaterMark }
-  const res = new (ServerResponse as ResponseConstructor)(req, options)
+function responseOn(server: CheckingServer, socket: ServerSocket, req: IncomingMessage): ServerResponse {
+  const { rejectNonStandardBodyWrites } = server
+  const highWaterMark = socket.writableHighWaterMark
+  const res = new (responseClassOf(server))(req, { highWaterMark, rejectNonStandardBodyWrites })
   res.shouldKeepAlive = false
   res.assignSocket(socket)
   res.on('finish', onResponseFinish)
   return res
 }
-
-/** The options are in Node's documentation of `OutgoingMessage`, but not in its types. */
-type ResponseConstructor = new (req: IncomingMessage, options: { highWaterMark: number }) => ServerResponse
 
 /** The server does this for its own connections. */
 function onSocketDrain(this: ServerSocket): void {
@@ -90,7 +97,7 @@ function onSocketDrain(this: ServerSocket): void {
 }
 
 function onResponseFinish(this: ServerResponse): void {
-  this.socket?.destroySoon()
+  if (this.socket !== null) closeConnection(this.socket)
 }
 
 function ignore(): void {}

@@ -21,8 +21,9 @@ interface Part {
 /**
  * Parses a multipart form. First all parts are found and counted, and only then anything is built of them.
  *
- * NOTE: the body is in memory as a whole, so no stream is needed. busboy 1.6, @fastify/busboy 3 and undici 7 were tried
- * and not taken: each cuts or drops parts of some forms without an error, test/body-cache/multipart.test.ts has them.
+ * NOTE: the body is in memory as a whole, so no stream is needed. busboy 1.6, @fastify/busboy 3 and the parser of Node's
+ * own fetch were tried and not taken: each cuts or drops parts of some forms without an error,
+ * test/body-cache/multipart.test.ts has them.
  *
  * @see RFC 7578, RFC 2046 section 5.1
  */

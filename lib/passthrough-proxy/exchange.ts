@@ -1,51 +1,51 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Duplex, Readable } from 'node:stream'
+import type { Duplex } from 'node:stream'
 
 import createDebug from 'debug'
-import type { Dispatcher } from 'undici'
 
 import { announceClose } from '../shared/body-rest.js'
-import { isSluicewayError, sluicewayError } from '../shared/errors.js'
 import type { NextFunction } from '../shared/middleware.js'
 import { isClosed, onResponseClose } from '../shared/response-close.js'
 import { findBodySource } from '../shared/sourced-request.js'
 import { answerWithoutBody } from '../shared/unread-body.js'
 import { pendingUpgrade } from '../shared/upgrade.js'
-import { Answer } from './answer.js'
-import { hookError } from './hooks.js'
-import { InterimResponses } from './interim-responses.js'
-import { isRepeatable, type Connection } from './pool.js'
-import { hasNoBody, readResponseHeaders, type ResponseHeaders } from './response-headers.js'
-import { cameOverHttp2, trailersOverHttp2 } from './http2-trailers.js'
-import type { SentRequest } from './sent-request.js'
+import { hasNoBody } from './body-length.js'
+import type { Outgoing } from './request/outgoing.js'
+import { Answer, type AnswerOwner } from './response/answer.js'
+import { readResponseHeaders } from './response/headers.js'
+import { countInterim } from './response/interim.js'
+import { switchedLines } from './response/switch-protocols.js'
 import type { ProxySettings } from './settings.js'
 import { tunnel } from './tunnel.js'
-import { answerError, isRefusal, upstreamError, type Progress } from './upstream-errors.js'
+import { answerError, failureError, type Hooked } from './upstream-errors.js'
+import type { Failure, Receiver, Sending, Waiting } from './upstream/upstream.js'
 
 const debug = createDebug('sluiceway:passthrough-proxy')
 
-/** How often a request that found nobody is sent again, to a dispatcher of the caller's: a balanced pool, say. */
-const MOST_RETRIES = 3
+/**
+ * - `queued`: no server has heard of the request; it is made ready, or waits for a connection.
+ * - `sent`: it has a connection, and no final response yet.
+ * - `answering`: the head of the final response has come.
+ * - `over`: nothing is awaited from either side any more.
+ *
+ *     queued ── onSending ──▶ sent ── onHead ──▶ answering ── onEnd ──▶ over
+ *        │                     │ └──── onUpgraded ──────────────────────▲
+ *        └─────────────────────┴───── fail, abandon ─────┴──────────────┘
+ */
+type State = 'queued' | 'sent' | 'answering' | 'over'
 
-/** One request on its way to the upstream and back: what undici tells, in the order it happens. */
-export class Exchange implements Dispatcher.DispatchHandler {
+/** One request on its way to the upstream and back, in the order it happens. */
+export class Exchange implements Receiver, AnswerOwner {
   readonly req: IncomingMessage
   readonly res: ServerResponse
   private readonly next: NextFunction
   readonly settings: ProxySettings
   private readonly answer: Answer
-  private sent: SentRequest | undefined
-  private connection: Connection | undefined
-  private abortUpstream: ((reason?: Error) => void) | undefined
-  private isWaiting = false
-  /** When the request had a connection; 0 as long as it has none. */
-  private connectedAt = 0
-  private isReused = false
-  private retries = 0
-  private hasResponse = false
-  private endsWithHead = false
-  private interim: InterimResponses | undefined
-  private isOver: boolean
+  private state: State
+  private outgoing: Outgoing | undefined
+  private waiting: Waiting | undefined
+  private sending: Sending | undefined
+  private interimCharacters = 0
 
   // A closure of its own: up to Node 22 a property of the response, to find the exchange by, costs a hidden class.
   private readonly abandonWithResponse = (): void => this.abandon()
@@ -58,122 +58,126 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.answer = new Answer(this)
     onResponseClose(res, this.abandonWithResponse)
     // A client that has left is told nothing, and asks for nothing any more.
-    this.isOver = isClosed(res)
+    this.state = isClosed(res) ? 'over' : 'queued'
   }
 
-  /** Hands the request to the upstream's dispatcher. */
-  send(request: SentRequest): void {
+  /** Hands the request to the upstream. */
+  send(outgoing: Outgoing): void {
     if (this.isOver) return
-    if (request.target.waiting >= this.settings.maxQueue) {
-      this.fail(sluicewayError('ERR_SLUICEWAY_UPSTREAM_QUEUE_FULL', { headers: { 'Retry-After': '1' } }))
-      return
-    }
-    this.sent = request
-    this.dispatch(request, this.settings.dispatcher)
+    this.outgoing = outgoing
+    this.waiting = this.settings.upstream.send(outgoing, this)
+    // Some tell of a response before `send` returns.
+    if (this.isOver) this.waiting.abandon()
   }
 
-  /** The pool has chosen a connection, on which the request may still have to wait. */
-  assigned(connection: Connection): void {
-    this.connection = connection
+  onSending(sending: Sending): void {
+    this.state = 'sent'
+    this.sending = sending
   }
 
-  onConnect(abort: (reason?: Error) => void): void {
-    this.leaveQueue()
-    // Thrown, not aborted: that would cost the connection.
-    if (this.isOver) throw new Error('the client has left')
-    this.connectedAt = performance.now()
-    this.isReused = this.connection?.serve() ?? false
-    this.abortUpstream = abort
-  }
-
-  onResponseStarted(): void {
-    this.hasResponse = true
-  }
-
-  onHeaders(status: number, raw: Buffer[], resume: () => void, reason: string): boolean {
-    if (this.answer.isTaken) return this.leaveUpstream()
+  onInformation(status: number, lines: string[]): void {
+    if (this.answer.isTaken) return this.abandon()
     try {
-      const headers = readResponseHeaders(raw)
-      if (status < 200) this.inform(status, headers.lines)
-      else this.begin(status, reason, headers, resume)
-      return true
+      this.interimCharacters = countInterim(this.interimCharacters, lines)
+      this.answer.inform(status, readResponseHeaders(lines).lines)
     } catch (error) {
-      return this.breakOff(error)
+      this.breakOff(error)
     }
   }
 
-  onData(chunk: Buffer): boolean {
+  onHead(status: number, reason: string, lines: string[]): void {
+    if (this.answer.isTaken) return this.abandon()
+    this.state = 'answering'
+    const { target, method } = this.outgoing as Outgoing
     try {
-      return this.answer.isClosed ? this.leaveUpstream() : this.answer.write(chunk)
+      const headers = readResponseHeaders(lines)
+      this.answer.begin({ status, reason, headers, endsWithHead: hasNoBody(method, status), target })
     } catch (error) {
-      return this.breakOff(error)
+      this.breakOff(error)
     }
   }
 
-  onComplete(trailers: string[] | Buffer[] | null): void {
-    if (trailers !== null && cameOverHttp2(trailers)) {
-      this.fail(trailersOverHttp2())
-      return
-    }
+  onBody(chunk: Buffer): boolean {
     try {
-      this.answer.end(Array.isArray(trailers) ? trailers : [])
-      this.isOver = true
-      this.sent?.upload?.destroy()
+      if (this.answer.isClosed) this.abandon()
+      else if (!this.answer.write(chunk)) this.sending?.pause()
+    } catch (error) {
+      this.breakOff(error)
+    }
+    // Node holds it until the end of this tick at least, and `compression` for longer.
+    return true
+  }
+
+  onEnd(trailers: string[], last?: Buffer): void {
+    try {
+      this.answer.end(trailers, last)
+      this.finish()
       debug('%s %s: %d', this.req.method, this.req.url, this.res.statusCode)
     } catch (error) {
       this.breakOff(error)
     }
   }
 
-  onUpgrade(_status: number, raw: Buffer[] | string[] | null, upstream: Duplex): void {
+  onUpgraded(lines: string[], connection: Duplex, early: Buffer): void {
     const pending = pendingUpgrade(this.req)
-    if (pending === undefined || this.res.headersSent || this.isOver) {
-      upstream.destroy()
-      return
+    // Somebody else has the client's connection, or answers.
+    if (pending === undefined || this.res.headersSent) {
+      connection.destroy()
+      return this.abandon()
     }
     try {
-      const { lines } = readResponseHeaders(raw ?? [])
-      lines.push('Connection', 'Upgrade', 'Upgrade', String(this.sent?.options.upgrade))
-      this.answer.upgrade(lines)
-      tunnel(pending, upstream)
-      this.isOver = true
-      this.interim?.end()
+      this.answer.upgrade(switchedLines(lines, this.outgoing?.upgrade))
+      if (early.length > 0) pending.socket.write(early)
+      tunnel(pending, connection)
+      this.finish()
       debug('%s %s: upgraded', this.req.method, this.req.url)
     } catch (error) {
-      upstream.destroy()
+      connection.destroy()
       this.breakOff(error)
     }
   }
 
-  onError(error: Error): void {
-    this.leaveQueue()
-    if (this.isOver) return
-    // Nothing was to come: whatever befalls the connection now, the client has its whole answer.
-    if (this.endsWithHead && this.answer.isBegun) this.onComplete(null)
-    else if (this.mayRetry(error)) this.retry(error)
-    else this.fail(this.named(error))
+  onFailure(failure: Failure): void {
+    // The client's own error, where its upload has failed.
+    const isUploads = failure.cause !== undefined && failure.cause === this.outgoing?.upload?.failure
+    this.fail(isUploads ? failure.cause : failureError(failure, this.hooked))
   }
 
   /** Ends the exchange with an error: to the app's error handlers while it can be answered, else visibly. */
   fail(error: unknown): void {
     if (this.answer.isTaken) this.abandon()
     if (this.isOver) return
-    this.leave()
+    this.finish()
     debug('%s %s: %o', this.req.method, this.req.url, error)
     this.res.off('close', this.abandonWithResponse)
     this.tell(error)
   }
 
   /** Ends it with what was thrown on this side: by the application, or by Node for what the upstream sent. */
-  breakOff(thrown: unknown): false {
-    this.fail(answerError(thrown, this.progress))
-    this.abortUpstream?.()
-    return false
+  breakOff(thrown: unknown): void {
+    this.fail(answerError(thrown, this.hooked))
+    this.waiting?.abandon()
   }
 
-  /** The upload is still on its way. */
-  get isSending(): boolean {
-    return (this.sent?.options.body as Partial<Readable> | null)?.readableEnded === false
+  /** The client has left, or the response was ended without us. */
+  abandon(): void {
+    if (this.isOver) return
+    this.finish()
+    debug('%s %s: given up', this.req.method, this.req.url)
+    this.waiting?.abandon()
+  }
+
+  resumeUpstream(): void {
+    if (!this.isOver) this.sending?.resume()
+  }
+
+  private get isOver(): boolean {
+    return this.state === 'over'
+  }
+
+  private finish(): void {
+    this.state = 'over'
+    this.outgoing?.upload?.destroy()
   }
 
   /** What an error handler throws goes no further: events of the upstream's connection lead here. */
@@ -195,98 +199,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     answerWithoutBody(this.req)
   }
 
-  /** The client has left, or the response was ended without us. */
-  abandon(): void {
-    if (this.isOver) return
-    this.leave()
-    debug('%s %s: given up', this.req.method, this.req.url)
-    this.abortUpstream?.()
-  }
-
-  sendAgain(): void {
-    if (this.isOver || this.sent === undefined) return
-    this.dispatch(this.sent, this.connection ?? this.settings.dispatcher)
-  }
-
-  private inform(status: number, lines: readonly string[]): void {
-    const { headersTimeoutMs } = this.settings
-    this.interim ??= new InterimResponses(this, headersTimeoutMs, performance.now() - this.connectedAt)
-    this.interim.count(lines)
-    this.answer.inform(status, lines)
-  }
-
-  private begin(status: number, reason: string, headers: ResponseHeaders, resume: () => void): void {
-    const { target, options } = this.sent as SentRequest
-    this.hasResponse = true
-    this.interim?.end()
-    this.endsWithHead = hasNoBody(options.method, status)
-    if (this.endsWithHead && headers.hasContentLength) this.connection?.expectNoBody()
-    const { endsWithHead } = this
-    this.answer.begin({ status, reason, headers, endsWithHead, target }, resume)
-  }
-
-  private leave(): void {
-    this.isOver = true
-    this.interim?.end()
-    this.answer.forgetUpstream()
-    this.sent?.upload?.destroy()
-  }
-
-  private leaveUpstream(): false {
-    this.abandon()
-    return false
-  }
-
-  private dispatch({ target, options }: SentRequest, dispatcher: Dispatcher | Connection): void {
-    this.isWaiting = true
-    target.waiting += 1
-    try {
-      dispatcher.dispatch(options, this)
-    } catch (cause) {
-      this.leaveQueue()
-      this.fail(hookError('the dispatcher failed', cause))
-    }
-  }
-
-  private leaveQueue(): void {
-    if (!this.isWaiting || this.sent === undefined) return
-    this.isWaiting = false
-    this.sent.target.waiting -= 1
-  }
-
-  private mayRetry(error: Error): boolean {
-    if (this.hasResponse) return false
-    // A kept connection may have been closed while the request was on its way: it was never heard.
-    if (this.connectedAt > 0) return this.isReused && this.retries === 0 && isRepeatable(this.sent?.options)
-    // Not a byte was sent; a balanced pool may have another upstream to send it to.
-    return this.connection === undefined && this.retries < MOST_RETRIES && isRefusal(error)
-  }
-
-  private retry(error: Error): void {
-    debug('%s %s: once more after %o', this.req.method, this.req.url, error)
-    this.retries += 1
-    this.connectedAt = 0
-    this.abortUpstream = undefined
-    // By then a balanced pool has heard of the failure too.
-    process.nextTick(sendAgain, this)
-  }
-
-  private named(error: Error): Error {
-    const fromRequest = this.sent?.upload?.failure === error
-    if (fromRequest || isSluicewayError(error)) return error
-    return upstreamError(error, this.progress)
-  }
-
-  private get progress(): Progress {
+  private get hooked(): Hooked {
     const { path, onRequest, onResponse } = this.settings
-    return {
-      connected: this.connectedAt > 0,
-      requestHooked: (onRequest ?? path) !== undefined,
-      responseHooked: onResponse !== undefined,
-    }
+    return { request: (onRequest ?? path) !== undefined, response: onResponse !== undefined }
   }
-}
-
-function sendAgain(exchange: Exchange): void {
-  exchange.sendAgain()
 }

@@ -38,7 +38,7 @@ export async function runRequestHook(
 ): Promise<void> {
   try {
     await hook(outgoing, req)
-    // Anything else undici would take for a URL, and send as it is.
+    // Anything else might be taken for a URL, and sent as it is.
     if (!outgoing.path.startsWith('/')) throw new TypeError("the path must begin with '/'")
   } catch (cause) {
     throw hookError('onRequest failed', cause)

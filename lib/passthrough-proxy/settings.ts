@@ -1,7 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 
-import type { Dispatcher } from 'undici'
-
 import {
   callback,
   flag,
@@ -13,17 +11,19 @@ import {
   type OptionCheck,
   type OptionName,
 } from '../shared/options.js'
-import type { ForwardedMode } from './forwarded.js'
+import type { ForwardedMode } from './request/forwarded.js'
 import type { RequestHook, ResponseHook } from './hooks.js'
-import { domainRule, pathRule } from './cookies.js'
-import { locationRule } from './location.js'
-import { createPool } from './pool.js'
-import type { Rewrites } from './rewrite-headers.js'
-import { rewriteRule, type Rewrite } from './rewrite-rule.js'
+import { domainRule, pathRule } from './response/cookies.js'
+import { locationRule } from './response/location.js'
+import { dispatcherUpstream, poolUpstream } from './upstream/undici/adapter.js'
+import type { Dispatcher } from './upstream/undici/dispatcher.js'
+import type { Upstream } from './upstream/upstream.js'
+import type { Rewrites } from './response/rewrite.js'
+import { rewriteRule, type Rewrite } from './response/rewrite-rule.js'
 
 /** The options of one proxy, checked. */
 export interface ProxySettings {
-  readonly dispatcher: Dispatcher
+  readonly upstream: Upstream
   readonly path: ((req: IncomingMessage) => string) | undefined
   readonly preserveHost: boolean
   readonly forwarded: ForwardedMode
@@ -41,7 +41,7 @@ export interface ProxySettings {
 }
 
 /** The options as they are checked, one by one. */
-interface GivenOptions extends Omit<ProxySettings, 'dispatcher' | 'rewrites'> {
+interface GivenOptions extends Omit<ProxySettings, 'upstream' | 'rewrites'> {
   readonly dispatcher: Dispatcher | undefined
   readonly rewriteLocation: Rewrite | undefined
   readonly cookieDomain: Rewrite | undefined
@@ -70,11 +70,11 @@ export function readSettings(options: unknown, origin: string | undefined): Prox
     upgrade: tokens(['websocket']),
   })
   rejectContradictions(options ?? {})
-  return Object.freeze({
-    ...given,
-    rewrites: rewritesOf(given),
-    dispatcher: given.dispatcher ?? createPool(given, origin),
-  })
+  return Object.freeze({ ...given, rewrites: rewritesOf(given), upstream: upstreamOf(given, origin) })
+}
+
+function upstreamOf(given: GivenOptions, origin: string | undefined): Upstream {
+  return given.dispatcher === undefined ? poolUpstream(given, origin) : dispatcherUpstream(given.dispatcher)
 }
 
 function rewritesOf({ rewriteLocation, cookieDomain, cookiePath }: GivenOptions): Rewrites | undefined {
@@ -82,7 +82,7 @@ function rewritesOf({ rewriteLocation, cookieDomain, cookiePath }: GivenOptions)
   return isOff ? undefined : { location: rewriteLocation, cookieDomain, cookiePath }
 }
 
-/** An undici Dispatcher is told by what it does: it may come from another copy of undici. */
+/** A dispatcher is told by what it does: it may come from any copy of its package. */
 const dispatcher: OptionCheck<Dispatcher | undefined> = (given, option) => {
   if (given !== undefined && typeof (given as Dispatcher | null)?.dispatch !== 'function') {
     throw wrongKind(option, 'an undici Dispatcher', given)

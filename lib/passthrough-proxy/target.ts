@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 
 import { sluicewayError } from '../shared/errors.js'
 import { show } from '../shared/options.js'
-import { newMark } from './loop.js'
+import { newMark } from './request/loop.js'
 
 /** Where requests go, taken apart once. */
 export interface Target {
@@ -12,8 +12,6 @@ export interface Target {
   readonly prefix: string
   /** What a request carries from then on that was sent here. */
   readonly mark: string
-  /** Requests that wait for a connection to this origin. */
-  waiting: number
 }
 
 /** Chooses the upstream of one request. */
@@ -35,7 +33,6 @@ export function parseTarget(target: string | URL): Target {
     hostname: url.hostname,
     prefix: url.pathname.replace(/\/$/, ''),
     mark: newMark(),
-    waiting: 0,
   }
 }
 

@@ -1,5 +1,5 @@
-import { Socket } from 'node:net'
 import type { BodySource } from './body-source.js'
+import { type Closing, giveBackClosing, isClosedBy, takeOverClosing } from './closing.js'
 import { letFlow, type OutgoingResponse, type ServerSocket } from './node-internals.js'
 import { isHttp2 } from './request-facts.js'
 import { isRead } from './request-readers.js'
@@ -28,12 +28,8 @@ export interface Rest {
 /** So much of an answered request's body is thrown away to keep its connection. */
 export const SMALL_REST: number = 256 * 1024
 
-/** So much of a refused body is discarded before the response: a connection that is paused does not notice its client leave. */
+/** So much of a refused body is discarded before its response, which is due at once. */
 const BEFORE_ANSWER = 64 * 1024
-
-const REST: unique symbol = Symbol.for('sluiceway.rest') as never
-
-type LingeringSocket = ServerSocket & { [REST]?: BodyRest | undefined }
 
 /**
  * What a client still sends over HTTP/1 of a body that was refused, or whose request has been answered.
@@ -44,19 +40,19 @@ type LingeringSocket = ServerSocket & { [REST]?: BodyRest | undefined }
  *
  * @see RFC 9112, section 9.6: close in stages.
  */
-export class BodyRest implements Rest {
+export class BodyRest implements Rest, Closing {
   private readonly source: BodySource
   private readonly bounds: LingerBounds
   private discarded = 0
   /** Ends the wait for a rest that does not come. */
-  timer: NodeJS.Timeout | undefined
+  private timer: NodeJS.Timeout | undefined
   private isAnswered = false
   private isLingering = false
 
   constructor(source: BodySource) {
     this.source = source
     this.bounds = source.linger
-    if (source.state === 'arriving') this.takeOverClosing()
+    if (source.state === 'arriving') takeOverClosing(source.socket, this)
   }
 
   closeAfterAnswer(): void {
@@ -67,7 +63,7 @@ export class BodyRest implements Rest {
     if (res.writableFinished) {
       // The response had ended before the body passed its limit.
       this.answered()
-      this.linger()
+      this.close()
     } else if (socket.writable) socket.once('finish', this.answered)
     // The application has ended its half of the connection: no response will ever be out.
     else this.answered()
@@ -76,25 +72,34 @@ export class BodyRest implements Rest {
   discard(chunk: Buffer | null): boolean {
     if (chunk === null) return this.end()
     this.discarded += chunk.length
-    if (!this.isAnswered) return this.discarded <= BEFORE_ANSWER
+    if (!this.isAnswered) return this.discarded <= this.mostBeforeAnswer
     if (this.discarded > this.bounds.lingerBytes) this.source.socket.destroy()
     return true
+  }
+
+  /**
+   * A connection that is paused does not notice its client leave. The response may take long: others go out before it,
+   * or the application has begun it and does not end it. Half of the bound is left for the time behind it.
+   */
+  private get mostBeforeAnswer(): number {
+    const { res } = this.source
+    const mayTakeLong = res.socket === null || res.headersSent
+    return mayTakeLong ? Math.max(BEFORE_ANSWER, this.bounds.lingerBytes / 2) : BEFORE_ANSWER
   }
 
   readonly answered = (): void => {
     if (this.isAnswered) return
     this.isAnswered = true
-    const { req } = this.source
-    const socket: LingeringSocket = this.source.socket
-    if (socket.destroyed || socket[REST] !== this) return
+    const { req, socket } = this.source
+    if (socket.destroyed || !isClosedBy(socket, this)) return
     this.timer = setTimeout(destroy, this.bounds.lingerMs, socket).unref()
-    socket.on('close', forgetRest)
+    socket.on('close', this.forget)
     // Unread, Node would discard the rest itself, uncounted.
     letFlow(req)
   }
 
   /** Closes the connection in stages: our side after the response, the whole after the rest or its bounds. */
-  linger(): void {
+  close(): void {
     if (this.isLingering) return
     this.isLingering = true
     const { socket } = this.source
@@ -103,19 +108,28 @@ export class BodyRest implements Rest {
     socket.end()
   }
 
-  private takeOverClosing(): void {
-    const socket: LingeringSocket = this.source.socket
-    socket[REST] = this
-    socket.destroySoon = lingerInsteadOfDestroying
+  /** The rest has come, or nothing comes any more. */
+  private readonly forget = (): void => {
+    const { socket } = this.source
+    clearTimeout(this.timer)
+    if (isClosedBy(socket, this)) giveBackClosing(socket)
+    socket.off('close', this.forget)
   }
 
   /** The client has sent all of it. */
   private end(): boolean {
-    const socket: LingeringSocket = this.source.socket
-    forgetRest.call(socket)
-    if (this.isLingering) socket.destroySoon()
+    const { source } = this
+    this.forget()
+    if (source.replay === undefined) endUnread(source)
+    if (this.isLingering) source.socket.destroySoon()
     return false
   }
+}
+
+/** As in Node, a request that nobody asked for data ends and closes when all of it has come: code may wait for that. */
+function endUnread(source: BodySource): void {
+  source.pushToRequest(null)
+  if (source.req.readableFlowing === null) source.req.resume()
 }
 
 /** Lets an answer say `Connection: close` where it comes while a large rest of the body is unread. */
@@ -141,13 +155,6 @@ function leavesLargeRest({ req, state, received, length, hasReaders }: BodySourc
   return state === 'arriving' && rest > SMALL_REST && !hasReaders && !isRead(req)
 }
 
-/** Replaces `socket.destroySoon`, which Node calls after a response with `Connection: close`. */
-function lingerInsteadOfDestroying(this: LingeringSocket): void {
-  const rest = this[REST]
-  if (rest === undefined) Socket.prototype.destroySoon.call(this)
-  else rest.linger()
-}
-
 /** Ignores what follows a refused body, and the end of a client that has not sent all of it. */
 function ignoreRest(socket: ServerSocket, res: OutgoingResponse): void {
   skipMessages(socket)
@@ -161,22 +168,21 @@ function skipMessages({ parser }: ServerSocket): void {
   if (parser) skipFurtherMessages(parser)
 }
 
-/** The client's end never becomes a parse error. */
+/** The client's end never becomes a parse error, and does not keep an answer from it that is due. */
 function ignoreEnd(socket: ServerSocket): void {
   socket.removeAllListeners('end')
   socket.removeAllListeners('error')
-  socket.on('error', ignore)
+  socket.on('error', ignore).on('end', endUnfinished)
+}
+
+/** A response that the application has begun may never end; Node ends the connection of a client that has left. */
+function endUnfinished(this: ServerSocket): void {
+  const { _httpMessage: res } = this
+  if (res?.headersSent === true && !res.writableEnded) this.end()
 }
 
 function ignore(): void {}
 
 function destroy(socket: ServerSocket): void {
   socket.destroy()
-}
-
-/** The rest has come, or nothing comes any more. */
-function forgetRest(this: LingeringSocket): void {
-  clearTimeout(this[REST]?.timer)
-  this[REST] = undefined
-  this.off('close', forgetRest)
 }

@@ -62,6 +62,7 @@ export class BodySource implements BodyStoreOwner, LateReadingOwner {
   /** Throws away what comes after the body was refused or its request answered. */
   rest: Rest | undefined
   linger: LingerBounds = DEFAULT_LINGER
+  private lingerLimit = Infinity
   /** The response's own `writeHead`, where a response may have to announce that the connection closes. */
   writeHead: OutgoingResponse['writeHead'] | undefined
   /** Reads the store in place of the request; there is one once the body is kept, or has failed. */
@@ -106,10 +107,9 @@ export class BodySource implements BodyStoreOwner, LateReadingOwner {
    * Returns the error for `next` where the body is known to be too large.
    */
   addLimit(limit: number, linger?: LingerBounds): SluicewayError | undefined {
-    if (limit <= this.limit) {
-      this.limit = limit
-      this.linger = linger ?? this.linger
-    }
+    this.limit = Math.min(limit, this.limit)
+    // Of the limits that have bounds, the smallest brings its own, whatever their order.
+    if (linger !== undefined && limit <= this.lingerLimit) [this.linger, this.lingerLimit] = [linger, limit]
     announceClose(this)
     const tooLarge = this.length > this.limit || this.received > this.limit
     if (tooLarge && this.error === undefined) this.refuse(bodyTooLarge(this))
@@ -134,12 +134,12 @@ export class BodySource implements BodyStoreOwner, LateReadingOwner {
 
   leave(reader: BodyReader): void {
     this.readers.leave(reader)
-    this.readerIsDone()
+    this.readerIsDone(reader.ended)
   }
 
-  /** A reader has had the body, or has given up. */
-  readerIsDone(): void {
-    if (this.lateReading !== undefined && !this.isReadOn) this.release()
+  /** A reader has had the whole body, or has let go of it: behind the response, that one may come back. */
+  readerIsDone(hasWhole: boolean): void {
+    if (hasWhole && this.lateReading !== undefined && !this.isReadOn) this.release()
     else if (this.received > 0 && this.hasRoom) this.pull()
   }
 
@@ -178,8 +178,7 @@ export class BodySource implements BodyStoreOwner, LateReadingOwner {
   }
 
   onStoreError(error: SluicewayError): void {
-    // What is under way when the response ends fails for nobody.
-    if (this.isReadable) this.refuse(error)
+    if (this.isReadable) this.refuse(error) // What is under way when the response ends fails for nobody.
   }
 
   /** Ends the body with an error that every reader gets, now or later. */
@@ -189,10 +188,10 @@ export class BodySource implements BodyStoreOwner, LateReadingOwner {
     this.replay ??= new RequestReplay(this)
     this.replay.fail(error)
     this.readers.fail(error, this.replay)
-    this.readerIsDone()
+    this.readerIsDone(true)
   }
 
-  /** Notes that the client went away in the middle of the body. */
+  /** The client went away in the middle of the body. */
   abort(cause: Error | undefined): void {
     if (this.state !== 'arriving') return
     this.error = sluicewayError('ERR_SLUICEWAY_BODY_ABORTED', { cause, received: this.received })
@@ -203,14 +202,14 @@ export class BodySource implements BodyStoreOwner, LateReadingOwner {
   /** Releases everything when the response has ended; what still comes of the body is discarded. */
   release(): void {
     if (this.state === 'released') return
+    // A reader that is at work may read on after the response, within the limit.
     if (this.isReadOn && this.res.writableEnded) this.readOn()
     else this.stopReading()
   }
 
-  /** A reader that is at work may read on after the response, within the limit. */
   private readOn(): void {
     keepListeners(this.req)
-    if (this.store !== undefined) this.lateReading ??= new LateReading(this)
+    this.lateReading ??= new LateReading(this)
   }
 
   stopReading(): void {
@@ -219,6 +218,7 @@ export class BodySource implements BodyStoreOwner, LateReadingOwner {
     if (this.state === 'arriving' && this.received !== this.length) this.rest = this.openRest()
     this.state = 'released'
     this.rest?.answered()
+    if (this.lateReading?.isCloseDue) this.socket.destroySoon()
     if (this.store !== undefined) this.releaseReaders()
   }
 
@@ -269,6 +269,7 @@ export class BodySource implements BodyStoreOwner, LateReadingOwner {
       return false
     }
     this.state = 'whole'
+    this.lateReading?.bodyIsWhole()
     if (this.store === undefined) return this.pushToRequest(null)
     this.readers.advance()
     return false

@@ -1,8 +1,9 @@
-import { Readable } from 'node:stream'
+import { Readable, type Writable } from 'node:stream'
 import { type BodyReader, feed } from './body-reader.js'
 import type { BodySource } from './body-source.js'
 import type { SluicewayError } from './errors.js'
 import { isRead } from './request-readers.js'
+import { failDestination } from './told-round.js'
 
 /** Reads a kept body from its start, apart from every other reader; for a reader of the request where it stands in for it. */
 export class BodyStream extends Readable implements BodyReader {
@@ -12,6 +13,8 @@ export class BodyStream extends Readable implements BodyReader {
   loading: number | undefined = undefined
   private readonly source: BodySource
   private readonly isRequest: boolean
+  /** What the request was piped to: these get its error, as those that it is piped to still. */
+  private readonly destinations: Writable[] = []
 
   constructor(source: BodySource, { isRequest = false }: { readonly isRequest?: boolean } = {}) {
     super()
@@ -27,7 +30,7 @@ export class BodyStream extends Readable implements BodyReader {
   override _read(): void {
     const { source } = this
     if (source.failure !== undefined) {
-      this.destroy(source.failure)
+      this.fail(source.failure)
       return
     }
     this.wanting = true
@@ -42,8 +45,19 @@ export class BodyStream extends Readable implements BodyReader {
     return this.push(chunk)
   }
 
+  /** Goes on with a pipe of the request. */
+  pipeOn(destination: Writable, options: { readonly end: boolean }): void {
+    this.destinations.push(destination)
+    this.pipe(destination, options)
+  }
+
   fail(error: SluicewayError): void {
     this.destroy(error)
+    // As in Node, the destinations of a request whose client has left are told nothing.
+    if (this.source.replay?.hasClosed === true) return
+    for (const destination of this.destinations) {
+      if (!destination.writableEnded) failDestination(this.source, destination, error, [])
+    }
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-import { letFlow, type OutgoingResponse } from './node-internals.js'
+import { AWAITS_CONTINUE, letFlow, type OutgoingResponse } from './node-internals.js'
 import { isHttp2 } from './request-facts.js'
 import { isRead } from './request-readers.js'
 import { answerWithoutBody } from './unread-body.js'
@@ -23,6 +23,8 @@ export function continueOnRead(req: IncomingMessage, res: ServerResponse): void 
   }
   ;(req as Expecting)[kContinue] = res
   req._read = readExpected
+  // Without a 100 Node closes the connection, as a body may follow. It drops what is behind one that is there already.
+  Object.defineProperty(res, AWAITS_CONTINUE, { get: () => !req.complete, configurable: true })
 }
 
 /**

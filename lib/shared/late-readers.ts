@@ -1,3 +1,5 @@
+import type { Writable } from 'node:stream'
+import type { BodyStream } from './body-stream.js'
 import { type ParsedRequest, STREAM_DISTURBED } from './node-internals.js'
 import { isRead } from './request-readers.js'
 import type { RequestReplay } from './request-replay.js'
@@ -34,6 +36,7 @@ function noteFlow(this: ParsedRequest): void {
   const replay = findBodySource(this)!.replay!
   if (this.listenerCount('data') === 0) replay.isDiscarding = true
   else replay.encoding = this.readableEncoding
+  replay.destinations = this._readableState.pipes.slice()
 }
 
 /** Serves who reads by 'data' or a pipe from a stream apart, and returns true where there was somebody to serve. */
@@ -42,9 +45,28 @@ function setReadersAside(req: ParsedRequest, replay: RequestReplay): boolean {
   if (listeners.length === 0 || !canBeSetAside(req, replay)) return false
   const rest = replay.source.stream({ isRequest: true })
   rest.position = replay.position - req.readableLength
-  for (const listener of listeners) rest.on('data', listener.bind(req))
+  for (const destination of replay.destinations) movePipe(req, rest, destination)
+  for (const listener of req.rawListeners('data')) rest.on('data', listener.bind(req))
   replay.isAwaited = true
   return true
+}
+
+/**
+ * Lets a stream go on with a pipe. A pipe pauses the stream that it began with, and counts its destinations in the
+ * state that this had then: it could neither hold up the other stream nor count there.
+ */
+function movePipe(req: ParsedRequest, rest: BodyStream, destination: Writable): void {
+  const { pipes } = req._readableState
+  const index = pipes.indexOf(destination)
+  if (index === -1) return
+  const before = req.listeners('end')
+  pipes.splice(index, 1)
+  // Not by `unpipe()`, which would pause the request. Node takes the listeners of the pipe off here.
+  destination.emit('unpipe', req, { hasUnpiped: false })
+  const after = new Set(req.listeners('end'))
+  const onEnd = before.find((listener) => !after.has(listener))
+  // Node's name for the listener of a pipe that does not end its destination.
+  rest.pipeOn(destination, { end: onEnd?.name !== 'unpipe' })
 }
 
 /** Who listens for 'readable' reads the request's own buffer, and who has set an encoding may be within a character. */

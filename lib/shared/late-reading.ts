@@ -1,11 +1,22 @@
+import type { IncomingMessage } from 'node:http'
+import { HeldClosing } from './closing.js'
 import type { ServerSocket } from './node-internals.js'
+import { isHttp2 } from './request-facts.js'
+
+// One listener for each connection: a client may send any number of requests on it before the first is read.
+const READINGS: unique symbol = Symbol.for('sluiceway.lateReadings') as never
+
+type ReadSocket = ServerSocket & { [READINGS]?: Set<LateReading> }
 
 /** How long a reader may take nothing of what is there for it, in milliseconds. */
 const PATIENCE_MS = 10_000
 
 /** The body that is read after its response. */
 export interface LateReadingOwner {
+  readonly req: IncomingMessage
   readonly socket: ServerSocket
+  /** There is one where the body is kept. */
+  readonly store: object | undefined
   /** 'arriving' while the client has more to send. */
   readonly state: string
   /** True while a reader has taken all that has come and wants more. */
@@ -26,35 +37,63 @@ export interface LateReadingOwner {
  */
 export class LateReading {
   private readonly owner: LateReadingOwner
-  private readonly timer: NodeJS.Timeout
+  private readonly timer: NodeJS.Timeout | undefined
+  private readonly closing: HeldClosing | undefined
   private taken: number
 
   constructor(owner: LateReadingOwner) {
+    const { socket, req, state, store } = owner
     this.owner = owner
     this.taken = owner.readers.taken
+    if (state === 'arriving' && !isHttp2(req)) this.closing = new HeldClosing(socket)
+    // Without a store, nothing is held but what Node holds too.
+    if (store === undefined) return
     this.timer = setTimeout(check, PATIENCE_MS, this).unref()
-    owner.socket.on('close', this.onClose)
+    readingsOn(socket).add(this)
+  }
+
+  /** True where Node would have closed the connection behind the response. */
+  get isCloseDue(): boolean {
+    return this.closing?.isDue === true
+  }
+
+  bodyIsWhole(): void {
+    this.closing?.release()
   }
 
   end(): void {
     clearTimeout(this.timer)
-    this.owner.socket.off('close', this.onClose)
+    if (this.timer !== undefined) readingsOn(this.owner.socket).delete(this)
   }
 
   /** Looks whether anything was taken since the last time. */
   check(): void {
     const { taken } = this.owner.readers
-    if (taken === this.taken && !this.owner.isAwaited) {
+    // With the body whole nothing more comes: a reader that has paused before its end is not waiting for the client.
+    const waitsForClient = this.owner.state === 'arriving' && this.owner.isAwaited
+    if (taken === this.taken && !waitsForClient) {
       this.owner.stopReading()
       return
     }
     this.taken = taken
-    this.timer.refresh()
+    this.timer?.refresh()
   }
 
-  private readonly onClose = (): void => {
+  connectionClosed(): void {
     if (this.owner.state === 'arriving') this.owner.abandon()
   }
+}
+
+function readingsOn(socket: ReadSocket): Set<LateReading> {
+  if (socket[READINGS] === undefined) {
+    socket[READINGS] = new Set()
+    socket.on('close', closeReadings)
+  }
+  return socket[READINGS]
+}
+
+function closeReadings(this: ReadSocket): void {
+  for (const reading of this[READINGS] ?? []) reading.connectionClosed()
 }
 
 function check(reading: LateReading): void {

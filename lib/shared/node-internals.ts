@@ -1,4 +1,4 @@
-import { IncomingMessage, OutgoingMessage, type Server, type ServerResponse } from 'node:http'
+import { IncomingMessage, OutgoingMessage, type Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Readable, type Writable } from 'node:stream'
 
@@ -43,8 +43,27 @@ export interface ParsedRequest extends IncomingMessage {
   [STREAM_DISTURBED]?: boolean
 }
 
-/** An HTTP server that may refuse messages without `Host`. */
-export type CheckingServer = Server & { readonly requireHostHeader?: boolean }
+/** An HTTP server, with the options of `createServer` that it keeps. */
+export type CheckingServer = Server & {
+  /** False where messages without `Host` are served. */
+  readonly requireHostHeader?: boolean
+  readonly rejectNonStandardBodyWrites?: boolean
+}
+
+/** The options are in Node's documentation of `OutgoingMessage`, but not in its types. */
+type ResponseClass = new (
+  req: IncomingMessage,
+  options: { highWaterMark: number; rejectNonStandardBodyWrites: boolean | undefined },
+) => ServerResponse
+
+/** The class of a server's responses: Node's own, or that of the option `ServerResponse`. */
+export function responseClassOf(server: Server): ResponseClass {
+  const name = Object.getOwnPropertySymbols(server).find(
+    ({ description }) => description === 'ServerResponse',
+  )
+  const own = name && (server as unknown as Record<symbol, ResponseClass | undefined>)[name]
+  return own ?? ServerResponse
+}
 
 /** A response as Node sends it. */
 export interface OutgoingResponse extends ServerResponse {
@@ -97,6 +116,9 @@ export interface ServerSocket extends Socket {
   /** Called by the HTTP server after a response with `Connection: close`. */
   destroySoon(): void
 }
+
+/** The member of a response that is true where its client has sent `Expect: 100-continue`. */
+export const AWAITS_CONTINUE = '_expect_continue'
 
 export const STREAM_DESTROYED: unique symbol = Symbol.for('nodejs.stream.destroyed') as never
 

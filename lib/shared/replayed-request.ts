@@ -81,8 +81,8 @@ function replayOf(req: ParsedRequest): RequestReplay | undefined {
 }
 
 /**
- * Stream internals and undici take the socket away before they destroy a request they were reading, and mean only
- * their reading of it; that must not cost the client its answer. Any other call cuts the connection, as in Node,
+ * Stream internals and HTTP clients take the socket away before they destroy a request they were reading, and mean
+ * only their reading of it; that must not cost the client its answer. Any other call cuts the connection, as in Node,
  * unless the body has been read to its end.
  */
 function destroyInPlace(req: ParsedRequest, replay: RequestReplay, error: Error | undefined): void {

@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import { Readable, type Writable } from 'node:stream'
 import { type BodyReader, feed } from './body-reader.js'
 import type { BodySource } from './body-source.js'
 import type { BodyStore } from './body-store.js'
@@ -12,6 +12,7 @@ import {
   STREAM_DESTROYED,
 } from './node-internals.js'
 import { nativeReadOf, replaceMethods } from './replayed-request.js'
+import { isHttp2 } from './request-facts.js'
 import { isRead } from './request-readers.js'
 import { findBodySource, setBodySource } from './sourced-request.js'
 import { givenUpRound, tellRound, type ToldRound } from './told-round.js'
@@ -38,6 +39,8 @@ export class RequestReplay implements BodyReader, ToldRound {
   isAwaited = false
   /** The encoding that the reader of this round has set. */
   encoding: BufferEncoding | null = null
+  /** What the request is piped to in this round, since it last began to flow. */
+  destinations: readonly Writable[] = []
   /** True once a round had the whole body, or an iterator was done with it. */
   wasRead = false
   /** True once the request was closed for good: its client has left, or the application has cut the connection. */
@@ -130,7 +133,7 @@ export class RequestReplay implements BodyReader, ToldRound {
     this.isAwaited = false
     this.dropReaders()
     this.renew()
-    this.source.readerIsDone()
+    this.source.readerIsDone(true)
   }
 
   /** Ends a round whose reader gave up, and lets that reader know as a destroyed stream would. */
@@ -161,7 +164,8 @@ export class RequestReplay implements BodyReader, ToldRound {
     else if (!this.isTelling) this.renew()
     keepListeners(req)
     if (req.complete && socket.parser?.incoming === req) socket.parser.incoming = null
-    const isClosing = this.hasClosed || req.destroyed
+    // Over HTTP/2, Node emits 'close' with the end of the stream, however much was read.
+    const isClosing = this.hasClosed || req.destroyed || isHttp2(req)
     if (req.listenerCount('close') > 0 && !isClosing) process.nextTick(emitClose, req)
   }
 
@@ -188,8 +192,10 @@ export class RequestReplay implements BodyReader, ToldRound {
     return isRead(req) || (!this.hasClosed && req.listenerCount('error') > 0)
   }
 
+  /** Behind the response nobody is told who only throws the body away, as after `pause()` in the last of its data. */
   private failRound(): void {
-    const { failure } = this.isListenedTo ? this.source : { failure: undefined }
+    const isTold = this.source.state === 'released' ? isRead(this.req) : this.isListenedTo
+    const { failure } = isTold ? this.source : { failure: undefined }
     if (failure === undefined) this.endRound()
     else this.tell(failure)
   }
@@ -223,7 +229,7 @@ export class RequestReplay implements BodyReader, ToldRound {
   private rewind(): void {
     this.renew()
     if (this.isAwaited) this.source.req.resume()
-    this.source.readerIsDone()
+    this.source.readerIsDone(false)
   }
 
   /** Makes the request look unread, with what fits already in its buffer. */

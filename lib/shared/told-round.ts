@@ -28,6 +28,8 @@ export function tellRound(round: ToldRound, error: SluicewayError): void {
   const end = (): void => {
     round.dropReaders()
     req.removeAllListeners('error')
+    // Of a request that the application has destroyed, Node emits that error once the connection has closed.
+    if (round.hasClosed) req.on('error', ignore)
     for (const destination of pipes) failDestination(round, destination, error, told)
     round.endRound()
   }
@@ -36,7 +38,7 @@ export function tellRound(round: ToldRound, error: SluicewayError): void {
 }
 
 function emitError(req: ParsedRequest, error: SluicewayError, end: () => void): void {
-  // Some readers take their listener off before the error is out, as undici does.
+  // Some readers take their listener off before the error is out, as HTTP clients do.
   req.on('error', ignore)
   req.emit('error', error)
   end()
@@ -67,8 +69,8 @@ function destroyNothing(
 }
 
 /** A bare `pipe()` forwards no error: without this its destination would wait for ever. */
-function failDestination(
-  { req, res }: ToldRound,
+export function failDestination(
+  { req, res }: Pick<ToldRound, 'req' | 'res'>,
   destination: Writable,
   error: SluicewayError,
   told: readonly Listener[],

@@ -146,6 +146,32 @@ describe('attach with an upgrade that Node refuses where it is none', () => {
     expect(seen).to.deep.equal([])
   })
 
+  for (const [what, before, sent] of [
+    [
+      'a coding without an end',
+      [],
+      message('POST / HTTP/1.1', 'Host: test', 'Transfer-Encoding: identity', ...asked),
+    ],
+    ['bytes that begin no message', [upgradeTo('h2c')], '\x00\x01\r\n\r\n'],
+  ] as const) {
+    it(`gives listeners for 'clientError' the packet with ${what}, as Node does`, async () => {
+      const { server, port } = await attached((_req, res) => res.end())
+      const failed = new Promise((resolve) => {
+        server.on('clientError', (error: Error & { rawPacket?: Buffer; bytesParsed?: number }, socket) => {
+          socket.destroy()
+          resolve([String(error.rawPacket), typeof error.bytesParsed])
+        })
+      })
+      const client = await RawClient.connect(port)
+      for (const first of before) {
+        client.write(first)
+        await client.response()
+      }
+      client.write(sent)
+      expect(await failed).to.deep.equal([sent, 'number'])
+    })
+  }
+
   it('takes it without Host where the server needs none', async () => {
     const server = createServer({ requireHostHeader: false }, describeRequest)
     attach(server, describeRequest)

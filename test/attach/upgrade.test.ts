@@ -91,6 +91,19 @@ for (const { name, express } of expressVersions) {
       expect((await once(client, 'close'))[0]).to.equal(1000)
     })
 
+    it('gives the bytes that came with the head to a handler that takes the connection over', async () => {
+      const { port } = await attached((req) => {
+        req.socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n')
+        req.socket.pipe(req.socket)
+      })
+      const client = await RawClient.connect(port)
+      client.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nearly ')
+      await client.untilText('early ')
+      client.write('later')
+      await client.untilText('later')
+      client.destroy()
+    })
+
     for (const event of ['data', 'readable'] as const) {
       it(`leaves its end to a handler that reads the connection by '${event}'`, async () => {
         const app = express()

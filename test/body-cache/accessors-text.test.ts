@@ -37,6 +37,11 @@ describe('req.bodyCache.text()', () => {
     })
   }
 
+  it('reads UTF-8 where Content-Type is malformed and names no charset', async () => {
+    const headers = { 'content-type': 'text/plain; format="not closed' }
+    expect(await found(readText, Buffer.from('grüße'), headers)).to.equal('grüße')
+  })
+
   for (const [charset, hex, text] of [
     ['utf-16le', 'fe00', '\u00fe'],
     ['utf-16le', '00ff', '\uff00'],

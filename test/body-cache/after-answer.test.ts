@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import { expect } from 'chai'
 import rawBody from 'raw-body'
 import { bodyCache } from 'sluiceway/body-cache'
+import { maxBytes } from 'sluiceway/max-bytes'
 import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { closed } from '../support/open-resources.js'
@@ -50,6 +51,34 @@ const readers: Record<string, Reader> = {
 }
 
 for (const { name: host, mount } of hosts) {
+  describe(`a reader that begins right behind the end of the response, on ${host}`, () => {
+    afterEach(closeServers)
+
+    for (const [what, middlewares] of [
+      ['without a middleware', []],
+      ['behind maxBytes', [maxBytes('100mb')]],
+      ['behind bodyCache', [bodyCache({ memory: 1000 })]],
+    ] as const) {
+      for (const [name, read] of Object.entries(readers)) {
+        it(`has the whole of a large upload ${what}: ${name}`, async () => {
+          const whole = deferred<number>()
+          const answerFirst: Handler = (req, res) => {
+            res.statusCode = 202
+            res.end('accepted')
+            read(req).then(whole.resolve, () => whole.resolve(-1))
+          }
+          const { port } = await serve(mount(...middlewares, answerFirst))
+          const client = await RawClient.connect(port)
+          client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n')
+          expect((await client.response()).status).to.equal(202)
+          for (let sent = 0; sent < 3_000_000; sent += 100_000) client.write(Buffer.alloc(100_000))
+          expect(await whole.promise).to.equal(3_000_000)
+          client.destroy()
+        })
+      }
+    }
+  })
+
   describe(`bodyCache on ${host}, when the application answers before it has read the request`, () => {
     afterEach(closeServers)
     afterEach(removeDirectories)
@@ -58,6 +87,7 @@ for (const { name: host, mount } of hosts) {
     async function answerWhileReading(
       read: Reader,
       sent: number,
+      length = LENGTH,
     ): Promise<{ client: RawClient; reading: Promise<number>; directory: string; req: IncomingMessage }> {
       const directory = emptyDirectory()
       const begun = deferred<{ reading: Promise<number>; req: IncomingMessage }>()
@@ -69,7 +99,7 @@ for (const { name: host, mount } of hosts) {
       }
       const { port } = await serve(mount(bodyCache({ memory: 1000, directory }), answerEarly))
       const client = await RawClient.connect(port)
-      client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${LENGTH}\r\n\r\n`, Buffer.alloc(sent))
+      client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`, Buffer.alloc(sent))
       const { reading, req } = await begun.promise
       expect((await client.response()).status).to.equal(202)
       return { client, reading, directory, req }
@@ -103,6 +133,45 @@ for (const { name: host, mount } of hosts) {
       })
     }
 
+    it('adds no listener to the connection with each body that is still read', async () => {
+      const pauseAndAnswer: Handler = (req, res) => {
+        req.on('data', () => req.pause())
+        res.end('accepted')
+      }
+      const { port, connections } = await serve(mount(bodyCache(), pauseAndAnswer))
+      const client = await RawClient.connect(port)
+      const listeners = new Set<number>()
+      for (let round = 0; round < 12; round += 1) {
+        client.request('POST', '/', {}, 'abc')
+        await client.response()
+        listeners.add(connections[0]!.listenerCount('close'))
+      }
+      expect(listeners).to.have.lengthOf(1)
+      client.destroy()
+    })
+
+    it('tells a reader that resumes the request behind its end of no error', async () => {
+      const over = deferred<string[]>()
+      const readAndResume: Handler = (req, res) => {
+        const heard: string[] = []
+        req.on('error', () => heard.push('error')).on('data', () => {})
+        req.on('end', () => {
+          heard.push('end')
+          setImmediate(() => {
+            req.resume()
+            setTimeout(() => over.resolve(heard), 10)
+          })
+        })
+        res.end('accepted')
+      }
+      const { port } = await serve(mount(bodyCache(), readAndResume))
+      const client = await RawClient.connect(port)
+      client.request('POST', '/', {}, 'abc')
+      await client.response()
+      expect(await over.promise).to.deep.equal(['end'])
+      client.destroy()
+    })
+
     it('gives up a reader that takes nothing for ten seconds, and closes the file', async () => {
       const restore = hasten(10_000)
       const stop: Reader = (req) =>
@@ -112,6 +181,24 @@ for (const { name: host, mount } of hosts) {
         })
       try {
         const { client, reading, directory } = await answerWhileReading(stop, LENGTH)
+        const failure = await reading.catch((error: { code: string }) => error.code)
+        expect(failure).to.equal('ERR_SLUICEWAY_BODY_RELEASED')
+        await allClosedIn(directory)
+        client.destroy()
+      } finally {
+        restore()
+      }
+    })
+
+    it('gives up a reader that has paused before the end of a whole body, and closes the file', async () => {
+      const restore = hasten(10_000)
+      const stop: Reader = (req) =>
+        new Promise((_resolve, reject) => {
+          req.on('data', () => {}).on('error', reject)
+          req.pause()
+        })
+      try {
+        const { client, reading, directory } = await answerWhileReading(stop, 2000, 2000)
         const failure = await reading.catch((error: { code: string }) => error.code)
         expect(failure).to.equal('ERR_SLUICEWAY_BODY_RELEASED')
         await allClosedIn(directory)

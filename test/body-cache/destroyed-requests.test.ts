@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import express from 'express'
 import { bodyCache } from 'sluiceway/body-cache'
+import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
@@ -43,6 +44,25 @@ interface Noticed {
 for (const { name, mount } of hosts) {
   describe(`a request that the application destroys, on ${name}`, () => {
     afterEach(closeServers)
+
+    it('keeps its error from the process where somebody reads it after that, behind another response', async () => {
+      const listening = deferred<number>()
+      const destroy: Handler = (req, res) => {
+        if (req.method === 'GET') return res.write('held')
+        req.once('data', () => {})
+        req.on('error', () => {}).destroy(new Error('too slow'))
+        req.on('data', () => {})
+        return req.socket.on('close', () => setImmediate(listening.resolve, req.listenerCount('error')))
+      }
+      const { port } = await serve(mount(bodyCache(), destroy))
+      const client = await RawClient.connect(port)
+      client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+      client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${LENGTH}\r\n\r\n`)
+      await client.closed()
+      // What has no listener ends the process: no-mishaps notices.
+      await listening.promise
+      await new Promise(setImmediate)
+    })
 
     async function notice(before: readonly Handler[], run: Handler, sent: number): Promise<Noticed> {
       let closes = 0

@@ -47,6 +47,18 @@ function readWithReadable(req: IncomingMessage): Omit<Reading, 'ends'> {
   return { sofar: () => sofar, whole: once(req, 'end').then(() => sofar) }
 }
 
+/** Takes a little at a time, and notes the most that it ever had to hold. */
+class SlowWritable extends Writable {
+  taken = 0
+  most = 0
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.taken += chunk.length
+    this.most = Math.max(this.most, this.writableLength)
+    setImmediate(() => setImmediate(done))
+  }
+}
+
 describe('bodyCache, with readers who start in the middle of another', () => {
   afterEach(closeServers)
 
@@ -139,6 +151,62 @@ describe('bodyCache, with readers who start in the middle of another', () => {
     const late = rawBody(req)
     client.write(asChunk('two'), lastChunk)
     expect(String(await late)).to.equal('one two')
+    res.end()
+    client.destroy()
+  })
+
+  it('goes on with each pipe at the pace of its destination', async () => {
+    const { client, req, res } = await exchange()
+    const slow = new SlowWritable()
+    req.pipe(slow)
+    client.write(asChunk('x'.repeat(200_000)))
+    await once(req, 'data')
+    const [late, later] = [text(req.pipe(new PassThrough())), new SlowWritable()]
+    client.write(asChunk('y'.repeat(200_000)))
+    await until(() => slow.taken > 0)
+    req.pipe(later)
+    client.write(asChunk('z'.repeat(200_000)), lastChunk)
+    expect(await late).to.have.lengthOf(600_000)
+    for (const one of [slow, later]) {
+      if (!one.writableFinished) await once(one, 'finish')
+      expect(one.taken).to.equal(600_000)
+      // One chunk from the connection, or from the file, beyond the mark.
+      expect(one.most).to.be.below(200_000)
+    }
+    res.end()
+    client.destroy()
+  })
+
+  it('does not end the destination of a pipe that was not to end it', async () => {
+    const { client, req, res } = await exchange()
+    const [open, ended] = [new SlowWritable(), new SlowWritable()]
+    req.pipe(open, { end: false })
+    req.pipe(ended)
+    client.write(asChunk('one '))
+    await once(req, 'data')
+    const whole = readWithData(req)
+    client.write(asChunk('two'), lastChunk)
+    expect(await whole.whole).to.equal('one two')
+    if (!ended.writableFinished) await once(ended, 'finish')
+    await until(() => open.taken === 7)
+    expect([ended.taken, open.writableEnded]).to.deep.equal([7, false])
+    res.end()
+    client.destroy()
+  })
+
+  it('fails the destination of a pipe that it goes on with, where the body is too large', async () => {
+    const { client, req, res } = await exchange(undefined, { limit: 150_000 })
+    const slow = new SlowWritable()
+    req.pipe(slow)
+    client.write(asChunk('x'.repeat(100_000)))
+    await once(req, 'data')
+    const late = req.pipe(new PassThrough()).resume()
+    client.write(asChunk('x'.repeat(100_000)))
+    const failures = await Promise.all(
+      [slow, late].map((one) => new Promise((resolve) => void one.once('error', resolve))),
+    )
+    const codes = failures.map((error) => (error as { code: string }).code)
+    expect(codes).to.deep.equal(['ERR_SLUICEWAY_BODY_TOO_LARGE', 'ERR_SLUICEWAY_BODY_TOO_LARGE'])
     res.end()
     client.destroy()
   })

@@ -110,7 +110,7 @@ describe('the page of', () => {
       it('says what undefined and null mean', () => {
         const text = readText(`docs/${page}.md`)
         expect(text)
-          .to.match(/`undefined` is as good as absent/)
+          .to.match(/`undefined` counts as not given/)
           .and.match(/`null` is wrong too/)
       })
     })

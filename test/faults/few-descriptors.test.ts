@@ -23,7 +23,7 @@ for (const { name } of hosts) {
       if (process.platform === 'win32') this.skip()
       upstream = await serve((req, res) => res.end(`upstream has ${req.url}`))
       const words = [process.execPath, program, name, upstream.url, emptyDirectory()]
-      server = spawn('sh', ['-c', 'ulimit -n 64; exec "$@"', 'sh', ...words], {
+      server = spawn('sh', ['-c', 'ulimit -n 128; exec "$@"', 'sh', ...words], {
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       })
       port = ((await once(server, 'message')) as [number])[0]

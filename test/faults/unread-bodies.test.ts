@@ -40,6 +40,8 @@ for (const { name, mount } of hosts) {
 
     for (const [what, handler] of Object.entries(stopping)) {
       for (const kept of [false, true]) {
+        // Node's own iterator destroys a request that is left, and reads no more of its connection.
+        if (!kept && what === 'leaves an iterator') continue
         it(`${what}: its client is seen to leave ${kept ? 'with' : 'without'} bodyCache`, async () => {
           const directory = emptyDirectory()
           const { port, connections } = await serve(

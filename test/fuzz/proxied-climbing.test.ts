@@ -2,12 +2,10 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import path from 'node:path'
 import { expect } from 'chai'
-import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
+import { passthroughProxy, type SluicewayError } from 'sluiceway'
 import { hasNginx, Nginx } from '../support/nginx.js'
 import { RawClient } from '../support/raw-client.js'
 import { isThorough } from '../support/thorough.js'
-
-type Dispatcher = NonNullable<PassthroughProxyOptions['dispatcher']>
 
 const PREFIX = '/v1/in'
 
@@ -73,7 +71,7 @@ function asker(): (url: string) => string | undefined {
       handler.onError(new Error('nobody is there'))
       return true
     },
-  } as unknown as Dispatcher
+  }
   const proxy = passthroughProxy(`http://upstream${PREFIX}`, { dispatcher })
   return (url) => {
     sent = undefined

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { maxBytes } from 'sluiceway/max-bytes'
+import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
@@ -40,6 +41,22 @@ for (const { name, mount } of hosts) {
       }
       expect(listeners).to.have.lengthOf(1)
       expect(connections).to.have.length(1)
+      client.destroy()
+    })
+
+    it('lets a request whose small rest is thrown away end and close, as Node does', async () => {
+      const closed = deferred<string[]>()
+      const note: Handler = (req, res) => {
+        const heard: string[] = []
+        req.on('end', () => heard.push('end')).on('close', () => closed.resolve([...heard, 'close']))
+        res.end('ok')
+      }
+      const { port } = await serve(mount(maxBytes('1mb'), note))
+      const client = await RawClient.connect(port)
+      client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc')
+      await client.response()
+      client.write('def')
+      expect(await closed.promise).to.deep.equal(['end', 'close'])
       client.destroy()
     })
 

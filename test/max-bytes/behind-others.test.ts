@@ -4,12 +4,13 @@ import { expect } from 'chai'
 import { bodyCache, maxBytes } from 'sluiceway'
 import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
-import { RawClient } from '../support/raw-client.js'
+import { asChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 
+const LARGE = 8_000_000
 const STREAM = 'GET /stream HTTP/1.1\r\nHost: a\r\n\r\n'
 const refused: Record<string, string> = {
-  'announced as too large': 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n',
+  'announced as too large': `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${LARGE + 1}\r\n\r\n`,
   'found to be too large': `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n800\r\n${'x'.repeat(2048)}\r\n`,
 }
 const farewells: Record<string, (client: RawClient) => unknown> = {
@@ -17,6 +18,27 @@ const farewells: Record<string, (client: RawClient) => unknown> = {
   'closes the connection': ({ socket }) => socket.destroy(),
   'resets the connection': ({ socket }) => socket.resetAndDestroy(),
 }
+
+describe('a body that is too large, behind the head of its own response', () => {
+  afterEach(closeServers)
+
+  it('closes a response that does not end when the client leaves behind a large part of the body', async () => {
+    const begun = deferred<ServerResponse>()
+    const begin: Handler = (req, res) => {
+      req.on('error', () => {}).resume()
+      res.write('begin')
+      begun.resolve(res)
+    }
+    const { port } = await serve(hosts[0]!.mount(maxBytes('1kb'), begin))
+    const client = await RawClient.connect(port)
+    client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
+    const response = await begun.promise
+    client.write(asChunk('x'.repeat(LARGE)))
+    client.socket.end()
+    if (!response.closed) await once(response, 'close')
+    client.destroy()
+  })
+})
 
 for (const { name, mount } of hosts) {
   for (const [what, body] of Object.entries(refused)) {
@@ -56,6 +78,17 @@ for (const { name, mount } of hosts) {
           client.destroy()
         })
       }
+
+      it('closes the response in progress when the client leaves behind a large part of the body', async () => {
+        const { client, stream, refusal } = await sendBoth()
+        await refusal
+        await client.untilText('begin')
+        // More than a connection holds that is not read.
+        client.write(what.startsWith('found') ? asChunk('x'.repeat(LARGE)) : 'x'.repeat(LARGE))
+        client.socket.end()
+        if (!stream.closed) await once(stream, 'close')
+        client.destroy()
+      })
 
       it('gets its 413 once its turn has come', async () => {
         const { client, stream, refusal } = await sendBoth()

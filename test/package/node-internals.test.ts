@@ -59,6 +59,7 @@ describe('the members of Node that lib/shared/node-internals.ts relies on', () =
     expect(member(res, '_last')).to.equal(false)
     expect(member(res, '_closed')).to.equal(false)
     expect(member(res, '_hasBody')).to.equal(true)
+    expect(member(res, '_expect_continue')).to.equal(false)
     expect(member(res, '_send')).to.be.a('function')
     expect(member(IncomingMessage.prototype, '_read')).to.be.a('function')
     const parser = member(req.socket, 'parser') as object

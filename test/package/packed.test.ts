@@ -26,11 +26,10 @@ describe('the packed package', function () {
       const modules = namesIn('lib')
         .filter((name) => name.endsWith('.ts'))
         .map((name) => name.slice(0, -3))
-      for (const name of modules) {
-        expect(installed.files).to.include.members([
-          `dist/${format}/${name}.js`,
-          `dist/${format}/${name}.d.ts`,
-        ])
+      for (const name of modules) expect(installed.files).to.include(`dist/${format}/${name}.js`)
+      // Of the others, those that the entry points lead to: a compiler that misses one fails in consumers.test.ts.
+      for (const name of modules.filter((module) => !module.includes('/'))) {
+        expect(installed.files).to.include(`dist/${format}/${name}.d.ts`)
       }
     }
     const strange = installed.files.filter((file) => !/\.(?:js|d\.ts|md|json)$|^LICENSE$/.test(file))

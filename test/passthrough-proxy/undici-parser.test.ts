@@ -24,7 +24,7 @@ describe('passthroughProxy and the parser of undici', () => {
     return client
   }
 
-  // If this one fails after an update of undici, lib/passthrough-proxy/undici-parser.ts no longer reaches its parser.
+  // If this one fails after an update of undici, lib/passthrough-proxy/upstream/undici/parser.ts no longer reaches its parser.
   it('keeps the connection of the built-in pool behind a 304 with Content-Length', async () => {
     const client = await asking()
     const connection = await upstream.connection()

@@ -65,7 +65,7 @@ expectTypeOf<ChildExit>().toEqualTypeOf<{
   readonly signal: NodeJS.Signals | null
 }>()
 
-// Their options: these and no others, all of them optional but one, and undefined is as good as absent.
+// Their options: these and no others, all of them optional but one, and undefined counts as not given.
 type Optional<Options> = { readonly [Name in keyof Options]?: Options[Name] | undefined }
 
 expectTypeOf<ByteSize>().toEqualTypeOf<number | string>()

@@ -37,6 +37,18 @@ export const acts: Readonly<Record<string, Act>> = {
   'hand it on': ({ next }) => next(),
 }
 
+/** Those after which the rest of the body may never be read. */
+export const stoppingActs: ReadonlySet<string> = new Set([
+  'req.pause()',
+  'req.unpipe()',
+  'read half',
+  'iterate and break',
+  'destroy a stream of it',
+  'open a stream of it',
+  'pipe to a slow writable',
+  'pipe to the response',
+])
+
 function isOpen(res: ServerResponse): boolean {
   return !res.writableEnded && !res.destroyed
 }

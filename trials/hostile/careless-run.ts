@@ -25,6 +25,8 @@ export interface Remains {
 /** The `lingerMs` of the middlewares below; nothing may outlive its client for longer. */
 const LINGER_MS = 400
 
+const POLL_MS = 5
+
 let serial = 0
 
 /** Runs one case, with its middlewares or without any, and tells what it has left after `boundMs`. */
@@ -47,10 +49,12 @@ export async function remainsOf(
 
 async function watch(open: ReadonlySet<Socket>, directory: string, boundMs: number): Promise<Remains> {
   const end = performance.now() + boundMs
+  while (open.size > 0 && performance.now() < end) await pause(POLL_MS)
+  // To list the files costs a call for each of this process: connections go first.
   for (;;) {
     const remains = { connections: open.size, files: openFilesIn(directory).length }
-    if (remains.connections + remains.files === 0 || performance.now() > end) return remains
-    await pause(3)
+    if (remains.files === 0 || performance.now() > end) return remains
+    await pause(POLL_MS)
   }
 }
 

@@ -1,5 +1,12 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+
+/** The case that runs: its servers, timers and promises know it, and so does most of what goes wrong in them. */
+export const underWay: AsyncLocalStorage<unknown> = new AsyncLocalStorage()
+
 /** Something that would have ended the process. */
 export interface Mishap {
+  /** What was under way, where that is known. */
+  readonly of: unknown
   readonly event: string
   readonly error: unknown
 }
@@ -12,7 +19,7 @@ export class MishapLog {
 
   watch(): void {
     for (const event of events) {
-      process.on(event, (error: unknown) => void this.seen.push({ event, error }))
+      process.on(event, (error: unknown) => void this.seen.push({ event, error, of: underWay.getStore() }))
     }
   }
 

@@ -1,8 +1,11 @@
 import { Careless } from './careless.js'
 import { Failures } from './failures.js'
 import { Framings } from './framing-run.js'
+import { countListeners } from './listeners-run.js'
 import { MishapLog } from './mishap-log.js'
+import { accessorTimes } from './accessor-times-run.js'
 import { Sequences } from './sequence-run.js'
+import { Tunnels } from './tunnel-run.js'
 
 /** How much is run. */
 export interface Extent {
@@ -10,20 +13,29 @@ export interface Extent {
   readonly isSample: boolean
 }
 
-type Part = (log: MishapLog, failures: Failures, extent: Extent) => Promise<number>
+export type Part = (log: MishapLog, failures: Failures, extent: Extent) => Promise<number>
+
+const hostNames = ['bare http', 'Express 5', 'Express 4']
 
 /** What runs in a process of its own. Each gives how many cases it has run. */
 export const parts: Readonly<Record<string, Part>> = {
   'sequences on bare http': sequencesOn('bare http'),
   'sequences on Express 5': sequencesOn('Express 5'),
   'sequences on Express 4': sequencesOn('Express 4'),
+  'accepted upgrades': (log, failures, { seed, isSample }) =>
+    new Tunnels(log, failures).run(isSample ? ['bare http'] : hostNames, seed, isSample ? 9 : 1),
+  'listeners of one connection': (log, failures, { seed, isSample }) =>
+    countListeners(log, failures, isSample ? ['bare http'] : hostNames, seed),
   'framings and heads': (log, failures, { isSample }) => new Framings(log, failures).run(isSample ? 3 : 1),
   'careless handlers': (log, failures, { seed, isSample }) =>
     new Careless(log, failures).run({
       seed,
-      ...(isSample ? { cases: 200, simplified: 0 } : { cases: 5000, simplified: 12 }),
+      ...(isSample ? { cases: 200, simplified: 0 } : { cases: 5000, simplified: 4 }),
     }),
 }
+
+/** What runs with nothing beside it, as it measures time. A sample leaves it out: a test of its own runs it. */
+export const partsAlone: Readonly<Record<string, Part>> = { 'accessor times': accessorTimes }
 
 function sequencesOn(host: string): Part {
   return (log, failures, { seed, isSample }) => new Sequences(log, failures).run({ host, seed, isSample })
@@ -35,7 +47,7 @@ export async function runPart(name: string, extent: Extent): Promise<boolean> {
   log.watch()
   const failures = new Failures()
   const began = performance.now()
-  const cases = await parts[name]!(log, failures, extent)
+  const cases = await { ...parts, ...partsAlone }[name]!(log, failures, extent)
   const seconds = Math.round((performance.now() - began) / 1000)
   const lines = failures.lines()
   console.log([`${name}: ${cases} cases in ${seconds} s, ${failures.total} failures`, ...lines].join('\n'))

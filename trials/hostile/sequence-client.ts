@@ -1,5 +1,6 @@
 import net from 'node:net'
 import { type Answer, answersIn } from './answers.js'
+import { Patience } from './patience.js'
 
 /** What came back over one connection. */
 export interface Observed {
@@ -22,16 +23,16 @@ export function converse(
     const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
     let text = ''
     const finish = (hasEnded: boolean): void => {
-      clearTimeout(timer)
+      patience.end()
       socket.destroy()
       resolve({ answers: answersIn(text, hasEnded), hasEnded })
     }
-    const timer = setTimeout(finish, patienceMs, false)
+    const patience = new Patience(patienceMs, () => finish(false))
     socket.on('error', () => {}).on('end', () => finish(true))
     socket.on('close', () => finish(true))
     socket.on('data', (chunk: Buffer) => {
       text += chunk.toString('latin1')
-      timer.refresh()
+      patience.renew()
       if (answersIn(text, false).length >= expected) socket.end()
     })
     sendInTurns(socket, parts)

@@ -18,10 +18,11 @@ export function faultOf(one: Conversation): string | undefined {
 }
 
 /** Each answer is for the message at its place, and only the last may come from Node instead of the application. */
-function disorderOf({ sequence, ids, ours }: Conversation): string | undefined {
-  const { answers, hasEnded } = ours
+function disorderOf(one: Conversation): string | undefined {
+  const { sequence, ids } = one
+  const { answers, hasEnded } = one.ours
   if (answers.length > sequence.length) return 'more answers than messages'
-  for (const [place, answer] of answers.entries()) {
+  for (const [place, answer] of answers.slice(0, judgedOf(one)).entries()) {
     const isLast = place === answers.length - 1
     if (answer.id === undefined && !(isLast && hasEnded && answer.status >= 400)) {
       return `${answer.status} without an application in the middle of a connection`
@@ -31,22 +32,27 @@ function disorderOf({ sequence, ids, ours }: Conversation): string | undefined {
   return undefined
 }
 
+/**
+ * How many of the answers are judged. Without `attach`, Node loses the bytes that come in one read with an upgrade. Of
+ * what is behind that, it depends on how the packets arrive which message is answered, if any.
+ */
+function judgedOf({ sequence, mounted }: Conversation): number {
+  const upgrade = sequence.findIndex(({ isUpgrade }) => isUpgrade === true)
+  return mounted.includes('attach') || upgrade === -1 ? sequence.length : upgrade + 1
+}
+
 function isFor({ status, id, body }: Answer, expected: string): boolean {
   return id === expected && (status !== 200 || body.endsWith(` ${expected}`))
 }
 
-/**
- * A message that gets no answer has its connection ended. Without `attach` it is Node that decides, which loses what
- * stands behind an upgrade in one packet.
- */
-function silenceOf({ sequence, mounted, bare, ours }: Conversation): string | undefined {
-  const isNodes = !mounted.includes('attach') && !bare.hasEnded && bare.answers.length === ours.answers.length
-  const isSilent = !ours.hasEnded && ours.answers.length < sequence.length && !isNodes
+/** A message that gets no answer has its connection ended. */
+function silenceOf(one: Conversation): string | undefined {
+  const isSilent = !one.ours.hasEnded && one.ours.answers.length < judgedOf(one)
   return isSilent ? 'no answer, and the connection stays open' : undefined
 }
 
 function differenceOf(one: Conversation): string | undefined {
-  for (const [place, kind] of one.sequence.entries()) {
+  for (const [place, kind] of one.sequence.slice(0, judgedOf(one)).entries()) {
     const bare = one.bare.answers[place]
     const ours = one.ours.answers[place]
     if (ours === undefined && mayEndBefore(one, place)) return undefined

@@ -1,37 +1,30 @@
 import { closeServers } from '../../test/support/servers.js'
 import type { Failures } from './failures.js'
 import { inParallel } from './in-parallel.js'
-import { type Kind, sequences } from './messages.js'
 import { kindOf, type MishapLog } from './mishap-log.js'
+import { Progress } from './progress.js'
 import { Random } from './random.js'
 import { converse, type Observed } from './sequence-client.js'
 import { faultOf } from './sequence-rules.js'
+import { packetsOf, type Sending, sendingsOf } from './sequence-sendings.js'
 import { type Mounted, startVariant, variants } from './sequence-servers.js'
 
 const AT_ONCE = 96
+/** A suspect is tried again with little beside it. */
+const JUDGED_AT_ONCE = 8
 const OURS_MS = 1000
 /** Bare Node may never answer: it loses what stands behind an upgrade in one packet. */
-const BARE_MS = 500
+const BARE_MS = 300
+/** So many are sent before the suspects among them are tried again. */
+const ROUND = 1000
 /** A variant that fails so often is not run to its end; a sample is to be quick also where it fails. */
-const MOST_SUSPECTS = { whole: 100, sample: 10 }
+const MOST_FAILURES = { whole: 100, sample: 10 }
 /** How many of the sequences that ran beside a mishap are tried alone, to find the one that caused it. */
 const MOST_BESIDE = 60
 /** How often a fault must show when its sequence runs on its own: a busy machine makes others. */
 const TRIES = 3
 const EXAMPLES = 3
-/** Which share of the sequences is sent a second time, in several packets. */
-const SPLIT_SHARE = 0.15
-const SAMPLE_SHARE = 0.06
-
-/** One sequence and how it is cut. */
-interface Sending {
-  readonly index: number
-  readonly sequence: readonly Kind[]
-  readonly ids: readonly string[]
-  readonly parts: readonly Buffer[]
-  /** The same with plain messages in place of upgrades. */
-  readonly plainParts: readonly Buffer[]
-}
+const SAMPLE_SHARE = 0.03
 
 /** What is wrong, and the answers that show it. */
 interface Fault {
@@ -58,7 +51,8 @@ export class Sequences {
   /** What bare Node answers to each sequence, and to the same one without its upgrades. */
   private readonly oracles: { exact: Observed; plain: Observed }[] = []
   private barePort = 0
-  private mostSuspects = MOST_SUSPECTS.whole
+  private progress = new Progress('sequences')
+  private mostFailures = MOST_FAILURES.whole
 
   constructor(log: MishapLog, failures: Failures) {
     this.log = log
@@ -66,22 +60,24 @@ export class Sequences {
   }
 
   async run({ host, seed, isSample }: SequenceRun): Promise<number> {
-    if (isSample) this.mostSuspects = MOST_SUSPECTS.sample
+    this.progress = new Progress(`sequences on ${host}`)
+    if (isSample) this.mostFailures = MOST_FAILURES.sample
     const random = new Random(seed)
     const sendings = sendingsOf(seed).filter(() => !isSample || random.chance(SAMPLE_SHARE))
     this.barePort = await startVariant(host, [])
+    let asked = 0
     await inParallel(AT_ONCE, sendings, async (one) => {
       this.oracles[one.index] = await this.askOracle(one)
+      this.progress.tell('bare Node', ++asked, sendings.length)
     })
     // What bare Node dies of is not for us to survive; it is not known to die of any of these.
     for (const mishap of this.log.take()) this.failures.count(`bare Node, ${host}: ${kindOf(mishap)}`)
+    await closeServers()
     let count = 0
     for (const [turn, mounted] of variants.entries()) {
       const own = sendings.filter((_one, index) => !isSample || index % variants.length === turn)
-      await this.runVariant(host, mounted, own)
-      count += own.length
+      count += await this.runVariant({ host, mounted }, own)
     }
-    await closeServers()
     return count
   }
 
@@ -89,7 +85,7 @@ export class Sequences {
     const exact = await send(this.barePort, one, BARE_MS)
     const hasUpgrade = one.sequence.some(({ isUpgrade }) => isUpgrade === true)
     if (!hasUpgrade) return { exact, plain: exact }
-    return { exact, plain: await send(this.barePort, { ...one, parts: one.plainParts }, BARE_MS) }
+    return { exact, plain: await send(this.barePort, one, BARE_MS, 'plain') }
   }
 
   private expected(index: number, mounted: readonly Mounted[]): Observed {
@@ -102,32 +98,43 @@ export class Sequences {
     return send(port, one, this.expected(one.index, mounted).hasEnded ? OURS_MS : BARE_MS)
   }
 
-  private async runVariant(
-    host: string,
-    mounted: readonly Mounted[],
-    sendings: readonly Sending[],
-  ): Promise<void> {
-    const port = await startVariant(host, mounted)
-    const suspects: Sending[] = []
-    const beside = new Set<Sending>()
-    const running = new Set<Sending>()
+  private async runVariant(where: Where, sendings: readonly Sending[]): Promise<number> {
+    this.barePort = await startVariant(where.host, [])
+    const port = await startVariant(where.host, where.mounted)
+    const before = this.failures.total
+    let count = 0
+    while (count < sendings.length && this.failures.total - before < this.mostFailures) {
+      const round = sendings.slice(count, count + ROUND)
+      await this.runRound(round, port, where)
+      count += round.length
+      this.progress.tell(where.mounted.join(' + '), count, sendings.length)
+    }
+    await closeServers()
+    return count
+  }
+
+  /** Sends some sequences, many at once, and looks again at those that something was wrong with. */
+  private async runRound(sendings: readonly Sending[], port: number, where: Where): Promise<void> {
+    const [suspects, beside, running] = [[] as Sending[], new Set<Sending>(), new Set<Sending>()]
     await inParallel(AT_ONCE, sendings, async (one) => {
-      if (suspects.length >= this.mostSuspects) return
       running.add(one)
-      const ours = await this.send(port, one, mounted)
-      const { sequence, ids } = one
-      const fault = faultOf({ sequence, ids, mounted, bare: this.expected(one.index, mounted), ours })
-      if (fault !== undefined) suspects.push(one)
+      const ours = await this.send(port, one, where.mounted)
+      if (this.faultIn(one, where.mounted, ours) !== undefined) suspects.push(one)
       if (this.noteMishaps()) for (const suspect of running) beside.add(suspect)
       running.delete(one)
     })
-    if (suspects.length >= this.mostSuspects)
-      this.failures.count(`stopped early: ${host}, ${mounted.join(' + ')}`)
-    const judge = (one: Sending): Promise<void> => this.judge(one, port, { host, mounted })
-    await inParallel(AT_ONCE / TRIES, suspects, judge)
+    await inParallel(JUDGED_AT_ONCE, suspects, (one) => this.judge(one, port, where))
     for (const one of [...beside].slice(0, MOST_BESIDE)) {
-      if (!this.failures.hasExamples(EXAMPLES)) await this.findMishaps(one, port, { host, mounted })
+      if (!this.failures.hasExamples(EXAMPLES)) await this.findMishaps(one, port, where)
     }
+  }
+
+  private faultIn(
+    { index, sequence, ids }: Sending,
+    mounted: readonly Mounted[],
+    ours: Observed,
+  ): string | undefined {
+    return faultOf({ sequence, ids, mounted, bare: this.expected(index, mounted), ours })
   }
 
   /** True where something would have ended the process, and there are not enough examples of it yet. */
@@ -138,10 +145,14 @@ export class Sequences {
   }
 
   private async judge(one: Sending, port: number, where: Where): Promise<void> {
-    const tries = Array.from({ length: TRIES }, () => this.faultNow(one, port, where.mounted))
-    const [first, ...others] = await Promise.all(tries)
+    let first: Fault | undefined
+    for (let count = 0; count < TRIES; count += 1) {
+      const found = await this.faultNow(one, port, where.mounted)
+      if (found === undefined) return
+      first ??= found
+    }
     this.noteMishaps()
-    if (first === undefined || others.includes(undefined)) return
+    if (first === undefined) return
     this.failures.count(first.fault)
     if (this.failures.examplesOf(first.fault) >= EXAMPLES) return
     this.failures.example(first.fault, `${describe(one, where)}: ${first.answers}`)
@@ -163,7 +174,7 @@ export class Sequences {
     this.oracles[one.index] = await this.askOracle(one)
     const bare = this.expected(one.index, mounted)
     const ours = await this.send(port, one, mounted)
-    const fault = faultOf({ sequence: one.sequence, ids: one.ids, mounted, bare, ours })
+    const fault = this.faultIn(one, mounted, ours)
     return fault === undefined ? undefined : { fault, answers: `${summary(ours)} (bare: ${summary(bare)})` }
   }
 }
@@ -173,45 +184,16 @@ function summary({ answers, hasEnded }: Observed): string {
   return [...list, hasEnded ? 'end' : 'silence'].join(', ')
 }
 
-function describe({ sequence, parts }: Sending, { host, mounted }: Where): string {
-  const packets = parts.length === 1 ? '' : ` (in ${parts.length} packets)`
+function describe({ sequence, cuts }: Sending, { host, mounted }: Where): string {
+  const packets = cuts.length === 0 ? '' : ` (cut at ${JSON.stringify(cuts)})`
   return `${host}, ${mounted.join(' + ')}: ${sequence.map(({ name }) => name).join(' | ')}${packets}`
 }
 
-function send(port: number, { parts, sequence }: Sending, patienceMs: number): Promise<Observed> {
-  return converse(port, parts, sequence.length, patienceMs)
-}
-
-function sendingsOf(seed: number): Sending[] {
-  const random = new Random(seed)
-  const all = sequences(3)
-  const split = all.filter(() => random.chance(SPLIT_SHARE))
-  return [
-    ...all.map((sequence, index) => sendingOf(sequence, index, () => [])),
-    ...split.map((sequence, index) =>
-      sendingOf(sequence, all.length + index, (length) => cutsFrom(random, length)),
-    ),
-  ]
-}
-
-function cutsFrom(random: Random, length: number): number[] {
-  return Array.from({ length: 1 + random.below(3) }, () => random.below(length)).toSorted((a, b) => a - b)
-}
-
-function sendingOf(sequence: readonly Kind[], index: number, cuts: (length: number) => number[]): Sending {
-  const ids = sequence.map((_kind, place) => `${index}-${place}`)
-  const textOf = (form: 'bytes' | 'plain'): string =>
-    sequence.map((kind, place) => (kind[form] ?? kind.bytes)(ids[place]!)).join('')
-  const ends = cuts(textOf('bytes').length)
-  const [parts, plainParts] = (['bytes', 'plain'] as const).map((form) => cut(textOf(form), ends)) as [
-    Buffer[],
-    Buffer[],
-  ]
-  return { index, sequence, ids, parts, plainParts }
-}
-
-function cut(text: string, cuts: readonly number[]): Buffer[] {
-  const bytes = Buffer.from(text, 'latin1')
-  const ends = [...cuts, bytes.length]
-  return ends.map((end, part) => bytes.subarray(ends[part - 1] ?? 0, end)).filter(({ length }) => length > 0)
+function send(
+  port: number,
+  one: Sending,
+  patienceMs: number,
+  form: 'bytes' | 'plain' = 'bytes',
+): Promise<Observed> {
+  return converse(port, packetsOf(one, form), one.sequence.length, patienceMs)
 }

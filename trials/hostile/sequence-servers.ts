@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { attach, autoFlush, bodyCache, maxBytes, passthroughProxy } from 'sluiceway'
 import { type Handler, hosts } from '../../test/support/hosts.js'
-import { listen } from '../../test/support/servers.js'
+import { listen, type TestServer } from '../../test/support/servers.js'
 import { READ_LIMIT } from './messages.js'
 
 export type Mounted = 'attach' | 'maxBytes' | 'bodyCache' | 'autoFlush' | 'passthroughProxy'
@@ -18,27 +19,55 @@ export const variants: readonly (readonly Mounted[])[] = [
 ]
 
 /** Starts the same application on a host, with a variant in front of its handlers. Returns the port. */
-export async function startVariant(hostName: string, mounted: readonly Mounted[]): Promise<number> {
-  const host = hosts.find(({ name }) => name === hostName)!
-  const app = host.mount(identify, ...(await middlewares(mounted)), handle)
-  const server: Server = createServer(app)
-  if (mounted.includes('attach')) attach(server, app)
-  return (await listen(server)).port
+export async function startVariant(
+  hostName: string,
+  mounted: readonly Mounted[],
+  upstreamTunnels = false,
+): Promise<number> {
+  return (await startServer(hostName, mounted, upstreamTunnels)).port
 }
 
-async function middlewares(mounted: readonly Mounted[]): Promise<Handler[]> {
+/** With `upstreamTunnels`, the upstream accepts upgrades; otherwise it serves them as plain requests, as the oracle does. */
+export async function startServer(
+  hostName: string,
+  mounted: readonly Mounted[],
+  upstreamTunnels = false,
+): Promise<TestServer> {
+  const host = hosts.find(({ name }) => name === hostName)!
+  const app = host.mount(identify, ...(await middlewares(mounted, upstreamTunnels)), handle)
+  const server: Server = createServer(app)
+  if (mounted.includes('attach')) attach(server, app)
+  return listen(server)
+}
+
+async function middlewares(mounted: readonly Mounted[], upstreamTunnels: boolean): Promise<Handler[]> {
   const has = (name: Mounted): boolean => mounted.includes(name)
   const limit = (req: IncomingMessage): number => (isPath(req, '/read') ? READ_LIMIT : 1_000_000)
   return [
     ...(has('autoFlush') ? [autoFlush()] : []),
     ...(has('maxBytes') ? [maxBytes({ limit, lingerMs: 300 })] : []),
     ...(has('bodyCache') ? [bodyCache({ memory: 1000 })] : []),
-    ...(has('passthroughProxy') ? [passthroughProxy(await upstream())] : []),
+    ...(has('passthroughProxy') ? [passthroughProxy(await upstream(upstreamTunnels))] : []),
   ]
 }
 
-async function upstream(): Promise<string> {
-  return (await listen(createServer((req, res) => void handle(req, res, () => res.end())))).url
+async function upstream(tunnels: boolean): Promise<string> {
+  const server = createServer((req, res) => void handle(req, res, () => res.end()))
+  const onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    if (isPath(req, '/tunnel')) echo(req, socket, head)
+    else socket.end('HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n')
+  }
+  if (tunnels) server.on('upgrade', onUpgrade)
+  return (await listen(server)).url
+}
+
+/** Accepts an upgrade, and sends back whatever comes behind it. */
+function echo(req: IncomingMessage, socket: Duplex, head?: Buffer): void {
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Id: ${idOf(req)}\r\n\r\n`,
+  )
+  if (head !== undefined) socket.write(head)
+  socket.on('error', () => {}).pipe(socket)
 }
 
 function isPath(req: IncomingMessage, path: string): boolean {
@@ -60,6 +89,7 @@ const SLOW_MS = 15
 const handle: Handler = (req, res, next) => {
   if (isPath(req, '/slow')) setTimeout(() => res.end(`slow ${idOf(req)}`), SLOW_MS)
   else if (isPath(req, '/read')) read(req, res, next)
+  else if (isPath(req, '/tunnel') && (req as { upgrade?: boolean }).upgrade === true) echo(req, req.socket)
   else res.end(`quick ${idOf(req)}`)
 }
 

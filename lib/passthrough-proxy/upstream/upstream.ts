@@ -16,14 +16,24 @@ export interface UpstreamRequest {
   readonly method: string
   /** Path and query, as they stand in the request line. */
   readonly path: string
-  /** Name, value, name, value, …, one latin1 character for each byte. Host only where it is not that of `origin`; no framing. */
+  /**
+   * Name, value, name, value, …, one latin1 character for each byte. Host only where it is not that of `origin`; no
+   * Content-Length. A hook may have added lines that cannot be sent (Transfer-Encoding, Expect, Upgrade, Keep-Alive, bytes
+   * that no line may hold): such a request is `unsendable`. Its `Connection: close` ends the connection.
+   */
   readonly lines: readonly string[]
   readonly body: Readable | Buffer | string | null
-  /** The announced length of the body, in digits. Where it is undefined, a body that is a stream goes in chunks. */
+  /**
+   * The announced length of the body, in digits. Where it is undefined, a body that is a stream goes in chunks. A body of
+   * another length is `unsendable`.
+   */
   readonly contentLength: string | undefined
   /** The token of the protocol that the connection is to be upgraded to. */
   readonly upgrade: string | undefined
-  /** How long the server may take to begin its final response, in milliseconds. 0: no limit. */
+  /**
+   * How long the server may take to begin its final response, interim ones included, in milliseconds. 0: no limit. The
+   * time in which the request is still being sent does not count.
+   */
   readonly headersTimeoutMs: number
   /** How long the server may be silent within a body, in milliseconds. 0: no limit. */
   readonly idleTimeoutMs: number
@@ -45,8 +55,8 @@ export interface ClientConnection {
 /** The way of requests to servers. */
 export interface Upstream {
   /**
-   * Sends a request and tells `receiver` what becomes of it. Never throws. The upstream owns the queue, the choice of a
-   * connection, and the one retry of a request that a connection which had gone stale has lost.
+   * Sends a request and tells `receiver` what becomes of it, perhaps before it returns. Never throws. The upstream owns
+   * the queue, the choice of a connection, and the one retry of a request that a connection which had gone stale has lost.
    */
   send(request: UpstreamRequest, receiver: Receiver): Waiting
   /** Ends idle connections, and refuses further requests. */
@@ -55,7 +65,10 @@ export interface Upstream {
 
 /** A request that has been handed over. */
 export interface Waiting {
-  /** Gives the request up, in the queue or under way. The receiver hears nothing of it any more. */
+  /**
+   * Gives the request up, in the queue or under way. The receiver hears nothing of it any more. It may be called at any
+   * time: while the receiver is being told something, and also after the end, where it does nothing.
+   */
   abandon(): void
 }
 
@@ -68,21 +81,21 @@ export interface Sending {
   resume(): void
 }
 
-/** Hears of one request, always in the same order. It may throw: the request then fails with what it threw. */
+/** Hears of one request, always in the same order. It does not throw: it abandons the request instead. */
 export interface Receiver {
-  /** The request has a connection, and goes out. */
+  /** The request has a connection, and goes out. It comes again where the request is sent a second time. */
   onSending(sending: Sending): void
-  /** An interim response (1xx but 101). */
-  onInformation(status: number, lines: readonly string[]): void
-  /** The final head, its framing headers included. */
+  /** An interim response (1xx but 101). The lines are the receiver's to change. */
+  onInformation(status: number, lines: string[]): void
+  /** The final head, its framing headers included. The lines are the receiver's to change. */
   onHead(status: number, reason: string, lines: string[]): void
   /** Bytes of the body, without framing. Returns true where their memory is still needed, as a client is slow to read. */
   onBody(chunk: Buffer): boolean
   /**
    * The end of the response, with the last bytes of the body where those came with it. Returns false where their memory
-   * is not needed any more; undefined is as good as true.
+   * is not needed any more; undefined counts as true.
    */
-  onEnd(trailers: readonly string[], last?: Buffer): boolean | void
+  onEnd(trailers: string[], last?: Buffer): boolean | void
   /** The server has switched protocols: the connection is the receiver's. `early` came behind the head. */
   onUpgraded(lines: string[], connection: Duplex, early: Buffer): void
   /** The request has failed; nothing comes behind it. */
@@ -98,6 +111,7 @@ export interface Receiver {
  * - `unsendable`: the request cannot be written as it is.
  * - `queue-full`: too many requests wait for a connection already.
  * - `closed`: the upstream was closed.
+ * - `broken`: a part of the upstream that the application has supplied has thrown.
  */
 export type FailureKind =
   | 'unreachable'
@@ -108,12 +122,14 @@ export type FailureKind =
   | 'unsendable'
   | 'queue-full'
   | 'closed'
+  | 'broken'
 
 export interface Failure {
   readonly kind: FailureKind
   /** False where no server can have received any of the request: it may be sent elsewhere. */
   readonly maybeHeard: boolean
-  /** What happened, in words that a client may read where its status is below 500. */
+  /** What happened, in words that a client may read where its status is below 500; by default those of the kind. */
   readonly message?: string | undefined
+  /** The error behind it. Where the body of the request has failed, the very error of that stream. */
   readonly cause: unknown
 }

@@ -2,9 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 
 /**
- * The body of a request as undici reads it. undici destroys the body of a request that fails, and takes the socket
- * from an IncomingMessage before; this stream stands between, so that `req` and its connection are whole
- * when the answer is written. Nothing of `req` is read before undici asks for it.
+ * The body of a request as the upstream reads it. An upstream destroys the body of a request that fails, and with an
+ * IncomingMessage the client's connection; this stream stands between, so that `req` and its connection are whole
+ * when the answer is written. Nothing of `req` is read before the upstream asks for it.
  */
 export class UploadBody extends Readable {
   private readonly req: IncomingMessage
@@ -16,7 +16,7 @@ export class UploadBody extends Readable {
     // Nothing is kept here: what is read goes on at once, still in the processor's cache, or is not read yet.
     super({ highWaterMark: 0 })
     this.req = req
-    // undici stops listening before the last error may come.
+    // The upstream may stop listening before the last error comes.
     this.on('error', ignore)
   }
 

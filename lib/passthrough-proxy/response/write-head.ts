@@ -1,7 +1,7 @@
 import { ServerResponse, type IncomingMessage } from 'node:http'
 
-import type { OutgoingResponse } from '../shared/node-internals.js'
-import { isServedAsHttp10 } from '../shared/request-facts.js'
+import type { OutgoingResponse } from '../../shared/node-internals.js'
+import { isServedAsHttp10 } from '../../shared/request-facts.js'
 
 /** Lines that several hands may add to one response: what a middleware has set stays beside the upstream's. */
 const shared: ReadonlySet<string> = new Set(['set-cookie', 'vary'])

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 
-import { HeaderList, removeLines } from './header-list.js'
-import type { RequestHead } from './request-headers.js'
+import { HeaderList, removeLines } from '../header-list.js'
+import type { RequestHead } from './headers.js'
 
 /** What is done with X-Forwarded-For, -Host and -Proto. */
 export type ForwardedMode = 'auto' | 'append' | 'replace' | false

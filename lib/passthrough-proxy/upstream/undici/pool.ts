@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 
 import { Agent, Client, Pool, type Dispatcher, type buildConnector } from 'undici'
 
-import { forgetContentLength } from './undici-parser.js'
+import { forgetContentLength } from './parser.js'
 
 /** One connection of the built-in pool, which knows more of itself than undici tells. */
 export interface Connection {
@@ -72,11 +72,4 @@ class PooledClient extends Client implements Connection {
   expectNoBody(): void {
     if (this.socket !== undefined) forgetContentLength(this.socket)
   }
-}
-
-const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
-
-/** Tells whether a request may be sent twice without doing anything twice (RFC 9110 §9.2.2). */
-export function isRepeatable(options: Dispatcher.DispatchOptions | undefined): boolean {
-  return options !== undefined && idempotent.has(options.method) && options.body == null && !options.upgrade
 }

@@ -1,4 +1,4 @@
-import { behind, join, mountOf } from './own-path.js'
+import { behind, join, mountOf } from '../request/mount-path.js'
 import type { Place, Rewrite, RuleKind } from './rewrite-rule.js'
 
 /** How `rewriteLocation` reads its URLs. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 
-import { sluicewayError } from '../shared/errors.js'
+import { sluicewayError } from '../../shared/errors.js'
 
 /**
  * The header in which a request carries the marks of the targets that it was sent to.

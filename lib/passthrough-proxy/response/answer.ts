@@ -4,15 +4,15 @@ import { TLSSocket } from 'node:tls'
 
 import createDebug from 'debug'
 
-import { isServedAsHttp10 } from '../shared/request-facts.js'
-import { sendHead } from '../shared/send-head.js'
-import { HeaderList } from './header-list.js'
-import { runResponseHook } from './hooks.js'
-import { writeHead, writeInformation } from './response-head.js'
-import { fitToFraming, readTrailers, type ResponseHeaders } from './response-headers.js'
-import { rewriteHeaders } from './rewrite-headers.js'
-import type { ProxySettings } from './settings.js'
-import type { Target } from './target.js'
+import { isServedAsHttp10 } from '../../shared/request-facts.js'
+import { sendHead } from '../../shared/send-head.js'
+import { HeaderList } from '../header-list.js'
+import { runResponseHook } from '../hooks.js'
+import { writeHead, writeInformation } from './write-head.js'
+import { fitToFraming, readTrailers, type ResponseHeaders } from './headers.js'
+import { rewriteHeaders } from './rewrite.js'
+import type { ProxySettings } from '../settings.js'
+import type { Target } from '../target.js'
 
 const debug = createDebug('sluiceway:passthrough-proxy')
 
@@ -32,6 +32,8 @@ export interface AnswerOwner {
   readonly req: IncomingMessage
   readonly res: ServerResponse
   readonly settings: ProxySettings
+  /** Lets the upstream go on that was paused as the client was full. */
+  resumeUpstream(): void
   /** Ends it with what was thrown where nobody else would catch it. */
   breakOff(error: unknown): unknown
 }
@@ -45,7 +47,6 @@ export class Answer {
   private hasBody = false
   private awaitsDrain = false
   private hearsOfDrain = false
-  private resumeUpstream: (() => void) | undefined
 
   constructor(owner: AnswerOwner) {
     this.req = owner.req
@@ -78,11 +79,10 @@ export class Answer {
   }
 
   /** Writes the head, as the options and `onResponse` want it. It leaves at the end of this tick, or with the body. */
-  begin(head: ResponseHead, resumeUpstream: () => void): void {
+  begin(head: ResponseHead): void {
     const { headers, target } = head
     const { lines } = headers
     const { rewrites, preserveHost, onResponse } = this.owner.settings
-    this.resumeUpstream = resumeUpstream
     if (rewrites !== undefined) rewriteHeaders(lines, rewrites, { req: this.req, target, preserveHost })
     const incoming = { statusCode: head.status, statusMessage: head.reason, headers: new HeaderList(lines) }
     if (onResponse !== undefined) runResponseHook(onResponse, incoming, this)
@@ -99,7 +99,7 @@ export class Answer {
     sendHead(this.res)
   }
 
-  /** Writes a chunk, which leaves now, also through compression. False: the upstream is resumed when it may go on. */
+  /** Writes a chunk, which leaves now, also through compression. False: the client is full, and the upstream resumed when it is not. */
   write(chunk: Buffer): boolean {
     const { res } = this
     this.hasBody = true
@@ -110,13 +110,14 @@ export class Answer {
     return !isFull
   }
 
-  /** Ends it as the upstream has, with trailers where the client can take them. */
-  end(trailers: readonly (string | Buffer)[]): void {
+  /** Ends it as the upstream has, behind its `last` bytes, with trailers where the client can take them. */
+  end(trailers: string[], last: Buffer | undefined): void {
     // Node itself leaves them out where it sends no chunks: with HTTP/1.0, or for HEAD.
     if (trailers.length > 0) {
       this.res.addTrailers([...new HeaderList(readTrailers(trailers))] as [string, string][])
     }
-    this.res.end()
+    if (last === undefined) this.res.end()
+    else this.res.end(last)
   }
 
   /** Ends it visibly: a clean end would make a part look like the whole. */
@@ -130,11 +131,6 @@ export class Answer {
       debug('%s %s: %o', this.req.method, this.req.url, error)
       socket?.destroy()
     }
-  }
-
-  /** The upstream is not to be resumed any more. */
-  forgetUpstream(): void {
-    this.resumeUpstream = undefined
   }
 
   /** Sends the head where no byte of the body came with it. */
@@ -170,7 +166,7 @@ export class Answer {
     if (!this.awaitsDrain) return
     this.awaitsDrain = false
     try {
-      this.resumeUpstream?.()
+      this.owner.resumeUpstream()
     } catch (error) {
       this.owner.breakOff(error)
     }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 
-import { sluicewayError } from '../shared/errors.js'
-import { show } from '../shared/options.js'
+import { sluicewayError } from '../../shared/errors.js'
+import { show } from '../../shared/options.js'
 
 /** The path and query of a request: as received, or what the option `path` gives. */
 export function requestPath(

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 
-import { wrongKind, type OptionCheck, type OptionName } from '../shared/options.js'
-import { hookError } from './hooks.js'
-import type { Target } from './target.js'
+import { wrongKind, type OptionCheck, type OptionName } from '../../shared/options.js'
+import { hookError } from '../hooks.js'
+import type { Target } from '../target.js'
 
 /**
  * What takes the place of a URL, a domain or a path that an upstream gives in its answers.

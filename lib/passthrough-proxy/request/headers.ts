@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 
-import { sluicewayError } from '../shared/errors.js'
-import { isLength } from './body-length.js'
-import { addConnectionOptions, hopByHopNames } from './connection-options.js'
+import { sluicewayError } from '../../shared/errors.js'
+import { isLength } from '../body-length.js'
+import { addConnectionOptions, hopByHopNames } from '../hop-by-hop.js'
 import { forwardedNames } from './forwarded.js'
-import { removeLines } from './header-list.js'
+import { removeLines } from '../header-list.js'
 import { loopHeader } from './loop.js'
 
 /** The head of a request, with what belongs to the client's own connection taken out of its lines. */
@@ -29,7 +29,7 @@ const steps: ReadonlyMap<string, Step> = new Map<string, Step>([
   ...hopByHopNames.map((name) => [name, skip] as const),
   ['proxy-authorization', skip],
   ['http2-settings', skip],
-  // undici sends no request trailers, so none may be announced.
+  // No request trailers are sent, so none may be announced.
   ['trailer', skip],
   // Answered on this side: by Node, or by attach() once the body is read.
   ['expect', skip],
@@ -54,7 +54,7 @@ export function readRequestHead(req: IncomingMessage): RequestHead {
   const named = walk(head, req.rawHeaders)
   if (named !== undefined) removeLines(head.lines, (name) => named.has(name) && name !== 'te')
   // RFC 9110 §9.3.8: a TRACE has no content, so what follows it may be a request to the upstream.
-  if (req.method === 'TRACE' && announcesBody(head)) throw refused('a TRACE with a body')
+  if (req.method === 'TRACE' && hasBody(head)) throw refused('a TRACE with a body')
   return head
 }
 
@@ -99,7 +99,7 @@ function takeContentLength(head: RequestHead, _name: string, value: string): voi
   head.contentLength = value
 }
 
-/** Node has decoded `chunked`; any other coding is still in the bytes and cannot be announced through undici. */
+/** Node has decoded `chunked`; any other coding is still in the bytes, and none is announced to the upstream. */
 function takeTransferEncoding(head: RequestHead, _name: string, value: string): void {
   if (value.toLowerCase() !== 'chunked') throw refused('a transfer coding other than chunked')
   head.chunked = true
@@ -122,6 +122,6 @@ function refused(reason: string): Error {
 }
 
 /** Tells whether a body follows the head. */
-export function announcesBody(head: RequestHead): boolean {
+export function hasBody(head: RequestHead): boolean {
   return head.chunked || Number(head.contentLength ?? 0) > 0
 }

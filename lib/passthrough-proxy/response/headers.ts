@@ -1,0 +1,113 @@
+import type { IncomingMessage } from 'node:http'
+
+import { sluicewayError } from '../../shared/errors.js'
+import { isServedAsHttp10 } from '../../shared/request-facts.js'
+import { hasNoBody, isLength } from '../body-length.js'
+import { addConnectionOptions, hopByHopNames } from '../hop-by-hop.js'
+import { removeLines } from '../header-list.js'
+
+/** The header lines of a response, with what belongs to the upstream's connection taken out. */
+export interface ResponseHeaders {
+  /** Name, value, name, value, …: what goes on to the client. */
+  readonly lines: string[]
+  chunked: boolean
+  hasContentLength: boolean
+  hasTrailer: boolean
+}
+
+/** Looks at a line, and tells whether it goes on. */
+type Step = (headers: ResponseHeaders, value: string) => boolean
+
+const skip: Step = () => false
+
+/** What is done with the lines that do not simply go on, by lower-cased name. */
+const steps: ReadonlyMap<string, Step> = new Map<string, Step>([
+  ...hopByHopNames.map((name) => [name, skip] as const),
+  ['te', skip],
+  ['transfer-encoding', takeTransferEncoding],
+  ['content-length', noteContentLength],
+  ['trailer', noteTrailer],
+])
+
+/** Walks the lines once, in place: strips what is hop-by-hop, notes the framing, keeps the rest as it is. */
+export function readResponseHeaders(lines: string[]): ResponseHeaders {
+  return readLines(lines, steps)
+}
+
+function readLines(lines: string[], how: ReadonlyMap<string, Step>): ResponseHeaders {
+  const headers: ResponseHeaders = { lines, chunked: false, hasContentLength: false, hasTrailer: false }
+  let named: Set<string> | undefined
+  let kept = 0
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = lines[i] as string
+    const value = lines[i + 1] as string
+    const lowerCased = name.toLowerCase()
+    if (lowerCased === 'connection') named = addConnectionOptions(named, value)
+    else if (how.get(lowerCased)?.(headers, value) !== false) {
+      lines[kept] = name
+      lines[kept + 1] = value
+      kept += 2
+    }
+  }
+  lines.length = kept
+  if (named !== undefined) removeLines(lines, (name) => named.has(name))
+  return headers
+}
+
+/**
+ * Takes out what contradicts the framing towards the client; Node would refuse the head or send it wrong.
+ * `endsWithHead` tells of the upstream's response; hooks may have changed the method it answers, and its `status`.
+ */
+export function fitToFraming(
+  headers: ResponseHeaders,
+  req: IncomingMessage,
+  status: number,
+  endsWithHead: boolean,
+): void {
+  // RFC 9110 §8.6: a 204 has no Content-Length. That of a 304 is no promise for any other status.
+  const isVoid = status === 204 || (endsWithHead && !hasNoBody(req.method, status))
+  if (isVoid && headers.hasContentLength) removeLine(headers.lines, 'content-length')
+  // Trailers need chunks on both sides.
+  const maySendTrailers = headers.chunked && !endsWithHead
+  if (headers.hasTrailer && (!maySendTrailers || isServedAsHttp10(req))) removeLine(headers.lines, 'trailer')
+}
+
+function removeLine(lines: string[], unwanted: string): void {
+  removeLines(lines, (name) => name === unwanted)
+}
+
+/** Framing and routing have no place behind a body (RFC 9110 §6.5.1). */
+const notInTrailers = ['te', 'transfer-encoding', 'content-length', 'host', 'set-cookie', 'trailer']
+
+const trailerSteps: ReadonlyMap<string, Step> = new Map(
+  [...hopByHopNames, ...notInTrailers].map((name) => [name, skip] as const),
+)
+
+/** The trailer lines that may go on. */
+export function readTrailers(lines: string[]): string[] {
+  return readLines(lines, trailerSteps).lines
+}
+
+/** The upstream has decoded `chunked`; a body in any other coding was never asked for and could not be announced. */
+function takeTransferEncoding(headers: ResponseHeaders, value: string): boolean {
+  if (value.trim().toLowerCase() !== 'chunked') throw badFraming('a transfer coding other than chunked')
+  headers.chunked = true
+  return false
+}
+
+function noteContentLength(headers: ResponseHeaders, value: string): boolean {
+  if (headers.hasContentLength || !isLength(value)) throw badFraming(`Content-Length: ${value}`)
+  headers.hasContentLength = true
+  return true
+}
+
+function noteTrailer(headers: ResponseHeaders): boolean {
+  headers.hasTrailer = true
+  return true
+}
+
+function badFraming(reason: string): Error {
+  return sluicewayError('ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE', {
+    cause: new Error(reason),
+  })
+}

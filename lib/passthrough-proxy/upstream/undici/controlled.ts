@@ -1,0 +1,66 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Duplex } from 'node:stream'
+
+import { Dispatched } from './dispatched.js'
+import type { ControlledHandler, Controller } from './dispatcher.js'
+import { cameOverHttp2, trailersOverHttp2 } from './failures.js'
+import { headLines, namedLines, textLines } from './lines.js'
+
+/**
+ * The same request to a dispatcher of the caller's, which may be undici 8 or 7: 8 knows this interface alone, 7 prefers
+ * it, and what an application wrote for 7 may call the other one.
+ */
+export class ControlledDispatch extends Dispatched implements ControlledHandler {
+  private controller: Controller | undefined
+
+  override pause(): void {
+    super.pause()
+    this.controller?.pause()
+  }
+
+  override resume(): void {
+    super.resume()
+    this.controller?.resume()
+  }
+
+  onRequestStart(controller: Controller): void {
+    this.controller = controller
+    this.onConnect((reason) => this.controller?.abort(reason ?? new Error('the request is given up')))
+  }
+
+  onResponseStart(
+    controller: Controller,
+    status: number,
+    headers: IncomingHttpHeaders,
+    reason?: string,
+  ): void {
+    // An interceptor that sends a request again gives another one.
+    this.controller = controller
+    if (this.isOver) controller.abort(new Error('the request is given up'))
+    else this.takeHead(status, reason ?? '', headLines(controller.rawHeaders, headers))
+  }
+
+  onResponseData(_controller: Controller, chunk: Buffer): void {
+    this.onData(chunk)
+  }
+
+  onResponseEnd({ rawTrailers }: Controller, trailers: IncomingHttpHeaders): void {
+    if (Array.isArray(rawTrailers)) this.finish(textLines(rawTrailers as Buffer[]))
+    // Where only undici 7 has them, which does not read trailers by name.
+    else if (cameOverHttp2(rawTrailers) && !cameOverHttp2(trailers)) this.fail(trailersOverHttp2)
+    else this.finish(namedLines(trailers))
+  }
+
+  onRequestUpgrade(
+    controller: Controller,
+    status: number,
+    headers: IncomingHttpHeaders,
+    socket: Duplex,
+  ): void {
+    this.takeUpgrade(status, headLines(controller.rawHeaders, headers), socket)
+  }
+
+  onResponseError(_controller: Controller | null, error: Error): void {
+    this.onError(error)
+  }
+}

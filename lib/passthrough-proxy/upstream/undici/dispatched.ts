@@ -1,0 +1,251 @@
+import type { Duplex, Readable } from 'node:stream'
+
+import createDebug from 'debug'
+
+import { hasNoBody } from '../../body-length.js'
+import { HEADERS_TIMEOUT } from '../timeouts.js'
+import type { Failure, Receiver, Sending, UpstreamRequest, Waiting } from '../upstream.js'
+import {
+  dispatchOptions,
+  isRepeatable,
+  type DispatchOptions,
+  type Dispatcher,
+  type Handler,
+  type RawPart,
+} from './dispatcher.js'
+import {
+  cameOverHttp2,
+  failureOf,
+  isGoAway,
+  isRefusal,
+  trailersOverHttp2,
+  upgradeOverHttp2,
+} from './failures.js'
+import { HeadTimer, type TimedRequest } from './head-timer.js'
+import { textLines } from './lines.js'
+import type { Connection } from './pool.js'
+import type { Queue } from './queues.js'
+
+const debug = createDebug('sluiceway:passthrough-proxy')
+
+/** How often a request that found nobody is sent again, to a dispatcher of the caller's: a balanced pool, say. */
+const MOST_RETRIES = 3
+
+const NOTHING = Buffer.alloc(0)
+
+/**
+ * - `queued`: undici has the request, and no connection for it.
+ * - `connected`: it goes out.
+ * - `heard`: the first byte of a response has come.
+ * - `answered`: the receiver has the final head.
+ * - `over`: the receiver hears nothing any more, whatever undici tells.
+ */
+type Stage = 'queued' | 'connected' | 'heard' | 'answered' | 'over'
+
+/** One request on its way through a dispatcher: undici's handler on one side, the receiver's connection on the other. */
+export class Dispatched implements Handler, Sending, Waiting, TimedRequest {
+  private readonly request: UpstreamRequest
+  private readonly receiver: Receiver
+  private readonly dispatcher: Dispatcher
+  private readonly queue: Queue
+  private readonly options: DispatchOptions
+  private stage: Stage = 'queued'
+  private holdsPlace = false
+  private isPaused = false
+  private endsWithHead = false
+  isReused = false
+  private retries = 0
+  private connectedAt = 0
+  private connection: Connection | undefined
+  private abortConnection: ((reason?: Error) => void) | undefined
+  private resumeConnection: (() => void) | undefined
+  private timer: HeadTimer | undefined
+
+  constructor(request: UpstreamRequest, receiver: Receiver, dispatcher: Dispatcher, queue: Queue) {
+    this.request = request
+    this.receiver = receiver
+    this.dispatcher = dispatcher
+    this.queue = queue
+    this.options = dispatchOptions(request)
+  }
+
+  /** Hands the request to undici, for the first time or again. */
+  dispatch(): void {
+    if (this.isOver) return
+    this.holdsPlace = true
+    this.queue.waiting += 1
+    try {
+      const result: unknown = (this.connection ?? this.dispatcher).dispatch(this.options, this)
+      // Interceptors may be async functions, though they should not.
+      if (typeof result === 'object') Promise.resolve(result).catch((cause: unknown) => this.break(cause))
+    } catch (cause) {
+      this.break(cause)
+    }
+  }
+
+  /** The pool has chosen a connection, on which the request may still have to wait. */
+  assigned(connection: Connection): void {
+    this.connection = connection
+  }
+
+  abandon(): void {
+    if (this.isOver) return
+    this.end()
+    this.abortConnection?.()
+  }
+
+  pause(): void {
+    this.isPaused = true
+  }
+
+  resume(): void {
+    this.isPaused = false
+    this.resumeConnection?.()
+  }
+
+  onConnect(abort: (reason?: Error) => void): void {
+    this.leaveQueue()
+    // Thrown, not aborted: that would cost the connection.
+    if (this.isOver) throw new Error('the client has left')
+    this.stage = 'connected'
+    this.connectedAt = performance.now()
+    this.isReused = this.connection?.serve() ?? false
+    this.abortConnection = abort
+    this.receiver.onSending(this)
+  }
+
+  onResponseStarted(): void {
+    if (!this.isOver) this.stage = 'heard'
+  }
+
+  onHeaders(status: number, raw: readonly RawPart[], resume: () => void, reason: string): boolean {
+    if (this.isOver) return false
+    this.resumeConnection = resume
+    this.takeHead(status, reason, textLines(raw))
+    return this.isReading
+  }
+
+  onData(chunk: Buffer): boolean {
+    if (!this.isOver) this.receiver.onBody(chunk)
+    return this.isReading
+  }
+
+  onComplete(trailers: readonly RawPart[] | null): void {
+    if (cameOverHttp2(trailers)) this.fail(trailersOverHttp2)
+    else this.finish(Array.isArray(trailers) ? textLines(trailers as readonly RawPart[]) : [])
+  }
+
+  onUpgrade(status: number, raw: readonly RawPart[] | null, socket: Duplex): void {
+    this.takeUpgrade(status, textLines(raw ?? []), socket)
+  }
+
+  onError(error: Error): void {
+    this.leaveQueue()
+    if (this.isOver) return
+    // Nothing was to come: whatever befalls the connection now, the client has its whole answer.
+    if (this.stage === 'answered' && this.endsWithHead) this.finish([])
+    else if (this.mayRetry(error)) this.retry(error)
+    else this.fail(failureOf(error, this.stage !== 'queued'))
+  }
+
+  /** The body of the request is still on its way. */
+  get isBeingSent(): boolean {
+    return (this.request.body as Partial<Readable> | null)?.readableEnded === false
+  }
+
+  timeOut(): void {
+    this.breakOff({ kind: 'timeout', message: HEADERS_TIMEOUT, maybeHeard: true, cause: undefined })
+  }
+
+  protected get isOver(): boolean {
+    return this.stage === 'over'
+  }
+
+  protected takeHead(status: number, reason: string, lines: string[]): void {
+    if (status < 200) return this.takeInformation(status, lines)
+    this.stage = 'answered'
+    this.timer?.end()
+    this.endsWithHead = hasNoBody(this.options.method, status)
+    if (this.endsWithHead) this.connection?.expectNoBody()
+    this.receiver.onHead(status, reason, lines)
+  }
+
+  protected takeUpgrade(status: number, lines: string[], socket: Duplex): void {
+    if (this.isOver || status !== 101) socket.destroy()
+    if (this.isOver) return
+    if (status !== 101) return this.fail(upgradeOverHttp2())
+    this.end()
+    this.receiver.onUpgraded(lines, socket, NOTHING)
+  }
+
+  protected finish(trailers: string[]): void {
+    if (this.isOver) return
+    this.end()
+    this.receiver.onEnd(trailers)
+  }
+
+  protected fail(failure: Failure): void {
+    if (this.isOver) return
+    this.end()
+    this.receiver.onFailure(failure)
+  }
+
+  private takeInformation(status: number, lines: string[]): void {
+    const { headersTimeoutMs } = this.request
+    this.stage = 'heard'
+    this.timer ??= new HeadTimer(this, headersTimeoutMs, performance.now() - this.connectedAt)
+    this.receiver.onInformation(status, lines)
+  }
+
+  /** Tells whether the request was never heard. */
+  private mayRetry(error: Error): boolean {
+    // Not a byte was sent; a balanced pool may have another upstream to send it to.
+    if (this.stage === 'queued') {
+      return this.connection === undefined && this.retries < MOST_RETRIES && isRefusal(error)
+    }
+    // A kept connection may have been closed while the request was on its way: it was never heard.
+    const isStale = this.isReused || isGoAway(error)
+    return this.stage === 'connected' && isStale && this.retries === 0 && isRepeatable(this.options)
+  }
+
+  private retry(error: Error): void {
+    const { method, origin, path } = this.options
+    debug('%s %s%s: once more after %o', method, origin, path, error)
+    this.retries += 1
+    this.stage = 'queued'
+    this.abortConnection = undefined
+    // By then a balanced pool has heard of the failure too.
+    process.nextTick(dispatch, this)
+  }
+
+  /** The dispatcher itself has failed. */
+  private break(cause: unknown): void {
+    this.leaveQueue()
+    this.breakOff({ kind: 'broken', maybeHeard: this.stage !== 'queued', cause })
+  }
+
+  private breakOff(failure: Failure): void {
+    if (this.isOver) return
+    this.fail(failure)
+    this.abortConnection?.()
+  }
+
+  private get isReading(): boolean {
+    return !this.isPaused && !this.isOver
+  }
+
+  private end(): void {
+    this.stage = 'over'
+    this.timer?.end()
+  }
+
+  private leaveQueue(): void {
+    if (!this.holdsPlace) return
+    this.holdsPlace = false
+    this.queue.waiting -= 1
+  }
+}
+
+function dispatch(dispatched: Dispatched): void {
+  dispatched.dispatch()
+}

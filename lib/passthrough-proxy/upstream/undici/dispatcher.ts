@@ -1,0 +1,88 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Duplex, Readable } from 'node:stream'
+
+import type { UpstreamRequest } from '../upstream.js'
+
+/**
+ * An undici 7 or 8 Dispatcher: an Agent, Pool, BalancedPool, ProxyAgent or MockAgent, with or without interceptors,
+ * from any copy of undici.
+ */
+export interface Dispatcher {
+  dispatch(options: object, handler: object): boolean
+}
+
+/** What a request is to undici, of either version. */
+export interface DispatchOptions {
+  readonly origin: string
+  readonly path: string
+  readonly method: string
+  readonly headers: string[]
+  readonly body: Readable | Buffer | string | null
+  readonly headersTimeout: number
+  readonly bodyTimeout: number
+  readonly reset: boolean | undefined
+  readonly upgrade: string | undefined
+}
+
+/** Puts a request into undici's terms. */
+export function dispatchOptions(request: UpstreamRequest): DispatchOptions {
+  const { origin, path, method, lines, contentLength, body, headersTimeoutMs, idleTimeoutMs, upgrade } =
+    request
+  return {
+    origin,
+    path,
+    method,
+    // Without a length undici sends chunks.
+    headers: contentLength === undefined ? (lines as string[]) : [...lines, 'content-length', contentLength],
+    body,
+    headersTimeout: headersTimeoutMs,
+    bodyTimeout: idleTimeoutMs,
+    // Without `reset` undici gives up the connection after HEAD, and after a body with GET, DELETE or OPTIONS.
+    reset: upgrade === undefined ? false : undefined,
+    upgrade,
+  }
+}
+
+const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
+
+/** Tells whether a request may be sent twice without doing anything twice (RFC 9110 §9.2.2). */
+export function isRepeatable({ method, body, upgrade }: DispatchOptions): boolean {
+  return idempotent.has(method) && body == null && upgrade === undefined
+}
+
+/** Name, value, name, value, …; dispatchers of the caller's may give several values, or text. */
+export type RawPart = Buffer | string | readonly (Buffer | string)[]
+
+/** What undici has read of header lines: one by one, or by name where they came over HTTP/2. */
+type Raw = readonly RawPart[] | IncomingHttpHeaders | null | undefined
+
+/** A handler as undici 7 has it. */
+export interface Handler {
+  onConnect(abort: (reason?: Error) => void): void
+  onResponseStarted(): void
+  onHeaders(status: number, raw: readonly RawPart[], resume: () => void, reason: string): boolean
+  onData(chunk: Buffer): boolean
+  onComplete(trailers: readonly RawPart[] | null): void
+  onUpgrade(status: number, raw: readonly RawPart[] | null, socket: Duplex): void
+  onError(error: Error): void
+}
+
+/** The connection of one request, as undici 8 gives it, and 7 to a handler that has `onRequestStart`. */
+export interface Controller {
+  readonly rawHeaders?: Raw
+  readonly rawTrailers?: Raw
+  abort(reason: Error): void
+  pause(): void
+  resume(): void
+}
+
+/** A handler as undici 8 has it. */
+export interface ControlledHandler {
+  onRequestStart(controller: Controller): void
+  onResponseStart(controller: Controller, status: number, headers: IncomingHttpHeaders, reason?: string): void
+  onResponseData(controller: Controller, chunk: Buffer): void
+  onResponseEnd(controller: Controller, trailers: IncomingHttpHeaders): void
+  onRequestUpgrade(controller: Controller, status: number, headers: IncomingHttpHeaders, socket: Duplex): void
+  /** Without a controller where the request has never had a connection. */
+  onResponseError(controller: Controller | null, error: Error): void
+}

@@ -1,0 +1,102 @@
+import { CONNECT_TIMEOUT, HEADERS_TIMEOUT, IDLE_TIMEOUT } from '../timeouts.js'
+import type { Failure, FailureKind } from '../upstream.js'
+import type { Controller } from './dispatcher.js'
+
+interface Kind {
+  readonly kind: FailureKind
+  readonly message?: string
+}
+
+/** By the `code` of undici's error, or of the one that it passes on. */
+const byCode: Readonly<Record<string, Kind>> = {
+  UND_ERR_CONNECT_TIMEOUT: { kind: 'timeout', message: CONNECT_TIMEOUT },
+  UND_ERR_HEADERS_TIMEOUT: { kind: 'timeout', message: HEADERS_TIMEOUT },
+  UND_ERR_BODY_TIMEOUT: { kind: 'timeout', message: IDLE_TIMEOUT },
+  UND_ERR_HEADERS_OVERFLOW: { kind: 'malformed', message: 'the headers of the upstream are too large' },
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: { kind: 'malformed' },
+  UND_ERR_RES_EXCEEDED_MAX_SIZE: { kind: 'malformed' },
+  UND_ERR_INVALID_ARG: { kind: 'unsendable' },
+  UND_ERR_NOT_SUPPORTED: { kind: 'unsendable' },
+  UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: { kind: 'unsendable' },
+  CERT_HAS_EXPIRED: { kind: 'untrusted', message: 'the certificate of the upstream has expired' },
+  ERR_TLS_CERT_ALTNAME_INVALID: {
+    kind: 'untrusted',
+    message: 'the certificate of the upstream is for another host',
+  },
+}
+
+/** What undici says of a dispatcher that its owner has closed. */
+const closed: ReadonlySet<string> = new Set(['UND_ERR_CLOSED', 'UND_ERR_DESTROYED'])
+
+/** OpenSSL's names for a certificate that it does not trust. */
+const untrusted = /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/
+
+/** What comes back at once from an address where nobody is. */
+const refusals: ReadonlySet<string> = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH'])
+
+/** Tells whether nobody was there to connect to. */
+export function isRefusal(error: Error): boolean {
+  return refusals.has(codeOf(error))
+}
+
+/** Names a failure of undici or of the network. */
+export function failureOf(error: Error, isConnected: boolean): Failure {
+  if (isUpgradeOverHttp2(error)) return upgradeOverHttp2(error)
+  const { kind, message } = byCode[codeOf(error)] ?? { kind: networkKind(error, isConnected) }
+  return { kind, message, maybeHeard: isConnected, cause: error }
+}
+
+function networkKind(error: Error, isConnected: boolean): FailureKind {
+  if (isConnected) return isMalformed(error) ? 'malformed' : 'reset'
+  const code = codeOf(error)
+  if (closed.has(code)) return 'closed'
+  return untrusted.test(code) ? 'untrusted' : 'unreachable'
+}
+
+function codeOf(error: Error): string {
+  return String((error as NodeJS.ErrnoException).code)
+}
+
+/**
+ * The parser's errors, those undici raises for a 100 or a 101 that nobody asked for, and the assertions that fail in it
+ * where a status is below 100, or a 101 names no protocol.
+ */
+function isMalformed(error: Error): boolean {
+  const isUnexpected = /^bad (?:response|upgrade)$/.test(error.message) || codeOf(error) === 'ERR_ASSERTION'
+  return error.name === 'HTTPParserError' || isUnexpected
+}
+
+/** Tells trailers by name, as undici gives those of HTTP/2, from raw lines; without any it gives an empty object. */
+export function cameOverHttp2(trailers: Controller['rawTrailers']): boolean {
+  return trailers != null && !Array.isArray(trailers) && Object.keys(trailers).length > 0
+}
+
+/** undici 7 takes an answer for complete when its trailers come, whatever of its body has not been read by then. */
+export const trailersOverHttp2: Failure = {
+  kind: 'malformed',
+  maybeHeard: true,
+  message:
+    'the upstream sent trailers over HTTP/2, where undici 7 loses the body; use a dispatcher without allowH2',
+  cause: undefined,
+}
+
+/** Over HTTP/2 an upgrade is another request with another answer (RFC 8441), for which a client of HTTP/1.1 has no use. */
+export function upgradeOverHttp2(cause?: unknown): Failure {
+  return {
+    kind: 'malformed',
+    maybeHeard: true,
+    message:
+      'the connection to the upstream is HTTP/2, which upgrades nothing; use a dispatcher without allowH2',
+    cause,
+  }
+}
+
+/** undici's words for an upgrade that it does not send over HTTP/2. */
+export function isUpgradeOverHttp2({ message }: Error): boolean {
+  return /^(?:HTTP\/2: Extended CONNECT |Custom upgrade .* over HTTP\/2$)/.test(message)
+}
+
+/** Tells the orderly end of an HTTP/2 connection, which the upstream has announced (RFC 9113 §6.8). */
+export function isGoAway({ message }: Error): boolean {
+  return message === 'HTTP/2: "GOAWAY" frame received with code 0'
+}

@@ -1,0 +1,37 @@
+/** The request, as its timer sees it. */
+export interface TimedRequest {
+  /** It is still being sent, so that it is the client's turn. */
+  readonly isBeingSent: boolean
+  timeOut(): void
+}
+
+/** The time until the final head, once interim responses have come: undici takes each for a sign of life, and waits anew. */
+export class HeadTimer {
+  private readonly request: TimedRequest
+  private readonly timeoutMs: number
+  private timer: NodeJS.Timeout | undefined
+
+  /** `timeoutMs` is what the upstream may take, of which `waitedMs` have passed. 0: no limit. */
+  constructor(request: TimedRequest, timeoutMs: number, waitedMs: number) {
+    this.request = request
+    this.timeoutMs = timeoutMs
+    if (timeoutMs > 0) this.wait(Math.max(timeoutMs - waitedMs, 0))
+  }
+
+  end(): void {
+    clearTimeout(this.timer)
+  }
+
+  private wait(ms: number): void {
+    this.timer = setTimeout(strike, ms, this)
+  }
+
+  strike(): void {
+    if (this.request.isBeingSent) this.wait(this.timeoutMs)
+    else this.request.timeOut()
+  }
+}
+
+function strike(timer: HeadTimer): void {
+  timer.strike()
+}

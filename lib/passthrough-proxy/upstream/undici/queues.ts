@@ -1,0 +1,27 @@
+/** How many requests wait for a connection to one origin. */
+export interface Queue {
+  waiting: number
+}
+
+/** How many queues are remembered; a target function may make up as many origins as it likes. */
+const MOST_QUEUES = 256
+
+/** The queues of one upstream, by origin. */
+export class Queues {
+  private readonly known = new Map<string, Queue>()
+
+  of(origin: string): Queue {
+    const known = this.known.get(origin)
+    if (known !== undefined) return known
+    if (this.known.size >= MOST_QUEUES) this.forgetEmpty()
+    const queue = { waiting: 0 }
+    this.known.set(origin, queue)
+    return queue
+  }
+
+  private forgetEmpty(): void {
+    for (const [origin, { waiting }] of this.known) {
+      if (waiting === 0) this.known.delete(origin)
+    }
+  }
+}

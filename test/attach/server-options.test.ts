@@ -1,0 +1,86 @@
+import { createServer, type RequestListener, ServerResponse } from 'node:http'
+import { Duplex } from 'node:stream'
+
+import { expect } from 'chai'
+import { attach } from 'sluiceway'
+
+import { kinds, upgradeTo } from '../support/pipelined.js'
+import { RawClient } from '../support/raw-client.js'
+import { closeServers, listen } from '../support/servers.js'
+
+const UPGRADE = upgradeTo('websocket', '/')
+const NONSENSE = '\x00\x01\r\n\r\n'
+
+/** A connection that is no socket: it has neither timeouts nor `destroySoon`. Gives what the server writes, at its end. */
+class Connection extends Duplex {
+  private received = ''
+
+  override _read(): void {}
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
+    this.received += chunk.toString('latin1')
+    callback()
+  }
+
+  /** Sends a message to the server, and waits until the server has ended its side. */
+  async exchange(message: string): Promise<string> {
+    this.push(message)
+    await new Promise((resolve) => {
+      this.once('finish', resolve)
+    })
+    return this.received
+  }
+}
+
+class Greeting extends ServerResponse {
+  greet(): void {
+    this.end('hello')
+  }
+}
+
+const greet: RequestListener = (_req, res) => {
+  ;(res as Greeting).greet()
+}
+
+function respond(_req: unknown, res: ServerResponse): void {
+  setImmediate(() => res.end('done'))
+}
+
+function connect(): Connection {
+  const server = createServer(respond)
+  attach(server, respond)
+  const connection = new Connection()
+  server.emit('connection', connection)
+  return connection
+}
+
+// The hooks of these tests fail one during which an exception reached the process.
+describe('attach on a connection that is no socket', () => {
+  it('responds to an upgrade and ends the connection', async () => {
+    expect(await connect().exchange(UPGRADE)).to.match(/^HTTP\/1\.1 200 OK\r\n[^]*done$/)
+  })
+
+  it('responds to an upgrade behind another request', async () => {
+    const received = await connect().exchange(`${kinds['slow']!('/')}${UPGRADE}`)
+    expect(received.split('\r\n\r\ndone')).to.have.length(3)
+  })
+
+  it('ends the connection where bytes behind a declined upgrade begin no message', async () => {
+    expect(await connect().exchange(`${kinds['h2c']!('/')}${NONSENSE}`)).to.match(
+      /^HTTP\/1\.1 200 OK\r\n[^]*done$/,
+    )
+  })
+})
+
+describe('attach on a server with a response class of its own', () => {
+  afterEach(closeServers)
+
+  it('gives the app such a response with an upgrade', async () => {
+    const server = createServer({ ServerResponse: Greeting as typeof ServerResponse }, greet)
+    attach(server, greet)
+    const { port } = await listen(server)
+    const client = await RawClient.connect(port)
+    client.write(UPGRADE)
+    expect(String((await client.response()).body)).to.equal('hello')
+  })
+})

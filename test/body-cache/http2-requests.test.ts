@@ -1,0 +1,52 @@
+import http2 from 'node:http2'
+import { expect } from 'chai'
+import { bodyCache } from 'sluiceway/body-cache'
+import { deferred } from '../support/deferred.js'
+import { type Handler, hosts } from '../support/hosts.js'
+import { closeServers, listen } from '../support/servers.js'
+
+// Express makes nothing of HTTP/2 requests; bare http does.
+const { mount } = hosts[0]!
+const EVENTS = ['end', 'error', 'close'] as const
+
+describe('bodyCache on HTTP/2', () => {
+  afterEach(closeServers)
+
+  /** Sends a body to a handler, and gives the events of the request until shortly after its stream has closed. */
+  async function eventsOf(respond: Handler): Promise<string[]> {
+    const over = deferred<string[]>()
+    const watch: Handler = (req, res, next) => {
+      const heard: string[] = []
+      for (const event of EVENTS) req.on(event, () => heard.push(event))
+      res.on('close', () => setTimeout(() => over.resolve(heard), 20))
+      return respond(req, res, next)
+    }
+    const server = http2.createServer(mount(bodyCache({ memory: 1000 }), watch) as never)
+    const { port } = await listen(server as never)
+    const session = http2.connect(`http://127.0.0.1:${port}`)
+    const stream = session.request({ ':method': 'POST' })
+    stream.on('error', () => {}).resume()
+    stream.end(Buffer.alloc(300_000))
+    const heard = await over.promise
+    session.destroy()
+    return heard
+  }
+
+  it("emits 'close' once of a request that is read before its response", async () => {
+    const read: Handler = (req, res) => void req.on('end', () => res.end()).resume()
+    expect(
+      await eventsOf(
+        (req, res, next) =>
+          void read(
+            req.on('data', () => {}),
+            res,
+            next,
+          ),
+      ),
+    ).to.deep.equal(['end', 'close'])
+  })
+
+  it("emits 'close' once, and no error, of a request that nobody reads", async () => {
+    expect(await eventsOf((_req, res) => res.end('early'))).to.deep.equal(['close'])
+  })
+})
