@@ -6,6 +6,8 @@ import type { SluicewayError } from './errors.js'
 export interface BodyReader {
   /** How many bytes it has taken so far. */
   position: number
+  /** How many of them its stream still holds. */
+  readonly readableLength: number
   /** True from when it asked for more bytes until it has been given enough. */
   wanting: boolean
   /** True once the end of the body was handed over. */
@@ -32,7 +34,7 @@ export function feed(reader: BodyReader, source: BodySource): boolean {
   while (reader.wanting) {
     const chunk = store.chunkAt(reader.position)
     if (chunk === undefined) break
-    hand(reader, chunk, source)
+    hand(reader, chunk)
   }
   if (!isAtTail(reader, store)) {
     if (reader.wanting) void load(reader, source, store)
@@ -50,9 +52,8 @@ export function isAtTail(reader: BodyReader, store: BodyStore): boolean {
   return reader.position === store.size
 }
 
-function hand(reader: BodyReader, chunk: Buffer, source: BodySource): void {
+function hand(reader: BodyReader, chunk: Buffer): void {
   reader.position += chunk.length
-  source.readers.noteTaken(reader.position)
   reader.wanting = reader.accept(chunk)
 }
 
@@ -64,6 +65,6 @@ async function load(reader: BodyReader, source: BodySource, store: BodyStore): P
   const chunk = await store.readAt(position)
   if (chunk === undefined || reader.loading !== position || !source.isReadable) return
   reader.loading = undefined
-  hand(reader, chunk, source)
+  hand(reader, chunk)
   feed(reader, source)
 }

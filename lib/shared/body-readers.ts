@@ -6,10 +6,11 @@ import type { SluicewayError } from './errors.js'
 export class BodyReaders {
   private readonly list: BodyReader[] = []
   /** How far the first of them has ever come, be it one that has left. */
-  furthest = 0
+  private furthest = 0
 
-  noteTaken(position: number): void {
-    if (position > this.furthest) this.furthest = position
+  /** Notes how far a reader has come, before it starts over or leaves. */
+  note({ position, readableLength }: BodyReader): void {
+    this.furthest = Math.max(this.furthest, position - readableLength)
   }
 
   join(reader: BodyReader): void {
@@ -18,7 +19,9 @@ export class BodyReaders {
 
   leave(reader: BodyReader): void {
     const index = this.list.indexOf(reader)
-    if (index !== -1) this.list.splice(index, 1)
+    if (index === -1) return
+    this.note(reader)
+    this.list.splice(index, 1)
   }
 
   /** How many bytes they have taken, all together. */
@@ -41,6 +44,7 @@ export class BodyReaders {
    * `size` bytes. A connection that is paused earlier than in Node does not notice its client leave.
    */
   haveRoom(store: BodyStore, size: number): boolean {
+    for (const reader of this.list) this.note(reader)
     return this.isAwaited(store) || store.size - this.furthest < size
   }
 

@@ -87,6 +87,10 @@ export class RequestReplay implements BodyReader, ToldRound {
     return isRead(this.source.req)
   }
 
+  get readableLength(): number {
+    return this.source.req.readableLength
+  }
+
   get req(): ParsedRequest {
     return this.source.req
   }
@@ -235,6 +239,7 @@ export class RequestReplay implements BodyReader, ToldRound {
   /** Makes the request look unread, with what fits already in its buffer. */
   renew(): void {
     const { req } = this.source
+    this.source.readers.note(this)
     replaceMethods(req)
     renewReadableState(req)
     setBodySource(req, this.source)

@@ -116,8 +116,7 @@ export class Answer {
     if (trailers.length > 0) {
       this.res.addTrailers([...new HeaderList(readTrailers(trailers))] as [string, string][])
     }
-    if (last === undefined) this.res.end()
-    else this.res.end(last)
+    this.res.end(last)
   }
 
   /** Ends it visibly: a clean end would make a part look like the whole. */

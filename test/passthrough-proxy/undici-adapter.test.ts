@@ -1,0 +1,91 @@
+import type { EventEmitter } from 'node:events'
+import path from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+import { expect } from 'chai'
+import { passthroughProxy, type SluicewayError } from 'sluiceway'
+
+import { deferred } from '../support/deferred.js'
+import { expressVersions } from '../support/express-versions.js'
+import { RawClient } from '../support/raw-client.js'
+import { root } from '../support/repository.js'
+import { closeServers, serve } from '../support/servers.js'
+
+interface Failure {
+  readonly kind: string
+  readonly maybeHeard: boolean
+}
+
+/** The part of the adapter that this calls. */
+interface Adapter {
+  poolUpstream: (
+    options: { maxConnections: number; connectTimeoutMs: number },
+    origin: string,
+  ) => {
+    send(request: object, receiver: { onFailure(failure: Failure): void }): { abandon(): void }
+    close(): void
+  }
+}
+
+const file = path.join(root, 'dist/esm/passthrough-proxy/upstream/undici/adapter.js')
+
+describe('the adapter of undici', () => {
+  afterEach(closeServers)
+
+  it('refuses requests once it was closed, be it twice', async () => {
+    const { poolUpstream } = (await import(pathToFileURL(file).href)) as Adapter
+    const upstream = poolUpstream({ maxConnections: 1, connectTimeoutMs: 1000 }, 'http://127.0.0.1:1')
+    upstream.close()
+    upstream.close()
+    const failures: Failure[] = []
+    const waiting = upstream.send(
+      { origin: 'http://127.0.0.1:1' },
+      { onFailure: (failure) => failures.push(failure) },
+    )
+    waiting.abandon()
+    expect(failures).to.deep.equal([{ kind: 'closed', maybeHeard: false, cause: undefined }])
+  })
+
+  it('forgets the queues of origins that nothing waits for, however many a target function makes up', async () => {
+    let asked = 0
+    const proxy = passthroughProxy(() => `http://127.0.0.1:${20_000 + (asked += 1)}`)
+    const app = expressVersions[0].express().set('env', 'test').use(proxy)
+    const statuses = new Set<number>()
+    const tell = (
+      error: SluicewayError,
+      _req: unknown,
+      _res: unknown,
+      next: (error: unknown) => void,
+    ): void => {
+      statuses.add(error.status)
+      next(error)
+    }
+    app.use(tell as never)
+    const { port } = await serve(app)
+    const client = await RawClient.connect(port)
+    for (let request = 0; request < 300; request++) {
+      client.request('GET', '/')
+      await client.response()
+    }
+    expect([...statuses]).to.deep.equal([502])
+    client.destroy()
+  })
+
+  it('fails the body of a request whose dispatcher throws at a piece of it', async () => {
+    const told = deferred<Error>()
+    const dispatcher = {
+      dispatch: ({ body }: { body: EventEmitter }): boolean => {
+        body.on('error', told.resolve).on('data', () => {
+          throw new Error('careless')
+        })
+        return true
+      },
+    }
+    const proxy = passthroughProxy('http://127.0.0.1:1', { dispatcher })
+    const { port } = await serve(expressVersions[0].express().set('env', 'test').use(proxy))
+    const client = await RawClient.connect(port)
+    client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n')
+    expect((await told.promise).message).to.equal('careless')
+    client.destroy()
+  })
+})
