@@ -283,6 +283,21 @@ describe("the proxy's own client", () => {
       })
     }
 
+    it("fails with what is thrown at an 'end' that is the server's", async () => {
+      const thrown = new Error('thrown')
+      const receiver = new RecordingReceiver()
+      receiver.onEnd = () => {
+        throw thrown
+      }
+      const got = ask(upstream, { origin }, receiver)
+      const connection = await server.connection()
+      await connection.untilText('\r\n\r\n')
+      connection.write('HTTP/1.1 200 OK\r\n\r\nrest')
+      connection.socket.end()
+      expect(await got.failed()).to.include({ kind: 'malformed', maybeHeard: true, cause: thrown })
+      await connection.closed()
+    })
+
     it('run in the context of their own request, whoever opened the connection', async () => {
       const got: RecordingReceiver[] = []
       for (const name of ['a', 'b', 'c', 'd']) got.push(context.run(name, () => ask(upstream, { origin })))
@@ -512,6 +527,21 @@ describe("the proxy's own client", () => {
       await next.got.ended()
     })
 
+    for (const [title, trailers, cause] of [
+      ['can not be sent', () => ['X-A', 'b\r\nX-C: d'], 'a value of X-A that can not be sent'],
+      ['throw', throwing, 'thrown'],
+    ] as const) {
+      it(`cuts a request whose trailers ${title}`, async () => {
+        const body = Readable.from([Buffer.from('abc')])
+        const { got, connection } = await asked({ method: 'POST', body, trailers })
+        const failure = await got.failed()
+        expect(failure).to.include({ kind: 'unsendable', maybeHeard: true })
+        expect((failure.cause as Error).message).to.equal(cause)
+        await connection.closed()
+        expect(connection.pending.toString()).not.to.match(/^0\r\n/m)
+      })
+    }
+
     for (const [title, { pieces, contentLength, cause, kind }] of Object.entries({
       'is shorter than announced': {
         pieces: ['ab'],
@@ -556,3 +586,7 @@ describe("the proxy's own client", () => {
     }
   })
 })
+
+function throwing(): never {
+  throw new Error('thrown')
+}

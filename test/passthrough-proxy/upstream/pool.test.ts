@@ -151,6 +151,55 @@ describe("the pool of the proxy's own client", () => {
       expect(server.accepted).to.equal(1)
     })
 
+    /** A request that has lost its connection; `connect` lets the next one be opened. */
+    async function reconnecting(): Promise<{ got: RecordingReceiver; connect: () => void }> {
+      let looked = (): void => {}
+      const connects: (() => void)[] = []
+      const lookup: LookupFunction = (_name, _options, callback) => {
+        connects.push(() => callback(null, [{ address: '127.0.0.1', family: 4 }]))
+        looked()
+      }
+      upstream = createClient({ ...settings, connectTimeoutMs: 500, connect: { lookup } })
+      origin = `http://localhost:${server.port}`
+      const first = used()
+      connects[0]!()
+      const stale = await first
+      const got = ask(upstream, { origin, path: '/again' })
+      await stale.untilText('\r\n\r\n')
+      const again = new Promise<void>((resolve) => (looked = resolve))
+      stale.destroy()
+      await again
+      return { got, connect: connects[1]! }
+    }
+
+    it('a request that is paused while its next connection is opened', async () => {
+      const { got, connect } = await reconnecting()
+      got.sending!.pause()
+      got.sending!.resume()
+      connect()
+      const fresh = await server.connection()
+      await fresh.untilText('GET /again ')
+      fresh.write(answer('again'))
+      expect((await got.ended()).body).to.equal('again')
+    })
+
+    it('no longer than a connection may take to open, paused or not', async () => {
+      const { got } = await reconnecting()
+      got.sending!.pause()
+      expect(await got.failed()).to.include({ kind: 'timeout' })
+    })
+
+    it('no request that is given up while its next connection is opened', async () => {
+      const { got, connect } = await reconnecting()
+      got.waiting.abandon()
+      const next = ask(upstream, { origin })
+      await turn()
+      connect()
+      expect(await next.failed()).to.include({ kind: 'timeout' })
+      expect(got.events).to.deep.equal(['sending'])
+      expect(server.accepted).to.equal(1)
+    })
+
     it('no request that was given up meanwhile', async () => {
       const stale = await used()
       const got = ask(upstream, { origin })
@@ -357,6 +406,15 @@ describe("the pool of the proxy's own client", () => {
         expect(bob.listenerCount('close')).to.equal(0)
       })
     }
+
+    it('shares one whose challenge does not belong to it', async () => {
+      const basic = challenge.replace('WWW-Authenticate: NTLM\r\n', '')
+      const first = ask(upstream, { origin, clientConnection: alice })
+      const connection = await server.connection()
+      await answered(first, connection, basic)
+      await answered(ask(upstream, { origin, clientConnection: bob }), connection)
+      expect(server.accepted).to.equal(1)
+    })
 
     it('closes one of a client that has left meanwhile, or is not known', async () => {
       for (const clientConnection of [undefined, alice]) {

@@ -6,7 +6,7 @@ import type { RawClient } from '../../support/raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
 import { turns } from '../../fuzz/wire.js'
 import { closeServers } from '../../support/servers.js'
-import { ask, context, type RecordingReceiver } from '../../support/upstream-receiver.js'
+import { ask, context, RecordingReceiver } from '../../support/upstream-receiver.js'
 
 const settings: ClientOptions = { maxConnections: 1, connectTimeoutMs: 2000, maxResponseHeadBytes: 16_384 }
 /** Lets the event loop go round: a connection that has carried an answer is looked at once more before it is used again. */
@@ -127,6 +127,20 @@ describe("upgrades with the proxy's own client", () => {
     const broken = once(got.tunnel!, 'error')
     connection.socket.resetAndDestroy()
     expect(((await broken) as [NodeJS.ErrnoException])[0].code).to.equal('ECONNRESET')
+  })
+
+  it('fails with what its receiver throws, and closes the connection', async () => {
+    const thrown = new Error('thrown')
+    const receiver = new RecordingReceiver()
+    receiver.onUpgraded = () => {
+      throw thrown
+    }
+    ask(upstream, { origin: server.url, upgrade: 'websocket' }, receiver)
+    const connection = await server.connection()
+    await connection.untilText('\r\n\r\n')
+    connection.write(SWITCH)
+    expect(await receiver.failed()).to.include({ kind: 'malformed', maybeHeard: true, cause: thrown })
+    await connection.closed()
   })
 
   it('frees the place in the pool', async () => {

@@ -12,9 +12,7 @@ const MOST_DIGITS = 16
 /** For all extensions of a body, as Node bounds them (CVE-2024-22019). */
 const MOST_EXTENSION_BYTES = 16 * 1024
 
-const CR = 13
-const LF = 10
-const SEMICOLON = 59
+const [LF, CR, SEMICOLON] = [0x0a, 0x0d, 0x3b] as const
 
 /** What comes next. */
 type Part = 'size' | 'extension' | 'size-end' | 'data' | 'data-cr' | 'data-lf' | 'trailers' | 'over'

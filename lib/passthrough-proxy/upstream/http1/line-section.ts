@@ -9,8 +9,7 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/
 // oxlint-disable-next-line no-control-regex -- those are what it looks for
 const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/
 
-const TAB = 9
-const SPACE = 32
+const [TAB, SPACE] = [0x09, 0x20] as const
 
 /** Takes one line, which stands in `text` from `from` to `end`. */
 export type OnLine = (text: string, from: number, end: number) => void

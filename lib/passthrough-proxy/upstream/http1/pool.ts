@@ -64,15 +64,12 @@ export class Pool implements ConnectionOwner, Holder {
   }
 
   drop(delivery: Delivery): void {
-    this.queue.delete(delivery)
+    if (!this.queue.delete(delivery)) return giveUp(this.retries, delivery)
     // Nobody is left for whom it would be opened.
-    if (this.queue.size >= this.opening.size) return
-    for (const [connection, opener] of this.opening) {
-      if (opener === delivery) return connection.destroy()
-    }
+    if (this.queue.size < this.opening.size) giveUp(this.opening, delivery)
   }
 
-  /** It has no connection yet to be paused. */
+  /** Nothing is read for it yet. */
   pause(): void {}
   resume(): void {}
 
@@ -103,20 +100,14 @@ export class Pool implements ConnectionOwner, Holder {
     return this.queue.size - this.opening.size
   }
 
-  private open(
-    delivery: Delivery,
-    openers: Map<Connection, Delivery> = this.opening,
-  ): Connection | undefined {
+  private open(delivery: Delivery, openers: Map<Connection, Delivery> = this.opening): void {
     this.count += 1
     try {
-      const connection = new Connection(this.connector, this, this.settings)
-      openers.set(connection, delivery)
-      return connection
+      openers.set(new Connection(this.connector, this, this.settings), delivery)
     } catch (error) {
       this.count -= 1
       this.queue.delete(delivery)
       delivery.failSoon(connectFailure(error as Error))
-      return undefined
     }
   }
 
@@ -125,7 +116,9 @@ export class Pool implements ConnectionOwner, Holder {
     if (this.waiting <= 0 || this.count >= this.settings.maxConnections) return
     const openers = new Set(this.opening.values())
     for (const delivery of this.queue) {
-      if (!openers.has(delivery)) return void this.open(delivery)
+      if (openers.has(delivery)) continue
+      this.open(delivery)
+      break
     }
   }
 
@@ -161,10 +154,18 @@ export class Pool implements ConnectionOwner, Holder {
   private lose(lost: Delivery, reason: Failure, connection: Connection): void {
     const isStale = reason.kind === 'reset' && connection.isStale
     if (!isStale || !lost.isRepeatable) return lost.fail(reason)
-    lost.holder = this.open(lost, this.retries)
+    lost.holder = this
+    this.open(lost, this.retries)
   }
 
   private checkUse(): void {
     if (this.count === 0 && this.queue.size === 0) this.onUnused(this)
+  }
+}
+
+/** Ends the connection that is being opened for a request. */
+function giveUp(openers: ReadonlyMap<Connection, Delivery>, delivery: Delivery): void {
+  for (const [connection, opener] of openers) {
+    if (opener === delivery) connection.destroy()
   }
 }

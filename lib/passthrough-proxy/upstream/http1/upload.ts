@@ -121,7 +121,8 @@ export class Upload {
 
   private writeLastChunk(): boolean {
     try {
-      return this.socket.write(lastChunk(this.body.trailers?.() ?? []), 'latin1') || true
+      this.socket.write(lastChunk(this.body.trailers?.() ?? []), 'latin1')
+      return true
     } catch (error) {
       this.break(error, true)
       return false
