@@ -11,6 +11,8 @@ import { Readable, type Writable } from 'node:stream'
 export interface ReadableState {
   highWaterMark: number
   autoDestroy: boolean
+  /** What went wrong; a stream that has it never emits 'end'. */
+  errored: Error | null
   /** Bytes in the buffer. */
   length: number
   encoding: BufferEncoding | null
@@ -133,6 +135,24 @@ type ReadableStateConstructor = new (
 ) => ReadableState
 
 const { ReadableState: NewReadableState } = Readable as unknown as { ReadableState: ReadableStateConstructor }
+
+interface SocketState extends Socket {
+  readonly _readableState: ReadableState
+  readonly _writableState: { autoDestroy: boolean }
+}
+
+/** Has a socket that can not be written to any more be read to its end: it emits 'error', and is not destroyed. */
+export function outliveWriting(socket: Socket): void {
+  const { _readableState, _writableState } = socket as SocketState
+  _readableState.autoDestroy = false
+  _writableState.autoDestroy = false
+}
+
+/** Has a socket emit 'end' behind an error of writing. */
+export function forgetWriteError(socket: Socket): void {
+  const { _readableState } = socket as SocketState
+  _readableState.errored = null
+}
 
 /** Makes a stream unread, unended and not destroyed. Its listeners stay. */
 export function renewReadableState(stream: ParsedRequest): void {

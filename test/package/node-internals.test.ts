@@ -45,6 +45,15 @@ describe('the members of Node that lib/shared/node-internals.ts relies on', () =
     expect(member(member(req, '_readableState') as object, 'dataEmitted')).to.equal(true)
   })
 
+  it('are there in the states of a socket, read and write', () => {
+    for (const state of ['_readableState', '_writableState']) {
+      const held = member(req.socket, state) as { autoDestroy: boolean }
+      expect(held.autoDestroy, state).to.equal(true)
+      held.autoDestroy = false
+      expect(held.autoDestroy, state).to.equal(false)
+    }
+  })
+
   it('are there in a request that is being parsed, its response and its socket', () => {
     expect(member(req, '_consuming')).to.equal(false)
     expect(member(res, '_last')).to.equal(false)

@@ -39,6 +39,17 @@ export interface UpstreamRequest {
   readonly idleTimeoutMs: number
   /** How many requests may wait for a connection to `origin`. */
   readonly maxQueue: number
+  /** Gives the trailers (name, value, …) once the body has ended; they go out behind a body in chunks. */
+  readonly trailers?: (() => readonly string[]) | undefined
+  /** The client's own connection, which a login that belongs to a connection (NTLM, Negotiate) is kept for. */
+  readonly clientConnection?: ClientConnection | undefined
+}
+
+/** A connection of a client, as far as an upstream sees it. */
+export interface ClientConnection {
+  readonly destroyed: boolean
+  once(event: 'close', listener: () => void): unknown
+  off(event: 'close', listener: () => void): unknown
 }
 
 /** The way of requests to servers. */
@@ -80,8 +91,11 @@ export interface Receiver {
   onHead(status: number, reason: string, lines: string[]): void
   /** Bytes of the body, without framing. Returns true where their memory is still needed, as a client is slow to read. */
   onBody(chunk: Buffer): boolean
-  /** The end of the response, with the last bytes of the body where those came with it. */
-  onEnd(trailers: string[], last?: Buffer): void
+  /**
+   * The end of the response, with the last bytes of the body where those came with it. Returns false where their memory
+   * is not needed any more; undefined counts as true.
+   */
+  onEnd(trailers: string[], last?: Buffer): boolean | void
   /** The server has switched protocols: the connection is the receiver's. `early` came behind the head. */
   onUpgraded(lines: string[], connection: Duplex, early: Buffer): void
   /** The request has failed; nothing comes behind it. */

@@ -1,0 +1,82 @@
+import type { Failure, Receiver, Upstream, UpstreamRequest, Waiting } from '../upstream.js'
+import { type ConnectOptions, Connector } from './connector.js'
+import { Delivery } from './delivery.js'
+import { failure } from './failures.js'
+import { optionsKey } from './options-key.js'
+import { Pool, type PoolSettings } from './pool.js'
+import { type RequestHead, requestHead } from './request-writer.js'
+
+export interface ClientOptions extends PoolSettings {
+  /** Options of `net.connect` and `tls.connect`. */
+  readonly connect?: ConnectOptions | undefined
+}
+
+/** An HTTP/1.1 client. Those with equal options share their connections, however many there are. */
+export function createClient(options: ClientOptions): Upstream {
+  return new Client(options)
+}
+
+/** Every pool of this process that is in use, by the options and the origin. */
+const pools = new Map<string, Pool>()
+
+const NO_HEAD: RequestHead = { text: '', isChunked: false, isLast: false, logsIn: false }
+
+class Client implements Upstream {
+  private readonly options: ClientOptions
+  private readonly key: string
+  /** The pools that know of this client. Weak: they are gone when nothing has been going on in them for a while. */
+  private readonly joined = new WeakSet<Pool>()
+  private isClosed = false
+
+  constructor(options: ClientOptions) {
+    this.options = options
+    this.key = optionsKey(options)
+  }
+
+  send(request: UpstreamRequest, receiver: Receiver): Waiting {
+    if (this.isClosed) return refused(request, receiver, failure('closed', false, 'the upstream was closed'))
+    let pool: Pool
+    let head: RequestHead
+    try {
+      pool = this.poolOf(request.origin)
+      head = requestHead(request, pool.host)
+    } catch (error) {
+      return refused(request, receiver, { kind: 'unsendable', maybeHeard: false, cause: error })
+    }
+    const delivery = new Delivery(request, receiver, head)
+    pool.send(delivery)
+    return delivery
+  }
+
+  close(): void {
+    if (this.isClosed) return
+    this.isClosed = true
+    for (const pool of pools.values()) {
+      if (this.joined.has(pool)) pool.leave()
+    }
+  }
+
+  private poolOf(origin: string): Pool {
+    const key = `${this.key} ${origin}`
+    const pool = pools.get(key) ?? this.openPool(key, origin)
+    if (this.joined.has(pool)) return pool
+    this.joined.add(pool)
+    return pool.join()
+  }
+
+  private openPool(key: string, origin: string): Pool {
+    const connector = new Connector(origin, this.options.connect ?? {})
+    const pool = new Pool(connector, this.options, () => {
+      // There may be a new one by now.
+      if (pools.get(key) === pool) pools.delete(key)
+    })
+    pools.set(key, pool)
+    return pool
+  }
+}
+
+function refused(request: UpstreamRequest, receiver: Receiver, reason: Failure): Waiting {
+  const delivery = new Delivery(request, receiver, NO_HEAD)
+  delivery.failSoon(reason)
+  return delivery
+}

@@ -1,0 +1,297 @@
+import type { ClientConnection, Failure } from '../upstream.js'
+import { afterPoll } from './after-poll.js'
+import { Countdown } from './countdown.js'
+import type { Delivery, Holder } from './delivery.js'
+import { connectFailure, failure, timeout } from './failures.js'
+import { InterimLimit } from './interim-limit.js'
+import { MalformedResponse } from './line-section.js'
+import { sendsLogin } from './login.js'
+import { type ResponseEvents, ResponseParser } from './response-parser.js'
+import { type SocketOpener, Transport, type TransportOwner } from './transport.js'
+import type { Upload, UploadOwner } from './upload.js'
+import { writeRequest } from './write-request.js'
+
+/** What a connection tells its pool. */
+export interface ConnectionOwner {
+  /** It is open, or has read a response to its end: it can carry a request. */
+  onFree(connection: Connection): void
+  /** It carries nothing any more. `lost` is the request that was under way. */
+  onGone(connection: Connection, failure: Failure, lost: Delivery | undefined): void
+}
+
+export interface ConnectionSettings {
+  readonly connectTimeoutMs: number
+  readonly maxResponseHeadBytes: number
+}
+
+/** One connection to a server, which carries one request at a time. */
+export class Connection implements Holder, ResponseEvents, TransportOwner, UploadOwner {
+  private readonly owner: ConnectionOwner
+  private readonly transport: Transport
+  private readonly parser: ResponseParser
+  private readonly countdown: Countdown
+  private readonly interim = new InterimLimit()
+  private delivery: Delivery | undefined
+  private upload: Upload | undefined
+  private upgradeLines: string[] | undefined
+  private writeError: Error | undefined
+  private served = 0
+  private hasHead = false
+  private isLast = false
+  private isOpen = false
+  private isGone = false
+  /** A login belongs to it: it serves one client connection only. */
+  hasLogin = false
+  /** The client connection of the last request, where it is known. */
+  client: ClientConnection | undefined
+  /** When it has been idle for too long. */
+  expiresAt = 0
+
+  constructor(opener: SocketOpener, owner: ConnectionOwner, settings: ConnectionSettings) {
+    this.owner = owner
+    this.parser = new ResponseParser(this, settings.maxResponseHeadBytes)
+    this.countdown = new Countdown(() => this.onTimeout())
+    this.transport = new Transport(opener, this)
+    this.countdown.start(settings.connectTimeoutMs)
+  }
+
+  /** Seconds for which the server says that it keeps the connection. */
+  get keepAliveHint(): number | undefined {
+    return this.parser.keepAliveHint
+  }
+
+  /** The connection has carried a request before, and nothing of the response to this one has come. */
+  get isStale(): boolean {
+    return this.served > 1 && !this.parser.hasBegun
+  }
+
+  send(delivery: Delivery): void {
+    if (this.served > 0) this.transport.socket.ref()
+    delivery.isReused = this.served > 0
+    delivery.holder = this
+    this.delivery = delivery
+    this.client = delivery.request.clientConnection
+    this.served += 1
+    this.hasHead = false
+    this.isLast = delivery.head.isLast
+    this.hasLogin ||= delivery.head.logsIn
+    this.interim.begin()
+    this.parser.begin(delivery.request.method, delivery.request.upgrade)
+    delivery.runInAsyncScope(() => this.start(delivery))
+  }
+
+  /** Waits for a request, and does not hold the process. */
+  rest(): void {
+    this.transport.socket.unref()
+  }
+
+  /** Ends it, whatever it is doing; nobody hears of it. */
+  destroy(): void {
+    this.delivery = undefined
+    this.die(failure('closed', true, 'the connection was given up'))
+  }
+
+  drop(): void {
+    this.destroy()
+  }
+
+  pause(): void {
+    this.countdown.stop()
+    this.transport.pause()
+  }
+
+  resume(): void {
+    if (!this.transport.isPaused) return
+    this.waitForServer()
+    this.transport.resume()
+  }
+
+  /** Tells the receiver, in whose context this runs, and writes. */
+  private start(delivery: Delivery): void {
+    try {
+      delivery.receiver.onSending(delivery)
+    } catch (thrown) {
+      return this.die({ kind: 'malformed', maybeHeard: false, cause: thrown })
+    }
+    if (this.delivery !== delivery) return
+    this.waitForServer()
+    this.upload = writeRequest(delivery, this.transport.socket, this)
+  }
+
+  /** Counts the time that the server has for what comes next. */
+  private waitForServer(): void {
+    const { request } = this.delivery as Delivery
+    this.countdown.start(this.hasHead ? request.idleTimeoutMs : request.headersTimeoutMs)
+  }
+
+  onOpen(): void {
+    this.isOpen = true
+    this.countdown.stop()
+    this.free()
+  }
+
+  onBytes(bytes: Buffer): void {
+    if (this.delivery === undefined) this.destroy()
+    else this.delivery.runInAsyncScope(readIn, undefined, this, bytes)
+  }
+
+  read(bytes: Buffer): void {
+    try {
+      const end = this.parser.execute(bytes)
+      if (this.upgradeLines !== undefined) this.handOver(this.upgradeLines, Buffer.from(bytes.subarray(end)))
+      else if (this.parser.isOver && !this.isGone) this.settle(end === bytes.length)
+    } catch (thrown) {
+      this.fail(thrown)
+    }
+  }
+
+  private fail(thrown: unknown): void {
+    const message = thrown instanceof MalformedResponse ? thrown.message : undefined
+    this.die({ kind: 'malformed', maybeHeard: true, message, cause: thrown })
+  }
+
+  onInformation(status: number, lines: string[]): void {
+    this.interim.count(lines)
+    // Nobody asked for it: `Expect` is never sent.
+    if (status !== 100) this.delivery?.receiver.onInformation(status, lines)
+  }
+
+  onHead(status: number, reason: string, lines: string[]): void {
+    const { delivery } = this
+    if (delivery === undefined) return
+    this.hasHead = true
+    this.hasLogin ||= sendsLogin(status, lines)
+    this.waitForServer()
+    // The server wants no more of it, and may break the connection over it before its answer is read.
+    if (status >= 400 || !this.parser.isKept) this.upload?.stop()
+    delivery.receiver.onHead(status, reason, lines)
+  }
+
+  onBody(chunk: Buffer): void {
+    if (this.delivery === undefined) return
+    this.countdown.restart()
+    if (this.delivery.receiver.onBody(chunk)) this.transport.keepRead()
+  }
+
+  onEnd(trailers: string[], last?: Buffer): void {
+    const { delivery } = this
+    if (delivery === undefined) return
+    this.countdown.stop()
+    // Whatever the receiver says to it now must not reach the connection, which goes to another.
+    delivery.holder = undefined
+    const isFree = delivery.receiver.onEnd(trailers, last) === false
+    if (last !== undefined && !isFree) this.transport.keepRead()
+    this.delivery = undefined
+    delivery.end()
+  }
+
+  onUpgrade(lines: string[]): void {
+    if (this.isSending) throw new MalformedResponse('the upstream sent a 101 before it had read the request')
+    this.upgradeLines = lines
+  }
+
+  onSent(): void {
+    if (!this.hasHead) this.countdown.restart()
+  }
+
+  onBroken(cause: unknown, isMismatch: boolean): void {
+    this.inContext(() => this.die({ kind: isMismatch ? 'unsendable' : 'reset', maybeHeard: true, cause }))
+  }
+
+  /** The body of the request is on its way, or was stopped there. */
+  private get isSending(): boolean {
+    return this.upload?.isWhole === false || this.transport.socket.writableLength > 0
+  }
+
+  /** The response is over: the next request can go out, or the connection ends. */
+  private settle(isAll: boolean): void {
+    const isKept =
+      isAll && !this.isSending && !this.isLast && this.parser.isKept && this.writeError === undefined
+    this.upload?.stop()
+    this.upload = undefined
+    if (!isKept) return this.destroy()
+    // One that is not read would never answer the next request.
+    this.transport.resume()
+    afterPoll(freeIn, this)
+  }
+
+  /** What came right behind the response, bytes or the end of the connection, has closed it by now. */
+  free(): void {
+    if (!this.isGone) this.owner.onFree(this)
+  }
+
+  private handOver(lines: string[], early: Buffer): void {
+    const { delivery } = this
+    if (delivery === undefined) return
+    const stream = this.transport.intoStream()
+    this.isGone = true
+    this.countdown.end()
+    delivery.holder = undefined
+    this.owner.onGone(this, failure('closed', true, 'the connection is a tunnel'), undefined)
+    try {
+      delivery.receiver.onUpgraded(lines, stream, early)
+      delivery.end()
+    } catch (thrown) {
+      stream.destroy()
+      delivery.fail({ kind: 'malformed', maybeHeard: true, cause: thrown })
+    }
+  }
+
+  onDrain(): void {
+    this.upload?.resume()
+    if (!this.hasHead) this.countdown.restart()
+  }
+
+  onWriteError(error: Error): void {
+    this.writeError = error
+    this.upload?.stop()
+  }
+
+  onServerEnd(): void {
+    this.inContext(() => {
+      try {
+        if (this.delivery !== undefined) this.parser.finish()
+        this.onLost(new Error('the upstream closed the connection'))
+      } catch (thrown) {
+        this.fail(thrown)
+      }
+    })
+  }
+
+  onLost(error: Error): void {
+    const lost: Failure = this.isOpen
+      ? { kind: 'reset', maybeHeard: true, cause: this.writeError ?? error }
+      : connectFailure(error)
+    this.inContext(() => this.die(lost))
+  }
+
+  private onTimeout(): void {
+    const isClientsTurn = !this.hasHead && this.upload?.isOver === false && !this.upload.isHeldUp
+    if (isClientsTurn && this.delivery !== undefined) this.waitForServer()
+    else this.inContext(() => this.die(timeout(this.isOpen, this.hasHead)))
+  }
+
+  private inContext(step: () => void): void {
+    if (this.delivery === undefined) step()
+    else this.delivery.runInAsyncScope(step)
+  }
+
+  private die(reason: Failure): void {
+    if (this.isGone) return
+    const { delivery } = this
+    this.isGone = true
+    this.delivery = undefined
+    this.countdown.end()
+    this.upload?.stop()
+    this.transport.socket.destroy()
+    this.owner.onGone(this, reason, delivery)
+  }
+}
+
+function readIn(connection: Connection, bytes: Buffer): void {
+  connection.read(bytes)
+}
+
+function freeIn(connection: Connection): void {
+  connection.free()
+}

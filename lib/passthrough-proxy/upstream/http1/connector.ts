@@ -1,0 +1,48 @@
+import { connect, type NetConnectOpts, type OnReadOpts, type Socket } from 'node:net'
+import type { ConnectionOptions } from 'node:tls'
+
+import { runOutside } from './outside.js'
+import { TlsConnector } from './tls.js'
+
+/** Options of `net.connect` and `tls.connect`; `socketPath` is the path of a Unix socket. */
+export type ConnectOptions = ConnectionOptions & {
+  readonly localAddress?: string | undefined
+  readonly localPort?: number | undefined
+  readonly family?: number | undefined
+  readonly socketPath?: string | undefined
+  readonly autoSelectFamily?: boolean | undefined
+  readonly autoSelectFamilyAttemptTimeout?: number | undefined
+}
+
+/** Opens connections to one origin. */
+export class Connector {
+  /** What `Host` says. */
+  readonly host: string
+  private readonly options: NetConnectOpts
+  private readonly tls: TlsConnector | undefined
+
+  constructor(origin: string, given: ConnectOptions) {
+    const url = new URL(origin)
+    const name = url.hostname.replace(/^\[|\]$/g, '')
+    const isSecure = url.protocol === 'https:'
+    this.host = url.host
+    this.options = { ...given, ...placeOf(url, name, isSecure, given) } as NetConnectOpts
+    this.tls = isSecure ? new TlsConnector(given, name) : undefined
+  }
+
+  /** Begins a connection, which reads into the memory that `onread` gives. */
+  open(onread: OnReadOpts): Socket {
+    return runOutside(() => this.begin(onread))
+  }
+
+  private begin(onread: OnReadOpts): Socket {
+    // Half-open: a tunnel has two halves, and an answer may still be read behind the end of a connection.
+    const options = { ...this.options, onread, allowHalfOpen: true } as NetConnectOpts
+    return this.tls === undefined ? connect(options) : this.tls.connect(options)
+  }
+}
+
+function placeOf(url: URL, host: string, isSecure: boolean, { socketPath }: ConnectOptions): object {
+  if (socketPath !== undefined) return { path: socketPath }
+  return { host, port: Number(url.port) || (isSecure ? 443 : 80) }
+}

@@ -1,0 +1,40 @@
+import type { Failure, FailureKind } from '../upstream.js'
+
+/** What OpenSSL and Node call a certificate that is not trusted, or not that of the host. */
+const untrusted = /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|ERR_TLS_CERT_)/
+
+const certificates: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: 'the certificate of the upstream has expired',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'the certificate of the upstream is for another host',
+}
+
+/** A failure with an error of its own, which says what happened. */
+export function failure(kind: FailureKind, maybeHeard: boolean, message: string): Failure {
+  return { kind, maybeHeard, message, cause: new Error(message) }
+}
+
+/** Why there is no connection. No server has heard of the request. */
+export function connectFailure(cause: Error): Failure {
+  const code = String((cause as NodeJS.ErrnoException).code)
+  if (!untrusted.test(code)) return { kind: 'unreachable', maybeHeard: false, cause: spokenOut(cause) }
+  const message = certificates[code] ?? 'the certificate of the upstream is not trusted'
+  return { kind: 'untrusted', maybeHeard: false, message, cause }
+}
+
+/** Where a name has several addresses, Node's error for all of them has no message of its own. */
+function spokenOut(cause: Error): Error {
+  if (!(cause instanceof AggregateError) || cause.message !== '') return cause
+  const message = cause.errors.map((error: Error) => error.message).join('; ')
+  return Object.assign(new Error(message, { cause }), { code: (cause as NodeJS.ErrnoException).code })
+}
+
+/** What the upstream took too long for. */
+export function timeout(isOpen: boolean, hasHead: boolean): Failure {
+  if (!isOpen) {
+    const message = 'the upstream took too long to accept a connection (connectTimeoutMs)'
+    return failure('timeout', false, message)
+  }
+  return hasHead
+    ? failure('timeout', true, 'the upstream was silent for too long within its answer (idleTimeoutMs)')
+    : failure('timeout', true, 'the upstream took too long to begin its answer (headersTimeoutMs)')
+}

@@ -1,0 +1,179 @@
+import type { Readable } from 'node:stream'
+
+import type { UpstreamRequest } from '../upstream.js'
+
+/** A request that can not be written as it is. */
+export class UnsendableRequest extends Error {
+  override readonly name = 'UnsendableRequest'
+}
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/
+/** Neither a control character nor what is no byte of latin1. */
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+/** No space either: it would end the path. */
+const PATH = /^[\x21-\xff]+$/
+const DIGITS = /^\d+$/
+
+/** Servers expect these methods to say that they have no body (RFC 9110 §8.6). */
+const withBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH'])
+
+/** Lines that are this side's to write. */
+const ownLines: ReadonlySet<string> = new Set([
+  'content-length',
+  'expect',
+  'transfer-encoding',
+  'upgrade',
+  'keep-alive',
+])
+
+/** A head as it goes out, one character for each byte. */
+export interface RequestHead {
+  readonly text: string
+  /** The body goes in chunks. */
+  readonly isChunked: boolean
+  /** The connection carries nothing behind this request. */
+  readonly isLast: boolean
+  /** It carries a login that belongs to the connection (NTLM, Negotiate). */
+  readonly logsIn: boolean
+}
+
+/** Writes the head of a request for the server with this name, or throws `UnsendableRequest`. */
+export function requestHead(request: UpstreamRequest, host: string): RequestHead {
+  const { method, path, upgrade } = request
+  if (!TOKEN.test(method) || method === 'CONNECT')
+    throw new UnsendableRequest('a method that can not be sent')
+  if (!PATH.test(path)) throw new UnsendableRequest('a path that can not be sent')
+  const given = readLines(request.lines)
+  const isChunked = goesInChunks(request)
+  const start = `${method} ${path} HTTP/1.1\r\n${given.host ?? `host: ${host}\r\n`}`
+  const text = `${start}${connectionLines(upgrade, given.isLast)}${given.text}${framingLine(request, isChunked)}\r\n`
+  return { text, isChunked, isLast: given.isLast, logsIn: given.logsIn }
+}
+
+function connectionLines(upgrade: string | undefined, isLast: boolean): string {
+  if (upgrade === undefined) return isLast ? 'connection: close\r\n' : 'connection: keep-alive\r\n'
+  if (!VALUE.test(upgrade) || upgrade === '') throw new UnsendableRequest('a protocol that can not be sent')
+  return `connection: upgrade\r\nupgrade: ${upgrade}\r\n`
+}
+
+interface GivenLines {
+  text: string
+  /** The line, which goes first (RFC 9110 §7.2). */
+  host: string | undefined
+  isLast: boolean
+  logsIn: boolean
+}
+
+function readLines(lines: readonly string[]): GivenLines {
+  const given: GivenLines = { text: '', host: undefined, isLast: false, logsIn: false }
+  for (let i = 0; i < lines.length; i += 2) readLine(given, lines[i] as string, lines[i + 1] as string)
+  return given
+}
+
+/** The length of a name tells most lines apart from those that mean something here. */
+function readLine(given: GivenLines, name: string, value: string): void {
+  checkLine(name, value)
+  const { length } = name
+  if (length === 10 && /^connection$/i.test(name)) return readConnection(given, value)
+  if (length > 5 && length < 18 && ownLines.has(name.toLowerCase())) {
+    throw new UnsendableRequest(`a ${name} that is not this side's to write`)
+  }
+  if (length === 4 && /^host$/i.test(name)) return noteHost(given, `host: ${value}\r\n`)
+  if (length === 13 && isLogin(name, value)) given.logsIn = true
+  given.text += `${name}: ${value}\r\n`
+}
+
+/** Servers disagree on which of two counts (RFC 9112 §3.2). */
+function noteHost(given: GivenLines, line: string): void {
+  if (given.host !== undefined) throw new UnsendableRequest('a second Host')
+  given.host = line
+}
+
+function checkLine(name: string, value: string): void {
+  if (!TOKEN.test(name)) throw new UnsendableRequest('a header name that can not be sent')
+  if (!VALUE.test(value)) throw new UnsendableRequest(`a value of ${name} that can not be sent`)
+}
+
+function readConnection(given: GivenLines, value: string): void {
+  if (/^close$/i.test(value)) given.isLast = true
+  else if (!/^keep-alive$/i.test(value)) throw new UnsendableRequest('a Connection other than close')
+}
+
+function isLogin(name: string, value: string): boolean {
+  return /^authorization$/i.test(name) && isConnectionLogin(value)
+}
+
+/** Tells whether credentials or a challenge belong to the connection, against all rules (RFC 4559 §6). */
+export function isConnectionLogin(value: string): boolean {
+  return /(?:^|,)\s*(?:ntlm|negotiate)(?:[\s,]|$)/i.test(value)
+}
+
+function goesInChunks({ body, contentLength }: UpstreamRequest): boolean {
+  return body !== null && isStream(body) && contentLength === undefined
+}
+
+/** A hook may have set anything for a body. */
+function isStream(body: NonNullable<UpstreamRequest['body']>): boolean {
+  if (typeof body === 'string' || Buffer.isBuffer(body)) return false
+  const { on, pause, resume } = body as Partial<Readable>
+  const isOne = [on, pause, resume].every((method) => typeof method === 'function')
+  if (!isOne) throw new UnsendableRequest('a body that is neither a stream, a Buffer nor a text')
+  return true
+}
+
+function framingLine(request: UpstreamRequest, isChunked: boolean): string {
+  if (isChunked) return 'transfer-encoding: chunked\r\n'
+  const length = announcedLength(request)
+  return length === undefined ? '' : `content-length: ${length}\r\n`
+}
+
+function announcedLength({ method, body, contentLength }: UpstreamRequest): string | undefined {
+  if (contentLength !== undefined && !DIGITS.test(contentLength)) throw wrongLength()
+  if (body !== null && isStream(body)) return contentLength
+  const length = body === null ? 0 : Buffer.byteLength(body as string | Buffer)
+  if (contentLength !== undefined && Number(contentLength) !== length) throw wrongLength()
+  return body !== null || withBody.has(method) ? String(length) : contentLength
+}
+
+function wrongLength(): UnsendableRequest {
+  return new UnsendableRequest('a Content-Length that is not that of the body')
+}
+
+/** What must not stand behind a body: framing, routing, logins, and what is needed before it (RFC 9110 §6.5.1). */
+const notInTrailers: ReadonlySet<string> = new Set([
+  'authorization',
+  'cache-control',
+  'connection',
+  'content-encoding',
+  'content-length',
+  'content-range',
+  'content-type',
+  'cookie',
+  'expect',
+  'host',
+  'keep-alive',
+  'max-forwards',
+  'pragma',
+  'proxy-authorization',
+  'proxy-connection',
+  'range',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/** The end of a body in chunks, with the trailers that may stand there. */
+export function lastChunk(trailers: readonly string[]): string {
+  let text = '0\r\n'
+  for (let i = 0; i < trailers.length; i += 2) {
+    const name = trailers[i] as string
+    if (!notInTrailers.has(name.toLowerCase())) text += trailerLine(name, trailers[i + 1] as string)
+  }
+  return `${text}\r\n`
+}
+
+function trailerLine(name: string, value: string): string {
+  checkLine(name, value)
+  return `${name}: ${value}\r\n`
+}

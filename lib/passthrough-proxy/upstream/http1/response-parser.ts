@@ -1,0 +1,184 @@
+import { type BodyEvents, ChunkDecoder } from './chunked.js'
+import { addHeaderLine, LineSection, MalformedResponse } from './line-section.js'
+import { ResponseFraming } from './response-framing.js'
+
+/** Hears of one response, in the order of the wire. */
+export interface ResponseEvents extends BodyEvents {
+  onInformation(status: number, lines: string[]): void
+  onHead(status: number, reason: string, lines: string[]): void
+  /** The server has switched protocols: what follows is no HTTP. */
+  onUpgrade(lines: string[]): void
+}
+
+/** HTTP/1.0 or 1.1, a status of three digits (RFC 9110 §15: 100 and above), a reason that may be missing. */
+// oxlint-disable-next-line no-control-regex -- a reason has none of them, but tabs (RFC 9112 §4)
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([^\0-\x08\x0a-\x1f\x7f]*))?$/
+const BEGINNING = 'HTTP/1.'
+
+type Phase = 'status' | 'lines' | 'length' | 'chunks' | 'rest' | 'over'
+
+/**
+ * Parses the responses of one connection: bytes in, events out; no socket and no timer. Throws `MalformedResponse`
+ * for what is no response. What a handler of an event throws goes through.
+ */
+export class ResponseParser {
+  private readonly events: ResponseEvents
+  private readonly section: LineSection
+  private readonly chunks: ChunkDecoder
+  private readonly framing = new ResponseFraming()
+  private phase: Phase = 'over'
+  private method = ''
+  private upgrade: string | undefined
+  private status = 0
+  private reason = ''
+  private lines: string[] = []
+  private left = 0
+  /** A byte of the response under way has come. */
+  hasBegun = false
+
+  constructor(events: ResponseEvents, maxHeadBytes: number) {
+    this.events = events
+    this.section = new LineSection(maxHeadBytes, (text, from, end) => this.takeLine(text, from, end))
+    this.chunks = new ChunkDecoder(events, maxHeadBytes)
+  }
+
+  /** Begins the response to a request with this method, which may ask for an upgrade. */
+  begin(method: string, upgrade: string | undefined): void {
+    this.method = method
+    this.upgrade = upgrade?.toLowerCase()
+    this.hasBegun = false
+    this.beginHead()
+  }
+
+  /** The response, or what of it is HTTP, has come whole. */
+  get isOver(): boolean {
+    return this.phase === 'over'
+  }
+
+  /** The connection may carry another request behind this response. */
+  get isKept(): boolean {
+    return this.framing.isKept
+  }
+
+  get keepAliveHint(): number | undefined {
+    return this.framing.keepAliveHint
+  }
+
+  /** Parses bytes, and returns how many of them belong to the response. */
+  execute(bytes: Buffer): number {
+    let at = 0
+    if (bytes.length > 0) this.hasBegun = true
+    while (at < bytes.length && this.phase !== 'over') at = this.step(bytes, at)
+    return at
+  }
+
+  /** The server has ended the connection. Returns true where that is the end of a body. */
+  finish(): boolean {
+    if (this.phase !== 'rest') return false
+    this.phase = 'over'
+    this.events.onEnd([])
+    return true
+  }
+
+  private step(bytes: Buffer, at: number): number {
+    if (this.phase === 'length') return this.takeLength(bytes, at)
+    if (this.phase === 'chunks') return this.takeChunks(bytes, at)
+    if (this.phase === 'rest') return this.takeRest(bytes, at)
+    return this.takeHead(bytes, at)
+  }
+
+  private beginHead(): void {
+    this.phase = 'status'
+    this.section.begin('')
+    this.lines = []
+  }
+
+  private takeHead(bytes: Buffer, at: number): number {
+    const end = this.section.take(bytes, at)
+    if (this.phase === 'status') this.checkBeginning()
+    if (this.section.isWhole) this.endHead()
+    return end
+  }
+
+  /** What does not speak HTTP may be silent behind its greeting. */
+  private checkBeginning(): void {
+    const { unfinished } = this.section
+    if (BEGINNING.startsWith(unfinished.slice(0, BEGINNING.length))) return
+    throw new MalformedResponse('the upstream sent something that is no HTTP response')
+  }
+
+  private takeLine(text: string, from: number, end: number): void {
+    if (this.phase === 'status') return this.takeStatus(text.slice(from, end))
+    addHeaderLine(this.lines, text, from, end)
+    const { lines } = this
+    this.framing.note(lines[lines.length - 2] as string, lines[lines.length - 1] as string)
+  }
+
+  private takeStatus(line: string): void {
+    const parts = STATUS_LINE.exec(line)
+    if (parts === null) throw new MalformedResponse('the upstream sent something that is no HTTP response')
+    this.status = Number(parts[2])
+    this.reason = parts[3] ?? ''
+    this.framing.begin(parts[1] === '0')
+    this.phase = 'lines'
+  }
+
+  private endHead(): void {
+    const { status, reason, lines } = this
+    if (status === 101) return this.switchProtocols()
+    if (status < 200) {
+      this.beginHead()
+      return this.events.onInformation(status, lines)
+    }
+    this.phase = this.bodyPhase()
+    this.events.onHead(status, reason, lines)
+    if (this.phase === 'over') this.events.onEnd([])
+  }
+
+  private switchProtocols(): void {
+    const { protocol, namesUpgrade } = this.framing
+    if (this.upgrade === undefined)
+      throw new MalformedResponse('the upstream sent a 101 without a request for it')
+    if (protocol !== this.upgrade || !namesUpgrade) {
+      throw new MalformedResponse('the upstream sent a 101 for another protocol than the one asked for')
+    }
+    this.phase = 'over'
+    this.events.onUpgrade(this.lines)
+  }
+
+  /** RFC 9112 §6.3. */
+  private bodyPhase(): Phase {
+    const { status, framing } = this
+    if (this.method === 'HEAD' || status === 204 || status === 304) return 'over'
+    if (framing.isChunked) {
+      this.chunks.begin()
+      return 'chunks'
+    }
+    if (framing.contentLength === undefined) return 'rest'
+    this.left = framing.contentLength
+    return this.left === 0 ? 'over' : 'length'
+  }
+
+  private takeLength(bytes: Buffer, at: number): number {
+    const end = Math.min(bytes.length, at + this.left)
+    const chunk = at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end)
+    this.left -= chunk.length
+    if (this.left > 0) this.events.onBody(chunk)
+    else {
+      this.phase = 'over'
+      this.events.onEnd([], chunk)
+    }
+    return end
+  }
+
+  private takeChunks(bytes: Buffer, at: number): number {
+    const end = this.chunks.execute(bytes, at)
+    if (this.chunks.isOver) this.phase = 'over'
+    return end
+  }
+
+  private takeRest(bytes: Buffer, at: number): number {
+    this.events.onBody(at === 0 ? bytes : bytes.subarray(at))
+    return bytes.length
+  }
+}

@@ -1,0 +1,144 @@
+import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
+
+import { lastChunk } from './request-writer.js'
+
+/** The connection, as the upload on it sees it. */
+export interface UploadOwner {
+  /** The body is on its way whole. */
+  onSent(): void
+  /** The body has failed, or is not what was announced. */
+  onBroken(cause: unknown, isMismatch: boolean): void
+}
+
+/** What an upload needs to know of its body. */
+export interface UploadBody {
+  readonly source: Readable
+  readonly isChunked: boolean
+  readonly contentLength: string | undefined
+  readonly trailers: (() => readonly string[]) | undefined
+}
+
+/**
+ * A body on its way from a stream to a connection, as fast as the connection takes it. Does not destroy the stream,
+ * whatever happens: it belongs to whoever made the request.
+ */
+export class Upload {
+  private readonly body: UploadBody
+  private readonly socket: Socket
+  private readonly owner: UploadOwner
+  private sent = 0
+  isOver = false
+  private isStopped = false
+  /** The server is slow to read. */
+  isHeldUp = false
+
+  constructor(body: UploadBody, socket: Socket, owner: UploadOwner) {
+    this.body = body
+    this.socket = socket
+    this.owner = owner
+  }
+
+  /** All of the body has gone out. */
+  get isWhole(): boolean {
+    return this.isOver && !this.isStopped
+  }
+
+  /** Reads the stream. What it has by then goes out in one write with the head. */
+  start(): void {
+    const { source } = this.body
+    source.on('data', this.onData).on('end', this.onEnd).on('error', this.onError).on('close', this.onClose)
+    source.resume()
+    // A destroyed stream emits nothing any more, and one that has ended neither.
+    if (source.readableEnded) process.nextTick(this.onEnd)
+    else if (source.destroyed) process.nextTick(this.onClose)
+  }
+
+  /** The connection takes more. */
+  resume(): void {
+    if (this.isOver || !this.isHeldUp) return
+    this.isHeldUp = false
+    this.body.source.resume()
+  }
+
+  /** Sends nothing any more. */
+  stop(): void {
+    if (this.isOver) return
+    this.isStopped = true
+    this.leave()
+    this.body.source.pause()
+  }
+
+  private leave(): void {
+    this.isOver = true
+    const { source } = this.body
+    source.off('data', this.onData).off('end', this.onEnd).off('close', this.onClose)
+    // Its last error may come later, and nobody else may listen.
+    if (!source.destroyed) source.once('close', this.onGone)
+    else this.onGone()
+  }
+
+  private readonly onGone = (): void => {
+    this.body.source.off('error', this.onError)
+  }
+
+  private readonly onData = (chunk: Buffer | string): void => {
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
+    if (bytes.length === 0) return
+    if (this.isTooLong(bytes.length))
+      return this.break(new Error('the body is longer than its Content-Length'), true)
+    if (this.write(bytes)) return
+    this.isHeldUp = true
+    this.body.source.pause()
+  }
+
+  private isTooLong(length: number): boolean {
+    this.sent += length
+    return !this.body.isChunked && this.sent > Number(this.body.contentLength)
+  }
+
+  private write(bytes: Buffer): boolean {
+    const { socket } = this
+    if (!this.body.isChunked) return socket.write(bytes)
+    socket.cork()
+    socket.write(`${bytes.length.toString(16)}\r\n`, 'latin1')
+    socket.write(bytes)
+    const takesMore = socket.write('\r\n', 'latin1')
+    socket.uncork()
+    return takesMore
+  }
+
+  private readonly onEnd = (): void => {
+    if (this.isOver) return
+    const { isChunked, contentLength } = this.body
+    if (!isChunked && this.sent !== Number(contentLength)) {
+      return this.break(new Error('the body is shorter than its Content-Length'), true)
+    }
+    if (isChunked && !this.writeLastChunk()) return
+    this.leave()
+    this.owner.onSent()
+  }
+
+  private writeLastChunk(): boolean {
+    try {
+      this.socket.write(lastChunk(this.body.trailers?.() ?? []), 'latin1')
+      return true
+    } catch (error) {
+      this.break(error, true)
+      return false
+    }
+  }
+
+  private readonly onError = (error: Error): void => {
+    if (!this.isOver) this.break(error)
+  }
+
+  private readonly onClose = (): void => {
+    if (!this.isOver) this.break(new Error('the body was closed before its end'))
+  }
+
+  private break(cause: unknown, isMismatch = false): void {
+    this.stop()
+    this.owner.onBroken(cause, isMismatch)
+  }
+}

@@ -1,0 +1,183 @@
+import type net from 'node:net'
+import { PassThrough } from 'node:stream'
+import { expect } from 'chai'
+import { type ClientOptions, createClient, type Upstream } from '../../support/http1-client.js'
+import type { RawClient } from '../../support/raw-client.js'
+import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
+import { turns } from '../../fuzz/wire.js'
+import { closeServers } from '../../support/servers.js'
+import { ask, RecordingReceiver } from '../../support/upstream-receiver.js'
+
+const settings: ClientOptions = { maxConnections: 2, connectTimeoutMs: 2000, maxResponseHeadBytes: 16_384 }
+/** Lets the event loop go round: a connection that has carried an answer is looked at once more before it is used again. */
+const turn = (): Promise<void> => turns(3)
+const after = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds))
+
+describe("what the proxy's own client waits for, and how much it takes", () => {
+  let server: ScriptedUpstream
+  let upstream: Upstream
+  let origin: string
+
+  beforeEach(async () => {
+    server = await scriptedUpstream()
+    origin = server.url
+    upstream = createClient(settings)
+  })
+  afterEach(() => upstream.close())
+  afterEach(closeServers)
+
+  async function asked(
+    request: Partial<Parameters<typeof ask>[1]>,
+  ): Promise<{ got: RecordingReceiver; connection: RawClient }> {
+    const got = ask(upstream, { origin, ...request })
+    const connection = await server.connection()
+    await connection.untilText('\r\n\r\n')
+    return { got, connection }
+  }
+
+  it('waits so long for a connection', async () => {
+    const connect = { lookup: (() => {}) as unknown as net.LookupFunction }
+    const client = createClient({ ...settings, connectTimeoutMs: 100, connect })
+    const failure = await ask(client, { origin: 'http://nowhere.test' }).failed()
+    expect(failure).to.include({
+      kind: 'timeout',
+      maybeHeard: false,
+      message: 'the upstream took too long to accept a connection (connectTimeoutMs)',
+    })
+    client.close()
+  })
+
+  it('waits so long for the final head, over interim responses', async () => {
+    const started = performance.now()
+    const { got, connection } = await asked({ headersTimeoutMs: 200 })
+    const interim = setInterval(() => connection.write('HTTP/1.1 102 Processing\r\n\r\n'), 20)
+    const failure = await got.failed()
+    clearInterval(interim)
+    expect(failure).to.include({
+      kind: 'timeout',
+      maybeHeard: true,
+      message: 'the upstream took too long to begin its answer (headersTimeoutMs)',
+    })
+    expect(performance.now() - started).to.be.within(190, 1000)
+    await connection.closed()
+  })
+
+  it('waits again with each request of a connection', async () => {
+    const first = await asked({ headersTimeoutMs: 300 })
+    await after(200)
+    first.connection.write(answer())
+    await first.got.ended()
+    await turn()
+    const second = ask(upstream, { origin, headersTimeoutMs: 300 })
+    await first.connection.untilText('\r\n\r\n')
+    await after(200)
+    first.connection.write(answer())
+    await second.ended()
+  })
+
+  it('does not count while the client is sending', async () => {
+    const body = new PassThrough()
+    const { got, connection } = await asked({ method: 'POST', body, headersTimeoutMs: 100 })
+    for (let piece = 0; piece < 5; piece++) {
+      await after(60)
+      body.write('abc')
+    }
+    await after(250)
+    expect(got.events).to.deep.equal(['sending'])
+    body.end()
+    const ended = performance.now()
+    expect(await got.failed()).to.include({ kind: 'timeout' })
+    expect(performance.now() - ended).to.be.within(90, 1000)
+    connection.destroy()
+  })
+
+  it('counts while the server does not read', async () => {
+    const body = new PassThrough()
+    const { got, connection } = await asked({ method: 'POST', body, headersTimeoutMs: 200 })
+    connection.socket.pause()
+    const filling = setInterval(() => {
+      if (!body.writableNeedDrain) body.write(Buffer.alloc(1_000_000))
+    }, 1)
+    expect(await got.failed()).to.include({ kind: 'timeout' })
+    clearInterval(filling)
+    connection.destroy()
+  })
+
+  it('waits so long within a body, but not while the client is slow', async () => {
+    const { got, connection } = await asked({ headersTimeoutMs: 50, idleTimeoutMs: 200 })
+    connection.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n')
+    for (let piece = 0; piece < 5; piece++) {
+      await after(80)
+      connection.write('a')
+    }
+    await got.until('body')
+    got.sending!.pause()
+    await after(300)
+    expect(got.failure).to.equal(undefined)
+    got.sending!.resume()
+    expect(await got.failed()).to.include({
+      kind: 'timeout',
+      maybeHeard: true,
+      message: 'the upstream was silent for too long within its answer (idleTimeoutMs)',
+    })
+  })
+
+  it('waits without end where it is told to', async () => {
+    const { got, connection } = await asked({ headersTimeoutMs: 0, idleTimeoutMs: 0 })
+    await after(100)
+    connection.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n')
+    await after(100)
+    connection.write('a')
+    await got.ended()
+  })
+
+  it('takes a megabyte of interim responses', async () => {
+    const { got, connection } = await asked({})
+    const hint = `HTTP/1.1 103 Early Hints\r\nLink: ${'a'.repeat(1000)}\r\n\r\n`
+    for (let sent = 0; sent < 2000; sent++) connection.write(hint)
+    expect(await got.failed()).to.include({
+      kind: 'malformed',
+      message: 'the upstream sent too many interim responses',
+    })
+    expect(got.information.length).to.be.within(900, 1048)
+    await connection.closed()
+  })
+
+  it('takes a megabyte of those for which nobody has asked', async () => {
+    const { got, connection } = await asked({})
+    connection.write('HTTP/1.1 100 Continue\r\n\r\n'.repeat(20_000))
+    expect(await got.failed()).to.include({ kind: 'malformed' })
+    expect(got.information).to.deep.equal([])
+  })
+
+  it('counts them anew for each request', async () => {
+    let connection: RawClient | undefined
+    for (let round = 0; round < 3; round++) {
+      const got = ask(upstream, { origin })
+      connection ??= await server.connection()
+      await connection.untilText('\r\n\r\n')
+      connection.write('HTTP/1.1 103 E\r\n\r\n'.repeat(10_000) + answer())
+      await got.ended()
+      await turn()
+    }
+  })
+
+  it('stops reading interim responses that a receiver does not want yet', async () => {
+    const receiver = new RecordingReceiver()
+    receiver.onEvent = (name) => name === 'information' && receiver.sending!.pause()
+    ask(upstream, { origin }, receiver)
+    const connection = await server.connection()
+    await connection.untilText('\r\n\r\n')
+    const hint = `HTTP/1.1 103 Early Hints\r\nLink: ${'a'.repeat(100)}\r\n\r\n`
+    connection.write(hint.repeat(4000))
+    await receiver.until('information')
+    for (let round = 0; round < 20; round++) await turn()
+    expect(receiver.information.length).to.be.below(1000)
+    connection.write(answer())
+    receiver.onEvent = () => {}
+    receiver.sending!.resume()
+    await receiver.ended()
+    expect(receiver.information).to.have.length(4000)
+  })
+})
