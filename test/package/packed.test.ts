@@ -24,7 +24,8 @@ describe('the packed package', function () {
     expect(others.toSorted()).to.deep.equal(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
     for (const format of ['esm', 'cjs']) {
       const modules = namesIn('lib')
-        .filter((name) => name.endsWith('.ts'))
+        // Nothing leads to the proxy's own client yet.
+        .filter((name) => name.endsWith('.ts') && !name.includes('/http1/'))
         .map((name) => name.slice(0, -3))
       for (const name of modules) expect(installed.files).to.include(`dist/${format}/${name}.js`)
       // Of the others, those that the entry points lead to: a compiler that misses one fails in consumers.test.ts.
