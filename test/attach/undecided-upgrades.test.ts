@@ -28,6 +28,8 @@ for (const { name, serve, connect } of transports) {
       server = await serve((req, res) => {
         pending = res
         if (req.url === '/large') res.end(Buffer.alloc(4_000_000))
+        // More than the kernel ever holds of a connection that its client does not read.
+        else if (req.url === '/huge') res.end(Buffer.alloc(64_000_000))
         else if (req.url === '/begun') res.write('begun')
         else if (req.url === '/waiting') return
         else if (req.url === '/counted') res.setHeader('Content-Length', COUNTED).write(Buffer.alloc(COUNTED))
@@ -157,7 +159,7 @@ for (const { name, serve, connect } of transports) {
 
     it('forgets an upgrade whose client leaves before that answer is with it', async () => {
       client.socket.pause()
-      client.write(message('GET /large HTTP/1.1', 'Host: test'), UPGRADE)
+      client.write(message('GET /huge HTTP/1.1', 'Host: test'), UPGRADE)
       while (server.server.listenerCount('upgrade') === 0) await immediate()
       const upgraded = once(server.server, 'upgrade')
       const [, socket] = (await upgraded) as [IncomingMessage, RawClient['socket']]
