@@ -134,12 +134,12 @@ export class BodySource implements BodyStoreOwner, LateReadingOwner {
 
   leave(reader: BodyReader): void {
     this.readers.leave(reader)
-    this.readerIsDone(reader.ended)
+    this.readerIsDone(true)
   }
 
-  /** A reader has had the whole body, or has let go of it: behind the response, that one may come back. */
-  readerIsDone(hasWhole: boolean): void {
-    if (hasWhole && this.lateReading !== undefined && !this.isReadOn) this.release()
+  /** A reader is done for good, or has let go of the request: behind the response, that one may come back. */
+  readerIsDone(isForGood: boolean): void {
+    if (isForGood && this.lateReading !== undefined && !this.isReadOn) this.release()
     else if (this.received > 0 && this.hasRoom) this.pull()
   }
 
