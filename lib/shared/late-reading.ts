@@ -6,7 +6,7 @@ import { isHttp2 } from './request-facts.js'
 // One listener for each connection: a client may send any number of requests on it before the first is read.
 const READINGS: unique symbol = Symbol.for('sluiceway.lateReadings') as never
 
-type ReadSocket = ServerSocket & { [READINGS]?: Set<LateReading> }
+type ReadSocket = ServerSocket & { [READINGS]?: Set<LateReading> | undefined }
 
 /** How long a reader may take nothing of what is there for it, in milliseconds. */
 const PATIENCE_MS = 10_000
@@ -63,7 +63,7 @@ export class LateReading {
 
   end(): void {
     clearTimeout(this.timer)
-    if (this.timer !== undefined) readingsOn(this.owner.socket).delete(this)
+    if (this.timer !== undefined) forget(this, this.owner.socket)
   }
 
   /** Looks whether anything was taken since the last time. */
@@ -90,6 +90,14 @@ function readingsOn(socket: ReadSocket): Set<LateReading> {
     socket.on('close', closeReadings)
   }
   return socket[READINGS]
+}
+
+/** The last reading takes the listener with it: a connection may live long. */
+function forget(reading: LateReading, socket: ReadSocket): void {
+  const readings = socket[READINGS]
+  if (readings?.delete(reading) !== true || readings.size > 0) return
+  socket[READINGS] = undefined
+  socket.off('close', closeReadings)
 }
 
 function closeReadings(this: ReadSocket): void {
