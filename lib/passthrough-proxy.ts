@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { bodySourceOf } from './shared/body-source.js'
 import { sluicewayError } from './shared/errors.js'
 import type { Middleware } from './shared/middleware.js'
-import { rejectRequest } from './shared/options.js'
+import { rejectRequest, type ByteSize } from './shared/options.js'
 import { hasCutHead } from './shared/request-facts.js'
 import { Exchange } from './passthrough-proxy/exchange.js'
 import { addForwarded, type ForwardedMode } from './passthrough-proxy/request/forwarded.js'
@@ -18,6 +18,7 @@ import {
 import { refuseLoop } from './passthrough-proxy/request/loop.js'
 import { hasBody, readRequestHead, type RequestHead } from './passthrough-proxy/request/headers.js'
 import type { RewriteRule } from './passthrough-proxy/response/rewrite-rule.js'
+import type { ConnectOptions } from './passthrough-proxy/upstream/http1/connect-options.js'
 import { readSettings, type ProxySettings } from './passthrough-proxy/settings.js'
 import { Outgoing, type Draft } from './passthrough-proxy/request/outgoing.js'
 import { parseTarget, TargetChooser, type Target, type TargetFunction } from './passthrough-proxy/target.js'
@@ -26,6 +27,7 @@ import { mayBeBuffered } from './passthrough-proxy/request/buffered-body.js'
 import type { Dispatcher } from './passthrough-proxy/upstream/undici/dispatcher.js'
 
 export type {
+  ConnectOptions,
   Dispatcher,
   ForwardedMode,
   HeaderList,
@@ -39,9 +41,9 @@ export type { RewriteRule, TargetFunction }
 /** Options of `passthroughProxy`. */
 export interface PassthroughProxyOptions {
   /**
-   * An undici 7 or 8 Dispatcher, for mTLS, Unix sockets, HTTP/2, balanced pools or mocks. It stays the caller's:
-   * this package never closes it. By default each proxy has a pool of its own: connections are
-   * kept alive, one request at a time on each, TLS certificates verified.
+   * A dispatcher in place of the built-in client, for HTTP/2, balanced pools, corporate proxies or mocks.
+   * It stays the caller's: this package never closes it. By default requests go out over HTTP/1.1: connections are kept
+   * alive and shared by all proxies with equal options, one request at a time on each, TLS certificates verified.
    */
   readonly dispatcher?: Dispatcher | undefined
   /**
@@ -86,6 +88,12 @@ export interface PassthroughProxyOptions {
    * without Path gets none, a `__Host-` cookie stays as it is. Default: false.
    */
   readonly cookiePath?: RewriteRule | undefined
+  /**
+   * Options of `net.connect` and `tls.connect` for connections to the upstream: `ca`, `cert`, `key`, `servername`,
+   * `rejectUnauthorized`, `localAddress`, `family`, `lookup` …, and `socketPath` for a Unix socket. Where they are equal,
+   * proxies share their connections. Default: those of Node.
+   */
+  readonly connect?: ConnectOptions | undefined
   /** How long a connection may take to open, TLS included, in milliseconds; then 504. 0: no limit. Default: 10 000. */
   readonly connectTimeoutMs?: number | undefined
   /** How long the upstream may take to begin its answer, in milliseconds; then 504. 0: no limit. Default: 60 000. */
@@ -100,10 +108,24 @@ export interface PassthroughProxyOptions {
   /** How many requests may wait for a connection to one target; beyond, 503 with Retry-After. At least 1. Default: 1024. */
   readonly maxQueue?: number | undefined
   /**
+   * How large the head of an answer may be, and its trailers likewise: bytes, or a size such as '256kb'; beyond, 502.
+   * Default: '128kb'.
+   */
+  readonly maxResponseHeadBytes?: ByteSize | undefined
+  /**
    * Upgrade tokens that are tunnelled, where `attach` brings upgrades to the app. Any other, 'h2c' always, is served as
    * a plain request. Default: ['websocket'].
    */
   readonly upgrade?: readonly string[] | undefined
+}
+
+/** A proxy, as a middleware. */
+export interface PassthroughProxy extends Middleware {
+  /**
+   * Ends the idle connections to the upstream, and refuses further requests (502, `ERR_SLUICEWAY_UPSTREAM_UNREACHABLE`).
+   * Requests and tunnels under way go on. A `dispatcher` stays open. May be called again, without effect.
+   */
+  close(): void
 }
 
 /**
@@ -121,13 +143,13 @@ export interface PassthroughProxyOptions {
 export function passthroughProxy(
   target: string | URL | TargetFunction,
   options?: PassthroughProxyOptions,
-): Middleware {
+): PassthroughProxy {
   rejectRequest('passthroughProxy', target)
-  if (typeof target === 'function')
-    return askingProxy(new TargetChooser(target), readSettings(options, undefined))
-  const fixed = parseTarget(target)
-  const settings = readSettings(options, fixed.origin)
-  return settings.onRequest === undefined ? plainProxy(fixed, settings) : askingProxy(fixed, settings)
+  const chosen = typeof target === 'function' ? new TargetChooser(target) : parseTarget(target)
+  const settings = readSettings(options)
+  const isPlain = !(chosen instanceof TargetChooser) && settings.onRequest === undefined
+  const middleware = isPlain ? plainProxy(chosen, settings) : askingProxy(chosen, settings)
+  return Object.assign(middleware, { close: () => settings.upstream.close() })
 }
 
 /*

@@ -20,8 +20,6 @@ function compile(project, outDir, ...flags) {
   })
 }
 
-const OWN_CLIENT = 'passthrough-proxy/upstream/http1'
-
 /** Keeps of the declarations those that a user's compiler reads, and comments in those that an editor shows. */
 function release(project, outDir) {
   const withoutMaps = ['--sourceMap', 'false', '--inlineSources', 'false']
@@ -42,8 +40,6 @@ function release(project, outDir) {
     copyFileSync(path.join(declared, depth < 2 ? 'commented' : 'plain', name), path.join(outDir, name))
   }
   rmSync(declared, { recursive: true })
-  // Nothing leads to the proxy's own client yet.
-  rmSync(path.join(outDir, OWN_CLIENT), { recursive: true, force: true })
 }
 
 /** The declarations of the entry points (at depth 0), and all that these lead to. */

@@ -97,24 +97,35 @@ export class Exchange implements Receiver, AnswerOwner {
     }
   }
 
-  onBody(chunk: Buffer): boolean {
+  onBody(chunk: Buffer): void {
     try {
       if (this.answer.isClosed) this.abandon()
-      else if (!this.answer.write(chunk)) this.sending?.pause()
+      else this.answer.write(chunk)
     } catch (error) {
       this.breakOff(error)
     }
-    // Node holds it until the end of this tick at least, and `compression` for longer.
-    return true
   }
 
-  onEnd(trailers: string[], last?: Buffer): void {
+  onReadOver(): boolean {
+    try {
+      const isFull = !this.answer.takesMore()
+      if (isFull) this.sending?.pause()
+      return this.answer.holdsChunks
+    } catch (error) {
+      this.breakOff(error)
+      return true
+    }
+  }
+
+  onEnd(trailers: string[], last?: Buffer): boolean {
     try {
       this.answer.end(trailers, last)
       this.finish()
       debug('%s %s: %d', this.req.method, this.req.url, this.res.statusCode)
+      return this.answer.holdsChunks
     } catch (error) {
       this.breakOff(error)
+      return true
     }
   }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 
 import {
+  byteSize,
   callback,
   flag,
   milliseconds,
@@ -15,8 +16,10 @@ import type { ForwardedMode } from './request/forwarded.js'
 import type { RequestHook, ResponseHook } from './hooks.js'
 import { domainRule, pathRule } from './response/cookies.js'
 import { locationRule } from './response/location.js'
-import { dispatcherUpstream, poolUpstream } from './upstream/undici/adapter.js'
-import type { Dispatcher } from './upstream/undici/dispatcher.js'
+import { connectOptions, type ConnectOptions } from './upstream/http1/connect-options.js'
+import { createClient } from './upstream/http1/client.js'
+import { dispatcherUpstream } from './upstream/undici/adapter.js'
+import { dispatcherOption, type Dispatcher } from './upstream/undici/dispatcher.js'
 import type { Upstream } from './upstream/upstream.js'
 import type { Rewrites } from './response/rewrite.js'
 import { rewriteRule, type Rewrite } from './response/rewrite-rule.js'
@@ -31,10 +34,8 @@ export interface ProxySettings {
   readonly onResponse: ResponseHook | undefined
   /** undefined where no header of an answer is rewritten. */
   readonly rewrites: Rewrites | undefined
-  readonly connectTimeoutMs: number
   readonly headersTimeoutMs: number
   readonly idleTimeoutMs: number
-  readonly maxConnections: number
   readonly maxQueue: number
   /** Tokens, lower-cased. */
   readonly upgrade: ReadonlySet<string>
@@ -43,6 +44,10 @@ export interface ProxySettings {
 /** The options as they are checked, one by one. */
 interface GivenOptions extends Omit<ProxySettings, 'upstream' | 'rewrites'> {
   readonly dispatcher: Dispatcher | undefined
+  readonly connect: ConnectOptions | undefined
+  readonly connectTimeoutMs: number
+  readonly maxConnections: number
+  readonly maxResponseHeadBytes: number
   readonly rewriteLocation: Rewrite | undefined
   readonly cookieDomain: Rewrite | undefined
   readonly cookiePath: Rewrite | undefined
@@ -50,10 +55,11 @@ interface GivenOptions extends Omit<ProxySettings, 'upstream' | 'rewrites'> {
 
 const OWNER = 'passthroughProxy'
 
-/** Checks the options and opens the built-in pool where no dispatcher is given; `origin` where it is always the same. */
-export function readSettings(options: unknown, origin: string | undefined): ProxySettings {
+/** Checks the options, and chooses the way upstream: the built-in client, or the caller's dispatcher. */
+export function readSettings(options: unknown): ProxySettings {
   const given = readOptions<GivenOptions>(OWNER, options, {
-    dispatcher,
+    dispatcher: dispatcherOption,
+    connect: connectOptions,
     path: callback(),
     preserveHost: flag(false),
     forwarded: oneOf<ForwardedMode>(['auto', 'append', 'replace', false], 'auto'),
@@ -67,27 +73,20 @@ export function readSettings(options: unknown, origin: string | undefined): Prox
     idleTimeoutMs: milliseconds(0),
     maxConnections: wholeNumber(1024, 1),
     maxQueue: wholeNumber(1024, 1),
+    maxResponseHeadBytes: byteSize('128kb'),
     upgrade: tokens(['websocket']),
   })
   rejectContradictions(options ?? {})
-  return Object.freeze({ ...given, rewrites: rewritesOf(given), upstream: upstreamOf(given, origin) })
+  return Object.freeze({ ...given, rewrites: rewritesOf(given), upstream: upstreamOf(given) })
 }
 
-function upstreamOf(given: GivenOptions, origin: string | undefined): Upstream {
-  return given.dispatcher === undefined ? poolUpstream(given, origin) : dispatcherUpstream(given.dispatcher)
+function upstreamOf(given: GivenOptions): Upstream {
+  return given.dispatcher === undefined ? createClient(given) : dispatcherUpstream(given.dispatcher)
 }
 
 function rewritesOf({ rewriteLocation, cookieDomain, cookiePath }: GivenOptions): Rewrites | undefined {
   const isOff = (rewriteLocation ?? cookieDomain ?? cookiePath) === undefined
   return isOff ? undefined : { location: rewriteLocation, cookieDomain, cookiePath }
-}
-
-/** A dispatcher is told by what it does: it may come from any copy of its package. */
-const dispatcher: OptionCheck<Dispatcher | undefined> = (given, option) => {
-  if (given !== undefined && typeof (given as Dispatcher | null)?.dispatch !== 'function') {
-    throw wrongKind(option, 'an undici Dispatcher', given)
-  }
-  return given as Dispatcher | undefined
 }
 
 function tokens(fallback: readonly string[]): OptionCheck<ReadonlySet<string>> {
@@ -111,12 +110,15 @@ function rejectCleartextHttp2(list: readonly string[], option: OptionName): void
   if (list.includes('h2c')) throw wrongKind(option, "a list without 'h2c', which is never tunnelled", list)
 }
 
+/** Options of the built-in client. */
+const ofClient = ['connect', 'connectTimeoutMs', 'maxConnections', 'maxResponseHeadBytes'] as const
+
 /** Refuses options that another one would leave without effect, or make wrong. */
 function rejectContradictions(given: Partial<Record<keyof GivenOptions, unknown>>): void {
-  for (const key of ['connectTimeoutMs', 'maxConnections'] as const) {
+  for (const key of ofClient) {
     if (given.dispatcher !== undefined && given[key] !== undefined) {
       throw new TypeError(
-        `${OWNER}: option "${key}" belongs to the built-in pool; set it on your dispatcher instead`,
+        `${OWNER}: option "${key}" belongs to the built-in client; set it on your dispatcher instead`,
       )
     }
   }

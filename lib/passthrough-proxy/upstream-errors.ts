@@ -24,7 +24,8 @@ const kinds: Readonly<Record<FailureKind, Kind>> = {
   unreachable: { code: UNREACHABLE },
   untrusted: {
     code: UNREACHABLE,
-    message: 'the certificate of the upstream is not trusted; give its authority as `ca` to a dispatcher',
+    message:
+      'the certificate of the upstream is not trusted; give its authority as `ca` in the option "connect"',
   },
   reset: { code: 'ERR_SLUICEWAY_UPSTREAM_RESET' },
   malformed: { code: BAD_RESPONSE },

@@ -222,7 +222,8 @@ for (const { name, express } of expressVersions) {
       ['HTTP/1.1 200 Fine By Me', 'HTTP/1.1 200 Fine By Me'],
       ['HTTP/1.1 299 ', 'HTTP/1.1 299 '],
       ['HTTP/1.1 418 I am a teapot', 'HTTP/1.1 418 I am a teapot'],
-      ['HTTP/1.1 200 \u2603', 'HTTP/1.1 200 OK'],
+      // Bytes beyond ASCII are the same ones, here read as latin1.
+      ['HTTP/1.1 200 \u2603', 'HTTP/1.1 200 \u00e2\u0098\u0083'],
     ] as const) {
       it(`answer ${JSON.stringify(sent)} with ${JSON.stringify(received)}`, async () => {
         const upstream = await scriptedUpstream()

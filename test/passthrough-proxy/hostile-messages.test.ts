@@ -199,13 +199,15 @@ for (const { name, express } of expressVersions) {
         expect((await client.response()).status).to.equal(200)
       })
 
-      it('lose their trailers, which could be headers to some upstreams', async () => {
+      it('lose the trailers that an upstream could take for headers of this proxy', async () => {
         const { client, upstream } = await proxied({ express })
+        const bad = ['Host', 'Authorization', 'Cookie', 'X-Forwarded-For']
+        const trailers = [...bad, 'x_forwarded_proto', 'Sluiceway-Loop'].map((name) => `${name}: 1\r\n`)
         client.write(
-          'POST / HTTP/1.1\r\nHost: test\r\nTrailer: X-User\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-User: root\r\n\r\n',
+          `POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n${trailers.join('')}X-Sum: 5\r\n\r\n`,
         )
         const connection = await upstream.connection()
-        expect(await connection.untilText('0\r\n\r\n')).not.to.match(/trailer|x-user/i)
+        expect(await connection.untilText('X-Sum: 5\r\n\r\n')).to.match(/\r\n0\r\nX-Sum: 5\r\n\r\n$/)
         connection.write(answer())
         expect((await client.response()).status).to.equal(200)
       })

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { passthroughProxy } from 'sluiceway'
+import { bodyCache, passthroughProxy } from 'sluiceway'
 
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
@@ -78,6 +78,37 @@ for (const { name, express } of expressVersions) {
       expect(await client.untilText('0\r\nX-Sum: 1\r\nX-Sum: 2\r\n\r\n')).to.equal(
         '2\r\nok\r\n0\r\nX-Sum: 1\r\nX-Sum: 2\r\n\r\n',
       )
+    })
+
+    for (const [what, before] of [
+      ['', undefined],
+      [', from what bodyCache has kept too', bodyCache()],
+    ] as const) {
+      it(`passes the trailers of a request on${what}`, async () => {
+        const app = express()
+        if (before !== undefined) app.use(before)
+        const { port } = await serve(app.use(passthroughProxy(upstream.url)))
+        const sender = await RawClient.connect(port)
+        sender.write(
+          'POST / HTTP/1.1\r\nHost: test\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\nX-Sum: 2\r\n\r\n',
+        )
+        const connection = await upstream.connection()
+        const seen = await connection.untilText('X-Sum: 2\r\n\r\n')
+        expect(seen)
+          .to.contain('\r\nTrailer: X-Sum\r\n')
+          .and.match(/ok\r\n0\r\nX-Sum: 1\r\nX-Sum: 2\r\n\r\n$/)
+        connection.write(answer())
+        expect((await sender.response()).status).to.equal(200)
+        sender.destroy()
+      })
+    }
+
+    it('announces no trailers of a request whose body has a length', async () => {
+      client.write('POST / HTTP/1.1\r\nHost: test\r\nTrailer: X-Sum\r\nContent-Length: 2\r\n\r\nok')
+      const connection = await upstream.connection()
+      expect(await connection.untilText('ok')).not.to.match(/x-sum/i)
+      connection.write(answer())
+      expect((await client.response()).status).to.equal(200)
     })
 
     it('announces no trailers where the answer has Content-Length', async () => {

@@ -71,10 +71,10 @@ describe('passthroughProxy options', () => {
     })
   }
 
-  for (const option of ['connectTimeoutMs', 'maxConnections']) {
+  for (const option of ['connectTimeoutMs', 'maxConnections', 'maxResponseHeadBytes']) {
     it(`refuse ${option} beside a dispatcher, where it would do nothing`, () => {
       const options = { dispatcher: new Agent(), [option]: 5 }
-      const message = `option "${option}" belongs to the built-in pool`
+      const message = `option "${option}" belongs to the built-in client`
       expect(() => passthroughProxy(URL_, options)).to.throw(TypeError, message)
     })
   }

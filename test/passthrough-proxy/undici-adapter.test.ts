@@ -18,10 +18,7 @@ interface Failure {
 
 /** The part of the adapter that this calls. */
 interface Adapter {
-  poolUpstream: (
-    options: { maxConnections: number; connectTimeoutMs: number },
-    origin: string,
-  ) => {
+  dispatcherUpstream: (dispatcher: object) => {
     send(request: object, receiver: { onFailure(failure: Failure): void }): { abandon(): void }
     close(): void
   }
@@ -33,8 +30,8 @@ describe('the adapter of undici', () => {
   afterEach(closeServers)
 
   it('refuses requests once it was closed, be it twice', async () => {
-    const { poolUpstream } = (await import(pathToFileURL(file).href)) as Adapter
-    const upstream = poolUpstream({ maxConnections: 1, connectTimeoutMs: 1000 }, 'http://127.0.0.1:1')
+    const { dispatcherUpstream } = (await import(pathToFileURL(file).href)) as Adapter
+    const upstream = dispatcherUpstream({})
     upstream.close()
     upstream.close()
     const failures: Failure[] = []

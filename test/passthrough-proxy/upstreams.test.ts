@@ -73,7 +73,8 @@ describe('passthroughProxy upstreams', () => {
       expect(status).to.equal(502)
       expect(errors[0]).to.include({
         code: 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE',
-        message: 'the certificate of the upstream is not trusted; give its authority as `ca` to a dispatcher',
+        message:
+          'the certificate of the upstream is not trusted; give its authority as `ca` in the option "connect"',
       })
       expect(errors[0]?.cause).to.have.property('code', 'DEPTH_ZERO_SELF_SIGNED_CERT')
       expect(heard).to.deep.equal([])

@@ -71,9 +71,12 @@ export class RecordingReceiver implements Receiver {
     this.note('head')
   }
 
-  onBody(chunk: Buffer): boolean {
+  onBody(chunk: Buffer): void {
     this.chunks.push(Buffer.from(chunk))
     this.note('body')
+  }
+
+  onReadOver(): boolean {
     return false
   }
 

@@ -10,6 +10,7 @@ import {
   type BodyCache,
   type BodyCacheOptions,
   type ByteSize,
+  type ConnectOptions,
   type ChildExit,
   type ErrorCode,
   type ForwardedMode,
@@ -114,11 +115,13 @@ expectTypeOf<Omit<PassthroughProxyOptions, 'dispatcher'>>().toEqualTypeOf<
     rewriteLocation: RewriteRule
     cookieDomain: RewriteRule
     cookiePath: RewriteRule
+    connect: ConnectOptions
     connectTimeoutMs: number
     headersTimeoutMs: number
     idleTimeoutMs: number
     maxConnections: number
     maxQueue: number
+    maxResponseHeadBytes: ByteSize
     upgrade: readonly string[]
   }>
 >()

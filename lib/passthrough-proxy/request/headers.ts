@@ -16,6 +16,8 @@ export interface RequestHead {
   chunked: boolean
   /** Whether the client sent a line that tells who it is (X-Forwarded-For and its kin). */
   forwarded: boolean
+  /** Whether the client announces trailers. */
+  hasTrailer: boolean
   /** Where the request has been before: what its `Sluiceway-Loop` lines say. */
   marks: string
 }
@@ -29,8 +31,7 @@ const steps: ReadonlyMap<string, Step> = new Map<string, Step>([
   ...hopByHopNames.map((name) => [name, skip] as const),
   ['proxy-authorization', skip],
   ['http2-settings', skip],
-  // No request trailers are sent, so none may be announced.
-  ['trailer', skip],
+  ['trailer', noteTrailer],
   // Answered on this side: by Node, or by attach() once the body is read.
   ['expect', skip],
   ['te', keepTrailersOnly],
@@ -49,6 +50,7 @@ export function readRequestHead(req: IncomingMessage): RequestHead {
     contentLength: undefined,
     chunked: false,
     forwarded: false,
+    hasTrailer: false,
     marks: '',
   }
   const named = walk(head, req.rawHeaders)
@@ -107,6 +109,11 @@ function takeTransferEncoding(head: RequestHead, _name: string, value: string): 
 
 function noteMarks(head: RequestHead, name: string, value: string): void {
   head.marks += `${value},`
+  head.lines.push(name, value)
+}
+
+function noteTrailer(head: RequestHead, name: string, value: string): void {
+  head.hasTrailer = true
   head.lines.push(name, value)
 }
 

@@ -6,9 +6,10 @@ import type { OutgoingRequest } from '../hooks.js'
 import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'
 import { unsendableRequest } from '../upstream-errors.js'
-import type { UpstreamRequest } from '../upstream/upstream.js'
+import type { ClientConnection, UpstreamRequest } from '../upstream/upstream.js'
 import { takeBufferedBody } from './buffered-body.js'
 import { hasBody, type RequestHead } from './headers.js'
+import { requestTrailers } from './trailers.js'
 import { UploadBody } from './upload-body.js'
 
 /** A request before it is sent: the client's, and what hooks have made of it. */
@@ -33,6 +34,8 @@ export class Outgoing implements UpstreamRequest {
   readonly headersTimeoutMs: number
   readonly idleTimeoutMs: number
   readonly maxQueue: number
+  readonly clientConnection: ClientConnection
+  readonly trailers: (() => readonly string[]) | undefined
   /** The client's own body, where it is what is sent and has not come whole. */
   readonly upload: UploadBody | undefined
   /** Whether the client has a body that was not taken as one piece. */
@@ -56,6 +59,10 @@ export class Outgoing implements UpstreamRequest {
     this.headersTimeoutMs = settings.headersTimeoutMs
     this.idleTimeoutMs = settings.idleTimeoutMs
     this.maxQueue = settings.maxQueue
+    this.clientConnection = req.socket
+    const hasTrailers = this.upload !== undefined && this.contentLength === undefined
+    this.trailers = hasTrailers ? () => requestTrailers(req) : undefined
+    if (head.hasTrailer && !hasTrailers) outgoing.headers.delete('trailer')
   }
 }
 

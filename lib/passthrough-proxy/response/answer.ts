@@ -10,6 +10,7 @@ import { HeaderList } from '../header-list.js'
 import { runResponseHook } from '../hooks.js'
 import { writeHead, writeInformation } from './write-head.js'
 import { fitToFraming, readTrailers, type ResponseHeaders } from './headers.js'
+import { leaveNow } from './leave-now.js'
 import { rewriteHeaders } from './rewrite.js'
 import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'
@@ -45,6 +46,8 @@ export class Answer {
   private readonly owner: AnswerOwner
   private hasBegun = false
   private hasBody = false
+  private isFull = false
+  private hasLeft = false
   private awaitsDrain = false
   private hearsOfDrain = false
 
@@ -99,15 +102,27 @@ export class Answer {
     sendHead(this.res)
   }
 
-  /** Writes a chunk, which leaves now, also through compression. False: the client is full, and the upstream resumed when it is not. */
-  write(chunk: Buffer): boolean {
+  /** Writes a chunk, which leaves with the others of this read, also through compression. */
+  write(chunk: Buffer): void {
     const { res } = this
     this.hasBody = true
     // As pipe() sees it: a `write` of the application's may give nothing at all.
-    const isFull = (res.write(chunk) as boolean | undefined) === false
+    if ((res.write(chunk) as boolean | undefined) === false) this.isFull = true
     res.flush?.() // where `compression` or autoFlush has put it
+  }
+
+  /** Lets go what was written. False: the client is full, and the upstream is resumed when it is not. */
+  takesMore(): boolean {
+    this.hasLeft = leaveNow(this.res)
+    const isFull = this.isFull && !this.hasLeft
+    this.isFull = false
     if (isFull) this.waitForDrain()
     return !isFull
+  }
+
+  /** Somebody on this side still has the chunks that were written last. */
+  get holdsChunks(): boolean {
+    return !this.hasLeft
   }
 
   /** Ends it as the upstream has, behind its `last` bytes, with trailers where the client can take them. */
@@ -117,6 +132,7 @@ export class Answer {
       this.res.addTrailers([...new HeaderList(readTrailers(trailers))] as [string, string][])
     }
     this.res.end(last)
+    this.hasLeft = leaveNow(this.res)
   }
 
   /** Ends it visibly: a clean end would make a part look like the whole. */

@@ -5,7 +5,7 @@ import type { Duplex, Readable } from 'node:stream'
  * stands an upstream: how they travel to a server and back. Each side knows the other only through this file.
  *
  *     exchange ── send(request, receiver) ─────────────────────────▶ upstream
- *              ◀── onSending, onInformation*, onHead, onBody*, onEnd ──
+ *              ◀── onSending, onInformation*, onHead, onBody*, onReadOver*, onEnd ──
  *              ◀── or onUpgraded, or onFailure, at any point ──────────
  */
 
@@ -74,8 +74,8 @@ export interface Waiting {
 
 /** A request that has a connection. */
 export interface Sending {
-  /** True where the connection has carried a request before. */
-  readonly isReused: boolean
+  /** True where the connection has carried a request before; undefined where the upstream does not know. */
+  readonly isReused?: boolean | undefined
   /** Stops reading the response. */
   pause(): void
   resume(): void
@@ -89,8 +89,13 @@ export interface Receiver {
   onInformation(status: number, lines: string[]): void
   /** The final head, its framing headers included. The lines are the receiver's to change. */
   onHead(status: number, reason: string, lines: string[]): void
-  /** Bytes of the body, without framing. Returns true where their memory is still needed, as a client is slow to read. */
-  onBody(chunk: Buffer): boolean
+  /** Bytes of the body, without framing. */
+  onBody(chunk: Buffer): void
+  /**
+   * All that was read at once has been told, and the end is still to come. Returns true where the memory of its chunks is
+   * still needed; it is read into again where it is not.
+   */
+  onReadOver(): boolean
   /**
    * The end of the response, with the last bytes of the body where those came with it. Returns false where their memory
    * is not needed any more; undefined counts as true.

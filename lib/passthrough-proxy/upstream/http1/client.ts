@@ -1,5 +1,6 @@
 import type { Failure, Receiver, Upstream, UpstreamRequest, Waiting } from '../upstream.js'
-import { type ConnectOptions, Connector } from './connector.js'
+import type { ConnectOptions } from './connect-options.js'
+import { Connector } from './connector.js'
 import { Delivery } from './delivery.js'
 import { failure } from './failures.js'
 import { optionsKey } from './options-key.js'

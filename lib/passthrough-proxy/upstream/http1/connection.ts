@@ -139,10 +139,16 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     try {
       const end = this.parser.execute(bytes)
       if (this.upgradeLines !== undefined) this.handOver(this.upgradeLines, Buffer.from(bytes.subarray(end)))
-      else if (this.parser.isOver && !this.isGone) this.settle(end === bytes.length)
+      else if (!this.parser.isOver) this.endRead()
+      else if (!this.isGone) this.settle(end === bytes.length)
     } catch (thrown) {
       this.fail(thrown)
     }
+  }
+
+  /** A receiver that has given up may have left chunks behind that are still being written. */
+  private endRead(): void {
+    if (this.hasHead && this.delivery?.receiver.onReadOver() !== false) this.transport.keepRead()
   }
 
   private fail(thrown: unknown): void {
@@ -170,7 +176,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
   onBody(chunk: Buffer): void {
     if (this.delivery === undefined) return
     this.countdown.restart()
-    if (this.delivery.receiver.onBody(chunk)) this.transport.keepRead()
+    this.delivery.receiver.onBody(chunk)
   }
 
   onEnd(trailers: string[], last?: Buffer): void {
@@ -180,7 +186,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     // Whatever the receiver says to it now must not reach the connection, which goes to another.
     delivery.holder = undefined
     const isFree = delivery.receiver.onEnd(trailers, last) === false
-    if (last !== undefined && !isFree) this.transport.keepRead()
+    if (!isFree) this.transport.keepRead()
     this.delivery = undefined
     delivery.end()
   }
@@ -195,7 +201,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
   }
 
   onBroken(cause: unknown, isMismatch: boolean): void {
-    this.inContext(() => this.die({ kind: isMismatch ? 'unsendable' : 'reset', maybeHeard: true, cause }))
+    this.die({ kind: isMismatch ? 'unsendable' : 'reset', maybeHeard: true, cause })
   }
 
   /** The body of the request is on its way, or was stopped there. */
@@ -248,32 +254,25 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
   }
 
   onServerEnd(): void {
-    this.inContext(() => {
-      try {
-        if (this.delivery !== undefined) this.parser.finish()
-        this.onLost(new Error('the upstream closed the connection'))
-      } catch (thrown) {
-        this.fail(thrown)
-      }
-    })
+    try {
+      if (this.delivery !== undefined) this.delivery.runInAsyncScope(finish, undefined, this.parser)
+      this.onLost(new Error('the upstream closed the connection'))
+    } catch (thrown) {
+      this.fail(thrown)
+    }
   }
 
   onLost(error: Error): void {
     const lost: Failure = this.isOpen
       ? { kind: 'reset', maybeHeard: true, cause: this.writeError ?? error }
       : connectFailure(error)
-    this.inContext(() => this.die(lost))
+    this.die(lost)
   }
 
   private onTimeout(): void {
     const isClientsTurn = !this.hasHead && this.upload?.isOver === false && !this.upload.isHeldUp
     if (isClientsTurn && this.delivery !== undefined) this.waitForServer()
-    else this.inContext(() => this.die(timeout(this.isOpen, this.hasHead)))
-  }
-
-  private inContext(step: () => void): void {
-    if (this.delivery === undefined) step()
-    else this.delivery.runInAsyncScope(step)
+    else this.die(timeout(this.isOpen, this.hasHead))
   }
 
   private die(reason: Failure): void {
@@ -290,6 +289,10 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
 
 function readIn(connection: Connection, bytes: Buffer): void {
   connection.read(bytes)
+}
+
+function finish(parser: ResponseParser): void {
+  parser.finish()
 }
 
 function freeIn(connection: Connection): void {

@@ -1,18 +1,8 @@
 import { connect, type NetConnectOpts, type OnReadOpts, type Socket } from 'node:net'
-import type { ConnectionOptions } from 'node:tls'
 
+import type { ConnectOptions } from './connect-options.js'
 import { runOutside } from './outside.js'
 import { TlsConnector } from './tls.js'
-
-/** Options of `net.connect` and `tls.connect`; `socketPath` is the path of a Unix socket. */
-export type ConnectOptions = ConnectionOptions & {
-  readonly localAddress?: string | undefined
-  readonly localPort?: number | undefined
-  readonly family?: number | undefined
-  readonly socketPath?: string | undefined
-  readonly autoSelectFamily?: boolean | undefined
-  readonly autoSelectFamilyAttemptTimeout?: number | undefined
-}
 
 /** Opens connections to one origin. */
 export class Connector {

@@ -1,3 +1,4 @@
+import { CONNECT_TIMEOUT, HEADERS_TIMEOUT, IDLE_TIMEOUT } from '../timeouts.js'
 import type { Failure, FailureKind } from '../upstream.js'
 
 /** What OpenSSL and Node call a certificate that is not trusted, or not that of the host. */
@@ -16,25 +17,12 @@ export function failure(kind: FailureKind, maybeHeard: boolean, message: string)
 /** Why there is no connection. No server has heard of the request. */
 export function connectFailure(cause: Error): Failure {
   const code = String((cause as NodeJS.ErrnoException).code)
-  if (!untrusted.test(code)) return { kind: 'unreachable', maybeHeard: false, cause: spokenOut(cause) }
-  const message = certificates[code] ?? 'the certificate of the upstream is not trusted'
-  return { kind: 'untrusted', maybeHeard: false, message, cause }
-}
-
-/** Where a name has several addresses, Node's error for all of them has no message of its own. */
-function spokenOut(cause: Error): Error {
-  if (!(cause instanceof AggregateError) || cause.message !== '') return cause
-  const message = cause.errors.map((error: Error) => error.message).join('; ')
-  return Object.assign(new Error(message, { cause }), { code: (cause as NodeJS.ErrnoException).code })
+  if (!untrusted.test(code)) return { kind: 'unreachable', maybeHeard: false, cause }
+  return { kind: 'untrusted', maybeHeard: false, message: certificates[code], cause }
 }
 
 /** What the upstream took too long for. */
 export function timeout(isOpen: boolean, hasHead: boolean): Failure {
-  if (!isOpen) {
-    const message = 'the upstream took too long to accept a connection (connectTimeoutMs)'
-    return failure('timeout', false, message)
-  }
-  return hasHead
-    ? failure('timeout', true, 'the upstream was silent for too long within its answer (idleTimeoutMs)')
-    : failure('timeout', true, 'the upstream took too long to begin its answer (headersTimeoutMs)')
+  if (!isOpen) return failure('timeout', false, CONNECT_TIMEOUT)
+  return failure('timeout', true, hasHead ? IDLE_TIMEOUT : HEADERS_TIMEOUT)
 }

@@ -23,12 +23,11 @@ import {
 } from './failures.js'
 import { HeadTimer, type TimedRequest } from './head-timer.js'
 import { textLines } from './lines.js'
-import type { Connection } from './pool.js'
 import type { Queue } from './queues.js'
 
 const debug = createDebug('sluiceway:passthrough-proxy')
 
-/** How often a request that found nobody is sent again, to a dispatcher of the caller's: a balanced pool, say. */
+/** How often a request that found nobody is sent again: a balanced pool may have another upstream. */
 const MOST_RETRIES = 3
 
 const NOTHING = Buffer.alloc(0)
@@ -53,10 +52,8 @@ export class Dispatched implements Handler, Sending, Waiting, TimedRequest {
   private holdsPlace = false
   private isPaused = false
   private endsWithHead = false
-  isReused = false
   private retries = 0
   private connectedAt = 0
-  private connection: Connection | undefined
   private abortConnection: ((reason?: Error) => void) | undefined
   private resumeConnection: (() => void) | undefined
   private timer: HeadTimer | undefined
@@ -75,17 +72,12 @@ export class Dispatched implements Handler, Sending, Waiting, TimedRequest {
     this.holdsPlace = true
     this.queue.waiting += 1
     try {
-      const result: unknown = (this.connection ?? this.dispatcher).dispatch(this.options, this)
+      const result: unknown = this.dispatcher.dispatch(this.options, this)
       // Interceptors may be async functions, though they should not.
       if (typeof result === 'object') Promise.resolve(result).catch((cause: unknown) => this.break(cause))
     } catch (cause) {
       this.break(cause)
     }
-  }
-
-  /** The pool has chosen a connection, on which the request may still have to wait. */
-  assigned(connection: Connection): void {
-    this.connection = connection
   }
 
   abandon(): void {
@@ -109,7 +101,6 @@ export class Dispatched implements Handler, Sending, Waiting, TimedRequest {
     if (this.isOver) throw new Error('the client has left')
     this.stage = 'connected'
     this.connectedAt = performance.now()
-    this.isReused = this.connection?.serve() ?? false
     this.abortConnection = abort
     this.receiver.onSending(this)
   }
@@ -127,6 +118,7 @@ export class Dispatched implements Handler, Sending, Waiting, TimedRequest {
 
   onData(chunk: Buffer): boolean {
     if (!this.isOver) this.receiver.onBody(chunk)
+    if (!this.isOver) this.receiver.onReadOver()
     return this.isReading
   }
 
@@ -166,7 +158,6 @@ export class Dispatched implements Handler, Sending, Waiting, TimedRequest {
     this.stage = 'answered'
     this.timer?.end()
     this.endsWithHead = hasNoBody(this.options.method, status)
-    if (this.endsWithHead) this.connection?.expectNoBody()
     this.receiver.onHead(status, reason, lines)
   }
 
@@ -201,11 +192,9 @@ export class Dispatched implements Handler, Sending, Waiting, TimedRequest {
   private mayRetry(error: Error): boolean {
     // Not a byte was sent; a balanced pool may have another upstream to send it to.
     if (this.stage === 'queued') {
-      return this.connection === undefined && this.retries < MOST_RETRIES && isRefusal(error)
+      return this.retries < MOST_RETRIES && isRefusal(error)
     }
-    // A kept connection may have been closed while the request was on its way: it was never heard.
-    const isStale = this.isReused || isGoAway(error)
-    return this.stage === 'connected' && isStale && this.retries === 0 && isRepeatable(this.options)
+    return this.stage === 'connected' && isGoAway(error) && this.retries === 0 && isRepeatable(this.options)
   }
 
   private retry(error: Error): void {

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Duplex, Readable } from 'node:stream'
 
+import { wrongKind, type OptionCheck } from '../../../shared/options.js'
 import type { UpstreamRequest } from '../upstream.js'
 
 /**
@@ -9,6 +10,14 @@ import type { UpstreamRequest } from '../upstream.js'
  */
 export interface Dispatcher {
   dispatch(options: object, handler: object): boolean
+}
+
+/** A dispatcher is told by what it does: it may come from any copy of its package. */
+export const dispatcherOption: OptionCheck<Dispatcher | undefined> = (given, option) => {
+  if (given !== undefined && typeof (given as Dispatcher | null)?.dispatch !== 'function') {
+    throw wrongKind(option, 'an undici Dispatcher', given)
+  }
+  return given as Dispatcher | undefined
 }
 
 /** What a request is to undici, of either version. */

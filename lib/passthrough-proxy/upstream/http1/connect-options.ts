@@ -1,0 +1,44 @@
+import type { ConnectionOptions } from 'node:tls'
+
+import { wrongKind, type OptionCheck } from '../../../shared/options.js'
+
+/** Options of `net.connect` and `tls.connect`; `socketPath` is the path of a Unix socket. */
+export type ConnectOptions = ConnectionOptions & {
+  readonly localAddress?: string | undefined
+  readonly localPort?: number | undefined
+  readonly family?: number | undefined
+  readonly socketPath?: string | undefined
+  readonly autoSelectFamily?: boolean | undefined
+  readonly autoSelectFamilyAttemptTimeout?: number | undefined
+}
+
+/** What is the client's own to decide, and where it is decided instead. */
+const foreign: Readonly<Record<string, string>> = {
+  host: 'the target names it',
+  port: 'the target names it',
+  path: 'use "socketPath"',
+  socket: 'use "dispatcher"',
+  fd: 'use "dispatcher"',
+  ALPNProtocols: 'only HTTP/1.1 is spoken; use "dispatcher" for HTTP/2',
+  session: 'sessions are kept for you',
+  onread: 'bytes are read for you',
+  allowHalfOpen: 'it is always true',
+  signal: 'use `close()`',
+  timeout: 'use "connectTimeoutMs"',
+}
+
+/** Accepts options of `net.connect` and `tls.connect`, but for those that the client sets by itself. */
+export const connectOptions: OptionCheck<ConnectOptions | undefined> = (given, option) => {
+  if (given === undefined) return undefined
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw wrongKind(option, 'an object with options of net.connect and tls.connect', given)
+  }
+  for (const key of Object.keys(given)) {
+    if (foreign[key] !== undefined) {
+      throw new TypeError(
+        `${option.owner}: option "${option.key}.${key}" is not yours to set: ${foreign[key]}`,
+      )
+    }
+  }
+  return Object.freeze({ ...given })
+}
