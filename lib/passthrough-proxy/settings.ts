@@ -80,8 +80,11 @@ export function readSettings(options: unknown): ProxySettings {
   return Object.freeze({ ...given, rewrites: rewritesOf(given), upstream: upstreamOf(given) })
 }
 
+/** Only the client's own options go to it: proxies that differ in others share its connections. */
 function upstreamOf(given: GivenOptions): Upstream {
-  return given.dispatcher === undefined ? createClient(given) : dispatcherUpstream(given.dispatcher)
+  if (given.dispatcher !== undefined) return dispatcherUpstream(given.dispatcher)
+  const { connect, connectTimeoutMs, maxConnections, maxResponseHeadBytes } = given
+  return createClient({ connect, connectTimeoutMs, maxConnections, maxResponseHeadBytes })
 }
 
 function rewritesOf({ rewriteLocation, cookieDomain, cookiePath }: GivenOptions): Rewrites | undefined {

@@ -49,7 +49,16 @@ const strict = {
 }
 
 /** What test/types import, beside the package. */
-const typedPeers = ['@types/express', 'arktype', 'expect-type', 'express', 'undici8', 'valibot', 'zod']
+const typedPeers = [
+  '@types/express',
+  'arktype',
+  'expect-type',
+  'express',
+  'undici',
+  'undici8',
+  'valibot',
+  'zod',
+]
 
 /**
  * The compilers written in JavaScript take several seconds for each project: they all check what test/types says, on one

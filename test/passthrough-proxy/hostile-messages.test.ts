@@ -202,7 +202,7 @@ for (const { name, express } of expressVersions) {
       it('lose the trailers that an upstream could take for headers of this proxy', async () => {
         const { client, upstream } = await proxied({ express })
         const bad = ['Host', 'Authorization', 'Cookie', 'X-Forwarded-For']
-        const trailers = [...bad, 'x_forwarded_proto', 'Sluiceway-Loop'].map((name) => `${name}: 1\r\n`)
+        const trailers = [...bad, 'x_forwarded_proto', 'Sluiceway-Loop'].map((field) => `${field}: 1\r\n`)
         client.write(
           `POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n${trailers.join('')}X-Sum: 5\r\n\r\n`,
         )

@@ -21,6 +21,7 @@ import {
   type Middleware,
   type NextFunction,
   type OutgoingRequest,
+  type PassthroughProxy,
   type PassthroughProxyOptions,
   type PipeChildOptions,
   type RequestHook,
@@ -49,6 +50,9 @@ expectTypeOf(bodyCache).parameter(0).toEqualTypeOf<BodyCacheOptions | undefined>
 expectTypeOf(autoFlush).parameter(0).toEqualTypeOf<AutoFlushOptions | undefined>()
 expectTypeOf(passthroughProxy).parameter(0).toEqualTypeOf<string | URL | TargetFunction>()
 expectTypeOf(passthroughProxy).parameter(1).toEqualTypeOf<PassthroughProxyOptions | undefined>()
+expectTypeOf(passthroughProxy).returns.toEqualTypeOf<PassthroughProxy>()
+expectTypeOf<PassthroughProxy>().toExtend<Middleware>()
+expectTypeOf<PassthroughProxy['close']>().toEqualTypeOf<() => void>()
 expectTypeOf([maxBytes('1mb'), bodyCache(), autoFlush(), passthroughProxy('http://upstream')]).toEqualTypeOf<
   Middleware[]
 >()

@@ -204,7 +204,7 @@ describe("where the proxy's own client gets to", () => {
     expect(got.body.length).to.equal(100_000)
     server.close()
     const none = await answered('http://two.test:1', { lookup, autoSelectFamily: true })
-    const { errors } = none.failure?.cause as AggregateError
+    const { errors } = none.failure!.cause as AggregateError
     expect(String(errors)).to.match(/127.0.0.2:1.*127.0.0.1:1/)
   })
 
