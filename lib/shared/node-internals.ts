@@ -65,10 +65,15 @@ export function responseClassOf(server: Server): ResponseClass {
   return own ?? ServerResponse
 }
 
+/** Name, as it was written, and value of each header. */
+export type OutgoingHeaders = Record<string, [name: string, value: string | number | string[]]>
+
 /** A response as Node sends it. */
 export interface OutgoingResponse extends ServerResponse {
   /** True from a write that filled the buffer to the 'drain' that follows it. */
   [NEED_DRAIN]: boolean
+  /** The headers that were set, by lower-cased name: what `getHeader` knows. null: none were. */
+  [OUT_HEADERS]: OutgoingHeaders | null
   /** True where its connection has to close after it. */
   _last: boolean
   /** False where no body follows the head; set with the status, also where the head is then refused. */
@@ -124,9 +129,13 @@ export const STREAM_DESTROYED: unique symbol = Symbol.for('nodejs.stream.destroy
 
 export const STREAM_DISTURBED: unique symbol = Symbol.for('nodejs.stream.disturbed') as never
 
-export const NEED_DRAIN: unique symbol = Object.getOwnPropertySymbols(new OutgoingMessage()).find(
-  ({ description }) => description === 'kNeedDrain',
-) as never
+export const NEED_DRAIN: unique symbol = outgoingSymbol('kNeedDrain') as never
+
+export const OUT_HEADERS: unique symbol = outgoingSymbol('kOutHeaders') as never
+
+function outgoingSymbol(name: string): symbol | undefined {
+  return Object.getOwnPropertySymbols(new OutgoingMessage()).find(({ description }) => description === name)
+}
 
 type ReadableStateConstructor = new (
   options: { highWaterMark: number; autoDestroy: boolean },

@@ -10,7 +10,7 @@ import { HeaderList } from '../header-list.js'
 import { runResponseHook } from '../hooks.js'
 import { writeHead, writeInformation } from './write-head.js'
 import { fitToFraming, readTrailers, type ResponseHeaders } from './headers.js'
-import { leaveNow } from './leave-now.js'
+import { endWith, leaveNow } from './leave-now.js'
 import { rewriteHeaders } from './rewrite.js'
 import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'
@@ -131,8 +131,7 @@ export class Answer {
     if (trailers.length > 0) {
       this.res.addTrailers([...new HeaderList(readTrailers(trailers))] as [string, string][])
     }
-    this.res.end(last)
-    this.hasLeft = leaveNow(this.res)
+    this.hasLeft = endWith(this.res, last)
   }
 
   /** Ends it visibly: a clean end would make a part look like the whole. */

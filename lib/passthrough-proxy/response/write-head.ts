@@ -1,6 +1,6 @@
 import { ServerResponse, type IncomingMessage } from 'node:http'
 
-import type { OutgoingResponse } from '../../shared/node-internals.js'
+import { OUT_HEADERS, type OutgoingHeaders, type OutgoingResponse } from '../../shared/node-internals.js'
 import { isServedAsHttp10 } from '../../shared/request-facts.js'
 
 /** Lines that several hands may add to one response: what a middleware has set stays beside the upstream's. */
@@ -15,14 +15,64 @@ export function writeHead(res: ServerResponse, status: number, reason: string, l
   const phrase = BAD_REASON.test(reason) ? undefined : reason
   keepDisposition(res, lines)
   try {
-    // The array as it is: order and case of every line survive.
-    if (isUntouched(res)) res.writeHead(status, phrase, lines)
+    if (isNative(res)) writeLines(res, status, phrase, lines)
     else writeBesideOwn(res, status, phrase, lines)
   } catch (error) {
     // The answer that tells of the error has a body, whatever this one was to have.
     if (!res.headersSent) (res as OutgoingResponse)._hasBody = res.req.method !== 'HEAD'
     throw error
   }
+}
+
+/**
+ * Writes all lines as one array, so that order and case of each survive: where headers have been set, Node calls
+ * `setHeader` for each line, and loses those that are repeated. Loggers find the lines by `getHeader` afterwards.
+ */
+function writeLines(
+  res: OutgoingResponse,
+  status: number,
+  phrase: string | undefined,
+  lines: string[],
+): void {
+  const own = res[OUT_HEADERS]
+  const headers = headersOf(lines)
+  const all = own === null ? lines : [...takeOwn(own, headers), ...lines]
+  res[OUT_HEADERS] = null
+  try {
+    res.writeHead(status, phrase, all)
+  } catch (error) {
+    res[OUT_HEADERS] = own
+    throw error
+  }
+  res[OUT_HEADERS] = headers
+}
+
+function headersOf(lines: readonly string[]): OutgoingHeaders {
+  const headers = { __proto__: null } as unknown as OutgoingHeaders
+  for (let i = 0; i < lines.length; i += 2) add(headers, lines[i] as string, lines[i + 1] as string)
+  return headers
+}
+
+function add(headers: OutgoingHeaders, name: string, value: string): void {
+  const key = name.toLowerCase()
+  const known = headers[key]
+  if (known === undefined) headers[key] = [name, value]
+  else if (Array.isArray(known[1])) known[1].push(value)
+  else known[1] = [known[1] as string, value]
+}
+
+/** Gives the lines of what a middleware has set and the upstream does not say itself, and adds them to `headers`. */
+function takeOwn(own: OutgoingHeaders, headers: OutgoingHeaders): string[] {
+  const lines: string[] = []
+  for (const key of Object.keys(own)) {
+    if (headers[key] !== undefined && !shared.has(key)) continue
+    const [name, value] = own[key] as OutgoingHeaders[string]
+    for (const each of Array.isArray(value) ? value : [value]) {
+      lines.push(name, String(each))
+      add(headers, name, String(each))
+    }
+  }
+  return lines
 }
 
 function writeBesideOwn(
@@ -51,9 +101,9 @@ function keepDisposition(res: ServerResponse, lines: string[]): void {
   if (!(res instanceof ServerResponse)) return
   let hasLength = false
   for (let i = 0; i < lines.length; i += 2) {
-    const name = (lines[i] as string).toLowerCase()
-    if (name === 'content-length') hasLength = Number(lines[i + 1]) > 0
-    else if (hasLength && name === 'content-disposition') {
+    const name = lines[i] as string
+    if (name.length === 14 && /^content-length$/i.test(name)) hasLength = Number(lines[i + 1]) > 0
+    else if (hasLength && name.length === 19 && /^content-disposition$/i.test(name)) {
       lines[i + 1] = Buffer.from(lines[i + 1] as string, 'utf8').toString('latin1')
     }
   }
@@ -65,12 +115,9 @@ function appendLines(res: ServerResponse, lines: readonly string[]): void {
   }
 }
 
-/**
- * Tells whether nothing has been set on `res` and nobody patches its head. Otherwise Node loses repeated lines
- * of an array: `writeHead` calls `setHeader` for each of them.
- */
-function isUntouched(res: ServerResponse): boolean {
-  return res.writeHead === ServerResponse.prototype.writeHead && res.getHeaderNames().length === 0
+/** Tells whether nobody patches the head of a response. */
+function isNative(res: ServerResponse): res is OutgoingResponse {
+  return res.writeHead === ServerResponse.prototype.writeHead && OUT_HEADERS !== undefined
 }
 
 /** Removes what a middleware has set and the upstream says itself. */

@@ -1,11 +1,33 @@
-/**
- * Runs a step once all sockets have been read again: this turn of the event loop ends before that, the next one behind
- * it.
- */
-export function afterPoll<Subject>(step: (subject: Subject) => void, subject: Subject): void {
-  setImmediate(again<Subject>, step, subject)
+import { runOutside } from './outside.js'
+
+/** What is to be free once all sockets have been read again. */
+export interface Reading {
+  free(): void
 }
 
-function again<Subject>(step: (subject: Subject) => void, subject: Subject): void {
-  setImmediate(step, subject)
+let readNow: Reading[] = []
+let readBefore: Reading[] = []
+let isTurning = false
+
+/**
+ * Calls `free` once all sockets have been read again: this turn of the event loop ends before that, the next one behind
+ * it. All that have been read in one turn share it.
+ */
+export function freeAfterPoll(reading: Reading): void {
+  readNow.push(reading)
+  if (!isTurning) runOutside(awaitTurn)
+}
+
+function awaitTurn(): void {
+  isTurning = true
+  setImmediate(turn)
+}
+
+function turn(): void {
+  const free = readBefore
+  readBefore = readNow
+  readNow = []
+  isTurning = false
+  if (readBefore.length > 0) awaitTurn()
+  for (const reading of free) reading.free()
 }

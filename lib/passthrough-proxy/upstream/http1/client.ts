@@ -27,6 +27,9 @@ class Client implements Upstream {
   private readonly key: string
   /** The pools that know of this client. Weak: they are gone when nothing has been going on in them for a while. */
   private readonly joined = new WeakSet<Pool>()
+  /** Where the last request went; most go there too. */
+  private origin = ''
+  private pool: Pool | undefined
   private isClosed = false
 
   constructor(options: ClientOptions) {
@@ -58,6 +61,14 @@ class Client implements Upstream {
   }
 
   private poolOf(origin: string): Pool {
+    if (origin !== this.origin || this.pool?.isForgotten !== false) {
+      this.origin = origin
+      this.pool = this.findPool(origin)
+    }
+    return this.pool
+  }
+
+  private findPool(origin: string): Pool {
     const key = `${this.key} ${origin}`
     const pool = pools.get(key) ?? this.openPool(key, origin)
     if (this.joined.has(pool)) return pool

@@ -1,5 +1,5 @@
 import type { ClientConnection, Failure } from '../upstream.js'
-import { afterPoll } from './after-poll.js'
+import { freeAfterPoll } from './after-poll.js'
 import { Countdown } from './countdown.js'
 import type { Delivery, Holder } from './delivery.js'
 import { connectFailure, failure, timeout } from './failures.js'
@@ -218,7 +218,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     if (!isKept) return this.destroy()
     // One that is not read would never answer the next request.
     this.transport.resume()
-    afterPoll(freeIn, this)
+    freeAfterPoll(this)
   }
 
   /** What came right behind the response, bytes or the end of the connection, has closed it by now. */
@@ -293,8 +293,4 @@ function readIn(connection: Connection, bytes: Buffer): void {
 
 function finish(parser: ResponseParser): void {
   parser.finish()
-}
-
-function freeIn(connection: Connection): void {
-  connection.free()
 }

@@ -24,6 +24,8 @@ export class Pool implements ConnectionOwner, Holder {
   private count = 0
   /** Connections that are being opened for one request only, which has lost its own. */
   private readonly retries = new Map<Connection, Delivery>()
+  /** Nothing has been going on for a while: the next request goes through another pool. */
+  isForgotten = false
   /** How many clients would use a kept connection. */
   private users = 0
 
@@ -159,7 +161,9 @@ export class Pool implements ConnectionOwner, Holder {
   }
 
   private checkUse(): void {
-    if (this.count === 0 && this.queue.size === 0) this.onUnused(this)
+    if (this.count > 0 || this.queue.size > 0) return
+    this.isForgotten = true
+    this.onUnused(this)
   }
 }
 

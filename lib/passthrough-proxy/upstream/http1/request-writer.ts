@@ -8,6 +8,7 @@ export class UnsendableRequest extends Error {
 }
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/
+const LINE = /^[!#$%&'*+\-.^_`|~\w]+: [\t\x20-\x7e\x80-\xff]*$/
 /** Neither a control character nor what is no byte of latin1. */
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 /** No space either: it would end the path. */
@@ -72,7 +73,7 @@ function readLines(lines: readonly string[]): GivenLines {
 
 /** The length of a name tells most lines apart from those that mean something here. */
 function readLine(given: GivenLines, name: string, value: string): void {
-  checkLine(name, value)
+  const line = lineOf(name, value)
   const { length } = name
   if (length === 10 && /^connection$/i.test(name)) return readConnection(given, value)
   if (length > 5 && length < 18 && ownLines.has(name.toLowerCase())) {
@@ -80,7 +81,7 @@ function readLine(given: GivenLines, name: string, value: string): void {
   }
   if (length === 4 && /^host$/i.test(name)) return noteHost(given, `host: ${value}\r\n`)
   if (length === 13 && isLogin(name, value)) given.logsIn = true
-  given.text += `${name}: ${value}\r\n`
+  given.text += line
 }
 
 /** Servers disagree on which of two counts (RFC 9112 §3.2). */
@@ -89,9 +90,11 @@ function noteHost(given: GivenLines, line: string): void {
   given.host = line
 }
 
-function checkLine(name: string, value: string): void {
-  if (!TOKEN.test(name)) throw new UnsendableRequest('a header name that can not be sent')
-  if (!VALUE.test(value)) throw new UnsendableRequest(`a value of ${name} that can not be sent`)
+function lineOf(name: string, value: string): string {
+  const line = `${name}: ${value}`
+  if (LINE.test(line) && !name.includes(':')) return `${line}\r\n`
+  const what = TOKEN.test(name) ? `value of ${name}` : 'header name'
+  throw new UnsendableRequest(`a ${what} that can not be sent`)
 }
 
 function readConnection(given: GivenLines, value: string): void {
@@ -168,12 +171,7 @@ export function lastChunk(trailers: readonly string[]): string {
   let text = '0\r\n'
   for (let i = 0; i < trailers.length; i += 2) {
     const name = trailers[i] as string
-    if (!notInTrailers.has(name.toLowerCase())) text += trailerLine(name, trailers[i + 1] as string)
+    if (!notInTrailers.has(name.toLowerCase())) text += lineOf(name, trailers[i + 1] as string)
   }
   return `${text}\r\n`
-}
-
-function trailerLine(name: string, value: string): string {
-  checkLine(name, value)
-  return `${name}: ${value}\r\n`
 }
