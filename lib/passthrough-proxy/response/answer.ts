@@ -47,7 +47,10 @@ export class Answer {
   private hasBegun = false
   private hasBody = false
   private isFull = false
-  private hasLeft = false
+  /** Nobody on this side holds any of it. */
+  private hasLeft = true
+  /** The application itself holds back what is written. */
+  private isCorked = false
   private awaitsDrain = false
   private hearsOfDrain = false
 
@@ -106,6 +109,8 @@ export class Answer {
   write(chunk: Buffer): void {
     const { res } = this
     this.hasBody = true
+    if (this.hasLeft) this.isCorked = res.writableCorked > 0
+    this.hasLeft = false
     // As pipe() sees it: a `write` of the application's may give nothing at all.
     if ((res.write(chunk) as boolean | undefined) === false) this.isFull = true
     res.flush?.() // where `compression` or autoFlush has put it
@@ -113,7 +118,7 @@ export class Answer {
 
   /** Lets go what was written. False: the client is full, and the upstream is resumed when it is not. */
   takesMore(): boolean {
-    this.hasLeft = leaveNow(this.res)
+    this.hasLeft = !this.isCorked && leaveNow(this.res)
     const isFull = this.isFull && !this.hasLeft
     this.isFull = false
     if (isFull) this.waitForDrain()
@@ -131,7 +136,8 @@ export class Answer {
     if (trailers.length > 0) {
       this.res.addTrailers([...new HeaderList(readTrailers(trailers))] as [string, string][])
     }
-    this.hasLeft = endWith(this.res, last)
+    const isFree = endWith(this.res, last)
+    this.hasLeft = (isFree && this.hasLeft) || leaveNow(this.res)
   }
 
   /** Ends it visibly: a clean end would make a part look like the whole. */

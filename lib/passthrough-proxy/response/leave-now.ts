@@ -9,21 +9,23 @@ const native = ServerResponse.prototype
 export function leaveNow(res: ServerResponse): boolean {
   const { socket } = res
   if (socket === null || !isNative(res)) return false
-  socket.uncork()
-  return socket.writableLength === 0
+  // From Node 26 on the response itself holds chunks back.
+  if (res.writableCorked > 0) res.uncork()
+  else socket.uncork()
+  return res.writableLength === 0
 }
 
 /** What Node writes in one piece with the head: the system call for two pieces takes longer than to copy them. */
 const SMALL = 8 * 1024
 
-/** Ends a response behind its last bytes. Returns true where nobody holds them any more. */
+/** Ends a response behind its last bytes. Returns true where nobody holds those. */
 export function endWith(res: ServerResponse, last: Buffer | undefined): boolean {
-  if (last === undefined || last.length > SMALL || !isNative(res)) {
-    res.end(last)
-    return leaveNow(res)
+  if (last !== undefined && last.length <= SMALL && isNative(res)) {
+    res.end(last.toString('latin1'), 'latin1')
+    return true
   }
-  res.end(last.toString('latin1'), 'latin1')
-  return true
+  res.end(last)
+  return last === undefined
 }
 
 /** Whatever stands in front of Node's own methods may keep what it was given. */

@@ -1,18 +1,18 @@
 import { ServerResponse, type IncomingMessage } from 'node:http'
 
 import { OUT_HEADERS, type OutgoingHeaders, type OutgoingResponse } from '../../shared/node-internals.js'
-import { isServedAsHttp10 } from '../../shared/request-facts.js'
+import { isHttp2, isServedAsHttp10 } from '../../shared/request-facts.js'
 
 /** Lines that several hands may add to one response: what a middleware has set stays beside the upstream's. */
 const shared: ReadonlySet<string> = new Set(['set-cookie', 'vary'])
 
-/** Not in a reason phrase, or Node refuses the whole head. */
+/** Not in a reason phrase, or Node refuses the whole head. HTTP/2 has no phrase, and Node warns of one. */
 // oxlint-disable-next-line no-control-regex
 const BAD_REASON = /[^\t\x20-\x7e\x80-\xff]/
 
 /** Writes the head of a response; it leaves with the first byte of the body, or when it is flushed. */
 export function writeHead(res: ServerResponse, status: number, reason: string, lines: string[]): void {
-  const phrase = BAD_REASON.test(reason) ? undefined : reason
+  const phrase = BAD_REASON.test(reason) || isHttp2(res.req) ? undefined : reason
   keepDisposition(res, lines)
   try {
     if (isNative(res)) writeLines(res, status, phrase, lines)

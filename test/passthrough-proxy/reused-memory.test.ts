@@ -1,0 +1,115 @@
+import { createServer, get, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
+import http2 from 'node:http2'
+import https from 'node:https'
+import { setImmediate as turn } from 'node:timers/promises'
+
+import { expect } from 'chai'
+import compression from 'compression'
+import { autoFlush, passthroughProxy } from 'sluiceway'
+
+import { certificate, key } from '../support/tls-certificate.js'
+import { closeServers, listen, serve } from '../support/servers.js'
+
+type Handler = (req: IncomingMessage, res: ServerResponse, next: () => void) => void
+
+/** Each four bytes of it differ from all others, so that none can take the place of another. */
+const BODY = Buffer.alloc(12 * 1024 * 1024)
+for (let at = 0; at < BODY.length; at += 4) BODY.writeUInt32BE(at, at)
+
+const framings: Readonly<Record<string, Handler>> = {
+  'a length'(_req, res) {
+    res.writeHead(200, { 'Content-Length': BODY.length }).end(BODY)
+  },
+  'small chunks'(_req, res) {
+    for (let at = 0; at < BODY.length; at += 3001) res.write(BODY.subarray(at, at + 3001))
+    res.end()
+  },
+  'no framing'(_req, res) {
+    res.removeHeader('Transfer-Encoding')
+    res.writeHead(200, { Connection: 'close' }).write(BODY)
+    res.end()
+  },
+}
+
+/** What stands in front of the proxy, and what it may do with the chunks that it is given. */
+const fronts: Readonly<Record<string, Handler>> = {
+  nothing(_req, _res, next) {
+    next()
+  },
+  compression: compression({ filter: () => true }) as unknown as Handler,
+  autoFlush: autoFlush(),
+  'a middleware that keeps each chunk until the end'(_req, res, next) {
+    const chunks: Buffer[] = []
+    const end = res.end.bind(res) as (chunk: Buffer) => ServerResponse
+    res.write = ((chunk: Buffer) => chunks.push(chunk) > 0) as never
+    res.end = ((last?: Buffer) => end(Buffer.concat([...chunks, last ?? Buffer.alloc(0)]))) as never
+    next()
+  },
+  'a middleware that corks the response'(_req, res, next) {
+    res.cork()
+    setImmediate(() => res.uncork())
+    next()
+  },
+}
+
+/** Reads a response slowly: what is behind it fills all buffers in between. */
+async function readSlowly(response: AsyncIterable<Buffer>): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for (let pause = 0; pause < 50; pause++) await turn()
+  for await (const chunk of response) {
+    chunks.push(chunk)
+    if (chunks.length % 4 === 0) await turn()
+  }
+  return Buffer.concat(chunks)
+}
+
+function asked(url: string): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const ask = url.startsWith('https:') ? https.get : get
+    ask(url, { ca: certificate, servername: 'localhost', agent: false } as https.RequestOptions, resolve).on(
+      'error',
+      reject,
+    )
+  })
+}
+
+async function askedOverHttp2(url: string): Promise<AsyncIterable<Buffer>> {
+  const session = http2.connect(url)
+  const stream = session.request({ ':path': '/' })
+  stream.once('close', () => session.close())
+  return Promise.resolve(stream)
+}
+
+describe('the memory that passthroughProxy reads into', () => {
+  afterEach(closeServers)
+
+  for (const [framing, send] of Object.entries(framings)) {
+    for (const [front, handler] of Object.entries(fronts)) {
+      it(`is not used again while a slow client still needs it: ${framing}, behind ${front}`, async () => {
+        const proxy = passthroughProxy((await serve(send as RequestListener)).url)
+        const app: RequestListener = (req, res) =>
+          handler(req, res, () => proxy(req, res, (error) => res.destroy(error as Error)))
+        const { url } = await serve(app)
+        expect((await readSlowly(await asked(url))).equals(BODY)).to.equal(true)
+      })
+    }
+
+    it(`is not used again while a slow client still needs it: ${framing}, over TLS`, async () => {
+      const proxy = passthroughProxy((await serve(send as RequestListener)).url)
+      const server = https.createServer({ key, cert: certificate }, (req, res) =>
+        proxy(req, res, (error) => res.destroy(error as Error)),
+      )
+      const { port } = await listen(server)
+      expect((await readSlowly(await asked(`https://localhost:${port}`))).equals(BODY)).to.equal(true)
+    })
+
+    it(`is not used again while a slow client still needs it: ${framing}, over HTTP/2`, async () => {
+      const proxy = passthroughProxy((await serve(send as RequestListener)).url)
+      const server = http2.createServer((req, res) =>
+        proxy(req as never, res as never, (error) => res.stream.destroy(error as Error)),
+      )
+      const { port } = await listen(server as unknown as ReturnType<typeof createServer>)
+      expect((await readSlowly(await askedOverHttp2(`http://localhost:${port}`))).equals(BODY)).to.equal(true)
+    })
+  }
+})
