@@ -1,4 +1,4 @@
-import { createServer, get, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
+import { get, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -108,7 +108,7 @@ describe('the memory that passthroughProxy reads into', () => {
       const server = http2.createServer((req, res) =>
         proxy(req as never, res as never, (error) => res.stream.destroy(error as Error)),
       )
-      const { port } = await listen(server as unknown as ReturnType<typeof createServer>)
+      const { port } = await listen(server as unknown as Server)
       expect((await readSlowly(await askedOverHttp2(`http://localhost:${port}`))).equals(BODY)).to.equal(true)
     })
   }

@@ -1,0 +1,35 @@
+import type { Dispatcher } from 'sluiceway'
+
+import type * as AdapterModule from '../../dist/esm/passthrough-proxy/upstream/undici/adapter.js'
+import type { ClientOptions, Upstream } from './http1-client.js'
+import { root } from './repository.js'
+import { transport } from './transports.js'
+
+interface ClosableDispatcher extends Dispatcher {
+  close(): Promise<void>
+}
+
+const { dispatcherUpstream } = (await import(
+  `${root}/dist/esm/passthrough-proxy/upstream/undici/adapter.js`
+)) as typeof AdapterModule
+
+const { Agent } = (await import(transport)) as { Agent: new (options: object) => ClosableDispatcher }
+
+/** What the proxy's own client is replaced by: an Agent with the same limits. */
+export function createClient(options: ClientOptions): Upstream {
+  const dispatcher = new Agent({
+    connections: options.maxConnections,
+    pipelining: 1,
+    connectTimeout: options.connectTimeoutMs,
+    maxHeaderSize: options.maxResponseHeadBytes,
+    connect: options.connect,
+  })
+  const upstream = dispatcherUpstream(dispatcher)
+  return {
+    send: (request, receiver) => upstream.send(request, receiver),
+    close: () => {
+      upstream.close()
+      void dispatcher.close()
+    },
+  }
+}
