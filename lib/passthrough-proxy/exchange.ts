@@ -13,7 +13,6 @@ import { hasNoBody } from './body-length.js'
 import type { Outgoing } from './request/outgoing.js'
 import { Answer, type AnswerOwner } from './response/answer.js'
 import { readResponseHeaders } from './response/headers.js'
-import { countInterim } from './response/interim.js'
 import { switchedLines } from './response/switch-protocols.js'
 import type { ProxySettings } from './settings.js'
 import { tunnel } from './tunnel.js'
@@ -45,7 +44,6 @@ export class Exchange implements Receiver, AnswerOwner {
   private outgoing: Outgoing | undefined
   private waiting: Waiting | undefined
   private sending: Sending | undefined
-  private interimCharacters = 0
 
   // A closure of its own: up to Node 22 a property of the response, to find the exchange by, costs a hidden class.
   private readonly abandonWithResponse = (): void => this.abandon()
@@ -78,7 +76,6 @@ export class Exchange implements Receiver, AnswerOwner {
   onInformation(status: number, lines: string[]): void {
     if (this.answer.isTaken) return this.abandon()
     try {
-      this.interimCharacters = countInterim(this.interimCharacters, lines)
       this.answer.inform(status, readResponseHeaders(lines).lines)
     } catch (error) {
       this.breakOff(error)

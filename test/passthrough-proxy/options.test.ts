@@ -61,6 +61,14 @@ describe('passthroughProxy options', () => {
     [{ maxConnections: 0 }, RangeError, 'option "maxConnections" must be a whole number from 1 up'],
     [{ maxQueue: 0 }, RangeError, 'option "maxQueue" must be a whole number from 1 up'],
     [{ maxQueue: Number.NaN }, RangeError, 'option "maxQueue"'],
+    [{ maxResponseHeadBytes: 0 }, RangeError, 'option "maxResponseHeadBytes" must be at least one byte'],
+    [{ maxResponseHeadBytes: 'big' }, TypeError, 'option "maxResponseHeadBytes" must be a whole number'],
+    [{ connect: 'x' }, TypeError, 'option "connect" must be an object'],
+    [{ connect: [] }, TypeError, 'option "connect" must be an object'],
+    [{ connect: null }, TypeError, 'option "connect" must be an object'],
+    [{ connect: { host: 'x' } }, TypeError, 'option "connect.host" is not yours to set: the target names it'],
+    [{ connect: { path: '/x' } }, TypeError, 'option "connect.path" is not yours to set: use "socketPath"'],
+    [{ connect: { ALPNProtocols: ['h2'] } }, TypeError, 'option "connect.ALPNProtocols"'],
     [{ upgrade: 'websocket' }, TypeError, 'option "upgrade" must be a list'],
     [{ upgrade: ['web socket'] }, TypeError, 'option "upgrade" must be a list'],
     [{ upgrade: ['H2C'] }, TypeError, "without 'h2c'"],
@@ -71,9 +79,9 @@ describe('passthroughProxy options', () => {
     })
   }
 
-  for (const option of ['connectTimeoutMs', 'maxConnections', 'maxResponseHeadBytes']) {
+  for (const option of ['connect', 'connectTimeoutMs', 'maxConnections', 'maxResponseHeadBytes']) {
     it(`refuse ${option} beside a dispatcher, where it would do nothing`, () => {
-      const options = { dispatcher: new Agent(), [option]: 5 }
+      const options = { dispatcher: new Agent(), [option]: option === 'connect' ? {} : 5 }
       const message = `option "${option}" belongs to the built-in client`
       expect(() => passthroughProxy(URL_, options)).to.throw(TypeError, message)
     })

@@ -1,9 +1,9 @@
+import { InterimLimit, TOO_MANY_INTERIM } from '../interim-limit.js'
 import type { ClientConnection, Failure } from '../upstream.js'
 import { freeAfterPoll } from './after-poll.js'
 import { Countdown } from './countdown.js'
 import type { Delivery, Holder } from './delivery.js'
 import { connectFailure, failure, timeout } from './failures.js'
-import { InterimLimit } from './interim-limit.js'
 import { MalformedResponse } from './line-section.js'
 import { sendsLogin } from './login.js'
 import { type ResponseEvents, ResponseParser } from './response-parser.js'
@@ -157,7 +157,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
   }
 
   onInformation(status: number, lines: string[]): void {
-    this.interim.count(lines)
+    if (!this.interim.count(lines)) throw new MalformedResponse(TOO_MANY_INTERIM)
     // Nobody asked for it: `Expect` is never sent.
     if (status !== 100) this.delivery?.receiver.onInformation(status, lines)
   }

@@ -3,6 +3,7 @@ import type { Duplex, Readable } from 'node:stream'
 import createDebug from 'debug'
 
 import { hasNoBody } from '../../body-length.js'
+import { InterimLimit, TOO_MANY_INTERIM } from '../interim-limit.js'
 import { HEADERS_TIMEOUT } from '../timeouts.js'
 import type { Failure, Receiver, Sending, UpstreamRequest, Waiting } from '../upstream.js'
 import {
@@ -57,6 +58,7 @@ export class Dispatched implements Handler, Sending, Waiting, TimedRequest {
   private abortConnection: ((reason?: Error) => void) | undefined
   private resumeConnection: (() => void) | undefined
   private timer: HeadTimer | undefined
+  private interim: InterimLimit | undefined
 
   constructor(request: UpstreamRequest, receiver: Receiver, dispatcher: Dispatcher, queue: Queue) {
     this.request = request
@@ -185,7 +187,9 @@ export class Dispatched implements Handler, Sending, Waiting, TimedRequest {
     const { headersTimeoutMs } = this.request
     this.stage = 'heard'
     this.timer ??= new HeadTimer(this, headersTimeoutMs, performance.now() - this.connectedAt)
-    this.receiver.onInformation(status, lines)
+    this.interim ??= new InterimLimit()
+    if (this.interim.count(lines)) this.receiver.onInformation(status, lines)
+    else this.breakOff({ kind: 'malformed', message: TOO_MANY_INTERIM, maybeHeard: true, cause: undefined })
   }
 
   /** Tells whether the request was never heard. */

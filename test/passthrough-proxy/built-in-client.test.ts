@@ -1,0 +1,170 @@
+import { once } from 'node:events'
+import { mkdtempSync } from 'node:fs'
+import { createServer, type RequestListener } from 'node:http'
+import https from 'node:https'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import type { TLSSocket } from 'node:tls'
+
+import { expect } from 'chai'
+import { passthroughProxy, type PassthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
+
+import { expressVersions } from '../support/express-versions.js'
+import { proxied } from '../support/proxied.js'
+import { RawClient } from '../support/raw-client.js'
+import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
+import { closeServers, listen, serve } from '../support/servers.js'
+import { certificate, key } from '../support/tls-certificate.js'
+
+const [{ express }] = expressVersions
+
+async function clientOf(proxy: PassthroughProxy): Promise<RawClient> {
+  const app = express().set('env', 'test').use(proxy)
+  return RawClient.connect((await serve(app as RequestListener)).port)
+}
+
+async function askedFor(
+  target: string,
+  options: PassthroughProxyOptions,
+): Promise<{ status: number; text: string }> {
+  const client = await clientOf(passthroughProxy(target, options))
+  client.request('GET', '/')
+  const { status, body } = await client.response()
+  client.destroy()
+  return { status, text: body.toString() }
+}
+
+describe("passthroughProxy's built-in client", () => {
+  afterEach(closeServers)
+
+  describe('with connect', () => {
+    it('trusts a private authority, shows its own certificate, and asks for a server by another name', async () => {
+      const asked: unknown[] = []
+      const server = https.createServer(
+        { key, cert: certificate, requestCert: true, ca: certificate },
+        (req, res) => {
+          const { servername, authorized } = req.socket as TLSSocket & { servername: string }
+          asked.push([servername, authorized, req.headers.host])
+          res.end('trusted')
+        },
+      )
+      const { port } = await listen(server)
+      const connect = { ca: certificate, cert: certificate, key, servername: 'localhost' }
+      expect(await askedFor(`https://127.0.0.1:${port}`, { connect })).to.deep.equal({
+        status: 200,
+        text: 'trusted',
+      })
+      expect(asked).to.deep.equal([['localhost', true, `127.0.0.1:${port}`]])
+      expect((await askedFor(`https://127.0.0.1:${port}`, {})).status).to.equal(502)
+      expect(asked).to.have.length(1)
+    })
+
+    it('reaches a server at a Unix socket', async () => {
+      const socketPath = path.join(mkdtempSync(path.join(tmpdir(), 'sluiceway-')), 'socket')
+      const server = createServer((req, res) => res.end(`${req.headers.host} ${req.url}`)).listen(socketPath)
+      await once(server, 'listening')
+      const got = await askedFor('http://api.test/v1', { connect: { socketPath } })
+      expect(got).to.deep.equal({ status: 200, text: 'api.test /v1/' })
+      server.close()
+    })
+  })
+
+  describe('with maxResponseHeadBytes', () => {
+    const cookies = `Set-Cookie: a=${'x'.repeat(4000)}\r\n`.repeat(15)
+
+    it('takes 60 KB of cookies by default', async () => {
+      const { exchange } = await proxied()
+      const { response } = await exchange('GET / HTTP/1.1\r\nHost: a\r\n\r\n', answer('ok', cookies))
+      expect(response.headers['set-cookie']).to.have.length(15)
+    })
+
+    it('refuses a larger head, and larger trailers, with 502 and a cut', async () => {
+      const { exchange, errors } = await proxied({ maxResponseHeadBytes: '32kb' })
+      const { response } = await exchange('GET / HTTP/1.1\r\nHost: a\r\n\r\n', answer('ok', cookies))
+      expect(response.status).to.equal(502)
+      expect(errors[0]).to.include({
+        code: 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE',
+        message: 'the headers of the upstream are too large',
+      })
+      const other = await proxied({ maxResponseHeadBytes: '32kb' })
+      other.client.request('GET', '/')
+      const connection = await other.upstream.connection()
+      connection.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n${cookies}\r\n`)
+      await other.client.closed()
+      expect(other.errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE')
+    })
+  })
+
+  describe('close()', () => {
+    it('ends idle connections and refuses further requests, and lets those under way end', async () => {
+      const upstream = await scriptedUpstream()
+      const proxy = passthroughProxy(upstream.url)
+      const clients = [await clientOf(proxy), await clientOf(proxy)]
+      for (const client of clients) client.request('GET', '/')
+      const [idle, busy] = [await upstream.connection(), await upstream.connection()]
+      for (const connection of [idle, busy]) await connection.untilText('\r\n\r\n')
+      idle.write(answer('first'))
+      await Promise.race(clients.map((client) => client.response()))
+      proxy.close()
+      proxy.close()
+      await idle.closed()
+      clients.push(await clientOf(proxy))
+      clients[2]!.request('GET', '/')
+      expect((await clients[2]!.response()).status).to.equal(502)
+      busy.write(answer('second'))
+      const bodies = await Promise.race(
+        clients.slice(0, 2).map(async (client) => (await client.response()).body),
+      )
+      expect(bodies.toString()).to.equal('second')
+      await busy.closed()
+      expect(upstream.accepted).to.equal(2)
+      for (const client of clients) client.destroy()
+    })
+
+    it('leaves equal proxies their connections', async () => {
+      const upstream = await serve((_req, res) => res.end('ok'))
+      const [closed, open] = [passthroughProxy(upstream.url), passthroughProxy(upstream.url)]
+      const client = await clientOf(open)
+      client.request('GET', '/')
+      expect((await client.response()).status).to.equal(200)
+      closed.close()
+      client.request('GET', '/')
+      expect((await client.response()).status).to.equal(200)
+      client.destroy()
+    })
+  })
+
+  describe('its connections', () => {
+    it('are shared by proxies that differ in nothing that matters to a connection', async () => {
+      const upstream = await serve((_req, res) => res.end('ok'))
+      for (const options of [{}, { path: () => '/other' }, { onResponse: () => {} }, { connect: {} }]) {
+        expect((await askedFor(upstream.url, options)).status).to.equal(200)
+      }
+      // An empty object is a choice of its own.
+      expect(upstream.connections).to.have.length(2)
+    })
+
+    it('serve one client alone once a login has gone over them, and end with it', async () => {
+      const upstream = await scriptedUpstream()
+      const proxy = passthroughProxy(upstream.url)
+      const [alice, bob] = [await clientOf(proxy), await clientOf(proxy)]
+      alice.request('GET', '/', { Authorization: 'NTLM TlRMTVNTUAABAAAA' })
+      const hers = await upstream.connection()
+      await hers.untilText('\r\n\r\n')
+      hers.write(answer('hers'))
+      expect((await alice.response()).body.toString()).to.equal('hers')
+      bob.request('GET', '/')
+      const his = await upstream.connection()
+      await his.untilText('\r\n\r\n')
+      his.write(answer('his'))
+      expect((await bob.response()).body.toString()).to.equal('his')
+      alice.request('GET', '/again')
+      await hers.untilText('GET /again')
+      hers.write(answer('hers'))
+      expect((await alice.response()).body.toString()).to.equal('hers')
+      alice.destroy()
+      await hers.closed()
+      bob.destroy()
+    })
+  })
+})
