@@ -217,7 +217,7 @@ function draftOf({ req, settings }: Exchange, target: Target, head: RequestHead)
   refuseLoop(head, target.mark)
   const outgoing = {
     method: req.method as string,
-    path: upstreamPath(target.prefix, requestPath(req, settings.path)),
+    path: upstreamPath(target, requestPath(req, settings.path)),
     headers: new HeaderList(head.lines),
     body: hasBody(head) ? req : null,
   }
