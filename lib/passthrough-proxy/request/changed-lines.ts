@@ -15,10 +15,12 @@ export interface GivenLines {
 const NONE: ReadonlySet<string> = new Set()
 
 /** What frames the body. The connection decides; only a host may have no other place for it than `req.headers`. */
-const framing: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding'])
+const framing = ['content-length', 'transfer-encoding'] as const
 
 /** What only the client says, of its own connection and of where its request has been. */
 const clients: ReadonlySet<string> = new Set(['connection', loopHeader])
+
+const fixedIfFramed: ReadonlySet<string> = new Set([...clients, ...framing])
 
 /**
  * The lines of a request, with what the application has changed in `req.headers`. Lines that it has not changed keep
@@ -27,13 +29,11 @@ const clients: ReadonlySet<string> = new Set(['connection', loopHeader])
 export function linesOf(req: IncomingMessage): GivenLines {
   if (isMadeByHost(req)) return { lines: linesIn(req.headers), setHere: NONE }
   if (isUnchanged(req)) return { lines: req.rawHeaders, setHere: NONE }
-  const joined = joinLines(req, req.rawHeaders)
+  const before = joinLines(req, req.rawHeaders)
   // The crumbs of a cookie have to be joined (RFC 9113 §8.2.3). Where Node joins other lines than over HTTP/1, so it stays.
-  const sent = isHttp2(req) ? linesIn(joined) : req.rawHeaders
-  const before = valuesIn(joined)
-  const isFramed = isFramedByConnection(req) || [...framing].some((name) => before.has(name))
-  const isFixed = (name: string): boolean => clients.has(name) || (isFramed && framing.has(name))
-  return changedLines(sent, { before, now: valuesIn(req.headers), isFixed })
+  const sent = isHttp2(req) ? linesIn(before) : req.rawHeaders
+  const isFramed = isFramedByConnection(req) || framing.some((name) => before[name] !== undefined)
+  return changedLines(sent, { before, now: req.headers, fixed: isFramed ? fixedIfFramed : clients })
 }
 
 /** The usual case, told at the least cost: each name has one line, and Node's object has the same names in the same order. */
@@ -48,22 +48,22 @@ function isUnchanged({ rawHeaders, headers }: IncomingMessage): boolean {
   return true
 }
 
-/** A name as it is written, and its values: one line for each. */
-interface Header {
-  readonly name: string
-  readonly values: readonly string[]
+type Headers = Readonly<Record<string, unknown>>
+
+function linesIn(headers: Headers): string[] {
+  return [...namesIn(headers).values()].flatMap((name) =>
+    valuesOf(name, headers[name]).flatMap((value) => [name, value]),
+  )
 }
 
-/** The headers in an object, by lower-cased name. Of names that differ in case alone the last counts, as in `http.request`. */
-function valuesIn(headers: Readonly<Record<string, unknown>>): Map<string, Header> {
-  const found = new Map<string, Header>()
-  for (const name of Object.keys(headers)) {
-    const values = valuesOf(name, headers[name])
-    found.set(name.toLowerCase(), { name, values })
-  }
+/** The names in an object as they are written, by lower-cased name. Of those that differ in case alone the last counts, as in `http.request`. */
+function namesIn(headers: Headers): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const name of Object.keys(headers)) found.set(name.toLowerCase(), name)
   return found
 }
 
+/** The values of a header: one line for each. */
 function valuesOf(name: string, value: unknown): string[] {
   if (value === undefined || value === null) return []
   if (!Array.isArray(value)) return [textOf(name, value)]
@@ -79,37 +79,41 @@ function textOf(name: string, value: unknown): string {
   throw unsendable(name)
 }
 
-function linesIn(headers: Readonly<Record<string, unknown>>): string[] {
-  return [...valuesIn(headers).values()].flatMap(({ name, values }) =>
-    values.flatMap((value) => [name, value]),
-  )
-}
-
 interface Changes {
-  readonly before: ReadonlyMap<string, Header>
-  readonly now: ReadonlyMap<string, Header>
-  /** Tells whether a name is none that the application can change. */
-  readonly isFixed: (name: string) => boolean
+  readonly before: Headers
+  readonly now: Headers
+  /** Names that no application can change. */
+  readonly fixed: ReadonlySet<string>
 }
 
 /** Puts the changes in the place of what was `sent`: a changed name stands where it stood, a new one at the end. */
-function changedLines(sent: readonly string[], { before, now, isFixed }: Changes): GivenLines {
+function changedLines(sent: readonly string[], { before, now, fixed }: Changes): GivenLines {
   const lines: string[] = []
   const setHere = new Set<string>()
+  const names = namesIn(now)
   for (let i = 0; i < sent.length; i += 2) {
     const written = sent[i] as string
     const name = written.toLowerCase()
-    if (isFixed(name) || isSame(before.get(name), now.get(name))) lines.push(written, sent[i + 1] as string)
-    else if (!setHere.has(name)) addLines({ lines, setHere }, written, now.get(name))
+    const value = now[names.get(name) ?? '']
+    if (fixed.has(name) || isSame(name, ownValue(before, name), value))
+      lines.push(written, sent[i + 1] as string)
+    else if (!setHere.has(name)) addLines({ lines, setHere }, written, value)
   }
-  for (const [name, header] of now) {
-    if (!before.has(name) && !isFixed(name)) addLines({ lines, setHere }, header.name, header)
+  for (const [name, written] of names) {
+    if (!Object.hasOwn(before, name) && !fixed.has(name)) addLines({ lines, setHere }, written, now[written])
   }
   return { lines, setHere }
 }
 
-function isSame(before: Header | undefined, now: Header | undefined): boolean {
-  const [had, has] = [before?.values ?? [], now?.values ?? []]
+/** Not `constructor`, say, where no line is called so. */
+function ownValue(headers: Headers, name: string): unknown {
+  return Object.hasOwn(headers, name) ? headers[name] : undefined
+}
+
+function isSame(name: string, before: unknown, now: unknown): boolean {
+  if (before === now) return true
+  const had = valuesOf(name, before)
+  const has = valuesOf(name, now)
   return had.length === has.length && had.every((value, index) => value === has[index])
 }
 
@@ -118,11 +122,11 @@ interface ChangedLines {
   readonly setHere: Set<string>
 }
 
-function addLines({ lines, setHere }: ChangedLines, name: string, header: Header | undefined): void {
+function addLines({ lines, setHere }: ChangedLines, name: string, value: unknown): void {
   setHere.add(name.toLowerCase())
-  for (const value of header?.values ?? []) {
-    if (!NAME.test(name) || BAD_VALUE.test(value)) throw unsendable(name)
-    lines.push(name, value)
+  for (const text of valuesOf(name, value)) {
+    if (!NAME.test(name) || BAD_VALUE.test(text)) throw unsendable(name)
+    lines.push(name, text)
   }
 }
 
