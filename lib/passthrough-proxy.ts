@@ -4,7 +4,7 @@ import { bodySourceOf } from './shared/body-source.js'
 import { sluicewayError } from './shared/errors.js'
 import type { Middleware } from './shared/middleware.js'
 import { rejectRequest, type ByteSize } from './shared/options.js'
-import { hasCutHead } from './shared/request-facts.js'
+import { hasCutHead, mayHaveUnannouncedBody } from './shared/request-facts.js'
 import { Exchange } from './passthrough-proxy/exchange.js'
 import { addForwarded, type ForwardedMode } from './passthrough-proxy/request/forwarded.js'
 import { HeaderList } from './passthrough-proxy/header-list.js'
@@ -23,6 +23,7 @@ import { readSettings, type ProxySettings } from './passthrough-proxy/settings.j
 import { Outgoing, type Draft } from './passthrough-proxy/request/outgoing.js'
 import { parseTarget, TargetChooser, type Target, type TargetFunction } from './passthrough-proxy/target.js'
 import { requestPath, upstreamPath } from './passthrough-proxy/request/path.js'
+import { bodyBegins, mayBeUnannounced } from './passthrough-proxy/request/unannounced-body.js'
 import { mayBeBuffered } from './passthrough-proxy/request/buffered-body.js'
 import type { Dispatcher } from './passthrough-proxy/upstream/undici/dispatcher.js'
 
@@ -48,15 +49,16 @@ export interface PassthroughProxyOptions {
   readonly dispatcher?: Dispatcher | undefined
   /**
    * Gives the path and query to ask the upstream for, without the target's prefix. Must begin with '/'.
-   * By default `req.url`: the path as received, byte for byte, less what Express has stripped for a mount.
+   * By default `req.url`: the path as received, byte for byte, less what Express has stripped for a mount, and less the
+   * slash that Express puts in where a request asks for the mount itself.
    */
   readonly path?: ((req: IncomingMessage) => string) | undefined
   /** Whether the upstream sees the client's Host (true) or its own (false). Default: false. */
   readonly preserveHost?: boolean | undefined
   /**
-   * What X-Forwarded-For, -Host and -Proto say. 'replace': this connection, whatever the client sent (Forwarded and
-   * X-Forwarded-Port go too). 'append': the client's address joins the list. 'auto': as 'append' where Express'
-   * `trust proxy` trusts the peer, else as 'replace'. false: headers pass as they are. Default: 'auto'.
+   * What X-Forwarded-For, -Host and -Proto say. 'replace': this connection, whatever the client sent (`Forwarded`,
+   * X-Real-IP and every other X-Forwarded-… go too). 'append': the client's address joins the list. 'auto': as 'append'
+   * where Express' `trust proxy` trusts the peer, else as 'replace'. false: headers pass as they are. Default: 'auto'.
    */
   readonly forwarded?: ForwardedMode | undefined
   /**
@@ -164,7 +166,9 @@ export function passthroughProxy(
 
 /** The common way: nothing to wait for. */
 function plainProxy(target: Target, settings: ProxySettings): Middleware {
+  const waitingProxy = askingProxy(target, settings)
   return function passthroughProxyMiddleware(req, res, next) {
+    if (mayHaveUnannouncedBody(req)) return waitingProxy(req, res, next)
     const exchange = new Exchange(req, res, next, settings)
     try {
       const head = readHead(exchange)
@@ -177,7 +181,7 @@ function plainProxy(target: Target, settings: ProxySettings): Middleware {
   }
 }
 
-/** The same steps, with the caller's functions in between. */
+/** The same steps, with what has to be waited for in between: the caller's functions, and a body that nobody announced. */
 function askingProxy(chosen: Target | TargetChooser, settings: ProxySettings): Middleware {
   return function passthroughProxyMiddleware(req, res, next) {
     const exchange = new Exchange(req, res, next, settings)
@@ -188,6 +192,7 @@ function askingProxy(chosen: Target | TargetChooser, settings: ProxySettings): M
 async function passAfterAsking(exchange: Exchange, chosen: Target | TargetChooser): Promise<void> {
   const { req, settings } = exchange
   const head = readHead(exchange)
+  if (mayBeUnannounced(req, head)) head.chunked = await bodyBegins(req)
   const target = chosen instanceof TargetChooser ? await chosen.targetOf(req) : chosen
   const draft = draftOf(exchange, target, head)
   if (settings.onRequest !== undefined) await runRequestHook(settings.onRequest, draft.outgoing, req)
@@ -198,14 +203,16 @@ async function passAfterAsking(exchange: Exchange, chosen: Target | TargetChoose
 function readHead({ req, res, settings }: Exchange): RequestHead {
   if (hasCutHead(req)) throw bodySourceOf(req, res).failure ?? sluicewayError('ERR_SLUICEWAY_HEAD_CUT')
   const head = readRequestHead(req)
-  if (hasBody(head)) requireUnread(req)
+  if (hasBody(head) || mayBeUnannounced(req, head)) requireUnread(req, head)
   addForwarded(head, req, settings.forwarded)
   return head
 }
 
 /** With bodyCache a request that was read is readable again, and shows none of these. */
-function requireUnread(req: IncomingMessage): void {
-  if (!req.readableDidRead && !req.readableEnded && !req.destroyed) return
+function requireUnread(req: IncomingMessage, head: RequestHead): void {
+  // What has ended without a byte may never have had any, if nobody announced them.
+  const isOver = hasBody(head) && (req.readableEnded || req.destroyed)
+  if (!isOver && !req.readableDidRead) return
   throw sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ', {
     message:
       'passthroughProxy: the request body was already read by another middleware; mount bodyCache() before it',
@@ -217,7 +224,7 @@ function draftOf({ req, settings }: Exchange, target: Target, head: RequestHead)
   refuseLoop(head, target.mark)
   const outgoing = {
     method: req.method as string,
-    path: upstreamPath(target.prefix, requestPath(req, settings.path)),
+    path: upstreamPath(target, requestPath(req, settings.path)),
     headers: new HeaderList(head.lines),
     body: hasBody(head) ? req : null,
   }

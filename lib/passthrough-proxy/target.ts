@@ -10,6 +10,8 @@ export interface Target {
   readonly hostname: string
   /** The path before every request's own, without a slash at its end: '' or '/api'. */
   readonly prefix: string
+  /** What is asked for where nothing stands behind the mount, not even a slash: the target's path as it is written. */
+  readonly root: string
   /** What a request carries from then on that was sent here. */
   readonly mark: string
 }
@@ -32,6 +34,7 @@ export function parseTarget(target: string | URL): Target {
     origin: url.origin,
     hostname: url.hostname,
     prefix: url.pathname.replace(/\/$/, ''),
+    root: url.pathname,
     mark: newMark(),
   }
 }

@@ -43,6 +43,20 @@ export interface ParsedRequest extends IncomingMessage {
   [STREAM_DISTURBED]?: boolean
 }
 
+/** A request of Node's, which adds a line of its head to an object of headers by the rule for its name. */
+type JoiningRequest = IncomingMessage & {
+  _addHeaderLine(name: string, value: string, headers: NodeJS.Dict<string | string[]>): void
+}
+
+/** Joins the lines of a head as Node does for `req.headers`: some names keep the first line, others all of them. */
+export function joinLines(req: IncomingMessage, lines: readonly string[]): NodeJS.Dict<string | string[]> {
+  const headers: NodeJS.Dict<string | string[]> = {}
+  // oxlint-disable-next-line typescript/unbound-method
+  const { _addHeaderLine: add } = IncomingMessage.prototype as JoiningRequest
+  for (let i = 0; i < lines.length; i += 2) add.call(req, lines[i] as string, lines[i + 1] as string, headers)
+  return headers
+}
+
 /** An HTTP server, with the options of `createServer` that it keeps. */
 export type CheckingServer = Server & {
   /** False where messages without `Host` are served. */

@@ -1,4 +1,5 @@
-import type { IncomingMessage } from 'node:http'
+import { IncomingMessage } from 'node:http'
+import type { Http2ServerRequest } from 'node:http2'
 import type { ParsedRequest } from './node-internals.js'
 
 /*
@@ -26,6 +27,34 @@ export function isServedAsHttp10(req: IncomingMessage): boolean {
 export function mayHaveBody(req: IncomingMessage): boolean {
   // A request without a single header line was not parsed by Node, but made by a host.
   return isHttp2(req) || framingOf(req) !== undefined || req.rawHeaders.length === 0 || hasCutHead(req)
+}
+
+/** Tells whether a request was made by a host (a function adapter, say): of each head that Node parses it keeps the lines. */
+export function isMadeByHost(req: IncomingMessage): boolean {
+  const { rawHeaders } = req as { rawHeaders?: readonly string[] }
+  return rawHeaders === undefined || rawHeaders.length === 0
+}
+
+/** Tells whether a request comes from a connection, so that its body is framed there, also where no header line says so. */
+export function isFramedByConnection(req: IncomingMessage): boolean {
+  const { socket } = req as { socket?: Partial<ParsedRequest['socket']> }
+  return isHttp2(req) || (socket?.parser ?? null) !== null
+}
+
+/**
+ * Tells whether a body may show only when it is read, if the head announces none: a host delivers it when it likes. Of a
+ * GET that is `complete`, holds nothing and would be read from a connection, as Node's are, there is none.
+ */
+export function mayHaveUnannouncedBody(req: IncomingMessage): boolean {
+  if (!isMadeByHost(req)) return false
+  const isOver = req.complete && req.readableLength === 0 && (req.method === 'GET' || req.method === 'HEAD')
+  // oxlint-disable-next-line typescript/unbound-method
+  return !isOver || req._read !== IncomingMessage.prototype._read
+}
+
+/** Tells whether a body follows that the head may say nothing of: over HTTP/2 the end of the stream is its end. */
+export function hasOpenStream(req: IncomingMessage): boolean {
+  return isHttp2(req) && !(req as unknown as Http2ServerRequest).stream.endAfterHeaders
 }
 
 /** The length of the body that the head announces; NaN where it announces none, or a body in chunks. */

@@ -94,6 +94,10 @@ const expectations: Readonly<Record<string, () => Promise<void>>> = {
   'docs-passthrough-proxy 6': async () => {
     expect(await asked(post('/x', '{ "spaces" :  "kept" }'))).to.include({ body: '{ "spaces" :  "kept" }' })
   },
+  'docs-passthrough-proxy 7': async () => {
+    const seen = await asked(fetch(url, { headers: { Authorization: 'Basic client' } }))
+    expect(seen).to.include({ authorization: 'Bearer of-this-server' })
+  },
   'docs-readme 1': async () => {
     expect(await asked(post('/api/x', '{}'))).to.include({ url: '/x', body: '{}' })
   },

@@ -68,6 +68,14 @@ describe('the members of Node that lib/shared/node-internals.ts relies on', () =
     expect(member(req.socket, 'destroySoon')).to.be.a('function')
   })
 
+  it('are there to join header lines, as in `req.headers`', () => {
+    const join = member(IncomingMessage.prototype, '_addHeaderLine') as Function
+    const headers = {}
+    const lines = 'Age 1 age 2 X-A 1 x-a 2 Cookie a Cookie b Set-Cookie a Set-Cookie b'.split(' ')
+    for (let i = 0; i < lines.length; i += 2) join.call(req, lines[i], lines[i + 1], headers)
+    expect(headers).to.deep.equal({ age: '1', 'x-a': '1, 2', cookie: 'a; b', 'set-cookie': ['a', 'b'] })
+  })
+
   it('are there in the parser of a connection, as the numbers of its events and the bytes at hand', async () => {
     const parser = member(req.socket, 'parser') as { getCurrentBuffer(): Buffer }
     expect(member(parser, '_consumed')).to.equal(true)

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 
 import { HeaderList, removeLines } from '../header-list.js'
@@ -8,30 +9,27 @@ import type { RequestHead } from './headers.js'
 export type ForwardedMode = 'auto' | 'append' | 'replace' | false
 
 /**
- * Names by which an upstream may learn who the client is. Many servers (CGI, WSGI) read `_` as `-`,
- * so each way to write them counts.
+ * Names by which an upstream may learn who the client is, and by which way it came: every `X-Forwarded-…`, as identities
+ * (`-User`, `-Client-Cert`) and paths (`-Prefix`, `-Uri`) are told so too. CGI and WSGI read `_` as `-`, some servers
+ * anything that is no letter, so each way to write them counts.
  */
-export const forwardedNames: readonly string[] = [
+const TELLS = /^(?:forwarded$|x[^a-z\d](?:forwarded[^a-z\d]|real[^a-z\d]ip$))/i
+
+/** Tells whether a line tells who the client is. */
+export function tellsOfClient(name: string): boolean {
+  // 'x' or 'f', in either case: this runs for each line of each request.
+  const initial = name.charCodeAt(0) | 0x20
+  return (initial === 0x78 || initial === 0x66) && TELLS.test(name)
+}
+
+/** What this proxy tells itself, and what contradicts it. An application that wants other words has `onRequest` for them. */
+const own: ReadonlySet<string> = new Set([
   'forwarded',
   'x-forwarded-for',
   'x-forwarded-host',
   'x-forwarded-port',
   'x-forwarded-proto',
-].flatMap(withUnderscores)
-
-const isForwardedName: ReadonlySet<string> = new Set(forwardedNames)
-
-function withUnderscores(name: string): string[] {
-  return name
-    .split('-')
-    .reduce<string[]>(
-      (spellings, part) =>
-        spellings.length === 0
-          ? [part]
-          : spellings.flatMap((begin) => [`${begin}-${part}`, `${begin}_${part}`]),
-      [],
-    )
-}
+])
 
 /** Tells the upstream who the client is: in place of what the client said, or behind it where it is trusted. */
 export function addForwarded(head: RequestHead, req: IncomingMessage, mode: ForwardedMode): void {
@@ -41,7 +39,7 @@ export function addForwarded(head: RequestHead, req: IncomingMessage, mode: Forw
   } else if (mode === 'append' || (mode === 'auto' && isTrusted(req))) {
     appendLines(head, req)
   } else {
-    removeLines(head.lines, (name) => isForwardedName.has(name))
+    removeLines(head.lines, (name) => tellsOfClient(name) && (own.has(name) || !head.setHere.has(name)))
     addLines(head, req)
   }
 }
@@ -64,18 +62,20 @@ function appendLines(head: RequestHead, req: IncomingMessage): void {
   if (!headers.has('x-forwarded-proto')) headers.append('X-Forwarded-Proto', protocol(req))
 }
 
+/** Over a Unix socket there is none; a host may say nothing, or have no connection at all. */
 function clientAddress(req: IncomingMessage): string | undefined {
-  const address = req.socket.remoteAddress
-  return address?.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
+  const address = (req.socket as Socket | undefined)?.remoteAddress
+  if (address === undefined || address === '') return undefined
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
 }
 
 function protocol(req: IncomingMessage): string {
-  return (req.socket as Partial<TLSSocket>).encrypted ? 'https' : 'http'
+  return (req.socket as Partial<TLSSocket> | undefined)?.encrypted ? 'https' : 'http'
 }
 
 /** Asks Express' `trust proxy` setting about the peer; without Express nobody is trusted. */
 function isTrusted(req: IncomingMessage): boolean {
   const { app } = req as { app?: { get?: (name: string) => unknown } }
   const trusts = app?.get?.('trust proxy fn')
-  return typeof trusts === 'function' && Boolean(trusts(req.socket.remoteAddress, 0))
+  return typeof trusts === 'function' && Boolean(trusts((req.socket as Socket | undefined)?.remoteAddress, 0))
 }

@@ -3,15 +3,21 @@ import type { IncomingMessage } from 'node:http'
 import { sluicewayError } from '../../shared/errors.js'
 import { isLength } from '../body-length.js'
 import { addConnectionOptions, hopByHopNames } from '../hop-by-hop.js'
-import { forwardedNames } from './forwarded.js'
+import { hasOpenStream } from '../../shared/request-facts.js'
 import { removeLines } from '../header-list.js'
+import { linesOf } from './changed-lines.js'
+import { tellsOfClient } from './forwarded.js'
 import { loopHeader } from './loop.js'
 
 /** The head of a request, with what belongs to the client's own connection taken out of its lines. */
 export interface RequestHead {
   /** Name, value, name, value, …: what goes on to the upstream. */
   readonly lines: string[]
+  /** The names that the application has set, lower-cased. */
+  readonly setHere: ReadonlySet<string>
   host: string | undefined
+  /** The `:authority` of HTTP/2. */
+  authority: string | undefined
   contentLength: string | undefined
   chunked: boolean
   /** Whether the client sent a line that tells who it is (X-Forwarded-For and its kin). */
@@ -36,44 +42,59 @@ const steps: ReadonlyMap<string, Step> = new Map<string, Step>([
   ['expect', skip],
   ['te', keepTrailersOnly],
   ['host', takeHost],
+  [':authority', takeAuthority],
   ['content-length', takeContentLength],
   ['transfer-encoding', takeTransferEncoding],
-  ...forwardedNames.map((name) => [name, noteForwarded] as const),
   [loopHeader, noteMarks],
 ])
 
-/** Walks the raw lines once: strips what is hop-by-hop, takes the framing apart, keeps the rest as it is. */
+/** Walks the lines once: strips what is hop-by-hop, takes the framing apart, keeps the rest as it is. */
 export function readRequestHead(req: IncomingMessage): RequestHead {
+  const { lines, setHere } = linesOf(req)
   const head: RequestHead = {
     lines: [],
+    setHere,
     host: undefined,
+    authority: undefined,
     contentLength: undefined,
     chunked: false,
     forwarded: false,
     hasTrailer: false,
     marks: '',
   }
-  const named = walk(head, req.rawHeaders)
-  if (named !== undefined) removeLines(head.lines, (name) => named.has(name) && name !== 'te')
+  const named = walk(head, lines)
+  if (named !== undefined) {
+    // golang/go#50580: no client takes out what this application has put in.
+    removeLines(head.lines, (name) => named.has(name) && name !== 'te' && !setHere.has(name))
+  }
+  head.host = hostOf(head)
+  if (head.contentLength === undefined && hasOpenStream(req)) head.chunked = true
   // RFC 9110 §9.3.8: a TRACE has no content, so what follows it may be a request to the upstream.
   if (req.method === 'TRACE' && hasBody(head)) throw refused('a TRACE with a body')
   return head
 }
 
 /** Gives the names that `Connection` lines nominate, if any. */
-function walk(head: RequestHead, raw: readonly string[]): Set<string> | undefined {
+function walk(head: RequestHead, lines: readonly string[]): Set<string> | undefined {
   let named: Set<string> | undefined
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i] as string
-    const value = raw[i + 1] as string
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = lines[i] as string
+    const value = lines[i + 1] as string
     const lowerCased = name.toLowerCase()
     const step = steps.get(lowerCased)
     if (step !== undefined) step(head, name, value)
     else if (lowerCased === 'connection') named = addConnectionOptions(named, value)
-    // ':' begins the pseudo-headers of HTTP/2.
-    else if (name.charCodeAt(0) !== 0x3a) head.lines.push(name, value)
+    else keepLine(head, name, value)
   }
   return named
+}
+
+function keepLine(head: RequestHead, name: string, value: string): void {
+  const initial = name.charCodeAt(0)
+  // ':' begins the pseudo-headers of HTTP/2.
+  if (initial === 0x3a) return
+  if (!head.forwarded && tellsOfClient(name)) head.forwarded = true
+  head.lines.push(name, value)
 }
 
 /** Response trailers are passed on, so the client may ask for them; it must not negotiate codings with us. */
@@ -89,6 +110,19 @@ function takeHost(head: RequestHead, _name: string, value: string): void {
   if (head.host !== undefined) throw refused('more than one Host header')
   if (!AUTHORITY.test(value)) throw refused('its Host header names no host')
   head.host = value
+}
+
+function takeAuthority(head: RequestHead, _name: string, value: string): void {
+  if (!AUTHORITY.test(value)) throw refused('its :authority names no host')
+  head.authority = value
+}
+
+/** Over HTTP/2 `:authority` is the host, and a Host line may only repeat it (RFC 9113 §8.3.1), or is the application's. */
+function hostOf({ host, authority, setHere }: RequestHead): string | undefined {
+  if (authority === undefined || host === authority) return host
+  if (host === undefined || setHere.has(':authority')) return authority
+  if (!setHere.has('host')) throw refused('its Host header differs from its :authority')
+  return host
 }
 
 /**
@@ -114,11 +148,6 @@ function noteMarks(head: RequestHead, name: string, value: string): void {
 
 function noteTrailer(head: RequestHead, name: string, value: string): void {
   head.hasTrailer = true
-  head.lines.push(name, value)
-}
-
-function noteForwarded(head: RequestHead, name: string, value: string): void {
-  head.forwarded = true
   head.lines.push(name, value)
 }
 

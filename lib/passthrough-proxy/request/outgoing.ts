@@ -61,7 +61,7 @@ export class Outgoing implements UpstreamRequest {
     this.maxQueue = settings.maxQueue
     this.clientConnection = req.socket
     const hasTrailers = this.upload !== undefined && this.contentLength === undefined
-    this.trailers = hasTrailers ? () => requestTrailers(req) : undefined
+    this.trailers = hasTrailers ? () => requestTrailers(req, head.setHere) : undefined
     if (head.hasTrailer && !hasTrailers) outgoing.headers.delete('trailer')
   }
 }

@@ -2,13 +2,22 @@ import type { IncomingMessage } from 'node:http'
 
 import { sluicewayError } from '../../shared/errors.js'
 import { show } from '../../shared/options.js'
+import type { Target } from '../target.js'
+import { asksForMount, behindAuthority } from './mount-path.js'
 
-/** The path and query of a request: as received, or what the option `path` gives. */
+/**
+ * The path and query of a request: as received, or what the option `path` gives. Without a path where the client asked
+ * for the mount itself.
+ */
 export function requestPath(
   req: IncomingMessage,
   choose: ((req: IncomingMessage) => unknown) | undefined,
 ): string {
-  return choose === undefined ? (req.url as string) : chosenPath(req, choose)
+  if (choose !== undefined) return chosenPath(req, choose)
+  const url = req.url as string
+  if (url.charCodeAt(0) !== 0x2f) return originForm(url, req)
+  const rest = url.slice(1)
+  return asksForMount(req, rest) ? rest : url
 }
 
 function chosenPath(req: IncomingMessage, choose: (req: IncomingMessage) => unknown): string {
@@ -28,8 +37,9 @@ function chosenPath(req: IncomingMessage, choose: (req: IncomingMessage) => unkn
  * Puts the target's prefix before the path of a request, which stays as it is, byte for byte.
  * The origin is no part of it, so no spelling of the path can reach another server.
  */
-export function upstreamPath(prefix: string, url: string): string {
-  const path = url.charCodeAt(0) === 0x2f ? url : originForm(url)
+export function upstreamPath({ prefix, root }: Target, path: string): string {
+  // Empty, or a query.
+  if (path.charCodeAt(0) !== 0x2f) return root + path
   if (prefix !== '' && mayClimb(path) && climbs(path)) {
     throw refused('its path leaves the prefix of the target')
   }
@@ -37,10 +47,10 @@ export function upstreamPath(prefix: string, url: string): string {
 }
 
 /** Takes the path out of an absolute-form target (RFC 9112 §3.2.2): whatever it names, the upstream is ours. */
-function originForm(url: string): string {
-  const path = /^[a-z][a-z\d+.-]*:\/\/[^/?#]*(.*)$/is.exec(url)?.[1]
+function originForm(url: string, req: IncomingMessage): string {
+  const path = behindAuthority(url)
   if (path === undefined) throw refused('its target is not a path')
-  return path.startsWith('/') ? path : `/${path}`
+  return path.startsWith('/') || asksForMount(req, path) ? path : `/${path}`
 }
 
 function mayClimb(path: string): boolean {

@@ -1,18 +1,23 @@
 import type { IncomingMessage } from 'node:http'
 
-import { forwardedNames } from './forwarded.js'
-import { loopHeader } from './loop.js'
 import { hopByHopNames } from '../hop-by-hop.js'
+import { tellsOfClient } from './forwarded.js'
+import { loopHeader } from './loop.js'
 
-/** What an upstream could take for the word of this proxy, should it read trailers as headers (RFC 9110 §6.5.1). */
-const notInTrailers: ReadonlySet<string> = new Set([...hopByHopNames, ...forwardedNames, loopHeader])
+const notInTrailers: ReadonlySet<string> = new Set([...hopByHopNames, loopHeader])
 
-/** The trailers of a request that go on, once its body has ended: name, value, name, value, … */
-export function requestTrailers({ rawTrailers }: IncomingMessage): string[] {
+/**
+ * The trailers of a request that go on, once its body has ended: name, value, name, value, … Without what an upstream could
+ * take for the word of this proxy or of the application, should it read trailers as headers (RFC 9110 §6.5.1).
+ */
+export function requestTrailers(req: IncomingMessage, setHere: ReadonlySet<string>): string[] {
+  const { rawTrailers = [] } = req as { rawTrailers?: readonly string[] }
   const trailers: string[] = []
   for (let i = 0; i < rawTrailers.length; i += 2) {
     const name = rawTrailers[i] as string
-    if (!notInTrailers.has(name.toLowerCase())) trailers.push(name, rawTrailers[i + 1] as string)
+    const lowerCased = name.toLowerCase()
+    if (notInTrailers.has(lowerCased) || setHere.has(lowerCased) || tellsOfClient(name)) continue
+    trailers.push(name, rawTrailers[i + 1] as string)
   }
   return trailers
 }

@@ -1,0 +1,145 @@
+import type { IncomingMessage } from 'node:http'
+
+import { sluicewayError } from '../../shared/errors.js'
+import { joinLines } from '../../shared/node-internals.js'
+import { isFramedByConnection, isHttp2, isMadeByHost } from '../../shared/request-facts.js'
+import { loopHeader } from './loop.js'
+
+/** The lines of a head as the application has left them. */
+export interface GivenLines {
+  readonly lines: readonly string[]
+  /** The names that the application has set, lower-cased. No client can have them stripped. */
+  readonly setHere: ReadonlySet<string>
+}
+
+const NONE: ReadonlySet<string> = new Set()
+
+/** What frames the body. The connection decides; only a host may have no other place for it than `req.headers`. */
+const framing = ['content-length', 'transfer-encoding'] as const
+
+/** What only the client says, of its own connection and of where its request has been. */
+const clients: ReadonlySet<string> = new Set(['connection', loopHeader])
+
+const fixedIfFramed: ReadonlySet<string> = new Set([...clients, ...framing])
+
+/**
+ * The lines of a request, with what the application has changed in `req.headers`. Lines that it has not changed keep
+ * case, order and duplicates.
+ */
+export function linesOf(req: IncomingMessage): GivenLines {
+  if (isMadeByHost(req)) return { lines: linesIn(req.headers), setHere: NONE }
+  if (isUnchanged(req)) return { lines: req.rawHeaders, setHere: NONE }
+  const before = joinLines(req, req.rawHeaders)
+  // The crumbs of a cookie have to be joined (RFC 9113 §8.2.3). Where Node joins other lines than over HTTP/1, so it stays.
+  const sent = isHttp2(req) ? linesIn(before) : req.rawHeaders
+  const isFramed = isFramedByConnection(req) || framing.some((name) => before[name] !== undefined)
+  return changedLines(sent, { before, now: req.headers, fixed: isFramed ? fixedIfFramed : clients })
+}
+
+/** The usual case, told at the least cost: each name has one line, and Node's object has the same names in the same order. */
+function isUnchanged({ rawHeaders, headers }: IncomingMessage): boolean {
+  const names = Object.keys(headers)
+  if (names.length * 2 !== rawHeaders.length) return false
+  for (let i = 0; i < names.length; i += 1) {
+    const name = names[i] as string
+    if (headers[name] !== rawHeaders[2 * i + 1] || name !== (rawHeaders[2 * i] as string).toLowerCase())
+      return false
+  }
+  return true
+}
+
+type Headers = Readonly<Record<string, unknown>>
+
+function linesIn(headers: Headers): string[] {
+  return [...namesIn(headers).values()].flatMap((name) =>
+    valuesOf(name, headers[name]).flatMap((value) => [name, value]),
+  )
+}
+
+/** The names in an object as they are written, by lower-cased name. Of those that differ in case alone the last counts, as in `http.request`. */
+function namesIn(headers: Headers): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const name of Object.keys(headers)) found.set(name.toLowerCase(), name)
+  return found
+}
+
+/** The values of a header: one line for each. */
+function valuesOf(name: string, value: unknown): string[] {
+  if (value === undefined || value === null) return []
+  if (!Array.isArray(value)) return [textOf(name, value)]
+  const values = value.map((each) => textOf(name, each))
+  // RFC 6265 §5.4: one line of cookies.
+  return name.toLowerCase() === 'cookie' && values.length > 0 ? [values.join('; ')] : values
+}
+
+function textOf(name: string, value: unknown): string {
+  if (typeof value === 'string') return value
+  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean')
+    return String(value)
+  throw unsendable(name)
+}
+
+interface Changes {
+  readonly before: Headers
+  readonly now: Headers
+  /** Names that no application can change. */
+  readonly fixed: ReadonlySet<string>
+}
+
+/** Puts the changes in the place of what was `sent`: a changed name stands where it stood, a new one at the end. */
+function changedLines(sent: readonly string[], { before, now, fixed }: Changes): GivenLines {
+  const lines: string[] = []
+  const setHere = new Set<string>()
+  const names = namesIn(now)
+  for (let i = 0; i < sent.length; i += 2) {
+    const written = sent[i] as string
+    const name = written.toLowerCase()
+    const value = now[names.get(name) ?? '']
+    if (fixed.has(name) || isSame(name, ownValue(before, name), value))
+      lines.push(written, sent[i + 1] as string)
+    else if (!setHere.has(name)) addLines({ lines, setHere }, written, value)
+  }
+  for (const [name, written] of names) {
+    if (!Object.hasOwn(before, name) && !fixed.has(name)) addLines({ lines, setHere }, written, now[written])
+  }
+  return { lines, setHere }
+}
+
+/** Not `constructor`, say, where no line is called so. */
+function ownValue(headers: Headers, name: string): unknown {
+  return Object.hasOwn(headers, name) ? headers[name] : undefined
+}
+
+function isSame(name: string, before: unknown, now: unknown): boolean {
+  if (before === now) return true
+  const had = valuesOf(name, before)
+  const has = valuesOf(name, now)
+  return had.length === has.length && had.every((value, index) => value === has[index])
+}
+
+interface ChangedLines {
+  readonly lines: string[]
+  readonly setHere: Set<string>
+}
+
+function addLines({ lines, setHere }: ChangedLines, name: string, value: unknown): void {
+  setHere.add(name.toLowerCase())
+  for (const text of valuesOf(name, value)) {
+    if (!NAME.test(name) || BAD_VALUE.test(text)) throw unsendable(name)
+    lines.push(name, text)
+  }
+}
+
+/** RFC 9110 §5.1, and the pseudo-headers of HTTP/2, some of which Node changes by itself where `req.method` is set. */
+const NAME = /^:?[\w!#$%&'*+.^`|~-]+$/
+
+/** RFC 9110 §5.5: one character for each byte, and no line breaks. */
+// oxlint-disable-next-line no-control-regex
+const BAD_VALUE = /[^\t\x20-\x7e\x80-\xff]/
+
+function unsendable(name: string): Error {
+  const shown = JSON.stringify(name.toLowerCase())
+  return sluicewayError('ERR_SLUICEWAY_PROXY_HOOK', {
+    message: `passthroughProxy: the application has set a header in req.headers that cannot be sent: ${shown}`,
+  })
+}

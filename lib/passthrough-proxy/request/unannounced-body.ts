@@ -1,0 +1,33 @@
+import type { IncomingMessage } from 'node:http'
+
+import { mayHaveUnannouncedBody } from '../../shared/request-facts.js'
+import type { RequestHead } from './headers.js'
+
+/** Tells whether the body of a request shows only when it is read: function adapters make requests that announce none. */
+export function mayBeUnannounced(req: IncomingMessage, { contentLength, chunked }: RequestHead): boolean {
+  return contentLength === undefined && !chunked && mayHaveUnannouncedBody(req)
+}
+
+/** Waits until the body of a request begins, or ends without a byte, and tells which. */
+export async function bodyBegins(req: IncomingMessage): Promise<boolean> {
+  if (req.readableLength > 0) return true
+  if (!req.readableEnded) await somethingComes(req)
+  return req.readableLength > 0
+}
+
+/** Node tells of the end of an empty body by 'readable' or by 'end'. */
+function somethingComes(req: IncomingMessage): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => void req.off('readable', come).off('end', come).off('close', fail)
+    const come = (): void => {
+      leave()
+      resolve()
+    }
+    const fail = (): void => {
+      leave()
+      reject(req.errored ?? new Error('request closed'))
+    }
+    if (req.destroyed) fail()
+    else req.on('readable', come).on('end', come).on('close', fail)
+  })
+}
