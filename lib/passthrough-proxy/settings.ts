@@ -6,7 +6,6 @@ import {
   flag,
   milliseconds,
   oneOf,
-  outOfRange,
   readOptions,
   wholeNumber,
   wrongKind,
@@ -74,7 +73,7 @@ export function readSettings(options: unknown): ProxySettings {
     idleTimeoutMs: milliseconds(0),
     maxConnections: wholeNumber(1024, 1),
     maxQueue: wholeNumber(1024, 1),
-    maxResponseHeadBytes: headSize,
+    maxResponseHeadBytes: byteSize('128kb', { least: 1 }),
     upgrade: tokens(['websocket']),
   })
   rejectContradictions(options ?? {})
@@ -91,13 +90,6 @@ function upstreamOf(given: GivenOptions): Upstream {
 function rewritesOf({ rewriteLocation, cookieDomain, cookiePath }: GivenOptions): Rewrites | undefined {
   const isOff = (rewriteLocation ?? cookieDomain ?? cookiePath) === undefined
   return isOff ? undefined : { location: rewriteLocation, cookieDomain, cookiePath }
-}
-
-/** A limit of nothing would refuse every answer. */
-const headSize: OptionCheck<number> = (given, option) => {
-  const size = byteSize('128kb')(given, option)
-  if (size === 0) throw outOfRange(option, 'at least one byte', given)
-  return size
 }
 
 function tokens(fallback: readonly string[]): OptionCheck<ReadonlySet<string>> {

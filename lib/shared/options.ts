@@ -62,12 +62,19 @@ function rejectUnknownKeys(owner: string, given: object, known: string[]): void 
   }
 }
 
-/** Accepts a size in bytes; `fallback` undefined makes the option required. Infinity only where `unlimited` is set. */
+/**
+ * Accepts a size in bytes, from `least` up; `fallback` undefined makes the option required. Infinity only where
+ * `unlimited` is set.
+ */
 export function byteSize(
   fallback?: ByteSize,
-  { unlimited = false }: { readonly unlimited?: boolean } = {},
+  { unlimited = false, least = 0 }: { readonly unlimited?: boolean; readonly least?: number } = {},
 ): OptionCheck<number> {
-  return (given, option) => parseByteSize(orDefault(given, fallback), option, unlimited)
+  return (given, option) => {
+    const size = parseByteSize(orDefault(given, fallback), option, unlimited)
+    if (size < least) throw outOfRange(option, `${least} bytes or more`, given)
+    return size
+  }
 }
 
 /** Reads a size, also one that a caller's function returned for a request. */

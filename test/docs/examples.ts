@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { Server } from 'node:http'
+import { syncBuiltinESMExports } from 'node:module'
 import net, { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -78,6 +79,8 @@ export class Surroundings {
       const port = UPSTREAM_PORTS.includes(String(options.port)) ? upstreamPort : options.port
       return connect({ ...options, port }, ...rest)
     }) as typeof net.connect
+    // For those that have imported it by name too.
+    syncBuiltinESMExports()
     Server.prototype.listen = function (this: Server, ...given: never[]) {
       if (given[0] !== 3000) return Reflect.apply(listen, this, given)
       listening.push(this)
@@ -137,6 +140,7 @@ export class Surroundings {
 
   leave(): void {
     net.connect = this.connect
+    syncBuiltinESMExports()
     Server.prototype.listen = this.listen as Server['listen']
     process.chdir(this.home)
     rmSync(this.folder, { recursive: true })

@@ -8,7 +8,7 @@ import { isServedAsHttp10 } from '../../shared/request-facts.js'
 import { sendHead } from '../../shared/send-head.js'
 import { HeaderList } from '../header-list.js'
 import { runResponseHook } from '../hooks.js'
-import { writeHead, writeInformation } from './write-head.js'
+import { writeHead, writeInformation, writeTrailers } from './write-head.js'
 import { fitToFraming, readTrailers, type ResponseHeaders } from './headers.js'
 import { endWith, leaveNow } from './leave-now.js'
 import { rewriteHeaders } from './rewrite.js'
@@ -132,10 +132,7 @@ export class Answer {
 
   /** Ends it as the upstream has, behind its `last` bytes, with trailers where the client can take them. */
   end(trailers: string[], last: Buffer | undefined): void {
-    // Node itself leaves them out where it sends no chunks: with HTTP/1.0, or for HEAD.
-    if (trailers.length > 0) {
-      this.res.addTrailers([...new HeaderList(readTrailers(trailers))] as [string, string][])
-    }
+    if (trailers.length > 0) writeTrailers(this.res, readTrailers(trailers))
     const isFree = endWith(this.res, last)
     this.hasLeft = (isFree && this.hasLeft) || leaveNow(this.res)
   }

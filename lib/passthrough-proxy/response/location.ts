@@ -1,3 +1,5 @@
+import type { IncomingMessage } from 'node:http'
+
 import { behind, join, mountOf } from '../request/mount-path.js'
 import type { Place, Rewrite, RuleKind } from './rewrite-rule.js'
 
@@ -39,9 +41,15 @@ function restOf(url: string, place: Place): string | undefined {
 
 /** With `preserveHost` the upstream takes the client's Host for its own. */
 function isOwn(scheme: string | undefined, authority: string, { req, target, preserveHost }: Place): boolean {
-  if (preserveHost && authority.toLowerCase() === req.headers.host?.toLowerCase()) return true
+  if (preserveHost && authority.toLowerCase() === clientsHost(req)?.toLowerCase()) return true
   const url = `${scheme ?? target.origin.slice(0, target.origin.indexOf(':'))}://${authority}`
   return !authority.includes('@') && URL.canParse(url) && new URL(url).origin === target.origin
+}
+
+/** The name that the client asked for; over HTTP/2 it stands in `:authority` (RFC 9113 §8.3.1). */
+function clientsHost({ headers }: IncomingMessage): string | undefined {
+  const authority = headers[':authority']
+  return typeof authority === 'string' ? authority : headers.host
 }
 
 /** A path that begins with two slashes would name another host (RFC 3986 §4.2). */

@@ -2,6 +2,7 @@ import { ServerResponse, type IncomingMessage } from 'node:http'
 
 import { OUT_HEADERS, type OutgoingHeaders, type OutgoingResponse } from '../../shared/node-internals.js'
 import { isHttp2, isServedAsHttp10 } from '../../shared/request-facts.js'
+import { HeaderList } from '../header-list.js'
 
 /** Lines that several hands may add to one response: what a middleware has set stays beside the upstream's. */
 const shared: ReadonlySet<string> = new Set(['set-cookie', 'vary'])
@@ -157,4 +158,23 @@ function asHints(lines: readonly string[]): Record<string, string | string[]> {
     else hints[name] = lines[i + 1] as string
   }
   return { ...hints, link: links }
+}
+
+/** Adds trailers. Node itself leaves them out where it sends no chunks: with HTTP/1.0, or for HEAD. */
+export function writeTrailers(res: ServerResponse, lines: string[]): void {
+  const pairs = [...new HeaderList(lines)] as [string, string][]
+  // Over HTTP/2 Node takes them by name alone.
+  if (isHttp2(res.req)) res.addTrailers(Object.fromEntries(joined(pairs)))
+  else res.addTrailers(pairs)
+}
+
+/** One value for each name (RFC 9110 §5.3). */
+function joined(pairs: readonly [string, string][]): Map<string, string> {
+  const values = new Map<string, string>()
+  for (const [name, value] of pairs) {
+    const key = name.toLowerCase()
+    const before = values.get(key)
+    values.set(key, before === undefined ? value : `${before}, ${value}`)
+  }
+  return values
 }

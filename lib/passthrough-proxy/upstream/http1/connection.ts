@@ -13,7 +13,9 @@ import { writeRequest } from './write-request.js'
 
 /** What a connection tells its pool. */
 export interface ConnectionOwner {
-  /** It is open, or has read a response to its end: it can carry a request. */
+  /** It has read a response to its end, and is free unless more comes behind that. */
+  onSettling(connection: Connection): void
+  /** It can carry a request. */
   onFree(connection: Connection): void
   /** It carries nothing any more. `lost` is the request that was under way. */
   onGone(connection: Connection, failure: Failure, lost: Delivery | undefined): void
@@ -218,6 +220,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     if (!isKept) return this.destroy()
     // One that is not read would never answer the next request.
     this.transport.resume()
+    this.owner.onSettling(this)
     freeAfterPoll(this)
   }
 

@@ -21,6 +21,8 @@ export class Pool implements ConnectionOwner, Holder {
   private readonly queue = new Set<Delivery>()
   /** Connections that are being opened, and for whom. */
   private readonly opening = new Map<Connection, Delivery>()
+  /** Connections that will be free in a moment, if nothing comes behind their responses. */
+  private readonly settling = new Set<Connection>()
   private count = 0
   /** Connections that are being opened for one request only, which has lost its own. */
   private readonly retries = new Map<Connection, Delivery>()
@@ -49,7 +51,7 @@ export class Pool implements ConnectionOwner, Holder {
     }
     delivery.holder = this
     this.queue.add(delivery)
-    if (!isFull) this.open(delivery)
+    if (!isFull && this.waiting > this.settling.size) this.open(delivery)
   }
 
   /** One more client sends requests. */
@@ -75,7 +77,12 @@ export class Pool implements ConnectionOwner, Holder {
   pause(): void {}
   resume(): void {}
 
+  onSettling(connection: Connection): void {
+    if (!connection.hasLogin) this.settling.add(connection)
+  }
+
   onFree(connection: Connection): void {
+    this.settling.delete(connection)
     const retry = this.retries.get(connection)
     this.retries.delete(connection)
     this.opening.delete(connection)
@@ -89,6 +96,7 @@ export class Pool implements ConnectionOwner, Holder {
 
   onGone(connection: Connection, reason: Failure, lost: Delivery | undefined): void {
     this.count -= 1
+    this.settling.delete(connection)
     this.idle.forget(connection)
     this.logins.forget(connection)
     this.failOpener(connection, reason)
@@ -115,7 +123,7 @@ export class Pool implements ConnectionOwner, Holder {
 
   /** A place is free for a connection. */
   private openForNext(): void {
-    if (this.waiting <= 0 || this.count >= this.settings.maxConnections) return
+    if (this.waiting <= this.settling.size || this.count >= this.settings.maxConnections) return
     const openers = new Set(this.opening.values())
     for (const delivery of this.queue) {
       if (openers.has(delivery)) continue
