@@ -1,0 +1,107 @@
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { Agent, type ClientRequest, type IncomingMessage, request, type RequestOptions } from 'node:http'
+import type { Readable } from 'node:stream'
+
+/** One request. */
+export interface Question {
+  readonly method?: string
+  readonly path?: string
+  readonly headers?: RequestOptions['headers']
+  readonly body?: string | Buffer | (() => Readable)
+  /** Sent behind a body in chunks. */
+  readonly trailers?: Readonly<Record<string, string>>
+  /** The connections to use; one of its own if not given. */
+  readonly agent?: Agent
+}
+
+/** What a client can tell of an answer, less what belongs to its connection. */
+export interface Answer {
+  readonly status: number
+  readonly reason: string
+  readonly headers: readonly string[]
+  readonly length: number
+  readonly digest: string
+  readonly trailers: readonly string[]
+  readonly interim: readonly number[]
+  /** The body has ended before its end. */
+  readonly isCut: boolean
+}
+
+/** The outcome where there is no answer. */
+export interface NoAnswer {
+  readonly failed: true
+}
+
+// Date is the hour of the answer, and Express adds X-Powered-By.
+const notCompared = new Set(['connection', 'keep-alive', 'transfer-encoding', 'date', 'x-powered-by'])
+
+/** Asks, and gives the whole answer, or that there is none. */
+export async function ask(url: string, question: Question = {}): Promise<Answer | NoAnswer> {
+  const interim: number[] = []
+  const sent = send(url, question)
+  sent.on('information', ({ statusCode }) => interim.push(statusCode))
+  try {
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+    return { ...(await readAnswer(answer)), interim }
+  } catch {
+    return { failed: true }
+  }
+}
+
+/** Asks, and gives the request, whose answer is still to come. */
+export function send(url: string, question: Question = {}): ClientRequest {
+  const { method = 'GET', path = '/', headers = {}, agent = false, body, trailers } = question
+  const { hostname, port } = new URL(url)
+  const sent = request({ hostname, port, method, path, headers, agent })
+  // Only `ask` waits for it; and an upload that was answered early breaks afterwards.
+  sent.on('error', () => {})
+  if (typeof body === 'function') return body().pipe(sent)
+  if (trailers !== undefined) {
+    sent.write(body ?? 'x')
+    sent.addTrailers(trailers)
+    return sent.end()
+  }
+  return sent.end(body)
+}
+
+async function readAnswer(answer: IncomingMessage): Promise<Omit<Answer, 'interim'>> {
+  const hash = createHash('sha256')
+  let length = 0
+  let isCut = false
+  try {
+    for await (const chunk of answer as AsyncIterable<Buffer>) {
+      hash.update(chunk)
+      length += chunk.length
+    }
+  } catch {
+    isCut = true
+  }
+  return {
+    status: answer.statusCode!,
+    reason: answer.statusMessage!,
+    headers: comparedLines(answer.rawHeaders),
+    length,
+    digest: hash.digest('base64').slice(0, 12),
+    trailers: answer.rawTrailers,
+    isCut,
+  }
+}
+
+function comparedLines(lines: readonly string[]): string[] {
+  const kept: string[] = []
+  for (let i = 0; i < lines.length; i += 2) {
+    if (!notCompared.has(lines[i]!.toLowerCase())) kept.push(`${lines[i]}: ${lines[i + 1]}`)
+  }
+  return kept
+}
+
+/** An agent with so many connections, kept. */
+export function keptConnections(maxSockets: number): Agent {
+  return new Agent({ keepAlive: true, maxSockets })
+}
+
+/** The status of an answer, 0 where there is none or only a part. */
+export function statusOf(answer: Answer | NoAnswer): number {
+  return 'failed' in answer || answer.isCut ? 0 : answer.status
+}
