@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { Agent, type ClientRequest, type IncomingMessage, request, type RequestOptions } from 'node:http'
+import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http'
 import type { Readable } from 'node:stream'
 
 /** One request. */
 export interface Question {
   readonly method?: string
   readonly path?: string
-  readonly headers?: RequestOptions['headers']
+  readonly headers?: Readonly<Record<string, string | number | string[]>>
   readonly body?: string | Buffer | (() => Readable)
   /** Sent behind a body in chunks. */
   readonly trailers?: Readonly<Record<string, string>>
@@ -28,10 +28,12 @@ export interface Answer {
   readonly isCut: boolean
 }
 
-/** The outcome where there is no answer. */
+/** The outcome where there is no answer: the connection has ended, or nothing came for a long while. */
 export interface NoAnswer {
-  readonly failed: true
+  readonly failed: 'ended' | 'hung'
 }
+
+const HUNG_MS = 20_000
 
 // Date is the hour of the answer, and Express adds X-Powered-By.
 const notCompared = new Set(['connection', 'keep-alive', 'transfer-encoding', 'date', 'x-powered-by'])
@@ -41,28 +43,43 @@ export async function ask(url: string, question: Question = {}): Promise<Answer 
   const interim: number[] = []
   const sent = send(url, question)
   sent.on('information', ({ statusCode }) => interim.push(statusCode))
+  let isHung = false
+  const timer = setTimeout(() => {
+    isHung = true
+    sent.destroy()
+  }, HUNG_MS)
   try {
     const [answer] = (await once(sent, 'response')) as [IncomingMessage]
-    return { ...(await readAnswer(answer)), interim }
+    const read = await readAnswer(answer)
+    return isHung ? { failed: 'hung' } : { ...read, interim }
   } catch {
-    return { failed: true }
+    return { failed: isHung ? 'hung' : 'ended' }
+  } finally {
+    clearTimeout(timer)
   }
 }
 
 /** Asks, and gives the request, whose answer is still to come. */
 export function send(url: string, question: Question = {}): ClientRequest {
-  const { method = 'GET', path = '/', headers = {}, agent = false, body, trailers } = question
+  const { method = 'GET', path = '/', headers = {}, agent = false } = question
   const { hostname, port } = new URL(url)
   const sent = request({ hostname, port, method, path, headers, agent })
   // Only `ask` waits for it; and an upload that was answered early breaks afterwards.
   sent.on('error', () => {})
-  if (typeof body === 'function') return body().pipe(sent)
+  if ('Expect' in headers) {
+    sent.flushHeaders()
+    sent.once('continue', () => finish(sent, question))
+  } else finish(sent, question)
+  return sent
+}
+
+function finish(sent: ClientRequest, { body, trailers }: Question): void {
+  if (typeof body === 'function') return void body().pipe(sent)
   if (trailers !== undefined) {
     sent.write(body ?? 'x')
     sent.addTrailers(trailers)
-    return sent.end()
-  }
-  return sent.end(body)
+    sent.end()
+  } else sent.end(body)
 }
 
 async function readAnswer(answer: IncomingMessage): Promise<Omit<Answer, 'interim'>> {

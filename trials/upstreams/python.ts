@@ -47,7 +47,7 @@ const questions: Readonly<Record<string, Question>> = {
 /** Of HTTP/1.0, Python reads no chunks. */
 function questionsOf(version: string): Record<string, Question> {
   const chunks = { 'POST in chunks': { method: 'POST', body: drippedBy(5, 1_000_000) } }
-  const own = version === '1.0' ? {} : chunks
+  const own: Record<string, Question> = version === '1.0' ? {} : chunks
   return Object.fromEntries(
     Object.entries({ ...questions, ...own }).map(([name, it]) => [`${version}: ${name}`, it]),
   )
