@@ -25,5 +25,10 @@ export async function spacedRequests(
   })
   const lost = statuses.filter((status) => status !== 200)
   const name = `${TIMES} × ${question.method ?? 'GET'} at the end of a keep-alive of ${keptMs} ms`
-  trial.holds(name, lost.length === 0, () => JSON.stringify([lost, takeCodes(proxy)]))
+  trial.holds(
+    name,
+    lost.length === 0,
+    () =>
+      `${lost.length} lost: ${[...new Set(lost)].join(', ')}; ${[...new Set(takeCodes(proxy))].join(', ')}`,
+  )
 }

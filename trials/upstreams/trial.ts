@@ -58,5 +58,5 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 function show(value: unknown): string {
-  return String(JSON.stringify(value)).slice(0, 500)
+  return JSON.stringify(value ?? null).slice(0, 500)
 }

@@ -39,7 +39,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	length, _ := io.Copy(hash, r.Body)
 	lines := []string{}
 	for name, values := range r.Header {
-		if name != "Connection" && name != "Sluiceway-Loop" {
+		if name != "Connection" && name != "Expect" && name != "Sluiceway-Loop" {
 			lines = append(lines, name+": "+strings.Join(values, "|"))
 		}
 	}
