@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inParallel } from '../hostile/in-parallel.js'
@@ -20,6 +21,7 @@ export async function nginxUnderLoad(trial: Trial): Promise<void> {
   const proxy = await proxyTo(server.url)
   for (const method of ['GET', 'POST']) await manyRequests(trial, proxy, method)
   await reloads(trial, server, proxy)
+  await restart(trial, server, proxy)
   await spacedRequests(trial, proxy, 1000)
 }
 
@@ -57,6 +59,32 @@ async function reloads(trial: Trial, server: NginxServer, proxy: Proxy): Promise
     `${RELOADS} reloads: lost of GET ${of(gets!)}, PUT ${of(puts!)}, POST ${of(posts!)}; POST directly ${of(direct)}`,
   )
   trial.note(`errors: ${JSON.stringify(tally(takeCodes(proxy)))}`)
+}
+
+/** The server ends, and comes again at the same place: what fails meanwhile fails at once, and nothing fails later. */
+async function restart(trial: Trial, server: NginxServer, proxy: Proxy): Promise<void> {
+  const state = { isOver: false }
+  const loads = [load(state, proxy, 'GET'), load(state, proxy, 'GET')]
+  await sleep(200)
+  server.child.kill('SIGQUIT')
+  await once(server.child, 'exit')
+  const downAt = performance.now()
+  await sleep(200)
+  state.isOver = true
+  const statuses = await Promise.all(loads)
+  const others = statuses
+    .flatMap((each) => [...each.keys()])
+    .filter((status) => status !== 200 && status !== 502)
+  trial.holds('GETs while the server ends', others.length === 0, () => others.join())
+  takeCodes(proxy)
+  await server.restart()
+  const after = await Promise.all(Array.from({ length: 50 }, async () => statusOf(await ask(proxy.url))))
+  trial.holds(
+    'GETs behind a restart',
+    after.every((status) => status === 200),
+    () => after.join(),
+  )
+  trial.note(`down for ${Math.round(performance.now() - downAt)} ms`)
 }
 
 async function load(

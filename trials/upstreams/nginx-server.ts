@@ -11,6 +11,8 @@ export interface NginxServer {
   /** The folder of its configuration and logs. */
   readonly folder: string
   readonly child: ChildProcess
+  /** Starts it again, after its end. */
+  readonly restart: () => Promise<ChildProcess>
 }
 
 /** Starts an nginx with these lines in its only server; `http` stands around it. */
@@ -19,8 +21,9 @@ export async function startNginx(lines: string, http = ''): Promise<NginxServer>
   const [port, folder] = [await freePort(), temporaryFolder()]
   const file = path.join(folder, 'nginx.conf')
   writeFileSync(file, configuration(folder, `listen 127.0.0.1:${port}; ${lines}`, http))
-  const child = await startServer(program, ['-p', folder, '-c', file], port)
-  return { url: `http://127.0.0.1:${port}`, port, version: printed(program, '-v'), folder, child }
+  const restart = (): Promise<ChildProcess> => startServer(program, ['-p', folder, '-c', file], port)
+  const child = await restart()
+  return { url: `http://127.0.0.1:${port}`, port, version: printed(program, '-v'), folder, child, restart }
 }
 
 function configuration(folder: string, server: string, http: string): string {

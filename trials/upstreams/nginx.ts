@@ -52,6 +52,7 @@ function locations(files: string, streaming: number): string {
     location /nothing { return 204; }
     location /locked { auth_basic "a realm"; auth_basic_user_file ${files}/none; }
     location /streamed { proxy_pass http://127.0.0.1:${streaming}; proxy_buffering off; proxy_http_version 1.1; }
+    location /abrupt/ { lingering_close off; }
     location /dead { proxy_pass http://127.0.0.1:1; }`
 }
 
@@ -104,6 +105,7 @@ const questionsOfLimits: Record<string, Question> = {
     body: drippedBy(50, 1_000_000),
     headers: { 'Content-Length': 50_000_000 },
   },
+  'early 413, connection reset': { method: 'PUT', path: '/abrupt/x', body: drippedBy(50, 1_000_000) },
   'early 413, 50 MB in chunks': { method: 'PUT', path: '/file.txt', body: drippedBy(50, 1_000_000) },
 }
 

@@ -9,6 +9,12 @@ import { Skipped } from './trial.js'
 
 const folders = [...(process.env['PATH'] ?? '').split(path.delimiter), '/usr/sbin', '/usr/lib/git-core']
 
+/** What is still there when this process ends. */
+const endings: (() => void)[] = []
+process.once('exit', () => {
+  for (const end of endings) end()
+})
+
 /** Where a program is; skips the part, and says how to get it, where it is not. */
 export function requireProgram(name: string, from: string): string {
   const found = folders.map((folder) => path.join(folder, name)).find(isExecutable)
@@ -38,7 +44,7 @@ export function source(name: string): string {
 /** A folder of its own, gone with the process. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'sluiceway-upstreams-'))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  endings.push(() => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
 
@@ -59,7 +65,7 @@ export async function startServer(
   options: SpawnOptions = {},
 ): Promise<ChildProcess> {
   const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], ...options })
-  process.once('exit', () => child.kill('SIGTERM'))
+  endings.push(() => child.kill('SIGTERM'))
   let said = ''
   child.stderr?.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-2000)))
   while (child.exitCode === null) {
@@ -80,10 +86,4 @@ async function accepts(at: number | string): Promise<boolean> {
   } finally {
     socket.destroy()
   }
-}
-
-export async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  child.kill('SIGTERM')
-  await once(child, 'exit')
 }
