@@ -1,0 +1,83 @@
+import { once } from 'node:events'
+import { get, type IncomingMessage, type ServerResponse } from 'node:http'
+import net, { type Socket } from 'node:net'
+
+import { expect } from 'chai'
+import compression from 'compression'
+import { autoFlush, passthroughProxy } from 'sluiceway'
+
+import { expressVersions } from '../support/express-versions.js'
+import { listen, closeServers, serve } from '../support/servers.js'
+
+type Middleware = (req: IncomingMessage, res: ServerResponse, next: () => void) => void
+
+const SIZE = 8_000_000
+
+/** Each four bytes are their own place. */
+const body = Buffer.alloc(SIZE)
+for (let at = 0; at < SIZE; at += 4) body.writeUInt32LE(at, at)
+
+const heads = {
+  chunks: 'Transfer-Encoding: chunked',
+  'Content-Length': `Content-Length: ${SIZE}`,
+  'the end of the connection': 'Connection: close',
+}
+
+function write(socket: Socket, framing: keyof typeof heads): void {
+  socket.write(`HTTP/1.1 200 OK\r\n${heads[framing]}\r\n\r\n`)
+  for (let at = 0; at < SIZE; at += 8000) {
+    const piece = body.subarray(at, at + 8000)
+    if (framing === 'chunks') socket.write(`${piece.length.toString(16)}\r\n`)
+    socket.write(piece)
+    if (framing === 'chunks') socket.write('\r\n')
+  }
+  socket.end(framing === 'chunks' ? '0\r\n\r\n' : '')
+}
+
+/** Reads an answer, and every now and then takes a while. */
+async function readSlowly(port: number): Promise<Buffer> {
+  const [res] = (await once(get({ port, host: '127.0.0.1' }), 'response')) as [IncomingMessage]
+  const chunks: Buffer[] = []
+  for await (const chunk of res as AsyncIterable<Buffer>) {
+    if (chunks.push(chunk) % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  return Buffer.concat(chunks)
+}
+
+/** Where a body first differs, or -1. */
+function firstDifference(one: Buffer, other: Buffer): number {
+  for (let at = 0; at < one.length; at += 4) {
+    if (one.readUInt32LE(at) !== other.readUInt32LE(at)) return at
+  }
+  return -1
+}
+
+// The memory that an upstream is read into is used again while Node still held what was in it: Node 26 corks a response
+// by itself and then holds its chunks outside the socket, as each version does with a response that the application corks.
+describe('passthroughProxy and chunks that Node holds', () => {
+  afterEach(closeServers)
+
+  const before: Record<string, Middleware> = {
+    'a response as it is': (_req, _res, next) => next(),
+    'a response that the application has corked': (_req, res, next) => {
+      res.cork()
+      next()
+    },
+    'a response behind compression': compression({ threshold: Infinity }) as unknown as Middleware,
+    'a response behind autoFlush': autoFlush() as Middleware,
+  }
+  for (const [name, middleware] of Object.entries(before)) {
+    for (const framing of Object.keys(heads) as (keyof typeof heads)[]) {
+      it(`passes each byte of a body on, framed by ${framing}, through ${name}`, async () => {
+        const upstream = await listen(
+          net.createServer((socket) => socket.once('data', () => write(socket, framing))),
+        )
+        const { express } = expressVersions[0]
+        const { port } = await serve(express().use(middleware, passthroughProxy(upstream.url)))
+        const seen = await readSlowly(port)
+        expect(seen.length).to.equal(SIZE)
+        expect(firstDifference(seen, body)).to.equal(-1)
+      })
+    }
+  }
+})
