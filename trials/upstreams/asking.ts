@@ -11,6 +11,8 @@ export interface Question {
   readonly body?: string | Buffer | (() => Readable)
   /** Sent behind a body in chunks. */
   readonly trailers?: Readonly<Record<string, string>>
+  /** Lines of the answer, in lower case, that the server decides on by when its own parts come. */
+  readonly undecided?: readonly string[]
   /** The connections to use; one of its own if not given. */
   readonly agent?: Agent
 }
@@ -50,7 +52,7 @@ export async function ask(url: string, question: Question = {}): Promise<Answer 
   }, HUNG_MS)
   try {
     const [answer] = (await once(sent, 'response')) as [IncomingMessage]
-    const read = await readAnswer(answer)
+    const read = await readAnswer(answer, question.undecided)
     return isHung ? { failed: 'hung' } : { ...read, interim }
   } catch {
     return { failed: isHung ? 'hung' : 'ended' }
@@ -82,7 +84,10 @@ function finish(sent: ClientRequest, { body, trailers }: Question): void {
   } else sent.end(body)
 }
 
-async function readAnswer(answer: IncomingMessage): Promise<Omit<Answer, 'interim'>> {
+async function readAnswer(
+  answer: IncomingMessage,
+  undecided: readonly string[] = [],
+): Promise<Omit<Answer, 'interim'>> {
   const hash = createHash('sha256')
   let length = 0
   let isCut = false
@@ -97,7 +102,7 @@ async function readAnswer(answer: IncomingMessage): Promise<Omit<Answer, 'interi
   return {
     status: answer.statusCode!,
     reason: answer.statusMessage!,
-    headers: comparedLines(answer.rawHeaders),
+    headers: comparedLines(answer.rawHeaders, undecided),
     length,
     digest: hash.digest('base64').slice(0, 12),
     trailers: answer.rawTrailers,
@@ -105,10 +110,11 @@ async function readAnswer(answer: IncomingMessage): Promise<Omit<Answer, 'interi
   }
 }
 
-function comparedLines(lines: readonly string[]): string[] {
+function comparedLines(lines: readonly string[], undecided: readonly string[]): string[] {
   const kept: string[] = []
   for (let i = 0; i < lines.length; i += 2) {
-    if (!notCompared.has(lines[i]!.toLowerCase())) kept.push(`${lines[i]}: ${lines[i + 1]}`)
+    const name = lines[i]!.toLowerCase()
+    if (!notCompared.has(name) && !undecided.includes(name)) kept.push(`${lines[i]}: ${lines[i + 1]}`)
   }
   return kept
 }

@@ -1,7 +1,11 @@
 import type { Question } from './asking.js'
 import { drippedBy } from './uploads.js'
 
-const cgi = (path: string, more: Question = {}): Question => ({ path: `/cgi/answer.cgi${path}`, ...more })
+const cgi = (path: string, more: Question = {}): Question => ({
+  path: `/cgi/answer.cgi${path}`,
+  undecided: ['content-length', 'accept-ranges'],
+  ...more,
+})
 const file = (headers: Record<string, string> = {}): Question => ({ path: '/file.txt', headers })
 
 /** What a server with files and CGI programs is asked. */
