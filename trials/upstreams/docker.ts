@@ -1,7 +1,12 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { connect, type NetConnectOpts, type Socket } from 'node:net'
+import {
+  connect,
+  createServer as createSocketServer,
+  type NetConnectOpts,
+  type Server,
+  type Socket,
+} from 'node:net'
 import path from 'node:path'
-import type { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { listen } from '../../test/support/servers.js'
 import { ask } from './asking.js'
@@ -18,11 +23,7 @@ import { drippedBy } from './uploads.js'
 export async function docker(trial: Trial): Promise<void> {
   trial.server = 'a daemon of our own, as Docker 1.41'
   const socketPath = path.join(temporaryFolder(), 'docker.sock')
-  const daemon = createServer(route)
-  daemon.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) =>
-    exec(req, socket as Socket, head),
-  )
-  await listen(daemon, { path: socketPath })
+  await listen(daemon(), { path: socketPath })
   const proxy = await proxyTo('http://docker', { connect: { socketPath }, upgrade: ['tcp'] })
   for (const [name, script] of Object.entries(scripts)) {
     const [one, other] = [
@@ -38,32 +39,46 @@ export async function docker(trial: Trial): Promise<void> {
 }
 
 function route(req: IncomingMessage, res: ServerResponse): void {
+  // Each request comes on a connection of its own, so that its first packet is the first of that.
+  res.shouldKeepAlive = false
   if (req.url === '/events') {
     for (let i = 0; i < 100; i += 1) res.write(`${JSON.stringify({ i })}\n`)
     res.end()
   } else void echo(req, res)
 }
 
-/** Answers in one packet with the head, echoes what comes, and ends behind the end of it. */
-function exec(req: IncomingMessage, socket: Socket, head: Buffer): void {
-  const announced = Number(req.headers['content-length'] ?? 0)
-  const type = 'application/vnd.docker.raw-stream'
-  const lines = `Content-Type: ${type}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`
-  let seen = head
-  let isStarted = false
+/** On a plain socket: versions of Node differ in what they make of an upgrade with a body. */
+function daemon(): Server {
+  const http = createServer(route)
+  return createSocketServer({ allowHalfOpen: true }, (socket) => {
+    socket.on('error', () => {})
+    socket.once('data', (first: Buffer) => {
+      if (/^upgrade: tcp\r$/im.test(first.toString('latin1'))) return exec(socket, first)
+      socket.unshift(first)
+      return http.emit('connection', socket)
+    })
+  })
+}
+
+/** Answers when it has the whole request, with the first output in the same packet; echoes what comes, and ends behind it. */
+function exec(socket: Socket, first: Buffer): void {
+  const end = first.indexOf('\r\n\r\n') + 4
+  const announced = Number(/^content-length: (\d+)/im.exec(first.toString('latin1', 0, end))?.[1] ?? 0)
+  let body: Buffer | undefined = first.subarray(end)
   const take = (chunk: Buffer): void => {
-    seen = Buffer.concat([seen, chunk])
-    if (!isStarted && seen.length < announced) return
-    if (!isStarted)
-      socket.write(`HTTP/1.1 101 UPGRADED\r\n${lines}started ${seen.subarray(0, announced).toString()}\n`)
-    const input = isStarted ? chunk : seen.subarray(announced)
-    isStarted = true
-    if (input.length > 0) socket.write(input)
+    if (body === undefined) return void socket.write(chunk)
+    body = Buffer.concat([body, chunk])
+    if (body.length < announced) return
+    socket.write(`${switching}started ${body.subarray(0, announced).toString()}\n`)
+    socket.write(body.subarray(announced))
+    body = undefined
   }
   take(Buffer.alloc(0))
   socket.on('data', take).on('end', () => socket.end('exit 0\n'))
-  socket.on('error', () => {})
 }
+
+const switching =
+  'HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n'
 
 interface Script {
   readonly body: string

@@ -1,2 +1,0 @@
-// Stands beside the packages of this folder, so that their names lead to them.
-export const load = (name) => import(name)
