@@ -8,11 +8,14 @@ import compression from 'compression'
 import { autoFlush, passthroughProxy } from 'sluiceway'
 
 import { expressVersions } from '../support/express-versions.js'
-import { listen, closeServers, serve } from '../support/servers.js'
+import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
+import { closeServers, listen, serve } from '../support/servers.js'
 
 type Middleware = (req: IncomingMessage, res: ServerResponse, next: () => void) => void
 
 const SIZE = 8_000_000
+const LARGE_CHUNK = 40_000
+const MANY = 600
 
 /** Each four bytes are their own place. */
 const body = Buffer.alloc(SIZE)
@@ -33,6 +36,21 @@ function write(socket: Socket, framing: keyof typeof heads): void {
     if (framing === 'chunks') socket.write('\r\n')
   }
   socket.end(framing === 'chunks' ? '0\r\n\r\n' : '')
+}
+
+/** Answers each request with a large chunk and a small one in one packet, of the byte that its path names. */
+function answerEach(socket: Socket): void {
+  let asked = ''
+  socket.on('data', (chunk: Buffer) => {
+    asked += chunk.toString()
+    for (let end = asked.indexOf('\r\n\r\n'); end !== -1; end = asked.indexOf('\r\n\r\n')) {
+      const byte = Number(/^GET \/(\d+)/.exec(asked)![1])
+      asked = asked.slice(end + 4)
+      const chunks = [LARGE_CHUNK, 10].map((length) => asChunk(Buffer.alloc(length, byte)))
+      const head = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
+      socket.write(Buffer.concat([head, ...chunks, lastChunk].map((part) => Buffer.from(part))))
+    }
+  })
 }
 
 /** Reads an answer, and every now and then takes a while. */
@@ -106,5 +124,24 @@ describe('passthroughProxy and chunks that Node holds', () => {
     createServer(express().use(passthroughProxy(upstream.url))).emit('connection', far)
     const seen = await readSlowly({ createConnection: () => near })
     expect(firstDifference(body, seen)).to.equal(-1)
+  })
+
+  it('lets the next answer overwrite nothing of one that ends with a small chunk and is not read yet', async () => {
+    const upstream = await listen(net.createServer((socket) => answerEach(socket)))
+    const { express } = expressVersions[0]
+    const { port } = await serve(express().use(passthroughProxy(upstream.url, { maxConnections: 1 })))
+    const [slow, other] = [await RawClient.connect(port), await RawClient.connect(port)]
+    slow.socket.pause()
+    for (let number = 0; number < MANY; number += 1) slow.request('GET', `/${number % 200}`)
+    // Meanwhile the slow one's connection fills, and what it does not take is held.
+    for (let number = 0; number < MANY; number += 1) {
+      other.request('GET', '/255')
+      await other.response()
+    }
+    slow.socket.resume()
+    for (let number = 0; number < MANY; number += 1) {
+      const { body: seen } = await slow.response()
+      expect(seen.equals(Buffer.alloc(LARGE_CHUNK + 10, number % 200)), `answer ${number}`).to.equal(true)
+    }
   })
 })
