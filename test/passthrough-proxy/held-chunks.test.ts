@@ -1,5 +1,12 @@
 import { once } from 'node:events'
-import { createServer, get, type IncomingMessage, type RequestOptions, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  get,
+  type IncomingMessage,
+  OutgoingMessage,
+  type RequestOptions,
+  ServerResponse,
+} from 'node:http'
 import net, { type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 
@@ -124,6 +131,27 @@ describe('passthroughProxy and chunks that Node holds', () => {
     createServer(express().use(passthroughProxy(upstream.url))).emit('connection', far)
     const seen = await readSlowly({ createConnection: () => near })
     expect(firstDifference(body, seen)).to.equal(-1)
+  })
+
+  it('passes each byte on to a tracer that has put its own method before that of each response', async () => {
+    const upstream = await listen(
+      net.createServer((socket) => socket.once('data', () => write(socket, 'Content-Length'))),
+    )
+    const kept: Buffer[] = []
+    const traced = ServerResponse.prototype as { write?: OutgoingMessage['write'] }
+    traced.write = function (this: OutgoingMessage, ...args: Parameters<OutgoingMessage['write']>) {
+      kept.push(args[0] as Buffer)
+      return OutgoingMessage.prototype.write.apply(this, args)
+    }
+    try {
+      const { express } = expressVersions[0]
+      const { port } = await serve(express().use(passthroughProxy(upstream.url)))
+      await readSlowly({ port, host: '127.0.0.1' })
+    } finally {
+      delete traced.write
+    }
+    const seen = Buffer.concat(kept)
+    expect(firstDifference(seen, body)).to.equal(-1)
   })
 
   it('lets the next answer overwrite nothing of one that ends with a small chunk and is not read yet', async () => {

@@ -12,6 +12,7 @@ const questions: Readonly<Record<string, Question>> = {
   stream: { path: '/stream' },
   'HEAD of a stream': { path: '/stream', method: 'HEAD' },
   large: { path: '/large' },
+  'large, read slowly': { path: '/large', slowly: true },
   304: { path: '/not-modified' },
   204: { path: '/nothing' },
   redirect: { path: '/moved' },

@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import { once } from 'node:events'
 import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http'
 import type { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** One request. */
 export interface Question {
@@ -13,6 +14,8 @@ export interface Question {
   readonly trailers?: Readonly<Record<string, string>>
   /** Lines of the answer, in lower case, that the server decides on by when its own parts come. */
   readonly undecided?: readonly string[]
+  /** The client reads more slowly than the answer comes. */
+  readonly slowly?: boolean
   /** The connections to use; one of its own if not given. */
   readonly agent?: Agent
 }
@@ -52,7 +55,7 @@ export async function ask(url: string, question: Question = {}): Promise<Answer 
   }, HUNG_MS)
   try {
     const [answer] = (await once(sent, 'response')) as [IncomingMessage]
-    const read = await readAnswer(answer, question.undecided)
+    const read = await readAnswer(answer, question)
     return isHung ? { failed: 'hung' } : { ...read, interim }
   } catch {
     return { failed: isHung ? 'hung' : 'ended' }
@@ -86,15 +89,18 @@ function finish(sent: ClientRequest, { body, trailers }: Question): void {
 
 async function readAnswer(
   answer: IncomingMessage,
-  undecided: readonly string[] = [],
+  { undecided = [], slowly = false }: Question,
 ): Promise<Omit<Answer, 'interim'>> {
   const hash = createHash('sha256')
   let length = 0
+  let chunks = 0
   let isCut = false
   try {
     for await (const chunk of answer as AsyncIterable<Buffer>) {
       hash.update(chunk)
       length += chunk.length
+      chunks += 1
+      if (slowly && chunks % 10 === 0) await sleep(1)
     }
   } catch {
     isCut = true
@@ -104,7 +110,7 @@ async function readAnswer(
     reason: answer.statusMessage!,
     headers: comparedLines(answer.rawHeaders, undecided),
     length,
-    digest: hash.digest('base64').slice(0, 12),
+    digest: shortened(hash),
     trailers: answer.rawTrailers,
     isCut,
   }
@@ -127,4 +133,15 @@ export function keptConnections(maxSockets: number): Agent {
 /** The status of an answer, 0 where there is none or only a part. */
 export function statusOf(answer: Answer | NoAnswer): number {
   return 'failed' in answer || answer.isCut ? 0 : answer.status
+}
+
+/** The digest that the answer with this body has. */
+export async function digestOf(body: Readable): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const chunk of body as AsyncIterable<Buffer>) hash.update(chunk)
+  return shortened(hash)
+}
+
+function shortened(hash: Hash): string {
+  return hash.digest('base64').slice(0, 12)
 }

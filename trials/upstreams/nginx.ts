@@ -60,6 +60,8 @@ function questionsOfFiles(tag: string): Record<string, Question> {
   const file = (headers: Record<string, string>): Question => ({ path: '/file.txt', headers })
   return {
     file: file({}),
+    'file, read slowly': { ...file({}), slowly: true },
+    'gzip, read slowly': { path: '/packed/file.txt', headers: { 'Accept-Encoding': 'gzip' }, slowly: true },
     'empty file': { path: '/empty.txt' },
     'HEAD of a file': { method: 'HEAD', path: '/file.txt' },
     'If-None-Match': file({ 'If-None-Match': tag }),

@@ -103,6 +103,8 @@ function route(req: IncomingMessage, res: ServerResponse): void {
 const questions: Readonly<Record<string, Question>> = {
   ...Object.fromEntries(Object.keys(answers).map((path) => [`GET ${path}`, { path }])),
   ...Object.fromEntries(Object.keys(answers).map((path) => [`HEAD ${path}`, { path, method: 'HEAD' }])),
+  'large, read slowly': { path: '/large', slowly: true },
+  'small chunks, read slowly': { path: '/chunks', slowly: true },
   GET: { path: '/echo?a=%zz&b=//' },
   'GET with a body': { body: 'a body', headers: { 'Content-Length': 6 } },
   'DELETE in chunks': {

@@ -1,7 +1,7 @@
 import { createServer, type ServerOptions } from 'node:https'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import { listen } from '../../test/support/servers.js'
-import { ask, keptConnections, statusOf } from './asking.js'
+import { type Answer, ask, digestOf, keptConnections, type NoAnswer, statusOf } from './asking.js'
 import type { Authority } from './certificates.js'
 import { echo } from './echo.js'
 import { proxyTo, takeCodes } from './proxy.js'
@@ -59,11 +59,19 @@ async function sessionsAtNode(trial: Trial, authority: Authority, options: Serve
   await many(trial, proxy, name)
 }
 
+const largeDigest = await digestOf(drippedBy(50, 1_000_000)())
+
+function digestIn(answer: Answer | NoAnswer): string | undefined {
+  return 'digest' in answer ? answer.digest : undefined
+}
+
 async function large(trial: Trial, proxy: Parameters<typeof takeCodes>[0], name: string): Promise<void> {
-  const down = await ask(proxy.url, { path: '/large' })
-  trial.holds(`${name}: 50 MB down`, 'length' in down && down.length === 50_000_000, () =>
-    JSON.stringify(down),
-  )
+  const [down, slow] = [
+    await ask(proxy.url, { path: '/large' }),
+    await ask(proxy.url, { path: '/large', slowly: true }),
+  ]
+  trial.holds(`${name}: 50 MB down`, digestIn(down) === largeDigest, () => JSON.stringify(down))
+  trial.holds(`${name}: 50 MB down, read slowly`, digestIn(slow) === largeDigest, () => JSON.stringify(slow))
   const up = await fetch(proxy.url, { method: 'POST', body: Buffer.alloc(50_000_000, 'a') })
   const { length } = (await up.json()) as { readonly length: number }
   trial.holds(`${name}: 50 MB up`, length === 50_000_000, () => String(length))
