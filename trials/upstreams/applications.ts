@@ -74,7 +74,8 @@ export async function haproxy(trial: Trial): Promise<void> {
   const direct = `http://127.0.0.1:${port}`
   const proxy = await proxyTo(direct, { preserveHost: true, forwarded: false })
   await compareAll({ trial, direct, proxy }, { ...applicationQuestions, ...withHost(ofHaproxy) })
-  for (const method of ['GET', 'POST']) await spacedRequests(trial, proxy, 1000, { method })
+  // It says nothing of its limit, so that a POST may be lost.
+  await spacedRequests(trial, proxy, 1000)
 }
 
 const ofHaproxy: Readonly<Record<string, Question>> = {
