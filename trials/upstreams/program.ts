@@ -64,8 +64,9 @@ export async function startServer(
   at: number | string,
   options: SpawnOptions = {},
 ): Promise<ChildProcess> {
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], ...options })
-  endings.push(() => child.kill('SIGTERM'))
+  // A group of its own: not every server ends its children.
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], detached: true, ...options })
+  endings.push(() => endGroup(child))
   let said = ''
   child.stderr?.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-2000)))
   while (child.exitCode === null) {
@@ -73,6 +74,14 @@ export async function startServer(
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
   throw new Error(`${program} has ended with ${child.exitCode}: ${said}`)
+}
+
+function endGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGTERM')
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 /** Tells whether something listens at a port of 127.0.0.1, or at the path of a socket. */
