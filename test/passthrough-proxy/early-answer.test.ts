@@ -68,6 +68,20 @@ for (const { name, express } of expressVersions) {
       await expectNextServed()
     })
 
+    it('goes on with an upload that a streamed answer replies to, though the connection ends behind it', async () => {
+      const connection = await beginUpload('chunks')
+      connection.write('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nfirst')
+      await client.until((bytes) => (bytes.includes('first') ? true : undefined))
+      client.write(asChunk('more'))
+      await connection.untilText('more')
+      connection.write('second')
+      await client.until((bytes) => (bytes.includes('second') ? true : undefined))
+      client.write(lastChunk)
+      await connection.untilText(lastChunk)
+      connection.socket.end()
+      expect((await client.response()).body.toString()).to.equal('firstsecond')
+    })
+
     it('ends the connection of a client that uploads without end behind the answer', async () => {
       const connection = await beginUpload('chunks')
       connection.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n')

@@ -1,6 +1,8 @@
-import { ServerResponse } from 'node:http'
+import { OutgoingMessage, type ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 
-const native = ServerResponse.prototype
+/** Not that of ServerResponse: tracers put methods of their own there. */
+const native = OutgoingMessage.prototype
 
 /**
  * Hands what a response has written to the kernel now; Node would wait until the end of this tick. Returns true where
@@ -28,7 +30,9 @@ export function endWith(res: ServerResponse, last: Buffer | undefined): boolean 
   return last === undefined
 }
 
-/** Whatever stands in front of Node's own methods may keep what it was given. */
+/** Whatever stands in front of Node's own methods may keep what it was given, and so may a stream that is no socket. */
 function isNative(res: ServerResponse): boolean {
+  const { socket } = res
+  if (socket !== null && !(socket instanceof Socket)) return false
   return res.write === native.write && res.end === native.end
 }

@@ -170,8 +170,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     this.hasHead = true
     this.hasLogin ||= sendsLogin(status, lines)
     this.waitForServer()
-    // The server wants no more of it, and may break the connection over it before its answer is read.
-    if (status >= 400 || !this.parser.isKept) this.upload?.stop()
+    if (this.parser.refusesBody(status)) this.upload?.stop()
     delivery.receiver.onHead(status, reason, lines)
   }
 

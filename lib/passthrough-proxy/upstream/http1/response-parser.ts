@@ -60,6 +60,15 @@ export class ResponseParser {
     return this.framing.isKept
   }
 
+  /**
+   * The server wants no more of the request, and may break the connection over it before its response is read. A success
+   * without a length may answer what is still to come, whatever becomes of the connection behind it.
+   */
+  refusesBody(status: number): boolean {
+    const { isKept, contentLength } = this.framing
+    return status >= 400 || (!isKept && (status >= 300 || contentLength !== undefined))
+  }
+
   get keepAliveHint(): number | undefined {
     return this.framing.keepAliveHint
   }
