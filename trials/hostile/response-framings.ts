@@ -147,6 +147,12 @@ const decoded: Readonly<Record<string, string>> = {
   [bodies['behind an end'] as string]: '',
 }
 
+/** The names with an underscore are no framing: they are header lines as any others. */
+function withLines(must: Must, lines: readonly string[]): Must {
+  const received = lines.filter((line) => line.includes('_'))
+  return typeof must === 'string' || received.length === 0 ? must : { ...must, lines: received }
+}
+
 /** Whether the connection has to end, for the body to be over. */
 function needsEnd(reading: Reading, body: string): boolean {
   return reading === 'to the end' || (typeof reading === 'number' && reading > body.length)
@@ -159,14 +165,14 @@ function framed(
   verdict: HostileResponse['verdict'] = reading === 'refused' ? 'invalid' : 'valid',
 ): HostileResponse[] {
   return Object.entries(bodies).map(([where, body]) => {
-    const must = mustOf(reading, body)
+    const must = withLines(mustOf(reading, body), parts.lines)
     return entry({ ...common, verdict }, `${shown(parts.name)}, body ${where}`, {
       steps: [
         { write: response({ ...parts, body }) },
         ...(needsEnd(reading, body) ? (['end'] as const) : []),
       ],
       must,
-      mustHead: must === 'fails' ? 'fails' : passes({ body: '' }),
+      mustHead: must === 'fails' ? 'fails' : withLines(passes({ body: '' }), parts.lines),
       ...(must === 'breaks' && { node: 'refuses' }),
     })
   })
