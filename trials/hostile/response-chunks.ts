@@ -126,7 +126,7 @@ const badEnds: readonly string[] = [
   '0\r\n\n',
   '0\r\r\n\r\n',
   '0\r\n\r\r\n',
-  '0\r\n\rX',
+  '0\r\n\rX\r\n\r\n',
   '-0\r\n\r\n',
   '0 \r\n\r\n',
   '0x0\r\n\r\n',

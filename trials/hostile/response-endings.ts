@@ -143,7 +143,7 @@ const bodyless: readonly HostileResponse[] = [204, 304].flatMap((status) =>
     { lines: [LENGTH], body: BODY },
     { lines: [LENGTH], body: '' },
     { lines: [LENGTH], body: POISON },
-    { lines: ['Content-Length: 18446744073709551615'], body: '' },
+    { lines: ['Content-Length: 9007199254740991'], body: '' },
     { lines: [CHUNKED], body: CHUNKS },
     { lines: [CHUNKED], body: '' },
     { lines: [], body: POISON },

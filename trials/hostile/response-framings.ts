@@ -36,8 +36,10 @@ const lengths: readonly [value: string, reading: Reading, verdict?: 'open'][] = 
   [`${N - 1}`, N - 1],
   ['4294967296', 4_294_967_296],
   [`${2 ** 32 + N}`, 2 ** 32 + N],
-  ['9007199254740993', 2 ** 53],
-  ['18446744073709551615', 2 ** 64],
+  ['9007199254740991', 2 ** 53 - 1],
+  // docs/behaviour.md: a length is less than 2^53.
+  ['9007199254740993', 'refused', 'open'],
+  ['18446744073709551615', 'refused', 'open'],
   ['18446744073709551616', 'refused', 'open'],
   [`1844674407370955${1616 + N}`, 'refused', 'open'],
   ['9'.repeat(400), 'refused', 'open'],
