@@ -4,6 +4,7 @@ import { Framings } from './framing-run.js'
 import { countListeners } from './listeners-run.js'
 import { MishapLog } from './mishap-log.js'
 import { accessorTimes } from './accessor-times-run.js'
+import { compareWithNode } from './response-node.js'
 import { HostileResponses } from './response-run.js'
 import { transports } from './response-transports.js'
 import { Sequences } from './sequence-run.js'
@@ -32,6 +33,8 @@ export const parts: Readonly<Record<string, Part>> = {
   'hostile responses': responsesOver('built-in', 8),
   'hostile responses over undici 7': responsesOver('undici 7', 40),
   'hostile responses over undici 8': responsesOver('undici 8', 40),
+  "hostile responses and Node's client": (_log, failures, { isSample }) =>
+    isSample ? Promise.resolve(0) : compareWithNode(failures),
   'careless handlers': (log, failures, { seed, isSample }) =>
     new Careless(log, failures).run({
       seed,

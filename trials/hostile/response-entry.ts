@@ -25,7 +25,7 @@ export type Verdict = 'valid' | 'invalid' | 'open'
 /** The client gets this, and nothing else. */
 export interface Passes {
   readonly status: number
-  readonly reason?: string
+  readonly reason?: string | undefined
   /** The header lines of interest, as they are received. */
   readonly lines?: readonly string[]
   readonly body: string
@@ -49,8 +49,11 @@ export interface HostileResponse {
   readonly verdict: Verdict
   /** The paragraph that the verdict is from. */
   readonly section: string
-  /** Whether Node's own client takes it, from Node 22 on; `depends` where that differs between versions, or in time. */
-  readonly node: 'takes' | 'refuses' | 'depends'
+  /**
+   * Whether Node's own client takes what we take, but for what `response-differences.ts` tells; `depends` where that lies
+   * in its limits, or in what it reads first.
+   */
+  readonly node: 'alike' | 'depends'
   /** For GET and POST, and for HEAD. */
   readonly must: Must
   readonly mustHead: Must
@@ -107,7 +110,7 @@ export interface Common {
 /** What one entry differs in. */
 export type Own = Partial<Omit<HostileResponse, 'name'>> & { readonly steps: readonly Step[] }
 
-/** Makes an entry of a table. Where nothing is said, Node follows the RFC, and so do we. */
+/** Makes an entry of a table. Where nothing is said, we follow the RFC, and so does Node. */
 export function entry(common: Common, name: string, own: Own): HostileResponse {
   const verdict = own.verdict ?? common.verdict
   const must = own.must ?? common.must ?? (verdict === 'valid' ? passes() : 'fails')
@@ -116,7 +119,7 @@ export function entry(common: Common, name: string, own: Own): HostileResponse {
     moment: 'asked',
     verdict,
     section: common.section,
-    node: common.node ?? (verdict === 'valid' ? 'takes' : 'refuses'),
+    node: common.node ?? 'alike',
     mustHead: common.mustHead ?? withoutBody(must),
     ...own,
     must,
@@ -134,6 +137,12 @@ export function bodyless({ trailers: _trailers, ...rest }: Passes): Passes {
 
 /** A text in a few characters that can be read. */
 export function shown(text: string): string {
-  const quoted = JSON.stringify(text).slice(1, -1)
+  const quoted = JSON.stringify(text)
+    .slice(1, -1)
+    .replace(/[\x7f-\xff]/g, asEscape)
   return quoted.length <= 60 ? quoted : `${quoted.slice(0, 40)}…${quoted.slice(-12)} (${text.length})`
+}
+
+function asEscape(character: string): string {
+  return `\\x${character.charCodeAt(0).toString(16)}`
 }

@@ -175,9 +175,14 @@ function framed(
       ],
       must,
       mustHead: must === 'fails' ? 'fails' : withLines(passes({ body: '' }), parts.lines),
-      ...(must === 'breaks' && { node: 'refuses' }),
+      ...(leavesBytes(reading, body) && { node: 'depends' }),
     })
   })
+}
+
+/** Whether bytes come behind the end of the body, in whichever way that is read. */
+function leavesBytes(reading: Reading, body: string): boolean {
+  return body === bodies['behind an end'] || (typeof reading === 'number' && reading < body.length)
 }
 
 /** Every framing with a whole response as its body, in a chunk of it, and behind its end. */

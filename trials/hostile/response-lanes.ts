@@ -49,14 +49,15 @@ export interface Lane {
   readonly close: () => Promise<void>
 }
 
-/** How long a proxy waits for its upstream, where nothing else is asked for. */
+/** How long a proxy waits for its upstream, where nothing else is asked for. A foreign parser waits where ours refuses. */
 const PATIENT_MS = 5000
+const FOREIGN_MS = 1500
 
 export async function startLane(
   transport: Transport,
   front: Front,
   upstream: HostileUpstream,
-  timeoutMs: number = PATIENT_MS,
+  timeoutMs: number = transport.isForeign ? FOREIGN_MS : PATIENT_MS,
 ): Promise<Lane> {
   const connections = await transport.open()
   const proxy = passthroughProxy(upstream.url, {

@@ -24,10 +24,10 @@ export function faultOf(entry: HostileResponse, method: string, seen: Seen): str
 /** The same where somebody else's parser decides whether the response is taken. */
 export function looseFaultOf(entry: HostileResponse, method: string, seen: Seen): string | undefined {
   const must = mustOf(entry, method)
-  return (
-    bytesOf(seen) ??
-    (isBroken(seen) ? undefined : typeof must === 'string' ? injected(seen) : passesFault(must, seen))
-  )
+  const own = bytesOf(seen)
+  if (own !== undefined || isBroken(seen)) return own
+  if (typeof must === 'string') return injected(seen)
+  return passesFault({ ...must, reason: undefined }, seen, withoutBlanks)
 }
 
 export function mustOf(entry: HostileResponse, method: string): Must {
@@ -48,14 +48,26 @@ function outcomeFault(must: Must, seen: Seen): string | undefined {
   return passesFault(must, seen)
 }
 
-function passesFault(must: Passes, seen: Seen): string | undefined {
+function passesFault(must: Passes, seen: Seen, asSeen: (line: string) => string = same): string | undefined {
   const { kind, response, body } = seen
   if (kind !== 'answer' || response === undefined) return `no answer, but ${outcomeOf(seen)}`
   if (response.status !== must.status) return `not ${must.status}, but ${outcomeOf(seen)}`
   if (must.reason !== undefined && response.reason !== must.reason) return 'another reason phrase'
   if (body !== must.body) return `another body: ${JSON.stringify(body?.slice(0, 60))}`
-  if (strangeLines(response.head).join('\n') !== (must.lines ?? []).join('\n')) return 'other header lines'
-  return response.trailers.join('\n') === (must.trailers ?? []).join('\n') ? undefined : 'other trailers'
+  if (strangeLines(response.head).map(asSeen).join('\n') !== (must.lines ?? []).join('\n'))
+    return 'other header lines'
+  return response.trailers.map(asSeen).join('\n') === (must.trailers ?? []).join('\n')
+    ? undefined
+    : 'other trailers'
+}
+
+function same(line: string): string {
+  return line
+}
+
+/** A parser may leave white space behind a value. */
+function withoutBlanks(line: string): string {
+  return line.replace(/[\t ]+$/, '')
 }
 
 function injected({ response, interim }: Seen): string | undefined {
