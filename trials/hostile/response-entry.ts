@@ -7,7 +7,11 @@ export type Step =
   | { readonly flood: string }
   /** The same, slowly. */
   | { readonly drip: string }
+  /** In clear, whatever the connection is. */
+  | { readonly clear: string }
   | 'end'
+  /** TCP ends, but TLS does not say so. */
+  | 'cut'
   | 'reset'
 
 /**
@@ -145,4 +149,16 @@ export function shown(text: string): string {
 
 function asEscape(character: string): string {
   return `\\x${character.charCodeAt(0).toString(16)}`
+}
+
+/** Several steps in a few words. */
+export function named(steps: readonly Step[]): string {
+  return steps.map(nameOf).join(', ')
+}
+
+function nameOf(step: Step): string {
+  if (typeof step === 'string') return step
+  return Object.entries(step)
+    .map(([how, text]) => `${how} ${shown(text)}`)
+    .join()
 }

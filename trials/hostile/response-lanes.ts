@@ -59,7 +59,7 @@ export async function startLane(
   upstream: HostileUpstream,
   timeoutMs: number = transport.isForeign ? FOREIGN_MS : PATIENT_MS,
 ): Promise<Lane> {
-  const connections = await transport.open()
+  const connections = await transport.open(timeoutMs)
   const proxy = passthroughProxy(upstream.url, {
     ...connections.options,
     ...front.hooks,

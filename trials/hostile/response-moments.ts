@@ -6,6 +6,7 @@ import {
   type HostileResponse,
   type Must,
   LENGTH,
+  named,
   passes,
   POISON,
   response,
@@ -226,19 +227,6 @@ const interim: readonly HostileResponse[] = (
     },
   ),
 )
-
-/** Several steps in a few words. */
-function named(steps: readonly Step[]): string {
-  return steps
-    .map((step) =>
-      typeof step === 'string'
-        ? step
-        : Object.entries(step)
-            .map(([how, text]) => `${how} ${shown(text)}`)
-            .join(),
-    )
-    .join(', ')
-}
 
 export const moments: readonly HostileResponse[] = [
   ...early,

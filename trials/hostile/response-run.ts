@@ -10,7 +10,8 @@ import { ask, hostileRequest, innocentRequest, type Seen, staysOpen } from './re
 import { differenceOf } from './response-differences.js'
 import type { HostileResponse } from './response-entry.js'
 import { type Front, fronts, type Lane, startLane } from './response-lanes.js'
-import type { Transport } from './response-transports.js'
+import { secureResponses } from './response-tls.js'
+import { type Transport, transports } from './response-transports.js'
 import { HostileUpstream, LAST } from './response-upstream.js'
 import { faultOf, innocentFault, isBroken, looseFaultOf } from './response-verdict.js'
 
@@ -21,12 +22,21 @@ const SILENCE_MS = 500
 const SILENT_AT_ONCE = 8
 const WATCHDOG_MS = 20_000
 
+/** What is sent, and over what. */
+export interface Catalog {
+  readonly entries: readonly HostileResponse[]
+  readonly isSecure: boolean
+}
+
+const inClear: Catalog = { entries: hostileResponses, isSecure: false }
+
 /** Sends every hostile response through the proxy; an innocent request behind each gets what belongs to it. */
 export class HostileResponses {
   private readonly log: MishapLog
   private readonly failures: Failures
   private readonly warnings: string[] = []
   private readonly progress = new Progress('hostile responses')
+  private catalog = inClear
   private cases = 0
   private serial = 0
 
@@ -36,8 +46,9 @@ export class HostileResponses {
     process.on('warning', ({ message }) => void this.warnings.push(message))
   }
 
-  async run(transport: Transport, every: number): Promise<number> {
-    const entries = hostileResponses.filter((_entry, index) => index % every === 0)
+  async run(transport: Transport, every: number, catalog: Catalog = inClear): Promise<number> {
+    this.catalog = catalog
+    const entries = catalog.entries.filter((_entry, index) => index % every === 0)
     const before = resources()
     // At once, as a foreign transport waits for its timeouts where ours knows better.
     await inParallel(fronts.length, fronts, (front) => this.runFront(transport, front, entries))
@@ -46,12 +57,22 @@ export class HostileResponses {
     return this.cases
   }
 
+  /** The same with what an upstream may do beneath HTTP, over one transport after the other. */
+  async runSecure(names: readonly string[], every: number): Promise<number> {
+    for (const name of names) {
+      const transport = transports[name]
+      if (transport !== undefined)
+        await this.run(transport, every, { entries: secureResponses, isSecure: true })
+    }
+    return this.cases
+  }
+
   private async runFront(
     transport: Transport,
     front: Front,
     entries: readonly HostileResponse[],
   ): Promise<void> {
-    const lane = await startLane(transport, front, await new HostileUpstream().start())
+    const lane = await startLane(transport, front, await this.upstream())
     const loud = entries.filter(({ isSilent }) => isSilent !== true)
     for (const [index, one] of loud.entries()) {
       await this.runMethods(one, lane)
@@ -62,9 +83,13 @@ export class HostileResponses {
     await inParallel(SILENT_AT_ONCE, silent, (one) => this.runSilent(one, transport, front))
   }
 
+  private upstream(): Promise<HostileUpstream> {
+    return new HostileUpstream(this.catalog).start()
+  }
+
   /** On a proxy of its own, as the timeouts take their time. */
   private async runSilent(one: HostileResponse, transport: Transport, front: Front): Promise<void> {
-    const lane = await startLane(transport, front, await new HostileUpstream().start(), SILENCE_MS)
+    const lane = await startLane(transport, front, await this.upstream(), SILENCE_MS)
     await this.runMethods(one, lane)
     await this.end(lane)
   }

@@ -1,6 +1,9 @@
 import net, { type Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import { closed } from '../../test/support/open-resources.js'
 import { listen } from '../../test/support/servers.js'
+import { certificate, key } from '../../test/support/tls-certificate.js'
 import { takeMessage } from './recording-upstream.js'
 import { type HostileResponse, response } from './response-entry.js'
 import { play } from './response-play.js'
@@ -13,23 +16,24 @@ export const LAST = '/innocent/last'
  * answer on a connection, whatever it has sent there: whether that is used again is for its client to know.
  */
 export class HostileUpstream {
-  readonly server: net.Server
+  private readonly isSecure: boolean
   /** Requests that cannot be read, or that come while something else is due. */
   readonly faults: string[] = []
   private readonly connections = new Set<Socket>()
   /** The connection of the last hostile answer. */
-  private last: Socket | undefined
+  private last: Reader | undefined
   private entry: HostileResponse | undefined
   /** Speaks first on the next connection. */
   private greets = false
   url = ''
 
-  constructor(server: net.Server = net.createServer({ allowHalfOpen: true }), event = 'connection') {
-    this.server = server.on(event, (socket: Socket) => this.accept(socket))
+  constructor({ isSecure = false } = {}) {
+    this.isSecure = isSecure
   }
 
   async start(): Promise<this> {
-    this.url = (await listen(this.server)).url
+    const { url } = await listen(net.createServer({ allowHalfOpen: true }, (tcp) => this.accept(tcp)))
+    this.url = this.isSecure ? url.replace('http:', 'https:') : url
     return this
   }
 
@@ -44,8 +48,8 @@ export class HostileUpstream {
   async speakLate(): Promise<void> {
     const { last, entry } = this
     if (last === undefined || entry === undefined) return
-    await play(last, entry.steps)
-    await closed(last)
+    await play(last.socket, entry.steps, last.tcp)
+    await closed(last.socket)
   }
 
   /** Waits until its clients have closed all connections. */
@@ -53,64 +57,88 @@ export class HostileUpstream {
     await Promise.all([...this.connections].map(closed))
   }
 
-  private accept(socket: Socket): void {
-    const { entry } = this
-    const reader = { text: '', isAnswered: false, isTunnel: false }
-    this.connections.add(socket)
-    socket.setNoDelay(true)
-    socket.on('error', () => {}).on('close', () => this.connections.delete(socket))
-    socket.on('end', () => socket.end())
-    socket.on('data', (chunk: Buffer) => {
-      if (reader.isTunnel) socket.write(chunk)
-      else this.read(socket, reader, chunk.toString('latin1'))
-    })
-    if (entry === undefined || !this.greets) return
+  private accept(tcp: Socket): void {
+    const { entry, greets, isSecure } = this
     this.greets = false
-    reader.isAnswered = true
-    void play(socket, entry.steps)
+    tcp.setNoDelay(true)
+    if (!greets || !isSecure) this.serve(tcp).isAnswered = greets
+    else this.watch(tcp.resume())
+    if (greets && entry !== undefined) void play(tcp, entry.steps)
   }
 
-  private read(socket: Socket, reader: Reader, text: string): void {
+  private watch(socket: Socket): void {
+    this.connections.add(socket)
+    socket.on('error', () => {}).on('close', () => this.connections.delete(socket))
+    socket.on('end', () => socket.end())
+  }
+
+  /** Reads requests from a connection, or from what is within its TLS. */
+  private serve(tcp: Socket): Reader {
+    const socket = this.isSecure ? secured(tcp) : tcp
+    const reader = { socket, tcp, text: '', isAnswered: false, isTunnel: false }
+    this.watch(socket)
+    // Beneath TLS it tells of nothing else.
+    if (socket !== tcp) tcp.on('error', () => {})
+    socket.on('data', (chunk: Buffer) => {
+      if (reader.isTunnel) socket.write(chunk)
+      else this.read(reader, chunk.toString('latin1'))
+    })
+    return reader
+  }
+
+  private read(reader: Reader, text: string): void {
     reader.text += text
     if (!reader.isAnswered && this.entry?.moment === 'head' && isHostileHead(reader.text)) {
       reader.isAnswered = true
-      this.answerHostile(socket, reader, '')
+      this.answerHostile(reader, '')
     }
     for (let found = takeMessage(reader.text); found !== undefined; found = takeMessage(reader.text)) {
       if ('fault' in found) {
         this.faults.push(found.fault)
-        return void socket.destroy()
+        return void reader.socket.destroy()
       }
       reader.text = reader.text.slice(found.length)
-      this.answer(socket, reader, found.start)
+      this.answer(reader, found.start)
     }
   }
 
-  private answer(socket: Socket, reader: Reader, start: string): void {
+  private answer(reader: Reader, start: string): void {
+    const { socket } = reader
     const [method = '', path = ''] = start.split(' ')
     const isAnswered = reader.isAnswered && path.startsWith('/hostile/')
     reader.isAnswered = false
     if (isAnswered) return
-    if (path.startsWith('/hostile/')) return this.answerHostile(socket, reader, method)
+    if (path.startsWith('/hostile/')) return this.answerHostile(reader, method)
     socket.write(innocentAnswer(method, path), 'latin1')
     if (path === LAST) socket.end()
   }
 
-  private answerHostile(socket: Socket, reader: Reader, method: string): void {
+  private answerHostile(reader: Reader, method: string): void {
     const { entry } = this
+    const { socket, tcp } = reader
     if (entry === undefined) return
-    this.last = socket
+    this.last = reader
     reader.isTunnel = entry.upgrade !== undefined && entry.must === 'tunnels'
     if (entry.moment === 'idle') socket.write(response(method === 'HEAD' ? { body: '' } : {}), 'latin1')
-    else void play(socket, entry.steps)
+    else void play(socket, entry.steps, tcp)
   }
 }
 
+/** One connection. */
 interface Reader {
+  readonly socket: Socket
+  readonly tcp: Socket
   text: string
   /** The request that is being read has its answer already. */
   isAnswered: boolean
   isTunnel: boolean
+}
+
+/** TLS on a connection that can still be written to beneath it. */
+function secured(tcp: Socket): Socket {
+  const stream = Duplex.from({ readable: tcp, writable: tcp })
+  stream.on('error', () => {})
+  return new TLSSocket(stream, { isServer: true, key, cert: certificate })
 }
 
 function isHostileHead(text: string): boolean {
