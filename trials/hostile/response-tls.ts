@@ -54,7 +54,7 @@ const answers: readonly [steps: readonly Step[], must: Must, mustHead?: Must][] 
   [[{ write: HALF_BODY }, 'end'], 'breaks', HEAD_ONLY],
   [[{ write: HALF_BODY }, 'cut'], 'breaks', HEAD_ONLY],
   [[{ write: HALF_BODY }, 'reset'], 'breaks', 'ends'],
-  [[{ write: HALF_BODY }, { clear: 'llo' }], 'breaks', 'ends'],
+  [[{ write: HALF_BODY }, { clear: 'llo and more' }], 'breaks', 'ends'],
   [[{ write: HALF_CHUNKS }, 'end'], 'breaks', HEAD_ONLY],
   [[{ write: HALF_CHUNKS }, 'cut'], 'breaks', HEAD_ONLY],
   [[{ write: HALF_CHUNKS }, 'reset'], 'breaks', 'ends'],

@@ -49,7 +49,7 @@ export class HostileUpstream {
     const { last, entry } = this
     if (last === undefined || entry === undefined) return
     await play(last.socket, entry.steps, last.tcp)
-    await closed(last.socket)
+    await closed(last.tcp)
   }
 
   /** Waits until its clients have closed all connections. */
@@ -60,25 +60,18 @@ export class HostileUpstream {
   private accept(tcp: Socket): void {
     const { entry, greets, isSecure } = this
     this.greets = false
-    tcp.setNoDelay(true)
+    this.connections.add(tcp.setNoDelay(true))
+    tcp.on('error', () => {}).on('close', () => this.connections.delete(tcp))
     if (!greets || !isSecure) this.serve(tcp).isAnswered = greets
-    else this.watch(tcp.resume())
+    else endWith(tcp.resume())
     if (greets && entry !== undefined) void play(tcp, entry.steps)
-  }
-
-  private watch(socket: Socket): void {
-    this.connections.add(socket)
-    socket.on('error', () => {}).on('close', () => this.connections.delete(socket))
-    socket.on('end', () => socket.end())
   }
 
   /** Reads requests from a connection, or from what is within its TLS. */
   private serve(tcp: Socket): Reader {
     const socket = this.isSecure ? secured(tcp) : tcp
     const reader = { socket, tcp, text: '', isAnswered: false, isTunnel: false }
-    this.watch(socket)
-    // Beneath TLS it tells of nothing else.
-    if (socket !== tcp) tcp.on('error', () => {})
+    endWith(socket)
     socket.on('data', (chunk: Buffer) => {
       if (reader.isTunnel) socket.write(chunk)
       else this.read(reader, chunk.toString('latin1'))
@@ -138,7 +131,14 @@ interface Reader {
 function secured(tcp: Socket): Socket {
   const stream = Duplex.from({ readable: tcp, writable: tcp })
   stream.on('error', () => {})
-  return new TLSSocket(stream, { isServer: true, key, cert: certificate })
+  const socket = new TLSSocket(stream, { isServer: true, key, cert: certificate })
+  tcp.on('close', () => socket.destroy())
+  return socket.on('error', () => {})
+}
+
+/** Ends a connection when its client has. */
+function endWith(socket: Socket): void {
+  socket.on('end', () => socket.end())
 }
 
 function isHostileHead(text: string): boolean {

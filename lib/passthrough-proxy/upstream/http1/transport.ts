@@ -106,8 +106,10 @@ export class Transport {
     else this.tunnel.receiveEnd()
   }
 
+  /** What TLS cannot read is no error of the stream, and does not destroy it either: nothing comes behind it. */
   private onError(error: Error): void {
-    if (this.socket.destroyed || this.tunnel !== undefined) return this.onLost(error)
+    const isOfWriting = this.socket.errored === error && !this.socket.destroyed
+    if (!isOfWriting || this.tunnel !== undefined) return this.onLost(error)
     forgetWriteError(this.socket)
     this.owner.onWriteError(error)
   }
