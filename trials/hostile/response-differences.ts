@@ -117,8 +117,15 @@ export const differences: readonly Difference[] = [
     failsNext: true,
   },
   {
+    of: ['undici'],
+    entries: /^within TLS: write HTTP\/1\.1 200 OK.*hello \(69\), clear /,
+    why: 'undici sends the next request before it has read what breaks TLS behind the response',
+    failsNext: true,
+  },
+  {
     of: both,
-    entries: /^end: reset behind HTTP\/1\.1 200 OK\\r\\nX: y\\r\\n\\r\\nhello$/,
+    entries:
+      /^(?:end: reset behind HTTP\/1\.1 200 OK\\r\\nX: y\\r\\n\\r\\nhello|within TLS: write HTTP\/1\.1 200 OK\\r\\nContent-Type: text\/plain\\r\\n\\r\\nhello, reset)$/,
     why: 'libuv makes an end of a reset that comes with the last bytes, and nobody else asks (RFC 9112 §8)',
   },
   {

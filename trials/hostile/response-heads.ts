@@ -190,9 +190,9 @@ const ends: readonly [endOfLine: string, isGood: boolean][] = [
   ['\0\r\n', false],
 ]
 
-function start(common: Common, line: string, must?: HostileResponse['must']): HostileResponse {
-  return entry(common, shown(line), {
-    steps: [{ write: response({ start: line }) }],
+function start(common: Common, text: string, must?: HostileResponse['must']): HostileResponse {
+  return entry(common, shown(text), {
+    steps: [{ write: response({ start: text }) }],
     ...(must && { must }),
   })
 }

@@ -24,8 +24,12 @@ export const fronts: readonly Front[] = [
     attaches: true,
     inFront: () => [],
     hooks: {
-      onRequest: async ({ headers }) => void headers.set('X-Asked', 'yes'),
-      onResponse: ({ headers }) => void headers.set('X-Hooked', 'yes'),
+      onRequest: async ({ headers }) => {
+        headers.set('X-Asked', 'yes')
+      },
+      onResponse: ({ headers }) => {
+        headers.set('X-Hooked', 'yes')
+      },
     },
   },
   {

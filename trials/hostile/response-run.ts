@@ -101,7 +101,8 @@ export class HostileResponses {
       if (one.upgrade !== undefined && (method !== 'GET' || !lane.front.attaches)) continue
       const where = `${lane.name}; ${method}; ${one.name}`
       await underWay.run(where, () => this.judge(one, method, lane, where))
-      for (const mishap of this.log.take()) this.note(kindOf(mishap), String(mishap.of ?? where))
+      for (const mishap of this.log.take())
+        this.note(kindOf(mishap), (mishap.of as string | undefined) ?? where)
       for (const warning of this.warnings.splice(0)) this.note(`a warning: ${warning}`, where)
     }
   }
@@ -117,14 +118,14 @@ export class HostileResponses {
     const late = one.moment === 'idle' ? await inTime(upstream.speakLate()) : undefined
     const found = [
       this.victimFault(one, method, lane, seen),
-      late && `its connection stays open: ${late}`,
+      late && `the connection to the upstream stays open: ${late}`,
       prefixed('an innocent request after it', await this.innocent(lane, one)),
       prefixed('the next request of its client', await this.next(client, one, seen)),
+      seen.kind === 'answer' && client.pending.length > 0 ? 'bytes long behind the answer' : undefined,
       ...upstream.faults.splice(0).map((fault) => `the upstream cannot read it: ${fault.slice(0, 80)}`),
     ]
     client.destroy()
-    for (const fault of found)
-      if (fault !== undefined) this.note(fault, `${lane.name}; ${method}; ${one.name}`)
+    for (const fault of found) if (fault !== undefined) this.note(fault, where)
   }
 
   private victimFault(one: HostileResponse, method: string, lane: Lane, seen: Seen): string | undefined {
@@ -171,7 +172,7 @@ export class HostileResponses {
 
   private async expectNothingLeft(before: string): Promise<void> {
     const isClean = await until(() => resources() === before).catch(() => false)
-    if (isClean === false) this.note(`left behind: ${resources()}`, `before: ${before}`)
+    if (!isClean) this.note(`left behind: ${resources()}`, `before: ${before}`)
   }
 
   private note(fault: string, where: string): void {

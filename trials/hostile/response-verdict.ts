@@ -54,11 +54,16 @@ function passesFault(must: Passes, seen: Seen, asSeen: (line: string) => string 
   if (response.status !== must.status) return `not ${must.status}, but ${outcomeOf(seen)}`
   if (must.reason !== undefined && response.reason !== must.reason) return 'another reason phrase'
   if (body !== must.body) return `another body: ${JSON.stringify(body?.slice(0, 60))}`
-  if (strangeLines(response.head).map(asSeen).join('\n') !== (must.lines ?? []).join('\n'))
-    return 'other header lines'
-  return response.trailers.map(asSeen).join('\n') === (must.trailers ?? []).join('\n')
-    ? undefined
-    : 'other trailers'
+  if (differ(strangeLines(response.head), must.lines, asSeen)) return 'other header lines'
+  return differ(response.trailers, must.trailers, asSeen) ? 'other trailers' : undefined
+}
+
+function differ(
+  lines: readonly string[],
+  expected: readonly string[] = [],
+  asSeen: (line: string) => string,
+): boolean {
+  return lines.map(asSeen).join('\n') !== expected.join('\n')
 }
 
 function same(line: string): string {
