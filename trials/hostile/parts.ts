@@ -30,14 +30,11 @@ export const parts: Readonly<Record<string, Part>> = {
   'listeners of one connection': (log, failures, { seed, isSample }) =>
     countListeners(log, failures, isSample ? ['bare http'] : hostNames, seed),
   'framings and heads': (log, failures, { isSample }) => new Framings(log, failures).run(isSample ? 3 : 1),
-  'hostile responses': responsesOver('built-in', 8),
-  'hostile responses over undici 7': responsesOver('undici 7', 40),
-  'hostile responses over undici 8': responsesOver('undici 8', 40),
+  'hostile responses': responsesOver('built-in', 12),
+  'hostile responses over undici 7': responsesOver('undici 7', 80),
+  'hostile responses over undici 8': responsesOver('undici 8', 80),
   'hostile responses over TLS': (log, failures, { isSample }) =>
-    new HostileResponses(log, failures).runSecure(
-      isSample ? ['built-in'] : Object.keys(transports),
-      isSample ? 3 : 1,
-    ),
+    new HostileResponses(log, failures).runSecure(isSample ? ['built-in'] : Object.keys(transports)),
   "hostile responses and Node's client": (_log, failures, { isSample }) =>
     isSample ? Promise.resolve(0) : compareWithNode(failures),
   'careless handlers': (log, failures, { seed, isSample }) =>

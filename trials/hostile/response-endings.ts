@@ -131,6 +131,7 @@ const tooMuch: readonly HostileResponse[] = [
       `${shown(rest)} behind ${how}`,
       {
         steps: [{ write: text + rest }],
+        spoils: true,
         must: sees,
       },
     ),

@@ -65,6 +65,8 @@ export interface HostileResponse {
   readonly upgrade?: string
   /** So many bytes of a body go with a POST, rather than a few. */
   readonly upload?: number
+  /** Bytes come behind the response: its connection may carry no other request. */
+  readonly spoils?: true
   /** The upstream is silent where more is due: only a timeout of the proxy ends it. */
   readonly isSilent?: true
 }

@@ -175,7 +175,7 @@ function framed(
       ],
       must,
       mustHead: must === 'fails' ? 'fails' : withLines(passes({ body: '' }), parts.lines),
-      ...(leavesBytes(reading, body) && { node: 'depends' }),
+      ...(leavesBytes(reading, body) && { node: 'depends', spoils: true }),
     })
   })
 }

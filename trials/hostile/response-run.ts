@@ -12,7 +12,7 @@ import type { HostileResponse } from './response-entry.js'
 import { type Front, fronts, type Lane, startLane } from './response-lanes.js'
 import { secureResponses } from './response-tls.js'
 import { type Transport, transports } from './response-transports.js'
-import { HostileUpstream, LAST } from './response-upstream.js'
+import { HostileUpstream, LAST, SPOILED } from './response-upstream.js'
 import { faultOf, innocentFault, isBroken, looseFaultOf } from './response-verdict.js'
 
 const METHODS = ['GET', 'HEAD', 'POST']
@@ -58,11 +58,10 @@ export class HostileResponses {
   }
 
   /** The same with what an upstream may do beneath HTTP, over one transport after the other. */
-  async runSecure(names: readonly string[], every: number): Promise<number> {
+  async runSecure(names: readonly string[]): Promise<number> {
     for (const name of names) {
       const transport = transports[name]
-      if (transport !== undefined)
-        await this.run(transport, every, { entries: secureResponses, isSecure: true })
+      if (transport !== undefined) await this.run(transport, 1, { entries: secureResponses, isSecure: true })
     }
     return this.cases
   }
@@ -122,7 +121,7 @@ export class HostileResponses {
       prefixed('an innocent request after it', await this.innocent(lane, one)),
       prefixed('the next request of its client', await this.next(client, one, seen)),
       seen.kind === 'answer' && client.pending.length > 0 ? 'bytes long behind the answer' : undefined,
-      ...upstream.faults.splice(0).map((fault) => `the upstream cannot read it: ${fault.slice(0, 80)}`),
+      ...upstreamFaults(lane),
     ]
     client.destroy()
     for (const fault of found) if (fault !== undefined) this.note(fault, where)
@@ -180,6 +179,12 @@ export class HostileResponses {
     this.failures.count(kind)
     if (this.failures.examplesOf(kind) < EXAMPLES) this.failures.example(kind, where)
   }
+}
+
+/** What the upstream has to say against its client. Another's pool is not ours to judge. */
+function upstreamFaults({ upstream, transport }: Lane): string[] {
+  const faults = upstream.faults.splice(0)
+  return transport.isForeign ? faults.filter((fault) => fault !== SPOILED) : faults
 }
 
 /** The sockets, servers and timers that keep this process alive. */

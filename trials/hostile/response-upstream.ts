@@ -5,7 +5,7 @@ import { closed } from '../../test/support/open-resources.js'
 import { listen } from '../../test/support/servers.js'
 import { certificate, key } from '../../test/support/tls-certificate.js'
 import { takeMessage } from './recording-upstream.js'
-import { type HostileResponse, response } from './response-entry.js'
+import { type HostileResponse, type Must, response } from './response-entry.js'
 import { play } from './response-play.js'
 
 /** Behind this answer its connection is closed. */
@@ -70,7 +70,7 @@ export class HostileUpstream {
   /** Reads requests from a connection, or from what is within its TLS. */
   private serve(tcp: Socket): Reader {
     const socket = this.isSecure ? secured(tcp) : tcp
-    const reader = { socket, tcp, text: '', isAnswered: false, isTunnel: false }
+    const reader = { socket, tcp, text: '', isAnswered: false, isTunnel: false, isSpoiled: false }
     endWith(socket)
     socket.on('data', (chunk: Buffer) => {
       if (reader.isTunnel) socket.write(chunk)
@@ -101,6 +101,7 @@ export class HostileUpstream {
     const isAnswered = reader.isAnswered && path.startsWith('/hostile/')
     reader.isAnswered = false
     if (isAnswered) return
+    if (reader.isSpoiled) this.faults.push(SPOILED)
     if (path.startsWith('/hostile/')) return this.answerHostile(reader, method)
     socket.write(innocentAnswer(method, path), 'latin1')
     if (path === LAST) socket.end()
@@ -111,11 +112,15 @@ export class HostileUpstream {
     const { socket, tcp } = reader
     if (entry === undefined) return
     this.last = reader
+    reader.isSpoiled = entry.spoils === true || isBad(method === 'HEAD' ? entry.mustHead : entry.must)
     reader.isTunnel = entry.upgrade !== undefined && entry.must === 'tunnels'
     if (entry.moment === 'idle') socket.write(response(method === 'HEAD' ? { body: '' } : {}), 'latin1')
     else void play(socket, entry.steps, tcp)
   }
 }
+
+/** A fault of whoever sends it. */
+export const SPOILED = 'a request on a connection that has carried too much'
 
 /** One connection. */
 interface Reader {
@@ -125,6 +130,12 @@ interface Reader {
   /** The request that is being read has its answer already. */
   isAnswered: boolean
   isTunnel: boolean
+  /** It has carried what ends a connection. */
+  isSpoiled: boolean
+}
+
+function isBad(must: Must): boolean {
+  return must === 'fails' || must === 'breaks'
 }
 
 /** TLS on a connection that can still be written to beneath it. */
