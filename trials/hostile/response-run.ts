@@ -13,7 +13,7 @@ import { type Front, fronts, type Lane, startLane } from './response-lanes.js'
 import { secureResponses } from './response-tls.js'
 import { type Transport, transports } from './response-transports.js'
 import { HostileUpstream, LAST, SPOILED } from './response-upstream.js'
-import { faultOf, innocentFault, isBroken, looseFaultOf } from './response-verdict.js'
+import { delayOf, faultOf, innocentFault, isBroken, looseFaultOf } from './response-verdict.js'
 
 const METHODS = ['GET', 'HEAD', 'POST']
 const EXAMPLES = 6
@@ -129,7 +129,8 @@ export class HostileResponses {
 
   private victimFault(one: HostileResponse, method: string, lane: Lane, seen: Seen): string | undefined {
     const fault = faultOf(one, method, seen)
-    if (!lane.transport.isForeign || fault === undefined) return fault
+    if (!lane.transport.isForeign) return fault ?? delayOf(one, seen)
+    if (fault === undefined) return undefined
     const loose = looseFaultOf(one, method, seen)
     if (loose !== undefined) return loose
     return differenceOf('undici', one.name) === undefined ? `an unlisted difference: ${fault}` : undefined

@@ -18,7 +18,7 @@ const known: ReadonlySet<string> = new Set([
 
 /** What is wrong with what a client has seen, in a few words; undefined where nothing is. */
 export function faultOf(entry: HostileResponse, method: string, seen: Seen): string | undefined {
-  return bytesOf(seen) ?? outcomeFault(mustOf(entry, method), seen) ?? delayOf(entry, seen)
+  return bytesOf(seen) ?? outcomeFault(mustOf(entry, method), seen)
 }
 
 /** The same where somebody else's parser decides whether the response is taken. */
@@ -41,7 +41,7 @@ function bytesOf({ kind, rest }: Seen): string | undefined {
 }
 
 /** Where the upstream has said what ends it, no timeout has to. */
-function delayOf({ isSilent }: HostileResponse, { response }: Seen): string | undefined {
+export function delayOf({ isSilent }: HostileResponse, { response }: Seen): string | undefined {
   return response?.status === 504 && isSilent !== true ? 'only a timeout has ended it' : undefined
 }
 
