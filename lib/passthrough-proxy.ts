@@ -111,7 +111,7 @@ export interface PassthroughProxyOptions {
   readonly maxQueue?: number | undefined
   /**
    * How large the head of an answer may be, and its trailers likewise: bytes, or a size such as '256kb'; beyond, 502.
-   * Default: '128kb'.
+   * At least 1. Default: '128kb'.
    */
   readonly maxResponseHeadBytes?: ByteSize | undefined
   /**

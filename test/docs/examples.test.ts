@@ -89,12 +89,13 @@ const expectations: Readonly<Record<string, () => Promise<void>>> = {
   // Proxies that nobody asks. That they are created says that their options are right.
   'docs-passthrough-proxy 3': async () => {},
   'docs-passthrough-proxy 4': async () => {},
-  // Asks its own proxy.
   'docs-passthrough-proxy 5': async () => {},
-  'docs-passthrough-proxy 6': async () => {
+  // Asks its own proxy.
+  'docs-passthrough-proxy 6': async () => {},
+  'docs-passthrough-proxy 7': async () => {
     expect(await asked(post('/x', '{ "spaces" :  "kept" }'))).to.include({ body: '{ "spaces" :  "kept" }' })
   },
-  'docs-passthrough-proxy 7': async () => {
+  'docs-passthrough-proxy 8': async () => {
     const seen = await asked(fetch(url, { headers: { Authorization: 'Basic client' } }))
     expect(seen).to.include({ authorization: 'Bearer of-this-server' })
   },

@@ -75,9 +75,10 @@ export class Surroundings {
 
   constructor(upstreamPort: number) {
     const { connect, listen, listening } = this
-    net.connect = ((options: net.TcpNetConnectOpts, ...rest: []) => {
-      const port = UPSTREAM_PORTS.includes(String(options.port)) ? upstreamPort : options.port
-      return connect({ ...options, port }, ...rest)
+    net.connect = ((...given: [net.TcpNetConnectOpts]) => {
+      const [options] = given
+      if (!UPSTREAM_PORTS.includes(String(options.port))) return connect(...given)
+      return connect({ ...options, port: upstreamPort })
     }) as typeof net.connect
     // For those that have imported it by name too.
     syncBuiltinESMExports()

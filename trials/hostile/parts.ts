@@ -4,6 +4,9 @@ import { Framings } from './framing-run.js'
 import { countListeners } from './listeners-run.js'
 import { MishapLog } from './mishap-log.js'
 import { accessorTimes } from './accessor-times-run.js'
+import { compareWithNode } from './response-node.js'
+import { HostileResponses } from './response-run.js'
+import { transports } from './response-transports.js'
 import { Sequences } from './sequence-run.js'
 import { Tunnels } from './tunnel-run.js'
 
@@ -27,6 +30,13 @@ export const parts: Readonly<Record<string, Part>> = {
   'listeners of one connection': (log, failures, { seed, isSample }) =>
     countListeners(log, failures, isSample ? ['bare http'] : hostNames, seed),
   'framings and heads': (log, failures, { isSample }) => new Framings(log, failures).run(isSample ? 3 : 1),
+  'hostile responses': responsesOver('built-in', 12),
+  'hostile responses over undici 7': responsesOver('undici 7', 80),
+  'hostile responses over undici 8': responsesOver('undici 8', 80),
+  'hostile responses over TLS': (log, failures, { isSample }) =>
+    new HostileResponses(log, failures).runSecure(isSample ? ['built-in'] : Object.keys(transports)),
+  "hostile responses and Node's client": (_log, failures, { isSample }) =>
+    isSample ? Promise.resolve(0) : compareWithNode(failures),
   'careless handlers': (log, failures, { seed, isSample }) =>
     new Careless(log, failures).run({
       seed,
@@ -39,6 +49,16 @@ export const partsAlone: Readonly<Record<string, Part>> = { 'accessor times': ac
 
 function sequencesOn(host: string): Part {
   return (log, failures, { seed, isSample }) => new Sequences(log, failures).run({ host, seed, isSample })
+}
+
+/** A sample has one entry of so many. A transport that does not run on this Node has no cases. */
+function responsesOver(name: string, sampled: number): Part {
+  return async (log, failures, { isSample }) => {
+    const transport = transports[name]
+    return transport === undefined
+      ? 0
+      : new HostileResponses(log, failures).run(transport, isSample ? sampled : 1)
+  }
 }
 
 /** Runs one part, prints what it found, and returns true where that is nothing. */

@@ -39,7 +39,7 @@ function answer(socket: net.Socket, start: string): void {
 type Found = { readonly start: string; readonly length: number } | { readonly fault: string }
 
 /** Reads one message from the start of `text`; undefined where it has not all arrived. */
-function takeMessage(text: string): Found | undefined {
+export function takeMessage(text: string): Found | undefined {
   const headEnd = text.indexOf('\r\n\r\n')
   if (headEnd === -1) return undefined
   const [start = '', ...lines] = text.slice(0, headEnd).split('\r\n')

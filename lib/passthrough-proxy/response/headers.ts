@@ -88,9 +88,12 @@ export function readTrailers(lines: string[]): string[] {
   return readLines(lines, trailerSteps).lines
 }
 
+/** White space of HTTP is space and tab alone. */
+const CHUNKED = /^[ \t]*chunked[ \t]*$/i
+
 /** The upstream has decoded `chunked`; a body in any other coding was never asked for and could not be announced. */
 function takeTransferEncoding(headers: ResponseHeaders, value: string): boolean {
-  if (value.trim().toLowerCase() !== 'chunked') throw badFraming('a transfer coding other than chunked')
+  if (!CHUNKED.test(value)) throw badFraming('a transfer coding other than chunked')
   headers.chunked = true
   return false
 }

@@ -188,6 +188,13 @@ describe("the proxy's own client", () => {
     expect(await cut.got.failed()).to.include({ kind: 'reset', maybeHeard: true })
   })
 
+  it('takes no reset for it either that comes with the last bytes: libuv makes an end of that', async () => {
+    const { got, connection } = await asked()
+    connection.write('HTTP/1.1 200 OK\r\n\r\nnot all')
+    connection.socket.resetAndDestroy()
+    expect(await got.failed()).to.include({ kind: 'reset', maybeHeard: true })
+  })
+
   for (const raw of [
     '',
     'HTTP/1.1 2',

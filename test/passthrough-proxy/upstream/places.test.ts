@@ -4,6 +4,7 @@ import https from 'node:https'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Duplex } from 'node:stream'
 import tls, { type TLSSocket } from 'node:tls'
 import { expect } from 'chai'
 import { type ClientOptions, createClient } from '../../support/http1-client.js'
@@ -12,6 +13,7 @@ import { turns } from '../../fuzz/wire.js'
 import { closeServers, listen } from '../../support/servers.js'
 import { certificate, expiredCertificate, key } from '../../support/tls-certificate.js'
 import { ask, type RecordingReceiver } from '../../support/upstream-receiver.js'
+import { until } from '../../support/until.js'
 
 const settings: ClientOptions = { maxConnections: 2, connectTimeoutMs: 2000, maxResponseHeadBytes: 16_384 }
 /** Lets the event loop go round: a connection that has carried an answer is looked at once more before it is used again. */
@@ -147,6 +149,27 @@ describe("where the proxy's own client gets to", () => {
     const ended = await answered(closing.url.replace('http', 'https'), undefined)
     expect(ended.failure).to.include({ kind: 'unreachable', maybeHeard: false })
   })
+
+  for (const [where, text] of [
+    ['within a response', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe'],
+    ['behind a response', answer('hello', 'Keep-Alive: timeout=600\r\n')],
+  ] as const) {
+    it(`no connection on which TLS breaks ${where}, also where it stays open`, async () => {
+      const server = net.createServer((tcp) => {
+        const stream = Duplex.from({ readable: tcp, writable: tcp })
+        const secured = new tls.TLSSocket(stream, { isServer: true, key, cert: certificate })
+        for (const each of [tcp, stream, secured]) each.on('error', () => {})
+        secured.once('data', () => secured.write(text, () => tcp.write('no record of TLS')))
+      })
+      const { port, connections } = await listen(server)
+      const client = createClient({ ...settings, maxConnections: 1, connect: { ca: certificate } })
+      const got = ask(client, { origin: `https://localhost:${port}` })
+      if (where === 'behind a response') expect((await got.ended()).body).to.equal('hello')
+      else expect((await got.failed()).kind).to.equal('reset')
+      await until(() => connections[0]?.closed)
+      client.close()
+    })
+  }
 
   it('a tunnel in TLS', async () => {
     const server = tls.createServer({ key, cert: certificate }, (socket) => {

@@ -257,7 +257,9 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
 
   onServerEnd(): void {
     try {
-      if (this.delivery !== undefined) this.delivery.runInAsyncScope(finish, undefined, this.parser)
+      // A server also resets a connection on which it leaves a part of the request unread: its answer counts.
+      const isCut = this.transport.isReset && !this.isSending
+      if (!isCut) this.delivery?.runInAsyncScope(finish, undefined, this.parser)
       this.onLost(new Error('the upstream closed the connection'))
     } catch (thrown) {
       this.fail(thrown)
@@ -265,10 +267,8 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
   }
 
   onLost(error: Error): void {
-    const lost: Failure = this.isOpen
-      ? { kind: 'reset', maybeHeard: true, cause: this.writeError ?? error }
-      : connectFailure(error)
-    this.die(lost)
+    const cause = this.writeError ?? error
+    this.die(this.isOpen ? { kind: 'reset', maybeHeard: true, cause } : connectFailure(error))
   }
 
   private onTimeout(): void {

@@ -47,6 +47,15 @@ export class Transport {
     this.listen()
   }
 
+  /**
+   * The server has reset the connection. Where that comes together with its last bytes, libuv tells of an orderly end; but
+   * then the socket has no peer any more. Nobody may have asked for its address before: Node remembers that.
+   */
+  get isReset(): boolean {
+    const { localAddress, remoteAddress } = this.socket
+    return localAddress !== undefined && remoteAddress === undefined
+  }
+
   /** Somebody still needs the bytes that came last. */
   keepRead(): void {
     this.memory.leave()
@@ -97,8 +106,10 @@ export class Transport {
     else this.tunnel.receiveEnd()
   }
 
+  /** What TLS cannot read is no error of the stream, and does not destroy it either: nothing comes behind it. */
   private onError(error: Error): void {
-    if (this.socket.destroyed || this.tunnel !== undefined) return this.onLost(error)
+    const isOfWriting = this.socket.errored === error && !this.socket.destroyed
+    if (!isOfWriting || this.tunnel !== undefined) return this.onLost(error)
     forgetWriteError(this.socket)
     this.owner.onWriteError(error)
   }
