@@ -50,6 +50,16 @@ for (const { name, express } of expressVersions) {
       }
     }
 
+    for (const method of ['GET', 'POST', 'DELETE', 'PROPFIND']) {
+      it(`sends a ${method} with the Content-Length of 0 that it came with`, async () => {
+        client.write(`${method} / HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n`)
+        const connection = await upstream.connection()
+        expect(await connection.untilText('\r\n\r\n')).to.match(/\r\ncontent-length: 0\r\n/i)
+        connection.write(answer())
+        expect((await client.response()).status).to.equal(200)
+      })
+    }
+
     it('reads "ChunKed" as chunked', async () => {
       client.write('POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: ChunKed\r\n\r\n3\r\nabc\r\n0\r\n\r\n')
       const connection = await upstream.connection()

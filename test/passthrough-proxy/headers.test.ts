@@ -69,6 +69,27 @@ for (const { name, express } of expressVersions) {
         expect(upstream.slice(2)).to.deep.equal(lines)
       })
 
+      it('keep case, order and repetitions beside headers that are set, and are found by getHeader', async () => {
+        const seen: unknown[] = []
+        const { client } = await exchange([], 'X-A: 1\r\nX-B: 2\r\nx-a: 3\r\nContent-Length: 0\r\n', {
+          prepare: (app) =>
+            app.use((_req, res, next) => {
+              res.setHeader('X-Own', ['4', '5']).on('finish', () => {
+                seen.push(...['x-a', 'X-B', 'content-length', 'x-own'].map((field) => res.getHeader(field)))
+              })
+              next()
+            }),
+        })
+        expect(client.filter((line) => /^x-[abo]/i.test(line))).to.deep.equal([
+          'X-Own: 4',
+          'X-Own: 5',
+          'X-A: 1',
+          'X-B: 2',
+          'x-a: 3',
+        ])
+        expect(seen).to.deep.equal([['1', '3'], '2', '0', ['4', '5']])
+      })
+
       it('keep bytes beyond ASCII', async () => {
         const { upstream } = await exchange(['X-Name: J\u00fcrgen'])
         // Written as UTF-8 by this test's client; the same bytes arrive, read as latin1.

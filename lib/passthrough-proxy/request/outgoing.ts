@@ -71,13 +71,14 @@ function keepHost({ headers }: OutgoingRequest, { host }: RequestHead): void {
   if (host !== undefined && !headers.has('host')) headers.append('host', host)
 }
 
-/** The client's length for its own body, without one it goes in chunks; for that of a hook, what the hook says. */
+/** The client's length for its own body, or for none; without one it goes in chunks; for that of a hook, what the hook says. */
 function lengthOf({ settings, head, outgoing }: Draft, isOwn: boolean): string | undefined {
-  const own = isOwn && !head.chunked ? head.contentLength : undefined
+  const isVoid = outgoing.body === null
+  const own = (isOwn || (isVoid && !hasBody(head))) && !head.chunked ? head.contentLength : undefined
   if (settings.onRequest === undefined) return own
   const set = takeLengths(outgoing)
   if (set.length > (own === undefined ? 1 : 0)) throw unsendableRequest(`Content-Length: ${set.join(', ')}`)
-  return outgoing.body === null ? undefined : (own ?? set[0])
+  return isVoid ? own : (own ?? set[0])
 }
 
 /** Takes the lengths out that a hook has set. */
