@@ -84,7 +84,7 @@ export class Answer {
     }
   }
 
-  /** Writes the head, as the options and `onResponse` want it. It leaves at the end of this tick, or with the body. */
+  /** Writes the head, as the options and `onResponse` want it. It leaves with what comes of the body in the same read. */
   begin(head: ResponseHead): void {
     const { headers, target } = head
     const { lines } = headers
@@ -96,7 +96,6 @@ export class Answer {
     this.writeHead(incoming.statusCode, incoming.statusMessage, lines)
     // With a chunk, Node puts a head that waits its turn in front of a `100 Continue` that waits with it.
     if (this.res.socket === null) sendHead(this.res)
-    process.nextTick(flushHead, this)
   }
 
   /** Writes the head behind which the connection is the upstream's. */
@@ -118,6 +117,8 @@ export class Answer {
 
   /** Lets go what was written. False: the client is full, and the upstream is resumed when it is not. */
   takesMore(): boolean {
+    // No byte of the body came with it.
+    if (!this.hasBody && !this.isClosed) sendHead(this.res)
     this.hasLeft = !this.isCorked && leaveNow(this.res)
     const isFull = this.isFull && !this.hasLeft
     this.isFull = false
@@ -147,15 +148,6 @@ export class Answer {
     } catch (error) {
       debug('%s %s: %o', this.req.method, this.req.url, error)
       socket?.destroy()
-    }
-  }
-
-  /** Sends the head where no byte of the body came with it. */
-  flushHead(): void {
-    try {
-      if (!this.hasBody && !this.isClosed) sendHead(this.res)
-    } catch (error) {
-      this.owner.breakOff(error)
     }
   }
 
@@ -193,8 +185,4 @@ export class Answer {
 /** Only TCP can; TLS tells a cut from an end by itself. */
 function reset(socket: Socket | null): void {
   if (socket?.remoteFamily !== undefined && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
-}
-
-function flushHead(answer: Answer): void {
-  answer.flushHead()
 }

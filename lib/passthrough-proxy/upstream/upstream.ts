@@ -92,7 +92,7 @@ export interface Receiver {
   /** Bytes of the body, without framing. */
   onBody(chunk: Buffer): void
   /**
-   * All that was read at once has been told, and the end is still to come. Returns true where the memory of its chunks is
+   * All that was read at once has been told, the final head at least, and the end is still to come. Returns true where the memory of its chunks is
    * still needed; it is read into again where it is not.
    */
   onReadOver(): boolean

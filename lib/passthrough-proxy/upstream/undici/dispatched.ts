@@ -120,7 +120,7 @@ export class Dispatched implements Handler, Sending, Waiting, TimedRequest {
 
   onData(chunk: Buffer): boolean {
     if (!this.isOver) this.receiver.onBody(chunk)
-    if (!this.isOver) this.receiver.onReadOver()
+    this.endRead()
     return this.isReading
   }
 
@@ -161,6 +161,12 @@ export class Dispatched implements Handler, Sending, Waiting, TimedRequest {
     this.timer?.end()
     this.endsWithHead = hasNoBody(this.options.method, status)
     this.receiver.onHead(status, reason, lines)
+    // undici may tell of a part of the body in this tick; it does not tell where a read ends.
+    process.nextTick(endRead, this)
+  }
+
+  endRead(): void {
+    if (!this.isOver) this.receiver.onReadOver()
   }
 
   protected takeUpgrade(status: number, lines: string[], socket: Duplex): void {
@@ -241,4 +247,8 @@ export class Dispatched implements Handler, Sending, Waiting, TimedRequest {
 
 function dispatch(dispatched: Dispatched): void {
   dispatched.dispatch()
+}
+
+function endRead(dispatched: Dispatched): void {
+  dispatched.endRead()
 }
