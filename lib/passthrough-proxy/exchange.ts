@@ -10,7 +10,7 @@ import { findBodySource } from '../shared/sourced-request.js'
 import { answerWithoutBody } from '../shared/unread-body.js'
 import { pendingUpgrade } from '../shared/upgrade.js'
 import { hasNoBody } from './body-length.js'
-import type { Outgoing } from './request/outgoing.js'
+import { releaseBody, type Outgoing } from './request/outgoing.js'
 import { Answer, type AnswerOwner } from './response/answer.js'
 import { readResponseHeaders } from './response/headers.js'
 import { switchedLines } from './response/switch-protocols.js'
@@ -147,7 +147,7 @@ export class Exchange implements Receiver, AnswerOwner {
 
   onFailure(failure: Failure): void {
     // The client's own error, where its upload has failed.
-    const isUploads = failure.cause !== undefined && failure.cause === this.outgoing?.upload?.failure
+    const isUploads = failure.cause !== undefined && failure.cause === this.req.errored
     this.fail(isUploads ? failure.cause : failureError(failure, this.hooked))
   }
 
@@ -185,7 +185,7 @@ export class Exchange implements Receiver, AnswerOwner {
 
   private finish(): void {
     this.state = 'over'
-    this.outgoing?.upload?.destroy()
+    if (this.outgoing !== undefined) releaseBody(this.outgoing, this.req)
   }
 
   /** What an error handler throws goes no further: events of the upstream's connection lead here. */

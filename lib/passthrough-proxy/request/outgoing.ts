@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 
 import { pendingUpgrade } from '../../shared/upgrade.js'
 import type { OutgoingRequest } from '../hooks.js'
@@ -10,7 +10,6 @@ import type { ClientConnection, UpstreamRequest } from '../upstream/upstream.js'
 import { takeBufferedBody } from './buffered-body.js'
 import { hasBody, type RequestHead } from './headers.js'
 import { requestTrailers } from './trailers.js'
-import { UploadBody } from './upload-body.js'
 
 /** A request before it is sent: the client's, and what hooks have made of it. */
 export interface Draft {
@@ -36,8 +35,6 @@ export class Outgoing implements UpstreamRequest {
   readonly maxQueue: number
   readonly clientConnection: ClientConnection
   readonly trailers: (() => readonly string[]) | undefined
-  /** The client's own body, where it is what is sent and has not come whole. */
-  readonly upload: UploadBody | undefined
   /** Whether the client has a body that was not taken as one piece. */
   readonly leavesBody: boolean
 
@@ -45,13 +42,12 @@ export class Outgoing implements UpstreamRequest {
     const { req, settings, target, head, outgoing } = draft
     const isOwn = outgoing.body === req
     const buffered = isOwn ? takeBufferedBody(req, head) : undefined
-    this.upload = isOwn && buffered === undefined ? new UploadBody(req) : undefined
     this.leavesBody = hasBody(head) && buffered === undefined
     this.target = target
     this.origin = target.origin
     this.method = outgoing.method
     this.path = outgoing.path
-    this.body = buffered ?? this.upload ?? outgoing.body
+    this.body = buffered ?? outgoing.body
     if (settings.preserveHost) keepHost(outgoing, head)
     this.contentLength = lengthOf(draft, isOwn)
     this.lines = outgoing.headers.lines
@@ -60,10 +56,15 @@ export class Outgoing implements UpstreamRequest {
     this.idleTimeoutMs = settings.idleTimeoutMs
     this.maxQueue = settings.maxQueue
     this.clientConnection = req.socket
-    const hasTrailers = this.upload !== undefined && this.contentLength === undefined
+    const hasTrailers = this.body === req && this.contentLength === undefined
     this.trailers = hasTrailers ? () => requestTrailers(req, head.setHere) : undefined
     if (head.hasTrailer && !hasTrailers) outgoing.headers.delete('trailer')
   }
+}
+
+/** Lets go of what is left of the body of a hook. That of the client stays with its request. */
+export function releaseBody({ body }: UpstreamRequest, req: IncomingMessage): void {
+  if (body !== req && body instanceof Readable && !body.destroyed) body.destroy()
 }
 
 /** Unless a hook has named another. */

@@ -30,6 +30,8 @@ export class Upload {
   private sent = 0
   isOver = false
   private isStopped = false
+  /** The stream has told of its end. */
+  private hasEnded = false
   /** The server is slow to read. */
   isHeldUp = false
 
@@ -109,7 +111,16 @@ export class Upload {
   }
 
   private readonly onEnd = (): void => {
+    if (this.isOver || this.hasEnded) return
+    this.hasEnded = true
+    process.nextTick(finish, this)
+  }
+
+  /** Node takes an HTTP/2 stream that was reset for one that has ended, and says so a moment later. */
+  finish(): void {
     if (this.isOver) return
+    const { aborted } = this.body.source as { aborted?: boolean }
+    if (aborted === true) return this.break(new Error('the body was closed before its end'))
     const { isChunked, contentLength } = this.body
     if (!isChunked && this.sent !== Number(contentLength)) {
       return this.break(new Error('the body is shorter than its Content-Length'), true)
@@ -134,11 +145,15 @@ export class Upload {
   }
 
   private readonly onClose = (): void => {
-    if (!this.isOver) this.break(new Error('the body was closed before its end'))
+    if (!this.isOver && !this.hasEnded) this.break(new Error('the body was closed before its end'))
   }
 
   private break(cause: unknown, isMismatch = false): void {
     this.stop()
     this.owner.onBroken(cause, isMismatch)
   }
+}
+
+function finish(upload: Upload): void {
+  upload.finish()
 }

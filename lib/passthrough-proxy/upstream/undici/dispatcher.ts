@@ -1,8 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Duplex, Readable } from 'node:stream'
+import { Readable, type Duplex } from 'node:stream'
 
 import { wrongKind, type OptionCheck } from '../../../shared/options.js'
 import type { UpstreamRequest } from '../upstream.js'
+import { ShieldedBody } from './shielded-body.js'
 
 /**
  * An undici 7 or 8 Dispatcher: an Agent, Pool, BalancedPool, ProxyAgent or MockAgent, with or without interceptors,
@@ -43,7 +44,7 @@ export function dispatchOptions(request: UpstreamRequest): DispatchOptions {
     method,
     // Without a length undici sends chunks.
     headers: contentLength === undefined ? (lines as string[]) : [...lines, 'content-length', contentLength],
-    body,
+    body: body instanceof Readable ? new ShieldedBody(body) : body,
     headersTimeout: headersTimeoutMs,
     bodyTimeout: idleTimeoutMs,
     // Without `reset` undici gives up the connection after HEAD, and after a body with GET, DELETE or OPTIONS.

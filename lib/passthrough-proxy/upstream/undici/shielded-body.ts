@@ -1,28 +1,24 @@
-import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 
 /**
- * The body of a request as the upstream reads it. An upstream destroys the body of a request that fails, and with an
- * IncomingMessage the client's connection; this stream stands between, so that `req` and its connection are whole
- * when the answer is written. Nothing of `req` is read before the upstream asks for it.
+ * A body as undici reads it. undici destroys the body of a request that fails, and with an IncomingMessage the client's
+ * connection; this stream stands between, so that the body stays with its owner. Nothing of it is read before undici asks.
  */
-export class UploadBody extends Readable {
-  private readonly req: IncomingMessage
+export class ShieldedBody extends Readable {
+  private readonly body: Readable
   private listening = false
-  /** The error with which `req` itself ended the upload. */
-  failure: Error | undefined
 
-  constructor(req: IncomingMessage) {
+  constructor(body: Readable) {
     // Nothing is kept here: what is read goes on at once, still in the processor's cache, or is not read yet.
     super({ highWaterMark: 0 })
-    this.req = req
+    this.body = body
     // The upstream may stop listening before the last error comes.
     this.on('error', ignore)
   }
 
   override _read(): void {
     if (!this.listening) this.listen()
-    this.req.resume()
+    this.body.resume()
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
@@ -32,21 +28,25 @@ export class UploadBody extends Readable {
 
   private listen(): void {
     this.listening = true
-    this.req.on('data', this.onData).on('end', this.onEnd).on('error', this.onError).on('close', this.onClose)
+    this.body
+      .on('data', this.onData)
+      .on('end', this.onEnd)
+      .on('error', this.onError)
+      .on('close', this.onClose)
   }
 
   private unlisten(): void {
-    this.req
+    this.body
       .off('data', this.onData)
       .off('end', this.onEnd)
       .off('error', this.onError)
       .off('close', this.onClose)
-    if (this.listening) this.req.pause()
+    if (this.listening) this.body.pause()
   }
 
   private readonly onData = (chunk: Buffer): void => {
     try {
-      if (!this.push(chunk) || this.isPaused()) this.req.pause()
+      if (!this.push(chunk) || this.isPaused()) this.body.pause()
     } catch (error) {
       this.onError(error as Error)
     }
@@ -58,12 +58,11 @@ export class UploadBody extends Readable {
   }
 
   private readonly onError = (error: Error): void => {
-    this.failure = error
     this.destroy(error)
   }
 
   private readonly onClose = (): void => {
-    if (!this.readableEnded && this.listening) this.destroy(new Error('request closed'))
+    if (!this.readableEnded && this.listening) this.destroy(new Error('the body was closed before its end'))
   }
 }
 
