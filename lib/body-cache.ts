@@ -6,7 +6,7 @@ import { bodySourceOf } from './shared/body-source.js'
 import type { Storage } from './shared/body-store.js'
 import { ByteBudget } from './shared/byte-budget.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
-import { mayHaveBody } from './shared/request-facts.js'
+import { mayHaveBody } from './node/request-facts.js'
 import { type ByteSize, byteSize, flag, oneOf, readOptions, writableDirectory } from './shared/options.js'
 
 export type { BodyCache } from './body-cache/accessors.js'

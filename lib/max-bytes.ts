@@ -10,7 +10,7 @@ import {
   parseByteSize,
   readOptions,
 } from './shared/options.js'
-import { mayHaveBody } from './shared/request-facts.js'
+import { mayHaveBody } from './node/request-facts.js'
 
 export type { ByteSize } from './shared/options.js'
 

@@ -6,9 +6,9 @@ import {
   type ParsedRequest,
   type RequestParser,
   type ServerSocket,
-} from '../shared/node-internals.js'
-import { hasCutHead, hasUnknownCoding } from '../shared/request-facts.js'
-import { skipFurtherMessages, skipMessage } from '../shared/skip-messages.js'
+} from '../node/internals.js'
+import { hasCutHead, hasUnknownCoding } from '../node/request-facts.js'
+import { skipFurtherMessages, skipMessage } from '../node/skip-messages.js'
 import { closeConnection } from './close-connection.js'
 import { isTakeable, isTurnOf } from './takeable.js'
 

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 
-import { forgetFlow } from '../shared/node-internals.js'
+import { forgetFlow } from '../node/internals.js'
 
 const HELD: unique symbol = Symbol('held')
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 
-import type { CheckingServer, ServerSocket } from '../shared/node-internals.js'
-import { announcedLength, hasCutHead, mayHaveBody, takesChunks } from '../shared/request-facts.js'
+import type { CheckingServer, ServerSocket } from '../node/internals.js'
+import { announcedLength, hasCutHead, mayHaveBody, takesChunks } from '../node/request-facts.js'
 
 /**
  * Tells whether a request may become an upgrade. Node checks nothing of one that it hands over, so a message that

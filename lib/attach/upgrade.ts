@@ -3,13 +3,8 @@ import type { Duplex } from 'node:stream'
 
 import createDebug from 'debug'
 
-import {
-  NEED_DRAIN,
-  responseClassOf,
-  type CheckingServer,
-  type ServerSocket,
-} from '../shared/node-internals.js'
-import { offerUpgrade } from '../shared/upgrade.js'
+import { NEED_DRAIN, responseClassOf, type CheckingServer, type ServerSocket } from '../node/internals.js'
+import { offerUpgrade } from '../node/pending-upgrade.js'
 import { closeConnection } from './close-connection.js'
 import { holdEarlyBytes } from './early-bytes.js'
 import { isTakeable, isTurnOf } from './takeable.js'

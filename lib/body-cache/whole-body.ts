@@ -1,6 +1,6 @@
 import type { BodySource } from '../shared/body-source.js'
 import { type ErrorDetails, type SluicewayError, sluicewayError } from '../shared/errors.js'
-import { answerWithoutBody } from '../shared/unread-body.js'
+import { answerWithoutBody } from '../node/tell-on-finished.js'
 
 /**
  * Loads a whole body of at most `most` bytes. Rejects a larger one with 413 as soon as it is known to be larger: before

@@ -1,9 +1,9 @@
 import type { BodySource } from './body-source.js'
-import { type Closing, giveBackClosing, isClosedBy, takeOverClosing } from './closing.js'
-import { letFlow, type OutgoingResponse, type ServerSocket } from './node-internals.js'
-import { isHttp2 } from './request-facts.js'
-import { isRead } from './request-readers.js'
-import { skipFurtherMessages } from './skip-messages.js'
+import { type Closing, giveBackClosing, isClosedBy, takeOverClosing } from '../node/closing.js'
+import { letFlow, type OutgoingResponse, type ServerSocket } from '../node/internals.js'
+import { isHttp2 } from '../node/request-facts.js'
+import { isRead } from '../node/has-listeners.js'
+import { skipFurtherMessages } from '../node/skip-messages.js'
 import { findBodySource } from './sourced-request.js'
 
 /** How long, and for how many bytes, the rest of an upload is read and discarded once it has been answered. */

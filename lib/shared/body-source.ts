@@ -12,11 +12,11 @@ import {
   type OutgoingResponse,
   type ParsedRequest,
   type ServerSocket,
-} from './node-internals.js'
+} from '../node/internals.js'
 import { isHeard, RefusedAnswer } from './refused-answer.js'
-import { announcedLength, hasCutHead, isHttp2 } from './request-facts.js'
-import { isRead } from './request-readers.js'
-import { onResponseClose } from './response-close.js'
+import { announcedLength, hasCutHead, isHttp2 } from '../node/request-facts.js'
+import { isRead } from '../node/has-listeners.js'
+import { onResponseClose } from '../node/response-close.js'
 import { RequestReplay } from './request-replay.js'
 import { findBodySource, setBodySource } from './sourced-request.js'
 import { StreamRest } from './stream-rest.js'

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-import { AWAITS_CONTINUE, letFlow, type OutgoingResponse } from './node-internals.js'
-import { isHttp2 } from './request-facts.js'
-import { isRead } from './request-readers.js'
-import { answerWithoutBody } from './unread-body.js'
+import { AWAITS_CONTINUE, letFlow, type OutgoingResponse } from '../node/internals.js'
+import { isHttp2 } from '../node/request-facts.js'
+import { isRead } from '../node/has-listeners.js'
+import { answerWithoutBody } from '../node/tell-on-finished.js'
 
 // Symbol.for: attach and the body source may come from different copies of this package (ESM and CJS).
 const kContinue: unique symbol = Symbol.for('sluiceway.continue') as never

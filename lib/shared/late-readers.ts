@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream'
 import type { BodyStream } from './body-stream.js'
-import { type ParsedRequest, STREAM_DISTURBED } from './node-internals.js'
-import { isRead } from './request-readers.js'
+import { type ParsedRequest, STREAM_DISTURBED } from '../node/internals.js'
+import { isRead } from '../node/has-listeners.js'
 import type { RequestReplay } from './request-replay.js'
 import { findBodySource } from './sourced-request.js'
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
-import { HeldClosing } from './closing.js'
-import type { ServerSocket } from './node-internals.js'
-import { isHttp2 } from './request-facts.js'
+import { HeldClosing } from '../node/closing.js'
+import type { ServerSocket } from '../node/internals.js'
+import { isHttp2 } from '../node/request-facts.js'
 
 // One listener for each connection: a client may send any number of requests on it before the first is read.
 const READINGS: unique symbol = Symbol.for('sluiceway.lateReadings') as never

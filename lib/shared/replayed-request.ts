@@ -2,7 +2,7 @@
 /* oxlint-disable typescript/unbound-method */
 import { IncomingMessage } from 'node:http'
 import { BodyStream } from './body-stream.js'
-import type { ParsedRequest } from './node-internals.js'
+import type { ParsedRequest } from '../node/internals.js'
 import type { RequestReplay } from './request-replay.js'
 import { findBodySource } from './sourced-request.js'
 

@@ -10,10 +10,10 @@ import {
   type ParsedRequest,
   renewReadableState,
   STREAM_DESTROYED,
-} from './node-internals.js'
+} from '../node/internals.js'
 import { nativeReadOf, replaceMethods } from './replayed-request.js'
-import { isHttp2 } from './request-facts.js'
-import { isRead } from './request-readers.js'
+import { isHttp2 } from '../node/request-facts.js'
+import { isRead } from '../node/has-listeners.js'
 import { findBodySource, setBodySource } from './sourced-request.js'
 import { givenUpRound, tellRound, type ToldRound } from './told-round.js'
 

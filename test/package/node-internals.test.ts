@@ -18,7 +18,7 @@ function needDrainOf(response: ServerResponse): { NEED_DRAIN: symbol; none: unkn
   return { NEED_DRAIN, none: member(response, NEED_DRAIN) }
 }
 
-describe('the members of Node that lib/shared/node-internals.ts relies on', () => {
+describe('the members of Node that lib/node/internals.ts relies on', () => {
   let client: RawClient
   let req: IncomingMessage
   let res: ServerResponse

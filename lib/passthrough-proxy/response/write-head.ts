@@ -1,7 +1,7 @@
 import { ServerResponse, type IncomingMessage } from 'node:http'
 
-import { OUT_HEADERS, type OutgoingHeaders, type OutgoingResponse } from '../../shared/node-internals.js'
-import { isHttp2, isServedAsHttp10 } from '../../shared/request-facts.js'
+import { OUT_HEADERS, type OutgoingHeaders, type OutgoingResponse } from '../../node/internals.js'
+import { isHttp2, isServedAsHttp10 } from '../../node/request-facts.js'
 import { HeaderList } from '../header-list.js'
 
 /** Lines that several hands may add to one response: what a middleware has set stays beside the upstream's. */

@@ -1,5 +1,5 @@
 import { Socket } from 'node:net'
-import type { ServerSocket } from './node-internals.js'
+import type { ServerSocket } from './internals.js'
 
 // Symbol.for: two copies of this package (ESM and CJS) may serve one connection.
 const CLOSING: unique symbol = Symbol.for('sluiceway.closing') as never

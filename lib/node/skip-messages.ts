@@ -1,4 +1,4 @@
-import type { ParsedRequest, RequestParser } from './node-internals.js'
+import type { ParsedRequest, RequestParser } from './internals.js'
 
 /** Makes the parser of a connection read every further message without giving it to anybody. */
 export function skipFurtherMessages(parser: RequestParser): void {

@@ -1,6 +1,6 @@
 import { IncomingMessage } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
-import type { ParsedRequest } from './node-internals.js'
+import type { ParsedRequest } from './internals.js'
 
 /*
  * What a request is, decided by what Node holds. The version in a request line is a word of the client

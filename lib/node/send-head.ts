@@ -1,5 +1,5 @@
 import { ServerResponse } from 'node:http'
-import type { OutgoingResponse } from './node-internals.js'
+import type { OutgoingResponse } from './internals.js'
 
 /**
  * Sends the head of a response now, as Node sends it with a body: one byte for each character.

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
-import type { ClosableResponse } from './node-internals.js'
+import type { ClosableResponse } from './internals.js'
 import { isHttp2 } from './request-facts.js'
 
 // One listener for each connection, however many responses wait on it, and whichever copy of this package asks.
