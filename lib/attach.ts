@@ -7,7 +7,7 @@ import createDebug from 'debug'
 
 import { declineUpgrades } from './attach/declined-upgrades.js'
 import { runUpgrade } from './attach/upgrade.js'
-import { continueOnRead } from './shared/expect-continue.js'
+import { continueOnRead } from './body/expect-continue.js'
 
 const debug = createDebug('sluiceway:attach')
 

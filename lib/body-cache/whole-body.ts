@@ -1,4 +1,4 @@
-import type { BodySource } from '../shared/body-source.js'
+import type { BodySource } from '../body/source.js'
 import { type ErrorDetails, type SluicewayError, sluicewayError } from '../shared/errors.js'
 import { answerWithoutBody } from '../node/tell-on-finished.js'
 

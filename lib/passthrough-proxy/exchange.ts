@@ -3,10 +3,10 @@ import type { Duplex } from 'node:stream'
 
 import createDebug from 'debug'
 
-import { announceClose } from '../shared/body-rest.js'
+import { announceClose } from '../body/refused/linger.js'
 import type { NextFunction } from '../shared/middleware.js'
 import { isClosed, onResponseClose } from '../node/response-close.js'
-import { findBodySource } from '../shared/sourced-request.js'
+import { findBodySource } from '../body/sourced-request.js'
 import { answerWithoutBody } from '../node/tell-on-finished.js'
 import { pendingUpgrade } from '../node/pending-upgrade.js'
 import { hasNoBody } from './body-length.js'

@@ -1,10 +1,10 @@
 // All methods in here are called with the request as `this`.
 /* oxlint-disable typescript/unbound-method */
 import { IncomingMessage } from 'node:http'
-import { BodyStream } from './body-stream.js'
-import type { ParsedRequest } from '../node/internals.js'
-import type { RequestReplay } from './request-replay.js'
-import { findBodySource } from './sourced-request.js'
+import { BodyStream } from '../kept/stream.js'
+import type { ParsedRequest } from '../../node/internals.js'
+import type { RequestReplay } from './rounds.js'
+import { findBodySource } from '../sourced-request.js'
 
 type ReplayedMethods = Pick<
   ParsedRequest,

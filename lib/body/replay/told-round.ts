@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import { Readable, type Writable } from 'node:stream'
-import type { SluicewayError } from './errors.js'
-import type { OutgoingResponse, ParsedRequest } from '../node/internals.js'
+import type { SluicewayError } from '../../shared/errors.js'
+import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
 
 type Listener = (...args: unknown[]) => void
 

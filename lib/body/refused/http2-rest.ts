@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { constants, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2'
-import type { Rest } from './body-rest.js'
+import type { Rest } from './linger.js'
 
 /**
  * What a client still sends over HTTP/2 of a body that was refused, or whose request has been answered.

@@ -1,6 +1,6 @@
-import type { BodySource } from './body-source.js'
-import type { BodyStore } from './body-store.js'
-import type { SluicewayError } from './errors.js'
+import type { BodySource } from '../source.js'
+import type { BodyStore } from './store.js'
+import type { SluicewayError } from '../../shared/errors.js'
 
 /** Somebody who reads the body at a pace of his own. */
 export interface BodyReader {

@@ -1,20 +1,20 @@
 import { Readable, type Writable } from 'node:stream'
-import { type BodyReader, feed } from './body-reader.js'
-import type { BodySource } from './body-source.js'
-import type { BodyStore } from './body-store.js'
-import { type ErrorCode, type SluicewayError, sluicewayError } from './errors.js'
-import { admitLateReaders } from './late-readers.js'
+import { type BodyReader, feed } from '../kept/reader.js'
+import type { BodySource } from '../source.js'
+import type { BodyStore } from '../kept/store.js'
+import { type ErrorCode, type SluicewayError, sluicewayError } from '../../shared/errors.js'
+import { admitLateReaders } from './overlapping-readers.js'
 import {
   keepListeners,
   type OutgoingResponse,
   type ParsedRequest,
   renewReadableState,
   STREAM_DESTROYED,
-} from '../node/internals.js'
-import { nativeReadOf, replaceMethods } from './replayed-request.js'
-import { isHttp2 } from '../node/request-facts.js'
-import { isRead } from '../node/has-listeners.js'
-import { findBodySource, setBodySource } from './sourced-request.js'
+} from '../../node/internals.js'
+import { nativeReadOf, replaceMethods } from './request-methods.js'
+import { isHttp2 } from '../../node/request-facts.js'
+import { isRead } from '../../node/has-listeners.js'
+import { findBodySource, setBodySource } from '../sourced-request.js'
 import { givenUpRound, tellRound, type ToldRound } from './told-round.js'
 
 /**

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { announceClose, BodyRest, DEFAULT_LINGER, type LingerBounds, type Rest } from './body-rest.js'
-import type { BodyReader } from './body-reader.js'
-import { BodyReaders } from './body-readers.js'
-import { BodyStore, type BodyStoreOwner, type Storage } from './body-store.js'
-import { BodyStream } from './body-stream.js'
-import { bodyTooLarge, type SluicewayError, sluicewayError } from './errors.js'
+import { announceClose, BodyRest, DEFAULT_LINGER, type LingerBounds, type Rest } from './refused/linger.js'
+import type { BodyReader } from './kept/reader.js'
+import { BodyReaders } from './kept/readers.js'
+import { BodyStore, type BodyStoreOwner, type Storage } from './kept/store.js'
+import { BodyStream } from './kept/stream.js'
+import { bodyTooLarge, type SluicewayError, sluicewayError } from '../shared/errors.js'
 import { sendContinue } from './expect-continue.js'
 import { LateReading, type LateReadingOwner } from './late-reading.js'
 import {
@@ -13,13 +13,13 @@ import {
   type ParsedRequest,
   type ServerSocket,
 } from '../node/internals.js'
-import { isHeard, RefusedAnswer } from './refused-answer.js'
+import { isHeard, RefusedAnswer } from './refused/answer.js'
 import { announcedLength, hasCutHead, isHttp2 } from '../node/request-facts.js'
 import { isRead } from '../node/has-listeners.js'
 import { onResponseClose } from '../node/response-close.js'
-import { RequestReplay } from './request-replay.js'
+import { RequestReplay } from './replay/rounds.js'
 import { findBodySource, setBodySource } from './sourced-request.js'
-import { StreamRest } from './stream-rest.js'
+import { StreamRest } from './refused/http2-rest.js'
 
 /**
  * - `arriving`: more bytes may come.

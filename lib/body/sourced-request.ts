@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { BodySource } from './body-source.js'
+import type { BodySource } from './source.js'
 import type { ParsedRequest } from '../node/internals.js'
 
 // Symbol.for: two copies of this package (ESM and CJS) share the one source of a request.

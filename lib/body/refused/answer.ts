@@ -1,8 +1,8 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http'
-import { contain } from '../node/contained.js'
-import type { SluicewayError } from './errors.js'
-import type { ParsedRequest } from '../node/internals.js'
-import { isHttp2 } from '../node/request-facts.js'
+import { contain } from '../../node/contained.js'
+import type { SluicewayError } from '../../shared/errors.js'
+import type { ParsedRequest } from '../../node/internals.js'
+import { isHttp2 } from '../../node/request-facts.js'
 
 const ANSWER: unique symbol = Symbol.for('sluiceway.refusedAnswer') as never
 

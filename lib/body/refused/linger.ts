@@ -1,10 +1,10 @@
-import type { BodySource } from './body-source.js'
-import { type Closing, giveBackClosing, isClosedBy, takeOverClosing } from '../node/closing.js'
-import { letFlow, type OutgoingResponse, type ServerSocket } from '../node/internals.js'
-import { isHttp2 } from '../node/request-facts.js'
-import { isRead } from '../node/has-listeners.js'
-import { skipFurtherMessages } from '../node/skip-messages.js'
-import { findBodySource } from './sourced-request.js'
+import type { BodySource } from '../source.js'
+import { type Closing, giveBackClosing, isClosedBy, takeOverClosing } from '../../node/closing.js'
+import { letFlow, type OutgoingResponse, type ServerSocket } from '../../node/internals.js'
+import { isHttp2 } from '../../node/request-facts.js'
+import { isRead } from '../../node/has-listeners.js'
+import { skipFurtherMessages } from '../../node/skip-messages.js'
+import { findBodySource } from '../sourced-request.js'
 
 /** How long, and for how many bytes, the rest of an upload is read and discarded once it has been answered. */
 export interface LingerBounds {

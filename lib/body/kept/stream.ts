@@ -1,9 +1,9 @@
 import { Readable, type Writable } from 'node:stream'
-import { type BodyReader, feed } from './body-reader.js'
-import type { BodySource } from './body-source.js'
-import type { SluicewayError } from './errors.js'
-import { isRead } from '../node/has-listeners.js'
-import { failDestination } from './told-round.js'
+import { type BodyReader, feed } from './reader.js'
+import type { BodySource } from '../source.js'
+import type { SluicewayError } from '../../shared/errors.js'
+import { isRead } from '../../node/has-listeners.js'
+import { failDestination } from '../replay/told-round.js'
 
 /** Reads a kept body from its start, apart from every other reader; for a reader of the request where it stands in for it. */
 export class BodyStream extends Readable implements BodyReader {

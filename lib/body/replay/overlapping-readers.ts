@@ -1,9 +1,9 @@
 import type { Writable } from 'node:stream'
-import type { BodyStream } from './body-stream.js'
-import { type ParsedRequest, STREAM_DISTURBED } from '../node/internals.js'
-import { isRead } from '../node/has-listeners.js'
-import type { RequestReplay } from './request-replay.js'
-import { findBodySource } from './sourced-request.js'
+import type { BodyStream } from '../kept/stream.js'
+import { type ParsedRequest, STREAM_DISTURBED } from '../../node/internals.js'
+import { isRead } from '../../node/has-listeners.js'
+import type { RequestReplay } from './rounds.js'
+import { findBodySource } from '../sourced-request.js'
 
 /**
  * Gives a reader who starts in the middle of another's round the body from its start.

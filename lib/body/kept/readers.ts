@@ -1,6 +1,6 @@
-import { type BodyReader, isAtTail } from './body-reader.js'
-import type { BodyStore } from './body-store.js'
-import type { SluicewayError } from './errors.js'
+import { type BodyReader, isAtTail } from './reader.js'
+import type { BodyStore } from './store.js'
+import type { SluicewayError } from '../../shared/errors.js'
 
 /** All that read one kept body: the request itself, and streams beside it. */
 export class BodyReaders {

@@ -1,6 +1,6 @@
-import { BodyFile, type BodyFileOwner } from './body-file.js'
+import { BodyFile, type BodyFileOwner } from './file.js'
 import type { ByteBudget } from './byte-budget.js'
-import { type SluicewayError, sluicewayError } from './errors.js'
+import { type SluicewayError, sluicewayError } from '../../shared/errors.js'
 
 /** Where the bodies of one middleware are kept. */
 export interface Storage {
