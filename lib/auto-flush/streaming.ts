@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import createDebug from 'debug'
 import { contain } from '../node/contained.js'
+import { STREAMING } from '../node/keys.js'
 import { onResponseClose } from '../node/response-close.js'
 import { sendHead } from '../node/send-head.js'
 import type { AutoFlushSettings, Coalesce } from './settings.js'
@@ -11,10 +12,9 @@ import { applicationPrototype } from './mounted.js'
 import { outermost } from './outermost.js'
 
 const debug = createDebug('sluiceway:auto-flush')
-const kStreaming: unique symbol = Symbol.for('sluiceway.autoFlush') as never
 
 interface StreamedResponse extends ServerResponse {
-  [kStreaming]?: Streaming
+  [STREAMING]?: Streaming
 }
 
 /** What goes on for one streamed response from its head on. */
@@ -33,7 +33,7 @@ export function startStreaming(
 ): void {
   const schedule = scheduleFor(res, settings)
   const heartbeat = heartbeatFor(res, settings, contentType)
-  res[kStreaming] = { settings, schedule, heartbeat }
+  res[STREAMING] = { settings, schedule, heartbeat }
   // A compressor that is not known cannot tell of its writes.
   if (schedule !== undefined && res.flush !== flush) {
     watchWrites(res)
@@ -81,7 +81,7 @@ function heartbeatFor(
 }
 
 function stopStreaming(this: StreamedResponse): void {
-  const { schedule, heartbeat } = this[kStreaming]!
+  const { schedule, heartbeat } = this[STREAMING]!
   schedule?.cancel()
   heartbeat?.stop()
 }
@@ -92,7 +92,7 @@ export const watchWrites: (res: ServerResponse) => void = outermost(
   (res: StreamedResponse, write, args) => {
     const corkedBefore = res.socket?.writableCorked
     const result = write.apply(res, args)
-    const streaming = res[kStreaming]
+    const streaming = res[STREAMING]
     if (streaming === undefined) return result
     streaming.heartbeat?.wrote(args[0], args[1])
     streaming.schedule?.wrote()
@@ -124,6 +124,6 @@ export function provideFlush(res: ServerResponse): void {
 /** Sends what has been written so far, the head included; nothing before the head has been written. */
 function flush(this: StreamedResponse): void {
   if (!this.headersSent || this.writableEnded) return
-  this[kStreaming]?.schedule?.now()
+  this[STREAMING]?.schedule?.now()
   sendHead(this)
 }

@@ -1,15 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { AWAITS_CONTINUE, letFlow, type OutgoingResponse } from '../node/internals.js'
+import { CONTINUE } from '../node/keys.js'
 import { isHttp2 } from '../node/request-facts.js'
 import { isRead } from '../node/has-listeners.js'
 import { answerWithoutBody } from '../node/tell-on-finished.js'
 
-// Symbol.for: attach and the body source may come from different copies of this package (ESM and CJS).
-const kContinue: unique symbol = Symbol.for('sluiceway.continue') as never
-
 interface Expecting extends IncomingMessage {
-  [kContinue]?: ServerResponse | undefined
+  [CONTINUE]?: ServerResponse | undefined
 }
 
 /**
@@ -21,7 +19,7 @@ export function continueOnRead(req: IncomingMessage, res: ServerResponse): void 
     res.writeContinue()
     return
   }
-  ;(req as Expecting)[kContinue] = res
+  ;(req as Expecting)[CONTINUE] = res
   req._read = readExpected
   // Without a 100 Node closes the connection, as a body may follow. It drops what is behind one that is there already.
   Object.defineProperty(res, AWAITS_CONTINUE, { get: () => !req.complete, configurable: true })
@@ -33,9 +31,9 @@ export function continueOnRead(req: IncomingMessage, res: ServerResponse): void 
  */
 export function sendContinue(req: IncomingMessage): void {
   const expecting = req as Expecting
-  const res = expecting[kContinue]
+  const res = expecting[CONTINUE]
   if (res === undefined) return
-  expecting[kContinue] = undefined
+  expecting[CONTINUE] = undefined
   if (res.headersSent) return
   res.writeContinue()
   if (res.socket === null) queueHeadBehind(res as OutgoingResponse)
@@ -55,7 +53,7 @@ function queueHeadBehind(res: OutgoingResponse): void {
 
 /** In place of `req._read`: the first real reader brings the client's body on its way. */
 function readExpected(this: IncomingMessage, size: number): void {
-  const isAwaited = (this as Expecting)[kContinue] !== undefined
+  const isAwaited = (this as Expecting)[CONTINUE] !== undefined
   if (isAwaited && !isRead(this)) {
     answerWithoutBody(this)
     this.on('newListener', onLateReader)

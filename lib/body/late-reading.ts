@@ -1,12 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { HeldClosing } from '../node/closing.js'
+import { type ConnectionWatcher, unwatchConnection, watchConnection } from '../node/connection-close.js'
 import type { ServerSocket } from '../node/internals.js'
 import { isHttp2 } from '../node/request-facts.js'
-
-// One listener for each connection: a client may send any number of requests on it before the first is read.
-const READINGS: unique symbol = Symbol.for('sluiceway.lateReadings') as never
-
-type ReadSocket = ServerSocket & { [READINGS]?: Set<LateReading> | undefined }
 
 /** How long a reader may take nothing of what is there for it, in milliseconds. */
 const PATIENCE_MS = 10_000
@@ -35,7 +31,7 @@ export interface LateReadingOwner {
  * It is given up with a reader that stops taking bytes, and with a client that leaves before it has sent all. Node says
  * nothing to readers of a client that leaves after its response; nor does this.
  */
-export class LateReading {
+export class LateReading implements ConnectionWatcher {
   private readonly owner: LateReadingOwner
   private readonly timer: NodeJS.Timeout | undefined
   private readonly closing: HeldClosing | undefined
@@ -49,7 +45,7 @@ export class LateReading {
     // Without a store, nothing is held but what Node holds too.
     if (store === undefined) return
     this.timer = setTimeout(check, PATIENCE_MS, this).unref()
-    readingsOn(socket).add(this)
+    watchConnection(socket, this)
   }
 
   /** True where Node would have closed the connection behind the response. */
@@ -63,7 +59,7 @@ export class LateReading {
 
   end(): void {
     clearTimeout(this.timer)
-    if (this.timer !== undefined) forget(this, this.owner.socket)
+    if (this.timer !== undefined) unwatchConnection(this.owner.socket, this)
   }
 
   /** Looks whether anything was taken since the last time. */
@@ -82,26 +78,6 @@ export class LateReading {
   connectionClosed(): void {
     if (this.owner.state === 'arriving') this.owner.abandon()
   }
-}
-
-function readingsOn(socket: ReadSocket): Set<LateReading> {
-  if (socket[READINGS] === undefined) {
-    socket[READINGS] = new Set()
-    socket.on('close', closeReadings)
-  }
-  return socket[READINGS]
-}
-
-/** The last reading takes the listener with it: a connection may live long. */
-function forget(reading: LateReading, socket: ReadSocket): void {
-  const readings = socket[READINGS]
-  if (readings?.delete(reading) !== true || readings.size > 0) return
-  socket[READINGS] = undefined
-  socket.off('close', closeReadings)
-}
-
-function closeReadings(this: ReadSocket): void {
-  for (const reading of this[READINGS] ?? []) reading.connectionClosed()
 }
 
 function check(reading: LateReading): void {

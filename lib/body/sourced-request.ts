@@ -1,9 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { BodySource } from './source.js'
 import type { ParsedRequest } from '../node/internals.js'
-
-// Symbol.for: two copies of this package (ESM and CJS) share the one source of a request.
-const BODY: unique symbol = Symbol.for('sluiceway.body') as never
+import { BODY } from '../node/keys.js'
 
 /** A request whose body has a source: its stream's state knows it, as each property of the request itself is dear. */
 interface SourcedRequest {

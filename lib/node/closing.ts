@@ -1,8 +1,6 @@
 import { Socket } from 'node:net'
+import { CLOSING } from './keys.js'
 import type { ServerSocket } from './internals.js'
-
-// Symbol.for: two copies of this package (ESM and CJS) may serve one connection.
-const CLOSING: unique symbol = Symbol.for('sluiceway.closing') as never
 
 type ClosingSocket = ServerSocket & { [CLOSING]?: Closing | undefined }
 

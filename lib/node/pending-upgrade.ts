@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { UPGRADE } from './keys.js'
 
 /** An `Upgrade` request that `attach` sent through the app: whoever answers 101 takes the connection over. */
 export interface PendingUpgrade {
@@ -8,19 +9,16 @@ export interface PendingUpgrade {
   readonly head: Buffer
 }
 
-// Symbol.for: attach and passthroughProxy may come from different copies of this package (ESM and CJS).
-const kUpgrade: unique symbol = Symbol.for('sluiceway.upgrade') as never
-
 interface WithUpgrade {
-  [kUpgrade]?: PendingUpgrade | undefined
+  [UPGRADE]?: PendingUpgrade | undefined
 }
 
 /** The connection that may be taken over for `req`, where `attach` has handed it in. */
 export function pendingUpgrade(req: IncomingMessage): PendingUpgrade | undefined {
-  return (req as WithUpgrade)[kUpgrade]
+  return (req as WithUpgrade)[UPGRADE]
 }
 
 /** Hands the connection of `req` to whichever middleware takes the upgrade. */
 export function offerUpgrade(req: IncomingMessage, upgrade: PendingUpgrade): void {
-  ;(req as WithUpgrade)[kUpgrade] = upgrade
+  ;(req as WithUpgrade)[UPGRADE] = upgrade
 }

@@ -1,13 +1,8 @@
 import type { ServerResponse } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
-import type { Socket } from 'node:net'
+import { type ConnectionWatcher, unwatchConnection, watchConnection } from './connection-close.js'
 import type { ClosableResponse } from './internals.js'
 import { isHttp2 } from './request-facts.js'
-
-// One listener for each connection, however many responses wait on it, and whichever copy of this package asks.
-const QUEUED: unique symbol = Symbol.for('sluiceway.queuedResponses') as never
-
-type QueueingSocket = Socket & { [QUEUED]?: Set<ServerResponse> }
 
 type CloseListener = (this: ServerResponse) => void
 
@@ -35,30 +30,15 @@ function callListener(res: ServerResponse, listener: CloseListener): void {
 }
 
 function closeWithConnection(res: ServerResponse): void {
-  const socket: QueueingSocket = res.req.socket
+  const { socket } = res.req
   if (socket.destroyed) {
     process.nextTick(close, res)
     return
   }
-  queueOn(socket).add(res)
+  const queued: ConnectionWatcher = { connectionClosed: () => close(res) }
+  watchConnection(socket, queued)
   // Its turn has come; the rest Node does.
-  res.once('socket', leaveQueue)
-}
-
-function queueOn(socket: QueueingSocket): Set<ServerResponse> {
-  if (socket[QUEUED] === undefined) {
-    socket[QUEUED] = new Set()
-    socket.on('close', closeQueued)
-  }
-  return socket[QUEUED]
-}
-
-function leaveQueue(this: ServerResponse, socket: QueueingSocket): void {
-  socket[QUEUED]?.delete(this)
-}
-
-function closeQueued(this: QueueingSocket): void {
-  for (const res of this[QUEUED] ?? []) close(res)
+  res.once('socket', () => unwatchConnection(socket, queued))
 }
 
 /** As Node does with the response whose turn it is. */

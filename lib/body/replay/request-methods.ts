@@ -3,6 +3,7 @@
 import { IncomingMessage } from 'node:http'
 import { BodyStream } from '../kept/stream.js'
 import type { ParsedRequest } from '../../node/internals.js'
+import { REPLAYS } from '../../node/keys.js'
 import type { RequestReplay } from './rounds.js'
 import { findBodySource } from '../sourced-request.js'
 
@@ -12,9 +13,6 @@ type ReplayedMethods = Pick<
 >
 
 const NODE = IncomingMessage.prototype as ParsedRequest
-
-// Symbol.for: the methods of one copy of this package (ESM or CJS) serve the requests of the other.
-const REPLAYS: unique symbol = Symbol.for('sluiceway.replays') as never
 
 /** The methods by which a request is replayed. On a request without a replay they do what Node's own do. */
 const methods: ReplayedMethods = {
