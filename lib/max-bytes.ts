@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { LingerBounds } from './body/refused/linger.js'
-import { bodySourceOf } from './body/source.js'
+import type { LingerBounds } from './body/refused/rest.js'
+import { bodySourceOf } from './body/tap.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
 import {
   type ByteSize,

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 
-import { bodySourceOf } from './body/source.js'
+import { bodySourceOf } from './body/tap.js'
 import { sluicewayError } from './shared/errors.js'
 import type { Middleware } from './shared/middleware.js'
 import { rejectRequest, type ByteSize } from './shared/options.js'

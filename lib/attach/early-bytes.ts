@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 
-import { forgetFlow } from '../node/internals.js'
 import { EARLY_BYTES } from '../node/keys.js'
+import { forgetFlow } from '../node/stream-state.js'
 
 type HoldingSocket = Duplex & { [EARLY_BYTES]?: EarlyBytes | undefined }
 

@@ -3,7 +3,8 @@ import type { Duplex } from 'node:stream'
 
 import createDebug from 'debug'
 
-import { NEED_DRAIN, responseClassOf, type CheckingServer, type ServerSocket } from '../node/internals.js'
+import { currentResponse, responseClassOf, tellDrained } from '../node/connection.js'
+import type { CheckingServer, ServerSocket } from '../node/internals.js'
 import { offerUpgrade } from '../node/pending-upgrade.js'
 import { closeConnection } from './close-connection.js'
 import { holdEarlyBytes } from './early-bytes.js'
@@ -40,8 +41,8 @@ export function runUpgrade(server: CheckingServer, app: RequestListener, upgrade
 
 /** Lets the response before this one end first: Node hands an upgrade over as soon as it is parsed. */
 function waitForTurn(server: CheckingServer, socket: ServerSocket, proceed: () => void): void {
-  const { _httpMessage: previous } = socket
-  if (!previous) {
+  const previous = currentResponse(socket)
+  if (previous === undefined) {
     proceed()
     return
   }
@@ -51,7 +52,7 @@ function waitForTurn(server: CheckingServer, socket: ServerSocket, proceed: () =
     socket.off('close', abort)
     // Node has just set the timeout of an idle connection, where the stream has timeouts.
     ;(socket as Partial<ServerSocket>).setTimeout?.(server.timeout || 0)
-    if (!socket._httpMessage && socket.writable) proceed()
+    if (currentResponse(socket) === undefined && socket.writable) proceed()
     else closeConnection(socket)
   })
 }
@@ -85,10 +86,8 @@ function responseOn(server: CheckingServer, socket: ServerSocket, req: IncomingM
 
 /** The server does this for its own connections. */
 function onSocketDrain(this: ServerSocket): void {
-  const { _httpMessage: res } = this
-  if (!res?.writableNeedDrain) return
-  res[NEED_DRAIN] = false
-  res.emit('drain')
+  const res = currentResponse(this)
+  if (res?.writableNeedDrain) tellDrained(res)
 }
 
 function onResponseFinish(this: ServerResponse): void {

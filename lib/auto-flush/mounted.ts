@@ -21,16 +21,7 @@ export function settingsFor(res: ServerResponse): AutoFlushSettings | undefined 
   return req?.[FLUSH_SETTINGS]
 }
 
-/**
- * The object that the responses of an Express application inherit from (`app.response`): of nested applications that
- * of the outermost one, which a response keeps when it leaves the inner one. Undefined where there is no application.
- */
-export function applicationPrototype(res: ServerResponse): object | undefined {
-  let application: object | undefined
-  let prototype = Object.getPrototypeOf(res) as object
-  while (Object.hasOwn(prototype, 'app')) {
-    application = prototype
-    prototype = Object.getPrototypeOf(prototype) as object
-  }
-  return application
+/** Tells whether a response has passed the middleware. */
+export function hasPassed(res: ServerResponse): boolean {
+  return settingsFor(res) !== undefined
 }

@@ -2,14 +2,15 @@ import type { ServerResponse } from 'node:http'
 import createDebug from 'debug'
 import { contain } from '../node/contained.js'
 import { STREAMING } from '../node/keys.js'
+import { applicationResponseOf } from '../node/express.js'
 import { onResponseClose } from '../node/response-close.js'
+import { outermost } from '../node/response-methods.js'
 import { sendHead } from '../node/send-head.js'
 import type { AutoFlushSettings, Coalesce } from './settings.js'
 import { type Compressor, findCompressor, flushCompressor, watchCompressor } from './compressor.js'
 import { FlushSchedule } from './flush-schedule.js'
 import { Heartbeat } from './heartbeat.js'
-import { applicationPrototype } from './mounted.js'
-import { outermost } from './outermost.js'
+import { hasPassed } from './mounted.js'
 
 const debug = createDebug('sluiceway:auto-flush')
 
@@ -89,6 +90,7 @@ function stopStreaming(this: StreamedResponse): void {
 /** Watches `res.write` itself, for what has to be done after each write that a handler makes. */
 export const watchWrites: (res: ServerResponse) => void = outermost(
   'write',
+  hasPassed,
   (res: StreamedResponse, write, args) => {
     const corkedBefore = res.socket?.writableCorked
     const result = write.apply(res, args)
@@ -117,7 +119,7 @@ function uncork(res: ServerResponse): boolean {
 /** Gives a response a `flush` where nobody else has: through its application's prototype where it has one. */
 export function provideFlush(res: ServerResponse): void {
   if (typeof res.flush === 'function') return
-  const owner = applicationPrototype(res) ?? res
+  const owner = applicationResponseOf(res) ?? res
   Object.defineProperty(owner, 'flush', { value: flush, configurable: true, writable: true })
 }
 

@@ -1,9 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-import { AWAITS_CONTINUE, letFlow, type OutgoingResponse } from '../node/internals.js'
+import type { OutgoingResponse } from '../node/internals.js'
 import { CONTINUE } from '../node/keys.js'
 import { isHttp2 } from '../node/request-facts.js'
-import { isRead } from '../node/has-listeners.js'
+import { replaceRead } from '../node/request-methods.js'
+import { awaitContinue, queueHead } from '../node/response-methods.js'
+import { hasListeners, letFlow } from '../node/stream-state.js'
 import { answerWithoutBody } from '../node/tell-on-finished.js'
 
 interface Expecting extends IncomingMessage {
@@ -20,9 +22,9 @@ export function continueOnRead(req: IncomingMessage, res: ServerResponse): void 
     return
   }
   ;(req as Expecting)[CONTINUE] = res
-  req._read = readExpected
+  replaceRead(req, readExpected)
   // Without a 100 Node closes the connection, as a body may follow. It drops what is behind one that is there already.
-  Object.defineProperty(res, AWAITS_CONTINUE, { get: () => !req.complete, configurable: true })
+  awaitContinue(res, () => !req.complete)
 }
 
 /**
@@ -36,25 +38,13 @@ export function sendContinue(req: IncomingMessage): void {
   expecting[CONTINUE] = undefined
   if (res.headersSent) return
   res.writeContinue()
-  if (res.socket === null) queueHeadBehind(res as OutgoingResponse)
-}
-
-/**
- * Puts the head of a response that waits its turn behind the 100 that waits with it. With bytes, Node would put it in
- * front of all that is queued, and the 100 would be in the body.
- */
-function queueHeadBehind(res: OutgoingResponse): void {
-  res._send = (...args) => {
-    Reflect.deleteProperty(res, '_send')
-    if (typeof args[0] !== 'string') res._send('', 'latin1')
-    return res._send(...args)
-  }
+  if (res.socket === null) queueHead(res as OutgoingResponse)
 }
 
 /** In place of `req._read`: the first real reader brings the client's body on its way. */
 function readExpected(this: IncomingMessage, size: number): void {
   const isAwaited = (this as Expecting)[CONTINUE] !== undefined
-  if (isAwaited && !isRead(this)) {
+  if (isAwaited && !hasListeners(this)) {
     answerWithoutBody(this)
     this.on('newListener', onLateReader)
     return

@@ -1,6 +1,7 @@
-import { IncomingMessage, OutgoingMessage, type Server, ServerResponse } from 'node:http'
+import { type IncomingMessage, OutgoingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { Readable, type Writable } from 'node:stream'
+import type { Writable } from 'node:stream'
+import type { BODY } from './keys.js'
 
 /**
  * The members of Node that this package relies on and that Node's documentation does not promise, all in one place.
@@ -25,6 +26,13 @@ export interface ReadableState {
   pipes: Writable[]
   /** null: nobody has asked for data yet; true: data flows as it comes. */
   flowing: boolean | null
+  /** Ours: the source of the body. */
+  [BODY]?: object | undefined
+}
+
+/** What a Writable knows about itself. */
+export interface WritableState {
+  autoDestroy: boolean
 }
 
 /** A request as the HTTP parser sees it. */
@@ -43,18 +51,10 @@ export interface ParsedRequest extends IncomingMessage {
   [STREAM_DISTURBED]?: boolean
 }
 
-/** A request of Node's, which adds a line of its head to an object of headers by the rule for its name. */
-type JoiningRequest = IncomingMessage & {
+/** A request that joins lines of its head. */
+export interface JoiningRequest extends IncomingMessage {
+  /** Adds a line to an object of headers by the rule for its name. */
   _addHeaderLine(name: string, value: string, headers: NodeJS.Dict<string | string[]>): void
-}
-
-/** Joins the lines of a head as Node does for `req.headers`: some names keep the first line, others all of them. */
-export function joinLines(req: IncomingMessage, lines: readonly string[]): NodeJS.Dict<string | string[]> {
-  const headers: NodeJS.Dict<string | string[]> = {}
-  // oxlint-disable-next-line typescript/unbound-method
-  const { _addHeaderLine: add } = IncomingMessage.prototype as JoiningRequest
-  for (let i = 0; i < lines.length; i += 2) add.call(req, lines[i] as string, lines[i + 1] as string, headers)
-  return headers
 }
 
 /** An HTTP server, with the options of `createServer` that it keeps. */
@@ -62,21 +62,6 @@ export type CheckingServer = Server & {
   /** False where messages without `Host` are served. */
   readonly requireHostHeader?: boolean
   readonly rejectNonStandardBodyWrites?: boolean
-}
-
-/** The options are in Node's documentation of `OutgoingMessage`, but not in its types. */
-type ResponseClass = new (
-  req: IncomingMessage,
-  options: { highWaterMark: number; rejectNonStandardBodyWrites: boolean | undefined },
-) => ServerResponse
-
-/** The class of a server's responses: Node's own, or that of the option `ServerResponse`. */
-export function responseClassOf(server: Server): ResponseClass {
-  const name = Object.getOwnPropertySymbols(server).find(
-    ({ description }) => description === 'ServerResponse',
-  )
-  const own = name && (server as unknown as Record<symbol, ResponseClass | undefined>)[name]
-  return own ?? ServerResponse
 }
 
 /** Name, as it was written, and value of each header. */
@@ -92,6 +77,8 @@ export interface OutgoingResponse extends ServerResponse {
   _last: boolean
   /** False where no body follows the head; set with the status, also where the head is then refused. */
   _hasBody: boolean
+  /** The length of the body, where that is known before the head is made. */
+  readonly _contentLength?: number | null
   /** Sends data behind the head, and the head before it where that has not been sent. */
   _send(data: string | Uint8Array, encoding: BufferEncoding, ...rest: unknown[]): boolean
 }
@@ -149,51 +136,4 @@ export const OUT_HEADERS: unique symbol = outgoingSymbol('kOutHeaders') as never
 
 function outgoingSymbol(name: string): symbol | undefined {
   return Object.getOwnPropertySymbols(new OutgoingMessage()).find(({ description }) => description === name)
-}
-
-type ReadableStateConstructor = new (
-  options: { highWaterMark: number; autoDestroy: boolean },
-  stream: Readable,
-  isDuplex: boolean,
-) => ReadableState
-
-const { ReadableState: NewReadableState } = Readable as unknown as { ReadableState: ReadableStateConstructor }
-
-interface SocketState extends Socket {
-  readonly _readableState: ReadableState
-  readonly _writableState: { autoDestroy: boolean }
-}
-
-/** Has a socket that can not be written to any more be read to its end: it emits 'error', and is not destroyed. */
-export function outliveWriting(socket: Socket): void {
-  const { _readableState, _writableState } = socket as SocketState
-  _readableState.autoDestroy = false
-  _writableState.autoDestroy = false
-}
-
-/** Has a socket emit 'end' behind an error of writing. */
-export function forgetWriteError(socket: Socket): void {
-  const { _readableState } = socket as SocketState
-  _readableState.errored = null
-}
-
-/** Makes a stream unread, unended and not destroyed. Its listeners stay. */
-export function renewReadableState(stream: ParsedRequest): void {
-  const { highWaterMark } = stream._readableState
-  stream._readableState = new NewReadableState({ highWaterMark, autoDestroy: false }, stream, false)
-}
-
-/** Makes a stream look as if nobody had asked for its data: the next 'data' listener lets it flow. */
-export function forgetFlow(stream: Readable): void {
-  ;(stream as { readableFlowing: boolean | null }).readableFlowing = null
-}
-
-/** Lets the connection of a request flow: Node's own `_read`, whatever stands before it. */
-export function letFlow(req: IncomingMessage, size = 0): void {
-  IncomingMessage.prototype._read.call(req, size)
-}
-
-/** Lets a request be read after its response: Node takes the listeners off one of which nothing was asked by then. */
-export function keepListeners(req: ParsedRequest): void {
-  req._consuming = true
 }

@@ -3,10 +3,9 @@ import type { Duplex } from 'node:stream'
 
 import createDebug from 'debug'
 
-import { announceClose } from '../body/refused/linger.js'
 import type { NextFunction } from '../shared/middleware.js'
 import { isClosed, onResponseClose } from '../node/response-close.js'
-import { findBodySource } from '../body/sourced-request.js'
+import { findBodySource } from '../body/tap.js'
 import { answerWithoutBody } from '../node/tell-on-finished.js'
 import { pendingUpgrade } from '../node/pending-upgrade.js'
 import { hasNoBody } from './body-length.js'
@@ -202,8 +201,7 @@ export class Exchange implements Receiver, AnswerOwner {
 
   /** Nobody will read what is still to come of the upload. */
   private giveUpRest(): void {
-    const source = findBodySource(this.req)
-    if (source !== undefined) announceClose(source)
+    findBodySource(this.req)?.announceClose()
     answerWithoutBody(this.req)
   }
 

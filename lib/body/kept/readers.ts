@@ -1,6 +1,7 @@
-import { type BodyReader, isAtTail } from './reader.js'
-import type { BodyStore } from './store.js'
 import type { SluicewayError } from '../../shared/errors.js'
+import { isAtTail } from './feed.js'
+import type { BodyReader } from './reader.js'
+import type { BodyStore } from './store.js'
 
 /** All that read one kept body: the request itself, and streams beside it. */
 export class BodyReaders {
@@ -29,7 +30,7 @@ export class BodyReaders {
     return this.list.reduce((sum, { position }) => sum + position, 0)
   }
 
-  /** True while somebody reads the request. */
+  /** True while the application reads the request. */
   get readRequest(): boolean {
     return this.list.some((reader) => reader.readsRequest)
   }
@@ -50,6 +51,12 @@ export class BodyReaders {
 
   hasOthersThan(one: BodyReader | undefined): boolean {
     return this.list.some((reader) => reader !== one)
+  }
+
+  /** Hands all of them a chunk that was just kept. */
+  offer(chunk: Buffer): void {
+    // A reader that ends meanwhile leaves the list.
+    for (const reader of this.list.slice()) reader.offer(chunk)
   }
 
   advance(): void {

@@ -1,26 +1,25 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 import { contain } from '../../node/contained.js'
-import type { SluicewayError } from '../../shared/errors.js'
 import type { ParsedRequest } from '../../node/internals.js'
 import { isHttp2 } from '../../node/request-facts.js'
-
-const ANSWER: unique symbol = Symbol.for('sluiceway.refusedAnswer') as never
-
-type GuardedResponse = ServerResponse & { [ANSWER]: RefusedAnswer }
+import { type Method, wrapMethod } from '../../node/response-methods.js'
+import { readableStateOf } from '../../node/stream-state.js'
+import type { SluicewayError } from '../../shared/errors.js'
 
 /**
  * The answer to a request whose body was refused: the application's own where it says so, else ours.
  *
  * A parser that swallows the error, or hides it in another, lets a handler answer as if half a body were the whole.
- * So an answer below 400, and a 500 (the error of somebody who did not recognise ours), becomes the refusal.
- * Any other status was chosen, and stands. A head that is out can not be taken back.
+ * So an answer below 400, and a 500 (the error of code that did not recognise ours), becomes the refusal.
+ * Any other status was chosen, and stands. A head that is out cannot be taken back.
  */
 export class RefusedAnswer {
   private readonly res: ServerResponse
   private readonly error: SluicewayError
-  private readonly inner: Pick<ServerResponse, 'writeHead' | 'write' | 'end' | 'flushHeaders'>
+  /** The response's own `end`. */
+  private readonly end: ServerResponse['end']
   private isDecided = false
-  /** True once our answer is out and whatever the application still writes goes nowhere. */
+  /** True once our answer is out and whatever the application still writes is discarded. */
   private isOurs = false
 
   constructor(res: ServerResponse, error: SluicewayError) {
@@ -28,8 +27,7 @@ export class RefusedAnswer {
     this.error = error
     // Kept to be called with the response as `this`.
     // oxlint-disable-next-line typescript/unbound-method
-    const { writeHead, write, end, flushHeaders } = res
-    this.inner = { writeHead, write, end, flushHeaders }
+    this.end = res.end
     if (!res.headersSent) this.guard()
   }
 
@@ -40,25 +38,24 @@ export class RefusedAnswer {
   }
 
   /** Looks at the status with which the application begins its answer, before anything of it is written. */
-  decide(status: number): void {
+  private decide(status: number): void {
     if (this.isDecided || this.res.headersSent || this.res.destroyed) return
     this.isDecided = true
     if (status < 400 || status === 500) this.refuse()
   }
 
-  /** Runs `method` as it was, unless the answer is ours. */
-  pass(method: keyof RefusedAnswer['inner'], args: unknown[]): unknown {
-    if (!this.isOurs) return Reflect.apply(this.inner[method], this.res, args)
-    return method === 'write' ? true : this.res
-  }
-
   private guard(): void {
     const { res } = this
-    Object.assign(res, { [ANSWER]: this })
-    res.writeHead = guardedWriteHead as typeof res.writeHead
-    res.write = guardedWrite as typeof res.write
-    res.end = guardedEnd as typeof res.end
-    res.flushHeaders = guardedFlushHeaders
+    wrapMethod(res, 'writeHead', (_, inner, args) => this.pass(Number(args[0]), inner, args, res))
+    wrapMethod(res, 'write', (_, inner, args) => this.pass(res.statusCode, inner, args, true))
+    wrapMethod(res, 'end', (_, inner, args) => this.pass(res.statusCode, inner, args, res))
+    wrapMethod(res, 'flushHeaders', (_, inner, args) => this.pass(res.statusCode, inner, args, undefined))
+  }
+
+  /** Runs a method with which an answer may begin, unless the answer is ours: then it only returns what it would. */
+  private pass(status: number, inner: Method, args: unknown[], result: unknown): unknown {
+    this.decide(status)
+    return this.isOurs ? result : inner.apply(this.res, args)
   }
 
   private refuse(): void {
@@ -74,34 +71,14 @@ export class RefusedAnswer {
     res.setHeader('Content-Type', 'text/plain; charset=utf-8')
     // Node adds none where one has been removed.
     res.setHeader('Content-Length', body.length)
-    Reflect.apply(this.inner.end, res, [body])
+    Reflect.apply(this.end, res, [body])
     this.isOurs = true
   }
 }
 
-function guardedWriteHead(this: GuardedResponse, ...args: unknown[]): unknown {
-  this[ANSWER].decide(Number(args[0]))
-  return this[ANSWER].pass('writeHead', args)
-}
-
-function guardedWrite(this: GuardedResponse, ...args: unknown[]): unknown {
-  this[ANSWER].decide(this.statusCode)
-  return this[ANSWER].pass('write', args)
-}
-
-function guardedEnd(this: GuardedResponse, ...args: unknown[]): unknown {
-  this[ANSWER].decide(this.statusCode)
-  return this[ANSWER].pass('end', args)
-}
-
-function guardedFlushHeaders(this: GuardedResponse): void {
-  this[ANSWER].decide(this.statusCode)
-  this[ANSWER].pass('flushHeaders', [])
-}
-
 /** Tells whether an error of the body reaches a listener that may answer, or a reader that has yet to begin. */
 export function isHeard(req: ParsedRequest): boolean {
-  const { flowing, pipes } = req._readableState
+  const { flowing, pipes } = readableStateOf(req)
   return (
     flowing === null ||
     req.listenerCount('error') > 0 ||

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { constants, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2'
-import type { Rest } from './linger.js'
+import type { Rest } from './rest.js'
 
 /**
  * What a client still sends over HTTP/2 of a body that was refused, or whose request has been answered.
@@ -9,7 +9,7 @@ import type { Rest } from './linger.js'
  *
  * @see https://www.rfc-editor.org/rfc/rfc9113#section-8.1
  */
-export class StreamRest implements Rest {
+export class Http2Rest implements Rest {
   private readonly stream: ServerHttp2Stream
 
   constructor(res: ServerResponse) {

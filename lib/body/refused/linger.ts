@@ -1,32 +1,10 @@
-import type { BodySource } from '../source.js'
 import { type Closing, giveBackClosing, isClosedBy, takeOverClosing } from '../../node/closing.js'
-import { letFlow, type OutgoingResponse, type ServerSocket } from '../../node/internals.js'
-import { isHttp2 } from '../../node/request-facts.js'
-import { isRead } from '../../node/has-listeners.js'
-import { skipFurtherMessages } from '../../node/skip-messages.js'
-import { findBodySource } from '../sourced-request.js'
-
-/** How long, and for how many bytes, the rest of an upload is read and discarded once it has been answered. */
-export interface LingerBounds {
-  readonly lingerMs: number
-  readonly lingerBytes: number
-}
-
-/** Bounds where no limit of maxBytes has set others; they are its defaults. */
-export const DEFAULT_LINGER: LingerBounds = { lingerMs: 2000, lingerBytes: 16 * 1024 * 1024 }
-
-/** Takes what a client still sends of a body that was refused, or whose request has been answered. */
-export interface Rest {
-  /** Closes the connection, or the stream, as soon as the response has ended. */
-  closeAfterAnswer(): void
-  /** Discards bytes, or notes the end of the body. Returns false where the connection should pause. */
-  discard(chunk: Buffer | null): boolean
-  /** Notes that the response has ended: the rest may flow now. */
-  answered(): void
-}
-
-/** So much of an answered request's body is thrown away to keep its connection. */
-export const SMALL_REST: number = 256 * 1024
+import { closeAfter, currentResponse } from '../../node/connection.js'
+import type { OutgoingResponse, ServerSocket } from '../../node/internals.js'
+import { skipFurtherMessages } from '../../node/parser.js'
+import { letFlow } from '../../node/stream-state.js'
+import type { AnsweredBody } from '../owner.js'
+import type { LingerBounds, Rest } from './rest.js'
 
 /** So much of a refused body is discarded before its response, which is due at once. */
 const BEFORE_ANSWER = 64 * 1024
@@ -40,8 +18,8 @@ const BEFORE_ANSWER = 64 * 1024
  *
  * @see RFC 9112, section 9.6: close in stages.
  */
-export class BodyRest implements Rest, Closing {
-  private readonly source: BodySource
+export class Linger implements Rest, Closing {
+  private readonly body: AnsweredBody
   private readonly bounds: LingerBounds
   private discarded = 0
   /** Ends the wait for a rest that does not come. */
@@ -49,15 +27,15 @@ export class BodyRest implements Rest, Closing {
   private isAnswered = false
   private isLingering = false
 
-  constructor(source: BodySource) {
-    this.source = source
-    this.bounds = source.linger
-    if (source.state === 'arriving') takeOverClosing(source.socket, this)
+  constructor(body: AnsweredBody, bounds: LingerBounds) {
+    this.body = body
+    this.bounds = bounds
+    if (body.state === 'arriving') takeOverClosing(body.socket, this)
   }
 
   closeAfterAnswer(): void {
-    const { res, socket } = this.source
-    res._last = true
+    const { res, socket } = this.body
+    closeAfter(res)
     res.shouldKeepAlive = false
     ignoreRest(socket, res)
     if (res.writableFinished) {
@@ -73,7 +51,7 @@ export class BodyRest implements Rest, Closing {
     if (chunk === null) return this.end()
     this.discarded += chunk.length
     if (!this.isAnswered) return this.discarded <= this.mostBeforeAnswer
-    if (this.discarded > this.bounds.lingerBytes) this.source.socket.destroy()
+    if (this.discarded > this.bounds.lingerBytes) this.body.socket.destroy()
     return true
   }
 
@@ -82,7 +60,7 @@ export class BodyRest implements Rest, Closing {
    * or the application has begun it and does not end it. Half of the bound is left for the time behind it.
    */
   private get mostBeforeAnswer(): number {
-    const { res } = this.source
+    const { res } = this.body
     const mayTakeLong = res.socket === null || res.headersSent
     return mayTakeLong ? Math.max(BEFORE_ANSWER, this.bounds.lingerBytes / 2) : BEFORE_ANSWER
   }
@@ -90,7 +68,7 @@ export class BodyRest implements Rest, Closing {
   readonly answered = (): void => {
     if (this.isAnswered) return
     this.isAnswered = true
-    const { req, socket } = this.source
+    const { req, socket } = this.body
     if (socket.destroyed || !isClosedBy(socket, this)) return
     this.timer = setTimeout(destroy, this.bounds.lingerMs, socket).unref()
     socket.on('close', this.forget)
@@ -102,7 +80,7 @@ export class BodyRest implements Rest, Closing {
   close(): void {
     if (this.isLingering) return
     this.isLingering = true
-    const { socket } = this.source
+    const { socket } = this.body
     skipMessages(socket)
     ignoreEnd(socket)
     socket.end()
@@ -110,7 +88,7 @@ export class BodyRest implements Rest, Closing {
 
   /** The rest has come, or nothing comes any more. */
   private readonly forget = (): void => {
-    const { socket } = this.source
+    const { socket } = this.body
     clearTimeout(this.timer)
     if (isClosedBy(socket, this)) giveBackClosing(socket)
     socket.off('close', this.forget)
@@ -118,41 +96,12 @@ export class BodyRest implements Rest, Closing {
 
   /** The client has sent all of it. */
   private end(): boolean {
-    const { source } = this
+    const { body } = this
     this.forget()
-    if (source.replay === undefined) endUnread(source)
-    if (this.isLingering) source.socket.destroySoon()
+    body.restHasCome()
+    if (this.isLingering) body.socket.destroySoon()
     return false
   }
-}
-
-/** As in Node, a request that nobody asked for data ends and closes when all of it has come: code may wait for that. */
-function endUnread(source: BodySource): void {
-  source.pushToRequest(null)
-  if (source.req.readableFlowing === null) source.req.resume()
-}
-
-/** Lets an answer say `Connection: close` where it comes while a large rest of the body is unread. */
-export function announceClose(source: BodySource): void {
-  const { res, req } = source
-  const isLarge = source.length > SMALL_REST
-  if (!isLarge || source.writeHead !== undefined || isHttp2(req)) return
-  // Called with the response as `this`.
-  // oxlint-disable-next-line typescript/unbound-method
-  source.writeHead = res.writeHead
-  res.writeHead = writeHeadWithClose as typeof res.writeHead
-}
-
-function writeHeadWithClose(this: OutgoingResponse, ...args: unknown[]): unknown {
-  const source = findBodySource(this.req)!
-  if (leavesLargeRest(source)) this.shouldKeepAlive = false
-  return Reflect.apply(source.writeHead!, this, args)
-}
-
-/** Who is still reading may well read it all. */
-function leavesLargeRest({ req, state, received, length, hasReaders }: BodySource): boolean {
-  const rest = length - received
-  return state === 'arriving' && rest > SMALL_REST && !hasReaders && !isRead(req)
 }
 
 /** Ignores what follows a refused body, and the end of a client that has not sent all of it. */
@@ -177,7 +126,7 @@ function ignoreEnd(socket: ServerSocket): void {
 
 /** A response that the application has begun may never end; Node ends the connection of a client that has left. */
 function endUnfinished(this: ServerSocket): void {
-  const { _httpMessage: res } = this
+  const res = currentResponse(this)
   if (res?.headersSent === true && !res.writableEnded) this.end()
 }
 

@@ -1,53 +1,69 @@
 import type { Writable } from 'node:stream'
-import type { BodyStream } from '../kept/stream.js'
-import { type ParsedRequest, STREAM_DISTURBED } from '../../node/internals.js'
-import { isRead } from '../../node/has-listeners.js'
-import type { RequestReplay } from './rounds.js'
-import { findBodySource } from '../sourced-request.js'
+import type { ParsedRequest } from '../../node/internals.js'
+import { takePipe } from '../../node/pipes.js'
+import { sourceOf } from '../../node/sourced-request.js'
+import { adoptPipes, forgetReading, hasListeners, stopFlow } from '../../node/stream-state.js'
+import type { StandIn } from './stand-in.js'
+
+/** The round in the middle of which another reader may begin. */
+export interface OverlappedRound {
+  /** True while readers get bytes. */
+  readonly isReadable: boolean
+  /** The encoding that the reader of this round has set. */
+  readonly encoding: BufferEncoding | null
+  /** What the request is piped to in this round, since it last began to flow. */
+  readonly destinations: readonly Writable[]
+  /** Notes that the request is about to flow, be it to nobody. */
+  flow(): void
+  /** Notes that somebody begins to listen, and returns true where the body flowed to nobody until then. */
+  isTakenUp(): boolean
+  /** Opens the stream that goes on for the readers of this round, who wait for the end of the next. */
+  setAside(): StandIn
+  /** Makes the request look unread. */
+  renew(): void
+}
 
 /**
  * Gives a reader who starts in the middle of another's round the body from its start.
  *
  * The other may be done without having waited for 'end', may only throw the body away, or may be reading still: then
- * he gets the rest from a stream apart.
+ * a stream of its own gives it the rest.
  */
-export function admitLateReaders(req: ParsedRequest): void {
+export function admitOverlappingReaders(req: ParsedRequest): void {
   req.on('resume', noteFlow)
+}
+
+function roundOf(req: ParsedRequest): OverlappedRound {
+  return (sourceOf(req) as { readonly replay: OverlappedRound }).replay
 }
 
 /** Called before a listener is added. */
 function admitReader(this: ParsedRequest, event: string | symbol): void {
   if (event !== 'data' && event !== 'readable') return
-  const { isReadable, replay } = findBodySource(this)!
-  const { isDiscarding } = replay!
-  replay!.isDiscarding = false
-  if (!isReadable || !this.readableDidRead) return
+  const round = roundOf(this)
+  const wasDiscarded = round.isTakenUp()
+  if (!round.isReadable || !this.readableDidRead) return
   // Without a listener `unpipe()` has left it paused.
-  const isAbandoned = isDiscarding || (this.isPaused() && !isRead(this))
-  if (isAbandoned || setReadersAside(this, replay!)) startRound(this, replay!)
+  const isAbandoned = wasDiscarded || (this.isPaused() && !hasListeners(this))
+  if (isAbandoned || setReadersAside(this, round)) startRound(this, round)
 }
 
-/** Called when the request is about to flow. Without a listener for what flows it is thrown away. */
+/** Called when the request is about to flow. */
 function noteFlow(this: ParsedRequest): void {
-  // Whoever iterates, as fetch does, reads apart: to him the request is as new.
-  this[STREAM_DISTURBED] = false
+  // An iterator, as fetch uses it, reads from a stream of its own: for it the request is as new.
+  forgetReading(this)
   // Not before: the first reader adds a handful, each of which would be told of.
   if (this.listenerCount('newListener') === 0) this.on('newListener', admitReader)
-  const replay = findBodySource(this)!.replay!
-  if (this.listenerCount('data') === 0) replay.isDiscarding = true
-  else replay.encoding = this.readableEncoding
-  replay.destinations = this._readableState.pipes.slice()
+  roundOf(this).flow()
 }
 
-/** Serves who reads by 'data' or a pipe from a stream apart, and returns true where there was somebody to serve. */
-function setReadersAside(req: ParsedRequest, replay: RequestReplay): boolean {
+/** Serves those who read by 'data' or a pipe from another stream, and returns true where there were any. */
+function setReadersAside(req: ParsedRequest, round: OverlappedRound): boolean {
   const listeners = req.rawListeners('data')
-  if (listeners.length === 0 || !canBeSetAside(req, replay)) return false
-  const rest = replay.source.stream({ isRequest: true })
-  rest.position = replay.position - req.readableLength
-  for (const destination of replay.destinations) movePipe(req, rest, destination)
+  if (listeners.length === 0 || !canBeSetAside(req, round)) return false
+  const rest = round.setAside()
+  for (const destination of round.destinations) movePipe(req, rest, destination)
   for (const listener of req.rawListeners('data')) rest.on('data', listener.bind(req))
-  replay.isAwaited = true
   return true
 }
 
@@ -55,36 +71,25 @@ function setReadersAside(req: ParsedRequest, replay: RequestReplay): boolean {
  * Lets a stream go on with a pipe. A pipe pauses the stream that it began with, and counts its destinations in the
  * state that this had then: it could neither hold up the other stream nor count there.
  */
-function movePipe(req: ParsedRequest, rest: BodyStream, destination: Writable): void {
-  const { pipes } = req._readableState
-  const index = pipes.indexOf(destination)
-  if (index === -1) return
-  const before = req.listeners('end')
-  pipes.splice(index, 1)
-  // Not by `unpipe()`, which would pause the request. Node takes the listeners of the pipe off here.
-  destination.emit('unpipe', req, { hasUnpiped: false })
-  const after = new Set(req.listeners('end'))
-  const onEnd = before.find((listener) => !after.has(listener))
-  // Node's name for the listener of a pipe that does not end its destination.
-  rest.pipeOn(destination, { end: onEnd?.name !== 'unpipe' })
+function movePipe(req: ParsedRequest, rest: StandIn, destination: Writable): void {
+  const options = takePipe(req, destination)
+  if (options !== undefined) rest.pipeOn(destination, options)
 }
 
-/** Who listens for 'readable' reads the request's own buffer, and who has set an encoding may be within a character. */
-function canBeSetAside(req: ParsedRequest, { encoding }: RequestReplay): boolean {
+/** A listener for 'readable' reads the request's own buffer, and a reader that has set an encoding may be within a character. */
+function canBeSetAside(req: ParsedRequest, { encoding }: OverlappedRound): boolean {
   const isCountedInBytes = req.readableEncoding === null || req.readableLength === 0
   return req.listenerCount('readable') === 0 && encoding === null && isCountedInBytes
 }
 
-/** Starts a round for one more reader. Who waits for the end of the one that is cut short gets that of the new one. */
-function startRound(req: ParsedRequest, replay: RequestReplay): void {
-  const { _readableState: cutShort, readableEncoding } = req
+/** Starts a round for one more reader. A reader that waits for the end of the one that is cut short gets that of the new one. */
+function startRound(req: ParsedRequest, round: OverlappedRound): void {
+  const { readableEncoding } = req
   req.removeAllListeners('data')
   req.removeAllListeners('readable')
-  // Node may be in the middle of its flow, with its 'end' due on the next tick.
-  cutShort.flowing = false
-  cutShort.endEmitted = true
-  replay.renew()
+  const cutShort = stopFlow(req)
+  round.renew()
   // `pipe()` adds its destination, and most readers set their encoding, before they listen.
-  req._readableState.pipes = cutShort.pipes
+  adoptPipes(req, cutShort)
   if (readableEncoding !== null) req.setEncoding(readableEncoding)
 }

@@ -1,21 +1,36 @@
 import { Readable, type Writable } from 'node:stream'
-import { type BodyReader, feed } from '../kept/reader.js'
-import type { BodySource } from '../source.js'
-import type { BodyStore } from '../kept/store.js'
-import { type ErrorCode, type SluicewayError, sluicewayError } from '../../shared/errors.js'
-import { admitLateReaders } from './overlapping-readers.js'
-import {
-  keepListeners,
-  type OutgoingResponse,
-  type ParsedRequest,
-  renewReadableState,
-  STREAM_DESTROYED,
-} from '../../node/internals.js'
-import { nativeReadOf, replaceMethods } from './request-methods.js'
+import { keepListeners } from '../../node/connection.js'
+import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
+import { letGoOfRequest } from '../../node/parser.js'
 import { isHttp2 } from '../../node/request-facts.js'
-import { isRead } from '../../node/has-listeners.js'
-import { findBodySource, setBodySource } from '../sourced-request.js'
+import { sourceOf } from '../../node/sourced-request.js'
+import { forgetDestruction, hasListeners, pretendEnded, readableStateOf } from '../../node/stream-state.js'
+import type { ErrorCode, SluicewayError } from '../../shared/errors.js'
+import type { BodyStore } from '../kept/store.js'
+import type { ReplayedBody } from '../owner.js'
+import { lossOf, rawBodyOf } from './before.js'
+import { admitOverlappingReaders, type OverlappedRound } from './overlapping-readers.js'
+import { RequestReader } from './request-reader.js'
+import { StandIn } from './stand-in.js'
 import { givenUpRound, tellRound, type ToldRound } from './told-round.js'
+
+/**
+ * - `unread`: the request looks as if nobody had read it.
+ * - `reading`: somebody listens, or has listened, in this round.
+ * - `discarding`: it flows, and nobody listens. The next to listen has the body from its start.
+ * - `telling`: the body has failed, and the readers of this round are being told.
+ *
+ *     unread ── flows to nobody ──▶ discarding ──┐
+ *       ▲ └──── a listener ───────▶ reading ─────┤
+ *       │                             │ ▲        │
+ *       │                             │ └────────┘  a listener
+ *       ├── 'end', given up, set aside ──────────┤
+ *       └── told ◀── telling ◀── the body fails ─┘
+ *
+ * A reader that is set aside goes on from a stream of its own while the next round begins; the request is
+ * `awaited` then, until a round ends with the body.
+ */
+type RoundState = 'unread' | 'reading' | 'discarding' | 'telling'
 
 /**
  * Makes a request readable again in place, any number of times, by anything that can read a stream.
@@ -24,108 +39,74 @@ import { givenUpRound, tellRound, type ToldRound } from './told-round.js'
  * body failed; then the request gets a fresh stream state and looks as if nobody had read it yet. docs/behaviour.md
  * tells for each rule in here which consumer made it necessary.
  */
-export class RequestReplay implements BodyReader, ToldRound {
-  position = 0
-  /** The parser pushes without being asked, so a fresh request wants bytes. */
-  wanting = true
-  ended = false
-  loading: number | undefined = undefined
-  readonly source: BodySource
-  /** Lets the connection flow: the request's `_read` as it was before. */
-  readonly nativeRead: ParsedRequest['_read']
-  /** True while the request flows and nobody listens. */
-  isDiscarding = false
-  /** True while a reader who was set aside waits for the end of a round. */
-  isAwaited = false
-  /** The encoding that the reader of this round has set. */
+export class Rounds extends RequestReader implements ToldRound, OverlappedRound {
   encoding: BufferEncoding | null = null
-  /** What the request is piped to in this round, since it last began to flow. */
   destinations: readonly Writable[] = []
-  /** True once a round had the whole body, or an iterator was done with it. */
-  wasRead = false
-  /** True once the request was closed for good: its client has left, or the application has cut the connection. */
   hasClosed = false
-  /** True from when a round is told that the body failed until it is over. */
-  private isTelling = false
+  private state: RoundState = 'unread'
+  /** True while a reader that was set aside waits for the end of a round. */
+  private isAwaited = false
+  /** True once a round had the whole body, or an iterator was done with it. */
+  private wasRead = false
 
-  constructor(source: BodySource) {
-    this.source = source
-    const { req } = source
-    req._readableState.autoDestroy = false
-    this.nativeRead = nativeReadOf(req)
-    replaceMethods(req)
+  constructor(body: ReplayedBody, nativePush: ParsedRequest['push']) {
+    super(body, nativePush)
+    const { req } = this
     req.prependListener('end', startNextRound)
-    admitLateReaders(req)
-  }
-
-  /** Moves what the request has buffered so far to the store, or notes why the body cannot be kept. */
-  takeBuffered(store: BodyStore): void {
-    const { req, state } = this.source
-    const { length } = req._readableState
-    const lost = lossOf(req)
-    // An iterator that has read a request to its end leaves its listener for 'readable' on it.
-    if (lost !== undefined) this.dropReaders()
-    if (lost !== undefined && !this.takeRawBody(store)) {
-      this.source.fail(sluicewayError(lost))
-      return
-    }
-    if (lost === undefined && length > 0) store.append(req.read(length) as Buffer)
-    // A request as new as the middleware usually finds it needs nothing more.
-    if (lost !== undefined || length > 0 || state === 'whole') this.renew()
-  }
-
-  /** Accepts what a host such as Cloud Functions read before us and left as `req.rawBody`. */
-  private takeRawBody(store: BodyStore): boolean {
-    const { rawBody } = this.source.req as { rawBody?: unknown }
-    if (!Buffer.isBuffer(rawBody)) return false
-    store.append(rawBody)
-    this.source.state = 'whole'
-    return true
-  }
-
-  get readsRequest(): boolean {
-    return isRead(this.source.req)
-  }
-
-  get readableLength(): number {
-    return this.source.req.readableLength
-  }
-
-  get req(): ParsedRequest {
-    return this.source.req
+    admitOverlappingReaders(req)
   }
 
   get res(): OutgoingResponse {
-    return this.source.res
+    return this.body.res
   }
 
-  advance(): void {
-    replaceMethods(this.source.req)
-    feed(this, this.source)
+  /** Moves what the request has buffered so far to the store, or tells why the body cannot be kept. */
+  takeBuffered(store: BodyStore): ErrorCode | undefined {
+    const { req } = this
+    const lost = lossOf(req)
+    if (lost !== undefined) return this.takeRawBody(store) ? undefined : lost
+    const { length } = readableStateOf(req)
+    if (length > 0) store.append(req.read(length) as Buffer)
+    // A request as new as the middleware usually finds it needs nothing more.
+    if (length > 0 || this.body.state === 'whole') this.renew()
+    return undefined
   }
 
-  accept(chunk: Buffer | null): boolean {
-    const { req } = this.source
-    // Its end would make a stream that was let go of look read: Readable.toWeb of Node 24 then gives nothing.
-    if (chunk === null && req.readableDidRead && req.isPaused() && !isRead(req)) {
-      this.rewind()
-      return false
+  private takeRawBody(store: BodyStore): boolean {
+    // An iterator that has read a request to its end leaves its listener for 'readable' on it.
+    this.dropReaders()
+    const rawBody = rawBodyOf(this.req)
+    if (rawBody === undefined) return false
+    store.append(rawBody)
+    this.body.hasComeWhole()
+    this.renew()
+    return true
+  }
+
+  flow(): void {
+    const { req } = this
+    if (req.listenerCount('data') === 0) this.enter('discarding')
+    else {
+      this.enter('reading')
+      this.encoding = req.readableEncoding
     }
-    return this.source.pushToRequest(chunk)
+    this.destinations = readableStateOf(req).pipes.slice()
   }
 
-  /** Serves `_read`: more bytes, a request to the client for some, or the reason why there are none. */
-  read(): void {
-    const { source } = this
-    if (!source.isReadable) {
-      process.nextTick(() => this.failRound())
-      return
-    }
-    this.wanting = true
-    if (feed(this, source)) source.pull()
+  isTakenUp(): boolean {
+    const wasDiscarded = this.state === 'discarding'
+    this.enter('reading')
+    return wasDiscarded
   }
 
-  /** Tells whoever reads that the body failed. Without a reader the next one is told. */
+  setAside(): StandIn {
+    const rest = new StandIn(this.body, this)
+    rest.position = this.position - this.req.readableLength
+    this.isAwaited = true
+    return rest
+  }
+
+  /** Tells the readers that the body failed. Without a reader the next one is told. */
   fail(error: SluicewayError): void {
     if (this.isListenedTo) this.tell(error)
     else process.nextTick(() => this.endRound())
@@ -137,90 +118,108 @@ export class RequestReplay implements BodyReader, ToldRound {
     this.isAwaited = false
     this.dropReaders()
     this.renew()
-    this.source.readerIsDone(true)
+    this.body.readerIsDone(true)
+  }
+
+  wasReadToEnd(): void {
+    this.wasRead = true
+  }
+
+  /** The core's iterator would read on after 'end', into the next round; a stream of its own has no next round. */
+  iterator(options?: { destroyOnReturn?: boolean }): AsyncIterableIterator<Buffer> {
+    return new StandIn(this.body, this).iterator(options)
+  }
+
+  /** Starts over for the next reader where one paused and let go of the stream, and so will not come back. */
+  paused(): void {
+    const { req } = this
+    const isAbandoned = req.readableDidRead && !hasListeners(req)
+    if (isAbandoned) this.rewind()
+  }
+
+  /** Keeps the request from holding the body, or the connection the request, once the response has ended. */
+  release(): void {
+    const { req } = this
+    if (this.hasClosed) this.dropReaders()
+    if (hasListeners(req)) this.failRound()
+    else if (this.state !== 'telling') this.renew()
+    keepListeners(req)
+    letGoOfRequest(this.body.socket, req)
+    // Over HTTP/2, Node emits 'close' with the end of the stream, however much was read.
+    const isClosing = this.hasClosed || req.destroyed || isHttp2(req)
+    if (req.listenerCount('close') > 0 && !isClosing) process.nextTick(emitClose, req)
+  }
+
+  /**
+   * Stream internals and HTTP clients take the socket away before they destroy a request they were reading, and mean
+   * only their reading of it; that must not cost the client its answer. Any other call cuts the connection, as in Node,
+   * unless the body has been read to its end.
+   */
+  destroy(error: Error | undefined): void {
+    const { req, body } = this
+    const isByReader = (req.socket as unknown) === null
+    if (isByReader) req.socket = body.socket
+    if (!body.socket.destroyed && (isByReader || this.wasRead)) this.giveUp(error)
+    else this.close(error)
   }
 
   /** Ends a round whose reader gave up, and lets that reader know as a destroyed stream would. */
-  giveUp(error: Error | undefined): void {
-    const { req } = this.source
+  private giveUp(error: Error | undefined): void {
+    const { req } = this
     const tellRest = givenUpRound(req, error)
     this.dropReaders()
     this.rewind()
     process.nextTick(() => {
       tellRest()
       // The reader marks it behind its own destroy(), as it does not look destroyed.
-      if (req[STREAM_DESTROYED] === true) req[STREAM_DESTROYED] = false
+      forgetDestruction(req)
     })
   }
 
-  /** Starts over for the next reader where one paused, let go of the stream and so will not come back. */
-  rewindAbandoned(): void {
-    const { req } = this.source
-    const abandoned = req.readableDidRead && !isRead(req)
-    if (abandoned) this.rewind()
-  }
-
-  /** Keeps the request from holding the body, or the connection the request, once the response has ended. */
-  release(): void {
-    const { req, socket } = this.source
-    if (this.hasClosed) this.dropReaders()
-    if (isRead(req)) this.failRound()
-    else if (!this.isTelling) this.renew()
-    keepListeners(req)
-    if (req.complete && socket.parser?.incoming === req) socket.parser.incoming = null
-    // Over HTTP/2, Node emits 'close' with the end of the stream, however much was read.
-    const isClosing = this.hasClosed || req.destroyed || isHttp2(req)
-    if (req.listenerCount('close') > 0 && !isClosing) process.nextTick(emitClose, req)
-  }
-
   /** Destroys the request for good: the client has gone, or the application wants the connection cut. */
-  destroy(error: Error | undefined): void {
+  private close(error: Error | undefined): void {
     // Node destroys the request of a connection that ends, also where the application has done so before.
     if (this.hasClosed) return
-    const { source } = this
-    const { req } = source
-    const clientHadSentAll = req.complete && source.socket.destroyed
-    if (clientHadSentAll) {
-      // No 'aborted': nothing of the body is missing. A stream that has ended is closed quietly.
-      req._readableState.endEmitted = true
-    }
+    const { req, body } = this
+    const clientHadSentAll = req.complete && body.socket.destroyed
+    // No 'aborted': nothing of the body is missing. A stream that has ended is closed quietly.
+    if (clientHadSentAll) pretendEnded(req)
     this.hasClosed = true
-    source.abort(error)
+    body.abort(error)
     Readable.prototype.destroy.call(req, clientHadSentAll ? undefined : error)
     // A response whose connection the application has taken over never closes, nor does one that is over.
-    if (source.res.socket === null) source.release()
+    if (body.res.socket === null) body.release()
   }
 
   private get isListenedTo(): boolean {
-    const { req } = this.source
-    return isRead(req) || (!this.hasClosed && req.listenerCount('error') > 0)
+    return hasListeners(this.req) || (!this.hasClosed && this.req.listenerCount('error') > 0)
   }
 
-  /** Behind the response nobody is told who only throws the body away, as after `pause()` in the last of its data. */
-  private failRound(): void {
-    const isTold = this.source.state === 'released' ? isRead(this.req) : this.isListenedTo
-    const { failure } = isTold ? this.source : { failure: undefined }
+  /** Behind the response, code that only throws the body away is told nothing, as after `pause()` in the last of its data. */
+  protected failRound(): void {
+    const isTold = this.body.state === 'released' ? hasListeners(this.req) : this.isListenedTo
+    const failure = isTold ? this.body.failure : undefined
     if (failure === undefined) this.endRound()
     else this.tell(failure)
   }
 
   /** Starts over after a failure. */
   endRound(): void {
-    this.isTelling = false
+    this.state = 'unread'
     this.renew()
     // body-parser and finalhandler read a request to its end before they go on; on-finished takes this for the end.
-    this.source.req.emit('finish')
+    this.req.emit('finish')
   }
 
   private tell(error: SluicewayError): void {
-    if (this.isTelling) return
-    this.isTelling = true
+    if (this.state === 'telling') return
+    this.state = 'telling'
     tellRound(this, error)
   }
 
   /** Listeners of one round must not see the next: they would parse, write or call back twice. */
   dropReaders(): void {
-    const { req } = this.source
+    const { req } = this
     for (const event of ['data', 'readable']) {
       if (req.listenerCount(event) > 0) req.removeAllListeners(event)
     }
@@ -230,40 +229,25 @@ export class RequestReplay implements BodyReader, ToldRound {
   }
 
   /** Starts over for the next reader. Without one the body flows to nobody where its end is awaited. */
-  private rewind(): void {
+  protected rewind(): void {
     this.renew()
-    if (this.isAwaited) this.source.req.resume()
-    this.source.readerIsDone(false)
+    if (this.isAwaited) this.req.resume()
+    this.body.readerIsDone(false)
   }
 
-  /** Makes the request look unread, with what fits already in its buffer. */
-  renew(): void {
-    const { req } = this.source
-    this.source.readers.note(this)
-    replaceMethods(req)
-    renewReadableState(req)
-    setBodySource(req, this.source)
-    if (req._body === true) req._body = false
-    this.position = 0
-    this.ended = false
-    this.wanting = true
-    feed(this, this.source)
+  override renew(): void {
+    this.enter('unread')
+    super.renew()
   }
-}
 
-/** Why the body can no longer be had: somebody has read it, or its client left before anybody did. */
-function lossOf({ _readableState }: ParsedRequest): ErrorCode | undefined {
-  const { dataEmitted, endEmitted, encoding, destroyed } = _readableState
-  if (dataEmitted || encoding !== null || (destroyed && endEmitted)) return 'ERR_SLUICEWAY_BODY_ALREADY_READ'
-  return destroyed ? 'ERR_SLUICEWAY_BODY_ABORTED' : undefined
-}
-
-function replayOf(req: ParsedRequest): RequestReplay {
-  return findBodySource(req)!.replay!
+  /** While readers are told that the body has failed, whatever else happens to the request begins nothing. */
+  private enter(state: RoundState): void {
+    if (this.state !== 'telling') this.state = state
+  }
 }
 
 function startNextRound(this: ParsedRequest): void {
-  replayOf(this).next()
+  ;(sourceOf(this) as { readonly replay: Rounds }).replay.next()
 }
 
 function emitClose(req: ParsedRequest): void {

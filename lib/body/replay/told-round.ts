@@ -1,7 +1,9 @@
-import type { EventEmitter } from 'node:events'
-import { Readable, type Writable } from 'node:stream'
-import type { SluicewayError } from '../../shared/errors.js'
+import type { Writable } from 'node:stream'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
+import { destroyQuietly, detach } from '../../node/pipes.js'
+import { destroyStreamOf, restoreDestroy } from '../../node/request-methods.js'
+import { readableStateOf } from '../../node/stream-state.js'
+import type { SluicewayError } from '../../shared/errors.js'
 
 type Listener = (...args: unknown[]) => void
 
@@ -23,7 +25,7 @@ export interface ToldRound {
  */
 export function tellRound(round: ToldRound, error: SluicewayError): void {
   const { req } = round
-  const { pipes } = req._readableState
+  const { pipes } = readableStateOf(req)
   const told = req.listeners('error') as Listener[]
   const end = (): void => {
     round.dropReaders()
@@ -44,12 +46,9 @@ function emitError(req: ParsedRequest, error: SluicewayError, end: () => void): 
   end()
 }
 
-/** Destroys the stream and not the request: the connection lives until the response is out. */
 function destroyRound(req: ParsedRequest, error: SluicewayError, end: () => void): void {
-  req._destroy = destroyNothing
   const onClose = (): void => {
-    // From here a client that leaves is Node's affair again: it tells of it only where somebody listens.
-    Reflect.deleteProperty(req, '_destroy')
+    restoreDestroy(req)
     req.removeAllListeners('close')
     end()
   }
@@ -57,15 +56,7 @@ function destroyRound(req: ParsedRequest, error: SluicewayError, end: () => void
   req.on('error', (emitted) => {
     if (emitted === error) req.once('close', onClose)
   })
-  Readable.prototype.destroy.call(req, error)
-}
-
-function destroyNothing(
-  this: ParsedRequest,
-  error: Error | null,
-  callback: (error?: Error | null) => void,
-): void {
-  process.nextTick(callback, error)
+  destroyStreamOf(req, error)
 }
 
 /** A bare `pipe()` forwards no error: without this its destination would wait for ever. */
@@ -75,24 +66,11 @@ export function failDestination(
   error: SluicewayError,
   told: readonly Listener[],
 ): void {
-  destination.emit('unpipe', req, { hasUnpiped: false })
+  detach(req, destination)
   if (destination === res && !res.headersSent) return
   // http-proxy answers in one function for both streams, and would answer twice.
   for (const listener of told) destination.off('error', listener)
   destroyQuietly(destination, error)
-}
-
-/**
- * Destroys a stream with an error that need not be heard. Its owner may listen for none, or drop the listeners before
- * the error is out, as multer 1 does with busboy: neither may end the process.
- */
-function destroyQuietly(destination: Writable, error: Error): void {
-  const emit = destination.emit.bind(destination) as EventEmitter['emit']
-  destination.emit = (event: string | symbol, ...args: unknown[]) => {
-    const isUnheard = event === 'error' && destination.listenerCount('error') === 0
-    return !isUnheard && emit(event, ...args)
-  }
-  destination.destroy(error)
 }
 
 /** What a stream that was destroyed does not emit any more. */
@@ -103,10 +81,10 @@ const LAST_EVENTS = ['error', 'close', 'aborted', 'finish'] as const
  * nothing after it: they would pile up with each reader that gives up.
  */
 export function givenUpRound(req: ParsedRequest, error: Error | undefined): () => void {
-  const { pipes } = req._readableState
+  const { pipes } = readableStateOf(req)
   const listeners = LAST_EVENTS.map((event) => [event, req.rawListeners(event) as Listener[]] as const)
   return () => {
-    for (const destination of pipes) destination.emit('unpipe', req, { hasUnpiped: false })
+    for (const destination of pipes) detach(req, destination)
     for (const [event, round] of listeners) {
       for (const listener of round) {
         req.off(event, listener)

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 
 import { sluicewayError } from '../../shared/errors.js'
-import { joinLines } from '../../node/internals.js'
+import { joinLines } from '../../node/header-lines.js'
 import { isFramedByConnection, isHttp2, isMadeByHost } from '../../node/request-facts.js'
 import { loopHeader } from './loop.js'
 

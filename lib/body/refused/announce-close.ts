@@ -1,0 +1,26 @@
+import { wrapMethod } from '../../node/response-methods.js'
+import { hasListeners } from '../../node/stream-state.js'
+import type { BodyExchange, BodyState } from '../owner.js'
+import { SMALL_REST } from './rest.js'
+
+/** A body whose answer may leave a large rest of it unread. */
+interface AnnouncedBody extends BodyExchange {
+  readonly state: BodyState
+  readonly length: number
+  readonly received: number
+  /** True where a stream beside the request reads it. */
+  readonly hasReaders: boolean
+}
+
+/** Lets an answer say `Connection: close` where it comes while a large rest of the body is unread. */
+export function announceCloseOf(body: AnnouncedBody): void {
+  wrapMethod(body.res, 'writeHead', (res, writeHead, args) => {
+    if (leavesLargeRest(body)) res.shouldKeepAlive = false
+    return writeHead.apply(res, args)
+  })
+}
+
+/** A reader that is at work may well read it all. */
+function leavesLargeRest({ req, state, received, length, hasReaders }: AnnouncedBody): boolean {
+  return state === 'arriving' && length - received > SMALL_REST && !hasReaders && !hasListeners(req)
+}

@@ -1,0 +1,60 @@
+import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import { NEED_DRAIN, type OutgoingResponse, type ParsedRequest, type ServerSocket } from './internals.js'
+
+/* What the HTTP server notes about a connection, its requests and its responses. */
+
+/** The response whose turn it is on a connection. */
+export function currentResponse({ _httpMessage: res }: ServerSocket): OutgoingResponse | undefined {
+  return res ?? undefined
+}
+
+/** True while the HTTP server takes no more requests from a connection, as answers wait for its client. */
+export function isHeldUp({ _paused }: ServerSocket): boolean {
+  return _paused === true
+}
+
+/** True where the connection closes after a response. */
+export function closesAfter({ _last }: OutgoingResponse): boolean {
+  return _last
+}
+
+/** Has Node close the connection after a response, whatever that has announced. */
+export function closeAfter(res: OutgoingResponse): void {
+  res._last = true
+}
+
+/** Tells the writer of a response that its connection has drained, as the server does for its own. */
+export function tellDrained(res: OutgoingResponse): void {
+  res[NEED_DRAIN] = false
+  res.emit('drain')
+}
+
+/** The options are in Node's documentation of `OutgoingMessage`, but not in its types. */
+type ResponseClass = new (
+  req: IncomingMessage,
+  options: { highWaterMark: number; rejectNonStandardBodyWrites: boolean | undefined },
+) => ServerResponse
+
+/** The class of a server's responses: Node's own, or that of the option `ServerResponse`. */
+export function responseClassOf(server: Server): ResponseClass {
+  const name = Object.getOwnPropertySymbols(server).find(
+    ({ description }) => description === 'ServerResponse',
+  )
+  const own = name && (server as unknown as Record<symbol, ResponseClass | undefined>)[name]
+  return own ?? ServerResponse
+}
+
+/** Lets a request be read after its response: Node takes the listeners off one of which nothing was asked by then. */
+export function keepListeners(req: ParsedRequest): void {
+  req._consuming = true
+}
+
+/** The length of a body that is known before its head is made: inside of `res.end(…)` without an earlier write. */
+export function lengthBeforeHead(res: ServerResponse): number | undefined {
+  return (res as OutgoingResponse)._contentLength ?? undefined
+}
+
+/** Makes a response, the head of which Node has refused, one with a body again. */
+export function expectBody(res: ServerResponse): void {
+  ;(res as OutgoingResponse)._hasBody = res.req.method !== 'HEAD'
+}
