@@ -90,8 +90,6 @@ class ParsedConnection {
   private answerUpgrade(req: ParsedRequest, keepAlive: boolean): number {
     if (isTakeable(this.server, req) && isTurnOf(this.socket, this.queued)) return this.offer(req, keepAlive)
     serveAsPlain(req)
-    // An application or a proxy that goes by this header would take over a connection that is in use.
-    delete req.headers.upgrade
     if (hasUnknownCoding(req)) return this.refuseCoding()
     debug('%s %s: served as a plain request', req.method, req.url)
     return this.findsEndOf(req) ? this.passDeclined(req, keepAlive) : this.passAsLast(req)

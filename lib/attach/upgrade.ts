@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 
 import createDebug from 'debug'
 
-import { currentResponse, responseClassOf, tellDrained } from '../node/connection.js'
+import { announceClosing, currentResponse, responseClassOf, tellDrained } from '../node/connection.js'
 import type { CheckingServer, ServerSocket } from '../node/internals.js'
 import { offerUpgrade } from '../node/pending-upgrade.js'
 import { closeConnection } from './close-connection.js'
@@ -78,7 +78,7 @@ function responseOn(server: CheckingServer, socket: ServerSocket, req: IncomingM
   const { rejectNonStandardBodyWrites } = server
   const highWaterMark = socket.writableHighWaterMark
   const res = new (responseClassOf(server))(req, { highWaterMark, rejectNonStandardBodyWrites })
-  res.shouldKeepAlive = false
+  announceClosing(res)
   res.assignSocket(socket)
   res.on('finish', onResponseFinish)
   return res

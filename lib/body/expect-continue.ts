@@ -6,7 +6,7 @@ import { isHttp2 } from '../node/request-facts.js'
 import { replaceRead } from '../node/request-methods.js'
 import { awaitContinue, queueHead } from '../node/response-methods.js'
 import { hasListeners, letFlow } from '../node/stream-state.js'
-import { answerWithoutBody } from '../node/tell-on-finished.js'
+import { tellOnFinished } from '../node/tell-on-finished.js'
 
 interface Expecting extends IncomingMessage {
   [CONTINUE]?: ServerResponse | undefined
@@ -45,7 +45,7 @@ export function sendContinue(req: IncomingMessage): void {
 function readExpected(this: IncomingMessage, size: number): void {
   const isAwaited = (this as Expecting)[CONTINUE] !== undefined
   if (isAwaited && !hasListeners(this)) {
-    answerWithoutBody(this)
+    tellOnFinished(this)
     this.on('newListener', onLateReader)
     return
   }

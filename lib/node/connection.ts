@@ -18,6 +18,11 @@ export function closesAfter({ _last }: OutgoingResponse): boolean {
   return _last
 }
 
+/** Has the head of a response announce that the connection closes. */
+export function announceClosing(res: ServerResponse): void {
+  res.shouldKeepAlive = false
+}
+
 /** Has Node close the connection after a response, whatever that has announced. */
 export function closeAfter(res: OutgoingResponse): void {
   res._last = true

@@ -23,9 +23,13 @@ export function skipMessage(req: ParsedRequest): number {
   return 0
 }
 
-/** Has Node serve a message that asks for an upgrade as a plain request. */
+/**
+ * Has Node serve a message that asks for an upgrade as a plain request. An application or a proxy that goes by the header
+ * would take over a connection that is in use.
+ */
 export function serveAsPlain(req: ParsedRequest): void {
   req.upgrade = false
+  delete req.headers.upgrade
 }
 
 /** Lets the parser of a connection that is kept let go of a request that has come whole. */

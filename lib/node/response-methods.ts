@@ -16,11 +16,7 @@ export type Method = (this: ServerResponse, ...args: unknown[]) => unknown
 export type Around = (res: ServerResponse, inner: Method, args: unknown[]) => unknown
 
 /** Puts `around` in front of one method of one response. What other code puts around the method later comes before it. */
-export function wrapMethod(
-  res: ServerResponse,
-  name: 'writeHead' | 'write' | 'end' | 'flushHeaders',
-  around: Around,
-): void {
+export function wrapMethod(res: ServerResponse, name: 'writeHead' | 'write' | 'end', around: Around): void {
   const inner = res[name] as Method
   function wrapped(this: ServerResponse, ...args: unknown[]): unknown {
     return around(this, inner, args)
@@ -33,11 +29,11 @@ export function wrapMethod(
  * all that is queued: a `100 Continue` would be in the body.
  */
 export function queueHead(res: OutgoingResponse): void {
-  res._send = (...args) => {
-    Reflect.deleteProperty(res, '_send')
-    if (typeof args[0] !== 'string') res._send('', 'latin1')
-    return res._send(...args)
-  }
+  wrapMethod(res, 'writeHead', (_, writeHead, args) => {
+    const result = writeHead.apply(res, args)
+    res._send('', 'latin1')
+    return result
+  })
 }
 
 /** Has Node ask, rather than remember, whether the client of a response still waits for `100 Continue`. */

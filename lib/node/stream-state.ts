@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import {
   type ParsedRequest,
   type ReadableState,
+  type ServerSocket,
   STREAM_DESTROYED,
   STREAM_DISTURBED,
   type WritableState,
@@ -77,6 +78,13 @@ export function forgetReading(req: ParsedRequest): void {
 /** Lets a request be destroyed again that a stream internal has marked as destroyed. */
 export function forgetDestruction(req: ParsedRequest): void {
   if (req[STREAM_DESTROYED] === true) req[STREAM_DESTROYED] = false
+}
+
+/** Puts back the socket that stream internals and HTTP clients take from a request to destroy only the stream. */
+export function restoreSocket(req: ParsedRequest, socket: ServerSocket): boolean {
+  const isGone = (req.socket as unknown) === null
+  if (isGone) req.socket = socket
+  return isGone
 }
 
 /** Makes a stream look as if nobody had asked for its data: the next 'data' listener lets it flow. */

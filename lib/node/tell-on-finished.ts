@@ -9,7 +9,7 @@ const debug = createDebug('sluiceway')
  * away (`resume()`) and wait through on-finished for 'end' or 'finish' of the request, which may never come.
  * A request has no 'finish' of its own, so only they hear this one.
  */
-export function answerWithoutBody(req: IncomingMessage): void {
+export function tellOnFinished(req: IncomingMessage): void {
   process.nextTick(emitFinish, req)
   // Each of them waits anew: first body-parser, then finalhandler.
   req.off('newListener', onNewListener).on('newListener', onNewListener)

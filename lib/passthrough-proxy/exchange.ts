@@ -6,7 +6,7 @@ import createDebug from 'debug'
 import type { NextFunction } from '../shared/middleware.js'
 import { isClosed, onResponseClose } from '../node/response-close.js'
 import { findBodySource } from '../body/tap.js'
-import { answerWithoutBody } from '../node/tell-on-finished.js'
+import { tellOnFinished } from '../node/tell-on-finished.js'
 import { pendingUpgrade } from '../node/pending-upgrade.js'
 import { hasNoBody } from './body-length.js'
 import type { Outgoing } from './request/outgoing.js'
@@ -202,7 +202,7 @@ export class Exchange implements Receiver, AnswerOwner {
   /** Nobody will read what is still to come of the upload. */
   private giveUpRest(): void {
     findBodySource(this.req)?.announceClose()
-    answerWithoutBody(this.req)
+    tellOnFinished(this.req)
   }
 
   private get hooked(): Hooked {

@@ -1,3 +1,4 @@
+import { announceClosing } from '../../node/connection.js'
 import { wrapMethod } from '../../node/response-methods.js'
 import { hasListeners } from '../../node/stream-state.js'
 import type { BodyExchange, BodyState } from '../owner.js'
@@ -15,7 +16,7 @@ interface AnnouncedBody extends BodyExchange {
 /** Lets an answer say `Connection: close` where it comes while a large rest of the body is unread. */
 export function announceCloseOf(body: AnnouncedBody): void {
   wrapMethod(body.res, 'writeHead', (res, writeHead, args) => {
-    if (leavesLargeRest(body)) res.shouldKeepAlive = false
+    if (leavesLargeRest(body)) announceClosing(res)
     return writeHead.apply(res, args)
   })
 }

@@ -49,7 +49,6 @@ export class RefusedAnswer {
     wrapMethod(res, 'writeHead', (_, inner, args) => this.pass(Number(args[0]), inner, args, res))
     wrapMethod(res, 'write', (_, inner, args) => this.pass(res.statusCode, inner, args, true))
     wrapMethod(res, 'end', (_, inner, args) => this.pass(res.statusCode, inner, args, res))
-    wrapMethod(res, 'flushHeaders', (_, inner, args) => this.pass(res.statusCode, inner, args, undefined))
   }
 
   /** Runs a method with which an answer may begin, unless the answer is ours: then it only returns what it would. */

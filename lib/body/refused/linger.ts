@@ -1,5 +1,5 @@
 import { type Closing, giveBackClosing, isClosedBy, takeOverClosing } from '../../node/closing.js'
-import { closeAfter, currentResponse } from '../../node/connection.js'
+import { announceClosing, closeAfter, currentResponse } from '../../node/connection.js'
 import type { OutgoingResponse, ServerSocket } from '../../node/internals.js'
 import { skipFurtherMessages } from '../../node/parser.js'
 import { letFlow } from '../../node/stream-state.js'
@@ -36,7 +36,7 @@ export class Linger implements Rest, Closing {
   closeAfterAnswer(): void {
     const { res, socket } = this.body
     closeAfter(res)
-    res.shouldKeepAlive = false
+    announceClosing(res)
     ignoreRest(socket, res)
     if (res.writableFinished) {
       // The response had ended before the body passed its limit.

@@ -1,6 +1,7 @@
 import type { ParsedRequest } from '../../node/internals.js'
 import { markReplayed, NODE, putMethods } from '../../node/request-methods.js'
 import { sourceOf } from '../../node/sourced-request.js'
+import { letFlow } from '../../node/stream-state.js'
 
 /** A replay, as the methods of its request see it. */
 interface ReplayedRequest {
@@ -18,7 +19,7 @@ interface ReplayedRequest {
 const methods = markReplayed({
   _read(this: ParsedRequest, size) {
     const replay = replayOf(this)
-    if (replay === undefined) NODE._read.call(this, size)
+    if (replay === undefined) letFlow(this, size)
     else replay.read()
   },
   pause(this: ParsedRequest) {

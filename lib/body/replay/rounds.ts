@@ -4,7 +4,13 @@ import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
 import { letGoOfRequest } from '../../node/parser.js'
 import { isHttp2 } from '../../node/request-facts.js'
 import { sourceOf } from '../../node/sourced-request.js'
-import { forgetDestruction, hasListeners, pretendEnded, readableStateOf } from '../../node/stream-state.js'
+import {
+  forgetDestruction,
+  hasListeners,
+  pretendEnded,
+  readableStateOf,
+  restoreSocket,
+} from '../../node/stream-state.js'
 import type { ErrorCode, SluicewayError } from '../../shared/errors.js'
 import type { BodyStore } from '../kept/store.js'
 import type { ReplayedBody } from '../owner.js'
@@ -157,8 +163,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
    */
   destroy(error: Error | undefined): void {
     const { req, body } = this
-    const isByReader = (req.socket as unknown) === null
-    if (isByReader) req.socket = body.socket
+    const isByReader = restoreSocket(req, body.socket)
     if (!body.socket.destroyed && (isByReader || this.wasRead)) this.giveUp(error)
     else this.close(error)
   }
