@@ -3,64 +3,70 @@ import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import type { BODY } from './keys.js'
 
-/**
- * The members of Node that this package relies on and that Node's documentation does not promise, all in one place.
- * They have been the same from Node 20 to 26; test/package/node-internals.test.ts looks for each of them.
+/*
+ * The members of Node and Express that this package relies on and that their documentation does not promise, each with
+ * what breaks without it. They are the same from Node 20 to 26: test/package/node-internals.test.ts looks for each of
+ * them, and README.md beside this file has the events and the orders. Only lib/node uses a member with an underscore.
  */
 
-/** What a Readable knows about itself. A fresh one makes a stream look as if nobody had ever read it. */
+/** What a Readable knows about itself, in `_readableState`; the class is `Readable.ReadableState`. */
 export interface ReadableState {
   highWaterMark: number
+  /** Without it a request would be destroyed behind the end of its body, and could not be read again. */
   autoDestroy: boolean
-  /** What went wrong; a stream that has it never emits 'end'. */
+  /** What went wrong. Without it no 'end' could follow an error of writing: an answer that has come would be lost. */
   errored: Error | null
-  /** Bytes in the buffer. */
+  /** Bytes in the buffer. Without it what came before `bodyCache` could be neither counted nor kept. */
   length: number
+  /** Without it a body that was decoded to strings before us would be kept as something else than its bytes. */
   encoding: BufferEncoding | null
-  /** True once somebody has read. */
+  /** True once somebody has read. Without it half of a body would be kept for a whole one. */
   dataEmitted: boolean
   destroyed: boolean
-  /** True once 'end' was emitted: a request that is destroyed after that was not aborted. */
+  /** True once 'end' was emitted. Without it a client that leaves behind its whole body would be 'aborted'. */
   endEmitted: boolean
-  /** Destinations of `pipe()`. */
+  /** Destinations of `pipe()`. Without it they would wait for ever for a body that has failed. */
   pipes: Writable[]
-  /** null: nobody has asked for data yet; true: data flows as it comes. */
+  /** null: nobody has asked for data yet. Without it Node would go on to flow in a state that was replaced. */
   flowing: boolean | null
   /** Ours: the source of the body. */
   [BODY]?: object | undefined
 }
 
-/** What a Writable knows about itself. */
+/** What a Writable knows about itself, in `_writableState`. */
 export interface WritableState {
+  /** Without it a connection that cannot be written to would be closed with the answer unread. */
   autoDestroy: boolean
 }
 
 /** A request as the HTTP parser sees it. */
 export interface ParsedRequest extends IncomingMessage {
   socket: ServerSocket
+  /** Without it a request could not be read a second time, and its body's source would have no place. */
   _readableState: ReadableState
-  /** True where the head asks for an upgrade; Node makes it false where it serves the message as a plain request. */
+  /** True where the head asks for an upgrade. Without it no upgrade could be served as a plain request. */
   upgrade: boolean
-  /** Set by the first `_read`. False when the response finishes makes Node throw the rest of the body away, uncounted. */
+  /** Set by the first `_read`. Without it Node would read the rest of an answered body itself, without a bound. */
   _consuming: boolean
-  /** The note of body-parser 1 that it has parsed this request. */
+  /** Of body-parser 1: it has parsed this request. Without it the second parser would skip the body. */
   _body?: boolean
-  /** Set by stream internals on streams they believe to be destroyed. */
+  /** Set by stream internals on a request that they mean to destroy. Without it they would not read it again. */
   [STREAM_DESTROYED]?: boolean
-  /** Where it is set, what `stream.isDisturbed` tells. */
+  /** What `stream.isDisturbed` tells. Without it fetch would refuse a request that was read before. */
   [STREAM_DISTURBED]?: boolean
 }
 
 /** A request that joins lines of its head. */
 export interface JoiningRequest extends IncomingMessage {
-  /** Adds a line to an object of headers by the rule for its name. */
+  /** Adds a line to an object of headers by the rule for its name. Without it a changed header could not be told. */
   _addHeaderLine(name: string, value: string, headers: NodeJS.Dict<string | string[]>): void
 }
 
-/** An HTTP server, with the options of `createServer` that it keeps. */
+/** An HTTP server, with the options of `createServer` that it keeps, and under a symbol `ServerResponse`. */
 export type CheckingServer = Server & {
-  /** False where messages without `Host` are served. */
+  /** False where messages without `Host` are served. Without it they would be upgraded where Node answers 400. */
   readonly requireHostHeader?: boolean
+  /** Without it the response to an upgrade would be less strict than those of its server. */
   readonly rejectNonStandardBodyWrites?: boolean
 }
 
@@ -69,42 +75,45 @@ export type OutgoingHeaders = Record<string, [name: string, value: string | numb
 
 /** A response as Node sends it. */
 export interface OutgoingResponse extends ServerResponse {
-  /** True from a write that filled the buffer to the 'drain' that follows it. */
+  /** True from a write that filled the buffer to its 'drain'. Without it the answer to an upgrade would never drain. */
   [NEED_DRAIN]: boolean
-  /** The headers that were set, by lower-cased name: what `getHeader` knows. null: none were. */
+  /** The headers that were set, by their names in lower case. Without it repeated lines of an answer would be lost. */
   [OUT_HEADERS]: OutgoingHeaders | null
-  /** True where its connection has to close after it. */
+  /** True where its connection closes after it. Without it leftover bytes of a refused body would be a request. */
   _last: boolean
-  /** False where no body follows the head; set with the status, also where the head is then refused. */
+  /** False where no body follows the head. Without it the answer to a head that Node refused would be empty. */
   _hasBody: boolean
-  /** The length of the body, where that is known before the head is made. */
+  /** The length of the body, inside of `res.end(…)`. Without it whole answers would be taken for streams. */
   readonly _contentLength?: number | null
-  /** Sends data behind the head, and the head before it where that has not been sent. */
+  /** Sends data behind the head, and the head first. Without it a head would be sent as UTF-8. */
   _send(data: string | Uint8Array, encoding: BufferEncoding, ...rest: unknown[]): boolean
 }
 
-/** A response that is told of its connection's end. */
+/** A response that is told of its connection's end, which up to Node 22 is told only to the one whose turn it is. */
 export interface ClosableResponse extends ServerResponse {
   destroyed: boolean
-  /** What `closed` tells. */
+  /** What `closed` tells. Without it files and budgets of the responses behind would stay for good. */
   _closed: boolean
 }
 
 /** The parser of one connection of an HTTP server. */
 export interface RequestParser {
-  /** The message that is being parsed. */
+  /** The message that is being parsed. Without it an idle connection would hold its last request, and the body. */
   incoming: IncomingMessage | null
-  /** Called with each head. Returns 0 where the message is served as a plain request, 2 where it leaves HTTP. */
+  /**
+   * Called with each head. Returns 0 where the message is served as a plain request, 2 where it leaves HTTP. Without it
+   * what follows a refused body would be served.
+   */
   onIncoming: (req: ParsedRequest, keepAlive: boolean) => number
-  /** How many names and values of header lines are kept; none are dropped where it is 0. */
+  /** How many names and values of header lines are kept. Without it a line that frames a body could be missed. */
   readonly maxHeaderPairs?: number
-  /** Parses bytes that came by 'data', and returns how many it has taken, or a parse error. */
+  /** Parses bytes, and returns how many it has taken. Without it what follows a declined upgrade would be lost. */
   execute: (bytes: Buffer) => unknown
-  /** The bytes that are being parsed, or have just been. */
+  /** The bytes that are being parsed, or have just been. Without it the same. */
   getCurrentBuffer?(): Buffer
-  /** True where the parser takes its bytes from the socket's handle, and the socket has no 'data' events. */
+  /** True where the parser takes its bytes from the socket's handle. Without it the same. */
   readonly _consumed?: boolean
-  /** `kOnExecute` is the name of the member that is called with the number of bytes parsed, where `_consumed`. */
+  /** `kOnExecute` names the member that is called with the number of bytes parsed. Without it the same. */
   readonly constructor: Function & { readonly kOnExecute?: number }
   [event: number]: unknown
 }
@@ -114,16 +123,17 @@ export type OnExecute = (parsed: unknown) => void
 
 /** A socket of an HTTP server. */
 export interface ServerSocket extends Socket {
+  /** Without it nothing of the above could be reached. */
   parser?: RequestParser | null
-  /** The response whose turn it is. Those of later requests wait behind it. */
+  /** The response whose turn it is. Without it an upgrade would be taken in the middle of another answer. */
   _httpMessage?: OutgoingResponse | null
-  /** True while the HTTP server takes no more requests, as answers wait for the client. */
+  /** True while the server takes no more requests. Without it bytes behind a declined upgrade would come out of turn. */
   _paused?: boolean
-  /** Called by the HTTP server after a response with `Connection: close`. */
+  /** Called by the server after the last response. Without it the rest of an upload would reset the connection. */
   destroySoon(): void
 }
 
-/** The member of a response that is true where its client has sent `Expect: 100-continue`. */
+/** True where the client of a response waits for a 100. Without it a body sent without waiting would end the connection. */
 export const AWAITS_CONTINUE = '_expect_continue'
 
 export const STREAM_DESTROYED: unique symbol = Symbol.for('nodejs.stream.destroyed') as never

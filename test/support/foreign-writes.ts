@@ -14,7 +14,9 @@ const INTERNALS = `${root}lib/node/internals.ts`
 
 /** Finds every place in lib that writes to an object that lib has not made, by the types of what it writes to. */
 export function foreignWrites(): ForeignWrite[] {
-  const files = filesBelow('lib').map((file) => root + file)
+  const files = filesBelow('lib')
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => root + file)
   const options = ts.parseJsonConfigFileContent(
     ts.readConfigFile(`${root}tsconfig.json`, (file) => ts.sys.readFile(file)).config,
     ts.sys,
@@ -125,7 +127,8 @@ function constituentsOf(type: ts.Type): ts.Type[] {
 
 function isForeignType(type: ts.Type, checker: ts.TypeChecker): boolean {
   const declarations = type.symbol?.declarations ?? []
-  if (declarations.some(isOfLanguage)) return false
+  // What is written to a Buffer is data.
+  if (type.symbol?.name === 'Buffer' || declarations.some(isOfLanguage)) return false
   if (declarations.some((one) => isOfNode(one) || one.getSourceFile().fileName === INTERNALS)) return true
   if (!type.isClassOrInterface()) return false
   return checker
