@@ -13,7 +13,7 @@ interface Expecting extends IncomingMessage {
 }
 
 /**
- * Holds `100 Continue` back until somebody reads the body of `req`. Over HTTP/2 it is sent at once, as Node does.
+ * Holds `100 Continue` back until the body of `req` is first read. Over HTTP/2 it is sent at once, as Node does.
  * The request keeps its prototype (Express changes that too): only `_read` is its own.
  */
 export function continueOnRead(req: IncomingMessage, res: ServerResponse): void {

@@ -49,9 +49,9 @@ export interface ReadableBody {
 
 /** The body as the replay of its request sees it. */
 export interface ReplayedBody extends ReadableBody, BodyExchange {
-  /** A reader is done for good, or has let go of the request: behind the response, that one may come back. */
+  /** A reader is done for good, or has only left the request: behind the response, that one may come back. */
   readerIsDone(isForGood: boolean): void
-  /** Somebody has read all of the body before us: nothing more comes. */
+  /** All of the body was read before us: nothing more comes. */
   hasComeWhole(): void
   /** The client went away in the middle of the body. */
   abort(cause: Error | undefined): void

@@ -182,7 +182,8 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   }
 
   onStoreError(error: SluicewayError): void {
-    if (this.isReadable) this.refuse(error) // What is under way when the response ends fails for nobody.
+    // A read or write that is under way when the response ends may fail unnoticed.
+    if (this.isReadable) this.refuse(error)
   }
 
   /** True where a stream beside the request reads the body. */
@@ -205,7 +206,13 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     return this.isReadable && this.readers.haveRoom(this.store!, this.req.readableHighWaterMark)
   }
 
-  /** Refuses the body: every reader gets the error, the client gets a response, and the connection closes. */
+  /**
+   * Refuses the body:
+   *
+   *     refuse ─▶ answer: the application's, or ours where it has none that says so
+   *            ─▶ readers: each gets the error, now or later
+   *            ─▶ rest: discarded before the answer, and within bounds behind it; then the connection closes
+   */
   refuse(error: SluicewayError): void {
     const { res, req, linger } = this
     this.rest = this.openRest()
@@ -271,7 +278,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     return isHttp2(this.req) ? new Http2Rest(this.res) : new Linger(this, this.linger)
   }
 
-  /** As in Node, a request that nobody asked for data ends and closes when all of it has come: code may wait for that. */
+  /** As in Node, an unread request ends and closes when all of it has come: code may wait for that. */
   restHasCome(): void {
     if (this.replay !== undefined) return
     this.nativePush.call(this.req, null)

@@ -20,14 +20,14 @@ export interface ReadableState {
   length: number
   /** Without it a body that was decoded to strings before us would be kept as something else than its bytes. */
   encoding: BufferEncoding | null
-  /** True once somebody has read. Without it half of a body would be kept for a whole one. */
+  /** True once data was read. Without it half of a body would be kept for a whole one. */
   dataEmitted: boolean
   destroyed: boolean
   /** True once 'end' was emitted. Without it a client that leaves behind its whole body would be 'aborted'. */
   endEmitted: boolean
   /** Destinations of `pipe()`. Without it they would wait for ever for a body that has failed. */
   pipes: Writable[]
-  /** null: nobody has asked for data yet. Without it Node would go on to flow in a state that was replaced. */
+  /** null: no data has been asked for yet. Without it Node would go on to flow in a state that was replaced. */
   flowing: boolean | null
   /** Ours: the source of the body. */
   [BODY]?: object | undefined

@@ -1,5 +1,5 @@
 /**
- * The keys under which this package keeps its own state on objects of Node, and of nobody else.
+ * The keys under which this package keeps its own state on objects of Node: no other package uses them.
  *
  * They come from `Symbol.for`: the ES module copy and the CommonJS copy of the package may live in one process and serve
  * one request, and each must find what the other has put there. The objects are not interchangeable either: up to
@@ -36,7 +36,7 @@ export const CLOSING: unique symbol = Symbol.for('sluiceway.closing') as never
 /** On a socket: all that wait for its end, behind one listener. */
 export const WATCHERS: unique symbol = Symbol.for('sluiceway.watchers') as never
 
-/** On a socket: what came behind the head of an upgrade that nobody has taken yet. */
+/** On a socket: what came behind the head of an upgrade that no handler has taken yet. */
 export const EARLY_BYTES: unique symbol = Symbol.for('sluiceway.earlyBytes') as never
 
 /** On a server: the application that `attach` has wired to it. */

@@ -32,8 +32,8 @@ export function serveAsPlain(req: ParsedRequest): void {
   delete req.headers.upgrade
 }
 
-/** Lets the parser of a connection that is kept let go of a request that has come whole. */
-export function letGoOfRequest({ parser }: ServerSocket, req: IncomingMessage): void {
+/** Has the parser of a connection forget a request that has come whole. */
+export function forgetRequest({ parser }: ServerSocket, req: IncomingMessage): void {
   if (req.complete && parser?.incoming === req) parser.incoming = null
 }
 

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { UPGRADE } from './keys.js'
 
-/** An `Upgrade` request that `attach` sent through the app: whoever answers 101 takes the connection over. */
+/** An `Upgrade` request that `attach` sent through the app: the handler that answers 101 takes the connection over. */
 export interface PendingUpgrade {
   readonly socket: Duplex
   /** Bytes the client sent right behind its request head. */

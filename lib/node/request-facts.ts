@@ -64,7 +64,7 @@ export function announcedLength(req: IncomingMessage): number {
 }
 
 /**
- * Tells whether a body comes in a transfer coding whose end nobody can find. Node answers 400 to such a message, but
+ * Tells whether a body comes in a transfer coding whose end cannot be found. Node answers 400 to such a message, but
  * not where it asks for an upgrade.
  */
 export function hasUnknownCoding({ rawHeaders }: IncomingMessage): boolean {
@@ -79,7 +79,7 @@ export function hasUnknownCoding({ rawHeaders }: IncomingMessage): boolean {
  * Tells whether Node has dropped lines of the head, any of which may frame the body.
  *
  * Node 20 keeps so many lines as `server.maxHeadersCount` says (1000) and drops the others without a word. Later ones
- * answer 431 themselves. Of a head with just as many lines nobody can tell; it counts as cut where it frames no body.
+ * answer 431 themselves. A head with just as many lines may be whole or cut; it counts as cut where it frames no body.
  */
 export function hasCutHead(req: IncomingMessage): boolean {
   const { length } = req.rawHeaders

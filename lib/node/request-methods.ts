@@ -28,7 +28,7 @@ export function markReplayed(methods: ReplayedMethods): ReplayedMethods {
  *
  * Up to Node 22, each property that is added to a request after Express has changed its prototype costs a hidden class
  * (1.3 KB, 2 us). So they stand once on `express.request`, from which the requests of all applications inherit. Any
- * other request gets its own, and so does one whose methods somebody has replaced, or that was handed to an
+ * other request gets its own, and so does one whose methods other code has replaced, or that was handed to an
  * application of another copy of Express.
  */
 export function putMethods(req: ParsedRequest, methods: ReplayedMethods): void {
@@ -65,7 +65,7 @@ export function destroyStreamOf(req: ParsedRequest, error: Error): void {
   Readable.prototype.destroy.call(req, error)
 }
 
-/** From here a client that leaves is Node's affair again: it tells of it only where somebody listens. */
+/** From here Node deals with a client that leaves again: it tells a request of it only where that has a listener. */
 export function restoreDestroy(req: ParsedRequest): void {
   Reflect.deleteProperty(req, '_destroy')
 }

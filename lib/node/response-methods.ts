@@ -59,7 +59,7 @@ type TakesPart = (res: ServerResponse) => boolean
  *
  * An accessor does it: reading gives the outermost layer, assigning puts a new one around what was assigned. A layer
  * that is no longer the outermost passes its calls through. The accessor stands on the prototype that an Express
- * application has for its responses; on the response itself where there is no such prototype, or where somebody has
+ * application has for its responses; on the response itself where there is no such prototype, or where other code has
  * wrapped the method before.
  */
 export function outermost(

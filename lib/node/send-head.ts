@@ -6,7 +6,7 @@ import type { OutgoingResponse } from './internals.js'
  * Node's own `flushHeaders` writes it as UTF-8, and so turns each byte past ASCII into two.
  */
 export function sendHead(res: ServerResponse): void {
-  if (!isPlain(res)) {
+  if (!hasNodesFlush(res)) {
     res.flushHeaders()
     return
   }
@@ -14,8 +14,8 @@ export function sendHead(res: ServerResponse): void {
   res._send('', 'latin1')
 }
 
-/** HTTP/2 has no such bytes, and whoever replaces `flushHeaders` is to be asked. */
+/** HTTP/2 has no such bytes, and a `flushHeaders` that other code has replaced is to be called. */
 // oxlint-disable-next-line typescript/unbound-method
-function isPlain(res: ServerResponse): res is OutgoingResponse {
+function hasNodesFlush(res: ServerResponse): res is OutgoingResponse {
   return res.flushHeaders === ServerResponse.prototype.flushHeaders
 }

@@ -87,7 +87,7 @@ export function restoreSocket(req: ParsedRequest, socket: ServerSocket): boolean
   return isGone
 }
 
-/** Makes a stream look as if nobody had asked for its data: the next 'data' listener lets it flow. */
+/** Makes a stream look as if no data had been asked for: the next 'data' listener lets it flow. */
 export function forgetFlow(stream: Readable): void {
   ;(stream as { readableFlowing: boolean | null }).readableFlowing = null
 }
@@ -97,7 +97,7 @@ interface SocketState extends Socket {
   readonly _writableState: WritableState
 }
 
-/** Has a socket that can not be written to any more be read to its end: it emits 'error', and is not destroyed. */
+/** Has a socket that cannot be written to any more be read to its end: it emits 'error', and is not destroyed. */
 export function outliveWriting(socket: Socket): void {
   const { _readableState, _writableState } = socket as SocketState
   _readableState.autoDestroy = false

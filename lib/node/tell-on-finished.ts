@@ -5,9 +5,9 @@ import createDebug from 'debug'
 const debug = createDebug('sluiceway')
 
 /**
- * Lets those answer at once who wait for the end of a body that nobody will read: finalhandler and body-parser throw it
- * away (`resume()`) and wait through on-finished for 'end' or 'finish' of the request, which may never come.
- * A request has no 'finish' of its own, so only they hear this one.
+ * Lets finalhandler and body-parser answer at once, which would wait for the end of a body that nothing will read: they
+ * throw it away (`resume()`) and wait through on-finished for 'end' or 'finish' of the request, which may never come.
+ * A request has no 'finish' of its own, so only on-finished hears this one.
  */
 export function tellOnFinished(req: IncomingMessage): void {
   process.nextTick(emitFinish, req)
@@ -19,7 +19,7 @@ function onNewListener(this: IncomingMessage, event: string | symbol): void {
   if (event === 'finish') process.nextTick(emitFinish, this)
 }
 
-/** What a listener throws, as it answers, is nobody's to catch: it ends this connection, and not the process. */
+/** An exception of a listener, as it answers, has no other catcher: it ends this connection, and not the process. */
 function emitFinish(req: IncomingMessage): void {
   try {
     req.emit('finish')

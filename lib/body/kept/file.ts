@@ -5,7 +5,7 @@ import path from 'node:path'
 /** How much is read at a time. */
 const READ_SIZE = 64 * 1024
 
-/** Whom a file tells how it goes. */
+/** The owner of a file hears how it goes. */
 export interface BodyFileOwner {
   /** Everything that was appended has been written. */
   onWritten(): void
@@ -66,7 +66,7 @@ export class BodyFile {
     }
   }
 
-  /** Lets go of the file, once what is under way is done. */
+  /** Closes the file, once what is under way is done. */
   close(): void {
     this.pending.length = 0
     this.handle.then((handle) => handle.close()).catch(ignore)

@@ -12,7 +12,7 @@ export interface Storage {
   readonly diskBudget: ByteBudget
 }
 
-/** Whom a store tells how storing goes. */
+/** The owner of a store hears how storing goes. */
 export interface BodyStoreOwner {
   /** The store can take more bytes again. */
   onStored(): void

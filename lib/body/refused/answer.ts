@@ -31,7 +31,7 @@ export class RefusedAnswer {
     if (!res.headersSent) this.guard()
   }
 
-  /** Answers after `delay` milliseconds, or as soon as everybody who heard of the error has had his turn. */
+  /** Answers after `delay` milliseconds, or as soon as all that heard of the error have had their turn. */
   answerIfNobodyDoes(delay: number): void {
     const timer = setTimeout(() => contain(this.res, () => this.decide(0)), delay).unref()
     this.res.once('close', () => clearTimeout(timer))

@@ -25,7 +25,7 @@ export class Http2Rest implements Rest {
     return false
   }
 
-  /** What came before the client learnt of it would keep the stream open, as nobody reads it. */
+  /** Bytes that the client sent before it learnt of it are read by nothing, and would keep the stream open. */
   answered(): void {
     this.stream.close(constants.NGHTTP2_NO_ERROR)
     this.stream.destroy()

@@ -13,18 +13,18 @@ export interface OverlappedRound {
   readonly encoding: BufferEncoding | null
   /** What the request is piped to in this round, since it last began to flow. */
   readonly destinations: readonly Writable[]
-  /** Notes that the request is about to flow, be it to nobody. */
+  /** Notes that the request is about to flow, with or without a listener. */
   flow(): void
-  /** Notes that somebody begins to listen, and returns true where the body flowed to nobody until then. */
+  /** Notes a new listener, and returns true where the body flowed without one until then. */
   isTakenUp(): boolean
-  /** Opens the stream that goes on for the readers of this round, who wait for the end of the next. */
+  /** Opens the stream that goes on for the readers of this round; they wait for the end of the next. */
   setAside(): StandIn
   /** Makes the request look unread. */
   renew(): void
 }
 
 /**
- * Gives a reader who starts in the middle of another's round the body from its start.
+ * Gives a reader that starts in the middle of another's round the body from its start.
  *
  * The other may be done without having waited for 'end', may only throw the body away, or may be reading still: then
  * a stream of its own gives it the rest.
@@ -57,7 +57,7 @@ function noteFlow(this: ParsedRequest): void {
   roundOf(this).flow()
 }
 
-/** Serves those who read by 'data' or a pipe from another stream, and returns true where there were any. */
+/** Serves the readers by 'data' or by a pipe from another stream, and returns true where there were any. */
 function setReadersAside(req: ParsedRequest, round: OverlappedRound): boolean {
   const listeners = req.rawListeners('data')
   if (listeners.length === 0 || !canBeSetAside(req, round)) return false

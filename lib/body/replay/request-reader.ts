@@ -96,6 +96,6 @@ export abstract class RequestReader implements BodyReader {
   /** Tells a reader that there is nothing to read any more, and why. */
   protected abstract failRound(): void
 
-  /** Starts over for the next reader, as the present one has let go of the request. */
+  /** Starts over for the next reader, as the present one has left the request. */
   protected abstract rewind(): void
 }

@@ -1,7 +1,7 @@
 import { Readable, type Writable } from 'node:stream'
 import { keepListeners } from '../../node/connection.js'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
-import { letGoOfRequest } from '../../node/parser.js'
+import { forgetRequest } from '../../node/parser.js'
 import { isHttp2 } from '../../node/request-facts.js'
 import { sourceOf } from '../../node/sourced-request.js'
 import {
@@ -21,12 +21,12 @@ import { StandIn } from './stand-in.js'
 import { givenUpRound, tellRound, type ToldRound } from './told-round.js'
 
 /**
- * - `unread`: the request looks as if nobody had read it.
- * - `reading`: somebody listens, or has listened, in this round.
- * - `discarding`: it flows, and nobody listens. The next to listen has the body from its start.
+ * - `unread`: the request looks as new.
+ * - `reading`: it has a listener, or has had one in this round.
+ * - `discarding`: it flows without a listener. The next reader has the body from its start.
  * - `telling`: the body has failed, and the readers of this round are being told.
  *
- *     unread ── flows to nobody ──▶ discarding ──┐
+ *     unread ── no listener ──────▶ discarding ──┐
  *       ▲ └──── a listener ───────▶ reading ─────┤
  *       │                             │ ▲        │
  *       │                             │ └────────┘  a listener
@@ -42,7 +42,7 @@ type RoundState = 'unread' | 'reading' | 'discarding' | 'telling'
  * Makes a request readable again in place, any number of times, by anything that can read a stream.
  *
  * Each reading is a round. It ends when its reader has had the end of the body, has given up, or was told that the
- * body failed; then the request gets a fresh stream state and looks as if nobody had read it yet. docs/behaviour.md
+ * body failed; then the request gets a fresh stream state and looks as new. docs/behaviour.md
  * tells for each rule in here which consumer made it necessary.
  */
 export class Rounds extends RequestReader implements ToldRound, OverlappedRound {
@@ -136,7 +136,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     return new StandIn(this.body, this).iterator(options)
   }
 
-  /** Starts over for the next reader where one paused and let go of the stream, and so will not come back. */
+  /** Starts over for the next reader where one has paused and removed its listeners: it will not come back. */
   paused(): void {
     const { req } = this
     const isAbandoned = req.readableDidRead && !hasListeners(req)
@@ -150,7 +150,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     if (hasListeners(req)) this.failRound()
     else if (this.state !== 'telling') this.renew()
     keepListeners(req)
-    letGoOfRequest(this.body.socket, req)
+    forgetRequest(this.body.socket, req)
     // Over HTTP/2, Node emits 'close' with the end of the stream, however much was read.
     const isClosing = this.hasClosed || req.destroyed || isHttp2(req)
     if (req.listenerCount('close') > 0 && !isClosing) process.nextTick(emitClose, req)
@@ -233,7 +233,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     req.on('end', startNextRound)
   }
 
-  /** Starts over for the next reader. Without one the body flows to nobody where its end is awaited. */
+  /** Starts over for the next reader. Without one the body is discarded where its end is awaited. */
   protected rewind(): void {
     this.renew()
     if (this.isAwaited) this.req.resume()
