@@ -16,7 +16,7 @@ export interface OverlappedRound {
   /** Notes that the request is about to flow, with or without a listener. */
   flow(): void
   /** Notes a new listener, and returns true where the body flowed without one until then. */
-  isTakenUp(): boolean
+  takeUp(): boolean
   /** Opens the stream that goes on for the readers of this round; they wait for the end of the next. */
   setAside(): StandIn
   /** Makes the request look unread. */
@@ -41,7 +41,7 @@ function roundOf(req: ParsedRequest): OverlappedRound {
 function admitReader(this: ParsedRequest, event: string | symbol): void {
   if (event !== 'data' && event !== 'readable') return
   const round = roundOf(this)
-  const wasDiscarded = round.isTakenUp()
+  const wasDiscarded = round.takeUp()
   if (!round.isReadable || !this.readableDidRead) return
   // Without a listener `unpipe()` has left it paused.
   const isAbandoned = wasDiscarded || (this.isPaused() && !hasListeners(this))

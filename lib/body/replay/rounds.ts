@@ -99,7 +99,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     this.destinations = readableStateOf(req).pipes.slice()
   }
 
-  isTakenUp(): boolean {
+  takeUp(): boolean {
     const wasDiscarded = this.state === 'discarding'
     this.enter('reading')
     return wasDiscarded
@@ -127,7 +127,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     this.body.readerIsDone(true)
   }
 
-  wasReadToEnd(): void {
+  noteReadToEnd(): void {
     this.wasRead = true
   }
 

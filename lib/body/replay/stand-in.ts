@@ -14,7 +14,7 @@ interface ReplacedRequest {
   /** True once the request was closed for good. */
   readonly hasClosed: boolean
   /** Notes that a reader of the request is done. */
-  wasReadToEnd(): void
+  noteReadToEnd(): void
 }
 
 /** Stands in for the request: for its iterators, and for a reader whose round another has taken over. */
@@ -49,7 +49,7 @@ export class StandIn extends BodyStream {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     // An iterator destroys its stream at the end, so a request without bodyCache would be closed by now.
-    this.request.wasReadToEnd()
+    this.request.noteReadToEnd()
     super._destroy(error, callback)
   }
 }
