@@ -14,10 +14,10 @@ import type { BodyStore } from './kept/store.js'
  * - `failed`: it passed a limit or the client went away; every reader gets `failure`.
  * - `released`: the response has ended and nothing is kept; every reader gets a fresh error that says so.
  *
- *     arriving ── end ──▶ whole ──────────────┐
- *        │                  └─ (store) ──┐    │
- *        ├── limit, client gone ──▶ failed    ├── response over ──▶ released
- *        └────────────────────────────────────┘
+ *     arriving ── end ──▶ whole ── its file fails ──▶ failed
+ *        └── limit, full disk, client gone ────────────▲
+ *
+ *     any of them ── response over, and no reader at work ──▶ released
  */
 export type BodyState = 'arriving' | 'whole' | 'failed' | 'released'
 

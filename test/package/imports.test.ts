@@ -83,6 +83,21 @@ describe('the imports of lib, those of types included', () => {
     expect(upward).to.deep.equal([])
   })
 
+  it('lead from the source of a body to its parts, and never back', () => {
+    const above: Readonly<Record<string, RegExp>> = {
+      'lib/body/kept/': /body\/(?:replay\/|refused\/|source|tap)/,
+      'lib/body/refused/': /body\/(?:replay\/|kept\/|source|tap)/,
+      'lib/body/replay/': /body\/(?:refused\/|source|tap)/,
+      'lib/body/owner.ts': /body\/(?:replay\/|refused\/|source|tap)/,
+    }
+    for (const [part, forbidden] of Object.entries(above)) {
+      const inPart = files.filter((file) => file.startsWith(part))
+      const found = inPart.flatMap((file) => graph.get(file)!).filter((to) => forbidden.test(to))
+      expect(inPart, part).to.have.length.above(0)
+      expect(found, part).to.deep.equal([])
+    }
+  })
+
   it('never lead in a circle', () => {
     const found = circles().map((group) => group.join(' <-> '))
     expect(found.filter((circle) => !KNOWN_CIRCLES.includes(circle))).to.deep.equal([])
