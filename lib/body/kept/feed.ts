@@ -9,13 +9,8 @@ import type { BodyStore } from './store.js'
 export function offer(reader: BodyReader, chunk: Buffer, body: ReadableBody): void {
   const { store } = body
   if (store === undefined || !body.isReadable) return
-  if (!reader.wanting || reader.position + chunk.length !== store.size) {
-    feed(reader, body)
-    return
-  }
-  hand(reader, chunk)
-  // What it was handed may have made it start over.
-  if (!isAtTail(reader, store) || body.state !== 'arriving') feed(reader, body)
+  if (reader.wanting && reader.position + chunk.length === store.size) hand(reader, chunk)
+  else feed(reader, body)
 }
 
 /**
