@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { HeldClosing } from '../node/closing.js'
-import { type ConnectionWatcher, unwatchConnection, watchConnection } from '../node/connection-close.js'
+import { type ConnectionWatcher, unwatchConnection, watchConnection } from '../node/connection.js'
 import type { ServerSocket } from '../node/internals.js'
 import { isHttp2 } from '../node/request-facts.js'
 

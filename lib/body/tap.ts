@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { OutgoingResponse, ParsedRequest } from '../node/internals.js'
 import { hasCutHead } from '../node/request-facts.js'
 import { replacePush } from '../node/request-methods.js'
-import { setSource, sourceOf } from '../node/sourced-request.js'
+import { setSource, sourceOf } from '../node/stream-state.js'
 import { sluicewayError } from '../shared/errors.js'
 import { BodySource } from './source.js'
 

@@ -1,5 +1,7 @@
 import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { NEED_DRAIN, type OutgoingResponse, type ParsedRequest, type ServerSocket } from './internals.js'
+import { WATCHERS } from './keys.js'
 
 /* What the HTTP server notes about a connection, its requests and its responses. */
 
@@ -62,4 +64,35 @@ export function lengthBeforeHead(res: ServerResponse): number | undefined {
 /** Makes a response, the head of which Node has refused, one with a body again. */
 export function expectBody(res: ServerResponse): void {
   ;(res as OutgoingResponse)._hasBody = res.req.method !== 'HEAD'
+}
+
+/** Waits for the end of a connection. */
+export interface ConnectionWatcher {
+  connectionClosed(): void
+}
+
+type WatchedSocket = Socket & { [WATCHERS]?: Set<ConnectionWatcher> | undefined }
+
+/**
+ * Tells `watcher` when a connection has closed. However many watch one connection, it has one listener: a client may
+ * send any number of requests on it before the first is answered, and Node warns of the eleventh.
+ */
+export function watchConnection(socket: WatchedSocket, watcher: ConnectionWatcher): void {
+  if (socket[WATCHERS] === undefined) {
+    socket[WATCHERS] = new Set()
+    socket.on('close', tellWatchers)
+  }
+  socket[WATCHERS].add(watcher)
+}
+
+/** The last one takes the listener with it: a connection may live long. */
+export function unwatchConnection(socket: WatchedSocket, watcher: ConnectionWatcher): void {
+  const watchers = socket[WATCHERS]
+  if (watchers?.delete(watcher) !== true || watchers.size > 0) return
+  socket[WATCHERS] = undefined
+  socket.off('close', tellWatchers)
+}
+
+function tellWatchers(this: WatchedSocket): void {
+  for (const watcher of this[WATCHERS] ?? []) watcher.connectionClosed()
 }

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
-import { type ConnectionWatcher, unwatchConnection, watchConnection } from './connection-close.js'
+import { type ConnectionWatcher, unwatchConnection, watchConnection } from './connection.js'
 import type { ClosableResponse } from './internals.js'
 import { isHttp2 } from './request-facts.js'
 

@@ -25,6 +25,19 @@ export function readableStateOf(stream: ParsedRequest): Readonly<ReadableState> 
   return stream._readableState
 }
 
+/**
+ * Returns the body source of a request, where a middleware has asked for one. Its class is above this file: the caller
+ * says what it needs to see of it.
+ */
+export function sourceOf(req: IncomingMessage): object | undefined {
+  return (req as ParsedRequest)._readableState[BODY]
+}
+
+/** Makes `source` the one body source of its request. */
+export function setSource(req: ParsedRequest, source: object): void {
+  req._readableState[BODY] = source
+}
+
 /** Lets the connection of a request flow: Node's own `_read`, whatever stands before it. */
 export function letFlow(req: IncomingMessage, size = 0): void {
   IncomingMessage.prototype._read.call(req, size)

@@ -2,7 +2,9 @@ import { announceClosing } from '../../node/connection.js'
 import { wrapMethod } from '../../node/response-methods.js'
 import { hasListeners } from '../../node/stream-state.js'
 import type { BodyExchange, BodyState } from '../owner.js'
-import { SMALL_REST } from './rest.js'
+
+/** So much of an answered request's body is thrown away to keep its connection. */
+export const SMALL_REST: number = 256 * 1024
 
 /** A body whose answer may leave a large rest of it unread. */
 interface AnnouncedBody extends BodyExchange {

@@ -6,6 +6,9 @@ import { letFlow } from '../../node/stream-state.js'
 import type { AnsweredBody } from '../owner.js'
 import type { LingerBounds, Rest } from './rest.js'
 
+/** Bounds where no limit of maxBytes has set others; they are its defaults. */
+export const DEFAULT_LINGER: LingerBounds = { lingerMs: 2000, lingerBytes: 16 * 1024 * 1024 }
+
 /** So much of a refused body is discarded before its response, which is due at once. */
 const BEFORE_ANSWER = 64 * 1024
 

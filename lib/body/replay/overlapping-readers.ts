@@ -1,8 +1,7 @@
 import type { Writable } from 'node:stream'
 import type { ParsedRequest } from '../../node/internals.js'
 import { takePipe } from '../../node/pipes.js'
-import { sourceOf } from '../../node/sourced-request.js'
-import { adoptPipes, forgetReading, hasListeners, stopFlow } from '../../node/stream-state.js'
+import { adoptPipes, forgetReading, hasListeners, sourceOf, stopFlow } from '../../node/stream-state.js'
 import type { StandIn } from './stand-in.js'
 
 /** The round in the middle of which another reader may begin. */

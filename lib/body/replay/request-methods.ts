@@ -1,7 +1,6 @@
 import type { ParsedRequest } from '../../node/internals.js'
 import { markReplayed, NODE, putMethods } from '../../node/request-methods.js'
-import { sourceOf } from '../../node/sourced-request.js'
-import { letFlow } from '../../node/stream-state.js'
+import { letFlow, sourceOf } from '../../node/stream-state.js'
 
 /** A replay, as the methods of its request see it. */
 interface ReplayedRequest {

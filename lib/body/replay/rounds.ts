@@ -3,18 +3,17 @@ import { keepListeners } from '../../node/connection.js'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
 import { forgetRequest } from '../../node/parser.js'
 import { isHttp2 } from '../../node/request-facts.js'
-import { sourceOf } from '../../node/sourced-request.js'
 import {
   forgetDestruction,
   hasListeners,
   pretendEnded,
   readableStateOf,
   restoreSocket,
+  sourceOf,
 } from '../../node/stream-state.js'
 import type { ErrorCode, SluicewayError } from '../../shared/errors.js'
 import type { BodyStore } from '../kept/store.js'
 import type { ReplayedBody } from '../owner.js'
-import { lossOf, rawBodyOf } from './before.js'
 import { admitOverlappingReaders, type OverlappedRound } from './overlapping-readers.js'
 import { RequestReader } from './request-reader.js'
 import { StandIn } from './stand-in.js'
@@ -249,6 +248,18 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   private enter(state: RoundState): void {
     if (this.state !== 'telling') this.state = state
   }
+}
+
+/** Why a body can no longer be had: it has been read, or its client left before that. */
+function lossOf(req: ParsedRequest): ErrorCode | undefined {
+  const { dataEmitted, endEmitted, encoding, destroyed } = readableStateOf(req)
+  if (dataEmitted || encoding !== null || (destroyed && endEmitted)) return 'ERR_SLUICEWAY_BODY_ALREADY_READ'
+  return destroyed ? 'ERR_SLUICEWAY_BODY_ABORTED' : undefined
+}
+
+/** What a host such as Cloud Functions has read before us and left as `req.rawBody`. */
+function rawBodyOf(req: ParsedRequest & { readonly rawBody?: unknown }): Buffer | undefined {
+  return Buffer.isBuffer(req.rawBody) ? req.rawBody : undefined
 }
 
 function startNextRound(this: ParsedRequest): void {
