@@ -7,12 +7,10 @@ import createDebug from 'debug'
 
 import { declineUpgrades } from './attach/declined-upgrades.js'
 import { runUpgrade } from './attach/upgrade.js'
-import { continueOnRead } from './shared/expect-continue.js'
+import { ATTACHED } from './node/keys.js'
+import { continueOnRead } from './body/expect-continue.js'
 
 const debug = createDebug('sluiceway:attach')
-
-// One mark for both copies of this package (ESM and CJS): a server takes one app.
-const kAttached: unique symbol = Symbol.for('sluiceway.attached') as never
 
 interface Attached {
   readonly app: RequestListener
@@ -56,7 +54,7 @@ function requireKinds(server: unknown, app: unknown): void {
 }
 
 function attachedTo(server: object): Attached | undefined {
-  return (server as { [kAttached]?: Attached })[kAttached]
+  return (server as { [ATTACHED]?: Attached })[ATTACHED]
 }
 
 function wire(server: Server | SecureServer, app: RequestListener): () => void {
@@ -66,10 +64,10 @@ function wire(server: Server | SecureServer, app: RequestListener): () => void {
   const listeners = { ...sharedListeners, upgrade: onUpgrade }
   const detach = (): void => {
     for (const [event, listener] of Object.entries(listeners)) server.off(event, listener)
-    delete (server as { [kAttached]?: Attached })[kAttached]
+    delete (server as { [ATTACHED]?: Attached })[ATTACHED]
   }
   for (const [event, listener] of Object.entries(listeners)) server.on(event, listener)
-  Object.assign(server, { [kAttached]: { app, detach } satisfies Attached })
+  Object.assign(server, { [ATTACHED]: { app, detach } satisfies Attached })
   return detach
 }
 

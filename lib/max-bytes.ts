@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { LingerBounds } from './shared/body-rest.js'
-import { bodySourceOf } from './shared/body-source.js'
+import type { LingerBounds } from './body/refused/rest.js'
+import { bodySourceOf } from './body/tap.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
 import {
   type ByteSize,
@@ -10,7 +10,7 @@ import {
   parseByteSize,
   readOptions,
 } from './shared/options.js'
-import { mayHaveBody } from './shared/request-facts.js'
+import { mayHaveBody } from './node/request-facts.js'
 
 export type { ByteSize } from './shared/options.js'
 

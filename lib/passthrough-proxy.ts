@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 
-import { bodySourceOf } from './shared/body-source.js'
+import { bodySourceOf } from './body/tap.js'
 import { sluicewayError } from './shared/errors.js'
 import type { Middleware } from './shared/middleware.js'
 import { rejectRequest, type ByteSize } from './shared/options.js'
-import { hasCutHead, mayHaveUnannouncedBody } from './shared/request-facts.js'
+import { hasCutHead, mayHaveUnannouncedBody } from './node/request-facts.js'
 import { Exchange } from './passthrough-proxy/exchange.js'
 import { addForwarded, type ForwardedMode } from './passthrough-proxy/request/forwarded.js'
 import { HeaderList } from './passthrough-proxy/header-list.js'

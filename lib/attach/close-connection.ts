@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { ServerSocket } from '../shared/node-internals.js'
+import type { ServerSocket } from '../node/internals.js'
 
 /**
  * Closes a connection as the HTTP server does after the last response. A server takes any Duplex for a connection

@@ -1,14 +1,25 @@
 import createDebug from 'debug'
 
+import { closeAfter, currentResponse, isHeldUp } from '../node/connection.js'
+import type {
+  CheckingServer,
+  OnExecute,
+  ParsedRequest,
+  RequestParser,
+  ServerSocket,
+} from '../node/internals.js'
 import {
-  type CheckingServer,
-  type OnExecute,
-  type ParsedRequest,
-  type RequestParser,
-  type ServerSocket,
-} from '../shared/node-internals.js'
-import { hasCutHead, hasUnknownCoding } from '../shared/request-facts.js'
-import { skipFurtherMessages, skipMessage } from '../shared/skip-messages.js'
+  afterExecution,
+  bytesAtHand,
+  type OnIncoming,
+  parseMore,
+  replaceIncoming,
+  serveAsPlain,
+  skipFurtherMessages,
+  skipMessage,
+  takesBytesItself,
+} from '../node/parser.js'
+import { hasCutHead, hasUnknownCoding } from '../node/request-facts.js'
 import { closeConnection } from './close-connection.js'
 import { isTakeable, isTurnOf } from './takeable.js'
 
@@ -45,7 +56,7 @@ class ParsedConnection {
   private readonly socket: ServerSocket
   private readonly parser: RequestParser
   /** Node's own `onIncoming`. */
-  private readonly serve: RequestParser['onIncoming']
+  private readonly serve: OnIncoming
   /** The declined upgrade whose end has not been seen. */
   private declined: ParsedRequest | undefined
   /** The last request that had to wait behind another one. */
@@ -66,31 +77,26 @@ class ParsedConnection {
 
   watch(isAttached: IsAttached): void {
     const { parser } = this
-    parser.onIncoming = (req, keepAlive) => {
+    replaceIncoming(parser, (req, keepAlive) => {
       this.isBehindUpgrade = false
       if (this.declined !== undefined || this.rest !== undefined) return this.stop(req)
       return req.upgrade && req.method !== 'CONNECT' && isAttached(this.server)
         ? this.answerUpgrade(req, keepAlive)
         : this.pass(req, keepAlive)
-    }
-    const { kOnExecute } = parser.constructor
-    const onExecute = parser[kOnExecute ?? -1] as OnExecute | undefined
-    if (onExecute !== undefined)
-      parser[kOnExecute!] = (parsed: unknown) => this.afterParsing(parsed, onExecute)
+    })
+    afterExecution(parser, (parsed, onExecute) => this.afterParsing(parsed, onExecute))
   }
 
   private answerUpgrade(req: ParsedRequest, keepAlive: boolean): number {
     if (isTakeable(this.server, req) && isTurnOf(this.socket, this.queued)) return this.offer(req, keepAlive)
-    req.upgrade = false
-    // An application or a proxy that goes by this header would take over a connection that is in use.
-    delete req.headers.upgrade
+    serveAsPlain(req)
     if (hasUnknownCoding(req)) return this.refuseCoding()
     debug('%s %s: served as a plain request', req.method, req.url)
     return this.findsEndOf(req) ? this.passDeclined(req, keepAlive) : this.passAsLast(req)
   }
 
   private refuseCoding(): number {
-    const rawPacket = this.parser.getCurrentBuffer?.()
+    const rawPacket = bytesAtHand(this.parser)
     this.fail('HPE_INVALID_TRANSFER_ENCODING', 'Request has invalid `Transfer-Encoding`', { rawPacket })
     return 0
   }
@@ -104,7 +110,7 @@ class ParsedConnection {
 
   private pass(req: ParsedRequest, keepAlive: boolean): number {
     const result = this.serve(req, keepAlive)
-    this.queued = this.socket._httpMessage?.req === req ? undefined : req
+    this.queued = currentResponse(this.socket)?.req === req ? undefined : req
     return result
   }
 
@@ -121,7 +127,7 @@ class ParsedConnection {
 
   /** Tells whether the parser will tell where a message ends, and the lines that it has kept say as much. */
   private findsEndOf(req: ParsedRequest): boolean {
-    return this.parser._consumed === true && !this.hasReturnedBytes && !hasCutHead(req)
+    return takesBytesItself(this.parser) && !this.hasReturnedBytes && !hasCutHead(req)
   }
 
   /**
@@ -132,11 +138,11 @@ class ParsedConnection {
     // TLS may bring what it has decrypted to a paused parser. Behind an upgrade, that loses it without an error.
     if (this.rest !== undefined) this.socket.destroy()
     else if (this.declined?.complete === true) this.rest = this.restBehind(parsed)
-    else this.requireAllTaken(parsed, () => this.parser.getCurrentBuffer?.())
+    else this.requireAllTaken(parsed, () => bytesAtHand(this.parser))
     onExecute(parsed)
     if (this.rest === undefined) return
     // Before Node's own listener: over TLS, that one may have more bytes at once.
-    if (this.socket._paused === true) this.socket.prependListener('resume', this.returnRest)
+    if (isHeldUp(this.socket)) this.socket.prependListener('resume', this.returnRest)
     else this.returnRest()
   }
 
@@ -144,13 +150,12 @@ class ParsedConnection {
     this.declined = undefined
     this.isBehindUpgrade = true
     if (typeof parsed !== 'number') return undefined
-    return this.parser.getCurrentBuffer?.().subarray(parsed)
+    return bytesAtHand(this.parser)?.subarray(parsed)
   }
 
-  /** Nothing but Node's parser listens for data of a socket from whose handle it takes the bytes itself. */
   private readonly returnRest = (): void => {
     const { rest, socket } = this
-    if (rest === undefined || socket._paused === true) return
+    if (rest === undefined || isHeldUp(socket)) return
     socket.off('resume', this.returnRest)
     this.rest = undefined
     if (rest.length === 0) return
@@ -159,13 +164,7 @@ class ParsedConnection {
   }
 
   private giveBack(rest: Buffer): void {
-    const { parser } = this
-    const execute = parser.execute.bind(parser)
-    let parsed: unknown
-    parser.execute = (bytes) => (parsed = execute(bytes))
-    this.socket.emit('data', rest)
-    Reflect.deleteProperty(parser, 'execute')
-    this.requireAllTaken(parsed, () => rest)
+    this.requireAllTaken(parseMore(this.socket, this.parser, rest), () => rest)
   }
 
   /** Closes the connection where the bytes behind a declined upgrade begin no message. */
@@ -173,7 +172,7 @@ class ParsedConnection {
     if (!this.isBehindUpgrade || typeof parsed !== 'number') return
     const rawPacket = given()
     if (parsed === rawPacket?.length) return
-    if (this.socket._httpMessage) this.closeAfterResponse()
+    if (currentResponse(this.socket)) this.closeAfterResponse()
     else this.fail('HPE_INVALID_METHOD', 'Invalid method encountered', { rawPacket, bytesParsed: parsed })
   }
 
@@ -186,7 +185,8 @@ class ParsedConnection {
   private closeAfterResponse(): void {
     const { socket } = this
     skipFurtherMessages(this.parser)
-    if (socket._httpMessage) socket._httpMessage._last = true
+    const res = currentResponse(socket)
+    if (res !== undefined) closeAfter(res)
     else closeConnection(socket)
   }
 

@@ -1,10 +1,9 @@
 import type { Duplex } from 'node:stream'
 
-import { forgetFlow } from '../shared/node-internals.js'
+import { EARLY_BYTES } from '../node/keys.js'
+import { forgetFlow } from '../node/stream-state.js'
 
-const HELD: unique symbol = Symbol('held')
-
-type HoldingSocket = Duplex & { [HELD]?: EarlyBytes | undefined }
+type HoldingSocket = Duplex & { [EARLY_BYTES]?: EarlyBytes | undefined }
 
 interface EarlyBytes {
   readonly chunks: Buffer[]
@@ -16,12 +15,12 @@ interface EarlyBytes {
  * of its end. A client that ends its side before has left, as with any request; so `res` emits 'close'.
  */
 export function holdEarlyBytes(socket: HoldingSocket, head: Buffer): void {
-  socket[HELD] = { chunks: head.length > 0 ? [head] : [], length: head.length }
+  socket[EARLY_BYTES] = { chunks: head.length > 0 ? [head] : [], length: head.length }
   socket.on('data', hold).on('end', endToo).on('newListener', leaveToReader)
 }
 
 function hold(this: HoldingSocket, chunk: Buffer): void {
-  const held = this[HELD]!
+  const held = this[EARLY_BYTES]!
   held.chunks.push(chunk)
   held.length += chunk.length
   if (held.length > this.readableHighWaterMark) this.pause()
@@ -35,8 +34,8 @@ function endToo(this: Duplex): void {
 function leaveToReader(this: HoldingSocket, event: string | symbol): void {
   if (event !== 'data' && event !== 'readable') return
   this.off('newListener', leaveToReader).off('end', endToo).off('data', hold)
-  const { chunks } = this[HELD]!
-  this[HELD] = undefined
+  const { chunks } = this[EARLY_BYTES]!
+  this[EARLY_BYTES] = undefined
   forgetFlow(this)
   if (chunks.length > 0) this.unshift(Buffer.concat(chunks))
 }

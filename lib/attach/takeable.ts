@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 
-import type { CheckingServer, ServerSocket } from '../shared/node-internals.js'
-import { announcedLength, hasCutHead, mayHaveBody, takesChunks } from '../shared/request-facts.js'
+import { closesAfter, currentResponse } from '../node/connection.js'
+import type { CheckingServer, ServerSocket } from '../node/internals.js'
+import { announcedLength, hasCutHead, mayHaveBody, takesChunks } from '../node/request-facts.js'
 
 /**
  * Tells whether a request may become an upgrade. Node checks nothing of one that it hands over, so a message that
@@ -27,10 +28,8 @@ function hasBody(req: IncomingMessage): boolean {
  * response may be ahead of the server: of `res.end()` behind a whole Content-Length, and of 'finish' over TLS.
  * @param queued the last request that had to wait behind another one
  */
-export function isTurnOf(
-  { writable, _httpMessage: current }: ServerSocket,
-  queued?: IncomingMessage,
-): boolean {
-  if (!writable || !current) return writable
-  return !current._last && (queued === undefined || current.req === queued)
+export function isTurnOf(socket: ServerSocket, queued?: IncomingMessage): boolean {
+  const current = currentResponse(socket)
+  if (!socket.writable || current === undefined) return socket.writable
+  return !closesAfter(current) && (queued === undefined || current.req === queued)
 }

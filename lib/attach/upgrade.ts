@@ -3,13 +3,9 @@ import type { Duplex } from 'node:stream'
 
 import createDebug from 'debug'
 
-import {
-  NEED_DRAIN,
-  responseClassOf,
-  type CheckingServer,
-  type ServerSocket,
-} from '../shared/node-internals.js'
-import { offerUpgrade } from '../shared/upgrade.js'
+import { announceClosing, currentResponse, responseClassOf, tellDrained } from '../node/connection.js'
+import type { CheckingServer, ServerSocket } from '../node/internals.js'
+import { offerUpgrade } from '../node/pending-upgrade.js'
 import { closeConnection } from './close-connection.js'
 import { holdEarlyBytes } from './early-bytes.js'
 import { isTakeable, isTurnOf } from './takeable.js'
@@ -45,8 +41,8 @@ export function runUpgrade(server: CheckingServer, app: RequestListener, upgrade
 
 /** Lets the response before this one end first: Node hands an upgrade over as soon as it is parsed. */
 function waitForTurn(server: CheckingServer, socket: ServerSocket, proceed: () => void): void {
-  const { _httpMessage: previous } = socket
-  if (!previous) {
+  const previous = currentResponse(socket)
+  if (previous === undefined) {
     proceed()
     return
   }
@@ -56,7 +52,7 @@ function waitForTurn(server: CheckingServer, socket: ServerSocket, proceed: () =
     socket.off('close', abort)
     // Node has just set the timeout of an idle connection, where the stream has timeouts.
     ;(socket as Partial<ServerSocket>).setTimeout?.(server.timeout || 0)
-    if (!socket._httpMessage && socket.writable) proceed()
+    if (currentResponse(socket) === undefined && socket.writable) proceed()
     else closeConnection(socket)
   })
 }
@@ -82,7 +78,7 @@ function responseOn(server: CheckingServer, socket: ServerSocket, req: IncomingM
   const { rejectNonStandardBodyWrites } = server
   const highWaterMark = socket.writableHighWaterMark
   const res = new (responseClassOf(server))(req, { highWaterMark, rejectNonStandardBodyWrites })
-  res.shouldKeepAlive = false
+  announceClosing(res)
   res.assignSocket(socket)
   res.on('finish', onResponseFinish)
   return res
@@ -90,10 +86,8 @@ function responseOn(server: CheckingServer, socket: ServerSocket, req: IncomingM
 
 /** The server does this for its own connections. */
 function onSocketDrain(this: ServerSocket): void {
-  const { _httpMessage: res } = this
-  if (!res?.writableNeedDrain) return
-  res[NEED_DRAIN] = false
-  res.emit('drain')
+  const res = currentResponse(this)
+  if (res?.writableNeedDrain) tellDrained(res)
 }
 
 function onResponseFinish(this: ServerResponse): void {

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { contain } from '../shared/contained.js'
+import { contain } from '../node/contained.js'
 
 /** The last bytes of an event stream between two events, or before the first one. */
 const BETWEEN_EVENTS = /(?:^|\n\r?\n|\r\r)$/

@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeader, ServerResponse } from 'node:http'
 import type { AutoFlushSettings } from './settings.js'
-import { settingsFor } from './mounted.js'
-import { outermost } from './outermost.js'
+import { lengthBeforeHead } from '../node/connection.js'
+import { outermost } from '../node/response-methods.js'
+import { hasPassed, settingsFor } from './mounted.js'
 import { startStreaming } from './streaming.js'
 
 type HeaderArgument = Readonly<Record<string, OutgoingHttpHeader>> | HeaderList
@@ -13,16 +14,20 @@ type HeaderList = readonly unknown[]
  * through `res.writeHead`, and only its outermost layer sees the headers as the handler left them: `compression`
  * takes Content-Length away in a layer of its own.
  */
-export const watchHead: (res: ServerResponse) => void = outermost('writeHead', (res, writeHead, args) => {
-  const settings = settingsFor(res)
-  if (settings === undefined || res.headersSent || !isStreamed(res, args, settings)) {
-    return writeHead.apply(res, args)
-  }
-  const contentType = headerOf(res, args, 'content-type')
-  const result = writeHead.apply(res, settings.proxyBuffering ? args : withoutProxyBuffering(res, args))
-  startStreaming(res, settings, String(contentType))
-  return result
-})
+export const watchHead: (res: ServerResponse) => void = outermost(
+  'writeHead',
+  hasPassed,
+  (res, writeHead, args) => {
+    const settings = settingsFor(res)
+    if (settings === undefined || res.headersSent || !isStreamed(res, args, settings)) {
+      return writeHead.apply(res, args)
+    }
+    const contentType = headerOf(res, args, 'content-type')
+    const result = writeHead.apply(res, settings.proxyBuffering ? args : withoutProxyBuffering(res, args))
+    startStreaming(res, settings, String(contentType))
+    return result
+  },
+)
 
 function isStreamed(res: ServerResponse, args: unknown[], { filter }: AutoFlushSettings): boolean {
   if (!hasBody(res, Number(args[0])) || isWholeAnswer(res)) return false
@@ -34,8 +39,8 @@ function hasBody(res: ServerResponse, status: number): boolean {
 }
 
 /** True inside of `res.end(…)` without an earlier write: Node then knows the length before it makes the head. */
-function isWholeAnswer(res: ServerResponse & { readonly _contentLength?: number | null }): boolean {
-  return typeof res._contentLength === 'number'
+function isWholeAnswer(res: ServerResponse): boolean {
+  return lengthBeforeHead(res) !== undefined
 }
 
 /** Reads a header that was set, or that stands in the arguments of `writeHead`. */

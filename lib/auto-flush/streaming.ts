@@ -1,20 +1,21 @@
 import type { ServerResponse } from 'node:http'
 import createDebug from 'debug'
-import { contain } from '../shared/contained.js'
-import { onResponseClose } from '../shared/response-close.js'
-import { sendHead } from '../shared/send-head.js'
+import { contain } from '../node/contained.js'
+import { STREAMING } from '../node/keys.js'
+import { applicationResponseOf } from '../node/express.js'
+import { onResponseClose } from '../node/response-close.js'
+import { outermost } from '../node/response-methods.js'
+import { sendHead } from '../node/send-head.js'
 import type { AutoFlushSettings, Coalesce } from './settings.js'
 import { type Compressor, findCompressor, flushCompressor, watchCompressor } from './compressor.js'
 import { FlushSchedule } from './flush-schedule.js'
 import { Heartbeat } from './heartbeat.js'
-import { applicationPrototype } from './mounted.js'
-import { outermost } from './outermost.js'
+import { hasPassed } from './mounted.js'
 
 const debug = createDebug('sluiceway:auto-flush')
-const kStreaming: unique symbol = Symbol.for('sluiceway.autoFlush') as never
 
 interface StreamedResponse extends ServerResponse {
-  [kStreaming]?: Streaming
+  [STREAMING]?: Streaming
 }
 
 /** What goes on for one streamed response from its head on. */
@@ -33,7 +34,7 @@ export function startStreaming(
 ): void {
   const schedule = scheduleFor(res, settings)
   const heartbeat = heartbeatFor(res, settings, contentType)
-  res[kStreaming] = { settings, schedule, heartbeat }
+  res[STREAMING] = { settings, schedule, heartbeat }
   // A compressor that is not known cannot tell of its writes.
   if (schedule !== undefined && res.flush !== flush) {
     watchWrites(res)
@@ -81,7 +82,7 @@ function heartbeatFor(
 }
 
 function stopStreaming(this: StreamedResponse): void {
-  const { schedule, heartbeat } = this[kStreaming]!
+  const { schedule, heartbeat } = this[STREAMING]!
   schedule?.cancel()
   heartbeat?.stop()
 }
@@ -89,10 +90,11 @@ function stopStreaming(this: StreamedResponse): void {
 /** Watches `res.write` itself, for what has to be done after each write that a handler makes. */
 export const watchWrites: (res: ServerResponse) => void = outermost(
   'write',
+  hasPassed,
   (res: StreamedResponse, write, args) => {
     const corkedBefore = res.socket?.writableCorked
     const result = write.apply(res, args)
-    const streaming = res[kStreaming]
+    const streaming = res[STREAMING]
     if (streaming === undefined) return result
     streaming.heartbeat?.wrote(args[0], args[1])
     streaming.schedule?.wrote()
@@ -117,13 +119,13 @@ function uncork(res: ServerResponse): boolean {
 /** Gives a response a `flush` where nobody else has: through its application's prototype where it has one. */
 export function provideFlush(res: ServerResponse): void {
   if (typeof res.flush === 'function') return
-  const owner = applicationPrototype(res) ?? res
+  const owner = applicationResponseOf(res) ?? res
   Object.defineProperty(owner, 'flush', { value: flush, configurable: true, writable: true })
 }
 
 /** Sends what has been written so far, the head included; nothing before the head has been written. */
 function flush(this: StreamedResponse): void {
   if (!this.headersSent || this.writableEnded) return
-  this[kStreaming]?.schedule?.now()
+  this[STREAMING]?.schedule?.now()
   sendHead(this)
 }

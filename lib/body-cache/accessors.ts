@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
-import type { BodySource } from '../shared/body-source.js'
+import type { BodySource } from '../body/source.js'
 import { type Decoder, decoderFor } from './decompress.js'
 import { encodingOf } from './media-type.js'
 import { parseFormData, parseJson } from './parsers.js'

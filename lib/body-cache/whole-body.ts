@@ -1,6 +1,6 @@
-import type { BodySource } from '../shared/body-source.js'
+import type { BodySource } from '../body/source.js'
 import { type ErrorDetails, type SluicewayError, sluicewayError } from '../shared/errors.js'
-import { answerWithoutBody } from '../shared/unread-body.js'
+import { tellOnFinished } from '../node/tell-on-finished.js'
 
 /**
  * Loads a whole body of at most `most` bytes. Rejects a larger one with 413 as soon as it is known to be larger: before
@@ -36,7 +36,7 @@ async function readWhole(source: BodySource, most: number, parseLimit: number): 
  */
 function refusal(source: BodySource, limit: number): SluicewayError {
   const { req, state, received, length } = source
-  if (state === 'arriving') answerWithoutBody(req)
+  if (state === 'arriving') tellOnFinished(req)
   return tooLargeToParse({ limit, received, length: Number.isNaN(length) ? undefined : length })
 }
 

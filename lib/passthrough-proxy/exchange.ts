@@ -3,12 +3,11 @@ import type { Duplex } from 'node:stream'
 
 import createDebug from 'debug'
 
-import { announceClose } from '../shared/body-rest.js'
 import type { NextFunction } from '../shared/middleware.js'
-import { isClosed, onResponseClose } from '../shared/response-close.js'
-import { findBodySource } from '../shared/sourced-request.js'
-import { answerWithoutBody } from '../shared/unread-body.js'
-import { pendingUpgrade } from '../shared/upgrade.js'
+import { isClosed, onResponseClose } from '../node/response-close.js'
+import { findBodySource } from '../body/tap.js'
+import { tellOnFinished } from '../node/tell-on-finished.js'
+import { pendingUpgrade } from '../node/pending-upgrade.js'
 import { hasNoBody } from './body-length.js'
 import { releaseBody, type Outgoing } from './request/outgoing.js'
 import { Answer, type AnswerOwner } from './response/answer.js'
@@ -202,9 +201,8 @@ export class Exchange implements Receiver, AnswerOwner {
 
   /** Nobody will read what is still to come of the upload. */
   private giveUpRest(): void {
-    const source = findBodySource(this.req)
-    if (source !== undefined) announceClose(source)
-    answerWithoutBody(this.req)
+    findBodySource(this.req)?.announceClose()
+    tellOnFinished(this.req)
   }
 
   private get hooked(): Hooked {

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
-import type { PendingUpgrade } from '../shared/upgrade.js'
+import type { PendingUpgrade } from '../node/pending-upgrade.js'
 
 /**
  * Joins the client's and the upstream's connection. Either side may end its half and still hear the other;

@@ -6,23 +6,27 @@
 import { existsSync } from 'node:fs'
 import { Stryker } from '@stryker-mutator/core'
 
+/** Options, errors and what we know of Node are used by all. */
+const everybodys = [
+  'max-bytes',
+  'body-cache',
+  'auto-flush',
+  'passthrough-proxy',
+  'attach',
+  'combined',
+  'faults',
+  'regressions',
+]
+
 /** Of each part of lib, the folders of test that can notice a change of it. */
 const testsOf = {
   'max-bytes': ['max-bytes'],
   'body-cache': ['body-cache'],
   'auto-flush': ['auto-flush', 'regressions'],
   attach: ['attach', 'combined', 'passthrough-proxy'],
-  // Options, errors and the body are everybody's.
-  shared: [
-    'max-bytes',
-    'body-cache',
-    'auto-flush',
-    'passthrough-proxy',
-    'attach',
-    'combined',
-    'faults',
-    'regressions',
-  ],
+  body: ['max-bytes', 'body-cache', 'passthrough-proxy', 'attach', 'combined', 'faults', 'regressions'],
+  node: everybodys,
+  shared: everybodys,
   'passthrough-proxy': ['passthrough-proxy', 'regressions', 'attach', 'combined', 'faults'],
 }
 

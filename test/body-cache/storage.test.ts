@@ -121,6 +121,33 @@ describeOnLinux('bodyCache, beyond memory', () => {
     expect(await (await fetch(url, { method: 'POST', body })).text()).to.equal('true')
   })
 
+  it('feeds a reader that begins late in order, while the client goes on sending', async () => {
+    const large = Buffer.concat(Array.from({ length: 20 }, () => body))
+    const { url } = await upload({ memory: 0 }, async (req, res) => {
+      let seen = 0
+      let late: Promise<Buffer> | undefined
+      for await (const chunk of req.bodyCache.stream()) {
+        seen += (chunk as Buffer).length
+        if (seen > 1024 * KB) late ??= buffer(req.bodyCache.stream())
+      }
+      const all = await late
+      res.end(`${seen} ${String(all?.equals(large))}`)
+    })
+    const answer = await fetch(url, { method: 'POST', body: large })
+    expect(await answer.text()).to.equal(`${large.length} true`)
+  })
+
+  it('holds no more for a reader that has paused than its own buffer takes', async () => {
+    const { url } = await upload({ memory: 0 }, async (req, res) => {
+      const slow = req.bodyCache.stream()
+      await once(slow, 'readable')
+      await req.bodyCache.buffer()
+      res.end(String(slow.readableLength))
+    })
+    const answer = await fetch(url, { method: 'POST', body })
+    expect(Number(await answer.text())).to.be.within(1, 200 * KB)
+  })
+
   it('goes on where a reader that gave up left the body half read', async () => {
     const { url } = await upload({ memory: '10kb' }, async (req, res) => {
       for await (const chunk of req) if ((chunk as Buffer).length > 0) break

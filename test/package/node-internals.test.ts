@@ -1,8 +1,10 @@
 import { once } from 'node:events'
-import { createServer, IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline, Readable, Writable } from 'node:stream'
 import { expect } from 'chai'
+import { expressFor } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
+import { readText } from '../support/repository.js'
 import { closeServers, serve } from '../support/servers.js'
 
 /** A member of an object of Node's, whatever its types say. */
@@ -18,7 +20,7 @@ function needDrainOf(response: ServerResponse): { NEED_DRAIN: symbol; none: unkn
   return { NEED_DRAIN, none: member(response, NEED_DRAIN) }
 }
 
-describe('the members of Node that lib/shared/node-internals.ts relies on', () => {
+describe('the members that lib/node/internals.ts relies on', () => {
   let client: RawClient
   let req: IncomingMessage
   let res: ServerResponse
@@ -41,6 +43,7 @@ describe('the members of Node that lib/shared/node-internals.ts relies on', () =
       expect(member(fresh, name), name).to.equal(false)
     }
     expect(member(fresh, 'pipes')).to.deep.equal([])
+    expect(member(fresh, 'errored')).to.equal(null)
     await once(req, 'data')
     expect(member(member(req, '_readableState') as object, 'dataEmitted')).to.equal(true)
   })
@@ -58,13 +61,17 @@ describe('the members of Node that lib/shared/node-internals.ts relies on', () =
     expect(member(req, '_consuming')).to.equal(false)
     expect(member(res, '_last')).to.equal(false)
     expect(member(res, '_closed')).to.equal(false)
+    expect(member(res, 'destroyed')).to.equal(false)
     expect(member(res, '_hasBody')).to.equal(true)
     expect(member(res, '_expect_continue')).to.equal(false)
     expect(member(res, '_send')).to.be.a('function')
     expect(member(IncomingMessage.prototype, '_read')).to.be.a('function')
+    expect(member(res, 'socket')).to.equal(member(req, 'socket'))
     const parser = member(req.socket, 'parser') as object
     expect(member(parser, 'incoming')).to.equal(req)
     expect(member(parser, 'onIncoming')).to.be.a('function')
+    expect(member(parser, 'execute')).to.be.a('function')
+    expect(member(parser, 'maxHeaderPairs')).to.equal(2000)
     expect(member(req.socket, 'destroySoon')).to.be.a('function')
   })
 
@@ -78,6 +85,7 @@ describe('the members of Node that lib/shared/node-internals.ts relies on', () =
 
   it('are there in the parser of a connection, as the numbers of its events and the bytes at hand', async () => {
     const parser = member(req.socket, 'parser') as { getCurrentBuffer(): Buffer }
+    expect(member(parser, 'getCurrentBuffer')).to.be.a('function')
     expect(member(parser, '_consumed')).to.equal(true)
     const onExecute = member(parser.constructor, 'kOnExecute') as string
     expect(onExecute).to.be.a('number')
@@ -97,23 +105,14 @@ describe('the members of Node that lib/shared/node-internals.ts relies on', () =
     expect(await parsed).to.deep.equal([3, 'cde'])
   })
 
-  it('give a parser that stops behind each message with Upgrade, and tells how many bytes it took', async () => {
-    const { server, port } = await serve((_req, upgraded) => upgraded.end())
-    const taken = new Promise((resolve) => {
-      server.on('connection', ({ parser }: { parser: Record<number | string, unknown> }) => {
-        const onExecute = member(parser.constructor, 'kOnExecute') as number
-        parser[onExecute] = resolve
-      })
-    })
-    const other = await RawClient.connect(port)
-    const head = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: b\r\n\r\n'
-    other.write(`${head}GET / HTTP/1.1\r\n\r\n`)
-    expect(await taken).to.equal(head.length)
-    other.destroy()
-  })
-
   it('are there in a server, and in a response that has to wait for its buffer', () => {
-    expect(member(createServer(), 'requireHostHeader')).to.equal(true)
+    const server = createServer()
+    expect(member(server, 'requireHostHeader')).to.equal(true)
+    expect(member(server, 'rejectNonStandardBodyWrites')).to.equal(false)
+    const ofResponses = Object.getOwnPropertySymbols(server).filter(
+      ({ description }) => description === 'ServerResponse',
+    )
+    expect(ofResponses.map((name) => member(server, name))).to.deep.equal([ServerResponse])
     expect(member(req, 'upgrade')).to.equal(false)
     expect(member(req.socket, '_httpMessage')).to.equal(res)
     expect(member(req.socket, '_paused')).to.equal(false)
@@ -133,5 +132,63 @@ describe('the members of Node that lib/shared/node-internals.ts relies on', () =
     await once(full, 'error')
     await new Promise(setImmediate)
     expect(member(stubborn, Symbol.for('nodejs.stream.destroyed'))).to.equal(true)
+  })
+
+  it('are there in a response for which headers were set', () => {
+    res.setHeader('X-Own', 'a')
+    const kOutHeaders = Object.getOwnPropertySymbols(res).find(
+      ({ description }) => description === 'kOutHeaders',
+    )!
+    expect(member(res, kOutHeaders)).to.deep.equal({ 'x-own': ['X-Own', 'a'] })
+    Object.assign(res, { [kOutHeaders]: null })
+    expect(res.getHeaderNames()).to.deep.equal([])
+  })
+
+  it('tell of the length of a whole answer before its head is made', () => {
+    const lengths: unknown[] = []
+    const writeHead = res.writeHead.bind(res)
+    res.writeHead = (status: number) => {
+      lengths.push(member(res, '_contentLength'))
+      return writeHead(status)
+    }
+    res.end('abc')
+    expect(lengths).to.deep.equal([3])
+  })
+
+  it('tell whether a stream was read, unless told otherwise', async () => {
+    req.resume()
+    await once(req, 'data')
+    expect(Readable.isDisturbed(req)).to.equal(true)
+    Object.assign(req, { [Symbol.for('nodejs.stream.disturbed')]: false })
+    expect(Readable.isDisturbed(req)).to.equal(false)
+  })
+
+  it('are there in a request that body-parser 1 has parsed', async () => {
+    const parse = expressFor('Express 4').text({ type: () => true })
+    client.write('cde')
+    const parsed = new Promise((resolve) => {
+      parse(req, res, resolve)
+    })
+    await parsed
+    expect(member(req, '_body')).to.equal(true)
+  })
+
+  it('are all named in here', () => {
+    const [, ...parts] = readText('lib/node/internals.ts').split(/^export (?:interface|type|const) /m)
+    const members = parts.flatMap((part) =>
+      [...part.matchAll(/^ {2}(?:readonly )?(\w+)\??[:(]/gm)].map(([, name = '']) => name),
+    )
+    const symbols = [
+      'nodejs.stream.destroyed',
+      'nodejs.stream.disturbed',
+      'kNeedDrain',
+      'kOutHeaders',
+      '_expect_continue',
+    ]
+    expect(members).to.have.length.above(25)
+    const here = readText('test/package/node-internals.test.ts')
+    // The state of a new request has these; its constructor names the event of a parser.
+    const named = [...new Set([...members, ...symbols])].filter((name) => name !== 'constructor')
+    expect(named.filter((name) => !new RegExp(`'${name}'|\\b${name}:`).test(here))).to.deep.equal([])
   })
 })

@@ -70,16 +70,16 @@ describe('the repository', () => {
   it('has a heading in docs/behaviour.md for each part of lib that has rules', () => {
     const headings = [...readText('docs/behaviour.md').matchAll(/^## .*|^Readers.*/gm)].join('\n')
     const parts = ['body-cache', 'auto-flush', 'passthrough-proxy', 'attach'].map((name) => `lib/${name}`)
-    const shared = [
-      'body-source',
-      'body-store',
-      'body-file',
-      'refused-answer',
-      'body-rest',
-      'request-replay',
-      'late-readers',
+    const body = [
+      'source',
+      'kept/store',
+      'kept/file',
+      'refused/answer',
+      'refused/linger',
+      'replay/rounds',
+      'replay/overlapping-readers',
     ]
-    for (const part of [...parts, ...shared.map((name) => `lib/shared/${name}.ts`)]) {
+    for (const part of [...parts, ...body.map((name) => `lib/body/${name}.ts`)]) {
       expect(headings).to.include(part)
     }
   })

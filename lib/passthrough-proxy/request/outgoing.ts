@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 
-import { pendingUpgrade } from '../../shared/upgrade.js'
+import { pendingUpgrade } from '../../node/pending-upgrade.js'
 import type { OutgoingRequest } from '../hooks.js'
 import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'

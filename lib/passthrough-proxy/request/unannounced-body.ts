@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 
-import { mayHaveUnannouncedBody } from '../../shared/request-facts.js'
+import { mayHaveUnannouncedBody } from '../../node/request-facts.js'
 import type { RequestHead } from './headers.js'
 
 /** Tells whether the body of a request shows only when it is read: function adapters make requests that announce none. */

@@ -4,8 +4,8 @@ import { TLSSocket } from 'node:tls'
 
 import createDebug from 'debug'
 
-import { isServedAsHttp10 } from '../../shared/request-facts.js'
-import { sendHead } from '../../shared/send-head.js'
+import { isServedAsHttp10 } from '../../node/request-facts.js'
+import { sendHead } from '../../node/send-head.js'
 import { HeaderList } from '../header-list.js'
 import { runResponseHook } from '../hooks.js'
 import { writeHead, writeInformation, writeTrailers } from './write-head.js'

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 
 import { sluicewayError } from '../../shared/errors.js'
-import { isServedAsHttp10 } from '../../shared/request-facts.js'
+import { isServedAsHttp10 } from '../../node/request-facts.js'
 import { hasNoBody, isLength } from '../body-length.js'
 import { addConnectionOptions, hopByHopNames } from '../hop-by-hop.js'
 import { removeLines } from '../header-list.js'

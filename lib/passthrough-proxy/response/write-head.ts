@@ -1,7 +1,8 @@
 import { ServerResponse, type IncomingMessage } from 'node:http'
 
-import { OUT_HEADERS, type OutgoingHeaders, type OutgoingResponse } from '../../shared/node-internals.js'
-import { isHttp2, isServedAsHttp10 } from '../../shared/request-facts.js'
+import { expectBody } from '../../node/connection.js'
+import { OUT_HEADERS, type OutgoingHeaders, type OutgoingResponse } from '../../node/internals.js'
+import { isHttp2, isServedAsHttp10 } from '../../node/request-facts.js'
 import { HeaderList } from '../header-list.js'
 
 /** Lines that several hands may add to one response: what a middleware has set stays beside the upstream's. */
@@ -20,7 +21,7 @@ export function writeHead(res: ServerResponse, status: number, reason: string, l
     else writeBesideOwn(res, status, phrase, lines)
   } catch (error) {
     // The answer that tells of the error has a body, whatever this one was to have.
-    if (!res.headersSent) (res as OutgoingResponse)._hasBody = res.req.method !== 'HEAD'
+    if (!res.headersSent) expectBody(res)
     throw error
   }
 }

@@ -1,6 +1,6 @@
 import type { OnReadOpts, Socket } from 'node:net'
 
-import { forgetWriteError, outliveWriting } from '../../../shared/node-internals.js'
+import { forgetWriteError, outliveWriting } from '../../../node/stream-state.js'
 import { ReadMemory } from './read-memory.js'
 import { isSecure } from './tls.js'
 import { UpgradedStream } from './upgraded-stream.js'

@@ -1,0 +1,105 @@
+import { randomUUID } from 'node:crypto'
+import { type FileHandle, open, unlink } from 'node:fs/promises'
+import path from 'node:path'
+
+/** How much is read at a time. */
+const READ_SIZE = 64 * 1024
+
+/** The owner of a file hears how it goes. */
+export interface BodyFileOwner {
+  /** Everything that was appended has been written. */
+  onWritten(): void
+  /** The file could not be opened, written or read, and is of no more use. */
+  onFileError(error: NodeJS.ErrnoException): void
+}
+
+/**
+ * Bytes of one body in a temporary file. It has no name: it is unlinked as soon as it is open, so it cannot outlive the
+ * process. Its mode is 0600. Positions are byte offsets from the file's start.
+ */
+export class BodyFile {
+  /** Bytes appended, written or not. */
+  size = 0
+  private written = 0
+  /** What is not written yet, in order. */
+  private readonly pending: Buffer[] = []
+  private readonly owner: BodyFileOwner
+  private readonly handle: Promise<FileHandle>
+
+  constructor(directory: string, owner: BodyFileOwner) {
+    this.owner = owner
+    this.handle = openUnnamed(path.join(directory, `sluiceway-${randomUUID()}`))
+  }
+
+  /** True until everything that was appended is written. */
+  get isWriting(): boolean {
+    return this.pending.length > 0
+  }
+
+  append(chunk: Buffer): void {
+    this.pending.push(chunk)
+    this.size += chunk.length
+    if (this.pending.length === 1) void this.writePending()
+  }
+
+  /** Returns bytes from `position` on that are still in memory; undefined where those are written already. */
+  pendingAt(position: number): Buffer | undefined {
+    let start = this.written
+    if (position < start) return undefined
+    for (const chunk of this.pending) {
+      if (position < start + chunk.length) return chunk.subarray(position - start)
+      start += chunk.length
+    }
+    return undefined
+  }
+
+  /** Reads written bytes from `position` on, as many as make a chunk. Without any its owner has been told why. */
+  async read(position: number): Promise<Buffer | undefined> {
+    const chunk = Buffer.allocUnsafe(Math.min(READ_SIZE, this.written - position))
+    try {
+      const handle = await this.handle
+      const { bytesRead } = await handle.read(chunk, 0, chunk.length, position)
+      return chunk.subarray(0, bytesRead)
+    } catch (error) {
+      this.owner.onFileError(error as NodeJS.ErrnoException)
+      return undefined
+    }
+  }
+
+  /** Closes the file, once what is under way is done. */
+  close(): void {
+    this.pending.length = 0
+    this.handle.then((handle) => handle.close()).catch(ignore)
+  }
+
+  private async writePending(): Promise<void> {
+    try {
+      const handle = await this.handle
+      while (this.pending.length > 0) await this.writeOne(handle, this.pending[0]!)
+      this.owner.onWritten()
+    } catch (error) {
+      this.owner.onFileError(error as NodeJS.ErrnoException)
+    }
+  }
+
+  private async writeOne(handle: FileHandle, chunk: Buffer): Promise<void> {
+    const { bytesWritten } = await handle.write(chunk, 0, chunk.length, this.written)
+    this.written += bytesWritten
+    // A disk that is nearly full takes a part.
+    if (bytesWritten < chunk.length) this.pending[0] = chunk.subarray(bytesWritten)
+    else this.pending.shift()
+  }
+}
+
+async function openUnnamed(name: string): Promise<FileHandle> {
+  const handle = await open(name, 'wx+', 0o600)
+  try {
+    await unlink(name)
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
+  return handle
+}
+
+function ignore(): void {}

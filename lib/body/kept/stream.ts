@@ -1,0 +1,57 @@
+import { Readable } from 'node:stream'
+import type { SluicewayError } from '../../shared/errors.js'
+import type { ReadableBody } from '../owner.js'
+import { feed, offer } from './feed.js'
+import type { BodyReader } from './reader.js'
+
+/** Reads a kept body from its start, separately from every other reader. */
+export class BodyStream extends Readable implements BodyReader {
+  position = 0
+  wanting = false
+  ended = false
+  loading: number | undefined = undefined
+  private readonly body: ReadableBody
+
+  constructor(body: ReadableBody) {
+    super()
+    this.body = body
+    body.readers.join(this)
+  }
+
+  get readsRequest(): boolean {
+    return false
+  }
+
+  override _read(): void {
+    const { body } = this
+    const { failure } = body
+    if (failure !== undefined) {
+      this.fail(failure)
+      return
+    }
+    this.wanting = true
+    if (feed(this, body)) body.pull()
+  }
+
+  offer(chunk: Buffer): void {
+    offer(this, chunk, this.body)
+  }
+
+  advance(): void {
+    feed(this, this.body)
+  }
+
+  accept(chunk: Buffer | null): boolean {
+    return this.push(chunk)
+  }
+
+  fail(error: SluicewayError): void {
+    this.destroy(error)
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.body.leave(this)
+    // As a request does: one without a listener ends quietly, rather than with an uncaught exception.
+    callback(this.listenerCount('error') > 0 ? error : null)
+  }
+}

@@ -1,0 +1,33 @@
+import type { ServerResponse } from 'node:http'
+import { constants, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2'
+import type { Rest } from './rest.js'
+
+/**
+ * What a client still sends over HTTP/2 of a body that was refused, or whose request has been answered.
+ *
+ * The stream ends, and the session with its other streams lives on. The client learns that no more is wanted.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9113#section-8.1
+ */
+export class Http2Rest implements Rest {
+  private readonly stream: ServerHttp2Stream
+
+  constructor(res: ServerResponse) {
+    this.stream = (res as unknown as Http2ServerResponse).stream
+  }
+
+  closeAfterAnswer(): void {
+    if (this.stream.writableFinished) this.answered()
+    else this.stream.once('finish', () => this.answered())
+  }
+
+  discard(): boolean {
+    return false
+  }
+
+  /** Bytes that the client sent before it learnt of it are read by nothing, and would keep the stream open. */
+  answered(): void {
+    this.stream.close(constants.NGHTTP2_NO_ERROR)
+    this.stream.destroy()
+  }
+}

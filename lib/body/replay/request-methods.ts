@@ -1,0 +1,51 @@
+import type { ParsedRequest } from '../../node/internals.js'
+import { markReplayed, NODE, putMethods } from '../../node/request-methods.js'
+import { letFlow, sourceOf } from '../../node/stream-state.js'
+
+/** A replay, as the methods of its request see it. */
+interface ReplayedRequest {
+  /** Serves `_read`. */
+  read(): void
+  /** Hears of a `pause()`. */
+  paused(): void
+  /** Serves `destroy`. */
+  destroy(error: Error | undefined): void
+  /** Serves `iterator` and `for await`. */
+  iterator(options?: { destroyOnReturn?: boolean }): AsyncIterableIterator<Buffer>
+}
+
+/** The methods by which a request is replayed. On a request without a replay they do what Node's own do. */
+const methods = markReplayed({
+  _read(this: ParsedRequest, size) {
+    const replay = replayOf(this)
+    if (replay === undefined) letFlow(this, size)
+    else replay.read()
+  },
+  pause(this: ParsedRequest) {
+    NODE.pause.call(this)
+    replayOf(this)?.paused()
+    return this
+  },
+  destroy(this: ParsedRequest, error) {
+    const replay = replayOf(this)
+    if (replay === undefined) return NODE.destroy.call(this, error)
+    replay.destroy(error)
+    return this
+  },
+  iterator(this: ParsedRequest, options) {
+    return replayOf(this)?.iterator(options) ?? NODE.iterator.call(this, options)
+  },
+  [Symbol.asyncIterator](this: ParsedRequest) {
+    return replayOf(this)?.iterator() ?? NODE[Symbol.asyncIterator].call(this)
+  },
+})
+
+/** Gives a request the methods by which it is replayed, where it does not have them. */
+export function replaceMethods(req: ParsedRequest): void {
+  putMethods(req, methods)
+}
+
+function replayOf(req: ParsedRequest): ReplayedRequest | undefined {
+  const source = sourceOf(req) as { readonly replay: ReplayedRequest | undefined } | undefined
+  return source?.replay
+}

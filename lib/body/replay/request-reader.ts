@@ -1,0 +1,101 @@
+import type { ParsedRequest } from '../../node/internals.js'
+import { nativeReadOf } from '../../node/request-methods.js'
+import { hasListeners, outliveEnd, renewReadableState } from '../../node/stream-state.js'
+import type { SluicewayError } from '../../shared/errors.js'
+import { feed, offer } from '../kept/feed.js'
+import type { BodyReader } from '../kept/reader.js'
+import type { ReplayedBody } from '../owner.js'
+import { replaceMethods } from './request-methods.js'
+
+/** The request itself, as a reader of what is kept of its body. */
+export abstract class RequestReader implements BodyReader {
+  position = 0
+  /** The parser pushes without being asked, so a fresh request wants bytes. */
+  wanting = true
+  ended = false
+  loading: number | undefined = undefined
+  readonly req: ParsedRequest
+  protected readonly body: ReplayedBody
+  /** Lets the connection flow: the request's `_read` as it was before. */
+  private readonly nativeRead: ParsedRequest['_read']
+  /** Puts bytes into the request's own buffer: its `push` as it was before. */
+  private readonly nativePush: ParsedRequest['push']
+
+  constructor(body: ReplayedBody, nativePush: ParsedRequest['push']) {
+    const { req } = body
+    this.req = req
+    this.body = body
+    this.nativePush = nativePush
+    outliveEnd(req)
+    this.nativeRead = nativeReadOf(req)
+    replaceMethods(req)
+  }
+
+  get isReadable(): boolean {
+    return this.body.isReadable
+  }
+
+  get readsRequest(): boolean {
+    return hasListeners(this.req)
+  }
+
+  get readableLength(): number {
+    return this.req.readableLength
+  }
+
+  offer(chunk: Buffer): void {
+    replaceMethods(this.req)
+    offer(this, chunk, this.body)
+  }
+
+  advance(): void {
+    replaceMethods(this.req)
+    feed(this, this.body)
+  }
+
+  accept(chunk: Buffer | null): boolean {
+    const { req } = this
+    // The end would make a stream look read that its reader has left: Readable.toWeb of Node 24 then gives nothing.
+    if (chunk === null && req.readableDidRead && req.isPaused() && !hasListeners(req)) {
+      this.rewind()
+      return false
+    }
+    return this.nativePush.call(req, chunk)
+  }
+
+  /** Serves `_read`: more bytes, a request to the client for some, or the reason why there are none. */
+  read(): void {
+    const { body } = this
+    if (!body.isReadable) {
+      process.nextTick(() => this.failRound())
+      return
+    }
+    this.wanting = true
+    if (feed(this, body)) body.pull()
+  }
+
+  /** Asks the client for more, through whatever makes the connection flow. */
+  pull(): void {
+    this.nativeRead.call(this.req, 0)
+  }
+
+  /** Makes the request look unread, with what fits already in its buffer. */
+  renew(): void {
+    const { req } = this
+    this.body.readers.note(this)
+    replaceMethods(req)
+    renewReadableState(req)
+    this.position = 0
+    this.ended = false
+    this.wanting = true
+    feed(this, this.body)
+  }
+
+  abstract fail(error: SluicewayError): void
+
+  /** Tells a reader that there is nothing to read any more, and why. */
+  protected abstract failRound(): void
+
+  /** Starts over for the next reader, as the present one has left the request. */
+  protected abstract rewind(): void
+}

@@ -1,0 +1,55 @@
+import type { Writable } from 'node:stream'
+import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
+import type { PipeOptions } from '../../node/pipes.js'
+import { hasListeners } from '../../node/stream-state.js'
+import type { SluicewayError } from '../../shared/errors.js'
+import { BodyStream } from '../kept/stream.js'
+import type { ReadableBody } from '../owner.js'
+import { failDestination } from './told-round.js'
+
+/** The request, as a stream that stands in for it sees it. */
+interface ReplacedRequest {
+  readonly req: ParsedRequest
+  readonly res: OutgoingResponse
+  /** True once the request was closed for good. */
+  readonly hasClosed: boolean
+  /** Notes that a reader of the request is done. */
+  noteReadToEnd(): void
+}
+
+/** Stands in for the request: for its iterators, and for a reader whose round another has taken over. */
+export class StandIn extends BodyStream {
+  private readonly request: ReplacedRequest
+  /** What the request was piped to: these get its error, as those that it is piped to still. */
+  private readonly destinations: Writable[] = []
+
+  constructor(body: ReadableBody, request: ReplacedRequest) {
+    super(body)
+    this.request = request
+  }
+
+  override get readsRequest(): boolean {
+    return hasListeners(this)
+  }
+
+  /** Goes on with a pipe of the request. */
+  pipeOn(destination: Writable, options: PipeOptions): void {
+    this.destinations.push(destination)
+    this.pipe(destination, options)
+  }
+
+  override fail(error: SluicewayError): void {
+    super.fail(error)
+    // As in Node, the destinations of a request whose client has left are told nothing.
+    if (this.request.hasClosed) return
+    for (const destination of this.destinations) {
+      if (!destination.writableEnded) failDestination(this.request, destination, error, [])
+    }
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    // An iterator destroys its stream at the end, so a request without bodyCache would be closed by now.
+    this.request.noteReadToEnd()
+    super._destroy(error, callback)
+  }
+}

@@ -1,0 +1,291 @@
+import type { ServerResponse } from 'node:http'
+import { keepListeners } from '../node/connection.js'
+import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../node/internals.js'
+import { announcedLength, isHttp2 } from '../node/request-facts.js'
+import { onResponseClose } from '../node/response-close.js'
+import { hasListeners, readableStateOf, sourceOf } from '../node/stream-state.js'
+import { bodyTooLarge, type SluicewayError, sluicewayError } from '../shared/errors.js'
+import { sendContinue } from './expect-continue.js'
+import type { BodyReader } from './kept/reader.js'
+import { BodyReaders } from './kept/readers.js'
+import { BodyStore, type BodyStoreOwner, type Storage } from './kept/store.js'
+import { BodyStream } from './kept/stream.js'
+import { LateReading, type LateReadingOwner } from './late-reading.js'
+import type { AnsweredBody, BodyState, ReplayedBody } from './owner.js'
+import { announceCloseOf, SMALL_REST } from './refused/announce-close.js'
+import { isHeard, RefusedAnswer } from './refused/answer.js'
+import { Http2Rest } from './refused/http2-rest.js'
+import { DEFAULT_LINGER, Linger } from './refused/linger.js'
+import type { LingerBounds, Rest } from './refused/rest.js'
+import { Rounds } from './replay/rounds.js'
+
+/**
+ * The bytes of one request's body, from where the HTTP parser hands them over (`req.push`) to its readers:
+ *
+ *     parser ─▶ receive: limit ─┬─ kept ──▶ store, and each reader that waits for it: streams, the request
+ *                               ├─ not ───▶ the request's own buffer
+ *                               └─ refused, or answered ──▶ rest: discarded
+ *
+ * The middlewares that limit, keep or pass on a body all add to this one tap, so their order cannot matter.
+ */
+export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, LateReadingOwner {
+  readonly req: ParsedRequest
+  readonly res: OutgoingResponse
+  readonly socket: ServerSocket
+  state: BodyState = 'arriving'
+  /** Bytes accepted, and those of the chunk that passed the limit. */
+  received: number
+  /** The announced length, or NaN. */
+  readonly length: number
+  limit: number = Infinity
+  store: BodyStore | undefined
+  readonly readers: BodyReaders = new BodyReaders()
+  /** Reads the store in place of the request; there is one once the body is kept, or has failed. */
+  replay: Rounds | undefined
+  /** Throws away what comes after the body was refused or its request answered. */
+  private rest: Rest | undefined
+  private linger: LingerBounds = DEFAULT_LINGER
+  private lingerLimit = Infinity
+  private announcesClose = false
+  private error: SluicewayError | undefined
+  private readonly nativePush: ParsedRequest['push']
+  private lateReading: LateReading | undefined
+
+  /** @param nativePush puts bytes, or the end, into the request's own buffer */
+  constructor(req: ParsedRequest, res: OutgoingResponse, nativePush: ParsedRequest['push']) {
+    this.req = req
+    this.res = res
+    this.socket = req.socket
+    this.length = announcedLength(req)
+    this.received = readableStateOf(req).length
+    this.nativePush = nativePush
+    if (req.complete) this.state = 'whole'
+  }
+
+  get isReadable(): boolean {
+    return this.state === 'arriving' || this.state === 'whole'
+  }
+
+  get failure(): SluicewayError | undefined {
+    if (this.error === undefined && this.state === 'released')
+      return sluicewayError('ERR_SLUICEWAY_BODY_RELEASED')
+    return this.error
+  }
+
+  /**
+   * Lets no more than `limit` bytes through; with several limits the smallest counts.
+   * Returns the error for `next` where the body is known to be too large.
+   */
+  addLimit(limit: number, linger?: LingerBounds): SluicewayError | undefined {
+    this.limit = Math.min(limit, this.limit)
+    // Of the limits that have bounds, the smallest brings its own, whatever their order.
+    if (linger !== undefined && limit <= this.lingerLimit) [this.linger, this.lingerLimit] = [linger, limit]
+    this.announceClose()
+    const tooLarge = this.length > this.limit || this.received > this.limit
+    if (tooLarge && this.error === undefined) this.refuse(bodyTooLarge(this))
+    return this.error
+  }
+
+  /** Lets an answer that leaves a large rest of the body unread say that the connection closes. */
+  announceClose(): void {
+    const isLarge = this.length > SMALL_REST
+    if (!isLarge || this.announcesClose || isHttp2(this.req)) return
+    this.announcesClose = true
+    announceCloseOf(this)
+  }
+
+  /** Keeps every byte, and makes the request readable again and again from what is kept. */
+  keep(storage: Storage): void {
+    if (this.store !== undefined || this.error !== undefined) return
+    const store = new BodyStore(storage, this)
+    this.store = store
+    onResponseClose(this.res, releaseWithResponse)
+    const replay = this.replayed()
+    const lost = replay.takeBuffered(store)
+    if (lost !== undefined) this.fail(sluicewayError(lost))
+    this.received = store.size
+    if (this.error === undefined) this.readers.join(replay)
+  }
+
+  hasComeWhole(): void {
+    this.state = 'whole'
+  }
+
+  private replayed(): Rounds {
+    this.replay ??= new Rounds(this, this.nativePush)
+    return this.replay
+  }
+
+  /** Opens one more way to read the kept body, from its start and at a pace of its own. */
+  stream(): BodyStream {
+    return new BodyStream(this)
+  }
+
+  leave(reader: BodyReader): void {
+    this.readers.leave(reader)
+    this.readerIsDone(true)
+  }
+
+  readerIsDone(isForGood: boolean): void {
+    if (isForGood && this.lateReading !== undefined && !this.isReadOn) this.release()
+    else if (this.received > 0 && this.hasRoom) this.pull()
+  }
+
+  pull(): void {
+    if (this.state !== 'arriving' || this.store?.isWriting === true) return
+    if (this.hasReaders) sendContinue(this.req)
+    this.replay!.pull()
+  }
+
+  /** Takes bytes from the parser; null is the end of the body. Returns false where the connection should pause. */
+  receive(chunk: Buffer | null): boolean {
+    if (this.rest !== undefined) return this.rest.discard(chunk)
+    if (this.state === 'released') return this.nativePush.call(this.req, chunk)
+    if (chunk === null) return this.complete()
+    const accepted = this.limit - this.received
+    this.received += chunk.length
+    if (chunk.length <= accepted) return this.deliver(chunk)
+    if (accepted > 0) this.deliver(chunk.subarray(0, accepted))
+    return this.overflow(chunk.subarray(accepted))
+  }
+
+  private deliver(chunk: Buffer): boolean {
+    const { store } = this
+    if (store === undefined) return this.nativePush.call(this.req, chunk)
+    store.append(chunk)
+    this.readers.offer(chunk)
+    return this.hasRoom && !store.isWriting
+  }
+
+  private overflow(excess: Buffer): boolean {
+    // Storing what came before it may have failed.
+    if (this.isReadable) this.refuse(bodyTooLarge(this))
+    return this.rest !== undefined && this.rest.discard(excess)
+  }
+
+  private complete(): boolean {
+    // Node takes an HTTP/2 stream that was reset for one that has ended, and says 'aborted' a moment later.
+    if (isHttp2(this.req) && this.received < this.length) {
+      this.abort(undefined)
+      return false
+    }
+    this.state = 'whole'
+    this.lateReading?.bodyIsWhole()
+    if (this.store === undefined) return this.nativePush.call(this.req, null)
+    this.readers.advance()
+    return false
+  }
+
+  onStored(): void {
+    if (this.hasRoom) this.pull()
+  }
+
+  onStoreError(error: SluicewayError): void {
+    // A read or write that is under way when the response ends may fail unnoticed.
+    if (this.isReadable) this.refuse(error)
+  }
+
+  /** True where a stream beside the request reads the body. */
+  get hasReaders(): boolean {
+    return this.readers.hasOthersThan(this.replay)
+  }
+
+  /** True while the application reads the request. */
+  private get isReadOn(): boolean {
+    if (this.store === undefined) return this.state === 'arriving' && hasListeners(this.req)
+    return this.isReadable && this.readers.readRequest
+  }
+
+  /** True while a reader that has had all that has come wants more. */
+  get isAwaited(): boolean {
+    return this.store !== undefined && this.readers.isAwaited(this.store)
+  }
+
+  private get hasRoom(): boolean {
+    return this.isReadable && this.readers.haveRoom(this.store!, this.req.readableHighWaterMark)
+  }
+
+  /**
+   * Refuses the body:
+   *
+   *     refuse ─▶ answer: the application's, or ours where it has none that says so
+   *            ─▶ readers: each gets the error, now or later
+   *            ─▶ rest: discarded before the answer, and within bounds behind it; then the connection closes
+   */
+  refuse(error: SluicewayError): void {
+    const { res, req, linger } = this
+    this.rest = this.openRest()
+    const answer = new RefusedAnswer(res, error)
+    answer.answerIfNobodyDoes(this.hasReaders || isHeard(req) ? linger.lingerMs : 0)
+    this.fail(error)
+    this.rest.closeAfterAnswer()
+  }
+
+  /** Ends the body with an error that every reader gets, now or later. */
+  private fail(error: SluicewayError): void {
+    this.error = error
+    this.state = 'failed'
+    const replay = this.replayed()
+    replay.fail(error)
+    this.readers.fail(error, replay)
+    this.readerIsDone(true)
+  }
+
+  abort(cause: Error | undefined): void {
+    if (this.state !== 'arriving') return
+    this.error = sluicewayError('ERR_SLUICEWAY_BODY_ABORTED', { cause, received: this.received })
+    this.state = 'failed'
+    this.readers.fail(this.error, this.replay)
+  }
+
+  release(): void {
+    if (this.state === 'released') return
+    // A reader that is at work may read on after the response, within the limit.
+    if (this.isReadOn && this.res.writableEnded) this.readOn()
+    else this.stopReading()
+  }
+
+  private readOn(): void {
+    keepListeners(this.req)
+    this.lateReading ??= new LateReading(this)
+  }
+
+  stopReading(): void {
+    this.lateReading?.end()
+    // Node tells of the end of a body only after a response that was sent at once.
+    if (this.state === 'arriving' && this.received !== this.length) this.rest = this.openRest()
+    this.state = 'released'
+    this.rest?.answered()
+    if (this.lateReading?.isCloseDue) this.socket.destroySoon()
+    if (this.store !== undefined) this.releaseReaders()
+  }
+
+  private releaseReaders(): void {
+    this.readers.fail(this.failure!, this.replay)
+    this.store?.clear()
+    this.replay?.release()
+  }
+
+  abandon(): void {
+    this.lateReading?.end()
+    this.state = 'released'
+    this.readers.forget()
+    this.store?.clear()
+  }
+
+  private openRest(): Rest {
+    return isHttp2(this.req) ? new Http2Rest(this.res) : new Linger(this, this.linger)
+  }
+
+  /** As in Node, an unread request ends and closes when all of it has come: code may wait for that. */
+  restHasCome(): void {
+    if (this.replay !== undefined) return
+    this.nativePush.call(this.req, null)
+    if (this.req.readableFlowing === null) this.req.resume()
+  }
+}
+
+function releaseWithResponse(this: ServerResponse): void {
+  const source = sourceOf(this.req) as BodySource | undefined
+  source?.release()
+}

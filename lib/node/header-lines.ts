@@ -1,0 +1,11 @@
+import { IncomingMessage } from 'node:http'
+import type { JoiningRequest } from './internals.js'
+
+/** Joins the lines of a head as Node does for `req.headers`: some names keep the first line, others all of them. */
+export function joinLines(req: IncomingMessage, lines: readonly string[]): NodeJS.Dict<string | string[]> {
+  const headers: NodeJS.Dict<string | string[]> = {}
+  // oxlint-disable-next-line typescript/unbound-method
+  const { _addHeaderLine: add } = IncomingMessage.prototype as JoiningRequest
+  for (let i = 0; i < lines.length; i += 2) add.call(req, lines[i] as string, lines[i + 1] as string, headers)
+  return headers
+}

@@ -1,0 +1,43 @@
+import type { EventEmitter } from 'node:events'
+import type { Writable } from 'node:stream'
+import type { ParsedRequest } from './internals.js'
+
+/** What `pipe()` is told about the end of its source. */
+export interface PipeOptions {
+  readonly end: boolean
+}
+
+/**
+ * Makes Node take the listeners of a pipe off its destination and off the request. Not by `unpipe()`, which would also
+ * pause the request.
+ */
+export function detach(req: ParsedRequest, destination: Writable): void {
+  destination.emit('unpipe', req, { hasUnpiped: false })
+}
+
+/** Takes one pipe off a request and returns its options, so that another stream can go on with it. */
+export function takePipe(req: ParsedRequest, destination: Writable): PipeOptions | undefined {
+  const { pipes } = req._readableState
+  const index = pipes.indexOf(destination)
+  if (index === -1) return undefined
+  const before = req.listeners('end')
+  pipes.splice(index, 1)
+  detach(req, destination)
+  const after = new Set(req.listeners('end'))
+  const onEnd = before.find((listener) => !after.has(listener))
+  // Node's name for the listener of a pipe that does not end its destination.
+  return { end: onEnd?.name !== 'unpipe' }
+}
+
+/**
+ * Destroys a stream with an error that need not be heard. Its owner may listen for none, or drop the listeners before
+ * the error is out, as multer 1 does with busboy: neither may end the process.
+ */
+export function destroyQuietly(destination: Writable, error: Error): void {
+  const emit = destination.emit.bind(destination) as EventEmitter['emit']
+  destination.emit = (event: string | symbol, ...args: unknown[]) => {
+    const isUnheard = event === 'error' && destination.listenerCount('error') === 0
+    return !isUnheard && emit(event, ...args)
+  }
+  destination.destroy(error)
+}

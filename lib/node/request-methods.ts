@@ -1,0 +1,79 @@
+import { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+import { expressRequestOf } from './express.js'
+import type { ParsedRequest } from './internals.js'
+import { REPLAYS } from './keys.js'
+
+/* The one place where methods of a request are replaced. What they do is decided elsewhere. */
+/* All of them are called with the request as `this`. */
+/* oxlint-disable typescript/unbound-method */
+
+/** The methods by which a request is read again in place. All of them are called with the request as `this`. */
+export type ReplayedMethods = Pick<
+  ParsedRequest,
+  '_read' | 'pause' | 'destroy' | 'iterator' | typeof Symbol.asyncIterator
+>
+
+/** Node's own methods of a request. */
+export const NODE: ParsedRequest = IncomingMessage.prototype as ParsedRequest
+
+/** Marks methods, so that requests which have them are recognized, by the other copy of this package too. */
+export function markReplayed(methods: ReplayedMethods): ReplayedMethods {
+  Object.assign(methods._read, { [REPLAYS]: true })
+  return methods
+}
+
+/**
+ * Gives a request the methods by which it is replayed, where it does not have them.
+ *
+ * Up to Node 22, each property that is added to a request after Express has changed its prototype costs a hidden class
+ * (1.3 KB, 2 us). So they stand once on `express.request`, from which the requests of all applications inherit. Any
+ * other request gets its own, and so does one whose methods other code has replaced, or that was handed to an
+ * application of another copy of Express.
+ */
+export function putMethods(req: ParsedRequest, methods: ReplayedMethods): void {
+  if (isReplayed(req)) return
+  Object.assign(expressRequestOf(req, NODE) ?? req, methods)
+  if (!isReplayed(req)) Object.assign(req, methods)
+}
+
+/** Returns the `_read` of a request as it is without a replay. */
+export function nativeReadOf(req: ParsedRequest): ParsedRequest['_read'] {
+  return isReplayed(req) ? NODE._read : req._read
+}
+
+function isReplayed(req: ParsedRequest): boolean {
+  return REPLAYS in req._read
+}
+
+/** Gives one request a `_read` of its own. */
+export function replaceRead(req: IncomingMessage, read: (this: IncomingMessage, size: number) => void): void {
+  req._read = read
+}
+
+/** Takes over the bytes of a request where the parser hands them over, and returns the `push` that was there. */
+export function replacePush(req: ParsedRequest, push: ParsedRequest['push']): ParsedRequest['push'] {
+  // Node's own, or that of another tap.
+  const { push: native } = req
+  req.push = push
+  return native
+}
+
+/** Destroys the stream and not the request, whose connection lives until the response is out. */
+export function destroyStreamOf(req: ParsedRequest, error: Error): void {
+  req._destroy = destroyNothing
+  Readable.prototype.destroy.call(req, error)
+}
+
+/** From here Node deals with a client that leaves again: it tells a request of it only where that has a listener. */
+export function restoreDestroy(req: ParsedRequest): void {
+  Reflect.deleteProperty(req, '_destroy')
+}
+
+function destroyNothing(
+  this: ParsedRequest,
+  error: Error | null,
+  callback: (error?: Error | null) => void,
+): void {
+  process.nextTick(callback, error)
+}

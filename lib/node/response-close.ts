@@ -1,0 +1,51 @@
+import type { ServerResponse } from 'node:http'
+import type { Http2ServerResponse } from 'node:http2'
+import { type ConnectionWatcher, unwatchConnection, watchConnection } from './connection.js'
+import type { ClosableResponse } from './internals.js'
+import { isHttp2 } from './request-facts.js'
+
+type CloseListener = (this: ServerResponse) => void
+
+/**
+ * Calls `listener` when a response is over: sent whole, or its client gone. Where it is over already, in the next tick.
+ *
+ * Up to Node 22 the end of a connection closes only the response whose turn it is. Those that wait behind it, for a
+ * client that sends its requests without waiting for answers, would never hear of it; here they do.
+ */
+export function onResponseClose(res: ServerResponse, listener: CloseListener): void {
+  if (isClosed(res)) process.nextTick(callListener, res, listener)
+  else {
+    res.on('close', listener)
+    if (res.socket === null) closeWithConnection(res)
+  }
+}
+
+/** Tells whether a response is over, and whether its client has gone if it was not sent whole. */
+export function isClosed(res: ServerResponse): boolean {
+  return isHttp2(res.req) ? (res as unknown as Http2ServerResponse).stream.destroyed : res.closed
+}
+
+function callListener(res: ServerResponse, listener: CloseListener): void {
+  listener.call(res)
+}
+
+function closeWithConnection(res: ServerResponse): void {
+  const { socket } = res.req
+  if (socket.destroyed) {
+    process.nextTick(close, res)
+    return
+  }
+  const queued: ConnectionWatcher = { connectionClosed: () => close(res) }
+  watchConnection(socket, queued)
+  // Its turn has come; the rest Node does.
+  res.once('socket', () => unwatchConnection(socket, queued))
+}
+
+/** As Node does with the response whose turn it is. */
+function close(res: ServerResponse): void {
+  if (res.closed) return
+  const closing = res as ClosableResponse
+  closing.destroyed = true
+  closing._closed = true
+  closing.emit('close')
+}

@@ -1,0 +1,86 @@
+import { expect } from 'chai'
+import { type ForeignWrite, foreignWrites } from '../support/foreign-writes.js'
+import { filesBelow, readText } from '../support/repository.js'
+
+const page = readText('lib/node/README.md')
+
+/** The rows of the tables below a line of the page. */
+function rowsBelow(line: string): string[][] {
+  const [, below = ''] = page.split(`\n${line}\n`)
+  const [table = ''] = below.trim().split(/\n\n/)
+  return table
+    .split('\n')
+    .slice(2)
+    .map((row) => row.split('|').map((cell) => cell.trim()))
+}
+
+/** Each member that a table has, with the file where it is written. */
+function writesIn(rows: string[][]): ForeignWrite[] {
+  return rows.flatMap(([, , members = '', file = '']) =>
+    [...members.matchAll(/`([^`]+)`/g)].map(([, member = '']) => ({
+      file: file.replaceAll('`', ''),
+      member,
+    })),
+  )
+}
+
+function linesOf(writes: readonly ForeignWrite[]): string[] {
+  return writes.map(({ file, member }) => `${file}: ${member}`).toSorted()
+}
+
+describe('lib/node/README.md', () => {
+  const methods = writesIn(rowsBelow('Methods that are replaced:'))
+  const fields = writesIn(rowsBelow('Fields that are written:'))
+  const [, ownKeys = ''] = page.split('Our own state, under a key:')
+  const own = [...ownKeys.matchAll(/`(\[\w+\])`/g)].map(([, key = '']) => key)
+  let found: ForeignWrite[]
+
+  before(function () {
+    this.timeout(60_000) // a compiler reads all of lib
+    found = foreignWrites()
+  })
+
+  it('has everything that lib replaces or writes on objects of others, and nothing else', () => {
+    const foreign = found.filter(({ member }) => !own.includes(member))
+    expect(linesOf(foreign)).to.have.length.above(30)
+    expect(linesOf([...methods, ...fields])).to.deep.equal(linesOf(foreign))
+  })
+
+  it('has each key under which lib keeps state there', () => {
+    const written = new Set(found.map(({ member }) => member))
+    expect(own.filter((key) => !written.has(key))).to.deep.equal([])
+    const declared = [...readText('lib/node/keys.ts').matchAll(/^export const (\w+):/gm)].map(
+      ([, key]) => key,
+    )
+    expect(
+      declared.filter((key) => !ownKeys.includes(`${key}\``) && !own.includes(`[${key}]`)),
+    ).to.deep.equal([])
+  })
+
+  it('has each member in one file alone, and no more than there were', () => {
+    const all = [...methods, ...fields].filter(({ file }) => file !== 'auto-flush/compressor.ts')
+    expect(new Set(all.map(({ member }) => member))).to.have.property('size', all.length)
+    expect(methods, 'methods').to.have.length.at.most(17)
+    expect(fields, 'fields').to.have.length.at.most(27)
+  })
+
+  it('names only files that exist, and what is used there', () => {
+    const files = [...page.matchAll(/`((?:[\w-]+\/)*[\w-]+\.ts)`/g)].map(([, file = '']) => `lib/${file}`)
+    const known = [...filesBelow('lib'), ...filesBelow('test').map((file) => `lib/${file}`)]
+    expect(files.filter((file) => !known.includes(file))).to.deep.equal([])
+  })
+})
+
+describe('lib outside lib/node', () => {
+  it('takes no member with an underscore out of an object by its pattern either', () => {
+    const named = filesBelow('lib')
+      .filter((file) => file.endsWith('.ts') && !file.startsWith('lib/node/'))
+      .filter((file) => /\{[^{}()]*\b_\w+[^{}()]*\} = /.test(readText(file)))
+    expect(named).to.deep.equal([])
+  })
+
+  it('makes no symbol of its own', () => {
+    const named = filesBelow('lib').filter((file) => /\bSymbol(?:\.for)?\(/.test(readText(file)))
+    expect(named).to.deep.equal(['lib/node/internals.ts', 'lib/node/keys.ts'])
+  })
+})

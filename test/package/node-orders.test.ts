@@ -1,0 +1,173 @@
+import { once } from 'node:events'
+import { IncomingMessage, type ServerResponse } from 'node:http'
+import { pipeline, Readable, Writable } from 'node:stream'
+import { Gzip } from 'node:zlib'
+import { expect } from 'chai'
+import compression from 'compression'
+import onFinished from 'on-finished'
+import { expressVersions } from '../support/express-versions.js'
+import { RawClient } from '../support/raw-client.js'
+import { readText } from '../support/repository.js'
+import { closeServers, serve } from '../support/servers.js'
+
+type Exchange = [IncomingMessage, ServerResponse]
+
+const POST = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde'
+const UPGRADE = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: b\r\n\r\n'
+
+function sink(write: (done: (error?: Error) => void) => void = (done) => done()): Writable {
+  return new Writable({ write: (_chunk, _encoding, done) => write(done) })
+}
+
+describe('the events and orders that lib/node/README.md relies on', () => {
+  let client: RawClient
+
+  /** Sends `bytes` to a server and returns the first exchange that they make. */
+  async function exchange(bytes: string): Promise<Exchange> {
+    const { server, port } = await serve(() => {})
+    const arrived = once(server, 'request')
+    client = await RawClient.connect(port)
+    client.write(bytes)
+    return (await arrived) as Exchange
+  }
+
+  afterEach(() => client?.destroy())
+  afterEach(closeServers)
+
+  it("the server's own 'finish' listener hands the connection over to the next request", async () => {
+    const [, res] = await exchange(POST)
+    const sockets: unknown[] = []
+    res.prependListener('finish', () => sockets.push(res.socket))
+    res.on('finish', () => sockets.push(res.socket))
+    const { socket } = res
+    res.end()
+    await once(res, 'finish')
+    expect(socket).to.not.equal(null)
+    expect(sockets).to.deep.equal([socket, null])
+  })
+
+  it("a response that waited for its turn emits 'socket' when that comes", async () => {
+    const responses: ServerResponse[] = []
+    const { port } = await serve((_req, res) => responses.push(res))
+    client = await RawClient.connect(port)
+    client.write(POST + POST)
+    while (responses.length < 2) await new Promise(setImmediate)
+    const [first, second] = responses as [ServerResponse, ServerResponse]
+    expect(second.socket).to.equal(null)
+    const turn = once(second, 'socket')
+    first.end()
+    expect(await turn).to.deep.equal([second.socket])
+  })
+
+  it("'unpipe' with hasUnpiped: false takes the listeners of a pipe off", () => {
+    const source = new Readable({ read: () => {} })
+    const destination = sink()
+    const before = destination.eventNames()
+    source.pipe(destination)
+    destination.emit('unpipe', source, { hasUnpiped: false })
+    expect(destination.eventNames()).to.deep.equal(before)
+    expect([source.listenerCount('data'), source.listenerCount('end')]).to.deep.equal([0, 0])
+    expect(source.isPaused()).to.equal(false)
+  })
+
+  it("the 'end' listener of a pipe that does not end its destination is named unpipe", () => {
+    const names = [true, false].map((end) => {
+      const source = new Readable({ read: () => {} })
+      source.pipe(sink(), { end })
+      return source.listeners('end').map(({ name }) => name)
+    })
+    expect(names).to.deep.equal([['onend'], ['unpipe']])
+  })
+
+  it("'resume' comes before the data that flows", async () => {
+    const [req] = await exchange(POST)
+    const events: string[] = []
+    req.on('resume', () => events.push('resume'))
+    req.on('data', () => events.push('data'))
+    await once(req, 'end')
+    expect(events).to.deep.equal(['resume', 'data'])
+  })
+
+  it('stream internals take the socket from a request before they destroy it', async () => {
+    const [req] = await exchange(POST)
+    const destroyed = new Promise((resolve) => {
+      req.destroy = () => {
+        resolve(req.socket)
+        return req
+      }
+    })
+    const full = sink((done) => done(new Error('disk full')))
+    pipeline(req, full, () => {})
+    expect(await destroyed).to.equal(null)
+  })
+
+  it('the parser stops behind each message with Upgrade, and tells how many bytes it took', async () => {
+    const { server, port } = await serve((_req, res) => res.end())
+    const taken = new Promise((resolve) => {
+      server.on('connection', ({ parser }: { parser: Record<number, unknown> }) => {
+        const { kOnExecute } = parser.constructor as unknown as { kOnExecute: number }
+        parser[kOnExecute] = resolve
+      })
+    })
+    client = await RawClient.connect(port)
+    client.write(`${UPGRADE}GET / HTTP/1.1\r\n\r\n`)
+    expect(await taken).to.equal(UPGRADE.length)
+  })
+
+  it("on-finished takes 'finish' of a request for its end", async () => {
+    const [req] = await exchange(POST)
+    const over = new Promise((resolve) => {
+      onFinished(req, resolve)
+    })
+    req.emit('finish')
+    await over
+  })
+
+  for (const { name, express } of expressVersions) {
+    it(`the requests of Express inherit from one object, and it is no class (${name})`, () => {
+      const { request } = express as unknown as { request: object }
+      expect(Object.getPrototypeOf(request)).to.equal(IncomingMessage.prototype)
+      expect(Object.hasOwn(request, 'constructor')).to.equal(false)
+      const application = express() as unknown as { request: object }
+      expect(Object.getPrototypeOf(application.request)).to.equal(request)
+    })
+
+    it(`the responses of an Express application inherit from an object with app (${name})`, async () => {
+      const application = express()
+      const prototypes: object[] = []
+      application.use((_req, res) => {
+        prototypes.push(Object.getPrototypeOf(res) as object)
+        res.end()
+      })
+      const { url } = await serve(application)
+      await (await fetch(url)).text()
+      expect(prototypes).to.deep.equal([application.response])
+      expect(Object.hasOwn(application.response, 'app')).to.equal(true)
+      const { response } = express as unknown as { response: object }
+      expect(Object.hasOwn(response, 'app')).to.equal(false)
+    })
+  }
+
+  it("compression moves a 'drain' listener to its stream and returns that", async () => {
+    const returned: unknown[] = []
+    const { url } = await serve((req, res) => {
+      compression({ threshold: 0 })(req as never, res as never, () => {
+        res.setHeader('Content-Type', 'text/plain')
+        res.writeHead(200)
+        returned.push(res.on('drain', () => {}))
+        res.end('a')
+      })
+    })
+    await (await fetch(url)).text()
+    expect(returned[0]).to.be.an.instanceOf(Gzip)
+  })
+
+  it('are all named there, and each in a test here', () => {
+    const [, table = ''] = readText('lib/node/README.md').split('| event or order | used in | without it |\n')
+    const rows = table.split('\n\n')[0]!.split('\n').slice(1)
+    const named = rows.map((row) => row.split('|')[1]!.trim().replaceAll('`', ''))
+    expect(named).to.have.length.above(10)
+    const tests = readText('test/package/node-orders.test.ts')
+    expect(named.filter((words) => !tests.includes(words))).to.deep.equal([])
+  })
+})
