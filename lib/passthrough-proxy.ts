@@ -16,7 +16,8 @@ import {
   type ResponseHook,
 } from './passthrough-proxy/hooks.js'
 import { refuseLoop } from './passthrough-proxy/request/loop.js'
-import { hasBody, readRequestHead, type RequestHead } from './passthrough-proxy/request/headers.js'
+import { readRequestHead } from './passthrough-proxy/request/headers.js'
+import { hasBody, type RequestHead } from './passthrough-proxy/request/request-head.js'
 import type { RewriteRule } from './passthrough-proxy/response/rewrite-rule.js'
 import type { ConnectOptions } from './passthrough-proxy/upstream/http1/connect-options.js'
 import { readSettings, type ProxySettings } from './passthrough-proxy/settings.js'

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 
-import type { RequestHead } from './headers.js'
+import type { RequestHead } from './request-head.js'
 
 /** What Node reads from a socket at once: a longer body never comes in one piece. */
 const LONGEST = 64 * 1024

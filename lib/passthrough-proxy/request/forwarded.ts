@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 
 import { HeaderList, removeLines } from '../header-list.js'
-import type { RequestHead } from './headers.js'
+import type { RequestHead } from './request-head.js'
 
 /** What is done with X-Forwarded-For, -Host and -Proto. */
 export type ForwardedMode = 'auto' | 'append' | 'replace' | false

@@ -8,7 +8,7 @@ import type { Target } from '../target.js'
 import { unsendableRequest } from '../upstream-errors.js'
 import type { ClientConnection, UpstreamRequest } from '../upstream/upstream.js'
 import { takeBufferedBody } from './buffered-body.js'
-import { hasBody, type RequestHead } from './headers.js'
+import { hasBody, type RequestHead } from './request-head.js'
 import { requestTrailers } from './trailers.js'
 
 /** A request before it is sent: the client's, and what hooks have made of it. */

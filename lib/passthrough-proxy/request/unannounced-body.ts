@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 
 import { mayHaveUnannouncedBody } from '../../node/request-facts.js'
-import type { RequestHead } from './headers.js'
+import type { RequestHead } from './request-head.js'
 
 /** Tells whether the body of a request shows only when it is read: function adapters make requests that announce none. */
 export function mayBeUnannounced(req: IncomingMessage, { contentLength, chunked }: RequestHead): boolean {

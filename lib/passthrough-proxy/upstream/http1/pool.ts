@@ -4,7 +4,7 @@ import type { Connector } from './connector.js'
 import type { Delivery, Holder } from './delivery.js'
 import { connectFailure, failure } from './failures.js'
 import { idleMs, IdleConnections } from './idle-connections.js'
-import { LoginConnections } from './login.js'
+import { LoginConnections } from './login-connections.js'
 
 export interface PoolSettings extends ConnectionSettings {
   readonly maxConnections: number

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 
 import type { UpstreamRequest } from '../upstream.js'
+import { isConnectionLogin } from './login.js'
 
 /** A request that can not be written as it is. */
 export class UnsendableRequest extends Error {
@@ -104,11 +105,6 @@ function readConnection(given: GivenLines, value: string): void {
 
 function isLogin(name: string, value: string): boolean {
   return /^authorization$/i.test(name) && isConnectionLogin(value)
-}
-
-/** Tells whether credentials or a challenge belong to the connection, against all rules (RFC 4559 §6). */
-export function isConnectionLogin(value: string): boolean {
-  return /(?:^|,)\s*(?:ntlm|negotiate)(?:[\s,]|$)/i.test(value)
 }
 
 function goesInChunks({ body, contentLength }: UpstreamRequest): boolean {
