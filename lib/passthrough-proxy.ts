@@ -99,16 +99,19 @@ export interface PassthroughProxyOptions {
   readonly connect?: ConnectOptions | undefined
   /** How long a connection may take to open, TLS included, in milliseconds; then 504. 0: no limit. Default: 10 000. */
   readonly connectTimeoutMs?: number | undefined
-  /** How long the upstream may take to begin its answer, in milliseconds; then 504. 0: no limit. Default: 60 000. */
+  /**
+   * How long the upstream may take to begin its answer, in milliseconds; then 504. A slow upload, or a wait for a
+   * connection, does not count. 0: no limit. Default: 60 000.
+   */
   readonly headersTimeoutMs?: number | undefined
   /** How long the upstream may be silent within a body, in milliseconds; then the client is cut off. 0: no limit. Default: 0. */
   readonly idleTimeoutMs?: number | undefined
   /**
-   * How many connections the built-in pool opens to one origin. Each answer under way has one to itself, an event stream
+   * How many connections the built-in client opens to one origin. Each answer under way has one to itself, an event stream
    * for as long as it lasts; further requests wait, see `maxQueue`. At least 1. Default: 1024.
    */
   readonly maxConnections?: number | undefined
-  /** How many requests may wait for a connection to one target; beyond, 503 with Retry-After. At least 1. Default: 1024. */
+  /** How many requests may wait for a connection to one origin; beyond, 503 with Retry-After. At least 1. Default: 1024. */
   readonly maxQueue?: number | undefined
   /**
    * How large the head of an answer may be, and its trailers likewise: bytes, or a size such as '256kb'; beyond, 502.
@@ -137,7 +140,7 @@ export interface PassthroughProxy extends Middleware {
  * The target's path is a prefix to every request's own. Failures of the upstream go to `next` with a status
  * (502, 503, 504) and a `code`; once the head of the answer is out, the client's connection is cut instead.
  *
- * NOTE: a body that another middleware has read can not be passed on; mount `bodyCache()` before that one.
+ * NOTE: a body that another middleware has read cannot be passed on; mount `bodyCache()` before that one.
  *
  * @example app.use('/api', passthroughProxy('http://127.0.0.1:8080'))
  * @throws TypeError or RangeError where target or options are wrong.
