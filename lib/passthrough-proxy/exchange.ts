@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Duplex } from 'node:stream'
+import { Readable, type Duplex } from 'node:stream'
 
 import createDebug from 'debug'
 
@@ -14,6 +14,7 @@ import { Answer, type AnswerOwner } from './response/answer.js'
 import { readResponseHeaders } from './response/headers.js'
 import { switchedLines } from './response/switch-protocols.js'
 import type { ProxySettings } from './settings.js'
+import { hookError } from './hooks.js'
 import { tunnel } from './tunnel.js'
 import { answerError, failureError, type Hooked } from './upstream-errors.js'
 import type { Failure, Receiver, Sending, Waiting } from './upstream/upstream.js'
@@ -145,9 +146,16 @@ export class Exchange implements Receiver, AnswerOwner {
   }
 
   onFailure(failure: Failure): void {
-    // The client's own error, where its upload has failed.
-    const isUploads = failure.cause !== undefined && failure.cause === this.req.errored
-    this.fail(isUploads ? failure.cause : failureError(failure, this.hooked))
+    this.fail(this.bodyError(failure.cause) ?? failureError(failure, this.hooked))
+  }
+
+  /** The error of the request's own body, where that is what has failed: the client's as it is, or that of a hook. */
+  private bodyError(cause: unknown): unknown {
+    if (cause === undefined || cause === null) return undefined
+    if (cause === this.req.errored) return cause
+    const { body } = this.outgoing ?? {}
+    const isHooks = body instanceof Readable && body.errored === cause
+    return isHooks ? hookError('the body that onRequest gave failed', cause) : undefined
   }
 
   /** Ends the exchange with an error: to the app's error handlers while it can be answered, else visibly. */

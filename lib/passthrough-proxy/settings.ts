@@ -128,7 +128,7 @@ function rejectContradictions(given: Partial<Record<keyof GivenOptions, unknown>
   for (const key of ['rewriteLocation', 'cookiePath'] as const) {
     if (given.path !== undefined && given[key] === true) {
       throw new TypeError(
-        `${OWNER}: option "${key}" can not be true beside "path", which it can not turn round; give it a string, an object or a function`,
+        `${OWNER}: option "${key}" cannot be true beside "path", which it cannot turn round; give it a string, an object or a function`,
       )
     }
   }

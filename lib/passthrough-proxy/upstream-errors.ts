@@ -36,9 +36,9 @@ const kinds: Readonly<Record<FailureKind, Kind>> = {
   broken: hookKind('the dispatcher failed'),
 }
 
-const unsendableHook = hookKind('onRequest or path made a request that can not be sent')
+const unsendableHook = hookKind('onRequest or path made a request that cannot be sent')
 
-const unwritableHook = hookKind('onResponse made a head that can not be sent')
+const unwritableHook = hookKind('onResponse made a head that cannot be sent')
 
 /** Node will not write such a head. */
 const badHead: ReadonlySet<string> = new Set([

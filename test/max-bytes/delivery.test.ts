@@ -41,7 +41,7 @@ describe('maxBytes, when the client writes 10 MB before it reads', () => {
   }
 })
 
-describe('maxBytes, with clients that can not be served', () => {
+describe('maxBytes, with clients that cannot be served', () => {
   afterEach(closeServers)
 
   it('cuts one that drips a byte each 50 ms and never ends, after lingerMs', async () => {

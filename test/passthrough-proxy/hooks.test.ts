@@ -273,7 +273,11 @@ for (const { name, express } of expressVersions) {
         },
       })
       sender.request('POST', '/', {}, 'body')
-      expect((await sender.response()).status).to.equal(502)
+      expect((await sender.response()).status).to.equal(500)
+      expect(errors[0]).to.include({
+        code: 'ERR_SLUICEWAY_PROXY_HOOK',
+        message: 'passthroughProxy: the body that onRequest gave failed',
+      })
       const connection = await upstream.connection()
       await connection.closed()
       expect(connection.pending.toString()).not.to.contain('0\r\n\r\n')

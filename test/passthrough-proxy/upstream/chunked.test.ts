@@ -48,7 +48,7 @@ const malformed: Readonly<Record<string, string>> = {
   'a space behind a size': '5 \r\n',
   'a size that is none': 'g\r\n',
   'a size of 17 digits': '00000000000000005\r\n',
-  'a size that can not be counted': 'ffffffffffffffff\r\n',
+  'a size that cannot be counted': 'ffffffffffffffff\r\n',
   'LF behind a size': '5\n',
   'CR behind a size': '5\rh',
   'CR CR LF behind a size': '5\r\r\n',

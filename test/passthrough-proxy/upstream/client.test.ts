@@ -238,7 +238,7 @@ describe("the proxy's own client", () => {
     expect(failure.cause).to.include({ code: 'ECONNREFUSED' })
   })
 
-  it('fails a request that can not be sent, and opens no connection for it', async () => {
+  it('fails a request that cannot be sent, and opens no connection for it', async () => {
     const got = ask(upstream, { origin, path: '/a b' })
     expect(got.events).to.deep.equal([])
     expect(await got.failed()).to.include({ kind: 'unsendable', maybeHeard: false })
@@ -536,7 +536,7 @@ describe("the proxy's own client", () => {
     })
 
     for (const [title, trailers, cause] of [
-      ['can not be sent', () => ['X-A', 'b\r\nX-C: d'], 'a value of X-A that can not be sent'],
+      ['cannot be sent', () => ['X-A', 'b\r\nX-C: d'], 'a value of X-A that cannot be sent'],
       ['throw', throwing, 'thrown'],
     ] as const) {
       it(`cuts a request whose trailers ${title}`, async () => {

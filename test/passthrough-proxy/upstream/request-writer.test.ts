@@ -124,6 +124,6 @@ describe('the request writer', () => {
     expect(lastChunkWith(['X-Sum', '1', 'Content-Length', '5', 'host', 'a', 'x-sum', '2'])).to.equal(
       '0\r\nX-Sum: 1\r\nx-sum: 2\r\n\r\n',
     )
-    expect(() => lastChunkWith(['A', 'b\r\nc: d'])).to.throw('can not be sent')
+    expect(() => lastChunkWith(['A', 'b\r\nc: d'])).to.throw('cannot be sent')
   })
 })

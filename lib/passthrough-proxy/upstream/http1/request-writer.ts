@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream'
 import type { UpstreamRequest } from '../upstream.js'
 import { isConnectionLogin } from './login.js'
 
-/** A request that can not be written as it is. */
+/** A request that cannot be written as it is. */
 export class UnsendableRequest extends Error {
   override readonly name = 'UnsendableRequest'
 }
@@ -42,9 +42,8 @@ export interface RequestHead {
 /** Writes the head of a request for the server with this name, or throws `UnsendableRequest`. */
 export function requestHead(request: UpstreamRequest, host: string): RequestHead {
   const { method, path, upgrade } = request
-  if (!TOKEN.test(method) || method === 'CONNECT')
-    throw new UnsendableRequest('a method that can not be sent')
-  if (!PATH.test(path)) throw new UnsendableRequest('a path that can not be sent')
+  if (!TOKEN.test(method) || method === 'CONNECT') throw new UnsendableRequest('a method that cannot be sent')
+  if (!PATH.test(path)) throw new UnsendableRequest('a path that cannot be sent')
   const given = readLines(request.lines)
   const isChunked = goesInChunks(request)
   const start = `${method} ${path} HTTP/1.1\r\n${given.host ?? `host: ${host}\r\n`}`
@@ -54,7 +53,7 @@ export function requestHead(request: UpstreamRequest, host: string): RequestHead
 
 function connectionLines(upgrade: string | undefined, isLast: boolean): string {
   if (upgrade === undefined) return isLast ? 'connection: close\r\n' : 'connection: keep-alive\r\n'
-  if (!VALUE.test(upgrade) || upgrade === '') throw new UnsendableRequest('a protocol that can not be sent')
+  if (!VALUE.test(upgrade) || upgrade === '') throw new UnsendableRequest('a protocol that cannot be sent')
   return `connection: upgrade\r\nupgrade: ${upgrade}\r\n`
 }
 
@@ -95,7 +94,7 @@ function lineOf(name: string, value: string): string {
   const line = `${name}: ${value}`
   if (LINE.test(line) && !name.includes(':')) return `${line}\r\n`
   const what = TOKEN.test(name) ? `value of ${name}` : 'header name'
-  throw new UnsendableRequest(`a ${what} that can not be sent`)
+  throw new UnsendableRequest(`a ${what} that cannot be sent`)
 }
 
 function readConnection(given: GivenLines, value: string): void {

@@ -36,7 +36,7 @@ export class ResponseFraming {
     return !this.asksToClose && (this.asksToKeep || !this.isOld)
   }
 
-  /** The announced length. A double is exact enough: what it can not hold is never sent. */
+  /** The announced length. A double is exact enough: what it cannot hold is never sent. */
   get contentLength(): number | undefined {
     return this.length === undefined ? undefined : Number(this.length)
   }
