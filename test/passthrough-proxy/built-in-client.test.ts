@@ -15,6 +15,7 @@ import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen, serve } from '../support/servers.js'
 import { certificate, key } from '../support/tls-certificate.js'
+import { needsOwnClient } from '../support/transports.js'
 
 const [{ express }] = expressVersions
 
@@ -35,6 +36,9 @@ async function askedFor(
 }
 
 describe("passthroughProxy's built-in client", () => {
+  before(function () {
+    needsOwnClient(this, 'a dispatcher has a pool and a close() of its own')
+  })
   afterEach(closeServers)
 
   describe('with connect', () => {

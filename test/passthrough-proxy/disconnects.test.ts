@@ -200,10 +200,7 @@ for (const { name, mount } of hosts) {
 
     async function tryOnceMore(next: RawClient): Promise<Outcome['upstreamConnection']> {
       next.request('GET', '/next')
-      const fresh = upstream.connection().then(async (opened) => {
-        await opened.untilText('GET /next')
-        return { opened, isFresh: true }
-      })
+      const fresh = upstream.connectionWith('GET /next').then((opened) => ({ opened, isFresh: true }))
       const kept = connection?.untilText('GET /next').then(
         () => ({ opened: connection as RawClient, isFresh: false }),
         () => fresh,

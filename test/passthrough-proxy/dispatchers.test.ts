@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import {
   createSecureServer,
   type Http2SecureServer,
@@ -10,7 +10,7 @@ import net, { type Socket } from 'node:net'
 import { expect } from 'chai'
 import express from 'express'
 import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-import * as undici7 from 'undici'
+import type * as undici7 from 'undici'
 import type { Dispatcher as Dispatcher8 } from 'undici8'
 
 import { attached } from '../support/attached.js'
@@ -18,23 +18,11 @@ import { asChunk, RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen, serve } from '../support/servers.js'
 import { certificate, key } from '../support/tls-certificate.js'
+import { runsUndici8, undiciVersions, type Undici } from '../support/undici-versions.js'
 import { until } from '../support/until.js'
 
-type Undici = typeof undici7
 type Dispatch = undici7.Dispatcher['dispatch']
 
-const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
-const runsUndici8 = major > 22 || (major === 22 && minor >= 19)
-
-async function undici8(): Promise<Undici> {
-  // What is used here has the same types in both, but for the handlers.
-  return (await import('undici8')) as unknown as Undici
-}
-
-const versions: readonly [string, () => Promise<Undici>][] = [
-  ['undici 7', async () => undici7],
-  ...(runsUndici8 ? [['undici 8', undici8] as [string, () => Promise<Undici>]] : []),
-]
 if (!runsUndici8) console.log('    skipped: undici 8, which needs Node 22.19')
 
 const HANDSHAKE = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n'
@@ -63,7 +51,7 @@ function withoutSecret(dispatch: Dispatch): Dispatch {
     )
 }
 
-for (const [version, load] of versions) {
+for (const [version, load] of undiciVersions) {
   describe(`passthroughProxy with a dispatcher of ${version}`, () => {
     let undici: Undici
     const kept: undici7.Dispatcher[] = []
@@ -117,12 +105,14 @@ for (const [version, load] of versions) {
         .to.match(/^GET \/a\?b HTTP\/1\.1\r\n/)
         .and.to.contain('X-One: 1\r\nx-two: 2\r\n')
       const lines = 'X-B: \xe9\r\nSet-Cookie: a=1\r\nx-a: 1\r\nSet-Cookie: b=2\r\nX-b: 2\r\n'
-      connection.write(Buffer.from(`HTTP/1.1 203 So so\r\n${lines}Content-Length: 2\r\n\r\nok`, 'latin1'))
+      connection.write(
+        Buffer.from(`HTTP/1.1 203 So so, \xe2\x98\x83\r\n${lines}Content-Length: 2\r\n\r\nok`, 'latin1'),
+      )
       const got = await client.until((bytes) =>
         bytes.includes('\r\n\r\nok') ? bytes.toString('latin1') : undefined,
       )
       expect(got)
-        .to.match(/^HTTP\/1\.1 203 So so\r\n/)
+        .to.match(/^HTTP\/1\.1 203 So so, \xe2\x98\x83\r\n/)
         .and.to.contain(lines)
     })
 
@@ -160,6 +150,42 @@ for (const [version, load] of versions) {
       client.socket.on('data', (chunk) => (received += chunk.length)).resume()
       await until(() => received > body.length)
       expect(socket.writableLength).to.equal(0)
+    })
+
+    it('goes on where the upstream ends its connection, and with it the body, while the response is full', async () => {
+      const upstream = await scriptedUpstream()
+      const { client } = await start(upstream.url, keep(new undici.Agent()), { onResponse: fillAtOnce })
+      client.request('GET', '/')
+      const { socket } = await upstream.connection()
+      const body = 'x'.repeat(100_000)
+      // In one piece with its end, which undici knows of as it reads the last of it.
+      socket.end(`HTTP/1.1 200 OK\r\n\r\n${body}`)
+      expect((await client.response()).body.toString()).to.equal(body)
+    })
+
+    async function pass(count: number): Promise<void> {
+      for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
+    }
+
+    /** Has each piece fill the response for a while, as a slow client behind compression does. */
+    function fillAtOnce(_incoming: unknown, _req: unknown, res: ServerResponse): void {
+      const write = res.write.bind(res) as (chunk: Buffer) => boolean
+      res.write = ((chunk: Buffer) => {
+        write(chunk)
+        void pass(20).then(() => res.emit('drain'))
+        return false
+      }) as typeof res.write
+    }
+
+    it('announces no trailers of a request, as undici does not send them', async () => {
+      const upstream = await scriptedUpstream()
+      const { client } = await start(upstream.url, keep(new undici.Agent()))
+      client.write('POST / HTTP/1.1\r\nHost: a\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n')
+      client.write(asChunk('ok'), '0\r\nX-Sum: 1\r\n\r\n')
+      const connection = await upstream.connection()
+      expect(await connection.untilText('ok\r\n0\r\n\r\n')).not.to.match(/x-sum|trailer/i)
+      connection.write(answer())
+      expect((await client.response()).status).to.equal(200)
     })
 
     /** What a socket still has to write once its peer has stopped reading. */

@@ -5,6 +5,7 @@ import { expressVersions } from '../support/express-versions.js'
 import { RawClient, type RawResponse } from '../support/raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
+import { needsOwnClient } from '../support/transports.js'
 
 for (const { name, express } of expressVersions) {
   describe(`passthroughProxy framing (${name})`, () => {
@@ -157,7 +158,10 @@ for (const { name, express } of expressVersions) {
         undefined,
       ],
     ] as const) {
-      it(`passes ${what} without a body, and keeps both connections`, async () => {
+      it(`passes ${what} without a body, and keeps both connections`, async function () {
+        if (/ (?:204|304) [^]*Content-Length/.test(raw)) {
+          needsOwnClient(this, 'undici ends the connection after a 204 or 304 with Content-Length')
+        }
         const [{ headers }, connection] = await answeredOn(raw, method)
         expect(headers['content-length']).to.deep.equal(length)
         expect(headers).not.to.have.property('transfer-encoding')

@@ -5,6 +5,9 @@ import { expressVersions } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
+import { needsOwnClient } from '../support/transports.js'
+
+const NO_RETRY = 'undici repeats nothing, and does not tell whether a connection is a kept one'
 
 for (const { name, express } of expressVersions) {
   describe(`passthroughProxy on a kept connection that dies (${name})`, () => {
@@ -26,7 +29,8 @@ for (const { name, express } of expressVersions) {
     afterEach(closeServers)
 
     for (const method of ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']) {
-      it(`sends a ${method} without a body once more, on a fresh connection`, async () => {
+      it(`sends a ${method} without a body once more, on a fresh connection`, async function () {
+        needsOwnClient(this, NO_RETRY)
         client.request(method, '/again')
         await kept.untilText('/again')
         kept.socket.resetAndDestroy()
@@ -38,7 +42,8 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('tries no third time', async () => {
+    it('tries no third time', async function () {
+      needsOwnClient(this, NO_RETRY)
       client.request('GET', '/again')
       await kept.untilText('/again')
       kept.socket.end()
@@ -81,11 +86,10 @@ for (const { name, express } of expressVersions) {
       await kept.closed()
       const next = await RawClient.connect(port)
       next.request('GET', '/next')
-      const fresh = await upstream.connection()
-      expect(await fresh.untilText('\r\n\r\n')).to.match(/^GET \/next /)
+      const fresh = await upstream.connectionWith('GET /next ')
+      expect(fresh.pending.toString()).to.match(/^GET \/next /)
       fresh.write(answer())
       expect((await next.response()).status).to.equal(200)
-      expect(upstream.accepted).to.equal(2)
     })
 
     it('serves a POST on a fresh connection where the kept one has ended while it was idle', async () => {

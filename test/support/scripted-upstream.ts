@@ -13,19 +13,27 @@ export interface ScriptedUpstream {
   takeNew(): RawClient[]
   /** Waits for the next connection, in the order in which they were opened. */
   connection(): Promise<RawClient>
+  /** Waits for the connection that brings `text`. Any opened before it may carry nothing, such as undici 7 has for aborted requests. */
+  connectionWith(text: string): Promise<RawClient>
 }
 
 /** Starts an upstream on a plain socket. `closeServers` ends it. */
 export async function scriptedUpstream(): Promise<ScriptedUpstream> {
   const arrived: RawClient[] = []
   const waiting: ((connection: RawClient) => void)[] = []
-  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
-    const connection = RawClient.over(socket)
+  const offer = (opened: RawClient): void => {
     const waiter = waiting.shift()
-    if (waiter === undefined) arrived.push(connection)
-    else waiter(connection)
-  })
+    if (waiter === undefined) arrived.push(opened)
+    else waiter(opened)
+  }
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => offer(RawClient.over(socket)))
   const { url, port, connections } = await listen(server)
+
+  function connection(): Promise<RawClient> {
+    const next = arrived.shift()
+    return next === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(next)
+  }
+
   return {
     url,
     port,
@@ -33,14 +41,41 @@ export async function scriptedUpstream(): Promise<ScriptedUpstream> {
       return connections.length
     },
     takeNew: () => arrived.splice(0),
-    connection() {
-      const connection = arrived.shift()
-      return connection === undefined
-        ? new Promise((resolve) => waiting.push(resolve))
-        : Promise.resolve(connection)
-    },
+    connection,
+    connectionWith: (text) => firstWith(text, connection, offer),
   }
 }
+
+/** Of the connections that `next` gives, the first with `text`; what comes after it is given back. */
+async function firstWith(
+  text: string,
+  next: () => Promise<RawClient>,
+  giveBack: (connection: RawClient) => void,
+): Promise<RawClient> {
+  const opened: RawClient[] = []
+  const bringing: Promise<RawClient>[] = []
+  let coming = next()
+  for (;;) {
+    const first = await Promise.race([coming.then(() => undefined), ...bringing])
+    if (first !== undefined) {
+      void coming.then(giveBack)
+      const others = opened.filter((other) => other !== first && other.pending.length > 0)
+      if (others.length > 0) throw new Error(`another request beside ${text}`)
+      return first
+    }
+    const candidate = await coming
+    opened.push(candidate)
+    bringing.push(withText(candidate, text))
+    coming = next()
+  }
+}
+
+/** Never, where the connection ends without it. */
+function withText(connection: RawClient, text: string): Promise<RawClient> {
+  return connection.until((bytes) => (bytes.includes(text) ? connection : undefined)).catch(() => never)
+}
+
+const never = new Promise<RawClient>(() => {})
 
 /** An answer with Content-Length, as text for the wire. */
 export function answer(body = 'ok', head = ''): string {

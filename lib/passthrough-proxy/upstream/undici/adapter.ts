@@ -3,6 +3,7 @@ import { ControlledDispatch } from './controlled.js'
 import type { Dispatcher } from './dispatcher.js'
 import { InContext } from './in-context.js'
 import { Queues } from './queues.js'
+import { watchSockets } from './sockets.js'
 
 /** The way upstream through a dispatcher that the caller supplies, and keeps. */
 export function dispatcherUpstream(dispatcher: Dispatcher): Upstream {
@@ -22,13 +23,16 @@ class DispatcherUpstream implements Upstream {
 
   constructor(dispatcher: Dispatcher) {
     this.dispatcher = dispatcher
+    watchSockets()
   }
 
   send(request: UpstreamRequest, receiver: Receiver): Waiting {
     if (this.isClosed) return refuse(receiver, CLOSED)
     const queue = this.queues.of(request.origin)
     if (queue.waiting >= request.maxQueue) return refuse(receiver, QUEUE_FULL)
-    const dispatched = new ControlledDispatch(request, new InContext(receiver), this.dispatcher, queue)
+    const context = new InContext(receiver)
+    context.keepReadsOf(request.body)
+    const dispatched = new ControlledDispatch(request, context, this.dispatcher, queue)
     dispatched.dispatch()
     return dispatched
   }

@@ -37,7 +37,7 @@ export class ControlledDispatch extends Dispatched implements ControlledHandler 
     // An interceptor that sends a request again gives another one.
     this.controller = controller
     if (this.isOver) controller.abort(new Error('the request is given up'))
-    else this.takeHead(status, reason ?? '', headLines(controller.rawHeaders, headers))
+    else this.takeHead(status, reason, headLines(controller.rawHeaders, headers))
   }
 
   onResponseData(_controller: Controller, chunk: Buffer): void {

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
 
 import createDebug from 'debug'
@@ -23,8 +24,10 @@ import {
   upgradeOverHttp2,
 } from './failures.js'
 import { HeadTimer, type TimedRequest } from './head-timer.js'
-import { textLines } from './lines.js'
+import { phraseBytes, textLines } from './lines.js'
+import { PausedEnd } from './paused-end.js'
 import type { Queue } from './queues.js'
+import { expectSocket, type Sender } from './sockets.js'
 
 const debug = createDebug('sluiceway:passthrough-proxy')
 
@@ -43,7 +46,7 @@ const NOTHING = Buffer.alloc(0)
 type Stage = 'queued' | 'connected' | 'heard' | 'answered' | 'over'
 
 /** One request on its way through a dispatcher: undici's handler on one side, the receiver's connection on the other. */
-export class Dispatched implements Handler, Sending, Waiting, TimedRequest {
+export class Dispatched implements Handler, Sending, Sender, Waiting, TimedRequest {
   private readonly request: UpstreamRequest
   private readonly receiver: Receiver
   private readonly dispatcher: Dispatcher
@@ -58,6 +61,8 @@ export class Dispatched implements Handler, Sending, Waiting, TimedRequest {
   private abortConnection: ((reason?: Error) => void) | undefined
   private resumeConnection: (() => void) | undefined
   private timer: HeadTimer | undefined
+  private socket: Socket | undefined
+  private pausedEnd: PausedEnd | undefined
   private interim: InterimLimit | undefined
 
   constructor(request: UpstreamRequest, receiver: Receiver, dispatcher: Dispatcher, queue: Queue) {
@@ -90,6 +95,8 @@ export class Dispatched implements Handler, Sending, Waiting, TimedRequest {
 
   pause(): void {
     this.isPaused = true
+    if (this.socket === undefined || this.isOver) return
+    this.pausedEnd ??= new PausedEnd(this.socket, () => this.resume())
   }
 
   resume(): void {
@@ -105,6 +112,11 @@ export class Dispatched implements Handler, Sending, Waiting, TimedRequest {
     this.connectedAt = performance.now()
     this.abortConnection = abort
     this.receiver.onSending(this)
+    expectSocket(this)
+  }
+
+  onSocket(socket: Socket): void {
+    this.socket = socket
   }
 
   onResponseStarted(): void {
@@ -119,6 +131,8 @@ export class Dispatched implements Handler, Sending, Waiting, TimedRequest {
   }
 
   onData(chunk: Buffer): boolean {
+    // As undici 7's parser goes on, it may give nothing once more.
+    if (chunk.length === 0) return this.isReading
     if (!this.isOver) this.receiver.onBody(chunk)
     this.endRead()
     return this.isReading
@@ -155,12 +169,12 @@ export class Dispatched implements Handler, Sending, Waiting, TimedRequest {
     return this.stage === 'over'
   }
 
-  protected takeHead(status: number, reason: string, lines: string[]): void {
+  protected takeHead(status: number, reason: string | undefined, lines: string[]): void {
     if (status < 200) return this.takeInformation(status, lines)
     this.stage = 'answered'
     this.timer?.end()
     this.endsWithHead = hasNoBody(this.options.method, status)
-    this.receiver.onHead(status, reason, lines)
+    this.receiver.onHead(status, phraseBytes(reason), lines)
     // undici may tell of a part of the body in this tick; it does not tell where a read ends.
     process.nextTick(endRead, this)
   }
@@ -236,6 +250,7 @@ export class Dispatched implements Handler, Sending, Waiting, TimedRequest {
   private end(): void {
     this.stage = 'over'
     this.timer?.end()
+    this.pausedEnd?.forget()
   }
 
   private leaveQueue(): void {

@@ -36,8 +36,8 @@ export interface DispatchOptions {
 
 /** Puts a request into undici's terms. */
 export function dispatchOptions(request: UpstreamRequest): DispatchOptions {
-  const { origin, path, method, lines, contentLength, body, headersTimeoutMs, idleTimeoutMs, upgrade } =
-    request
+  const { origin, path, method, contentLength, body, headersTimeoutMs, idleTimeoutMs, upgrade } = request
+  const lines = announcedLines(request)
   return {
     origin,
     path,
@@ -51,6 +51,12 @@ export function dispatchOptions(request: UpstreamRequest): DispatchOptions {
     reset: upgrade === undefined ? false : undefined,
     upgrade,
   }
+}
+
+/** undici sends no trailers, so that none are announced. */
+function announcedLines({ lines, trailers }: UpstreamRequest): readonly string[] {
+  if (trailers === undefined) return lines
+  return lines.filter((_, at) => (lines[at - (at % 2)] as string).toLowerCase() !== 'trailer')
 }
 
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])

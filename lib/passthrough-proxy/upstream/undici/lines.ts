@@ -54,6 +54,17 @@ function isSameText(line: string, value: string | undefined): boolean {
   return line === value || Buffer.from(line, 'latin1').toString('utf8') === value
 }
 
+const NOT_ASCII = /[^\0-\x7f]/
+
+/** What undici cannot read as UTF-8, and reads as this. */
+const LOST = '\ufffd'
+
+/** undici reads a reason phrase as UTF-8, unlike all else of a head. */
+export function phraseBytes(reason: string | undefined): string {
+  if (reason === undefined || !NOT_ASCII.test(reason) || reason.includes(LOST)) return reason ?? ''
+  return Buffer.from(reason, 'utf8').toString('latin1')
+}
+
 function text(part: Buffer | string): string {
   return typeof part === 'string' ? part : part.toString('latin1')
 }
