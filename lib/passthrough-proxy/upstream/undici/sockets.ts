@@ -20,7 +20,12 @@ export function watchSockets(): void {
   })
 }
 
-/** The next head that undici writes is this request's: nothing happens in between. */
+/** A head that undici writes now is this request's. Where there is none (a mock, HTTP/2), the next one is another's. */
 export function expectSocket(sender: Sender): void {
   next = sender
+  queueMicrotask(forget)
+}
+
+function forget(): void {
+  next = undefined
 }

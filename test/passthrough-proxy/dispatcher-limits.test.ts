@@ -1,0 +1,144 @@
+// The table "What a dispatcher does not do" of docs/passthrough-proxy.md. A row that fails here has become untrue.
+import { expect } from 'chai'
+import { passthroughProxy } from 'sluiceway'
+import type { Dispatcher } from 'undici'
+
+import { expressVersions } from '../support/express-versions.js'
+import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
+import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
+import { closeServers, serve } from '../support/servers.js'
+import { runsUndici8, undiciVersions } from '../support/undici-versions.js'
+import { until } from '../support/until.js'
+
+if (!runsUndici8) console.log('    skipped: undici 8, which needs Node 22.19')
+
+for (const [version, load] of undiciVersions) {
+  describe(`what passthroughProxy does not do over ${version}`, () => {
+    let upstream: ScriptedUpstream
+    let client: RawClient
+    let port: number
+    let dispatcher: Dispatcher
+    let codes: unknown[]
+    let asked: string[]
+    let closed: string[]
+
+    afterEach(async () => {
+      client.destroy()
+      await dispatcher.destroy()
+      await closeServers()
+    })
+
+    beforeEach(async () => {
+      const { Agent } = await load()
+      dispatcher = new Agent({ connections: 1 })
+      upstream = await scriptedUpstream()
+      codes = []
+      asked = []
+      closed = []
+      const app = expressVersions[0].express().set('env', 'test')
+      app.use((req, res, next) => {
+        asked.push(req.url)
+        res.once('close', () => closed.push(req.url))
+        next()
+      })
+      app.use(passthroughProxy(upstream.url, { dispatcher, maxQueue: 1 }))
+      app.use((error: { code: string }, _req: unknown, _res: unknown, next: (error: unknown) => void) => {
+        codes.push(error.code)
+        next(error)
+      })
+      ;({ port } = await serve(app))
+      client = await RawClient.connect(port)
+    })
+
+    /** Sends a request that is answered by `raw`, and gives the connection that it came by. */
+    async function exchange(raw: string): Promise<RawClient> {
+      client.request('GET', '/')
+      const connection = await upstream.connection()
+      await connection.untilText('\r\n\r\n')
+      connection.write(raw)
+      return connection
+    }
+
+    it('repeats no request whose kept connection dies', async () => {
+      const kept = await exchange(answer())
+      await client.response()
+      client.request('GET', '/again')
+      await kept.untilText('/again')
+      kept.socket.resetAndDestroy()
+      expect((await client.response()).status).to.equal(502)
+      expect(codes).to.deep.equal(['ERR_SLUICEWAY_UPSTREAM_RESET'])
+    })
+
+    it('skips no 100 that nobody asked for', async () => {
+      await exchange(`HTTP/1.1 100 Continue\r\n\r\n${answer()}`)
+      expect((await client.response()).status).to.equal(502)
+      expect(codes).to.deep.equal(['ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE'])
+    })
+
+    for (const status of [204, 304]) {
+      it(`keeps no connection on which a ${status} has named a length`, async () => {
+        const connection = await exchange(`HTTP/1.1 ${status} X\r\nContent-Length: 5\r\n\r\n`)
+        expect((await client.response()).status).to.equal(status)
+        await connection.closed()
+      })
+    }
+
+    it('keeps no reason phrase that is not UTF-8', async () => {
+      const connection = await exchange('')
+      connection.write(Buffer.from(answer().replace('OK', 'Gr\xfcn'), 'latin1'))
+      expect((await client.response()).reason).to.equal('OK')
+    })
+
+    it('sends a chunked body without a byte as none', async () => {
+      client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n', lastChunk)
+      const connection = await upstream.connection()
+      const head = await connection.untilText('\r\n\r\n')
+      expect(head)
+        .to.match(/\r\ncontent-length: 0\r\n/i)
+        .and.not.match(/transfer-encoding/i)
+      connection.write(answer())
+      expect((await client.response()).status).to.equal(200)
+    })
+
+    it('sends no head before the first byte of its body', async () => {
+      client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
+      const connection = await upstream.connection()
+      for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve))
+      expect(connection.pending.length).to.equal(0)
+      client.write(asChunk('a'), lastChunk)
+      await connection.untilText('\r\n\r\n')
+      connection.write(answer())
+      expect((await client.response()).status).to.equal(200)
+    })
+
+    it('keeps no login from other clients', async () => {
+      const other = await RawClient.connect(port)
+      client.request('GET', '/', { Authorization: 'NTLM TlRMTVNTUAABAAAA' })
+      const connection = await upstream.connection()
+      await connection.untilText('\r\n\r\n')
+      connection.write(answer())
+      await client.response()
+      other.request('GET', '/other')
+      await connection.untilText('GET /other')
+      other.destroy()
+    })
+
+    it('gives the place of a client that leaves the queue back in its turn, not at once', async () => {
+      client.request('GET', '/first')
+      const connection = await upstream.connection()
+      await connection.untilText('GET /first')
+      const [waiting, last] = [await RawClient.connect(port), await RawClient.connect(port)]
+      waiting.request('GET', '/waiting')
+      await until(() => asked.includes('/waiting'))
+      waiting.destroy()
+      await until(() => closed.includes('/waiting'))
+      last.request('GET', '/last')
+      expect((await last.response()).status).to.equal(503)
+      connection.write(answer())
+      await client.response()
+      last.request('GET', '/last')
+      await connection.untilText('GET /last')
+      last.destroy()
+    })
+  })
+}
