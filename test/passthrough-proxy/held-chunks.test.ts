@@ -17,6 +17,7 @@ import { autoFlush, passthroughProxy } from 'sluiceway'
 import { expressVersions } from '../support/express-versions.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, listen, serve } from '../support/servers.js'
+import { needsOwnClient } from '../support/transports.js'
 
 /** Arguments of `write`. */
 type Writing = Parameters<OutgoingMessage['write']>
@@ -153,7 +154,11 @@ describe('passthroughProxy and chunks that Node holds', () => {
     expect(firstDifference(seen, body)).to.equal(-1)
   })
 
-  it('lets the next answer overwrite nothing of one that ends with a small chunk and is not read yet', async () => {
+  it('lets the next answer overwrite nothing of one that ends with a small chunk and is not read yet', async function () {
+    needsOwnClient(
+      this,
+      'undici stops within what it has read, and keeps its connection for a client that does not read',
+    )
     const upstream = await listen(net.createServer((socket) => answerEach(socket)))
     const { express } = expressVersions[0]
     const { port } = await serve(express().use(passthroughProxy(upstream.url, { maxConnections: 1 })))
