@@ -100,6 +100,16 @@ for (const [version, load] of undiciVersions) {
       expect((await client.response()).status).to.equal(200)
     })
 
+    for (const method of ['GET', 'DELETE']) {
+      it(`sends no Content-Length of 0 with a ${method}`, async () => {
+        client.write(`${method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n`)
+        const connection = await upstream.connection()
+        expect(await connection.untilText('\r\n\r\n')).not.to.match(/content-length/i)
+        connection.write(answer())
+        expect((await client.response()).status).to.equal(200)
+      })
+    }
+
     it('sends no head before the first byte of its body', async () => {
       client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
       const connection = await upstream.connection()

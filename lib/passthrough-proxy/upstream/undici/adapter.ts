@@ -30,9 +30,7 @@ class DispatcherUpstream implements Upstream {
     if (this.isClosed) return refuse(receiver, CLOSED)
     const queue = this.queues.of(request.origin)
     if (queue.waiting >= request.maxQueue) return refuse(receiver, QUEUE_FULL)
-    const context = new InContext(receiver)
-    context.keepReadsOf(request.body)
-    const dispatched = new ControlledDispatch(request, context, this.dispatcher, queue)
+    const dispatched = new ControlledDispatch(request, new InContext(receiver), this.dispatcher, queue)
     dispatched.dispatch()
     return dispatched
   }

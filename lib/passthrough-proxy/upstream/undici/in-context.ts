@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
-import { Readable, type Duplex } from 'node:stream'
+import type { Duplex } from 'node:stream'
 
 import type { Failure, Receiver, Sending } from '../upstream.js'
 
@@ -10,13 +10,6 @@ export class InContext extends AsyncResource implements Receiver {
   constructor(receiver: Receiver) {
     super('SLUICEWAY_REQUEST')
     this.receiver = receiver
-  }
-
-  /** `req` ends in the context in which it is read, and undici reads a body in that of the connection. */
-  keepReadsOf(body: unknown): void {
-    if (!(body instanceof Readable)) return
-    const read = body._read.bind(body)
-    body._read = (size) => this.runInAsyncScope(read, undefined, size)
   }
 
   onSending(sending: Sending): void {

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import { Readable } from 'node:stream'
 
 /**
@@ -6,6 +7,8 @@ import { Readable } from 'node:stream'
  */
 export class ShieldedBody extends Readable {
   private readonly body: Readable
+  /** That of the request: `req` ends in the one in which it is read, and undici reads in that of its connection. */
+  private readonly context = new AsyncResource('SLUICEWAY_BODY')
   private listening = false
 
   constructor(body: Readable) {
@@ -17,13 +20,17 @@ export class ShieldedBody extends Readable {
   }
 
   override _read(): void {
-    if (!this.listening) this.listen()
-    this.body.resume()
+    this.context.runInAsyncScope(() => this.flow())
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.unlisten()
     callback(error)
+  }
+
+  private flow(): void {
+    if (!this.listening) this.listen()
+    this.body.resume()
   }
 
   private listen(): void {
