@@ -25,9 +25,9 @@ import {
 } from './failures.js'
 import { HeadTimer, type TimedRequest } from './head-timer.js'
 import { phraseBytes, textLines } from './lines.js'
-import { PausedEnd } from './paused-end.js'
 import type { Queue } from './queues.js'
-import { expectSocket, type Sender } from './sockets.js'
+import { ShieldedBody } from './shielded-body.js'
+import { expectSocket, PausedEnd, type Sender } from './sockets.js'
 
 const debug = createDebug('sluiceway:passthrough-proxy')
 
@@ -251,6 +251,8 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     this.stage = 'over'
     this.timer?.end()
     this.pausedEnd?.forget()
+    // What is left of it is the client's connection's.
+    if (this.options.body instanceof ShieldedBody) this.options.body.destroy()
   }
 
   private leaveQueue(): void {
