@@ -158,6 +158,41 @@ describe('passthroughProxy over a dispatcher', () => {
     client.destroy()
   })
 
+  it('takes a megabyte of interim responses, and no more', async () => {
+    const upstream = await scriptedUpstream()
+    const { client, errors } = await start(upstream.url, { dispatcher })
+    client.request('GET', '/')
+    const connection = await upstream.connection()
+    await connection.untilText('\r\n\r\n')
+    const hint = `HTTP/1.1 103 Early Hints\r\nX-A: ${'a'.repeat(8000)}\r\n\r\n`
+    for (let hints = 0; hints < 140; hints++) connection.write(hint)
+    await client.untilText('HTTP/1.1 502 ')
+    expect(errors[0]).to.include({
+      code: 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE',
+      message: 'the upstream sent too many interim responses',
+    })
+    client.destroy()
+  })
+
+  it('ends the request of a stream of onRequest that is closed before its end', async () => {
+    const upstream = await scriptedUpstream()
+    const body = new Readable({ read() {} })
+    const { client } = await start(upstream.url, {
+      dispatcher,
+      onRequest(outgoing) {
+        outgoing.body = body
+      },
+    })
+    client.request('POST', '/', {}, 'body')
+    body.push('part')
+    const connection = await upstream.connection()
+    await connection.untilText('part')
+    body.destroy()
+    expect((await client.response()).status).to.equal(502)
+    await connection.closed()
+    client.destroy()
+  })
+
   it('blames onRequest for a stream of its own that fails', async () => {
     const upstream = await scriptedUpstream()
     const { client, errors } = await start(upstream.url, {
