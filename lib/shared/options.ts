@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 import bytes from 'bytes'
-import { closest } from 'fastest-levenshtein'
+import { closest, distance } from 'fastest-levenshtein'
 
 /** A size: a whole number of bytes, or one number with its unit such as '100kb' or '1.5mb' (1kb is 1024 bytes). */
 export type ByteSize = number | string
@@ -56,10 +56,16 @@ export function rejectRequest(owner: string, options: unknown): void {
 
 function rejectUnknownKeys(owner: string, given: object, known: string[]): void {
   for (const key of Object.keys(given)) {
-    if (!known.includes(key)) {
-      throw new TypeError(`${owner}: unknown option ${show(key)}; did you mean ${show(closest(key, known))}?`)
-    }
+    if (!known.includes(key))
+      throw new TypeError(`${owner}: unknown option ${show(key)}; ${hint(key, known)}`)
   }
+}
+
+/** Names the option that was probably meant, or all of them where none is spelled alike. */
+function hint(key: string, known: string[]): string {
+  const nearest = closest(key, known)
+  const isAlike = distance(key.toLowerCase(), nearest.toLowerCase()) <= Math.max(1, key.length / 3)
+  return isAlike ? `did you mean ${show(nearest)}?` : `there are ${known.join(', ')}`
 }
 
 /**

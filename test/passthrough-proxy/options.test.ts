@@ -72,7 +72,8 @@ describe('passthroughProxy options', () => {
     [{ upgrade: 'websocket' }, TypeError, 'option "upgrade" must be a list'],
     [{ upgrade: ['web socket'] }, TypeError, 'option "upgrade" must be a list'],
     [{ upgrade: ['H2C'] }, TypeError, "without 'h2c'"],
-    [{ timeout: 1 }, TypeError, 'unknown option "timeout"'],
+    [{ timeout: 1 }, TypeError, 'unknown option "timeout"; there are dispatcher, connect, '],
+    [{ connectTimeout: 1 }, TypeError, 'unknown option "connectTimeout"; did you mean "connectTimeoutMs"?'],
   ] as [PassthroughProxyOptions, typeof Error, string][]) {
     it(`refuse ${JSON.stringify(options)}`, () => {
       expect(() => passthroughProxy(URL_, options)).to.throw(error, message)
