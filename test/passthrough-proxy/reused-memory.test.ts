@@ -1,12 +1,15 @@
+import { execFile } from 'node:child_process'
 import { get, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
 import { setImmediate as turn } from 'node:timers/promises'
+import { promisify } from 'node:util'
 
 import { expect } from 'chai'
 import compression from 'compression'
 import { autoFlush, passthroughProxy } from 'sluiceway'
 
+import { root } from '../support/repository.js'
 import { certificate, key } from '../support/tls-certificate.js'
 import { closeServers, listen, serve } from '../support/servers.js'
 
@@ -43,6 +46,19 @@ const fronts: Readonly<Record<string, Handler>> = {
     const end = res.end.bind(res) as (chunk: Buffer) => ServerResponse
     res.write = ((chunk: Buffer) => chunks.push(chunk) > 0) as never
     res.end = ((last?: Buffer) => end(Buffer.concat([...chunks, last ?? Buffer.alloc(0)]))) as never
+    next()
+  },
+  'a middleware that keeps what goes to the connection, for a while'(req, _res, next) {
+    const { socket } = req
+    const write = socket.write.bind(socket) as (...args: unknown[]) => boolean
+    const waiting: unknown[][] = []
+    const writeAll = (): void => {
+      for (const args of waiting.splice(0)) write(...args)
+    }
+    socket.write = ((...args: unknown[]) => {
+      if (waiting.push(args) === 1) setImmediate(writeAll)
+      return true
+    }) as never
     next()
   },
   'a middleware that corks the response'(_req, res, next) {
@@ -112,4 +128,47 @@ describe('the memory that passthroughProxy reads into', () => {
       expect((await readSlowly(await askedOverHttp2(`http://localhost:${port}`))).equals(BODY)).to.equal(true)
     })
   }
+
+  it('is not used again where a tracer keeps the chunks that it sees', async () => {
+    for (const owner of ['http.OutgoingMessage', 'net.Socket']) {
+      const { stdout } = await run(process.execPath, ['--input-type=module', '-e', tracer(owner)], {
+        cwd: root,
+      })
+      expect(stdout, owner).to.equal('true')
+    }
+  })
+
+  it('goes through write to its last byte where the application stands in front of that alone', async () => {
+    const proxy = passthroughProxy((await serve((_req, res) => res.end('small'))).url)
+    const { url } = await serve((req, res) => {
+      const write = res.write.bind(res) as (chunk: string) => boolean
+      res.write = ((chunk: Buffer) => write(chunk.toString().toUpperCase())) as never
+      proxy(req, res, (error) => res.destroy(error as Error))
+    })
+    expect(await (await fetch(url)).text()).to.equal('SMALL')
+  })
 })
+
+const run = promisify(execFile)
+
+/** A program whose tracer was there before this package, and keeps what goes to clients. */
+const tracer = (owner: string): string => `
+  import http from 'node:http'
+  import net from 'node:net'
+  const kept = []
+  const { write } = ${owner}.prototype
+  ${owner}.prototype.write = function (chunk, ...rest) {
+    if ((this.socket ?? this).isClients && Buffer.isBuffer(chunk)) kept.push(chunk)
+    return write.call(this, chunk, ...rest)
+  }
+  const { passthroughProxy } = await import('sluiceway')
+  const body = Buffer.alloc(3e6, 'abcdefghijklmnopqrstuvwxyz0')
+  const upstream = http.createServer((req, res) => res.setHeader('Content-Length', body.length).end(body))
+  await new Promise((resolve) => upstream.listen(0, '127.0.0.1', resolve))
+  const proxy = passthroughProxy('http://127.0.0.1:' + upstream.address().port)
+  const server = http.createServer((req, res) => proxy(req, res, console.error))
+  server.on('connection', (socket) => (socket.isClients = true))
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await (await fetch('http://127.0.0.1:' + server.address().port)).arrayBuffer()
+  process.stdout.write(String(Buffer.concat(kept).equals(body)), () => process.exit())
+`

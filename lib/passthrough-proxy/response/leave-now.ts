@@ -1,8 +1,6 @@
-import { OutgoingMessage, type ServerResponse } from 'node:http'
-import { Socket } from 'node:net'
+import type { ServerResponse } from 'node:http'
 
-/** Not that of ServerResponse: tracers put methods of their own there. */
-const native = OutgoingMessage.prototype
+import { isUntouched } from './untouched.js'
 
 /**
  * Hands what a response has written to the kernel now; Node would wait until the end of this tick. Returns true where
@@ -10,7 +8,7 @@ const native = OutgoingMessage.prototype
  */
 export function leaveNow(res: ServerResponse): boolean {
   const { socket } = res
-  if (socket === null || !isNative(res)) return false
+  if (socket === null || !isUntouched(res)) return false
   // From Node 26 on the response itself holds chunks back.
   if (res.writableCorked > 0) res.uncork()
   else socket.uncork()
@@ -22,17 +20,18 @@ const SMALL = 8 * 1024
 
 /** Ends a response behind its last bytes. Returns true where nobody holds those. */
 export function endWith(res: ServerResponse, last: Buffer | undefined): boolean {
-  if (last !== undefined && last.length <= SMALL && isNative(res)) {
-    res.end(last.toString('latin1'), 'latin1')
+  if (last === undefined) {
+    res.end()
     return true
   }
-  res.end(last)
-  return last === undefined
-}
-
-/** Whatever stands in front of Node's own methods may keep what it was given, and so may a stream that is no socket. */
-function isNative(res: ServerResponse): boolean {
-  const { socket } = res
-  if (socket !== null && !(socket instanceof Socket)) return false
-  return res.write === native.write && res.end === native.end
+  if (!isUntouched(res)) {
+    // As pipe() does it: the application may have put itself in front of `write` alone.
+    res.write(last)
+    res.end()
+    return false
+  }
+  const isSmall = last.length <= SMALL
+  if (isSmall) res.end(last.toString('latin1'), 'latin1')
+  else res.end(last)
+  return isSmall
 }
