@@ -55,10 +55,10 @@ const fronts: Readonly<Record<string, Handler>> = {
     const writeAll = (): void => {
       for (const args of waiting.splice(0)) write(...args)
     }
-    socket.write = ((...args: unknown[]) => {
+    socket.write = (...args: unknown[]) => {
       if (waiting.push(args) === 1) setImmediate(writeAll)
       return true
-    }) as never
+    }
     next()
   },
   'a middleware that corks the response'(_req, res, next) {

@@ -407,6 +407,65 @@ describe("the pool of the proxy's own client", () => {
       })
     }
 
+    it('has the next step of a login wait for its connection, which is free in a moment', async () => {
+      const first = ask(upstream, { origin, clientConnection: alice })
+      const hers = await server.connection()
+      await hers.untilText('\r\n\r\n')
+      hers.write(challenge)
+      await first.ended()
+      const second = ask(upstream, { origin, clientConnection: alice, path: '/2' })
+      await hers.untilText('GET /2 ')
+      await answered(second, hers)
+      expect(server.accepted).to.equal(1)
+    })
+
+    it('opens another one for the next step where the server closes behind its challenge', async () => {
+      const first = ask(upstream, { origin, clientConnection: alice })
+      const hers = await server.connection()
+      await hers.untilText('\r\n\r\n')
+      hers.write(challenge)
+      hers.socket.end()
+      await first.ended()
+      const second = ask(upstream, { origin, clientConnection: alice, method: 'POST' })
+      await answered(second, await server.connection())
+    })
+
+    it('forgets the next step of a client that gives it up', async () => {
+      const first = ask(upstream, { origin, clientConnection: alice })
+      const hers = await server.connection()
+      await hers.untilText('\r\n\r\n')
+      hers.write(challenge)
+      await first.ended()
+      ask(upstream, { origin, clientConnection: alice, path: '/2' }).waiting.abandon()
+      await turn()
+      const third = ask(upstream, { origin, clientConnection: alice, path: '/3' })
+      expect(await hers.untilText('GET /3 ')).to.not.include('GET /2 ')
+      await answered(third, hers)
+    })
+
+    for (const when of ['is idle', 'is under way'] as const) {
+      it(`ends one that ${when} where another client finds no place`, async () => {
+        upstream = createClient({ ...settings, maxConnections: 1 })
+        const first = ask(upstream, { origin, clientConnection: alice })
+        const hers = await server.connection()
+        if (when === 'is idle') await answered(first, hers, challenge)
+        const other = ask(upstream, { origin, clientConnection: bob })
+        if (when === 'is under way') await answered(first, hers, challenge)
+        await hers.closed()
+        await answered(other, await server.connection())
+      })
+    }
+
+    it('keeps none that comes back after close()', async () => {
+      const first = ask(upstream, { origin, clientConnection: alice })
+      const hers = await server.connection()
+      await hers.untilText('\r\n\r\n')
+      upstream.close()
+      hers.write(challenge)
+      await first.ended()
+      await hers.closed()
+    })
+
     it('shares one whose challenge does not belong to it', async () => {
       const basic = challenge.replace('WWW-Authenticate: NTLM\r\n', '')
       const first = ask(upstream, { origin, clientConnection: alice })

@@ -45,11 +45,14 @@ export class Pool implements ConnectionOwner, Holder {
   send(delivery: Delivery): void {
     const connection = this.logins.take(delivery.request.clientConnection) ?? this.idle.take()
     if (connection !== undefined) return connection.send(delivery)
-    const isFull = this.count >= this.settings.maxConnections
+    delivery.holder = this
+    if (this.logins.await(delivery)) return
+    if (this.isFull && this.waiting >= this.settling.size) this.logins.endOldest()
+    const { isFull } = this
     if (isFull && this.waiting >= delivery.request.maxQueue) {
+      delivery.holder = undefined
       return delivery.failSoon(failure('queue-full', false, 'too many requests wait for a connection'))
     }
-    delivery.holder = this
     this.queue.add(delivery)
     if (!isFull && this.waiting > this.settling.size) this.open(delivery)
   }
@@ -68,6 +71,7 @@ export class Pool implements ConnectionOwner, Holder {
   }
 
   drop(delivery: Delivery): void {
+    this.logins.leave(delivery)
     if (!this.queue.delete(delivery)) return giveUp(this.retries, delivery)
     // Nobody is left for whom it would be opened.
     if (this.queue.size < this.opening.size) giveUp(this.opening, delivery)
@@ -78,7 +82,8 @@ export class Pool implements ConnectionOwner, Holder {
   resume(): void {}
 
   onSettling(connection: Connection): void {
-    if (!connection.hasLogin) this.settling.add(connection)
+    if (connection.hasLogin) this.logins.settle(connection)
+    else this.settling.add(connection)
   }
 
   onFree(connection: Connection): void {
@@ -87,7 +92,7 @@ export class Pool implements ConnectionOwner, Holder {
     this.retries.delete(connection)
     this.opening.delete(connection)
     if (retry !== undefined) return connection.send(retry)
-    if (connection.hasLogin) return this.keepLogin(connection)
+    if (connection.hasLogin) return this.freeLogin(connection)
     const next = this.queue.values().next().value
     if (next === undefined) return this.rest(connection)
     this.queue.delete(next)
@@ -98,11 +103,21 @@ export class Pool implements ConnectionOwner, Holder {
     this.count -= 1
     this.settling.delete(connection)
     this.idle.forget(connection)
+    this.queueAgain(this.logins.takeAwaiting(connection))
     this.logins.forget(connection)
     this.failOpener(connection, reason)
     if (lost !== undefined) this.lose(lost, reason, connection)
     this.openForNext()
     if (this.count === 0) this.idle.wake()
+  }
+
+  private get isFull(): boolean {
+    return this.count >= this.settings.maxConnections
+  }
+
+  /** The connection that a request has waited for is gone, and its login with it. */
+  private queueAgain(delivery: Delivery | undefined): void {
+    if (delivery !== undefined) this.queue.add(delivery)
   }
 
   /** Those for whom no connection is being opened. */
@@ -123,7 +138,7 @@ export class Pool implements ConnectionOwner, Holder {
 
   /** A place is free for a connection. */
   private openForNext(): void {
-    if (this.waiting <= this.settling.size || this.count >= this.settings.maxConnections) return
+    if (this.waiting <= this.settling.size || this.isFull) return
     const openers = new Set(this.opening.values())
     for (const delivery of this.queue) {
       if (openers.has(delivery)) continue
@@ -140,11 +155,14 @@ export class Pool implements ConnectionOwner, Holder {
     this.idle.put(connection, milliseconds)
   }
 
-  /** The server's own limit, or the end of the client connection, ends it. */
-  private keepLogin(connection: Connection): void {
+  /** The server's own limit, the end of the client connection, or others that find no place, end it. */
+  private freeLogin(connection: Connection): void {
+    const next = this.logins.takeAwaiting(connection)
+    if (next !== undefined) return connection.send(next)
+    if (this.users === 0) return connection.destroy()
     connection.rest()
     this.logins.keep(connection, connection.client)
-    this.openForNext()
+    if (this.isFull && this.waiting > this.settling.size) this.logins.endOldest()
   }
 
   /** There is no connection for them. They may have got another meanwhile. */
