@@ -4,7 +4,7 @@ import { pipeline, Readable, Writable } from 'node:stream'
 import { expect } from 'chai'
 import { expressFor } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
-import { readText } from '../support/repository.js'
+import { readText, root } from '../support/repository.js'
 import { closeServers, serve } from '../support/servers.js'
 
 /** A member of an object of Node's, whatever its types say. */
@@ -55,6 +55,14 @@ describe('the members that lib/node/internals.ts relies on', () => {
       held.autoDestroy = false
       expect(held.autoDestroy, state).to.equal(false)
     }
+  })
+
+  it('are told from what others put in their place, by words of their text', async () => {
+    const untouched = (await import(`${root}/dist/esm/passthrough-proxy/response/untouched.js`)) as Record<
+      string,
+      (response: ServerResponse) => boolean
+    >
+    expect([untouched['isUntouched']?.(res), untouched['isHeadUntouched']?.(res)]).to.deep.equal([true, true])
   })
 
   it('are there in a request that is being parsed, its response and its socket', () => {

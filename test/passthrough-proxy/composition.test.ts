@@ -1,3 +1,5 @@
+import { ServerResponse } from 'node:http'
+
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
 
@@ -78,6 +80,31 @@ for (const { name, express } of expressVersions) {
         else next()
       }, passthroughProxy(upstream.url))
       expect(await askedFor(app, request('GET', '/second'))).to.match(/^GET \/second /)
+    })
+
+    it('shows a tracer in front of every head what a middleware has set', async () => {
+      const { prototype } = ServerResponse
+      // oxlint-disable-next-line typescript/unbound-method
+      const { writeHead } = prototype
+      prototype.writeHead = function (this: ServerResponse, ...args: unknown[]) {
+        if (this.hasHeader('x-own')) this.setHeader('x-seen', String(this.getHeader('x-own')))
+        return Reflect.apply(writeHead, this, args) as ServerResponse
+      } as typeof writeHead
+      try {
+        const { url } = await serve(
+          express().use((_req, res, next) => {
+            res.setHeader('x-own', '1')
+            next()
+          }, passthroughProxy(upstream.url)),
+        )
+        const asked = fetch(url)
+        const connection = await upstream.connection()
+        await connection.untilText('\r\n\r\n')
+        connection.write(answer())
+        expect((await asked).headers.get('x-seen')).to.equal('1')
+      } finally {
+        prototype.writeHead = writeHead
+      }
     })
 
     describe('behind one another', () => {

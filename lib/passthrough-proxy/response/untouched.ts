@@ -1,7 +1,7 @@
-import { OutgoingMessage, type ServerResponse } from 'node:http'
+import { OutgoingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 
-/** Words in the text of Node's own methods, from Node 20 to 26: where another text is found, memory is not used again. */
+/** Words in the text of Node's own methods, from Node 20 to 26. Where another text is found, somebody counts as standing in front. */
 const ofResponse = {
   write: 'write_(this, chunk,',
   end: 'write_(this, chunk,',
@@ -16,6 +16,8 @@ const ofSocket = {
   _writeGeneric: '_pendingData',
 } as const
 
+const ofHead = { writeHead: "ERR_HTTP_HEADERS_SENT('write')" } as const
+
 type Methods = Readonly<Record<string, unknown>>
 
 /** The methods that a chunk goes through on its way to the kernel, as this package has found them. */
@@ -27,6 +29,12 @@ const foundInSockets: readonly (readonly [name: string, method: unknown])[] = me
   Socket.prototype,
   ofSocket,
 )
+
+const foundInHeads: readonly (readonly [name: string, method: unknown])[] = methodsIn(
+  ServerResponse.prototype,
+  ofHead,
+)
+const isHeadNodes: boolean = areOfNode(ServerResponse.prototype, ofHead)
 
 /** Tracers may have been there before. */
 const areNodes: boolean =
@@ -40,6 +48,11 @@ export function isUntouched(res: ServerResponse): boolean {
   const { socket } = res
   if (!areNodes || !has(res, found)) return false
   return socket === null || (socket instanceof Socket && has(socket, foundInSockets))
+}
+
+/** Tells whether the head of a response is written by Node's own method alone. */
+export function isHeadUntouched(res: ServerResponse): boolean {
+  return isHeadNodes && has(res, foundInHeads)
 }
 
 function methodsIn(prototype: object, texts: object): (readonly [string, unknown])[] {

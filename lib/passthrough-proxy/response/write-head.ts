@@ -4,6 +4,7 @@ import { expectBody } from '../../node/connection.js'
 import { OUT_HEADERS, type OutgoingHeaders, type OutgoingResponse } from '../../node/internals.js'
 import { isHttp2, isServedAsHttp10 } from '../../node/request-facts.js'
 import { HeaderList } from '../header-list.js'
+import { isHeadUntouched } from './untouched.js'
 
 /** Lines that several hands may add to one response: what a middleware has set stays beside the upstream's. */
 const shared: ReadonlySet<string> = new Set(['set-cookie', 'vary'])
@@ -117,9 +118,9 @@ function appendLines(res: ServerResponse, lines: readonly string[]): void {
   }
 }
 
-/** Tells whether nobody patches the head of a response. */
+/** Tells whether nobody patches the head of a response, its class included: who does may ask for what has been set. */
 function isNative(res: ServerResponse): res is OutgoingResponse {
-  return res.writeHead === ServerResponse.prototype.writeHead && OUT_HEADERS !== undefined
+  return OUT_HEADERS !== undefined && isHeadUntouched(res)
 }
 
 /** Removes what a middleware has set and the upstream says itself. */
