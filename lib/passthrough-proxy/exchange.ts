@@ -9,7 +9,7 @@ import { findBodySource } from '../body/tap.js'
 import { tellOnFinished } from '../node/tell-on-finished.js'
 import { pendingUpgrade } from '../node/pending-upgrade.js'
 import { hasNoBody } from './body-length.js'
-import { releaseBody, type Outgoing } from './request/outgoing.js'
+import { onBodyError, releaseBody, type Outgoing } from './request/outgoing.js'
 import { Answer, type AnswerOwner } from './response/answer.js'
 import { readResponseHeaders } from './response/headers.js'
 import { switchedLines } from './response/switch-protocols.js'
@@ -20,6 +20,8 @@ import { answerError, failureError, type Hooked } from './upstream-errors.js'
 import type { Failure, Receiver, Sending, Waiting } from './upstream/upstream.js'
 
 const debug = createDebug('sluiceway:passthrough-proxy')
+
+const BODY_FAILED = 'the body that onRequest gave failed'
 
 /**
  * - `queued`: no server has heard of the request; it is made ready, or waits for a connection.
@@ -61,7 +63,8 @@ export class Exchange implements Receiver, AnswerOwner {
 
   /** Hands the request to the upstream. */
   send(outgoing: Outgoing): void {
-    if (this.isOver) return
+    onBodyError(outgoing, this.req, (error) => this.breakQueued(error))
+    if (this.isOver) return releaseBody(outgoing, this.req)
     this.outgoing = outgoing
     this.waiting = this.settings.upstream.send(outgoing, this)
     // Some tell of a response before `send` returns.
@@ -155,7 +158,12 @@ export class Exchange implements Receiver, AnswerOwner {
     if (cause === this.req.errored) return cause
     const { body } = this.outgoing ?? {}
     const isHooks = body instanceof Readable && body.errored === cause
-    return isHooks ? hookError('the body that onRequest gave failed', cause) : undefined
+    return isHooks ? hookError(BODY_FAILED, cause) : undefined
+  }
+
+  /** The body of a hook has failed. Once it is being sent, the upstream tells of that. */
+  private breakQueued(cause: Error): void {
+    if (this.state === 'queued') this.breakOff(hookError(BODY_FAILED, cause))
   }
 
   /** Ends the exchange with an error: to the app's error handlers while it can be answered, else visibly. */

@@ -1,4 +1,6 @@
-import { Readable } from 'node:stream'
+import { EventEmitter, once } from 'node:events'
+import { createReadStream } from 'node:fs'
+import { PassThrough, Readable } from 'node:stream'
 
 import { expect } from 'chai'
 import {
@@ -282,6 +284,35 @@ for (const { name, express } of expressVersions) {
       const connection = await upstream.connection()
       await connection.closed()
       expect(connection.pending.toString()).not.to.contain('0\r\n\r\n')
+    })
+
+    it('a stream of onRequest that fails before it is asked for is an error too, and ends nothing else', async () => {
+      const sender = await client({
+        onRequest(outgoing) {
+          outgoing.body = createReadStream('/no/such/file')
+        },
+      })
+      sender.request('POST', '/', {}, 'body')
+      expect((await sender.response()).status).to.equal(500)
+      expect(errors[0]).to.include({ code: 'ERR_SLUICEWAY_PROXY_HOOK' })
+      expect(errors[0]?.cause).to.have.property('code', 'ENOENT')
+    })
+
+    it('a stream of onRequest is let go where its client has left by then', async () => {
+      const body = new PassThrough()
+      const asked = new EventEmitter()
+      const sender = await client({
+        async onRequest(outgoing, req) {
+          const closed = once(req.socket, 'close')
+          asked.emit('asked')
+          await closed
+          outgoing.body = body
+        },
+      })
+      sender.request('POST', '/', {}, 'body')
+      await once(asked, 'asked')
+      sender.destroy()
+      await once(body, 'close')
     })
 
     it('onRequest names the Host, also with preserveHost', async () => {

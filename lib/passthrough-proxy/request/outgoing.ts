@@ -62,6 +62,15 @@ export class Outgoing implements UpstreamRequest {
   }
 }
 
+/** Hears of the errors of a hook's body for good: it may fail before any of it is asked for, and after all is over. */
+export function onBodyError(
+  { body }: UpstreamRequest,
+  req: IncomingMessage,
+  listener: (error: Error) => void,
+): void {
+  if (body !== req && body instanceof Readable) body.on('error', listener)
+}
+
 /** Lets go of what is left of the body of a hook. That of the client stays with its request. */
 export function releaseBody({ body }: UpstreamRequest, req: IncomingMessage): void {
   if (body !== req && body instanceof Readable && !body.destroyed) body.destroy()
