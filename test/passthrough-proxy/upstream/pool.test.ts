@@ -277,8 +277,9 @@ describe("the pool of the proxy's own client", () => {
         { ca: ['a', 'b'] },
         { ca: Buffer.from('a') },
         { lookup: noLookup },
+        { localMark: 5n } as object,
       ]
-      expect(await connectionsOf(...connects.map((connect) => ({ connect })))).to.equal(6)
+      expect(await connectionsOf(...connects.map((connect) => ({ connect })))).to.equal(7)
       expect(await connectionsOf({ maxConnections: 1 }, { maxConnections: 2 })).to.equal(2)
     })
   })

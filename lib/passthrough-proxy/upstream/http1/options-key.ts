@@ -21,7 +21,7 @@ function describe(value: unknown): string {
     return `{${Object.entries(value).filter(isGiven).toSorted(byName).map(describe).join(',')}}`
   if (typeof value === 'function' || (typeof value === 'object' && value !== null))
     return `#${identityOf(value)}`
-  return `${typeof value}:${JSON.stringify(value)}`
+  return `${typeof value}:${typeof value === 'string' ? JSON.stringify(value) : String(value)}`
 }
 
 function isPlain(value: unknown): value is object {
