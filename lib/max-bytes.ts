@@ -1,11 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { LingerBounds } from './body/refused/rest.js'
 import { bodySourceOf } from './body/tap.js'
+import { type MinRateSettings, requireRate } from './max-bytes/min-rate.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
 import {
   type ByteSize,
   byteSize,
   milliseconds,
+  optionGroup,
   type OptionCheck,
   parseByteSize,
   readOptions,
@@ -32,10 +34,28 @@ export interface MaxBytesOptions {
   readonly lingerMs?: number | undefined
   /** How much of that rest is read at most: bytes, or a size. 0 reads none of it. @default '16mb' */
   readonly lingerBytes?: ByteSize | undefined
+  /**
+   * How slowly a client may send a body while a reader waits for it; a slower one is refused with 408. Recommended:
+   * `{ bytesPerSecond: 240, graceMs: 5000 }`. Default: off
+   */
+  readonly minRate?: MinRate | undefined
+}
+
+/** The pace that a client has to keep while a reader waits for its body. */
+export interface MinRate {
+  /** How many bytes each second of waiting has to bring: a whole number, or a size. At least 1. */
+  readonly bytesPerSecond: ByteSize
+  /**
+   * How far a client may fall behind that pace, in milliseconds: so long it may also send nothing, at the start or later.
+   * At least 1.
+   * @default 5000
+   */
+  readonly graceMs?: number | undefined
 }
 
 interface MaxBytesSettings extends LingerBounds {
   readonly limit: number | MaxBytesLimit
+  readonly minRate: MinRateSettings | undefined
 }
 
 const LIMIT = { owner: 'maxBytes', key: 'limit' }
@@ -67,6 +87,10 @@ function readSettings(options: MaxBytesOptions | ByteSize | MaxBytesLimit): MaxB
       limit: sizeOrFunction,
       lingerMs: milliseconds(2000),
       lingerBytes: byteSize('16mb'),
+      minRate: optionGroup<MinRateSettings>({
+        bytesPerSecond: byteSize(undefined, { least: 1 }),
+        graceMs: milliseconds(5000, 1),
+      }),
     },
   )
 }
@@ -91,7 +115,10 @@ function limitBody(
     next(error)
     return
   }
-  next(bodySourceOf(req, res).addLimit(limit, settings))
+  const source = bodySourceOf(req, res)
+  const error = source.addLimit(limit, settings)
+  if (settings.minRate !== undefined && error === undefined) requireRate(settings.minRate, source)
+  next(error)
 }
 
 function limitOf({ limit }: MaxBytesSettings, req: IncomingMessage): number {

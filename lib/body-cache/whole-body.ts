@@ -23,8 +23,8 @@ async function readWhole(source: BodySource, most: number, parseLimit: number): 
   let size = 0
   // An error within the loop destroys the stream, so the body flows no further for it.
   for await (const chunk of source.stream()) {
-    chunks.push(chunk as Buffer)
-    size += (chunk as Buffer).length
+    chunks.push(chunk)
+    size += chunk.length
     if (size > most) throw refusal(source, parseLimit)
   }
   return Buffer.concat(chunks, size)

@@ -5,8 +5,9 @@ import { CONTINUE } from '../node/keys.js'
 import { isHttp2 } from '../node/request-facts.js'
 import { replaceRead } from '../node/request-methods.js'
 import { awaitContinue, queueHead } from '../node/response-methods.js'
-import { hasListeners, letFlow } from '../node/stream-state.js'
+import { hasListeners, letFlow, sourceOf } from '../node/stream-state.js'
 import { tellOnFinished } from '../node/tell-on-finished.js'
+import type { ToldWaiting } from './owner.js'
 
 interface Expecting extends IncomingMessage {
   [CONTINUE]?: ServerResponse | undefined
@@ -39,6 +40,13 @@ export function sendContinue(req: IncomingMessage): void {
   if (res.headersSent) return
   res.writeContinue()
   if (res.socket === null) queueHead(res as OutgoingResponse)
+  // A stream that flows already tells of nothing when its first reader comes.
+  ;(sourceOf(req) as { readonly waiting: ToldWaiting | undefined } | undefined)?.waiting?.note()
+}
+
+/** Tells whether the client of `req` waits for a `100 Continue`. */
+export function awaitsContinue(req: IncomingMessage): boolean {
+  return (req as Expecting)[CONTINUE] !== undefined
 }
 
 /** In place of `req._read`: the first real reader brings the client's body on its way. */

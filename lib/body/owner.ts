@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../node/internals.js'
 import type { SluicewayError } from '../shared/errors.js'
 import type { BodyReader } from './kept/reader.js'
@@ -36,6 +37,7 @@ export interface ReadableBody {
   /** Why readers get no bytes; undefined while they do. */
   readonly failure: SluicewayError | undefined
   readonly store: BodyStore | undefined
+  readonly waiting: ToldWaiting | undefined
   /** Asks the client for more. */
   pull(): void
   readonly readers: {
@@ -64,4 +66,36 @@ export interface AnsweredBody extends BodyExchange {
   readonly state: BodyState
   /** The client has sent all that was left. */
   restHasCome(): void
+}
+
+/** Watches how a body comes, without a part in it; given to `BodySource.watch`. */
+export interface BodyWatcher {
+  /** The client has sent so many bytes more. */
+  bytesCame(count: number): void
+  /**
+   * A reader begins to wait for the client, or none does any more: it has what it waited for, or has paused. Time that
+   * the process itself takes, to hand over a chunk or to store it, is not waiting.
+   */
+  readersWait(areWaiting: boolean): void
+}
+
+/** What tells the watchers of a body, as its readers see it; there is one where the body is watched. */
+export interface ToldWaiting {
+  /** Looks whether a reader waits now. */
+  note(): void
+  /** Hears of the reader of one more stream of the body. */
+  follow(stream: Readable): void
+  /** Hears of an iterator of such a stream, and returns what takes its place. */
+  iterate(stream: Readable, iterator: AsyncIterable<Buffer>): AsyncIterableIterator<Buffer>
+}
+
+/** The body as that which tells its watchers sees it. */
+export interface WatchedBody extends BodyExchange {
+  readonly state: BodyState
+  readonly store: BodyStore | undefined
+  waiting: ToldWaiting | undefined
+  readonly readers: {
+    readonly streams: readonly Readable[]
+    streamsAtTail(store: BodyStore): readonly Readable[]
+  }
 }

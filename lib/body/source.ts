@@ -18,6 +18,7 @@ import { Http2Rest } from './refused/http2-rest.js'
 import { DEFAULT_LINGER, Linger } from './refused/linger.js'
 import type { LingerBounds, Rest } from './refused/rest.js'
 import { Rounds } from './replay/rounds.js'
+import type { Waiting } from './waiting.js'
 
 /**
  * The bytes of one request's body, from where the HTTP parser hands them over (`req.push`) to its readers:
@@ -42,6 +43,8 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   readonly readers: BodyReaders = new BodyReaders()
   /** Reads the store in place of the request; there is one once the body is kept, or has failed. */
   replay: Rounds | undefined
+  /** Tells of chunks and of waiting; there is one once the body is watched. */
+  waiting: Waiting | undefined
   /** Throws away what comes after the body was refused or its request answered. */
   private rest: Rest | undefined
   private linger: LingerBounds = DEFAULT_LINGER
@@ -129,12 +132,14 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   readerIsDone(isForGood: boolean): void {
     if (isForGood && this.lateReading !== undefined && !this.isReadOn) this.release()
     else if (this.received > 0 && this.hasRoom) this.pull()
+    this.waiting?.note()
   }
 
   pull(): void {
     if (this.state !== 'arriving' || this.store?.isWriting === true) return
     if (this.hasReaders) sendContinue(this.req)
     this.replay!.pull()
+    this.waiting?.note()
   }
 
   /** Takes bytes from the parser; null is the end of the body. Returns false where the connection should pause. */
@@ -144,6 +149,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     if (chunk === null) return this.complete()
     const accepted = this.limit - this.received
     this.received += chunk.length
+    this.waiting?.bytesCame(chunk.length)
     if (chunk.length <= accepted) return this.deliver(chunk)
     if (accepted > 0) this.deliver(chunk.subarray(0, accepted))
     return this.overflow(chunk.subarray(accepted))

@@ -28,7 +28,10 @@ function tap(req: ParsedRequest, res: OutgoingResponse): BodySource {
 
 /** The request's own `push`: every byte passes here. */
 function pushToSource(this: ParsedRequest, chunk: Buffer | null): boolean {
-  return findBodySource(this)!.receive(chunk)
+  const source = findBodySource(this)!
+  const wantsMore = source.receive(chunk)
+  source.waiting?.note()
+  return wantsMore
 }
 
 function releaseWithResponse(this: ServerResponse): void {

@@ -37,6 +37,14 @@ export function putMethods(req: ParsedRequest, methods: ReplayedMethods): void {
   if (!isReplayed(req)) Object.assign(req, methods)
 }
 
+/** Gives a request those of these methods by which it is iterated over. */
+export function putIterators(
+  req: ParsedRequest,
+  { iterator, [Symbol.asyncIterator]: iterate }: ReplayedMethods,
+): void {
+  Object.assign(req, { iterator, [Symbol.asyncIterator]: iterate })
+}
+
 /** Returns the `_read` of a request as it is without a replay. */
 export function nativeReadOf(req: ParsedRequest): ParsedRequest['_read'] {
   return isReplayed(req) ? NODE._read : req._read

@@ -3,6 +3,7 @@ import createError from 'http-errors'
 /** Every `code` that an error of this package can carry. docs/errors.md has an entry for each. */
 export type ErrorCode =
   | 'ERR_SLUICEWAY_BODY_TOO_LARGE'
+  | 'ERR_SLUICEWAY_BODY_TOO_SLOW'
   | 'ERR_SLUICEWAY_BODY_ABORTED'
   | 'ERR_SLUICEWAY_BODY_ALREADY_READ'
   | 'ERR_SLUICEWAY_BODY_RELEASED'
@@ -66,6 +67,7 @@ const kinds: Readonly<Record<ErrorCode, Kind>> = {
     type: 'entity.too.large',
     message: 'request entity too large',
   },
+  ERR_SLUICEWAY_BODY_TOO_SLOW: { status: 408, message: 'request body came too slowly' },
   ERR_SLUICEWAY_BODY_ABORTED: { status: 400, type: 'request.aborted', message: 'request aborted' },
   ERR_SLUICEWAY_BODY_ALREADY_READ: {
     status: 500,

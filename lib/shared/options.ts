@@ -21,18 +21,19 @@ const SIZE = /^\d+(?:\.\d+)? *(?:b|kb|mb|gb|tb|pb)$/i
 
 /**
  * Checks all options of one factory call and returns its frozen settings.
- * `undefined` means absent. Throws TypeError for a wrong kind or an unknown key, RangeError for a number out of range.
+ * `undefined` means absent. `group` stands before the names of options within an option. Throws TypeError for a wrong kind or an unknown key, RangeError for a number out of range.
  */
 export function readOptions<Settings>(
   owner: string,
   options: unknown,
   checks: OptionChecks<Settings>,
+  group = '',
 ): Readonly<Settings> {
   const given = requireObject(owner, options ?? {})
-  rejectUnknownKeys(owner, given, Object.keys(checks))
+  rejectUnknownKeys(owner, given, Object.keys(checks), group)
   const entries = Object.entries<OptionCheck<unknown>>(checks).map(([key, check]) => [
     key,
-    check(given[key], { owner, key }),
+    check(given[key], { owner, key: group + key }),
   ])
   return Object.freeze(Object.fromEntries(entries)) as Readonly<Settings>
 }
@@ -54,18 +55,20 @@ export function rejectRequest(owner: string, options: unknown): void {
   }
 }
 
-function rejectUnknownKeys(owner: string, given: object, known: string[]): void {
+function rejectUnknownKeys(owner: string, given: object, known: string[], group: string): void {
   for (const key of Object.keys(given)) {
     if (!known.includes(key))
-      throw new TypeError(`${owner}: unknown option ${show(key)}; ${hint(key, known)}`)
+      throw new TypeError(`${owner}: unknown option ${show(group + key)}; ${hint(key, known, group)}`)
   }
 }
 
 /** Names the option that was probably meant, or all of them where none is spelled alike. */
-function hint(key: string, known: string[]): string {
+function hint(key: string, known: string[], group: string): string {
   const nearest = closest(key, known)
   const isAlike = distance(key.toLowerCase(), nearest.toLowerCase()) <= Math.max(1, key.length / 3)
-  return isAlike ? `did you mean ${show(nearest)}?` : `there are ${known.join(', ')}`
+  return isAlike
+    ? `did you mean ${show(group + nearest)}?`
+    : `there are ${known.map((name) => group + name).join(', ')}`
 }
 
 /**
@@ -177,6 +180,17 @@ export function callback<Callback extends (...args: never[]) => unknown>(): Opti
       throw wrongKind(option, 'a function', given)
     }
     return given as Callback | undefined
+  }
+}
+
+/** Accepts an object with options of its own, or nothing. Messages name them as `group.option`. */
+export function optionGroup<Settings>(checks: OptionChecks<Settings>): OptionCheck<Settings | undefined> {
+  return (given, option) => {
+    if (given === undefined) return undefined
+    if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+      throw wrongKind(option, `an object with ${Object.keys(checks).join(' and ')}`, given)
+    }
+    return readOptions(option.owner, given, checks, `${option.key}.`)
   }
 }
 

@@ -19,6 +19,7 @@ import {
   type MaxBytesLimit,
   type MaxBytesOptions,
   type Middleware,
+  type MinRate,
   type NextFunction,
   type OutgoingRequest,
   type PassthroughProxy,
@@ -79,6 +80,11 @@ expectTypeOf<MaxBytesOptions>().toEqualTypeOf<{
   readonly limit: ByteSize | MaxBytesLimit
   readonly lingerMs?: number | undefined
   readonly lingerBytes?: ByteSize | undefined
+  readonly minRate?: MinRate | undefined
+}>()
+expectTypeOf<MinRate>().toEqualTypeOf<{
+  readonly bytesPerSecond: ByteSize
+  readonly graceMs?: number | undefined
 }>()
 expectTypeOf<BodyCacheOptions>().toEqualTypeOf<
   Optional<{
@@ -173,7 +179,7 @@ expectTypeOf<SluicewayError['limit']>().toEqualTypeOf<number | undefined>()
 expectTypeOf<SluicewayError['issues']>().toEqualTypeOf<readonly unknown[] | undefined>()
 expectTypeOf<SluicewayError['expose']>().toEqualTypeOf<boolean>()
 expectTypeOf<ErrorCode>().toEqualTypeOf<`ERR_SLUICEWAY_${
-  | `BODY_${'TOO_LARGE' | 'ABORTED' | 'ALREADY_READ' | 'RELEASED' | 'MALFORMED' | 'INVALID'}`
+  | `BODY_${'TOO_LARGE' | 'TOO_SLOW' | 'ABORTED' | 'ALREADY_READ' | 'RELEASED' | 'MALFORMED' | 'INVALID'}`
   | `STORAGE_${'FULL' | 'FAILED'}`
   | `${'CHARSET' | 'ENCODING'}_UNSUPPORTED`
   | `UPSTREAM_${'UNREACHABLE' | 'RESET' | 'BAD_RESPONSE' | 'TIMEOUT' | 'QUEUE_FULL'}`

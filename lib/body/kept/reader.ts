@@ -1,7 +1,10 @@
+import type { Readable } from 'node:stream'
 import type { SluicewayError } from '../../shared/errors.js'
 
 /** A reader of the body, at its own pace: a stream, or the request itself. */
 export interface BodyReader {
+  /** What the application reads. */
+  readonly stream: Readable
   /** How many bytes it has taken so far. */
   position: number
   /** How many of them its stream still holds. */

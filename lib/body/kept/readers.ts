@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import type { SluicewayError } from '../../shared/errors.js'
 import { isAtTail } from './feed.js'
 import type { BodyReader } from './reader.js'
@@ -33,6 +34,16 @@ export class BodyReaders {
   /** True while the application reads the request. */
   get readRequest(): boolean {
     return this.list.some((reader) => reader.readsRequest)
+  }
+
+  /** What the application reads the body through. */
+  get streams(): readonly Readable[] {
+    return this.list.map(({ stream }) => stream)
+  }
+
+  /** Those of them that have had all that has come. */
+  streamsAtTail(store: BodyStore): readonly Readable[] {
+    return this.list.filter((reader) => isAtTail(reader, store)).map(({ stream }) => stream)
   }
 
   /** True while one that has had all that has come wants more. */

@@ -16,6 +16,11 @@ export class BodyStream extends Readable implements BodyReader {
     super()
     this.body = body
     body.readers.join(this)
+    body.waiting?.follow(this)
+  }
+
+  get stream(): Readable {
+    return this
   }
 
   get readsRequest(): boolean {
@@ -43,6 +48,15 @@ export class BodyStream extends Readable implements BodyReader {
 
   accept(chunk: Buffer | null): boolean {
     return this.push(chunk)
+  }
+
+  override iterator(options?: { destroyOnReturn?: boolean }): AsyncIterableIterator<Buffer> {
+    const iterator = super.iterator(options) as AsyncIterableIterator<Buffer>
+    return this.body.waiting?.iterate(this, iterator) ?? iterator
+  }
+
+  override [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
+    return this.iterator()
   }
 
   fail(error: SluicewayError): void {

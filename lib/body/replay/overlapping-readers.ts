@@ -52,7 +52,8 @@ function noteFlow(this: ParsedRequest): void {
   // An iterator, as fetch uses it, reads from a stream of its own: for it the request is as new.
   forgetReading(this)
   // Not before: the first reader adds a handful, each of which would be told of.
-  if (this.listenerCount('newListener') === 0) this.on('newListener', admitReader)
+  // What watches the body listens for new listeners, too.
+  if (!this.listeners('newListener').includes(admitReader)) this.on('newListener', admitReader)
   roundOf(this).flow()
 }
 

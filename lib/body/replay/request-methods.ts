@@ -1,6 +1,7 @@
 import type { ParsedRequest } from '../../node/internals.js'
-import { markReplayed, NODE, putMethods } from '../../node/request-methods.js'
+import { markReplayed, NODE, putMethods, type ReplayedMethods } from '../../node/request-methods.js'
 import { letFlow, sourceOf } from '../../node/stream-state.js'
+import type { ToldWaiting } from '../owner.js'
 
 /** A replay, as the methods of its request see it. */
 interface ReplayedRequest {
@@ -15,7 +16,7 @@ interface ReplayedRequest {
 }
 
 /** The methods by which a request is replayed. On a request without a replay they do what Node's own do. */
-const methods = markReplayed({
+export const methods: ReplayedMethods = markReplayed({
   _read(this: ParsedRequest, size) {
     const replay = replayOf(this)
     if (replay === undefined) letFlow(this, size)
@@ -33,10 +34,10 @@ const methods = markReplayed({
     return this
   },
   iterator(this: ParsedRequest, options) {
-    return replayOf(this)?.iterator(options) ?? NODE.iterator.call(this, options)
+    return replayOf(this)?.iterator(options) ?? watched(this, NODE.iterator.call(this, options))
   },
   [Symbol.asyncIterator](this: ParsedRequest) {
-    return replayOf(this)?.iterator() ?? NODE[Symbol.asyncIterator].call(this)
+    return replayOf(this)?.iterator() ?? watched(this, NODE[Symbol.asyncIterator].call(this))
   },
 })
 
@@ -48,4 +49,10 @@ export function replaceMethods(req: ParsedRequest): void {
 function replayOf(req: ParsedRequest): ReplayedRequest | undefined {
   const source = sourceOf(req) as { readonly replay: ReplayedRequest | undefined } | undefined
   return source?.replay
+}
+
+/** What watches the body hears of its iterators, too. */
+function watched(req: ParsedRequest, iterator: AsyncIterableIterator<Buffer>): AsyncIterableIterator<Buffer> {
+  const source = sourceOf(req) as { readonly waiting: ToldWaiting | undefined } | undefined
+  return source?.waiting?.iterate(req, iterator) ?? iterator
 }

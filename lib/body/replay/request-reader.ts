@@ -31,6 +31,10 @@ export abstract class RequestReader implements BodyReader {
     replaceMethods(req)
   }
 
+  get stream(): ParsedRequest {
+    return this.req
+  }
+
   get isReadable(): boolean {
     return this.body.isReadable
   }

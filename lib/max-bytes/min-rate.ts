@@ -1,0 +1,70 @@
+import type { BodyWatcher } from '../body/owner.js'
+import type { BodySource } from '../body/source.js'
+import { watchBody } from '../body/waiting.js'
+import { sluicewayError } from '../shared/errors.js'
+
+/** How slowly a client may send. */
+export interface MinRateSettings {
+  readonly bytesPerSecond: number
+  readonly graceMs: number
+}
+
+/** Refuses a body that its client sends more slowly than `rate` while a reader waits for it. */
+export function requireRate(rate: MinRateSettings, body: BodySource): void {
+  watchBody(body, new RateWatcher(rate, body))
+}
+
+/**
+ * Counts for how long readers may still wait for the client: `graceMs` at first, and never longer. Waiting uses that up,
+ * and each byte brings the time that it may take.
+ */
+class RateWatcher implements BodyWatcher {
+  private readonly rate: MinRateSettings
+  private readonly body: BodySource
+  private left: number
+  /** When the present wait began; undefined while nobody waits. */
+  private since: number | undefined
+  private timer: NodeJS.Timeout | undefined
+  private immediate: NodeJS.Immediate | undefined
+
+  constructor(rate: MinRateSettings, body: BodySource) {
+    this.rate = rate
+    this.body = body
+    this.left = rate.graceMs
+  }
+
+  bytesCame(count: number): void {
+    const { bytesPerSecond, graceMs } = this.rate
+    this.left = Math.min(graceMs, this.left + (count * 1000) / bytesPerSecond)
+  }
+
+  readersWait(areWaiting: boolean): void {
+    const now = performance.now()
+    if (this.since !== undefined) this.left = Math.max(0, this.left - (now - this.since))
+    this.since = areWaiting ? now : undefined
+    clearTimeout(this.timer)
+    clearImmediate(this.immediate)
+    if (areWaiting) this.timer = setTimeout(timeIsUp, Math.ceil(this.left), this).unref()
+  }
+
+  /** A process that was busy has yet to read what has come in the meantime: it does so before an immediate. */
+  timeIsUp(): void {
+    this.immediate = setImmediate(refuse, this)
+  }
+
+  refuse(): void {
+    const { body } = this
+    // Code that takes all listeners off a request takes ours, too.
+    body.waiting?.note()
+    if (this.since === undefined) return
+    body.refuse(sluicewayError('ERR_SLUICEWAY_BODY_TOO_SLOW', { received: body.received }))
+  }
+}
+
+function timeIsUp(watcher: RateWatcher): void {
+  watcher.timeIsUp()
+}
+
+function refuse(watcher: RateWatcher): void {
+  watcher.refuse()
+}

@@ -1,0 +1,74 @@
+interface MockedTimer {
+  at: number
+  readonly call: () => void
+  readonly unref: () => MockedTimer
+  readonly ref: () => MockedTimer
+  readonly refresh: () => MockedTimer
+}
+
+const real = { setTimeout, clearTimeout, now: performance.now.bind(performance) }
+
+/** The clock of this process, for `setTimeout` and `performance.now()`: it stands still until it is told to go on. */
+export class MockedClock {
+  private now = 0
+  private readonly timers = new Set<MockedTimer>()
+
+  /** Stops the clock. `restore` has it go on by itself. */
+  stop(): void {
+    const set = (callback: (...args: unknown[]) => void, delay = 0, ...args: unknown[]): MockedTimer => {
+      const start = (timer: MockedTimer): MockedTimer => {
+        timer.at = this.now + delay
+        this.timers.add(timer)
+        return timer
+      }
+      const itself = function (this: MockedTimer): MockedTimer {
+        return this
+      }
+      const refresh = function (this: MockedTimer): MockedTimer {
+        return start(this)
+      }
+      return start({ at: 0, call: () => callback(...args), unref: itself, ref: itself, refresh })
+    }
+    const clear = (timer: unknown): void => {
+      if (!this.timers.delete(timer as MockedTimer)) real.clearTimeout(timer as NodeJS.Timeout)
+    }
+    Object.assign(globalThis, { setTimeout: set, clearTimeout: clear })
+    performance.now = () => this.now
+  }
+
+  restore(): void {
+    Object.assign(globalThis, { setTimeout: real.setTimeout, clearTimeout: real.clearTimeout })
+    performance.now = real.now
+    this.timers.clear()
+  }
+
+  /** How many timers are set. */
+  get pending(): number {
+    return this.timers.size
+  }
+
+  /** Lets time pass in one turn of the event loop, with every timer that goes off in it. */
+  jump(milliseconds: number): void {
+    const end = this.now + milliseconds
+    for (;;) {
+      const [next] = [...this.timers].filter(({ at }) => at <= end).toSorted((a, b) => a.at - b.at)
+      if (next === undefined) break
+      this.timers.delete(next)
+      this.now = next.at
+      next.call()
+    }
+    this.now = end
+  }
+
+  /** Lets time pass, and what follows from it happen. */
+  async pass(milliseconds: number): Promise<void> {
+    await turns()
+    this.jump(milliseconds)
+    await turns()
+  }
+}
+
+/** Some turns of the event loop. */
+export async function turns(count = 5): Promise<void> {
+  for (let i = 0; i < count; i++) await new Promise(setImmediate)
+}
