@@ -75,6 +75,9 @@ const expectations: Readonly<Record<string, () => Promise<void>>> = {
     expect((await post('/other', 'x'.repeat(600_000))).status).to.equal(404)
   },
   'docs-max-bytes 2': async () => {
+    expect((await post('/', 'x'.repeat(600_000))).status).to.equal(404)
+  },
+  'docs-max-bytes 3': async () => {
     const answer = await post('/', 'x'.repeat(2_000_000))
     expect(await answer.json()).to.deep.equal({ message: 'too large', limit: 1_048_576 })
   },
