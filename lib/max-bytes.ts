@@ -117,7 +117,7 @@ function limitBody(
   }
   const source = bodySourceOf(req, res)
   const error = source.addLimit(limit, settings)
-  if (settings.minRate !== undefined && error === undefined) requireRate(settings.minRate, source)
+  if (settings.minRate !== undefined) requireRate(settings.minRate, source)
   next(error)
 }
 

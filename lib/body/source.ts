@@ -132,7 +132,6 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   readerIsDone(isForGood: boolean): void {
     if (isForGood && this.lateReading !== undefined && !this.isReadOn) this.release()
     else if (this.received > 0 && this.hasRoom) this.pull()
-    this.waiting?.note()
   }
 
   pull(): void {

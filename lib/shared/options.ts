@@ -21,7 +21,8 @@ const SIZE = /^\d+(?:\.\d+)? *(?:b|kb|mb|gb|tb|pb)$/i
 
 /**
  * Checks all options of one factory call and returns its frozen settings.
- * `undefined` means absent. `group` stands before the names of options within an option. Throws TypeError for a wrong kind or an unknown key, RangeError for a number out of range.
+ * `undefined` means absent. Throws TypeError for a wrong kind or an unknown key, RangeError for a number out of range.
+ * `group` stands before the names of options within an option.
  */
 export function readOptions<Settings>(
   owner: string,

@@ -1,6 +1,7 @@
 import http2 from 'node:http2'
 import { once } from 'node:events'
-import { PassThrough } from 'node:stream'
+import type { IncomingMessage } from 'node:http'
+import { PassThrough, type Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { expect } from 'chai'
@@ -13,6 +14,8 @@ import { MockedClock, turns } from '../support/mocked-clock.js'
 import { asChunk, lastChunk, RawClient, type RawResponse } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen, serve } from '../support/servers.js'
+import { emptyDirectory, openFilesIn, removeDirectories } from '../support/temporary-files.js'
+import { until } from '../support/until.js'
 
 const HOUR = 3_600_000
 const CHUNKED = { 'Transfer-Encoding': 'chunked', 'Content-Type': 'application/json' }
@@ -103,6 +106,7 @@ describe('maxBytes({ minRate })', () => {
   afterEach(async () => {
     clock.restore()
     await closeServers()
+    removeDirectories()
   })
 
   for (const { name, mount } of hosts) {
@@ -286,6 +290,7 @@ describe('maxBytes({ minRate })', () => {
         it(`counts where the reader is ${reader}`, async () => {
           const { port } = await serve(mount(limited, ...before, handler))
           const stalling = await begin(port)
+          await send(stalling, 100)
           await clock.pass(5000)
           await expectRefused(stalling)
           const steady = await begin(port)
@@ -374,6 +379,109 @@ describe('maxBytes({ minRate })', () => {
     expect(await finish(client)).to.equal(200)
   })
 
+  it('does not count while a stream beside the request is paused', async () => {
+    const opened = deferred<Readable>()
+    const { port } = await serve(
+      mount(limited, bodyCache(), (req, res) => {
+        const stream = req.bodyCache.stream()
+        stream.on('data', () => {}).on('end', () => res.end('read'))
+        opened.resolve(stream)
+      }),
+    )
+    const client = await begin(port)
+    const stream = await opened.promise
+    stream.pause()
+    await clock.pass(HOUR)
+    stream.resume()
+    await clock.pass(4999)
+    expect(client.pending.toString()).to.equal('')
+    expect(await finish(client)).to.equal(200)
+  })
+
+  it('does not count while a reader waits for a file', async () => {
+    const directory = emptyDirectory()
+    const read = deferred()
+    const { port } = await serve(
+      mount(limited, bodyCache({ memory: 0, directory }), async (req, res) => {
+        for await (const chunk of req) if (chunk !== undefined) break
+        await read.promise
+        const stream = req.bodyCache.stream()
+        stream.on('end', () => res.end('read')).on('data', () => {})
+        // The file is asked for by now, and has had no turn to answer.
+        stream.once('resume', () => process.nextTick(() => clock.jump(HOUR)))
+      }),
+    )
+    const client = await begin(port)
+    await until(() => openFilesIn(directory)[0]?.size === 1)
+    await turns(20)
+    read.resolve()
+    await turns(200)
+    expect(client.pending.toString()).to.equal('')
+    expect(await finish(client)).to.equal(200)
+  })
+
+  it('leaves a reader that begins in the middle the body from its start', async () => {
+    const { port } = await serve(
+      mount(limited, bodyCache(), (req, res) => {
+        req.once('data', () => {
+          void text(req).then((body) => res.end(body))
+        })
+      }),
+    )
+    const client = await begin(port)
+    client.write(asChunk(']'), lastChunk)
+    expect((await client.response()).body.toString()).to.equal('[]')
+  })
+
+  it('does not count for a listener for readable that leaves what has come', async () => {
+    const waiting = deferred<() => void>()
+    const { port } = await serve(
+      mount(limited, (req, res) => {
+        req.on('readable', () => waiting.resolve(() => req.read())).on('end', () => res.end('read'))
+      }),
+    )
+    const client = await begin(port)
+    const read = await waiting.promise
+    await clock.pass(HOUR)
+    expect(client.pending.toString()).to.equal('')
+    client.write(asChunk(']'), lastChunk)
+    await turns()
+    read()
+    expect((await client.response()).status).to.equal(200)
+  })
+
+  it('does not count a pause that it cannot have heard of', async () => {
+    const reading = deferred<IncomingMessage>()
+    const { port } = await serve(
+      mount(limited, (req, res) => {
+        req.on('data', () => {})
+        req.socket.on('close', () => res.destroy())
+        reading.resolve(req)
+      }),
+    )
+    const client = await begin(port)
+    const req = await reading.promise
+    req.removeAllListeners()
+    req.pause()
+    await clock.pass(HOUR)
+    expect(client.pending.toString()).to.equal('')
+    client.destroy()
+  })
+
+  it('counts for a maxBytes behind which the body is read already', async () => {
+    const lax = maxBytes({ limit: '1mb', minRate: { bytesPerSecond: 1, graceMs: 60_000 } })
+    const read: Handler = (req, _res, next) => {
+      req.on('data', () => {}).on('error', () => {})
+      setImmediate(() => setImmediate(next))
+    }
+    const { port } = await serve(mount(lax, read, limited, () => {}))
+    const client = await begin(port)
+    await clock.pass(5000)
+    // Somebody has heard of it, and stays silent for `lingerMs`.
+    await clock.pass(2000)
+    await expectRefused(client)
+  })
+
   it('counts for the fast one of two readers', async () => {
     const { port } = await serve(
       mount(limited, bodyCache(), (req, res, next) => {
@@ -415,7 +523,7 @@ describe('maxBytes({ minRate })', () => {
         resolve()
       })
     })
-    await turns()
+    await clock.pass(4999)
     expect(client.pending.toString()).to.equal('')
     expect(await finish(client)).to.equal(200)
   })
