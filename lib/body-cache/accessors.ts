@@ -136,7 +136,8 @@ export class KeptBody implements BodyCache {
   }
 
   async #urlencoded(schema: StandardSchema | undefined): Promise<unknown> {
-    const value = parseForm(await this.#text(), encodingOf(this.#req), this.#settings.prototypePoisoning)
+    const encoding = encodingOf(this.#req)
+    const value = parseForm(await this.#decoded(), encoding, this.#settings.prototypePoisoning)
     return schema === undefined ? value : validate(schema, value)
   }
 

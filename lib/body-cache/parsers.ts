@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { rejectTooManyLevels } from './json-levels.js'
 import { malformed } from './malformed.js'
-import { mediaTypeOf } from './media-type.js'
+import { encodingIn, mediaTypeOf } from './media-type.js'
 import { parseMultipart } from './multipart.js'
 import { parseSafely, type PrototypePoisoning } from './prototype-poisoning.js'
 import { parseParameters } from './urlencoded.js'
@@ -24,7 +24,7 @@ export function parseFormData(bytes: Buffer, req: IncomingMessage): FormData {
     return parseMultipart(bytes, mediaType.parameters.get('boundary'))
   }
   if (mediaType?.value === 'application/x-www-form-urlencoded') {
-    return parseParameters(bytes.toString())
+    return parseParameters(bytes, encodingIn(mediaType))
   }
   throw malformed('request body is not a well-formed form: its Content-Type is not that of a form')
 }

@@ -1,5 +1,6 @@
 import qs from 'qs'
 import { malformed } from './malformed.js'
+import { decodeText } from './text.js'
 import { poisoned, type PrototypePoisoning, treatPoison } from './prototype-poisoning.js'
 
 /** Bounds of a form. More of any costs CPU time without end. @see GHSA-wqch-xfxh-vrr4 */
@@ -11,10 +12,11 @@ const LARGEST_INDEXES = 1_000_000
 
 /** Parses a form into objects without a prototype. `encoding` is that of its escapes, too. */
 export function parseForm(
-  form: string,
+  bytes: Buffer,
   encoding: string,
   poisoning: PrototypePoisoning,
 ): Record<string, unknown> {
+  const form = formText(bytes, encoding)
   rejectTooManyParameters(form)
   try {
     const parsed = parseNested(spaced(form), keyCheck(poisoning), encoding)
@@ -24,12 +26,23 @@ export function parseForm(
   }
 }
 
-/** Parses a form into the FormData of the web, as browsers do. */
-export function parseParameters(form: string): FormData {
+/** Parses a form into the FormData of the web, as browsers do. `encoding` is that of its escapes, too. */
+export function parseParameters(bytes: Buffer, encoding: string): FormData {
+  const form = formText(bytes, encoding)
   rejectTooManyParameters(form)
   const data = new FormData()
+  if (!isUnicode(encoding)) return appendPairs(data, spaced(form), unescapeIn(encoding))
   // A `?` in front would be taken for the one of a URL.
   for (const [name, value] of new URLSearchParams(`&${spaced(form)}`)) data.append(name, value)
+  return data
+}
+
+function appendPairs(data: FormData, form: string, unescapePart: (part: string) => string): FormData {
+  for (const pair of form.split('&')) {
+    if (pair === '') continue
+    const [name = '', ...value] = pair.split('=')
+    data.append(unescapePart(name), unescapePart(value.join('=')))
+  }
   return data
 }
 
@@ -50,7 +63,7 @@ function parseNested(
   checkKey: (key: string) => void,
   encoding: string,
 ): Record<string, unknown> {
-  const unescapePart = encoding === 'windows-1252' ? unescapeLatin1 : unescapeUtf8
+  const unescapePart = unescapeIn(encoding)
   return qs.parse(form, {
     decoder: (part, _decoder, _charset, kind) => {
       const decoded = unescapePart(part)
@@ -102,7 +115,26 @@ function unescapeUtf8(part: string): string {
   }
 }
 
-/** `unescape` knows one more escape, `%u20ac`, which is none in a form. */
-function unescapeLatin1(part: string): string {
-  return unescape(part.replaceAll('%u', '%25u'))
+/** In a legacy encoding each character stands for a byte until the escapes are bytes as well: see `unescapeBytes`. */
+function formText(bytes: Buffer, encoding: string): string {
+  return isUnicode(encoding) ? decodeText(bytes, encoding) : bytes.toString('latin1')
+}
+
+/** In UTF-16 too, the escapes are those of UTF-8. */
+function isUnicode(encoding: string): boolean {
+  return encoding.startsWith('utf-')
+}
+
+/** Returns what replaces the escapes of a part. */
+function unescapeIn(encoding: string): (part: string) => string {
+  return isUnicode(encoding) ? unescapeUtf8 : (part) => unescapeBytes(part, encoding)
+}
+
+/**
+ * Decodes a part of which each character stands for a byte. Clients leave the second byte of a character unescaped where
+ * it is a letter (`%83A`), so that bytes are put together first. `unescape` knows one more escape, `%u20ac`.
+ */
+function unescapeBytes(part: string, encoding: string): string {
+  const bytes = Buffer.from(unescape(part.replaceAll('%u', '%25u')), 'latin1')
+  return decodeText(bytes, encoding)
 }

@@ -27,6 +27,41 @@ describe('req.bodyCache.urlencoded()', () => {
     expect(await found(read, 'a[b]=1&a[c]=2&d=%C3%BC+%26')).to.deep.equal({ a: { b: '1', c: '2' }, d: 'ü &' })
   })
 
+  for (const [charset, escaped, value] of [
+    ['GBK', 'a=%D6%D0%CE%C4', '\u4e2d\u6587'],
+    ['gb18030', 'a=%D6%D0%CE%C4', '\u4e2d\u6587'],
+    ['windows-1251', 'a=%CF%F0%E8', '\u041f\u0440\u0438'],
+    // The second byte of the first character is a letter, which clients leave as it is.
+    ['Shift_JIS', 'a=%83A%93%FA', '\u30a2\u65e5'],
+    ['EUC-KR', 'a=%C7%D1', '\ud55c'],
+    ['ISO-8859-15', 'a=%A4%20+', '\u20ac  '],
+    ['ISO-8859-1', 'a=%80%FC', '\u20ac\u00fc'],
+  ] as const) {
+    for (const [how, body] of [
+      ['escaped', escaped],
+      ['as they are', Buffer.from(unescape(escaped), 'latin1')],
+    ] as const) {
+      it(`reads the bytes of charset=${charset}, ${how}, by urlencoded() and formData()`, async () => {
+        const type = { 'content-type': `application/x-www-form-urlencoded; charset=${charset}` }
+        const form = await found((req) => req.bodyCache.urlencoded(), body, type)
+        const data = await found(async (req) => [...(await req.bodyCache.formData())], body, type)
+        expect([form, data]).to.deep.equal([{ a: value }, [['a', value]]])
+      })
+    }
+  }
+
+  it('refuses a form in a charset that is not known, by each accessor', async () => {
+    const type = { 'content-type': 'application/x-www-form-urlencoded; charset=utf-7' }
+    for (const read of [(req) => req.bodyCache.urlencoded(), (req) => req.bodyCache.formData()] as Parameters<
+      typeof found
+    >[0][]) {
+      expect(await found(read, 'a=b', type)).to.include({
+        status: 415,
+        code: 'ERR_SLUICEWAY_CHARSET_UNSUPPORTED',
+      })
+    }
+  })
+
   it('reads escapes in the charset of Content-Type', async () => {
     const type = { 'content-type': 'application/x-www-form-urlencoded; charset=ISO-8859-1' }
     expect(await found(readForm, Buffer.from('a=%FC&b=ü', 'latin1'), type)).to.deep.equal({ a: 'ü', b: 'ü' })
