@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import os from 'node:os'
 import { type AccessorSettings, type BodyCache, KeptBody } from './body-cache/accessors.js'
 import type { PrototypePoisoning } from './body-cache/prototype-poisoning.js'
-import { bodySourceOf } from './body/tap.js'
+import { bodySourceOf, requireStream } from './body/tap.js'
 import type { Storage } from './body/kept/store.js'
 import { ByteBudget } from './body/kept/byte-budget.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
@@ -97,6 +97,12 @@ export function bodyCache(options: BodyCacheOptions = {}): Middleware {
   const settings = readSettings(options)
   const instance: Instance = { settings, storage: storageFor(settings) }
   return function bodyCacheMiddleware(req, res, next) {
+    try {
+      requireStream(req, 'bodyCache')
+    } catch (error) {
+      next(error)
+      return
+    }
     keepBody(instance, req, res, next)
   }
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { LingerBounds } from './body/refused/rest.js'
-import { bodySourceOf } from './body/tap.js'
+import { bodySourceOf, requireStream } from './body/tap.js'
 import { type MinRateSettings, requireRate } from './max-bytes/min-rate.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
 import {
@@ -110,6 +110,7 @@ function limitBody(
   }
   let limit: number
   try {
+    requireStream(req, 'maxBytes')
     limit = limitOf(settings, req)
   } catch (error) {
     next(error)

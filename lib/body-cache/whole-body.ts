@@ -15,7 +15,9 @@ export async function loadBody(
   if (failure !== undefined) throw failure
   if (length > most || received > most) throw refusal(source, parseLimit)
   const kept = source.state === 'whole' ? source.store?.copy() : undefined
-  return kept ?? readWhole(source, most, parseLimit)
+  if (kept === undefined) return readWhole(source, most, parseLimit)
+  source.replay?.bodyWasRead()
+  return kept
 }
 
 async function readWhole(source: BodySource, most: number, parseLimit: number): Promise<Buffer> {

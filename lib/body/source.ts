@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { keepListeners } from '../node/connection.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../node/internals.js'
-import { announcedLength, isHttp2 } from '../node/request-facts.js'
+import { announcedLength, hasComeWhole, hasConnection, isHttp2 } from '../node/request-facts.js'
 import { onResponseClose } from '../node/response-close.js'
 import { hasListeners, readableStateOf, sourceOf } from '../node/stream-state.js'
 import { bodyTooLarge, type SluicewayError, sluicewayError } from '../shared/errors.js'
@@ -14,6 +14,7 @@ import { LateReading, type LateReadingOwner } from './late-reading.js'
 import type { AnsweredBody, BodyState, ReplayedBody } from './owner.js'
 import { announceCloseOf, SMALL_REST } from './refused/announce-close.js'
 import { isHeard, RefusedAnswer } from './refused/answer.js'
+import { HostRest } from './refused/host-rest.js'
 import { Http2Rest } from './refused/http2-rest.js'
 import { DEFAULT_LINGER, Linger } from './refused/linger.js'
 import type { LingerBounds, Rest } from './refused/rest.js'
@@ -62,7 +63,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     this.length = announcedLength(req)
     this.received = readableStateOf(req).length
     this.nativePush = nativePush
-    if (req.complete) this.state = 'whole'
+    if (hasComeWhole(req)) this.state = 'whole'
   }
 
   get isReadable(): boolean {
@@ -126,6 +127,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
 
   leave(reader: BodyReader): void {
     this.readers.leave(reader)
+    if (reader.ended) this.replay?.bodyWasRead()
     this.readerIsDone(true)
   }
 
@@ -279,7 +281,8 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   }
 
   private openRest(): Rest {
-    return isHttp2(this.req) ? new Http2Rest(this.res) : new Linger(this, this.linger)
+    if (isHttp2(this.req)) return new Http2Rest(this.res)
+    return hasConnection(this.req) ? new Linger(this, this.linger) : new HostRest()
   }
 
   /** As in Node, an unread request ends and closes when all of it has come: code may wait for that. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { OutgoingResponse, ParsedRequest } from '../node/internals.js'
-import { hasCutHead } from '../node/request-facts.js'
+import { hasCutHead, isStream, mayHaveBody } from '../node/request-facts.js'
 import { replacePush } from '../node/request-methods.js'
 import { setSource, sourceOf } from '../node/stream-state.js'
 import { sluicewayError } from '../shared/errors.js'
@@ -9,6 +9,18 @@ import { BodySource } from './source.js'
 /** Returns the one body source of a request, and taps the request's bytes on the first call. */
 export function bodySourceOf(req: IncomingMessage, res: ServerResponse): BodySource {
   return findBodySource(req) ?? tap(req as ParsedRequest, res as OutgoingResponse)
+}
+
+/**
+ * Throws for a request that announces a body and is no stream. That of a mock may be a plain event emitter: what it emits
+ * to its listeners can be neither counted nor kept.
+ */
+export function requireStream(req: IncomingMessage, middleware: string): void {
+  if (isStream(req) || !mayHaveBody(req)) return
+  throw new TypeError(
+    `${middleware}: the request announces a body, but is no stream, so its body cannot be read. ` +
+      'Test with requests that are: those of supertest, or of light-my-request. See docs/hosts.md',
+  )
 }
 
 /** Returns the body source of a request, where a middleware has asked for one. */
@@ -26,10 +38,20 @@ function tap(req: ParsedRequest, res: OutgoingResponse): BodySource {
   return source
 }
 
+/** Node's parser pushes Buffers; injectors and function adapters push strings and other bytes as well, or nothing. */
+type Pushed = Uint8Array | string | null | undefined
+
+/** Everything behind counts and keeps bytes. */
+function bytesOf(chunk: Pushed, encoding: BufferEncoding | undefined): Buffer | null {
+  if (chunk === null || Buffer.isBuffer(chunk)) return chunk
+  if (typeof chunk === 'string') return Buffer.from(chunk, encoding)
+  return Buffer.from(chunk ?? [])
+}
+
 /** The request's own `push`: every byte passes here. */
-function pushToSource(this: ParsedRequest, chunk: Buffer | null): boolean {
+function pushToSource(this: ParsedRequest, chunk: Pushed, encoding?: BufferEncoding): boolean {
   const source = findBodySource(this)!
-  const wantsMore = source.receive(chunk)
+  const wantsMore = source.receive(bytesOf(chunk, encoding))
   source.waiting?.note()
   return wantsMore
 }

@@ -25,6 +25,13 @@ export interface ReadableState {
   destroyed: boolean
   /** True once 'end' was emitted. Without it a client that leaves behind its whole body would be 'aborted'. */
   endEmitted: boolean
+  /** True once the end has come. Without it a body that a function adapter delivers when it is asked would look empty. */
+  ended: boolean
+  /** True once 'close' was emitted. Without it a request that its host has just read would never end again. */
+  closeEmitted: boolean
+  closed: boolean
+  /** False where no 'close' is emitted. Without it a reader would fail with the close of the reading before it. */
+  emitClose: boolean
   /** Destinations of `pipe()`. Without it they would wait for ever for a body that has failed. */
   pipes: Writable[]
   /** null: no data has been asked for yet. Without it Node would go on to flow in a state that was replaced. */

@@ -1,6 +1,9 @@
 import { IncomingMessage } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
+import { Socket } from 'node:net'
 import type { ParsedRequest } from './internals.js'
+import { nativeReadOf } from './request-methods.js'
+import { readableStateOf } from './stream-state.js'
 
 /*
  * What a request is, decided by what Node holds. The version in a request line is a word of the client
@@ -25,14 +28,44 @@ export function isServedAsHttp10(req: IncomingMessage): boolean {
 
 /** Tells whether a request may have a body, be it an empty one. */
 export function mayHaveBody(req: IncomingMessage): boolean {
-  // A request without a single header line was not parsed by Node, but made by a host.
-  return isHttp2(req) || framingOf(req) !== undefined || req.rawHeaders.length === 0 || hasCutHead(req)
+  return isHttp2(req) || framingOf(req) !== undefined || mayComeUnannounced(req) || hasCutHead(req)
+}
+
+/** A host may deliver a body that no header line announces. What is no stream has none but the one it announces. */
+function mayComeUnannounced(req: IncomingMessage): boolean {
+  return isMadeByHost(req) && isStream(req)
 }
 
 /** Tells whether a request was made by a host (a function adapter, say): of each head that Node parses it keeps the lines. */
 export function isMadeByHost(req: IncomingMessage): boolean {
-  const { rawHeaders } = req as { rawHeaders?: readonly string[] }
-  return rawHeaders === undefined || rawHeaders.length === 0
+  return rawHeadersOf(req).length === 0
+}
+
+/**
+ * Tells whether a request can be read as a stream. That of a mock may be a plain event emitter, also where Express has
+ * given it the prototype of a request.
+ */
+export function isStream(req: IncomingMessage): boolean {
+  return (req as Partial<ParsedRequest>)._readableState !== undefined
+}
+
+/** Tells whether a request has a connection that can be closed in stages; function adapters put a plain object there. */
+export function hasConnection(req: IncomingMessage): boolean {
+  return isFramedByConnection(req) || (req.socket as unknown) instanceof Socket
+}
+
+/**
+ * Tells whether all of the body has come. A host says `complete` of a request before it has delivered a byte, if it does
+ * so only when it is asked: by a `_read` of its own.
+ */
+export function hasComeWhole(req: IncomingMessage): boolean {
+  return req.complete && (readableStateOf(req as ParsedRequest).ended || !deliversItself(req))
+}
+
+/** Tells whether a host delivers the body, through a `_read` of its own. */
+export function deliversItself(req: IncomingMessage): boolean {
+  // oxlint-disable-next-line typescript/unbound-method
+  return !hasConnection(req) && nativeReadOf(req as ParsedRequest) !== IncomingMessage.prototype._read
 }
 
 /** Tells whether a request comes from a connection, so that its body is framed there, also where no header line says so. */
@@ -82,10 +115,15 @@ export function hasUnknownCoding({ rawHeaders }: IncomingMessage): boolean {
  * answer 431 themselves. A head with just as many lines may be whole or cut; it counts as cut where it frames no body.
  */
 export function hasCutHead(req: IncomingMessage): boolean {
-  const { length } = req.rawHeaders
+  const { length } = rawHeadersOf(req)
   const most = (req as ParsedRequest).socket?.parser?.maxHeaderPairs ?? 0
   if (most <= 0 || length < most) return false
   return length > most || (DROPS_LINES && framingOf(req) === undefined)
+}
+
+/** Some mocks have none. */
+function rawHeadersOf(req: IncomingMessage): readonly string[] {
+  return (req as { rawHeaders?: readonly string[] }).rawHeaders ?? []
 }
 
 const DROPS_LINES = process.versions.node.startsWith('20.')
@@ -97,7 +135,7 @@ interface Framing {
 
 /** Finds the line that frames the body: as it came over the wire, or where a host made the request, in its headers. */
 function framingOf(req: IncomingMessage): Framing | undefined {
-  const { rawHeaders } = req
+  const rawHeaders = rawHeadersOf(req)
   let framing: Framing | undefined
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = framingName(rawHeaders[i] as string)

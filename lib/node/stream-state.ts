@@ -48,8 +48,46 @@ export function outliveEnd(req: ParsedRequest): void {
   req._readableState.autoDestroy = false
 }
 
+/**
+ * Keeps the close of a request that was read a moment ago from the state that is put in place of its own: Node marks, two
+ * ticks behind 'end', the state that it finds by then, and emits 'close', at which readers that have begun would fail.
+ * Returns true where such a close is due; then `passed` is called when it is over.
+ */
+export function outlivePendingClose(req: ParsedRequest, passed: () => void): boolean {
+  const { _readableState: state } = req
+  if (!state.destroyed || !state.endEmitted || state.closeEmitted) return false
+  state.emitClose = false
+  process.nextTick(() => {
+    reopen(req)
+    process.nextTick(() => {
+      reopen(req)
+      req._readableState.emitClose = true
+      passed()
+    })
+  })
+  return true
+}
+
+function reopen({ _readableState: state }: ParsedRequest): void {
+  if (state.destroyed) return
+  state.closed = false
+  state.closeEmitted = false
+}
+
+/** Has code that waits for the end of a request take it for ended, as long as `tell` runs. */
+export function whileEnded(req: ParsedRequest, tell: () => void): void {
+  const { _readableState: state } = req
+  const { endEmitted } = state
+  state.endEmitted = true
+  try {
+    tell()
+  } finally {
+    state.endEmitted = endEmitted
+  }
+}
+
 type ReadableStateConstructor = new (
-  options: { highWaterMark: number; autoDestroy: boolean },
+  options: { highWaterMark: number; autoDestroy: boolean; emitClose: boolean },
   stream: Readable,
   isDuplex: boolean,
 ) => ReadableState
@@ -58,8 +96,8 @@ const { ReadableState: NewReadableState } = Readable as unknown as { ReadableSta
 
 /** Makes a request unread, unended and not destroyed. Its listeners stay, and so does the source of its body. */
 export function renewReadableState(req: ParsedRequest): void {
-  const { highWaterMark, [BODY]: source } = req._readableState
-  const fresh = new NewReadableState({ highWaterMark, autoDestroy: false }, req, false)
+  const { highWaterMark, emitClose, [BODY]: source } = req._readableState
+  const fresh = new NewReadableState({ highWaterMark, autoDestroy: false, emitClose }, req, false)
   fresh[BODY] = source
   req._readableState = fresh
   if (req._body === true) req._body = false

@@ -39,9 +39,18 @@ describe('the members that lib/node/internals.ts relies on', () => {
     const Constructor = member(Readable, 'ReadableState') as new (...args: unknown[]) => object
     const fresh = new Constructor({ highWaterMark: 7, autoDestroy: false }, req, false)
     expect(fresh).to.include({ highWaterMark: 7, length: 0, encoding: null, flowing: null })
-    for (const name of ['autoDestroy', 'endEmitted', 'dataEmitted', 'destroyed']) {
+    for (const name of [
+      'autoDestroy',
+      'ended',
+      'endEmitted',
+      'dataEmitted',
+      'destroyed',
+      'closed',
+      'closeEmitted',
+    ]) {
       expect(member(fresh, name), name).to.equal(false)
     }
+    expect(member(fresh, 'emitClose')).to.equal(true)
     expect(member(fresh, 'pipes')).to.deep.equal([])
     expect(member(fresh, 'errored')).to.equal(null)
     await once(req, 'data')

@@ -20,6 +20,8 @@ export interface OverlappedRound {
   setAside(): StandIn
   /** Makes the request look unread. */
   renew(): void
+  /** Hears of a listener for any event, before it is added. */
+  admit(event: string | symbol): void
 }
 
 /**
@@ -32,14 +34,23 @@ export function admitOverlappingReaders(req: ParsedRequest): void {
   req.on('resume', noteFlow)
 }
 
+/** Has the round hear of each listener. */
+export function admitReaders(req: ParsedRequest): void {
+  // What watches the body listens for new listeners, too.
+  if (!req.listeners('newListener').includes(admitReader)) req.on('newListener', admitReader)
+}
+
 function roundOf(req: ParsedRequest): OverlappedRound {
   return (sourceOf(req) as { readonly replay: OverlappedRound }).replay
 }
 
 /** Called before a listener is added. */
 function admitReader(this: ParsedRequest, event: string | symbol): void {
-  if (event !== 'data' && event !== 'readable') return
   const round = roundOf(this)
+  if (event !== 'data' && event !== 'readable') {
+    round.admit(event)
+    return
+  }
   const wasDiscarded = round.takeUp()
   if (!round.isReadable || !this.readableDidRead) return
   // Without a listener `unpipe()` has left it paused.
@@ -52,8 +63,7 @@ function noteFlow(this: ParsedRequest): void {
   // An iterator, as fetch uses it, reads from a stream of its own: for it the request is as new.
   forgetReading(this)
   // Not before: the first reader adds a handful, each of which would be told of.
-  // What watches the body listens for new listeners, too.
-  if (!this.listeners('newListener').includes(admitReader)) this.on('newListener', admitReader)
+  admitReaders(this)
   roundOf(this).flow()
 }
 

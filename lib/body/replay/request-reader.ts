@@ -16,6 +16,8 @@ export abstract class RequestReader implements BodyReader {
   loading: number | undefined = undefined
   readonly req: ParsedRequest
   protected readonly body: ReplayedBody
+  /** Where the next round begins: behind what an iterator has taken that left the rest to it. */
+  protected start = 0
   /** Lets the connection flow: the request's `_read` as it was before. */
   private readonly nativeRead: ParsedRequest['_read']
   /** Puts bytes into the request's own buffer: its `push` as it was before. */
@@ -89,7 +91,7 @@ export abstract class RequestReader implements BodyReader {
     this.body.readers.note(this)
     replaceMethods(req)
     renewReadableState(req)
-    this.position = 0
+    this.position = this.start
     this.ended = false
     this.wanting = true
     feed(this, this.body)

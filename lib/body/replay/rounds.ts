@@ -6,6 +6,7 @@ import { isHttp2 } from '../../node/request-facts.js'
 import {
   forgetDestruction,
   hasListeners,
+  outlivePendingClose,
   pretendEnded,
   readableStateOf,
   restoreSocket,
@@ -14,7 +15,8 @@ import {
 import type { ErrorCode, SluicewayError } from '../../shared/errors.js'
 import type { BodyStore } from '../kept/store.js'
 import type { ReplayedBody } from '../owner.js'
-import { admitOverlappingReaders, type OverlappedRound } from './overlapping-readers.js'
+import { CloseWaiters } from './close-waiters.js'
+import { admitOverlappingReaders, admitReaders, type OverlappedRound } from './overlapping-readers.js'
 import { RequestReader } from './request-reader.js'
 import { StandIn } from './stand-in.js'
 import { givenUpRound, tellRound, type ToldRound } from './told-round.js'
@@ -53,12 +55,14 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   private isAwaited = false
   /** True once a round had the whole body, or an iterator was done with it. */
   private wasRead = false
+  private readonly closeWaiters = new CloseWaiters(this)
 
   constructor(body: ReplayedBody, nativePush: ParsedRequest['push']) {
     super(body, nativePush)
     const { req } = this
     req.prependListener('end', startNextRound)
     admitOverlappingReaders(req)
+    outlivePendingClose(req, () => this.bodyWasRead())
   }
 
   get res(): OutgoingResponse {
@@ -84,6 +88,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     if (rawBody === undefined) return false
     store.append(rawBody)
     this.body.hasComeWhole()
+    this.bodyWasRead(readableStateOf(this.req).closeEmitted)
     this.renew()
     return true
   }
@@ -113,13 +118,15 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 
   /** Tells the readers that the body failed. Without a reader the next one is told. */
   fail(error: SluicewayError): void {
-    if (this.isListenedTo) this.tell(error)
+    // Of a body that was read before us, a reader that begins at once must not find the end, but the error.
+    if (readableStateOf(this.req).endEmitted) this.renew()
+    else if (this.isListenedTo) this.tell(error)
     else process.nextTick(() => this.endRound())
   }
 
   /** Starts the round after one that had the whole body: called as the first listener of its 'end'. */
   next(): void {
-    this.wasRead = true
+    this.noteReadToEnd()
     this.isAwaited = false
     this.dropReaders()
     this.renew()
@@ -128,11 +135,31 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 
   noteReadToEnd(): void {
     this.wasRead = true
+    this.start = 0
+    this.bodyWasRead()
+  }
+
+  /** Notes that a reader has had the whole body, be it beside the request, or that Node has closed it behind one. */
+  bodyWasRead(hasClosed = false): void {
+    if (hasClosed) this.closeWaiters.haveBeenTold()
+    else this.closeWaiters.bodyWasRead()
+    admitReaders(this.req)
+  }
+
+  admit(event: string | symbol): void {
+    this.closeWaiters.admit(event)
   }
 
   /** The core's iterator would read on after 'end', into the next round; a stream of its own has no next round. */
   iterator(options?: { destroyOnReturn?: boolean }): AsyncIterableIterator<Buffer> {
-    return new StandIn(this.body, this).iterator(options)
+    const rest = new StandIn(this.body, this)
+    rest.position = this.start
+    return options?.destroyOnReturn === false ? rest.beginning() : rest.iterator()
+  }
+
+  goOnAt(position: number): void {
+    this.start = position
+    this.renew()
   }
 
   /** Starts over for the next reader where one has paused and removed its listeners: it will not come back. */
@@ -234,6 +261,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 
   /** Starts over for the next reader. Without one the body is discarded where its end is awaited. */
   protected rewind(): void {
+    this.start = 0
     this.renew()
     if (this.isAwaited) this.req.resume()
     this.body.readerIsDone(false)

@@ -15,6 +15,8 @@ interface ReplacedRequest {
   readonly hasClosed: boolean
   /** Notes that a reader of the request is done. */
   noteReadToEnd(): void
+  /** Has the next reader of the request go on from a position. */
+  goOnAt(position: number): void
 }
 
 /** Stands in for the request: for its iterators, and for a reader whose round another has taken over. */
@@ -22,10 +24,23 @@ export class StandIn extends BodyStream {
   private readonly request: ReplacedRequest
   /** What the request was piped to: these get its error, as those that it is piped to still. */
   private readonly destinations: Writable[] = []
+  /** True where its rest is left to the next reader. */
+  private isLeft = false
 
   constructor(body: ReadableBody, request: ReplacedRequest) {
     super(body)
     this.request = request
+  }
+
+  /** Iterates, and leaves the rest to the next reader of the request. */
+  async *beginning(): AsyncGenerator<Buffer, void, undefined> {
+    try {
+      yield* this.iterator({ destroyOnReturn: false })
+    } finally {
+      this.isLeft = !this.destroyed && !this.readableEnded
+      if (this.isLeft) this.request.goOnAt(this.position - this.readableLength)
+      this.destroy()
+    }
   }
 
   override get readsRequest(): boolean {
@@ -49,7 +64,7 @@ export class StandIn extends BodyStream {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     // An iterator destroys its stream at the end, so a request without bodyCache would be closed by now.
-    this.request.noteReadToEnd()
+    if (!this.isLeft) this.request.noteReadToEnd()
     super._destroy(error, callback)
   }
 }

@@ -1,0 +1,88 @@
+import type { ParsedRequest } from '../../node/internals.js'
+import { isHttp2 } from '../../node/request-facts.js'
+import { hasListeners, whileEnded } from '../../node/stream-state.js'
+
+type Listener = (...args: unknown[]) => void
+
+/** The request, as the code that waits for its end sees it. */
+interface WaitedRequest {
+  readonly req: ParsedRequest
+  /** True once the request was closed for good. */
+  readonly hasClosed: boolean
+  /** False once the body has failed, or the exchange is over: its listeners are told of that. */
+  readonly isReadable: boolean
+}
+
+/**
+ * Tells code that waits for a request to be over, once its body was read: `once(req, 'close')`, `finished(req)`, and
+ * on-finished. Node closes a request behind its body; ours stays open for further readers, and code that holds the
+ * response back until 'close' would wait for ever.
+ *
+ *     the body is read ──two ticks──▶ each listener for 'close' is told, and taken off
+ *     a listener that is added later ──one tick──▶ the same
+ *
+ * A reader of the next round listens for 'close' as well, to see the request fail. It is told behind its own round.
+ */
+export class CloseWaiters {
+  private readonly request: WaitedRequest
+  /** True once the body was read to its end. */
+  private isOver = false
+  private isDue = false
+
+  constructor(request: WaitedRequest) {
+    this.request = request
+  }
+
+  /** Notes that Node itself has told all that have waited for 'close' so far. */
+  haveBeenTold(): void {
+    this.isOver = true
+    this.request.req.removeAllListeners('close')
+  }
+
+  /** Notes that the body was read to its end. As in Node, 'close' comes two ticks behind 'end'. */
+  bodyWasRead(): void {
+    const { req } = this.request
+    this.isOver = true
+    // Over HTTP/2, Node itself closes a request with its stream, and not before.
+    if (req.listenerCount('close') === 0 || isHttp2(req)) return
+    const waiting = req.rawListeners('close') as Listener[]
+    process.nextTick(() => process.nextTick(() => this.tell(waiting)))
+  }
+
+  /** Called before a listener is added. */
+  admit(event: string | symbol): void {
+    if (!this.isOver || this.isDue || (event !== 'close' && event !== 'finish')) return
+    this.isDue = true
+    process.nextTick(() => {
+      this.isDue = false
+      this.tellLate()
+    })
+  }
+
+  private tellLate(): void {
+    const { req } = this.request
+    if (this.isRead) return
+    if (!isHttp2(req)) this.tell(req.rawListeners('close') as Listener[])
+    // Only on-finished listens for it.
+    req.emit('finish')
+  }
+
+  /** What listens without a reader on the request waits for the end of the request, and not for that of a reading. */
+  private get isRead(): boolean {
+    const { req } = this.request
+    return hasListeners(req) || req.readableFlowing === true
+  }
+
+  private tell(waiting: readonly Listener[]): void {
+    const { req, hasClosed, isReadable } = this.request
+    if (hasClosed || !isReadable) return
+    const present = req.rawListeners('close') as Listener[]
+    const told = this.isRead ? present.filter((listener) => waiting.includes(listener)) : present
+    whileEnded(req, () => {
+      for (const listener of told) {
+        req.off('close', listener)
+        listener.call(req)
+      }
+    })
+  }
+}

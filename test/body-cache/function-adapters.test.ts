@@ -1,0 +1,216 @@
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { EventEmitter } from 'node:events'
+import { PassThrough, type Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { expect } from 'chai'
+import type { Express } from 'express'
+import { bodyCache } from 'sluiceway/body-cache'
+import { maxBytes } from 'sluiceway/max-bytes'
+import { expressVersions } from '../support/express-versions.js'
+
+/*
+ * Function adapters and injectors call an application with a request and a response of their own making. What is said
+ * here of each was found by running the package itself: docs/hosts.md.
+ */
+
+const BODY = '{"a" : "\u00fc\u00fc"}'
+const SIZE = Buffer.byteLength(BODY)
+
+type Deliver = (this: Readable) => void
+
+interface Adapter {
+  readonly name: string
+  readonly socket: () => object
+  /** The request says so before a byte was delivered. */
+  readonly complete: boolean | undefined
+  readonly deliver: Deliver
+}
+
+const plainSocket = (): object => ({
+  encrypted: true,
+  readable: true,
+  remoteAddress: '127.0.0.1',
+  end() {},
+  destroy() {},
+})
+
+const adapters: readonly Adapter[] = [
+  {
+    name: 'serverless-http 4',
+    socket: () => Object.assign(new PassThrough(), { encrypted: true, remoteAddress: '127.0.0.1' }),
+    complete: true,
+    deliver() {
+      this.push(Buffer.from(BODY))
+      this.push(null)
+    },
+  },
+  {
+    name: '@codegenie/serverless-express 4',
+    socket: plainSocket,
+    complete: true,
+    deliver() {
+      this.push(Buffer.from(BODY))
+      this.push(null)
+    },
+  },
+  {
+    name: 'light-my-request 6, which pushes strings in a later turn',
+    socket: () => new PassThrough(),
+    complete: undefined,
+    deliver: inLaterTurn(function () {
+      this.push(BODY.slice(0, 9))
+      this.push(BODY.slice(9))
+      this.push(null)
+    }),
+  },
+  {
+    name: 'an adapter that delivers a byte each time it is asked',
+    socket: plainSocket,
+    complete: true,
+    deliver: byteByByte(),
+  },
+]
+
+/** Delivers once, however often it is asked, as light-my-request does. */
+function inLaterTurn(deliver: Deliver): Deliver {
+  const done = new WeakSet<Readable>()
+  return function () {
+    setImmediate(() => {
+      if (done.has(this)) this.push(null)
+      else {
+        done.add(this)
+        deliver.call(this)
+      }
+    })
+  }
+}
+
+function byteByByte(): Deliver {
+  const given = new WeakMap<Readable, number>()
+  return function () {
+    const at = given.get(this) ?? 0
+    given.set(this, at + 1)
+    this.push(at < SIZE ? Buffer.from(BODY).subarray(at, at + 1) : null)
+  }
+}
+
+/** Gives status and body of a response, once all of it is out. */
+function answerOf(res: ServerResponse, resolve: (answer: string) => void): void {
+  let sent = ''
+  res.assignSocket(new PassThrough().on('data', (bytes: Buffer) => (sent += String(bytes))) as never)
+  const answer = (): void => resolve(`${res.statusCode} ${sent.split('\r\n\r\n')[1]}`)
+  res.on('finish', () => setImmediate(answer))
+}
+
+/** Calls an application as an adapter does, and returns status and body of its answer. */
+function invoke(app: Express, { socket, complete, deliver }: Adapter, length = true): Promise<string> {
+  const req = new IncomingMessage(socket() as never)
+  const headers = {
+    'content-type': 'application/json',
+    ...(length ? { 'content-length': String(SIZE) } : { 'transfer-encoding': 'chunked' }),
+  }
+  Object.assign(req, { method: 'POST', url: '/', httpVersionMajor: '1', complete, headers })
+  req._read = deliver
+  const res = new ServerResponse(req)
+  return new Promise((resolve) => {
+    answerOf(res, resolve)
+    app(req as never, res as never)
+  })
+}
+
+for (const { name, express } of expressVersions) {
+  const appOf = (...handlers: unknown[]): Express => {
+    const app = express()
+    app.set('env', 'test').set('etag', false)
+    app.use(...(handlers as []))
+    const fault = (
+      error: { status?: number; code?: string; message: string },
+      _req: never,
+      res: never,
+      _next: never,
+    ) => {
+      ;(res as { status(code: number): { send(body: string): void } })
+        .status(error.status ?? 500)
+        .send(error.code ?? error.message)
+    }
+    app.use(fault as never)
+    return app as never
+  }
+  const parsed = (req: { body: unknown }, res: { json(value: unknown): void }): void => res.json(req.body)
+  const accessed = async (req: IncomingMessage, res: ServerResponse): Promise<unknown> =>
+    res.end(await req.bodyCache.buffer())
+  const twice = (req: IncomingMessage, res: ServerResponse, next: (error: unknown) => void): void => {
+    const readTwice = async (): Promise<unknown> => res.end(`${await text(req)}|${await text(req)}`)
+    readTwice().catch(next)
+  }
+
+  for (const adapter of adapters) {
+    describe(`an application of ${name} behind ${adapter.name}`, () => {
+      for (const [what, handlers, answer] of [
+        ['bodyCache.buffer()', [bodyCache(), accessed], `200 ${BODY}`],
+        ['two readers of the request', [bodyCache(), twice], `200 ${BODY}|${BODY}`],
+        ['a body kept in a file', [bodyCache({ memory: 0 }), twice], `200 ${BODY}|${BODY}`],
+        [
+          'express.json() behind bodyCache',
+          [bodyCache(), express.json(), parsed],
+          '200 {"a":"\u00fc\u00fc"}',
+        ],
+        [
+          'express.json() within maxBytes',
+          [maxBytes(SIZE), express.json(), parsed],
+          '200 {"a":"\u00fc\u00fc"}',
+        ],
+        [
+          'rawBody',
+          [
+            bodyCache({ rawBody: true }),
+            (req: { rawBody: Buffer }, res: ServerResponse) => res.end(req.rawBody),
+          ],
+          `200 ${BODY}`,
+        ],
+      ] as const) {
+        for (const length of [true, false]) {
+          it(`has the body from ${what}, ${length ? 'with' : 'without'} its length`, async () => {
+            expect(await invoke(appOf(...handlers), adapter, length)).to.equal(answer)
+          })
+        }
+      }
+
+      for (const [what, limit] of [
+        ['maxBytes', maxBytes(SIZE - 1)],
+        ['bodyCache', bodyCache({ limit: SIZE - 1 })],
+      ] as const) {
+        for (const length of [true, false]) {
+          it(`has a 413 from ${what}, ${length ? 'with' : 'without'} the length of the body`, async () => {
+            const answer = await invoke(appOf(limit, twice), adapter, length)
+            expect(answer).to.equal('413 ERR_SLUICEWAY_BODY_TOO_LARGE')
+          })
+        }
+      }
+    })
+  }
+
+  describe(`an application of ${name} with a request that is no stream, as of node-mocks-http`, () => {
+    const mock = (headers: Record<string, string>): IncomingMessage =>
+      Object.assign(new EventEmitter(), { method: 'POST', url: '/', headers, body: { a: 1 } }) as never
+
+    function call(app: Express, req: IncomingMessage): Promise<string> {
+      const res = new ServerResponse(req)
+      return new Promise((resolve) => {
+        answerOf(res, resolve)
+        app(req as never, res as never)
+      })
+    }
+
+    for (const middleware of [bodyCache(), maxBytes(10)]) {
+      it(`serves one without a body as without ${middleware.name}`, async () => {
+        expect(await call(appOf(middleware, parsed), mock({}))).to.equal('200 {"a":1}')
+      })
+
+      it(`refuses one that announces a body to ${middleware.name}, and says why`, async () => {
+        const answer = await call(appOf(middleware, parsed), mock({ 'content-length': '3' }))
+        expect(answer).to.match(/^500 (bodyCache|maxBytes): the request announces a body, but is no stream/)
+      })
+    }
+  })
+}

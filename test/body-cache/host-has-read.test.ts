@@ -1,0 +1,101 @@
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { PassThrough } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { text } from 'node:stream/consumers'
+import { expect } from 'chai'
+import { bodyCache } from 'sluiceway/body-cache'
+import { type Handler, hosts } from '../support/hosts.js'
+import { closeServers, serve } from '../support/servers.js'
+
+type WithRawBody = IncomingMessage & { rawBody?: Buffer }
+
+/** When the next middleware runs, behind the 'end' of a request that a host has read. */
+const turns: Readonly<Record<string, (next: () => void) => void>> = {
+  'at once': (next) => next(),
+  'in a microtask': (next) => void Promise.resolve().then(next),
+  'in the next tick': (next) => process.nextTick(next),
+  'in the tick after': (next) => process.nextTick(() => process.nextTick(next)),
+  'two ticks after': (next) => process.nextTick(() => process.nextTick(() => process.nextTick(next))),
+  'in an immediate': (next) => setImmediate(next),
+}
+
+const readers: Readonly<Record<string, (req: IncomingMessage) => Promise<string>>> = {
+  'on(data)': async (req) => {
+    let read = ''
+    req.on('data', (chunk: Buffer) => (read += String(chunk)))
+    await once(req, 'end')
+    return read
+  },
+  'for await': (req) => text(req),
+  pipeline: async (req) => {
+    const copy = new PassThrough()
+    const [read] = await Promise.all([text(copy), pipeline(req, copy)])
+    return read
+  },
+  'bodyCache.text()': (req) => req.bodyCache.text(),
+}
+
+/** Reads the body as a host such as Cloud Functions does, and goes on in a later turn. */
+function hostOf(turn: (next: () => void) => void, keepsRawBody: boolean): Handler {
+  return (req, _res, next) => {
+    const chunks: Buffer[] = []
+    req.on('data', (chunk: Buffer) => chunks.push(chunk))
+    req.on('end', () => {
+      if (keepsRawBody) (req as WithRawBody).rawBody = Buffer.concat(chunks)
+      turn(next)
+    })
+  }
+}
+
+for (const { name, mount } of hosts) {
+  describe(`bodyCache on ${name}, behind a host that has read the body`, () => {
+    afterEach(closeServers)
+
+    for (const [when, turn] of Object.entries(turns)) {
+      for (const [how, read] of Object.entries(readers)) {
+        it(`gives what the host left in req.rawBody to ${how}, ${when}, twice`, async () => {
+          const answer: Handler = async (req, res) => res.end(`${await read(req)}|${await read(req)}`)
+          const { url } = await serve(mount(hostOf(turn, true), bodyCache(), answer))
+          for (const body of ['first', 'second']) {
+            const response = await fetch(url, { method: 'POST', body })
+            expect(await response.text()).to.equal(`${body}|${body}`)
+          }
+        })
+      }
+
+      it(`tells a response that waits for 'close' of it once, ${when}`, async () => {
+        let closes = 0
+        const early: Handler = (req, _res, next) => {
+          req.on('close', () => (closes += 1))
+          next()
+        }
+        const answer: Handler = async (req, res) => {
+          await once(req, 'close')
+          res.end(await text(req))
+        }
+        const { url } = await serve(mount(early, hostOf(turn, true), bodyCache(), answer))
+        const response = await fetch(url, { method: 'POST', body: 'abc' })
+        expect([await response.text(), closes]).to.deep.equal(['abc', 1])
+      })
+
+      it(`is a clear error without req.rawBody for each reader, ${when}`, async () => {
+        const answer: Handler = async (req, res) => {
+          const codes = []
+          for (const read of Object.values(readers)) {
+            codes.push(await read(req).catch(({ code }: { code: string }) => code))
+          }
+          res.statusCode = 418
+          res.end(codes.join(' '))
+        }
+        const middleware = bodyCache()
+        const { url } = await serve(
+          mount(hostOf(turn, false), (req, res, next) => middleware(req, res, () => next()), answer),
+        )
+        const response = await fetch(url, { method: 'POST', body: 'abc' })
+        const codes = Object.keys(readers).map(() => 'ERR_SLUICEWAY_BODY_ALREADY_READ')
+        expect([response.status, await response.text()]).to.deep.equal([418, codes.join(' ')])
+      })
+    }
+  })
+}

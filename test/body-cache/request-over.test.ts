@@ -1,0 +1,156 @@
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { PassThrough, type Readable } from 'node:stream'
+import { finished, pipeline } from 'node:stream/promises'
+import { text } from 'node:stream/consumers'
+import { expect } from 'chai'
+import type { ErrorRequestHandler } from 'express'
+import onFinished from 'on-finished'
+import { bodyCache } from 'sluiceway/body-cache'
+import { expressVersions } from '../support/express-versions.js'
+import { type Handler, hosts } from '../support/hosts.js'
+import { asChunk, lastChunk } from '../support/raw-client.js'
+import { closeServers, serve } from '../support/servers.js'
+import { exchange } from './exchange.js'
+
+const closed = (req: IncomingMessage): Promise<unknown> => once(req, 'close')
+const readByIterator = async (req: Readable): Promise<void> => {
+  for await (const _chunk of req) continue
+}
+
+/** Each reads a request, and waits for its end. */
+const ways: Readonly<Record<string, (req: IncomingMessage) => Promise<unknown>>> = {
+  "pipes it, and awaits 'close'": (req) => {
+    req.pipe(new PassThrough().resume())
+    return closed(req)
+  },
+  "discards it, and awaits 'close'": (req) => closed(req.resume()),
+  "iterates, and awaits 'close' behind it": (req) => readByIterator(req).then(() => closed(req)),
+  "breaks an iteration off, and awaits 'close'": async (req) => {
+    const over = closed(req)
+    for await (const _chunk of req) break
+    return over
+  },
+  'iterates, and awaits finished() behind it': (req) => readByIterator(req).then(() => finished(req)),
+  'awaits a pipeline, and finished() behind it': async (req) => {
+    await pipeline(req, new PassThrough().resume())
+    await finished(req)
+  },
+  'reads it, and awaits on-finished behind it': async (req) => {
+    await text(req)
+    await new Promise((resolve) => void onFinished(req, resolve))
+  },
+  "has it from bodyCache, and awaits 'close'": async (req) => {
+    const over = closed(req)
+    await req.bodyCache.buffer()
+    await over
+  },
+  "has it from bodyCache's stream, and awaits 'close' behind it": async (req) => {
+    await text(req.bodyCache.stream())
+    await closed(req)
+  },
+}
+
+for (const { name, mount } of hosts) {
+  describe(`bodyCache on ${name}, with a response that waits for the end of its request`, () => {
+    afterEach(closeServers)
+
+    for (const [how, way] of Object.entries(ways)) {
+      for (const size of [1, 300_000]) {
+        it(`answers where the handler ${how}, with ${size} bytes`, async () => {
+          const handler: Handler = async (req, res) => {
+            await way(req)
+            res.end('over')
+          }
+          const { url } = await serve(mount(bodyCache(), handler))
+          const response = await fetch(url, { method: 'POST', body: Buffer.alloc(size) })
+          expect(await response.text()).to.equal('over')
+        })
+      }
+    }
+
+    it('gives the body to a reader that begins while the request is told to be over', async () => {
+      const { url } = await serve(
+        mount(bodyCache(), async (req, res) => {
+          await text(req)
+          // Its listener for 'close' comes in time for that of the first reading, which must not fail it.
+          const copy = new PassThrough()
+          const [again] = await Promise.all([text(copy), pipeline(req, copy)])
+          res.end(again)
+        }),
+      )
+      const response = await fetch(url, { method: 'POST', body: 'abc' })
+      expect(await response.text()).to.equal('abc')
+    })
+  })
+}
+
+for (const { name, express } of expressVersions) {
+  describe(`bodyCache on ${name}, behind a middleware that holds res.send back until 'close'`, () => {
+    afterEach(closeServers)
+
+    for (const [body, status] of [
+      ['{"a":1}', 200],
+      ['{"a":', 400],
+    ] as const) {
+      it(`answers ${body} with ${status}`, async () => {
+        const app = express()
+        app.set('env', 'test')
+        app.use(bodyCache(), (req, res, next) => {
+          const send = res.send.bind(res)
+          const over = closed(req)
+          // As graphql-upload does.
+          res.send = (sent: unknown) => {
+            void over.then(() => send(sent))
+            return res
+          }
+          next()
+        })
+        app.use(express.json(), (req, res) => void res.send(req.body))
+        const answerError: ErrorRequestHandler = (error: { status: number }, _req, res, _next) =>
+          void res.status(error.status).send('refused')
+        app.use(answerError)
+        const { url } = await serve(app)
+        const headers = { 'Content-Type': 'application/json' }
+        expect((await fetch(url, { method: 'POST', body, headers })).status).to.equal(status)
+      })
+    }
+  })
+}
+
+describe("'close' of a request behind bodyCache", () => {
+  afterEach(closeServers)
+
+  it('is told once to each listener, in whatever round that was added', async () => {
+    const { client, req, res } = await exchange()
+    const told: string[] = []
+    req.on('close', () => told.push('first'))
+    client.write(asChunk('abc'), lastChunk)
+    await text(req)
+    await closed(req)
+    req.on('close', () => told.push('second'))
+    await text(req)
+    await closed(req)
+    res.end()
+    await client.response()
+    client.destroy()
+    await once(req.socket, 'close')
+    expect(told).to.deep.equal(['first', 'second'])
+  })
+
+  it('waits for a body that is still coming', async () => {
+    const { client, req, res } = await exchange()
+    let isOver = false
+    req.on('close', () => (isOver = true)).resume()
+    client.write(asChunk('abc'))
+    while (req.bodyCache.size < 3) await new Promise(setImmediate)
+    for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
+    expect(isOver).to.equal(false)
+    const over = closed(req)
+    client.write(lastChunk)
+    await over
+    expect(isOver).to.equal(true)
+    res.end()
+    client.destroy()
+  })
+})
