@@ -16,7 +16,7 @@ export async function loadBody(
   if (length > most || received > most) throw refusal(source, parseLimit)
   const kept = source.state === 'whole' ? source.store?.copy() : undefined
   if (kept === undefined) return readWhole(source, most, parseLimit)
-  source.replay?.bodyWasRead()
+  source.replay?.bodyWasRead('beside')
   return kept
 }
 

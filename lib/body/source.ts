@@ -127,7 +127,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
 
   leave(reader: BodyReader): void {
     this.readers.leave(reader)
-    if (reader.ended) this.replay?.bodyWasRead()
+    if (reader.ended) this.replay?.bodyWasRead('beside')
     this.readerIsDone(true)
   }
 

@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import type { ErrorRequestHandler } from 'express'
 import onFinished from 'on-finished'
+import rawBody from 'raw-body'
 import { bodyCache } from 'sluiceway/body-cache'
 import { expressVersions } from '../support/express-versions.js'
 import { type Handler, hosts } from '../support/hosts.js'
@@ -68,6 +69,18 @@ for (const { name, mount } of hosts) {
         })
       }
     }
+
+    it("does not tell a parser at work, which gives up at 'close', when the body was read beside it", async () => {
+      const app = mount(bodyCache(), async (req, res) => {
+        for (let round = 0; round < 3; round++) {
+          const both = await Promise.all([rawBody(req), req.bodyCache.buffer(), req.bodyCache.text()])
+          if (round === 2) res.end(String(both.map(({ length }) => length)))
+        }
+      })
+      const { url } = await serve(app)
+      const answer = await fetch(url, { method: 'POST', body: 'x'.repeat(300_000) })
+      expect(await answer.text()).to.equal('300000,300000,300000')
+    })
 
     it('gives the body to a reader that begins while the request is told to be over', async () => {
       const { url } = await serve(

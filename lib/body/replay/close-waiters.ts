@@ -39,10 +39,14 @@ export class CloseWaiters {
     this.request.req.removeAllListeners('close')
   }
 
-  /** Notes that the body was read to its end. As in Node, 'close' comes two ticks behind 'end'. */
-  bodyWasRead(): void {
+  /**
+   * Notes that the body was read to its end, on the request or beside it. As in Node, 'close' comes two ticks behind
+   * 'end'. A reader that is at work on the request listens for 'close' too, and gives up at it: its own end tells the rest.
+   */
+  bodyWasRead(isBeside: boolean): void {
     const { req } = this.request
     this.isOver = true
+    if (isBeside && this.isRead) return
     // Over HTTP/2, Node itself closes a request with its stream, and not before.
     if (req.listenerCount('close') === 0 || isHttp2(req)) return
     const waiting = req.rawListeners('close') as Listener[]

@@ -88,7 +88,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     if (rawBody === undefined) return false
     store.append(rawBody)
     this.body.hasComeWhole()
-    this.bodyWasRead(readableStateOf(this.req).closeEmitted)
+    this.bodyWasRead(readableStateOf(this.req).closeEmitted ? 'before' : 'here')
     this.renew()
     return true
   }
@@ -139,10 +139,10 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     this.bodyWasRead()
   }
 
-  /** Notes that a reader has had the whole body, be it beside the request, or that Node has closed it behind one. */
-  bodyWasRead(hasClosed = false): void {
-    if (hasClosed) this.closeWaiters.haveBeenTold()
-    else this.closeWaiters.bodyWasRead()
+  /** Notes that the body was read to its end: on the request, beside it, or before us, so that Node has closed it. */
+  bodyWasRead(where: 'here' | 'beside' | 'before' = 'here'): void {
+    if (where === 'before') this.closeWaiters.haveBeenTold()
+    else this.closeWaiters.bodyWasRead(where === 'beside')
     admitReaders(this.req)
   }
 
