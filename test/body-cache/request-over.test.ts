@@ -71,7 +71,7 @@ for (const { name, mount } of hosts) {
     }
 
     it("does not tell a parser at work, which gives up at 'close', when the body was read beside it", async () => {
-      const app = mount(bodyCache(), async (req, res) => {
+      const app = mount(bodyCache({ memory: 200_000 }), async (req, res) => {
         for (let round = 0; round < 3; round++) {
           const both = await Promise.all([rawBody(req), req.bodyCache.buffer(), req.bodyCache.text()])
           if (round === 2) res.end(String(both.map(({ length }) => length)))

@@ -85,6 +85,17 @@ describe('passthroughProxy and dispatchers that were written for undici 7', () =
     expect(errors.map(({ code }) => code)).to.deep.equal(['ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE'])
   })
 
+  it('refuses an interim response with a framing that is none', async () => {
+    const dispatcher = dispatcherOf((handler) => {
+      handler.onHeaders(103, ['Transfer-Encoding', 'gzip'], () => {}, 'Early Hints')
+    })
+    const { client, errors } = await start('http://upstream', { dispatcher })
+    client.request('GET', '/')
+    expect((await client.response()).status).to.equal(502)
+    expect(errors.map(({ code }) => code)).to.deep.equal(['ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE'])
+    client.destroy()
+  })
+
   it('tunnels what they upgrade', async () => {
     const upstream = new Duplex({
       read() {},
