@@ -121,7 +121,7 @@ export function pretendEnded(req: ParsedRequest): void {
   req._readableState.endEmitted = true
 }
 
-/** Lets fetch, undici and `Response` take a request that others have read. */
+/** Lets `fetch`, `Response` and other clients take a request that others have read. */
 export function forgetReading(req: ParsedRequest): void {
   req[STREAM_DISTURBED] = false
 }

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { IncomingMessage, ServerResponse, type IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
@@ -97,6 +98,18 @@ for (const { name, mount } of hosts) {
       })
       return { status: res.statusCode, text: written.slice(written.indexOf('\r\n\r\n') + 4), error }
     }
+
+    it('keeps no connection for a login where the host has put a plain object for the connection', async () => {
+      const server = await serve((_req, res) => {
+        res.writeHead(401, { 'WWW-Authenticate': 'Negotiate', 'Content-Length': 6 }).end('log in')
+      })
+      upstream = server
+      const socket = { remoteAddress: '10.0.0.1', encrypted: true, destroyed: false }
+      const { status, text: body } = await invoke({ method: 'GET', headers: { host: 'h' }, socket })
+      expect([status, body]).to.deep.equal([401, 'log in'])
+      const [connection] = server.connections
+      if (connection?.closed === false) await once(connection, 'close')
+    })
 
     for (const pushed of ['when read', 'before', 'later'] as const) {
       for (const body of [BODY, Buffer.from(BODY)]) {

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 
 import { pendingUpgrade } from '../../node/pending-upgrade.js'
+import { hasConnection } from '../../node/request-facts.js'
 import type { OutgoingRequest } from '../hooks.js'
 import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'
@@ -33,7 +34,7 @@ export class Outgoing implements UpstreamRequest {
   readonly headersTimeoutMs: number
   readonly idleTimeoutMs: number
   readonly maxQueue: number
-  readonly clientConnection: ClientConnection
+  readonly clientConnection: ClientConnection | undefined
   readonly trailers: (() => readonly string[]) | undefined
   /** Whether the client has a body that was not taken as one piece. */
   readonly leavesBody: boolean
@@ -55,7 +56,8 @@ export class Outgoing implements UpstreamRequest {
     this.headersTimeoutMs = settings.headersTimeoutMs
     this.idleTimeoutMs = settings.idleTimeoutMs
     this.maxQueue = settings.maxQueue
-    this.clientConnection = req.socket
+    // What a host has put there tells of no end, and may belong to any client.
+    this.clientConnection = hasConnection(req) ? req.socket : undefined
     const hasTrailers = this.body === req && this.contentLength === undefined
     this.trailers = hasTrailers ? () => requestTrailers(req, head.setHere) : undefined
     if (head.hasTrailer && !hasTrailers) outgoing.headers.delete('trailer')
