@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { AutoFlushSettings, Coalesce } from './auto-flush/settings.js'
-import { noteMount } from './auto-flush/mounted.js'
-import { watchHead } from './auto-flush/response-head.js'
+import type { AutoFlushSettings, Coalesce } from './auto-flush/mount-settings.js'
+import { noteMount } from './auto-flush/mount-settings.js'
+import { watchHead } from './auto-flush/watch-head.js'
 import { provideFlush, watchWrites } from './auto-flush/streaming.js'
 import type { Middleware } from './shared/middleware.js'
 import {
@@ -14,7 +14,7 @@ import {
   wrongKind,
 } from './shared/options.js'
 
-export { pipeChild, type ChildExit, type PipeChildOptions } from './auto-flush/pipe-child.js'
+export { pipeChild, type ChildExit, type PipeChildOptions } from './pipe-child.js'
 
 declare module 'node:http' {
   interface ServerResponse<Request extends IncomingMessage = IncomingMessage> {
@@ -76,7 +76,7 @@ export function autoFlush(options?: AutoFlushOptions): Middleware {
   })
   const needsEachWrite = settings.sync || settings.heartbeatMs > 0
 
-  // From here a response goes by itself: its head (response-head.ts) tells whether it is a stream, which then starts
+  // From here a response goes by itself: its head (watch-head.ts) tells whether it is a stream, which then starts
   // streaming (streaming.ts): every write to its compressor (compressor.ts) makes a flush due (flush-schedule.ts).
   return function autoFlushMiddleware(req, res, next) {
     noteMount(req, settings)

@@ -36,7 +36,7 @@ export interface MaxBytesOptions {
   readonly lingerBytes?: ByteSize | undefined
   /**
    * How slowly a client may send a body while a reader waits for it; a slower one is refused with 408. Recommended:
-   * `{ bytesPerSecond: 240, graceMs: 5000 }`. Default: off
+   * `{ bytesPerSecond: 240, graceMs: 5000 }`. @default off
    */
   readonly minRate?: MinRate | undefined
 }

@@ -3,7 +3,18 @@ import type { IncomingMessage } from 'node:http'
 import { bodySourceOf } from './body/tap.js'
 import { sluicewayError } from './shared/errors.js'
 import type { Middleware } from './shared/middleware.js'
-import { rejectRequest, type ByteSize } from './shared/options.js'
+import {
+  byteSize,
+  callback,
+  flag,
+  milliseconds,
+  oneOf,
+  readOptions,
+  rejectRequest,
+  wholeNumber,
+  type ByteSize,
+  type OptionChecks,
+} from './shared/options.js'
 import { hasCutHead, mayHaveUnannouncedBody } from './node/request-facts.js'
 import { Exchange } from './passthrough-proxy/exchange.js'
 import { addForwarded, type ForwardedMode } from './passthrough-proxy/request/forwarded.js'
@@ -18,15 +29,23 @@ import {
 import { refuseLoop } from './passthrough-proxy/request/loop.js'
 import { readRequestHead } from './passthrough-proxy/request/headers.js'
 import { hasBody, type RequestHead } from './passthrough-proxy/request/request-head.js'
-import type { RewriteRule } from './passthrough-proxy/response/rewrite-rule.js'
-import type { ConnectOptions } from './passthrough-proxy/upstream/http1/connect-options.js'
-import { readSettings, type ProxySettings } from './passthrough-proxy/settings.js'
+import { domainRule, pathRule } from './passthrough-proxy/response/cookies.js'
+import { locationRule } from './passthrough-proxy/response/location.js'
+import { rewriteRule, type RewriteRule } from './passthrough-proxy/response/rewrite-rule.js'
+import { connectOptions, type ConnectOptions } from './passthrough-proxy/upstream/http1/connect-options.js'
+import {
+  OWNER,
+  settingsOf,
+  tokens,
+  type CheckedOptions,
+  type ProxySettings,
+} from './passthrough-proxy/settings.js'
 import { Outgoing, type Draft } from './passthrough-proxy/request/outgoing.js'
 import { parseTarget, TargetChooser, type Target, type TargetFunction } from './passthrough-proxy/target.js'
 import { requestPath, upstreamPath } from './passthrough-proxy/request/path.js'
 import { bodyBegins, mayBeUnannounced } from './passthrough-proxy/request/unannounced-body.js'
 import { mayBeBuffered } from './passthrough-proxy/request/buffered-body.js'
-import type { Dispatcher } from './passthrough-proxy/upstream/undici/dispatcher.js'
+import { dispatcherOption, type Dispatcher } from './passthrough-proxy/upstream/undici/dispatcher.js'
 
 export type {
   ConnectOptions,
@@ -54,12 +73,12 @@ export interface PassthroughProxyOptions {
    * slash that Express puts in where a request asks for the mount itself.
    */
   readonly path?: ((req: IncomingMessage) => string) | undefined
-  /** Whether the upstream sees the client's Host (true) or its own (false). Default: false. */
+  /** Whether the upstream sees the client's Host (true) or its own (false). @default false */
   readonly preserveHost?: boolean | undefined
   /**
    * What X-Forwarded-For, -Host and -Proto say. 'replace': this connection, whatever the client sent (`Forwarded`,
    * X-Real-IP and every other X-Forwarded-… go too). 'append': the client's address joins the list. 'auto': as 'append'
-   * where Express' `trust proxy` trusts the peer, else as 'replace'. false: headers pass as they are. Default: 'auto'.
+   * where Express' `trust proxy` trusts the peer, else as 'replace'. false: headers pass as they are. @default 'auto'
    */
   readonly forwarded?: ForwardedMode | undefined
   /**
@@ -76,53 +95,73 @@ export interface PassthroughProxyOptions {
    * Rewrites the URLs in Location, Content-Location and Refresh, as nginx's proxy_redirect. true: what lies below the
    * upstream's origin and the target's prefix becomes a path below this proxy's mount, on whatever host the client asked.
    * A string: a URL or a path that stands there instead of the mount. An object: URLs or paths by their beginning. Other
-   * origins, and URLs relative to the answered one, stay as they are. Runs before `onResponse`. Default: false.
+   * origins, and URLs relative to the answered one, stay as they are. Runs before `onResponse`. @default false
    */
   readonly rewriteLocation?: RewriteRule | undefined
   /**
    * Rewrites the Domain of Set-Cookie, as nginx's proxy_cookie_domain. true: the upstream's own domain, or one above
    * it, is taken away, so that the cookie belongs to the host the client asked. A string stands in its place.
-   * An object: by domain, '*' for any. '' takes the attribute away. A cookie without Domain gets none. Default: false.
+   * An object: by domain, '*' for any. '' takes the attribute away. A cookie without Domain gets none. @default false
    */
   readonly cookieDomain?: RewriteRule | undefined
   /**
    * Rewrites the Path of Set-Cookie, as nginx's proxy_cookie_path. true: what lies below the target's prefix comes below
    * this proxy's mount. A string stands there instead of the mount. An object: by beginning, '*' for any. A cookie
-   * without Path gets none, a `__Host-` cookie stays as it is. Default: false.
+   * without Path gets none, a `__Host-` cookie stays as it is. @default false
    */
   readonly cookiePath?: RewriteRule | undefined
   /**
    * Options of `net.connect` and `tls.connect` for connections to the upstream: `ca`, `cert`, `key`, `servername`,
    * `rejectUnauthorized`, `localAddress`, `family`, `lookup` …, and `socketPath` for a Unix socket. Where they are equal,
-   * proxies share their connections. Default: those of Node.
+   * proxies share their connections. @default those of Node
    */
   readonly connect?: ConnectOptions | undefined
-  /** How long a connection may take to open, TLS included, in milliseconds; then 504. 0: no limit. Default: 10 000. */
+  /** How long a connection may take to open, TLS included, in milliseconds; then 504. 0: no limit. @default 10 000 */
   readonly connectTimeoutMs?: number | undefined
   /**
    * How long the upstream may take to begin its answer, in milliseconds; then 504. A slow upload, or a wait for a
-   * connection, does not count. 0: no limit. Default: 60 000.
+   * connection, does not count. 0: no limit. @default 60 000
    */
   readonly headersTimeoutMs?: number | undefined
-  /** How long the upstream may be silent within a body, in milliseconds; then the client is cut off. 0: no limit. Default: 0. */
+  /** How long the upstream may be silent within a body, in milliseconds; then the client is cut off. 0: no limit. @default 0 */
   readonly idleTimeoutMs?: number | undefined
   /**
    * How many connections the built-in client opens to one origin. Each answer under way has one to itself, an event stream
-   * for as long as it lasts; further requests wait, see `maxQueue`. At least 1. Default: 1024.
+   * for as long as it lasts; further requests wait, see `maxQueue`. At least 1. @default 1024
    */
   readonly maxConnections?: number | undefined
-  /** How many requests may wait for a connection to one origin; beyond, 503 with Retry-After. At least 1. Default: 1024. */
+  /** How many requests may wait for a connection to one origin; beyond, 503 with Retry-After. At least 1. @default 1024 */
   readonly maxQueue?: number | undefined
   /**
    * How large the head of an answer may be, and its trailers likewise: bytes, or a size such as '256kb'; beyond, 502.
-   * At least 1. Default: '128kb'.
+   * At least 1. @default '128kb'
    */
   readonly maxResponseHeadBytes?: ByteSize | undefined
   /**
    * Upgrade tokens that are tunnelled, where `attach` brings upgrades to the app. Any other, 'h2c' always, is served as
-   * a plain request. Default: ['websocket'].
+   * a plain request. @default ['websocket']
    */
   readonly upgrade?: readonly string[] | undefined
+}
+
+const checks: OptionChecks<CheckedOptions> = {
+  dispatcher: dispatcherOption,
+  connect: connectOptions,
+  path: callback(),
+  preserveHost: flag(false),
+  forwarded: oneOf<ForwardedMode>(['auto', 'append', 'replace', false], 'auto'),
+  onRequest: callback(),
+  onResponse: callback(),
+  rewriteLocation: rewriteRule(locationRule),
+  cookieDomain: rewriteRule(domainRule),
+  cookiePath: rewriteRule(pathRule),
+  connectTimeoutMs: milliseconds(10_000),
+  headersTimeoutMs: milliseconds(60_000),
+  idleTimeoutMs: milliseconds(0),
+  maxConnections: wholeNumber(1024, 1),
+  maxQueue: wholeNumber(1024, 1),
+  maxResponseHeadBytes: byteSize('128kb', { least: 1 }),
+  upgrade: tokens(['websocket']),
 }
 
 /** A proxy, as a middleware. */
@@ -150,9 +189,9 @@ export function passthroughProxy(
   target: string | URL | TargetFunction,
   options?: PassthroughProxyOptions,
 ): PassthroughProxy {
-  rejectRequest('passthroughProxy', target)
+  rejectRequest(OWNER, target)
   const chosen = typeof target === 'function' ? new TargetChooser(target) : parseTarget(target)
-  const settings = readSettings(options)
+  const settings = settingsOf(readOptions(OWNER, options, checks), options)
   const isPlain = !(chosen instanceof TargetChooser) && settings.onRequest === undefined
   const middleware = isPlain ? plainProxy(chosen, settings) : askingProxy(chosen, settings)
   return Object.assign(middleware, { close: () => settings.upstream.close() })

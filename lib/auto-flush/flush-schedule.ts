@@ -1,4 +1,4 @@
-import type { Coalesce } from './settings.js'
+import type { Coalesce } from './mount-settings.js'
 
 /** Runs `flush` once for all the writes of a burst. */
 export class FlushSchedule {

@@ -6,11 +6,11 @@ import { applicationResponseOf } from '../node/express.js'
 import { onResponseClose } from '../node/response-close.js'
 import { outermost } from '../node/response-methods.js'
 import { sendHead } from '../node/send-head.js'
-import type { AutoFlushSettings, Coalesce } from './settings.js'
+import type { AutoFlushSettings, Coalesce } from './mount-settings.js'
 import { type Compressor, findCompressor, flushCompressor, watchCompressor } from './compressor.js'
 import { FlushSchedule } from './flush-schedule.js'
 import { Heartbeat } from './heartbeat.js'
-import { hasPassed } from './mounted.js'
+import { hasPassed } from './mount-settings.js'
 
 const debug = createDebug('sluiceway:auto-flush')
 

@@ -68,101 +68,101 @@ export interface AccessorSettings {
 
 /** Reads the body of `req` from its source; without one the request has no body. */
 export class KeptBody implements BodyCache {
-  readonly #req: IncomingMessage
-  readonly #source: BodySource | undefined
-  readonly #settings: AccessorSettings
-  #decompressed: Promise<Buffer> | undefined
+  private readonly req: IncomingMessage
+  private readonly source: BodySource | undefined
+  private readonly settings: AccessorSettings
+  private decompressed: Promise<Buffer> | undefined
 
   constructor(req: IncomingMessage, source: BodySource | undefined, settings: AccessorSettings) {
-    this.#req = req
-    this.#source = source
-    this.#settings = settings
+    this.req = req
+    this.source = source
+    this.settings = settings
   }
 
   get complete(): boolean {
-    const { state } = this.#source ?? { state: 'whole' }
-    return state === 'whole' || (state === 'released' && this.#req.complete)
+    const { state } = this.source ?? { state: 'whole' }
+    return state === 'whole' || (state === 'released' && this.req.complete)
   }
 
   get size(): number {
-    return this.#source?.received ?? 0
+    return this.source?.received ?? 0
   }
 
   buffer(): Promise<Buffer> {
-    return handled(this.#load(this.#settings.parseLimit))
+    return handled(this.load(this.settings.parseLimit))
   }
 
   text(): Promise<string> {
-    return handled(this.#text())
+    return handled(this.readText())
   }
 
   json(): Promise<unknown>
   json<Output>(schema: StandardSchema<Output>): Promise<Output>
   json(schema?: StandardSchema): Promise<unknown> {
-    return handled(this.#json(schema))
+    return handled(this.readJson(schema))
   }
 
   urlencoded(): Promise<Record<string, unknown>>
   urlencoded<Output>(schema: StandardSchema<Output>): Promise<Output>
   urlencoded(schema?: StandardSchema): Promise<unknown> {
-    return handled(this.#urlencoded(schema))
+    return handled(this.readForm(schema))
   }
 
   formData(): Promise<FormData> {
-    return handled(this.#decoded().then((bytes) => parseFormData(bytes, this.#req)))
+    return handled(this.decoded().then((bytes) => parseFormData(bytes, this.req)))
   }
 
   blob(): Promise<Blob> {
-    const type = this.#req.headers['content-type'] ?? ''
-    return handled(this.#decoded().then((bytes) => new Blob([bytes], { type })))
+    const type = this.req.headers['content-type'] ?? ''
+    return handled(this.decoded().then((bytes) => new Blob([bytes], { type })))
   }
 
   stream(): Readable {
-    return this.#source?.stream() ?? Readable.from([])
+    return this.source?.stream() ?? Readable.from([])
   }
 
   web(): ReadableStream<Uint8Array> {
     return Readable.toWeb(this.stream())
   }
 
-  async #text(): Promise<string> {
-    const encoding = encodingOf(this.#req)
-    return decodeText(await this.#decoded(), encoding)
+  private async readText(): Promise<string> {
+    const encoding = encodingOf(this.req)
+    return decodeText(await this.decoded(), encoding)
   }
 
-  async #json(schema: StandardSchema | undefined): Promise<unknown> {
-    const value = parseJson(await this.#text(), this.#settings.prototypePoisoning)
+  private async readJson(schema: StandardSchema | undefined): Promise<unknown> {
+    const value = parseJson(await this.readText(), this.settings.prototypePoisoning)
     return schema === undefined ? value : validate(schema, value)
   }
 
-  async #urlencoded(schema: StandardSchema | undefined): Promise<unknown> {
-    const encoding = encodingOf(this.#req)
-    const value = parseForm(await this.#decoded(), encoding, this.#settings.prototypePoisoning)
+  private async readForm(schema: StandardSchema | undefined): Promise<unknown> {
+    const encoding = encodingOf(this.req)
+    const value = parseForm(await this.decoded(), encoding, this.settings.prototypePoisoning)
     return schema === undefined ? value : validate(schema, value)
   }
 
   /** Loads the bytes as they came, at most `most` of them. */
-  async #load(most: number): Promise<Buffer> {
-    return this.#source === undefined ? Buffer.alloc(0) : loadBody(this.#source, most, this.#settings)
+  private async load(most: number): Promise<Buffer> {
+    return this.source === undefined ? Buffer.alloc(0) : loadBody(this.source, most, this.settings)
   }
 
   /** The bytes without their content coding, decompressed once for all. */
-  async #decoded(): Promise<Buffer> {
-    const decoder = decoderFor(this.#req.headers['content-encoding'])
-    const failure = this.#source?.failure
+  private async decoded(): Promise<Buffer> {
+    const decoder = decoderFor(this.req.headers['content-encoding'])
+    const failure = this.source?.failure
     if (failure !== undefined) throw failure
-    if (decoder === undefined) return this.#load(this.#settings.parseLimit)
-    this.#decompressed ??= handled(this.#decompress(decoder))
-    return this.#decompressed
+    if (decoder === undefined) return this.load(this.settings.parseLimit)
+    this.decompressed ??= handled(this.decompress(decoder))
+    return this.decompressed
   }
 
-  async #decompress(decoder: Decoder): Promise<Buffer> {
+  private async decompress(decoder: Decoder): Promise<Buffer> {
     // Released with the body itself.
-    this.#source?.res.once('close', () => {
-      this.#decompressed = undefined
+    this.source?.res.once('close', () => {
+      this.decompressed = undefined
     })
-    const { parseLimit } = this.#settings
-    return decoder(await this.#load(largestCompressed(parseLimit)), parseLimit)
+    const { parseLimit } = this.settings
+    return decoder(await this.load(largestCompressed(parseLimit)), parseLimit)
   }
 }
 

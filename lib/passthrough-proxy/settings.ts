@@ -1,28 +1,15 @@
 import type { IncomingMessage } from 'node:http'
 
-import {
-  byteSize,
-  callback,
-  flag,
-  milliseconds,
-  oneOf,
-  readOptions,
-  wholeNumber,
-  wrongKind,
-  type OptionCheck,
-  type OptionName,
-} from '../shared/options.js'
+import { wrongKind, type OptionCheck, type OptionName } from '../shared/options.js'
 import type { ForwardedMode } from './request/forwarded.js'
 import type { RequestHook, ResponseHook } from './hooks.js'
-import { domainRule, pathRule } from './response/cookies.js'
-import { locationRule } from './response/location.js'
-import { connectOptions, type ConnectOptions } from './upstream/http1/connect-options.js'
+import { type ConnectOptions } from './upstream/http1/connect-options.js'
 import { createClient } from './upstream/http1/client.js'
 import { dispatcherUpstream } from './upstream/undici/adapter.js'
-import { dispatcherOption, type Dispatcher } from './upstream/undici/dispatcher.js'
+import { type Dispatcher } from './upstream/undici/dispatcher.js'
 import type { Upstream } from './upstream/upstream.js'
 import type { Rewrites } from './response/rewrite.js'
-import { rewriteRule, type Rewrite } from './response/rewrite-rule.js'
+import { type Rewrite } from './response/rewrite-rule.js'
 
 /** The options of one proxy, checked. */
 export interface ProxySettings {
@@ -42,7 +29,7 @@ export interface ProxySettings {
 }
 
 /** The options as they are checked, one by one. */
-interface GivenOptions extends Omit<ProxySettings, 'upstream' | 'rewrites'> {
+export interface CheckedOptions extends Omit<ProxySettings, 'upstream' | 'rewrites'> {
   readonly dispatcher: Dispatcher | undefined
   readonly connect: ConnectOptions | undefined
   readonly connectTimeoutMs: number
@@ -53,46 +40,32 @@ interface GivenOptions extends Omit<ProxySettings, 'upstream' | 'rewrites'> {
   readonly cookiePath: Rewrite | undefined
 }
 
-const OWNER = 'passthroughProxy'
+/** The options as the caller gave them. */
+type GivenOptions = Partial<Record<keyof CheckedOptions, unknown>>
 
-/** Checks the options, and chooses the way upstream: the built-in client, or the caller's dispatcher. */
-export function readSettings(options: unknown): ProxySettings {
-  const given = readOptions<GivenOptions>(OWNER, options, {
-    dispatcher: dispatcherOption,
-    connect: connectOptions,
-    path: callback(),
-    preserveHost: flag(false),
-    forwarded: oneOf<ForwardedMode>(['auto', 'append', 'replace', false], 'auto'),
-    onRequest: callback(),
-    onResponse: callback(),
-    rewriteLocation: rewriteRule(locationRule),
-    cookieDomain: rewriteRule(domainRule),
-    cookiePath: rewriteRule(pathRule),
-    connectTimeoutMs: milliseconds(10_000),
-    headersTimeoutMs: milliseconds(60_000),
-    idleTimeoutMs: milliseconds(0),
-    maxConnections: wholeNumber(1024, 1),
-    maxQueue: wholeNumber(1024, 1),
-    maxResponseHeadBytes: byteSize('128kb', { least: 1 }),
-    upgrade: tokens(['websocket']),
-  })
-  rejectContradictions(options ?? {})
+/** The name of the middleware in messages. */
+export const OWNER = 'passthroughProxy'
+
+/** Makes settings of checked options: chooses the way upstream, the built-in client or the caller's dispatcher. */
+export function settingsOf(given: CheckedOptions, options: GivenOptions = {}): ProxySettings {
+  rejectContradictions(options)
   return Object.freeze({ ...given, rewrites: rewritesOf(given), upstream: upstreamOf(given) })
 }
 
 /** Only the client's own options go to it: proxies that differ in others share its connections. */
-function upstreamOf(given: GivenOptions): Upstream {
+function upstreamOf(given: CheckedOptions): Upstream {
   if (given.dispatcher !== undefined) return dispatcherUpstream(given.dispatcher)
   const { connect, connectTimeoutMs, maxConnections, maxResponseHeadBytes } = given
   return createClient({ connect, connectTimeoutMs, maxConnections, maxResponseHeadBytes })
 }
 
-function rewritesOf({ rewriteLocation, cookieDomain, cookiePath }: GivenOptions): Rewrites | undefined {
+function rewritesOf({ rewriteLocation, cookieDomain, cookiePath }: CheckedOptions): Rewrites | undefined {
   const isOff = (rewriteLocation ?? cookieDomain ?? cookiePath) === undefined
   return isOff ? undefined : { location: rewriteLocation, cookieDomain, cookiePath }
 }
 
-function tokens(fallback: readonly string[]): OptionCheck<ReadonlySet<string>> {
+/** Accepts a list of upgrade tokens. */
+export function tokens(fallback: readonly string[]): OptionCheck<ReadonlySet<string>> {
   return (given, option) => {
     const list = given === undefined ? fallback : given
     if (!Array.isArray(list) || !list.every(isToken)) {
@@ -117,7 +90,7 @@ function rejectCleartextHttp2(list: readonly string[], option: OptionName): void
 const ofClient = ['connect', 'connectTimeoutMs', 'maxConnections', 'maxResponseHeadBytes'] as const
 
 /** Refuses options that another one would leave without effect, or make wrong. */
-function rejectContradictions(given: Partial<Record<keyof GivenOptions, unknown>>): void {
+function rejectContradictions(given: GivenOptions): void {
   for (const key of ofClient) {
     if (given.dispatcher !== undefined && given[key] !== undefined) {
       throw new TypeError(

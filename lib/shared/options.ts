@@ -30,7 +30,7 @@ export function readOptions<Settings>(
   checks: OptionChecks<Settings>,
   group = '',
 ): Readonly<Settings> {
-  const given = requireObject(owner, options ?? {})
+  const given = requireObject(owner, options === undefined ? {} : options)
   rejectUnknownKeys(owner, given, Object.keys(checks), group)
   const entries = Object.entries<OptionCheck<unknown>>(checks).map(([key, check]) => [
     key,

@@ -11,6 +11,7 @@ const everybodys = [
   'max-bytes',
   'body-cache',
   'auto-flush',
+  'pipe-child',
   'passthrough-proxy',
   'attach',
   'combined',
@@ -23,6 +24,7 @@ const testsOf = {
   'max-bytes': ['max-bytes'],
   'body-cache': ['body-cache'],
   'auto-flush': ['auto-flush', 'regressions'],
+  'pipe-child': ['pipe-child'],
   attach: ['attach', 'combined', 'passthrough-proxy'],
   body: ['max-bytes', 'body-cache', 'passthrough-proxy', 'attach', 'combined', 'faults', 'regressions'],
   node: everybodys,
@@ -38,7 +40,8 @@ const useless = [
   'matrix',
   'memory',
   'nginx',
-  'pipe-child-leaving',
+  'leaving-clients',
+  'block-buffered',
   'slow-link',
 ]
 

@@ -2,7 +2,7 @@ import compression from 'compression'
 import express, { type Response } from 'express'
 import { autoFlush, type AutoFlushOptions } from 'sluiceway'
 import { serve } from '../support/servers.js'
-import { type Coding, StreamingClient } from './streaming-client.js'
+import { type Coding, StreamingClient } from '../support/streaming-client.js'
 
 /** One event stream, at both ends. */
 export interface OpenEventStream {

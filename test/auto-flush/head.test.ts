@@ -6,7 +6,7 @@ import { autoFlush } from 'sluiceway'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 import { standstill } from '../support/standstill.js'
-import { StreamingClient } from './streaming-client.js'
+import { StreamingClient } from '../support/streaming-client.js'
 
 describe('autoFlush', () => {
   afterEach(closeServers)

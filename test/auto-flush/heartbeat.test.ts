@@ -4,7 +4,7 @@ import express from 'express'
 import { autoFlush } from 'sluiceway'
 import { closeServers, serve } from '../support/servers.js'
 import { open, severalBeats } from './event-streams.js'
-import { StreamingClient } from './streaming-client.js'
+import { StreamingClient } from '../support/streaming-client.js'
 
 describe('autoFlush with heartbeatMs', () => {
   afterEach(closeServers)

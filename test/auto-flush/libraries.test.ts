@@ -7,7 +7,7 @@ import { autoFlush } from 'sluiceway'
 import { deferred } from '../support/deferred.js'
 import { expressVersions } from '../support/express-versions.js'
 import { closeServers, serve } from '../support/servers.js'
-import { type Coding, StreamingClient } from './streaming-client.js'
+import { type Coding, StreamingClient } from '../support/streaming-client.js'
 
 interface Opened {
   /** Sends one word as an event. */

@@ -3,7 +3,7 @@ import express from 'express'
 import { autoFlush, passthroughProxy } from 'sluiceway'
 import { hasNginx, Nginx } from '../support/nginx.js'
 import { closeServers, serve } from '../support/servers.js'
-import type { Coding } from './streaming-client.js'
+import type { Coding } from '../support/streaming-client.js'
 import { StreamServer } from './streams.js'
 
 const configurations: Record<string, { location?: string; coding: Coding }> = {

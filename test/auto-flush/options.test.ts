@@ -10,7 +10,7 @@ import { passedTimers } from '../support/passed-timers.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 import { open } from './event-streams.js'
-import { StreamingClient } from './streaming-client.js'
+import { StreamingClient } from '../support/streaming-client.js'
 
 describe('autoFlush', () => {
   afterEach(closeServers)

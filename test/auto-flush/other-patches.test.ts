@@ -7,7 +7,7 @@ import * as sluiceway from 'sluiceway'
 import { expressVersions } from '../support/express-versions.js'
 import { closeServers, serve } from '../support/servers.js'
 import { patching, patchWrite, type Write } from './patches.js'
-import { StreamingClient } from './streaming-client.js'
+import { StreamingClient } from '../support/streaming-client.js'
 import { StreamServer, type Way } from './streams.js'
 
 /** The copy of the package that `require` gives. */

@@ -6,9 +6,9 @@ import { autoFlush } from 'sluiceway'
 import { expressVersions } from '../support/express-versions.js'
 import { closeServers } from '../support/servers.js'
 import { patching } from './patches.js'
-import { codings } from './streaming-client.js'
+import { codings } from '../support/streaming-client.js'
 import { StreamServer, ways } from './streams.js'
-import { createZstdCompress, zstdCompression } from './zstd-compression.js'
+import { createZstdCompress, zstdCompression } from '../support/zstd-compression.js'
 
 const compressing: RequestHandler[] = [compression(), zstdCompression]
 

@@ -3,7 +3,7 @@ import compression from 'compression'
 import { autoFlush } from 'sluiceway'
 import { expressVersions } from '../support/express-versions.js'
 import { closeServers, serve } from '../support/servers.js'
-import { StreamingClient } from './streaming-client.js'
+import { StreamingClient } from '../support/streaming-client.js'
 
 describe('autoFlush', () => {
   afterEach(closeServers)

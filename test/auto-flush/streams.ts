@@ -4,7 +4,7 @@ import { PassThrough, pipeline } from 'node:stream'
 import type { Response } from 'express'
 import { deferred } from '../support/deferred.js'
 import { serve } from '../support/servers.js'
-import { type Coding, StreamingClient } from './streaming-client.js'
+import { type Coding, StreamingClient } from '../support/streaming-client.js'
 
 /** The sending end of a response. */
 export interface Sender {

@@ -3,7 +3,7 @@ import compression from 'compression'
 import express, { type RequestHandler } from 'express'
 import { autoFlush } from 'sluiceway'
 import { closeServers } from '../support/servers.js'
-import { codings } from './streaming-client.js'
+import { codings } from '../support/streaming-client.js'
 import { StreamServer } from './streams.js'
 
 /** Hides the stream of `compression`, and counts the flushes that are asked of it. */

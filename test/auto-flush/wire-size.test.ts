@@ -3,7 +3,7 @@ import compression from 'compression'
 import express, { type Response } from 'express'
 import { autoFlush } from 'sluiceway'
 import { closeServers, serve } from '../support/servers.js'
-import { StreamingClient } from './streaming-client.js'
+import { StreamingClient } from '../support/streaming-client.js'
 
 const EVENTS = 1000
 

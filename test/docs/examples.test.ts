@@ -54,7 +54,7 @@ const expectations: Readonly<Record<string, () => Promise<void>>> = {
   'docs-auto-flush 2': async () => {
     expect(await firstText('/log')).to.equal('data: first line\n\n')
   },
-  // Commands; test/auto-flush/block-buffered.test.ts runs them.
+  // Commands; test/pipe-child/block-buffered.test.ts runs them.
   'docs-auto-flush 3': async () => {},
   'docs-body-cache 1': async () => {
     const body = '{ "a": 1 }'

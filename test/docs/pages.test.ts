@@ -7,11 +7,9 @@ import { readText, root } from '../support/repository.js'
 const interfaces = {
   'max-bytes': [['lib/max-bytes.ts', 'lib/max-bytes.ts']],
   'body-cache': [['lib/body-cache.ts', 'lib/body-cache.ts']],
-  'auto-flush': [
-    ['lib/auto-flush.ts', 'lib/auto-flush.ts'],
-    ['lib/auto-flush/pipe-child.ts', 'lib/auto-flush/pipe-child.ts'],
-  ],
-  'passthrough-proxy': [['lib/passthrough-proxy.ts', 'lib/passthrough-proxy/settings.ts']],
+  'auto-flush': [['lib/auto-flush.ts', 'lib/auto-flush.ts']],
+  'pipe-child': [['lib/pipe-child.ts', 'lib/pipe-child.ts']],
+  'passthrough-proxy': [['lib/passthrough-proxy.ts', 'lib/passthrough-proxy.ts']],
 } as const
 
 /** What is known of one option: undefined where a place says nothing. */
@@ -50,7 +48,7 @@ function optionsOf(page: keyof typeof interfaces): Option[] {
       name,
       type,
       comment,
-      defaultInComment: /(?:@default|Default:) (.+?)\.?\s*(?:\*?\s*$)/.exec(comment)?.[1],
+      defaultInComment: /@default (.+?)\.?\s*(?:\*?\s*$)/.exec(comment)?.[1],
       defaultInCode: defaultInCode(readText(checked), name),
     }))
   })

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeader, ServerResponse } from 'node:http'
-import type { AutoFlushSettings } from './settings.js'
+import type { AutoFlushSettings } from './mount-settings.js'
 import { lengthBeforeHead } from '../node/connection.js'
 import { outermost } from '../node/response-methods.js'
-import { hasPassed, settingsFor } from './mounted.js'
+import { hasPassed, settingsFor } from './mount-settings.js'
 import { startStreaming } from './streaming.js'
 
 type HeaderArgument = Readonly<Record<string, OutgoingHttpHeader>> | HeaderList

@@ -10,7 +10,7 @@ import { closeServers } from '../support/servers.js'
 import { allGone, piped, sh } from './piped.js'
 import { standstill } from '../support/standstill.js'
 import { until } from '../support/until.js'
-import { StreamingClient } from './streaming-client.js'
+import { StreamingClient } from '../support/streaming-client.js'
 
 describe('pipeChild', () => {
   afterEach(closeServers)

@@ -33,7 +33,7 @@ interface Framing {
 const unframed: Framing = { push: (chunk) => chunk, end: () => '' }
 
 /** One running child whose output is the body of one response. */
-export class ChildPipe {
+export class ChildOutput {
   private readonly res: ServerResponse
   private readonly child: ChildProcess
   private readonly settings: PipeChildSettings

@@ -5,7 +5,7 @@ import { RawClient } from '../support/raw-client.js'
 import { closeServers } from '../support/servers.js'
 import { until } from '../support/until.js'
 import { allGone, membersOf, piped, type Piped, type PipedResponse, sh } from './piped.js'
-import { StreamingClient } from './streaming-client.js'
+import { StreamingClient } from '../support/streaming-client.js'
 
 /** When a client leaves: what the child does, and what is waited for before the client goes. */
 interface Moment extends PipedResponse {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { expect } from 'chai'
-import { StreamingClient } from './streaming-client.js'
+import { StreamingClient } from '../support/streaming-client.js'
 import { closeServers } from '../support/servers.js'
 import { piped } from './piped.js'
 

@@ -1,6 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { FLUSH_SETTINGS } from '../node/keys.js'
-import type { AutoFlushSettings } from './settings.js'
+
+/** When to flush after a write: in this turn of the event loop, in this tick, or after some milliseconds. */
+export type Coalesce = 'immediate' | 'tick' | number
+
+/** The options as they hold for every response of one middleware. */
+export interface AutoFlushSettings {
+  readonly coalesce: Coalesce
+  readonly filter: ((req: IncomingMessage, res: ServerResponse) => boolean) | undefined
+  readonly proxyBuffering: boolean
+  readonly sync: boolean
+  readonly heartbeatMs: number
+}
 
 interface MountedRequest extends IncomingMessage {
   [FLUSH_SETTINGS]?: AutoFlushSettings

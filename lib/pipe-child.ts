@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { constants } from 'node:os'
 import createDebug from 'debug'
-import { milliseconds, oneOf, readOptions } from '../shared/options.js'
-import { type ChildExit, ChildPipe, type PipeChildSettings } from './child-pipe.js'
-import { endProcessGroup } from './process-group.js'
+import { milliseconds, oneOf, readOptions } from './shared/options.js'
+import { type ChildExit, ChildOutput, type PipeChildSettings } from './pipe-child/child-output.js'
+import { endProcessGroup } from './pipe-child/process-group.js'
 
-export type { ChildExit } from './child-pipe.js'
+export type { ChildExit } from './pipe-child/child-output.js'
 
 const debug = createDebug('sluiceway:pipe-child')
 const signals = Object.keys(constants.signals) as NodeJS.Signals[]
@@ -43,7 +43,7 @@ export interface PipeChildOptions {
  * `text/plain; charset=utf-8` where no Content-Type is set. Works with and without `autoFlush`, which a compressed
  * response needs.
  *
- * @see docs/auto-flush.md#pipechild
+ * @see docs/pipe-child.md
  */
 export async function pipeChild(
   res: ServerResponse,
@@ -54,7 +54,7 @@ export async function pipeChild(
   try {
     const settings = readPipeOptions(res, options)
     await started(child)
-    return await new ChildPipe(res, child, settings).run()
+    return await new ChildOutput(res, child, settings).run()
   } catch (error) {
     endProcessGroup(child, { killSignal: 'SIGTERM', forceKillAfterMs: 5000 })
     throw error
