@@ -3,14 +3,11 @@ import type { Server as SecureServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
-import createDebug from 'debug'
-
 import { declineUpgrades } from './attach/declined-upgrades.js'
 import { runUpgrade } from './attach/upgrade.js'
 import { ATTACHED } from './node/keys.js'
 import { continueOnRead } from './body/expect-continue.js'
-
-const debug = createDebug('sluiceway:attach')
+import { exceptionContained } from './shared/channels.js'
 
 interface Attached {
   readonly app: RequestListener
@@ -59,7 +56,7 @@ function attachedTo(server: object): Attached | undefined {
 
 function wire(server: Server | SecureServer, app: RequestListener): () => void {
   const onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    endOnError(socket, () => runUpgrade(server, app, { req, socket, head }))
+    endOnError(socket, req, () => runUpgrade(server, app, { req, socket, head }))
   }
   const listeners = { ...sharedListeners, upgrade: onUpgrade }
   const detach = (): void => {
@@ -79,7 +76,7 @@ const sharedListeners = {
 
 /** Comes after Node's own listener, which has begun to parse. */
 function onConnection(this: Server | SecureServer, socket: Socket): void {
-  endOnError(socket, () => declineUpgrades(this, socket, isAttached))
+  endOnError(socket, undefined, () => declineUpgrades(this, socket, isAttached))
 }
 
 function isAttached(server: object): boolean {
@@ -88,18 +85,18 @@ function isAttached(server: object): boolean {
 
 /** With this listener Node sends no `100 Continue`, and no 'request' event either. */
 function onCheckContinue(this: Server | SecureServer, req: IncomingMessage, res: ServerResponse): void {
-  endOnError(req.socket, () => {
+  endOnError(req.socket, req, () => {
     continueOnRead(req, res)
     this.emit('request', req, res)
   })
 }
 
 /** Node calls these listeners itself: an exception would end the process, and not the one connection that it is about. */
-function endOnError(socket: Duplex, run: () => void): void {
+function endOnError(socket: Duplex, req: IncomingMessage | undefined, run: () => void): void {
   try {
     run()
   } catch (error) {
-    debug('the connection is cut: %o', error)
+    if (exceptionContained.isObserved) exceptionContained.tell({ req, error })
     socket.destroy()
   }
 }

@@ -276,6 +276,11 @@ function draftOf({ req, settings }: Exchange, target: Target, head: RequestHead)
 
 /** Sends a request that nobody changes any more. */
 function pass(exchange: Exchange, draft: Draft): void {
+  if (exchange.trace === undefined) send(exchange, draft)
+  else exchange.trace.start(draft, () => send(exchange, draft))
+}
+
+function send(exchange: Exchange, draft: Draft): void {
   try {
     const outgoing = new Outgoing(draft)
     // What an early answer leaves of the body is thrown away, within bounds.

@@ -2,14 +2,13 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { constants } from 'node:os'
-import createDebug from 'debug'
 import { milliseconds, oneOf, readOptions } from './shared/options.js'
 import { type ChildExit, ChildOutput, type PipeChildSettings } from './pipe-child/child-output.js'
+import { observed } from './pipe-child/observed.js'
 import { endProcessGroup } from './pipe-child/process-group.js'
 
 export type { ChildExit } from './pipe-child/child-output.js'
 
-const debug = createDebug('sluiceway:pipe-child')
 const signals = Object.keys(constants.signals) as NodeJS.Signals[]
 
 /** What `pipeChild` takes. Every field may be left out. */
@@ -50,11 +49,13 @@ export async function pipeChild(
   child: ChildProcess,
   options?: PipeChildOptions,
 ): Promise<ChildExit> {
-  child.on('error', (error) => debug('child %d: %s', child.pid, error.message))
+  child.on('error', ignore)
   try {
     const settings = readPipeOptions(res, options)
-    await started(child)
-    return await new ChildOutput(res, child, settings).run()
+    return await observed(res, child, async () => {
+      await started(child)
+      return new ChildOutput(res, child, settings).run()
+    })
   } catch (error) {
     endProcessGroup(child, { killSignal: 'SIGTERM', forceKillAfterMs: 5000 })
     throw error
@@ -87,3 +88,5 @@ async function started(child: ChildProcess): Promise<void> {
   const [error] = (await once(child, 'error')) as [Error]
   throw error
 }
+
+function ignore(): void {}

@@ -1,5 +1,3 @@
-import createDebug from 'debug'
-
 import { closeAfter, currentResponse, isHeldUp } from '../node/connection.js'
 import type {
   CheckingServer,
@@ -20,10 +18,9 @@ import {
   takesBytesItself,
 } from '../node/parser.js'
 import { hasCutHead, hasUnknownCoding } from '../node/request-facts.js'
+import { upgradeDecided } from '../shared/channels.js'
 import { closeConnection } from './close-connection.js'
 import { isTakeable, isTurnOf } from './takeable.js'
-
-const debug = createDebug('sluiceway:attach')
 
 /** What Node tells of the bytes that it could not parse. */
 interface FailedPacket {
@@ -89,9 +86,10 @@ class ParsedConnection {
 
   private answerUpgrade(req: ParsedRequest, keepAlive: boolean): number {
     if (isTakeable(this.server, req) && isTurnOf(this.socket, this.queued)) return this.offer(req, keepAlive)
+    const { upgrade = '' } = req.headers
     serveAsPlain(req)
     if (hasUnknownCoding(req)) return this.refuseCoding()
-    debug('%s %s: served as a plain request', req.method, req.url)
+    if (upgradeDecided.isObserved) upgradeDecided.tell({ req, upgrade, outcome: 'plain' })
     return this.findsEndOf(req) ? this.passDeclined(req, keepAlive) : this.passAsLast(req)
   }
 

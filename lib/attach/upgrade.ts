@@ -1,16 +1,14 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
-import createDebug from 'debug'
-
 import { announceClosing, currentResponse, responseClassOf, tellDrained } from '../node/connection.js'
 import type { CheckingServer, ServerSocket } from '../node/internals.js'
 import { offerUpgrade } from '../node/pending-upgrade.js'
+import { exceptionContained, upgradeDecided } from '../shared/channels.js'
+import type { UpgradeDecided } from '../shared/messages.js'
 import { closeConnection } from './close-connection.js'
 import { holdEarlyBytes } from './early-bytes.js'
 import { isTakeable, isTurnOf } from './takeable.js'
-
-const debug = createDebug('sluiceway:attach')
 
 /** What came with the head is among the bytes that the connection holds for the handler that takes it over. */
 const NOTHING = Buffer.alloc(0)
@@ -30,7 +28,7 @@ export function runUpgrade(server: CheckingServer, app: RequestListener, upgrade
   socket.on('error', ignore)
   // Only a connection that was open before `attach` brings such an upgrade as far as this.
   if (!isTakeable(server, req) || !isTurnOf(socket)) {
-    debug('%s %s: not to be taken, the connection is cut', req.method, req.url)
+    tellDecided(req, 'cut')
     socket.destroy()
     return
   }
@@ -65,12 +63,18 @@ function abortRequest(req: IncomingMessage): void {
 /** An exception or a rejection ends this one connection: nobody but the process would hear of it. */
 async function runApp(server: CheckingServer, app: RequestListener, { req, socket }: Upgrade): Promise<void> {
   try {
+    tellDecided(req, 'offered')
     offerUpgrade(req, { socket, head: NOTHING })
     await (app(req, responseOn(server, socket as ServerSocket, req)) as unknown)
   } catch (error) {
-    debug('%s %s: the app failed, the connection is cut: %o', req.method, req.url, error)
+    if (exceptionContained.isObserved) exceptionContained.tell({ req, error })
     socket.destroy()
   }
+}
+
+function tellDecided(req: IncomingMessage, outcome: UpgradeDecided['outcome']): void {
+  const { upgrade = '' } = req.headers
+  if (upgradeDecided.isObserved) upgradeDecided.tell({ req, upgrade, outcome })
 }
 
 /** A response such as the server makes for any request, on a connection that ends with it. */

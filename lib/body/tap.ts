@@ -3,6 +3,7 @@ import type { OutgoingResponse, ParsedRequest } from '../node/internals.js'
 import { hasCutHead, isStream, mayHaveBody } from '../node/request-facts.js'
 import { replacePush } from '../node/request-methods.js'
 import { setSource, sourceOf } from '../node/stream-state.js'
+import { keepContextOfBody } from '../shared/channels.js'
 import { sluicewayError } from '../shared/errors.js'
 import { BodySource } from './source.js'
 
@@ -31,6 +32,7 @@ export function findBodySource(req: IncomingMessage): BodySource | undefined {
 function tap(req: ParsedRequest, res: OutgoingResponse): BodySource {
   const source = new BodySource(req, res, replacePush(req, pushToSource))
   setSource(req, source)
+  keepContextOfBody(req)
   // Before Node's own listener, which hands the connection over to the next request.
   res.prependListener('finish', releaseWithResponse)
   // A head of which lines are missing does not tell what body belongs to it: it is refused.

@@ -1,8 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 
-import createDebug from 'debug'
-
-const debug = createDebug('sluiceway')
+import { exceptionContained } from '../shared/channels.js'
 
 /**
  * Lets finalhandler and body-parser answer at once, which would wait for the end of a body that nothing will read: they
@@ -24,7 +22,7 @@ function emitFinish(req: IncomingMessage): void {
   try {
     req.emit('finish')
   } catch (error) {
-    debug('%s %s: %o', req.method, req.url, error)
+    if (exceptionContained.isObserved) exceptionContained.tell({ req, error })
     req.destroy()
   }
 }

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable, type Duplex } from 'node:stream'
 
-import createDebug from 'debug'
-
+import { exceptionContained, isProxyObserved } from '../shared/channels.js'
+import type { ProxyOutcome } from '../shared/messages.js'
+import { isSluicewayError } from '../shared/errors.js'
 import type { NextFunction } from '../shared/middleware.js'
 import { isClosed, onResponseClose } from '../node/response-close.js'
 import { findBodySource } from '../body/tap.js'
@@ -15,11 +16,10 @@ import { readResponseHeaders } from './response/headers.js'
 import { switchedLines } from './response/switch-protocols.js'
 import type { ProxySettings } from './settings.js'
 import { hookError } from './hooks.js'
+import { Trace } from './trace.js'
 import { tunnel } from './tunnel.js'
 import { answerError, failureError, type Hooked } from './upstream-errors.js'
 import type { Failure, Receiver, Sending, Waiting } from './upstream/upstream.js'
-
-const debug = createDebug('sluiceway:passthrough-proxy')
 
 const BODY_FAILED = 'the body that onRequest gave failed'
 
@@ -46,6 +46,8 @@ export class Exchange implements Receiver, AnswerOwner {
   private outgoing: Outgoing | undefined
   private waiting: Waiting | undefined
   private sending: Sending | undefined
+  /** Tells of the request, where anybody listens. */
+  readonly trace: Trace | undefined
 
   // A closure of its own: up to Node 22 a property of the response, to find the exchange by, costs a hidden class.
   private readonly abandonWithResponse = (): void => this.abandon()
@@ -59,6 +61,7 @@ export class Exchange implements Receiver, AnswerOwner {
     onResponseClose(res, this.abandonWithResponse)
     // A client that has left is told nothing, and asks for nothing any more.
     this.state = isClosed(res) ? 'over' : 'queued'
+    this.trace = isProxyObserved() && !this.isOver ? new Trace(req, res) : undefined
   }
 
   /** Hands the request to the upstream. */
@@ -73,6 +76,7 @@ export class Exchange implements Receiver, AnswerOwner {
 
   onSending(sending: Sending): void {
     this.state = 'sent'
+    if (this.sending !== undefined) this.trace?.sentAgain()
     this.sending = sending
   }
 
@@ -88,6 +92,7 @@ export class Exchange implements Receiver, AnswerOwner {
   onHead(status: number, reason: string, lines: string[]): void {
     if (this.answer.isTaken) return this.abandon()
     this.state = 'answering'
+    this.trace?.head(status)
     const { target, method } = this.outgoing as Outgoing
     try {
       const headers = readResponseHeaders(lines)
@@ -99,6 +104,7 @@ export class Exchange implements Receiver, AnswerOwner {
 
   onBody(chunk: Buffer): void {
     try {
+      this.trace?.receive(chunk.length)
       if (this.answer.isClosed) this.abandon()
       else this.answer.write(chunk)
     } catch (error) {
@@ -119,9 +125,10 @@ export class Exchange implements Receiver, AnswerOwner {
 
   onEnd(trailers: string[], last?: Buffer): boolean {
     try {
+      if (last !== undefined) this.trace?.receive(last.length)
       this.answer.end(trailers, last)
       this.finish()
-      debug('%s %s: %d', this.req.method, this.req.url, this.res.statusCode)
+      this.tellFinished('answered')
       return this.answer.holdsChunks
     } catch (error) {
       this.breakOff(error)
@@ -138,10 +145,12 @@ export class Exchange implements Receiver, AnswerOwner {
     }
     try {
       this.answer.upgrade(switchedLines(lines, this.outgoing?.upgrade))
+      this.trace?.head(101)
       if (early.length > 0) pending.socket.write(early)
       tunnel(pending, connection)
       this.finish()
-      debug('%s %s: upgraded', this.req.method, this.req.url)
+      const bytes = { up: pending.head.length, down: early.length }
+      this.trace?.follow({ client: pending.socket, upstream: connection }, bytes)
     } catch (error) {
       connection.destroy()
       this.breakOff(error)
@@ -171,7 +180,7 @@ export class Exchange implements Receiver, AnswerOwner {
     if (this.answer.isTaken) this.abandon()
     if (this.isOver) return
     this.finish()
-    debug('%s %s: %o', this.req.method, this.req.url, error)
+    this.tellFinished(this.isClients(error) ? 'client-left' : 'failed', error)
     this.res.off('close', this.abandonWithResponse)
     this.tell(error)
   }
@@ -186,7 +195,7 @@ export class Exchange implements Receiver, AnswerOwner {
   abandon(): void {
     if (this.isOver) return
     this.finish()
-    debug('%s %s: given up', this.req.method, this.req.url)
+    this.tellFinished(this.answer.isTaken || this.res.writableEnded ? 'answered-here' : 'client-left')
     this.waiting?.abandon()
   }
 
@@ -203,6 +212,16 @@ export class Exchange implements Receiver, AnswerOwner {
     if (this.outgoing !== undefined) releaseBody(this.outgoing, this.req)
   }
 
+  private tellFinished(outcome: ProxyOutcome, error?: unknown): void {
+    this.trace?.finish(outcome, this.waiting?.bytesSent, outcome === 'failed' ? error : undefined)
+  }
+
+  /** The client has left in the middle of its body. */
+  private isClients(error: unknown): boolean {
+    if (isSluicewayError(error)) return error.code === 'ERR_SLUICEWAY_BODY_ABORTED'
+    return error !== null && error === this.req.errored
+  }
+
   /** What an error handler throws goes no further: events of the upstream's connection lead here. */
   private tell(error: unknown): void {
     try {
@@ -210,7 +229,7 @@ export class Exchange implements Receiver, AnswerOwner {
       else if (!this.req.complete && !this.req.destroyed) this.giveUpRest()
       this.next(error)
     } catch (thrown) {
-      debug('%s %s: an error handler threw %o', this.req.method, this.req.url, thrown)
+      if (exceptionContained.isObserved) exceptionContained.tell({ req: this.req, error: thrown })
       if (!this.answer.isClosed) this.answer.cut()
     }
   }
@@ -223,6 +242,7 @@ export class Exchange implements Receiver, AnswerOwner {
 
   private get hooked(): Hooked {
     const { path, onRequest, onResponse } = this.settings
-    return { request: (onRequest ?? path) !== undefined, response: onResponse !== undefined }
+    const isChanged = (onRequest ?? path) !== undefined || this.trace?.hasChangedHead === true
+    return { request: isChanged, response: onResponse !== undefined }
   }
 }

@@ -70,6 +70,8 @@ export interface Waiting {
    * time: while the receiver is being told something, and also after the end, where it does nothing.
    */
   abandon(): void
+  /** Bytes of its body that have gone out so far, framing left out. */
+  readonly bytesSent: number
 }
 
 /** A request that has a connection. */

@@ -10,6 +10,8 @@ export class ShieldedBody extends Readable {
   /** That of the request: `req` ends in the one in which it is read, and undici reads in that of its connection. */
   private readonly context = new AsyncResource('SLUICEWAY_BODY')
   private listening = false
+  /** Bytes that were passed on. */
+  passed = 0
 
   constructor(body: Readable) {
     // Nothing is kept here: what is read goes on at once, still in the processor's cache, or is not read yet.
@@ -53,6 +55,7 @@ export class ShieldedBody extends Readable {
 
   private readonly onData = (chunk: Buffer): void => {
     try {
+      this.passed += chunk.length
       if (!this.push(chunk) || this.isPaused()) this.body.pause()
     } catch (error) {
       this.onError(error as Error)
