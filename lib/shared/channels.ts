@@ -23,7 +23,8 @@ import { asked, inWords, keepContext, Observation, withPlace } from './observati
 export const bodyRefused: Observation<BodyRefused> = new Observation(
   'sluiceway:body:refused',
   (debug, { req, error }) => {
-    debug('%s: refused behind %d bytes: %s', asked(req), error.received ?? 0, inWords(error))
+    const { limit = 'none', received = 0, length = 'unknown' } = error
+    debug('%s: %s; limit %s, received %d, length %s', asked(req), inWords(error), limit, received, length)
   },
 )
 
