@@ -1,0 +1,18 @@
+/* The process of a `RecipeProcess`: serves the app of one recipe, and sends its port and what it prints with console.dir. */
+
+import { once } from 'node:events'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+const [, , recipe = ''] = process.argv
+
+console.dir = (printed: unknown) => void process.send?.({ printed })
+
+const { app } = (await import(`../../.recipes/${recipe}.js`)) as { app: RequestListener & { set: Setter } }
+app.set('env', 'test') // Express logs no errors then
+const server = createServer(app).listen(0, '127.0.0.1')
+await once(server, 'listening')
+process.send?.({ port: (server.address() as AddressInfo).port })
+process.on('disconnect', () => process.exit())
+
+type Setter = (name: string, value: string) => void
