@@ -82,9 +82,9 @@ export function autoFlush(options?: AutoFlushOptions): Middleware {
 
   // From the head of a response to its flushes:
   //
-  //     writeHead ─▶ is it a stream? ── no ──▶ left alone                                auto-flush/watch-head.ts
-  //                      └─ yes ─▶ its head is sent, its compressor is watched           auto-flush/streaming.ts
-  //     write ─▶ compressor ─▶ a flush is due, once per burst ─▶ flush ─▶ client         auto-flush/flush-schedule.ts
+  //     writeHead ─▶ is it a stream? ── no ──▶ left alone                              auto-flush/watch-head.ts
+  //                      └─ yes ─▶ its head is sent, its compressor is watched         auto-flush/streaming.ts
+  //     write ─▶ compressor ─▶ a flush is due, once per burst ─▶ flush ─▶ client       auto-flush/flush-schedule.ts
   //     write without a compressor ─▶ Node sends it by itself
   return function autoFlushMiddleware(req, res, next) {
     noteMount(req, settings)
