@@ -119,30 +119,21 @@ export interface PassthroughProxyOptions {
    * equal options share their connections. @default those of Node
    */
   readonly connect?: ConnectOptions | undefined
-  /**
-   * The time, in milliseconds, in which a connection has to open, including TLS; then 504. 0: no limit. @default 10
-   * 000
-   */
+  /** The longest time to open a connection, TLS included, in milliseconds; then 504. 0: no limit. @default 10 000 */
   readonly connectTimeoutMs?: number | undefined
   /**
    * The time, in milliseconds, in which the upstream has to begin its answer; then 504. A slow upload, or a wait for
    * a connection, does not count. 0: no limit. @default 60 000
    */
   readonly headersTimeoutMs?: number | undefined
-  /**
-   * The longest silence of the upstream within a body, in milliseconds; then the client is cut off. 0: no limit.
-   * @default 0
-   */
+  /** The longest silence within a body, in milliseconds; then the client is cut off. 0: no limit. @default 0 */
   readonly idleTimeoutMs?: number | undefined
   /**
-   * The number of connections that the built-in client opens to one origin. Each answer occupies one, an event stream
+   * The most connections that the built-in client opens to one origin. Each answer occupies one, an event stream
    * for as long as it lasts; further requests wait, see `maxQueue`. At least 1. @default 1024
    */
   readonly maxConnections?: number | undefined
-  /**
-   * The number of requests that may wait for a connection to one origin; beyond it, 503 with Retry-After. At least 1.
-   * @default 1024
-   */
+  /** The most requests that wait for a connection to one origin; then 503 with Retry-After. At least 1. @default 1024 */
   readonly maxQueue?: number | undefined
   /**
    * The largest head of an answer, and the largest trailers: bytes, or a size such as '256kb'; beyond it, 502. At

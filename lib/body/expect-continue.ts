@@ -25,8 +25,7 @@ export function continueOnRead(req: IncomingMessage, res: ServerResponse): void 
   }
   ;(req as Expecting)[CONTINUE] = res
   replaceRead(req, readExpected)
-  // If no 100 was sent, Node closes the connection, as the body may still follow. A body that has come is no reason
-  // to.
+  // Without a 100 Node closes the connection, as the body may still follow. Once the body has come, it need not.
   awaitContinue(res, () => !req.complete)
 }
 

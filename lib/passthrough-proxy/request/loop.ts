@@ -13,12 +13,10 @@ const NAME = 'Sluiceway-Loop'
 
 export const loopHeader: string = NAME.toLowerCase()
 
-/**
- * A request that has passed some 80 proxies is in a loop, even if these proxies are created anew for each request.
- */
+/** A request that has passed some 80 proxies is in a loop, even if each request creates these proxies anew. */
 const MOST_MARKS = 1024
 
-/** Creates the mark of one target of one proxy. It is random, so that two servers never have the same one. */
+/** Creates the mark of one target of one proxy. It is random, so that no text of a client matches it by chance. */
 export function newMark(): string {
   return randomBytes(9).toString('base64url')
 }

@@ -116,7 +116,7 @@ export class Answer {
     this.hasLeft = false
     // A `write` that the application has replaced may return nothing at all, which pipe() does not count as full.
     if ((res.write(chunk) as boolean | undefined) === false) this.isFull = true
-    res.flush?.() // where `compression` or autoFlush has put it
+    res.flush?.() // added by `compression` or autoFlush
   }
 
   /** Sends the written bytes. Returns false if the client's buffers are full; the upstream is resumed later. */

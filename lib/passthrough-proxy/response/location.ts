@@ -52,7 +52,7 @@ function clientsHost({ headers }: IncomingMessage): string | undefined {
   return typeof authority === 'string' ? authority : headers.host
 }
 
-/** Removes double slashes at the beginning of a path, which would name another host (RFC 3986 §4.2). */
+/** Keeps a path that begins with two slashes on this host: it would name another one (RFC 3986 §4.2). */
 function onSameHost(location: string): string {
   return /^\/[\t]*[/\\]/.test(location) ? `/.${location}` : location
 }

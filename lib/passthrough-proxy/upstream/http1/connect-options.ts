@@ -12,7 +12,7 @@ export type ConnectOptions = ConnectionOptions & {
   readonly autoSelectFamilyAttemptTimeout?: number | undefined
 }
 
-/** What is the client's own to decide, and where it is decided instead. */
+/** The options that the client sets itself, each with the option that controls it. */
 const foreign: Readonly<Record<string, string>> = {
   host: 'the target names it',
   port: 'the target names it',
@@ -27,7 +27,7 @@ const foreign: Readonly<Record<string, string>> = {
   timeout: 'use "connectTimeoutMs"',
 }
 
-/** Accepts options of `net.connect` and `tls.connect`, but for those that the client sets by itself. */
+/** Accepts options of `net.connect` and `tls.connect`, except those that the client sets itself. */
 export const connectOptions: OptionCheck<ConnectOptions | undefined> = (given, option) => {
   if (given === undefined) return undefined
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
