@@ -9,6 +9,7 @@ import { declineUpgrades } from './attach/declined-upgrades.js'
 import { runUpgrade } from './attach/upgrade.js'
 import { ATTACHED } from './node/keys.js'
 import { continueOnRead } from './body/expect-continue.js'
+import { withEntry, wrongOption } from './shared/error-page.js'
 
 const debug = createDebug('sluiceway:attach')
 
@@ -40,17 +41,19 @@ export function attach(server: Server | SecureServer, app: RequestListener): () 
   const present = attachedTo(server)
   if (present !== undefined) {
     if (present.app === app) return present.detach
-    throw new Error('attach: the server already has another app; detach that one first')
+    throw new Error(
+      withEntry('attach: the server already has another app; detach that one first', 'a-wrong-option'),
+    )
   }
   return wire(server, app)
 }
 
 function requireKinds(server: unknown, app: unknown): void {
   if (typeof (server as Server | undefined)?.on !== 'function') {
-    throw new TypeError('attach: server must be a http.Server or https.Server')
+    throw wrongOption('attach: server must be a http.Server or https.Server')
   }
   if (typeof app !== 'function') {
-    throw new TypeError('attach: app must be an Express application or a (req, res) function')
+    throw wrongOption('attach: app must be an Express application or a (req, res) function')
   }
 }
 

@@ -136,8 +136,8 @@ export interface PassthroughProxyOptions {
   /** The most requests that wait for a connection to one origin; then 503 with Retry-After. At least 1. @default 1024 */
   readonly maxQueue?: number | undefined
   /**
-   * The largest head of an answer, and the largest trailers: bytes, or a size such as '256kb'; beyond it, 502. At
-   * least 1. @default '128kb'
+   * The largest head of an answer, and the largest trailers: bytes, or a size such as '256kb'; beyond it, 502.
+   * At least 1. @default '128kb'
    */
   readonly maxResponseHeadBytes?: ByteSize | undefined
   /**

@@ -1,3 +1,4 @@
+import { wrongOption } from '../shared/error-page.js'
 import { sluicewayError } from '../shared/errors.js'
 
 /**
@@ -22,7 +23,7 @@ type StandardResult<Output> =
 export async function validate<Output>(schema: StandardSchema<Output>, value: unknown): Promise<Output> {
   const standard = (schema as Partial<StandardSchema<Output>> | null)?.['~standard']
   if (typeof standard?.validate !== 'function') {
-    throw new TypeError(
+    throw wrongOption(
       'req.bodyCache: schema must be a Standard Schema, such as one of zod, valibot or arktype',
     )
   }

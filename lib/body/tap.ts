@@ -3,6 +3,7 @@ import type { OutgoingResponse, ParsedRequest } from '../node/internals.js'
 import { hasCutHead, isStream, mayHaveBody } from '../node/request-facts.js'
 import { replacePush } from '../node/request-methods.js'
 import { setSource, sourceOf } from '../node/stream-state.js'
+import { withEntry } from '../shared/error-page.js'
 import { sluicewayError } from '../shared/errors.js'
 import { BodySource } from './source.js'
 
@@ -18,8 +19,11 @@ export function bodySourceOf(req: IncomingMessage, res: ServerResponse): BodySou
 export function requireStream(req: IncomingMessage, middleware: string): void {
   if (isStream(req) || !mayHaveBody(req)) return
   throw new TypeError(
-    `${middleware}: the request announces a body, but is no stream, so its body cannot be read. ` +
-      'Test with requests that are: those of supertest, or of light-my-request. See docs/hosts.md',
+    withEntry(
+      `${middleware}: the request announces a body, but is not a stream, so its body cannot be read. ` +
+        'Test with requests that are streams: those of supertest, or of light-my-request',
+      'a-request-that-is-not-a-stream',
+    ),
   )
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 
+import { wrongOption } from '../shared/error-page.js'
 import { wrongKind, type OptionCheck, type OptionName } from '../shared/options.js'
 import type { ForwardedMode } from './request/forwarded.js'
 import type { RequestHook, ResponseHook } from './hooks.js'
@@ -98,14 +99,14 @@ const ofClient = ['connect', 'connectTimeoutMs', 'maxConnections', 'maxResponseH
 function rejectContradictions(given: GivenOptions): void {
   for (const key of ofClient) {
     if (given.dispatcher !== undefined && given[key] !== undefined) {
-      throw new TypeError(
+      throw wrongOption(
         `${OWNER}: option "${key}" belongs to the built-in client; set it on your dispatcher instead`,
       )
     }
   }
   for (const key of ['rewriteLocation', 'cookiePath'] as const) {
     if (given.path !== undefined && given[key] === true) {
-      throw new TypeError(
+      throw wrongOption(
         `${OWNER}: option "${key}" cannot be true beside "path", which it cannot turn round; give it a string, an object or a function`,
       )
     }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 
+import { wrongOption } from '../shared/error-page.js'
 import { sluicewayError } from '../shared/errors.js'
 import { show } from '../shared/options.js'
 import { newMark } from './request/loop.js'
@@ -45,7 +46,7 @@ function parseUrl(target: unknown): URL {
 }
 
 function complaint(problem: string): TypeError {
-  return new TypeError(`passthroughProxy: target ${problem}`)
+  return wrongOption(`passthroughProxy: target ${problem}`)
 }
 
 /** The number of remembered targets of a function, which may return any number of them. */

@@ -1,3 +1,4 @@
+import { withEntry } from '../shared/error-page.js'
 import { isSluicewayError, sluicewayError, type ErrorCode, type ErrorDetails } from '../shared/errors.js'
 import type { Failure, FailureKind } from './upstream/upstream.js'
 
@@ -63,9 +64,15 @@ export function failureError({ kind, message, cause }: Failure, hooked: Hooked):
  * returned unchanged.
  */
 export function answerError(thrown: unknown, hooked: Hooked): Error {
-  if (!(thrown instanceof Error)) return new Error('something was thrown that is no error', { cause: thrown })
+  if (!(thrown instanceof Error)) return notAnError(thrown)
   if (isSluicewayError(thrown) || !badHead.has(String((thrown as NodeJS.ErrnoException).code))) return thrown
   return errorOf(hooked.response ? unwritableHook : { code: BAD_RESPONSE }, { cause: thrown })
+}
+
+/** Creates the error for a thrown value that is not an error, which then becomes its cause. */
+function notAnError(cause: unknown): Error {
+  const message = 'passthroughProxy: a value was thrown that is not an error'
+  return new Error(withEntry(message, 'a-thrown-value-that-is-not-an-error'), { cause })
 }
 
 /** Creates the error for a request that a hook has made unsendable, over any upstream. */

@@ -1,4 +1,5 @@
 import createError from 'http-errors'
+import { type Entry, withEntry } from './error-page.js'
 
 /** The codes of this package's errors. docs/errors.md has an entry for each. */
 export type ErrorCode =
@@ -116,13 +117,15 @@ const kinds: Readonly<Record<ErrorCode, Kind>> = {
 
 /**
  * Creates the error for `code`, a fresh one for each failure. `details` override the code's usual message and are
- * copied onto the error.
+ * copied onto the error. From status 500 on, the message ends with the address of the error's entry.
  */
 export function sluicewayError(code: ErrorCode, details: ErrorDetails = {}): SluicewayError {
   const kind = kinds[code]
   const { message = kind.message, ...rest } = details
   const type = kind.type === undefined ? {} : { type: kind.type }
-  const error = createError(kind.status, message, { ...rest, ...type, code })
+  const isForClients = kind.status < 500
+  const text = isForClients ? message : withEntry(message, code.toLowerCase() as Entry)
+  const error = createError(kind.status, text, { ...rest, ...type, code })
   return error as unknown as SluicewayError
 }
 

@@ -1,6 +1,7 @@
 import fs from 'node:fs'
 import bytes from 'bytes'
 import { closest, distance } from 'fastest-levenshtein'
+import { withEntry, wrongOption } from './error-page.js'
 
 /** A size: a whole number of bytes, or a number with its unit such as '100kb' or '1.5mb' (1kb is 1024 bytes). */
 export type ByteSize = number | string
@@ -41,7 +42,7 @@ export function readOptions<Settings>(
 
 function requireObject(owner: string, options: unknown): Record<string, unknown> {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new TypeError(`${owner}: options must be an object, got ${show(options)}`)
+    throw wrongOption(`${owner}: options must be an object, got ${show(options)}`)
   }
   rejectRequest(owner, options)
   return options as Record<string, unknown>
@@ -50,7 +51,7 @@ function requireObject(owner: string, options: unknown): Record<string, unknown>
 /** Throws if a factory was mounted without being called: `app.use(maxBytes)`. */
 export function rejectRequest(owner: string, options: unknown): void {
   if (typeof options === 'object' && options !== null && 'socket' in options && 'headers' in options) {
-    throw new TypeError(
+    throw wrongOption(
       `${owner}: got a request instead of options; did you mean app.use(${owner}(…)) rather than app.use(${owner})?`,
     )
   }
@@ -59,7 +60,7 @@ export function rejectRequest(owner: string, options: unknown): void {
 function rejectUnknownKeys(owner: string, given: object, known: string[], group: string): void {
   for (const key of Object.keys(given)) {
     if (!known.includes(key))
-      throw new TypeError(`${owner}: unknown option ${show(group + key)}; ${hint(key, known, group)}`)
+      throw wrongOption(`${owner}: unknown option ${show(group + key)}; ${hint(key, known, group)}`)
   }
 }
 
@@ -202,12 +203,12 @@ function orDefault(given: unknown, fallback: unknown): unknown {
 
 /** Describes a value of the wrong kind. */
 export function wrongKind(option: OptionName, expected: string, given: unknown): TypeError {
-  return new TypeError(complaint(option, expected, given))
+  return wrongOption(complaint(option, expected, given))
 }
 
 /** Describes a number that is out of range. */
 export function outOfRange(option: OptionName, expected: string, given: unknown): RangeError {
-  return new RangeError(complaint(option, expected, given))
+  return new RangeError(withEntry(complaint(option, expected, given), 'a-wrong-option'))
 }
 
 function complaint({ owner, key }: OptionName, expected: string, given: unknown): string {

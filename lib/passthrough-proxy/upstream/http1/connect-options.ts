@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from 'node:tls'
 
+import { wrongOption } from '../../../shared/error-page.js'
 import { wrongKind, type OptionCheck } from '../../../shared/options.js'
 
 /** Options of `net.connect` and `tls.connect`; `socketPath` is the path of a Unix socket. */
@@ -35,9 +36,7 @@ export const connectOptions: OptionCheck<ConnectOptions | undefined> = (given, o
   }
   for (const key of Object.keys(given)) {
     if (foreign[key] !== undefined) {
-      throw new TypeError(
-        `${option.owner}: option "${option.key}.${key}" is not yours to set: ${foreign[key]}`,
-      )
+      throw wrongOption(`${option.owner}: option "${option.key}.${key}" is not yours to set: ${foreign[key]}`)
     }
   }
   return Object.freeze({ ...given })
