@@ -33,7 +33,7 @@ export function runUpgrade(server: CheckingServer, app: RequestListener, upgrade
   socket.on('error', ignore)
   // This is false only on a connection that was open before `attach`, so that its parser is not watched.
   if (!isTakeable(server, req) || !isTurnOf(socket)) {
-    debug('%s %s: not to be taken, the connection is cut', req.method, req.url)
+    debug('%s %s: cannot be taken, the connection is cut', req.method, req.url)
     socket.destroy()
     return
   }

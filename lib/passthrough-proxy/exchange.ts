@@ -21,7 +21,7 @@ import type { Failure, Receiver, Sending, Waiting } from './upstream/upstream.js
 
 const debug = createDebug('sluiceway:passthrough-proxy')
 
-const BODY_FAILED = 'the body that onRequest gave failed'
+const BODY_FAILED = 'the body from onRequest failed'
 
 /**
  * - `queued`: no server has seen the request; it is being prepared, or waits for a connection.

@@ -280,10 +280,7 @@ for (const { name, express } of expressVersions) {
       expect((await sender.response()).status).to.equal(500)
       expect(errors[0]).to.include({
         code: 'ERR_SLUICEWAY_PROXY_HOOK',
-        message: withEntry(
-          'passthroughProxy: the body that onRequest gave failed',
-          'ERR_SLUICEWAY_PROXY_HOOK',
-        ),
+        message: withEntry('passthroughProxy: the body from onRequest failed', 'ERR_SLUICEWAY_PROXY_HOOK'),
       })
       const connection = await upstream.connection()
       await connection.closed()
