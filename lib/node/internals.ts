@@ -23,6 +23,8 @@ export interface ReadableState {
   /** True once data was read. Without it half of a body would be kept for a whole one. */
   dataEmitted: boolean
   destroyed: boolean
+  /** False where a host has closed the request. Without it finalhandler would wait for a body that has failed. */
+  readable?: boolean
   /** True once 'end' was emitted. Without it a client that leaves behind its whole body would be 'aborted'. */
   endEmitted: boolean
   /** True once the end has come. Without it a body that a function adapter delivers when it is asked would look empty. */

@@ -94,11 +94,16 @@ type ReadableStateConstructor = new (
 
 const { ReadableState: NewReadableState } = Readable as unknown as { ReadableState: ReadableStateConstructor }
 
-/** Makes a request unread, unended and not destroyed. Its listeners stay, and so does the source of its body. */
-export function renewReadableState(req: ParsedRequest): void {
-  const { highWaterMark, emitClose, [BODY]: source } = req._readableState
+/**
+ * Makes a request unread, unended and not destroyed. Its listeners stay, and so does the source of its body. What a
+ * function adapter has closed it stays closed for where the body `isFailed`: finalhandler would wait for its connection,
+ * which is no emitter there.
+ */
+export function renewReadableState(req: ParsedRequest, isFailed: boolean): void {
+  const { highWaterMark, emitClose, readable, [BODY]: source } = req._readableState
   const fresh = new NewReadableState({ highWaterMark, autoDestroy: false, emitClose }, req, false)
   fresh[BODY] = source
+  if (readable === false && isFailed) fresh.readable = false
   req._readableState = fresh
   if (req._body === true) req._body = false
 }

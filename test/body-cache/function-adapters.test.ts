@@ -24,6 +24,9 @@ interface Adapter {
   /** The request says so before a byte was delivered. */
   readonly complete: boolean | undefined
   readonly deliver: Deliver
+  /** What the adapter does to its request and response: before the application is called, and after it has returned. */
+  readonly before?: (req: IncomingMessage, res: ServerResponse) => void
+  readonly after?: (req: IncomingMessage) => void
 }
 
 const plainSocket = (): object => ({
@@ -33,6 +36,11 @@ const plainSocket = (): object => ({
   end() {},
   destroy() {},
 })
+
+/** Without it finalhandler would wait for a socket that is no emitter. */
+function close(req: IncomingMessage): void {
+  req.readable = false
+}
 
 const adapters: readonly Adapter[] = [
   {
@@ -48,6 +56,7 @@ const adapters: readonly Adapter[] = [
     name: '@codegenie/serverless-express 4',
     socket: plainSocket,
     complete: true,
+    after: close,
     deliver() {
       this.push(Buffer.from(BODY))
       this.push(null)
@@ -57,6 +66,11 @@ const adapters: readonly Adapter[] = [
     name: 'light-my-request 6, which pushes strings in a later turn',
     socket: () => new PassThrough(),
     complete: undefined,
+    before: (req, res) => {
+      req.once('error', (error) => {
+        if (req.destroyed) res.destroy(error)
+      })
+    },
     deliver: inLaterTurn(function () {
       this.push(BODY.slice(0, 9))
       this.push(BODY.slice(9))
@@ -67,6 +81,7 @@ const adapters: readonly Adapter[] = [
     name: 'an adapter that delivers a byte each time it is asked',
     socket: plainSocket,
     complete: true,
+    after: close,
     deliver: byteByByte(),
   },
 ]
@@ -103,7 +118,8 @@ function answerOf(res: ServerResponse, resolve: (answer: string) => void): void 
 }
 
 /** Calls an application as an adapter does, and returns status and body of its answer. */
-function invoke(app: Express, { socket, complete, deliver }: Adapter, length = true): Promise<string> {
+function invoke(app: Express, adapter: Adapter, length = true): Promise<string> {
+  const { socket, complete, deliver } = adapter
   const req = new IncomingMessage(socket() as never)
   const headers = {
     'content-type': 'application/json',
@@ -112,9 +128,12 @@ function invoke(app: Express, { socket, complete, deliver }: Adapter, length = t
   Object.assign(req, { method: 'POST', url: '/', httpVersionMajor: '1', complete, headers })
   req._read = deliver
   const res = new ServerResponse(req)
-  return new Promise((resolve) => {
+  adapter.before?.(req, res)
+  return new Promise((resolve, reject) => {
     answerOf(res, resolve)
+    res.on('error', reject)
     app(req as never, res as never)
+    adapter.after?.(req)
   })
 }
 
@@ -184,6 +203,12 @@ for (const { name, express } of expressVersions) {
           it(`has a 413 from ${what}, ${length ? 'with' : 'without'} the length of the body`, async () => {
             const answer = await invoke(appOf(limit, twice), adapter, length)
             expect(answer).to.equal('413 ERR_SLUICEWAY_BODY_TOO_LARGE')
+          })
+
+          it(`has a 413 from ${what} and Express alone, ${length ? 'with' : 'without'} the length of the body`, async () => {
+            const app = express().set('env', 'test')
+            app.use(limit, express.json())
+            expect(await invoke(app as never, adapter, length)).to.match(/^413 /)
           })
         }
       }
