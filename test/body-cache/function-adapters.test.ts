@@ -234,7 +234,9 @@ for (const { name, express } of expressVersions) {
 
       it(`refuses one that announces a body to ${middleware.name}, and says why`, async () => {
         const answer = await call(appOf(middleware, parsed), mock({ 'content-length': '3' }))
-        expect(answer).to.match(/^500 (bodyCache|maxBytes): the request announces a body, but is no stream/)
+        expect(answer).to.match(
+          /^500 (bodyCache|maxBytes): the request announces a body, but is not a stream/,
+        )
       })
     }
   })
