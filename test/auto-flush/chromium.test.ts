@@ -57,13 +57,13 @@ describe('autoFlush', function () {
 
   describe('in Chromium', () => {
     for (const [way, script] of Object.entries(scripts)) {
-      it(`has each event painted before the next is sent: ${way}`, async () => {
+      it(`lets each event be painted before the next is sent: ${way}`, async () => {
         const { url, shown } = await site(express().use(autoFlush(), compression()), script)
         await page.goto(url)
         expect(await shown).to.deep.equal(inTurn())
       })
 
-      it(`also through passthroughProxy, with compression at both ends: ${way}`, async () => {
+      it(`does so through passthroughProxy, with compression at both ends: ${way}`, async () => {
         const upstream = await site(express().use(compression(), autoFlush()), script)
         const gateway = express().use(autoFlush(), compression(), passthroughProxy(upstream.url))
         await page.goto((await serve(gateway)).url)

@@ -28,7 +28,7 @@ const arrangements: Record<string, (hiding: Hiding) => RequestHandler[]> = {
 }
 
 describe('autoFlush', () => {
-  describe('with a compressor it does not know, which has a res.flush()', () => {
+  describe('with an unknown compressor that has a res.flush()', () => {
     afterEach(closeServers)
 
     for (const [order, mount] of Object.entries(arrangements)) {

@@ -15,7 +15,7 @@ async function bench(...args: string[]): Promise<string> {
 describe('the benchmarks', function () {
   this.timeout(30_000)
 
-  it('check, time and print a proxy beside the floor', async () => {
+  it('check, time and print a proxy next to the floor', async () => {
     const printed = await bench('proxy', '--works', 'get', '--entries', 'floor,sluiceway')
     expect(printed).to.match(/### GET, 300 bytes[^]*\*\*sluiceway\*\* \| [\d.,]+ \|.*\| 0 \|\n/)
     expect(printed).to.match(/10 MB up: the same hash \| yes \|/)

@@ -45,7 +45,7 @@ for (const { name, mount } of hosts) {
   describe(`a request that the application destroys, on ${name}`, () => {
     afterEach(closeServers)
 
-    it('keeps its error from the process where somebody reads it after that, behind another response', async () => {
+    it('does not end the process with its error when it is read afterwards, behind another response', async () => {
       const listening = deferred<number>()
       const destroy: Handler = (req, res) => {
         if (req.method === 'GET') return res.write('held')
@@ -104,7 +104,7 @@ for (const { name, mount } of hosts) {
       }
     }
 
-    it("emits 'close' once also where a reader begins after the client has left", async () => {
+    it("emits 'close' once even if a reader begins after the client has left", async () => {
       let closes = 0
       let late: unknown
       const run: Handler = (req) => {

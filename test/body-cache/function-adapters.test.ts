@@ -170,7 +170,7 @@ for (const { name, express } of expressVersions) {
         ],
       ] as const) {
         for (const length of [true, false]) {
-          it(`has the body from ${what}, ${length ? 'with' : 'without'} its length`, async () => {
+          it(`gets the body from ${what}, ${length ? 'with' : 'without'} its length`, async () => {
             expect(await invoke(appOf(...handlers), adapter, length)).to.equal(answer)
           })
         }
@@ -181,7 +181,7 @@ for (const { name, express } of expressVersions) {
         ['bodyCache', bodyCache({ limit: SIZE - 1 })],
       ] as const) {
         for (const length of [true, false]) {
-          it(`has a 413 from ${what}, ${length ? 'with' : 'without'} the length of the body`, async () => {
+          it(`answers 413 from ${what}, ${length ? 'with' : 'without'} the length of the body`, async () => {
             const answer = await invoke(appOf(limit, twice), adapter, length)
             expect(answer).to.equal('413 ERR_SLUICEWAY_BODY_TOO_LARGE')
           })
@@ -190,7 +190,7 @@ for (const { name, express } of expressVersions) {
     })
   }
 
-  describe(`an application of ${name} with a request that is no stream, as of node-mocks-http`, () => {
+  describe(`an application of ${name} with a request that is not a stream, such as that of node-mocks-http`, () => {
     const mock = (headers: Record<string, string>): IncomingMessage =>
       Object.assign(new EventEmitter(), { method: 'POST', url: '/', headers, body: { a: 1 } }) as never
 
@@ -203,11 +203,11 @@ for (const { name, express } of expressVersions) {
     }
 
     for (const middleware of [bodyCache(), maxBytes(10)]) {
-      it(`serves one without a body as without ${middleware.name}`, async () => {
+      it(`serves a request without a body as without ${middleware.name}`, async () => {
         expect(await call(appOf(middleware, parsed), mock({}))).to.equal('200 {"a":1}')
       })
 
-      it(`refuses one that announces a body to ${middleware.name}, and says why`, async () => {
+      it(`gets an error that says why from ${middleware.name} for a request that announces a body`, async () => {
         const answer = await call(appOf(middleware, parsed), mock({ 'content-length': '3' }))
         expect(answer).to.match(/^500 (bodyCache|maxBytes): the request announces a body, but is no stream/)
       })

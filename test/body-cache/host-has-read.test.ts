@@ -54,7 +54,7 @@ for (const { name, mount } of hosts) {
 
     for (const [when, turn] of Object.entries(turns)) {
       for (const [how, read] of Object.entries(readers)) {
-        it(`gives what the host left in req.rawBody to ${how}, ${when}, twice`, async () => {
+        it(`gives the bytes that the host left in req.rawBody to ${how}, ${when}, twice`, async () => {
           const answer: Handler = async (req, res) => res.end(`${await read(req)}|${await read(req)}`)
           const { url } = await serve(mount(hostOf(turn, true), bodyCache(), answer))
           for (const body of ['first', 'second']) {
@@ -64,7 +64,7 @@ for (const { name, mount } of hosts) {
         })
       }
 
-      it(`tells a response that waits for 'close' of it once, ${when}`, async () => {
+      it(`emits 'close' once for a response that waits for it, ${when}`, async () => {
         let closes = 0
         const early: Handler = (req, _res, next) => {
           req.on('close', () => (closes += 1))
@@ -79,7 +79,7 @@ for (const { name, mount } of hosts) {
         expect([await response.text(), closes]).to.deep.equal(['abc', 1])
       })
 
-      it(`is a clear error without req.rawBody for each reader, ${when}`, async () => {
+      it(`gives each reader a clear error without req.rawBody, ${when}`, async () => {
         const answer: Handler = async (req, res) => {
           const codes = []
           for (const read of Object.values(readers)) {

@@ -180,7 +180,7 @@ describe('req.bodyCache.formData() of a multipart form', () => {
     ['70 characters', 'x'.repeat(70), 'x'.repeat(70)],
     ['one character', 'x', 'x'],
   ] as const) {
-    it(`takes a boundary with ${title}, and counts its parts`, async () => {
+    it(`accepts a boundary with ${title}, and counts its parts`, async () => {
       const type = `Multipart/Form-Data;boundary=${parameter}`
       const forms = (count: number): string =>
         (part('form-data; name="a"').repeat(count) + END).replaceAll('--xx', () => `--${boundary}`)
@@ -327,7 +327,7 @@ describe('req.bodyCache.formData() of a multipart form', () => {
     })
   }
 
-  it('takes a head of just 16 KB', async () => {
+  it('accepts a head of exactly 16 KB', async () => {
     const head = 'Content-Disposition: form-data; name="'.length + '"'.length
     const name = 'x'.repeat(16 * 1024 - head)
     expect((await posted(part(`form-data; name="${name}"`) + END)).status).to.equal(200)
@@ -339,7 +339,7 @@ describe('req.bodyCache.formData() of a multipart form', () => {
     expect(await posted(form)).to.deep.equal({ status: 415, entries: 'unsupported charset "klingon"' })
   })
 
-  it('counts before it builds anything', async () => {
+  it('counts the parts before it builds anything', async () => {
     const BuiltIn = globalThis.File
     let built = 0
     globalThis.File = class extends BuiltIn {
@@ -359,7 +359,7 @@ describe('req.bodyCache.formData() of a multipart form', () => {
     }
   })
 
-  it('gives FormData and File of the web', async () => {
+  it('returns the FormData and File of the web platform', async () => {
     const read = async (req: IncomingMessage): Promise<unknown> => {
       const form = await req.bodyCache.formData()
       return [form instanceof FormData, form.get('a') instanceof File]
@@ -412,7 +412,7 @@ async function collect(parser: Parser, form: Buffer): Promise<unknown> {
   })
 }
 
-describe('formData() beside other parsers', () => {
+describe('formData() compared with other parsers', () => {
   afterEach(closeServers)
 
   const file = part('form-data; name="f"; filename="ü.txt"', 'a\r\n-\r\n--x\0', 'image/png')
@@ -464,7 +464,7 @@ describe('formData() beside other parsers', () => {
       { 'undici 7': [['f', 'my', 'text/plain', '31']] },
     ],
   ] as const) {
-    it(`does better than others with a form ${title}`, async () => {
+    it(`answers ${expected} to a form ${title}, which other parsers misread`, async () => {
       expect((await posted(form)).status).to.equal(expected)
       for (const [name, entries] of Object.entries(wrong)) {
         expect(await others[name]!(Buffer.from(form)), name).to.deep.equal(entries)

@@ -38,13 +38,13 @@ function ownCopyOf(module: string): typeof express {
   return require(module) as typeof express
 }
 
-describe('bodyCache, on a request that goes through several applications', () => {
+describe('bodyCache, on a request that passes through several applications', () => {
   afterEach(closeServers)
 
   for (const outer of expressVersions) {
     for (const inner of expressVersions) {
       for (const how of ['mounted', 'called as a function'] as const) {
-        it(`replays in ${inner.name} ${how}, inside of ${outer.name}`, async () => {
+        it(`replays in ${inner.name} ${how}, inside ${outer.name}`, async () => {
           const app = outer.express()
           const innerApp = ownCopyOf(inner.module)()
           innerApp.post('/', async (req, res) => {
@@ -70,7 +70,7 @@ describe('bodyCache, on a request that goes through several applications', () =>
     }
   }
 
-  it('gives a request of a class of its own methods of its own', async () => {
+  it('gives a request of a custom class its own methods', async () => {
     class Message extends IncomingMessage {}
     const keep = bodyCache()
     const server = createServer({ IncomingMessage: Message }, (req, res) => {
@@ -84,7 +84,7 @@ describe('bodyCache, on a request that goes through several applications', () =>
     expect(Object.getOwnPropertyNames(Message.prototype)).to.deep.equal(['constructor'])
   })
 
-  it('leaves requests of the same application alone where it is not mounted', async () => {
+  it('does not touch requests of the same application where it is not mounted', async () => {
     const app = expressVersions[0].express()
     app.post('/kept', bodyCache(), async (req, res) => {
       res.json(await readAgainAndAgain(req))

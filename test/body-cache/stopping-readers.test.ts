@@ -17,11 +17,11 @@ const heard: Readonly<Record<string, string>> = {
 }
 
 for (const { name, mount } of hosts) {
-  describe(`bodyCache on ${name}, with a reader that stops half way`, () => {
+  describe(`bodyCache on ${name}, with a reader that stops halfway`, () => {
     afterEach(closeServers)
 
     for (const [how, stop] of stops) {
-      it(`gives the next all of it, and the client its answer, after ${how}`, async () => {
+      it(`gives the next reader the whole body, and the client its answer, after ${how}`, async () => {
         const { port, connections } = await serve(
           mount(bodyCache(), async (req, res) => {
             const first = await stop(req)
@@ -47,7 +47,7 @@ for (const { name, mount } of hosts) {
       })
     }
 
-    it('lets a destination drain that was given up, and wakes no later reader by it', async () => {
+    it('lets an abandoned destination drain without waking a later reader', async () => {
       const { port } = await serve(
         mount(bodyCache(), async (req, res) => {
           const drain = await fillBesideFailure(req)

@@ -125,7 +125,7 @@ describe('the commands of README and docs', function () {
   after(() => surroundings?.leave())
   after(closeServers)
 
-  it('are all run here, or there is a reason why not', () => {
+  it('are all run here, or have a reason why not', () => {
     const isRun = ({ title }: Example): boolean => ![...notRun.keys()].some((pattern) => pattern.test(title))
     const run = shellBlocks().filter(isRun)
     expect(run.map(({ title }) => title)).to.have.members(Object.keys(expectations))

@@ -62,7 +62,7 @@ describe('docs/defaults.md', () => {
     ['option', optionDefaults(), 12],
     ['constant', constants(), 12],
   ] as const) {
-    it(`has each ${kind} that is a number, with the default of the code`, () => {
+    it(`has each ${kind} that is a number, with its default in the code`, () => {
       expect(inCode).to.have.length.of.at.least(least)
       for (const { file, name, value } of inCode) {
         const found = rows.filter((row) => row.name === name).map((row) => numberOf(row.value))
@@ -86,7 +86,7 @@ describe('docs/defaults.md', () => {
     expect(readText('docs/README.md')).to.include('(defaults.md)')
   })
 
-  it('has the bounds with which an upload without maxBytes is read to its end', () => {
+  it('has the bounds that apply to an upload without maxBytes', () => {
     const bounds = /DEFAULT_LINGER: LingerBounds = \{ lingerMs: (\d+), lingerBytes: (\d+) \* 1024 \* 1024 \}/
     const [, milliseconds, megabytes] = files.map(({ code }) => bounds.exec(code)).find(Boolean) ?? []
     const expected = [numberOf('2 s'), numberOf('16 MB')]

@@ -75,16 +75,16 @@ const DEPENDENT = ['exit']
 /** Numbers without a unit. */
 const COUNTS = ['maxConnections', 'maxQueue']
 
-describe('the page of', () => {
+describe('the page', () => {
   for (const page of Object.keys(interfaces) as (keyof typeof interfaces)[]) {
     describe(page, () => {
-      it('has a row for each option, and for none else', () => {
+      it('has a row for each option, and no other row', () => {
         const names = optionsOf(page).map(({ name }) => name)
         expect(names).to.have.length.above(2)
         expect([...optionRows(page).keys()].toSorted()).to.deep.equal(names.toSorted())
       })
 
-      it('names the default that comment and code have', () => {
+      it('names the default that the comment and the code have', () => {
         for (const { name, defaultInComment, defaultInCode: inCode } of optionsOf(page)) {
           if (DEPENDENT.includes(name)) continue
           const onPage = plain(optionRows(page).get(name)?.value ?? '')
@@ -93,7 +93,7 @@ describe('the page of', () => {
         }
       })
 
-      it('tells of each number what 0 means, and so does its comment', () => {
+      it('says for each number what 0 means, as does its comment', () => {
         const numbers = optionsOf(page).filter(({ type }) => /number|ByteSize|Coalesce/.test(type))
         expect(numbers).to.have.length.above(1)
         for (const { name, type, comment } of numbers) {
@@ -154,14 +154,14 @@ describe('docs/errors.md', () => {
 })
 
 describe('docs/api.md', () => {
-  it('is what npm run api makes', async function () {
+  it('is the output of npm run api', async function () {
     this.timeout(20_000)
     await promisify(execFile)(process.execPath, ['scripts/api-reference.mjs', '--check'], { cwd: root })
   })
 })
 
 describe('the README', () => {
-  it('repeats only figures that the pages have', () => {
+  it('repeats only figures that are on the pages', () => {
     const [, measured = ''] = readText('README.md').split('## Measured\n')
     const [section = ''] = measured.split('\n## ', 1)
     const pages = ['max-bytes', 'auto-flush', 'body-cache', 'benchmarks']

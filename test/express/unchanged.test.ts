@@ -17,7 +17,7 @@ const next = Buffer.from('GET /after HTTP/1.1\r\nHost: a\r\n\r\n')
 for (const version of expressVersions) {
   const asked = requests.filter(({ only }) => only === undefined || only === version.name)
 
-  describe(`what ${version.name} documents`, () => {
+  describe(`the documented behaviour of ${version.name}`, () => {
     let folder: string
     let plain: ReadonlyMap<string, string>
 
@@ -33,7 +33,7 @@ for (const version of expressVersions) {
     afterEach(closeServers)
     after(removeDirectories)
 
-    it('is what the program without sluiceway does', () => {
+    it('is that of the program without sluiceway', () => {
       const got = asked.map(({ title, status }) => [title, status, plain.get(title)?.slice(9, 12)] as const)
       expect(got.filter(([, status, found]) => `${status}` !== found)).to.deep.equal([])
     })

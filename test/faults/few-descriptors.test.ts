@@ -67,7 +67,7 @@ for (const { name } of hosts) {
       ],
       ['a request that starts a child', 'GET', '/child', [500], 'said\n'],
     ] as const) {
-      it(`refuses ${what} with ${statuses.join(' or ')}, and serves it once there are some`, async () => {
+      it(`refuses ${what} with ${statuses.join(' or ')}, and serves it once descriptors are free`, async () => {
         const before = await ask('count')
         for (let round = 0; round < 3; round++) {
           const client = await RawClient.connect(port)
@@ -89,7 +89,7 @@ for (const { name } of hosts) {
       })
     }
 
-    it('turns new clients away, and serves others once there are some', async () => {
+    it('turns new clients away, and serves others once descriptors are free', async () => {
       await ask('take')
       const turnedAway = await RawClient.connect(port)
       turnedAway.request('GET', '/child')

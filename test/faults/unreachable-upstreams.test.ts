@@ -91,7 +91,7 @@ const faults: Record<string, Fault> = {
 }
 
 for (const { name, mount } of hosts) {
-  describe(`passthroughProxy that does not reach its upstream (${name})`, () => {
+  describe(`passthroughProxy that cannot reach its upstream (${name})`, () => {
     afterEach(closeServers)
 
     for (const [what, { start, cause, message }] of Object.entries(faults)) {

@@ -68,7 +68,7 @@ function isHead(request: Buffer): boolean {
   return request.toString('latin1').startsWith('HEAD ')
 }
 
-describe('Express and what it documents, fuzzed', () => {
+describe('the documented behaviour of Express, fuzzed', () => {
   afterEach(async () => {
     await closeServers()
     removeDirectories()

@@ -44,7 +44,7 @@ function sent(entries: readonly Entry[]): unknown[] {
 describe('formData(), fuzzed', () => {
   afterEach(closeServers)
 
-  it('gives what fetch sends, whatever names, texts and files have in them', async function () {
+  it('returns the form that fetch sends, whatever its names, texts and files contain', async function () {
     this.timeout(0)
     const answer: Handler = (req, res, next) => {
       req.bodyCache

@@ -171,7 +171,7 @@ describe('the options of every middleware, fuzzed', () => {
   for (const [name, factory] of Object.entries(factories)) {
     const options = allowed[name]!
 
-    it(`${name} takes what it documents, and serves`, async function () {
+    it(`${name} accepts every documented option, and serves`, async function () {
       this.timeout(0)
       const required = name === 'maxBytes' ? ['limit'] : []
       const given = fc.record(options, { requiredKeys: required })
@@ -187,7 +187,7 @@ describe('the options of every middleware, fuzzed', () => {
       await holds(fc.asyncProperty(behind, given, bodyLength, check), { runs: 100, milliseconds: 300 })
     })
 
-    it(`${name} refuses all else with an error that names it, or serves`, async function () {
+    it(`${name} refuses any other options with an error that names the option, or serves`, async function () {
       this.timeout(0)
       const check = async (at: Behind, given: unknown): Promise<void> => {
         let middleware: Handler

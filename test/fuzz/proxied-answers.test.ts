@@ -69,7 +69,7 @@ describe('passthroughProxy and answers, fuzzed', () => {
   afterEach(closeServers)
 
   for (const { name, express } of expressVersions) {
-    it(`passes interim responses, every body and its trailers on, and serves the next request (${name})`, async function () {
+    it(`passes on interim responses, every body and its trailers, and serves the next request (${name})`, async function () {
       this.timeout(0)
       const upstream = await scriptedUpstream()
       const { port } = await serve(express().use(passthroughProxy(upstream.url)))

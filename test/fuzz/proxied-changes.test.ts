@@ -104,7 +104,7 @@ describe('passthroughProxy and changed headers, fuzzed', () => {
   afterEach(closeServers)
 
   for (const { name: version, express } of expressVersions) {
-    it(`passes on what the application has changed, and every other line as it came (${version})`, async function () {
+    it(`passes on the lines that the application has changed, and every other line as it came (${version})`, async function () {
       this.timeout(0)
       const upstream = await scriptedUpstream()
       let changes: readonly Change[] = []

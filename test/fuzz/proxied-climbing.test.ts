@@ -110,7 +110,7 @@ function count(pieces: readonly string[], longest: number): { refused: number; h
 }
 
 describe('passthroughProxy and paths that climb', () => {
-  it('sends no path, of any pieces, that any server reads as one above the prefix', function () {
+  it('never sends a path that any server would read as one above the prefix', function () {
     this.timeout(0)
     const { refused, harmless } = count(hostile, isThorough ? 6 : 4)
     // Those that mix readings as no server does.

@@ -125,7 +125,7 @@ describe('passthroughProxy, fuzzed', () => {
   afterEach(closeServers)
 
   for (const { name: version, express } of expressVersions) {
-    it(`passes on every line that is not of one connection, in order and case, and the body (${version})`, async function () {
+    it(`passes on every line that is not hop-by-hop, in order and case, and the body (${version})`, async function () {
       this.timeout(0)
       const upstream = await scriptedUpstream()
       const app = express().set('env', 'test').disable('x-powered-by')

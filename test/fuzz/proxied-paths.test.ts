@@ -69,7 +69,7 @@ const cases: fc.Arbitrary<Case> = fc.record({
 describe('passthroughProxy and paths, fuzzed', () => {
   afterEach(closeServers)
 
-  it('sends on what Express left of the path, byte for byte, below the prefix of the target, or refuses it', async function () {
+  it('sends the path that Express left, byte for byte, below the prefix of the target, or refuses it', async function () {
     this.timeout(0)
     const seen: string[] = []
     const upstream = await serve((req, res) => {

@@ -106,7 +106,7 @@ describe('maxBytes and bodyCache, fuzzed', () => {
     removeDirectories()
   })
 
-  it('give every reader the bytes that were sent, or the client the 413 past the limit', async function () {
+  it('give every reader the bytes that were sent, or the client a 413 past the limit', async function () {
     this.timeout(0)
     const directory = emptyDirectory()
     let listener: RequestListener

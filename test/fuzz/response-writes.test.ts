@@ -90,7 +90,7 @@ const passing: RequestHandler = (_req, _res, next) => next()
 describe('autoFlush, fuzzed', () => {
   afterEach(closeServers)
 
-  it('changes nothing in what a client decodes, and X-Accel-Buffering alone in the head of a stream', async function () {
+  it('changes nothing that a client decodes, and only X-Accel-Buffering in the head of a stream', async function () {
     this.timeout(0)
     let listener: RequestListener
     const { port } = await serve((req, res) => listener(req, res))

@@ -140,7 +140,7 @@ async function upstreams(): Promise<Record<string, { url: string; seen: string[]
 describe('passthroughProxy and requests that can be read in two ways', () => {
   afterEach(closeServers)
 
-  it('sends on those requests that Node has found, and gives each answer to who asked', async function () {
+  it('sends on exactly the requests that Node has found, and gives each answer to the client that asked', async function () {
     this.timeout(0)
     const behind = await Promise.all(
       Object.entries(await upstreams()).map(async ([name, upstream]) => {

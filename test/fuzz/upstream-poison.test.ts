@@ -87,7 +87,7 @@ describe("hostile responses and the proxy's own client, fuzzed", () => {
     }
   }
 
-  it('never reach the request after them, on a pool of one connection', async function () {
+  it('never reach the next request, on a pool of one connection', async function () {
     this.timeout(0)
     let kept: RawClient | undefined
     const check = async (one: Case): Promise<void> => {

@@ -311,8 +311,8 @@ async function check(one: Case): Promise<void> {
   expect(mine && taken(mine)).to.deep.equal(theirs)
 }
 
-describe('the response parser and Node, fuzzed', () => {
-  it('takes and refuses the same responses, with the differences listed here', async function () {
+describe('the response parser compared with Node, fuzzed', () => {
+  it('accepts and refuses the same responses, except for the differences listed here', async function () {
     this.timeout(0)
     if (isLenient) this.skip()
     await holds(fc.asyncProperty(cases, check), { runs: 5000, milliseconds: 1000 })

@@ -93,7 +93,7 @@ for (const { name, mount } of hosts) {
       expect([destination.destroyed, status]).to.deep.equal([true, 413])
     })
 
-    it('closes the destination of a bare pipe() that listens for no error, and answers', async () => {
+    it('closes the destination of a bare pipe() without an error listener, and answers', async () => {
       let destination: Writable | undefined
       const { port } = await serve(
         mount(maxBytes(10), (req) => {

@@ -98,7 +98,7 @@ describe('a TypeScript project with the packed package', function () {
         })
       }
 
-      it('knows all that test/types expects of each export', async () => {
+      it('has the types that test/types expects of each export', async () => {
         const { type, ...resolution } = projects['nodenext, ES modules']
         // The declarations of the schema libraries are their own affair.
         const options = {
@@ -189,7 +189,7 @@ describe('a program bundled with the packed package', function () {
   this.timeout(60_000)
 
   for (const format of ['cjs', 'esm'] as const) {
-    it(`works, and holds neither undici nor the proxy where it uses maxBytes alone: ${format}`, async () => {
+    it(`works, and contains neither undici nor the proxy if it uses only maxBytes: ${format}`, async () => {
       const installed = await packedPackage()
       const entry = path.join(installed.folder, 'bundled.mjs')
       writeFileSync(entry, bundled)

@@ -61,7 +61,7 @@ function reachableFrom(file: string): Set<string> {
 }
 
 describe('the imports of lib, those of types included', () => {
-  it('are found, and lead to files that exist', () => {
+  it('are all found, and lead to files that exist', () => {
     expect(files).to.have.length.above(80)
     expect([...graph.values()].flat().filter((file) => !graph.has(file))).to.deep.equal([])
     expect(graph.get('lib/max-bytes.ts')).to.include.members(['lib/body/tap.ts', 'lib/shared/options.ts'])
@@ -81,7 +81,7 @@ describe('the imports of lib, those of types included', () => {
     expect(upward).to.deep.equal([])
   })
 
-  it('lead from the source of a body to its parts, and never back', () => {
+  it('lead from the body source to its parts, and never back', () => {
     const above: Readonly<Record<string, RegExp>> = {
       'lib/body/kept/': /body\/(?:replay\/|refused\/|source|tap)/,
       'lib/body/refused/': /body\/(?:replay\/|kept\/|source|tap)/,
