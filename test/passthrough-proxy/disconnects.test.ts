@@ -88,7 +88,7 @@ const table: Record<Side, Record<Phase, Record<Way, Outcome>>> = {
 }
 
 for (const { name, mount } of hosts) {
-  describe(`passthroughProxy when somebody leaves (${name})`, () => {
+  describe(`passthroughProxy when one side leaves (${name})`, () => {
     let upstream: ScriptedUpstream
     let client: RawClient
     /** Where the first request has arrived. */

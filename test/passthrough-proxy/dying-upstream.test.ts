@@ -158,7 +158,7 @@ for (const { name, mount } of hosts) {
   }
 }
 
-describe('passthroughProxy, once its upstream has died', () => {
+describe('passthroughProxy, after its upstream has died', () => {
   let upstream: ScriptedUpstream
   let app: RequestListener
 
@@ -168,7 +168,7 @@ describe('passthroughProxy, once its upstream has died', () => {
   })
   afterEach(closeServers)
 
-  it('announces the end of a connection on which too much of an upload is still to come', async () => {
+  it('announces the end of a connection on which too much of an upload is still missing', async () => {
     const client = await RawClient.connect((await serve(app)).port)
     client.request('POST', '/', { 'Content-Length': '1000000' })
     ;(await upstream.connection()).socket.resetAndDestroy()
@@ -186,14 +186,14 @@ describe('passthroughProxy, once its upstream has died', () => {
     return client.untilText('ered').catch((error: Error) => error.message)
   }
 
-  it('resets the connection of a client that would take its end for the end of the body', async () => {
+  it('resets the connection of a client that would take an orderly end for the end of the body', async () => {
     const { port } = await serve(app)
     expect(await cutInUnframedBody(await RawClient.connect(port))).to.match(
       /^connection failed \(ECONNRESET\)/,
     )
   })
 
-  it('ends the connection of such a client where there is no reset', async () => {
+  it('ends the connection of such a client if there is no reset', async () => {
     const { port } = await listen(https.createServer({ key, cert: certificate }, app))
     const secure = tls.connect({ port, host: '127.0.0.1', ca: certificate })
     await once(secure, 'secureConnect')

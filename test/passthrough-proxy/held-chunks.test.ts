@@ -122,7 +122,7 @@ describe('passthroughProxy and chunks that Node holds', () => {
     }
   }
 
-  it('passes each byte on over a connection that is a stream of some kind, which keeps what it was given', async () => {
+  it('passes each byte on over a connection that is a custom stream which keeps its chunks', async () => {
     const upstream = await listen(
       net.createServer((socket) => socket.once('data', () => write(socket, 'Content-Length'))),
     )
@@ -133,7 +133,7 @@ describe('passthroughProxy and chunks that Node holds', () => {
     expect(firstDifference(body, seen)).to.equal(-1)
   })
 
-  it('passes each byte on to a tracer that has put its own method before that of each response', async () => {
+  it('passes each byte on to a tracer that has replaced ServerResponse.prototype.write', async () => {
     const upstream = await listen(
       net.createServer((socket) => socket.once('data', () => write(socket, 'Content-Length'))),
     )
@@ -154,7 +154,7 @@ describe('passthroughProxy and chunks that Node holds', () => {
     expect(firstDifference(seen, body)).to.equal(-1)
   })
 
-  it('lets the next answer overwrite nothing of one that ends with a small chunk and is not read yet', async function () {
+  it('does not let the next answer overwrite an unread answer that ends with a small chunk', async function () {
     needsOwnClient(
       this,
       'undici stops within what it has read, and keeps its connection for a client that does not read',

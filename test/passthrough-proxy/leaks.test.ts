@@ -68,7 +68,7 @@ function answerByPhase(req: IncomingMessage, res: ServerResponse): void {
   phases[req.url?.split('/')[1] ?? '']?.answer(req, res)
 }
 
-describe('passthroughProxy and what clients leave behind', () => {
+describe('passthroughProxy leaves', () => {
   let upstream: TestServer
   let proxy: TestServer
 
@@ -100,7 +100,7 @@ describe('passthroughProxy and what clients leave behind', () => {
   }
 
   for (const phase of Object.keys(phases)) {
-    it(`is nothing after ${REQUESTS} requests whose client left ${phase.replaceAll('-', ' ')}`, async function () {
+    it(`nothing behind after ${REQUESTS} requests whose client left ${phase.replaceAll('-', ' ')}`, async function () {
       this.timeout(60_000)
       upstream = await listen(createServer(answerByPhase))
       proxy = await serve(express().use(passthroughProxy(upstream.url)))
@@ -119,7 +119,7 @@ describe('passthroughProxy and what clients leave behind', () => {
     })
   }
 
-  it(`is nothing after ${REQUESTS} tunnels at once`, async function () {
+  it(`nothing behind after ${REQUESTS} tunnels at once`, async function () {
     this.timeout(60_000)
     const server = createServer().on('upgrade', (_req: IncomingMessage, socket: Duplex) => {
       socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')

@@ -66,7 +66,7 @@ const ways: Record<string, (port: number, length: number) => Promise<number>> = 
   },
 }
 
-describe('passthroughProxy memory', () => {
+describe('the memory of passthroughProxy', () => {
   let proxy: ChildProcess
   let port: number
 
@@ -92,7 +92,7 @@ describe('passthroughProxy memory', () => {
   })
 
   for (const [way, carry] of Object.entries(ways)) {
-    it(`holds next to nothing of a ${way}, and stays flat over ${BODY / MB} MB with a slow reader`, async function () {
+    it(`hardly grows with a ${way}, and stays flat over ${BODY / MB} MB with a slow reader`, async function () {
       this.timeout(120_000)
       for (let n = 0; n < 20; n++) await carry(port, 1)
 

@@ -96,12 +96,12 @@ async function askedOverHttp2(url: string): Promise<AsyncIterable<Buffer>> {
   return Promise.resolve(stream)
 }
 
-describe('the memory that passthroughProxy reads into', () => {
+describe('the read buffer of passthroughProxy', () => {
   afterEach(closeServers)
 
   for (const [framing, send] of Object.entries(framings)) {
     for (const [front, handler] of Object.entries(fronts)) {
-      it(`is not used again while a slow client still needs it: ${framing}, behind ${front}`, async () => {
+      it(`is not reused while a slow client still needs it: ${framing}, behind ${front}`, async () => {
         const proxy = passthroughProxy((await serve(send as RequestListener)).url)
         const app: RequestListener = (req, res) =>
           handler(req, res, () => proxy(req, res, (error) => res.destroy(error as Error)))
@@ -110,7 +110,7 @@ describe('the memory that passthroughProxy reads into', () => {
       })
     }
 
-    it(`is not used again while a slow client still needs it: ${framing}, over TLS`, async () => {
+    it(`is not reused while a slow client still needs it: ${framing}, over TLS`, async () => {
       const proxy = passthroughProxy((await serve(send as RequestListener)).url)
       const server = https.createServer({ key, cert: certificate }, (req, res) =>
         proxy(req, res, (error) => res.destroy(error as Error)),
@@ -119,7 +119,7 @@ describe('the memory that passthroughProxy reads into', () => {
       expect((await readSlowly(await asked(`https://localhost:${port}`))).equals(BODY)).to.equal(true)
     })
 
-    it(`is not used again while a slow client still needs it: ${framing}, over HTTP/2`, async () => {
+    it(`is not reused while a slow client still needs it: ${framing}, over HTTP/2`, async () => {
       const proxy = passthroughProxy((await serve(send as RequestListener)).url)
       const server = http2.createServer((req, res) =>
         proxy(req as never, res as never, (error) => res.stream.destroy(error as Error)),
@@ -129,7 +129,7 @@ describe('the memory that passthroughProxy reads into', () => {
     })
   }
 
-  it('is not used again where a tracer keeps the chunks that it sees', async () => {
+  it('is not reused if a tracer keeps the chunks that it sees', async () => {
     for (const owner of ['http.OutgoingMessage', 'net.Socket']) {
       const { stdout } = await run(process.execPath, ['--input-type=module', '-e', tracer(owner)], {
         cwd: root,
@@ -138,7 +138,7 @@ describe('the memory that passthroughProxy reads into', () => {
     }
   })
 
-  it('goes through write to its last byte where the application stands in front of that alone', async () => {
+  it('goes through write to its last byte if that is the only method that the application replaces', async () => {
     const proxy = passthroughProxy((await serve((_req, res) => res.end('small'))).url)
     const { url } = await serve((req, res) => {
       const write = res.write.bind(res) as (chunk: string) => boolean

@@ -43,12 +43,12 @@ const before: Record<string, Handler> = {
 }
 
 for (const { name, mount } of hosts) {
-  describe(`passthroughProxy of small bodies (${name})`, () => {
+  describe(`passthroughProxy with small bodies (${name})`, () => {
     afterEach(closeServers)
 
     for (const [what, handler] of Object.entries(before)) {
       for (const [how, send] of Object.entries(arrivals)) {
-        it(`passes a body on that comes ${how}, behind ${what}, and tells of its end`, async () => {
+        it(`passes on a body that comes ${how}, behind ${what}, and emits its end`, async () => {
           const upstream = await scriptedUpstream()
           const ended = deferred<unknown>()
           const listen: Handler = (req, _res, next) => {

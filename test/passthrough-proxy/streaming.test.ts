@@ -45,10 +45,10 @@ async function untilStill(count: () => number, port: number): Promise<void> {
 }
 
 for (const { name, express } of expressVersions) {
-  describe(`passthroughProxy streaming (${name})`, () => {
+  describe(`passthroughProxy while it streams (${name})`, () => {
     afterEach(closeServers)
 
-    it('has a connection for each of 300 event streams, and for a request beside them', async () => {
+    it('has a connection for each of 300 event streams, and for one more request', async () => {
       const upstream = await serve((req, res) => {
         if (req.url === '/plain') res.end('plain')
         else res.writeHead(200, { 'Content-Type': 'text/event-stream' }).write(`data: ${req.url}\n\n`)
@@ -62,7 +62,7 @@ for (const { name, express } of expressVersions) {
       }
     })
 
-    it('passes a GET and its answer, and keeps both connections for the next', async () => {
+    it('passes on a GET and its answer, and keeps both connections for the next request', async () => {
       const upstream = await serve((req, res) => res.end(`${req.method} ${req.url}`))
       const { port } = await serve(express().use(passthroughProxy(upstream.url)))
       const client = await RawClient.connect(port)
@@ -75,7 +75,7 @@ for (const { name, express } of expressVersions) {
       expect(upstream.connections).to.have.length(1)
     })
 
-    it('passes a POST body byte for byte', async () => {
+    it('passes on a POST body byte for byte', async () => {
       const upstream = await serve((req, res) => req.pipe(res))
       const { port } = await serve(express().use(passthroughProxy(upstream.url)))
       const client = await RawClient.connect(port)
@@ -146,7 +146,7 @@ for (const { name, express } of expressVersions) {
       await client.untilText(lastChunk)
     })
 
-    it('waits for a compressor many times with one listener', async () => {
+    it("waits for a compressor many times with one 'drain' listener", async () => {
       const text = randomBytes(2_000_000).toString('hex')
       const upstream = await serve((_req, res) => res.setHeader('Content-Type', 'text/plain').end(text))
       const listeners: number[] = []
@@ -193,7 +193,7 @@ for (const { name, express } of expressVersions) {
       await once(decoded, 'end')
     })
 
-    it('carries a conversation on raw sockets: each side speaks only after it has heard the other', async () => {
+    it('carries a conversation on raw sockets: each side sends only after it has received', async () => {
       const upstream = await scriptedUpstream()
       const { port } = await serve(express().use(passthroughProxy(upstream.url)))
       const client = await RawClient.connect(port)

@@ -41,7 +41,7 @@ const orders: readonly (readonly [Side, Way, Moment, Sees])[] = [
 ]
 
 for (const { name, express } of expressVersions) {
-  describe(`passthroughProxy tunnels when somebody leaves (${name})`, () => {
+  describe(`a passthroughProxy tunnel when one side leaves (${name})`, () => {
     let upstream: ScriptedUpstream
     let server: TestServer
     let client: RawClient
@@ -93,7 +93,7 @@ for (const { name, express } of expressVersions) {
       },
     }
 
-    it('takes the upstream along where the app destroys the connection, without an error', async () => {
+    it('closes the upstream connection, without an error, when the app destroys the connection', async () => {
       await open()
       server.connections[0]?.destroy()
       await connection.closed()

@@ -13,7 +13,7 @@ describeInChromium('playground for everybody', (open) => {
     })
 
     for (const colorScheme of ['light', 'dark'] as const) {
-      it(`has no violation that axe finds in ${colorScheme} colours`, async () => {
+      it(`has no violation according to axe in ${colorScheme} colours`, async () => {
         const opened = open()
         // With motion, colours fade into one another for a moment, and axe would measure that.
         await opened.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
@@ -36,7 +36,7 @@ describeInChromium('playground for everybody', (open) => {
     }
   })
 
-  it('changes its colours with the scheme', async () => {
+  it('changes its colours with the colour scheme', async () => {
     const { page } = open()
     const ground = 'getComputedStyle(document.body).backgroundColor'
     await page.emulateMedia({ colorScheme: 'light' })
@@ -45,7 +45,7 @@ describeInChromium('playground for everybody', (open) => {
     expect(await page.evaluate(ground)).not.to.equal(light)
   })
 
-  it('moves nothing for those who ask for less motion', async () => {
+  it('moves nothing if the user prefers reduced motion', async () => {
     const { page } = open()
     const motion = `[getComputedStyle(document.documentElement).scrollBehavior,
       getComputedStyle(document.querySelector('button')).transitionDuration]`
@@ -86,7 +86,7 @@ describeInChromium('playground for everybody', (open) => {
       expect(await focused(opened)).to.include({ text: 'Follow both routes' })
     })
 
-    it('reaches everything in the order of the page, and shows where it is', async () => {
+    it('reaches everything in the order of the page, and shows the focus', async () => {
       const opened = open()
       await opened.page.evaluate('document.documentElement.style.scrollBehavior = "auto"')
       const reachable = Number(await opened.page.evaluate(controls))

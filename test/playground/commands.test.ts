@@ -86,7 +86,7 @@ describeInChromium('playground commands', (open) => {
     this.skip()
   })
 
-  it('do in a shell what their titles say', async () => {
+  it('do in a shell as their titles say', async () => {
     const opened = open()
     const texts = await commandTexts(opened)
     expect(Object.keys(texts).toSorted()).to.deep.equal(Object.keys(outcomes).toSorted())
@@ -105,7 +105,7 @@ describeInChromium('playground commands', (open) => {
     expect(await (await fetch(`${url}/command/running`)).json()).to.deep.equal({ running: 0 })
   })
 
-  it('carries the signature of whatever stands in the field, quotes included', async () => {
+  it('carries the signature of the text in the field, quotes included', async () => {
     const opened = open()
     const order = `{"id":"it's","items":[{"sku":"a","quantity":1,"price":1}],"sentAt":"2026-01-01","customer":{"name":"A","country":"GB"}}`
     await opened.panel('body').locator('textarea').fill(order)
@@ -115,7 +115,7 @@ describeInChromium('playground commands', (open) => {
     expect(JSON.parse(text)).to.include({ sha256: createHash('sha256').update(order).digest('hex') })
   })
 
-  it('are copied by their buttons, which say so', async () => {
+  it('are copied by their buttons, which confirm it', async () => {
     const opened = open()
     const command = opened.page.locator('[data-command=proxy-hop]')
     await command.getByRole('button', { name: 'Copy the command: a header for this hop only' }).click()
@@ -125,7 +125,7 @@ describeInChromium('playground commands', (open) => {
     expect(copied).to.equal(await command.locator('code').textContent())
   })
 
-  it('are selected where there is no clipboard, and the button says how to go on', async () => {
+  it('are selected if there is no clipboard, and the button says how to continue', async () => {
     const opened = open()
     await opened.page.evaluate(
       'navigator.clipboard.writeText = () => Promise.reject(new Error("not allowed"))',

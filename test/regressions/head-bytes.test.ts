@@ -10,7 +10,7 @@ import { closeServers, serve } from '../support/servers.js'
 
 const LINE = Buffer.from('Content-Disposition: attachment; filename="\u00fc \u20ac"\r\n')
 
-describe('A head that is sent before its body', () => {
+describe('a head that is sent before its body', () => {
   afterEach(closeServers)
 
   for (const isPatched of [false, true]) {

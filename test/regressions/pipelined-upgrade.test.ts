@@ -14,7 +14,7 @@ describe('an upgrade behind a request that has not been answered yet', () => {
   afterEach(closeServers)
 
   for (const token of ['websocket', 'h2c']) {
-    it(`is answered behind that one (${token})`, async () => {
+    it(`is answered after that one (${token})`, async () => {
       const { port } = await attached((req, res) => {
         if (req.url === '/slow') setTimeout(() => res.end('slow'), 20)
         else res.end('second')

@@ -31,7 +31,7 @@ async function drip(connection: RawClient, response: string): Promise<void> {
 }
 
 for (const { name, express } of expressVersions) {
-  describe(`interim responses without end (${name})`, () => {
+  describe(`endless interim responses (${name})`, () => {
     afterEach(closeServers)
 
     async function begin(
@@ -77,7 +77,7 @@ for (const { name, express } of expressVersions) {
       expect(errors.map(({ code }) => code)).to.deep.equal(['ERR_SLUICEWAY_UPSTREAM_TIMEOUT'])
     })
 
-    it('time nobody out while it is still the turn of the client', async () => {
+    it('cause no timeout while it is still the turn of the client', async () => {
       const { client, connection, errors } = await begin(
         { headersTimeoutMs: 100 },
         `${request('POST', '/', 'Content-Length: 2')}a`,
@@ -93,7 +93,7 @@ for (const { name, express } of expressVersions) {
       expect(errors).to.deep.equal([])
     })
 
-    it('time nobody out once the answer has begun, or for the next request', async () => {
+    it('cause no timeout after the answer has begun, or for the next request', async () => {
       const { client, connection } = await begin({ headersTimeoutMs: 100 })
       connection.write(`${PROCESSING}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na`)
       await passed(300)

@@ -19,7 +19,7 @@ for (const { name: host, mount } of hosts) {
     afterEach(closeServers)
 
     for (const [name, refusing] of Object.entries(refusals)) {
-      it(`is cut by ${name}, and the server lives on`, async () => {
+      it(`is cut by ${name}, and the server continues`, async () => {
         const { port, connections } = await serve(mount(refusing(), (req, res) => void req.pipe(res)))
         const client = await RawClient.connect(port)
         client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n', asChunk('within'))

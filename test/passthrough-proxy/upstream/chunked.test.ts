@@ -83,14 +83,14 @@ describe('the chunk decoder', () => {
     })
   }
 
-  it('bounds the extensions of a body', () => {
+  it('limits the chunk extensions of a body', () => {
     const chunk = (length: number): string => `1;${'e'.repeat(length)}\r\na\r\n`
     expect(decoded([chunk(16_000)]).body).to.equal('a')
     expect(() => decoded([chunk(16_400)])).to.throw('too many chunk extensions')
     expect(() => decoded(Array.from({ length: 5 }, () => chunk(4000)))).to.throw('too many chunk extensions')
   })
 
-  it('bounds the trailers', () => {
+  it('limits the trailers', () => {
     expect(decoded([`0\r\nA: ${'b'.repeat(900)}\r\n\r\n`]).trailers).to.have.length(2)
     expect(() => decoded([`0\r\nA: ${'b'.repeat(1000)}\r\n\r\n`])).to.throw('too large')
   })
@@ -106,7 +106,7 @@ describe('the chunk decoder', () => {
     for (const slice of slices) expect(slice.buffer).to.equal(bytes.buffer)
   })
 
-  it('leaves what comes behind', () => {
+  it('leaves the bytes after the body', () => {
     expect(decoded(['1\r\na\r\n0\r\n\r\nHTTP'])).to.deep.equal({ body: 'a', trailers: [], left: 4 })
   })
 })

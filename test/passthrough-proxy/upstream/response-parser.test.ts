@@ -225,7 +225,7 @@ describe('the response parser', () => {
   }
 
   for (const [start, isKept, hint] of kept) {
-    it(`${isKept ? 'keeps' : 'ends'} the connection behind ${JSON.stringify(start)}`, () => {
+    it(`${isKept ? 'keeps' : 'ends'} the connection after ${JSON.stringify(start)}`, () => {
       expect(parsed([`${start}Content-Length: 0\r\n\r\n`])).to.deep.include({ isKept, hint })
     })
   }
@@ -242,13 +242,13 @@ describe('the response parser', () => {
     })
   }
 
-  it('says which head is too large', () => {
+  it('refuses a head above maxHeadBytes, and accepts one of exactly that size', () => {
     const head = `${OK}A: ${'b'.repeat(100)}\r\n\r\n`
     expect(() => parsed([head], { maxHeadBytes: 100 })).to.throw('the headers of the upstream are too large')
     expect(parsed([head], { maxHeadBytes: head.length })).to.include({ status: 200 })
   })
 
-  it('leaves what comes behind a response', () => {
+  it('leaves the bytes after a response', () => {
     expect(parsed([`${OK}Content-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n`])).to.include({
       body: 'ok',
       left: 17,
