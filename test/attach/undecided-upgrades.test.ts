@@ -42,9 +42,9 @@ for (const { name, serve, connect } of transports) {
 
     for (const [when, early] of [
       ['', []],
-      [', with bytes right behind the head', [`${UPGRADE}early`]],
-      [', with bytes behind it', [UPGRADE, 'early']],
-      [', with many bytes behind it', [UPGRADE, 'early'.repeat(2000)]],
+      [', with bytes right after the head', [`${UPGRADE}early`]],
+      [', with bytes after it', [UPGRADE, 'early']],
+      [', with many bytes after it', [UPGRADE, 'early'.repeat(2000)]],
     ] as [string, string[]][]) {
       for (const [way, leave] of [
         ['ends its side', (): void => void client.socket.end()],

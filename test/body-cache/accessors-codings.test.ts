@@ -105,8 +105,8 @@ for (const { name, token, encode, bomb } of codings) {
     for (const [title, damage] of [
       ['is cut short', (bytes: Buffer) => bytes.subarray(0, -1)],
       ['is cut in half', (bytes: Buffer) => bytes.subarray(0, bytes.length >> 1)],
-      ['has a byte behind it', (bytes: Buffer) => Buffer.concat([bytes, Buffer.from('x')])],
-      ['has zeros behind it', (bytes: Buffer) => Buffer.concat([bytes, Buffer.alloc(10)])],
+      ['has a byte after its end', (bytes: Buffer) => Buffer.concat([bytes, Buffer.from('x')])],
+      ['has zeros after its end', (bytes: Buffer) => Buffer.concat([bytes, Buffer.alloc(10)])],
       ['is something else', () => Buffer.from('nothing of that kind')],
     ] as const) {
       it(`refuses data that ${title}`, async () => {

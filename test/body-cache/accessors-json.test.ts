@@ -59,7 +59,7 @@ describe('req.bodyCache.json()', () => {
     ['brackets in text', JSON.stringify('[{'.repeat(2000))],
     ['quotes in text', JSON.stringify('"['.repeat(2000))],
     ['backslashes before the end of a text', `[${String.raw`"\\",`.repeat(1000)}"${'['.repeat(1001)}"]`],
-    ['escaped quotes behind backslashes', JSON.stringify(String.raw`\"[`.repeat(2000))],
+    ['escaped quotes after backslashes', JSON.stringify(String.raw`\"[`.repeat(2000))],
     ['many lists, one after the other', `[${'[[]],{"a":{}},'.repeat(2000)}1]`],
   ] as const) {
     it(`does not count ${title} as levels`, async () => {

@@ -32,12 +32,12 @@ const ways: Readonly<Record<string, (req: IncomingMessage) => Promise<unknown>>>
     for await (const _chunk of req) break
     return over
   },
-  'iterates, and awaits finished() behind it': (req) => readByIterator(req).then(() => finished(req)),
-  'awaits a pipeline, and finished() behind it': async (req) => {
+  'iterates, and then awaits finished()': (req) => readByIterator(req).then(() => finished(req)),
+  'awaits a pipeline, and then finished()': async (req) => {
     await pipeline(req, new PassThrough().resume())
     await finished(req)
   },
-  'reads it, and awaits on-finished behind it': async (req) => {
+  'reads it, and then awaits on-finished': async (req) => {
     await text(req)
     await new Promise((resolve) => void onFinished(req, resolve))
   },

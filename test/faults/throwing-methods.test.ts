@@ -42,7 +42,7 @@ const programs: Record<string, readonly Handler[]> = {
       res.write('x')
     },
   ],
-  'a refusal that nobody answers': [
+  'a refusal that no handler answers': [
     maxBytes({ limit: 10, lingerMs: 10 }),
     (req, res) => {
       breakAfter(res, 'end', 0)

@@ -60,7 +60,7 @@ const faults: Record<string, Fault> = {
     start: () => Promise.resolve({ url: 'http://upstream', connect: { lookup: failingLookup('EAI_AGAIN') } }),
     cause: /^EAI_AGAIN$/,
   },
-  'a certificate that nobody trusts': {
+  'a certificate that is not trusted': {
     start: () => secure({}, { ca: [] }),
     cause: /^DEPTH_ZERO_SELF_SIGNED_CERT$/,
     message: /give its authority/,

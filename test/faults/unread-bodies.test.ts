@@ -11,7 +11,7 @@ import { until } from '../support/until.js'
 
 /** Handlers that stop in the middle of a body, and never answer. Node notices that their client leaves. */
 const stopping: Record<string, Handler> = {
-  'takes its listener off and pauses': (req) => {
+  'removes its listener and pauses': (req) => {
     const take = (): void => void req.off('data', take).pause()
     req.on('data', take)
   },

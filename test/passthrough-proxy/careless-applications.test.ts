@@ -169,8 +169,8 @@ describe('passthroughProxy whose next throws', () => {
 
   for (const [what, sent, answerWith] of [
     ['before anything is sent', 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', undefined],
-    ['while an upload goes on', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab', undefined],
-    ['where the request cannot be passed on', 'OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n', undefined],
+    ['during an upload', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab', undefined],
+    ['when the request cannot be passed on', 'OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n', undefined],
     ['in the middle of an answer', 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', CHUNKED],
   ] as const) {
     for (const onRequest of [undefined, () => {}]) {

@@ -109,7 +109,7 @@ for (const { name, mount } of hosts) {
         [...sent, 'X-User-Id: 7'],
       ],
       [
-        'a name that is written in another case, which counts as the last word',
+        'a name that is set in another case, with its new value',
         (headers) => void (headers['Authorization'] = 'Bearer server'),
         sent.with(4, 'Authorization: Bearer server'),
       ],
@@ -126,7 +126,7 @@ for (const { name, mount } of hosts) {
       ],
       ['a number', (headers) => void (headers['x-last'] = 7), sent.with(5, 'x-last: 7')],
       [
-        'a repeated name, as one line where the first stood',
+        'a repeated name that is set, as one line in place of the first',
         (headers) => void (headers['x-twice'] = '3'),
         sent.with(1, 'X-Twice: 3').toSpliced(3, 1),
       ],
@@ -141,12 +141,12 @@ for (const { name, mount } of hosts) {
         sent.with(2, 'COOKIE: a=1; b=2'),
       ],
       [
-        'nothing, where a value is set to what it was',
+        'every line unchanged, if a value is set to itself',
         (headers) => Object.assign(headers, { ...headers }),
         sent,
       ],
       [
-        'nothing but the order of a name that is deleted and set again',
+        'every line unchanged, if a name is deleted and set again',
         (headers) => {
           const { accept } = headers
           delete headers['accept']
@@ -155,12 +155,12 @@ for (const { name, mount } of hosts) {
         sent,
       ],
       [
-        'all of them, where the object is replaced',
+        'only the new lines, if the object is replaced',
         (_headers, req) => void (req.headers = { 'x-only': '1', 'x-last': 'z' }),
         ['x-last: z', 'x-only: 1'],
       ],
       [
-        'nothing, where the object is replaced by a copy',
+        'every line unchanged, if the object is replaced by a copy',
         (headers, req) => void (req.headers = { ...(headers as IncomingHttpHeaders) }),
         sent,
       ],

@@ -44,14 +44,14 @@ for (const { name, express } of expressVersions) {
         '/v1/c//d/../e',
       ],
       [
-        'behind a parameter',
+        'after a parameter',
         (proxy) => express().use('/:tenant/api', express.Router({ mergeParams: true }).use(proxy)),
         '/acme/api/x',
         '/v1/x',
       ],
       ['on a route', (proxy) => express().get('/a/b', proxy), '/a/b?c', '/v1/a/b?c'],
       [
-        'behind a middleware that rewrites req.url',
+        'after a middleware that rewrites req.url',
         (proxy) =>
           express().use((req, _res, next) => {
             req.url = req.url.replace('/old', '/new')
@@ -203,8 +203,8 @@ for (const { name, express } of expressVersions) {
         ['no hop', 0, own],
         ['a list with the peer', '10.0.0.1, 127.0.0.1', joined],
         ['a list without the peer', ['10.0.0.1', 'uniquelocal'], own],
-        ['a function that says yes', (address: string) => address === '127.0.0.1', joined],
-        ['a function that says no', () => false, own],
+        ['a function that returns true', (address: string) => address === '127.0.0.1', joined],
+        ['a function that returns false', () => false, own],
       ] as const) {
         it(`${what}: the upstream sees ${expected.trimEnd()}`, async () => {
           const app = express().set('trust proxy', trust).use(passthroughProxy(upstream.url))

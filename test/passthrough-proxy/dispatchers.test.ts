@@ -392,7 +392,7 @@ for (const [version, load] of undiciVersions) {
         ],
         ['later', () => Promise.reject(new Error('broken')), 'ERR_SLUICEWAY_PROXY_HOOK'],
         [
-          'with what is no error',
+          'with a value that is not an error',
           () => {
             // oxlint-disable-next-line no-throw-literal
             throw 'broken' as unknown

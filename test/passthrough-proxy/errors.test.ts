@@ -127,12 +127,9 @@ for (const { name, express } of expressVersions) {
       ['no HTTP', 'SSH-2.0-OpenSSH_9.6\r\n'],
       ['a bad header name', 'HTTP/1.1 200 OK\r\nBad Name: 1\r\n\r\n'],
       ['NUL in a header', 'HTTP/1.1 200 OK\r\nX-Bad: a\0b\r\nContent-Length: 0\r\n\r\n'],
+      ['an unsolicited 101', 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'],
       [
-        'a 101 that nobody asked for',
-        'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n',
-      ],
-      [
-        'a coding that nobody asked for',
+        'a coding that was not asked for',
         'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n',
       ],
       ['a head without end', `HTTP/1.1 200 OK\r\nX-Long: ${'x'.repeat(140_000)}\r\n\r\n`],

@@ -107,15 +107,18 @@ for (const { name, express } of expressVersions) {
           'Upgrade, HTTP2-Settings',
           ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAA'],
         ],
-        ['what Connection names', ['Connection: close, X-Foo', 'X-Foo: 1']],
+        ['the lines that Connection names', ['Connection: close, X-Foo', 'X-Foo: 1']],
         [
-          'what a second Connection line names',
+          'the lines that a second Connection line names',
           ['Connection: X-Foo', 'Connection: X-Bar', 'X-Foo: 1', 'x-bar: 2'],
         ],
         // CVE-2021-33197 (golang/go#46313)
-        ['what Connection names behind an empty line', ['Connection: ', 'Connection: X-Foo', 'X-Foo: 1']],
         [
-          'Cookie and Authorization where Connection names them',
+          'the lines that Connection names after an empty line',
+          ['Connection: ', 'Connection: X-Foo', 'X-Foo: 1'],
+        ],
+        [
+          'Cookie and Authorization if Connection names them',
           ['Connection: cookie, Authorization', 'Cookie: a=1', 'Authorization: x'],
         ],
       ] as const) {

@@ -172,7 +172,7 @@ for (const { name, express } of expressVersions) {
         ['a length in decimal with a sign', '+5\r\nhello\r\n0\r\n\r\n'],
         ['a length of another base', '0x5\r\nhello\r\n0\r\n\r\n'],
         ['more bytes than its length', '5\r\nhello!\r\n0\r\n\r\n'],
-        ['LF alone behind its length', '5\nhello\r\n0\r\n\r\n'],
+        ['LF alone after its length', '5\nhello\r\n0\r\n\r\n'],
         // CVE-2025-55315
         ['LF in an extension', '5;a\nhello\r\n0\r\n\r\n'],
         ['a length past 64 bits', 'fffffffffffffffff\r\nhello\r\n0\r\n\r\n'],

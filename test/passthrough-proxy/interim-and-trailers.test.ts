@@ -83,7 +83,7 @@ for (const { name, express } of expressVersions) {
 
     for (const [what, before] of [
       ['', undefined],
-      [', from what bodyCache has kept too', bodyCache()],
+      [' that bodyCache has kept', bodyCache()],
     ] as const) {
       it(`passes on the trailers of a request${what}`, async function () {
         needsOwnClient(this, 'undici sends no trailers')

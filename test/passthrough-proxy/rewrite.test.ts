@@ -200,8 +200,8 @@ for (const { name, express } of expressVersions) {
             throw new Error('secret')
           },
         ],
-        ['gives CR LF', () => '/x\r\nSet-Cookie: evil=1'],
-        ['gives no string', (async () => '/x') as never],
+        ['returns CR LF', () => '/x\r\nSet-Cookie: evil=1'],
+        ['does not return a string', (async () => '/x') as never],
       ] as [string, () => string][]) {
         it(`is an error of the hook if its function ${what}`, async () => {
           const { head, body } = await answered(['Location: /x'], { rewriteLocation })

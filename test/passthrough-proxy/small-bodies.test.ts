@@ -18,7 +18,7 @@ const arrivals: Record<string, (client: RawClient, upstream: ScriptedUpstream) =
     client.write(HEAD, BODY)
     return upstream.connection()
   },
-  'behind its head': async (client, upstream) => {
+  'after its head': async (client, upstream) => {
     client.write(HEAD)
     const connection = await upstream.connection()
     client.write(BODY)

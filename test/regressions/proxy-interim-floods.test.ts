@@ -48,7 +48,7 @@ for (const { name, express } of expressVersions) {
     for (const [what, response] of [
       ['102', PROCESSING],
       ['103', HINTS],
-      ['199, which goes to nobody', 'HTTP/1.1 199 Any\r\n\r\n'],
+      ['199, which is not passed on', 'HTTP/1.1 199 Any\r\n\r\n'],
     ] as const) {
       it(`are a 502: ${what}`, async () => {
         const { client, connection, errors } = await begin({})

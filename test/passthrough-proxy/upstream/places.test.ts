@@ -152,7 +152,7 @@ describe("the proxy's own client", () => {
 
   for (const [where, text] of [
     ['within a response', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe'],
-    ['behind a response', answer('hello', 'Keep-Alive: timeout=600\r\n')],
+    ['after a response', answer('hello', 'Keep-Alive: timeout=600\r\n')],
   ] as const) {
     it(`fails if TLS breaks ${where}, even if the connection stays open`, async () => {
       const server = net.createServer((tcp) => {
@@ -164,7 +164,7 @@ describe("the proxy's own client", () => {
       const { port, connections } = await listen(server)
       const client = createClient({ ...settings, maxConnections: 1, connect: { ca: certificate } })
       const got = ask(client, { origin: `https://localhost:${port}` })
-      if (where === 'behind a response') expect((await got.ended()).body).to.equal('hello')
+      if (where === 'after a response') expect((await got.ended()).body).to.equal('hello')
       else expect((await got.failed()).kind).to.equal('reset')
       await until(() => connections[0]?.closed)
       client.close()

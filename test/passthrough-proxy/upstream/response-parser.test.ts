@@ -157,7 +157,7 @@ const malformed: Readonly<Record<string, string | readonly [raw: string, options
   'a NUL in the reason': 'HTTP/1.1 200 O\0K\r\n\r\n',
   'a CR in the reason': 'HTTP/1.1 200 O\rK\r\n\r\n',
   'LF for an end of line': 'HTTP/1.1 200 OK\n\n',
-  'LF behind a line': `${OK}A: b\n\r\n`,
+  'LF after a line': `${OK}A: b\n\r\n`,
   'CR for an end of line': 'HTTP/1.1 200 OK\rA: b\r\n\r\n',
   'CR CR LF': `${OK}A: b\r\r\n\r\n`,
   'CR CR in front of a line': `${OK}\r\rSet-Cookie: a=b\r\n\r\n`,
@@ -195,7 +195,7 @@ const malformed: Readonly<Record<string, string | readonly [raw: string, options
   'Transfer-Encoding: chunked;a': `${OK}Transfer-Encoding: chunked;a\r\n\r\n`,
   'chunked twice': `${OK}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n`,
   'chunks in HTTP/1.0': 'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n',
-  'a 101 that nobody asked for': 'HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n',
+  'an unsolicited 101': 'HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n',
   'a 101 for another protocol': [
     'HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n',
     { upgrade: 'websocket' },

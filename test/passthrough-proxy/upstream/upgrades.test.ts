@@ -181,7 +181,7 @@ describe("upgrades with the proxy's own client", () => {
     ['another protocol', SWITCH.replace('websocket', 'h2c'), {}],
     ['no protocol', SWITCH.replace('Upgrade: websocket\r\n', ''), {}],
     ['no Connection', SWITCH.replace('Connection: Upgrade\r\n', ''), {}],
-    ['what nobody asked for', SWITCH, { upgrade: undefined }],
+    ['a request without Upgrade', SWITCH, { upgrade: undefined }],
   ] as const) {
     it(`refuse a 101 for ${title}`, async () => {
       const { got, connection } = await asked(request)
