@@ -15,7 +15,7 @@ async function writeEach(req: IncomingMessage, res: ServerResponse): Promise<voi
   res.end()
 }
 
-/** Answers with the path and the body, to `/slow` after a while. */
+/** Answers with the path and the body; `/slow` is answered late. */
 async function echo(req: IncomingMessage, res: ServerResponse): Promise<void> {
   const body = await buffer(req)
   if (req.url === '/slow') await new Promise((resolve) => setTimeout(resolve, 10))

@@ -15,7 +15,7 @@ function throws(): never {
   throw new Error('oops')
 }
 
-// The hooks of these tests fail one during which an exception or a rejection reached the process.
+// The test hooks fail a test during which an exception or a rejection reached the process.
 describe('attach with an app that fails', () => {
   afterEach(closeServers)
 

@@ -16,7 +16,7 @@ import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen } from '../support/servers.js'
 
-// The other copy of the package: what attach hands in must be known to it.
+// The other copy of the package: it must recognise the request and the response that attach passes.
 const { passthroughProxy } = createRequire(import.meta.url)('sluiceway') as typeof sluiceway
 
 describe('attach to an https server, with the proxy of the CommonJS copy', () => {
@@ -80,7 +80,7 @@ describe('attach to an https server, with the proxy of the CommonJS copy', () =>
   })
 })
 
-/** A certificate of its own for each run; nothing secret is kept in the repository. */
+/** A new certificate for each run; the repository holds no secret. */
 function certificate(): { key: Buffer; cert: Buffer } {
   const directory = mkdtempSync(join(tmpdir(), 'sluiceway-'))
   const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]

@@ -16,7 +16,7 @@ const ignored: Record<string, string> = {
   'with chunks': kinds['chunked']!('/'),
 }
 
-/** What the app was given. */
+/** The request that the app was given. */
 interface Seen {
   readonly lines: readonly string[]
   readonly upgrade: string | null

@@ -33,7 +33,7 @@ function bytesOf(sequence: readonly string[]): string[] {
   return sequence.map((kind, place) => kinds[kind]!(`/${kind}?${place}`))
 }
 
-/** All that a client gets until the server closes the connection or has answered so many messages. */
+/** All bytes that a client gets until the server closes the connection or has answered this number of messages. */
 async function answersTo(
   client: RawClient,
   count: number,

@@ -11,7 +11,7 @@ import { closeServers, listen } from '../support/servers.js'
 const UPGRADE = upgradeTo('websocket', '/')
 const NONSENSE = '\x00\x01\r\n\r\n'
 
-/** A connection that is no socket: it has neither timeouts nor `destroySoon`. Gives what the server writes, at its end. */
+/** A connection that is not a socket: it has neither timeouts nor `destroySoon`. Resolves to the server's bytes at its end. */
 class Connection extends Duplex {
   private received = ''
 
@@ -54,7 +54,7 @@ function connect(): Connection {
   return connection
 }
 
-// The hooks of these tests fail one during which an exception reached the process.
+// The test hooks fail a test during which an exception reached the process.
 describe('attach on a connection that is not a socket', () => {
   it('responds to an upgrade and ends the connection', async () => {
     expect(await connect().exchange(UPGRADE)).to.match(/^HTTP\/1\.1 200 OK\r\n[^]*done$/)

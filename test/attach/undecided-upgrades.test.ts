@@ -9,7 +9,7 @@ import { message, transports, upgradeTo } from '../support/pipelined.js'
 import type { RawClient } from '../support/raw-client.js'
 import { closeServers, type TestServer } from '../support/servers.js'
 
-/** So many bytes are announced, and sent, before the answer ends. */
+/** The number of bytes that are announced, and sent, before the answer ends. */
 const COUNTED = 10
 
 const UPGRADE = upgradeTo('websocket', '/')

@@ -9,7 +9,7 @@ import { closeServers, serve } from '../support/servers.js'
 
 const EVENTS = 8
 
-/** What a page does to show a stream: each event becomes an item of a list. */
+/** The ways in which a page shows a stream: each event becomes an item of a list. */
 const scripts = {
   EventSource: `
     const events = new EventSource('/events')
@@ -27,7 +27,7 @@ const scripts = {
     }`,
 }
 
-/** Tells the server of an event once the frame that shows it has been painted. */
+/** Reports an event to the server once the frame that shows it has been painted. */
 const show = `
   async function show(data) {
     list.append(Object.assign(document.createElement('li'), { textContent: data }))
@@ -73,7 +73,7 @@ describe('autoFlush', function () {
   })
 })
 
-/** Serves a page with `script`; `shown` is what it showed each time that an event had been sent. */
+/** Serves a page with `script`; `shown` is what it showed after each event. */
 async function site(app: Express, script: string): Promise<{ url: string; shown: Promise<string[]> }> {
   const painted = new EventEmitter()
   app.get('/', (_req, res) => {

@@ -82,7 +82,7 @@ describe('autoFlush', function () {
   }
 })
 
-/** Reads more than the buffers of two sockets can hold, and leaves. */
+/** Reads more than the buffers of two sockets can hold, and disconnects. */
 async function readSome(response: http.IncomingMessage): Promise<void> {
   let received = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {

@@ -248,7 +248,7 @@ describe('autoFlush', () => {
   })
 })
 
-/** Stands for a compressor of which nothing is known but that it has a `res.flush()`, and tells when that is called. */
+/** Acts as an unknown compressor with a `res.flush()`, and reports each call of that. */
 function noting(flushed: () => void): RequestHandler {
   return (_req, res, next) => {
     res.set('Content-Encoding', 'identity')

@@ -10,7 +10,7 @@ import { patching, patchWrite, type Write } from './patches.js'
 import { StreamingClient } from '../support/streaming-client.js'
 import { StreamServer, type Way } from './streams.js'
 
-/** The copy of the package that `require` gives. */
+/** The copy of the package that `require` loads. */
 const commonJs = createRequire(import.meta.url)('sluiceway') as typeof sluiceway
 const { autoFlush } = sluiceway
 
@@ -159,7 +159,7 @@ const stream: RequestHandler = (_req, res) => {
   res.end()
 }
 
-/** A `writeHead` that adds a header, as an application may have one for all its responses. */
+/** A `writeHead` that adds a header, as an application may define it for all its responses. */
 function marking(name: string): ServerResponse['writeHead'] {
   return function writeHead(this: ServerResponse, ...args: unknown[]): ServerResponse {
     this.setHeader(name, 'marked')

@@ -76,7 +76,7 @@ describe('autoFlush', () => {
   })
 })
 
-/** Sends a request from a client that does not read, and gives the response still open. */
+/** Sends a request from a client that does not read, and returns the open response. */
 async function open(mounted: RequestHandler[]): Promise<{ url: string; res: Response; client: RawClient }> {
   const app = express()
   app.use(...mounted)
@@ -116,7 +116,7 @@ async function callbacks(mounted: RequestHandler[]): Promise<string[]> {
   return called
 }
 
-/** `compression` takes the callback for a chunk and throws; that is its own business, with and without autoFlush. */
+/** `compression` takes the callback for a chunk and throws, with and without autoFlush. */
 function endWith(res: ServerResponse, callback: () => void): void {
   try {
     res.end('c', callback)

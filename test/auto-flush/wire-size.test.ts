@@ -78,7 +78,7 @@ async function sendAll(
   res.end()
 }
 
-/** The turn in which the flush runs, and the one in which zlib is done with it. */
+/** The turn in which the flush runs, and the one in which zlib finishes it. */
 async function twoTurns(): Promise<void> {
   for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setTimeout(resolve, 0))
 }

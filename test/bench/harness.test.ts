@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { root } from '../support/repository.js'
 
-/** What a run of the benchmarks prints, on a slice too small to tell a time by. */
+/** The output of a benchmark run on a slice that is too small to measure times. */
 async function bench(...args: string[]): Promise<string> {
   const quick = ['--dry', '--node-upstream', '--rounds', '1', '--scale', '0.005']
   const child = spawn(process.execPath, [`${root}/bench/run.mjs`, ...args, ...quick], {

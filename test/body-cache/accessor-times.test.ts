@@ -3,7 +3,7 @@ import { promisify } from 'node:util'
 import { expect } from 'chai'
 import { root } from '../support/repository.js'
 
-/** Names of bodies, each of which took, or takes elsewhere, more than a second of the event loop. */
+/** Names of bodies that once blocked, or elsewhere still block, the event loop for more than a second each. */
 const bodies = [
   '+ over and over',
   'the largest index',

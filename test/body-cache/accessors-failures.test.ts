@@ -14,7 +14,7 @@ import { closeServers, serve } from '../support/servers.js'
 import { exchange } from './exchange.js'
 import { accessors, type BodyError, codeOf } from './reading.js'
 
-// A body that each accessor can read: JSON that is a form of one key as well.
+// A body that each accessor can read: JSON that is also a form with one key.
 const body = '{"a":1}'
 const FORM = 'Content-Type: application/x-www-form-urlencoded'
 const CHUNKED = 'Transfer-Encoding: chunked'
@@ -95,7 +95,7 @@ describe('req.bodyCache, when the request fails or its response has ended', () =
   })
 })
 
-/** Ways in which something may have read a body before us. */
+/** The ways in which a middleware may have read a body before bodyCache. */
 const drains: Record<string, (req: IncomingMessage) => Promise<unknown>> = {
   'text(req)': (req) => text(req),
   'req.resume()': (req) => once(req.resume(), 'end'),

@@ -15,7 +15,7 @@ import { allClosedIn, emptyDirectory, removeDirectories } from '../support/tempo
 
 const LENGTH = 300_000
 
-/** Reads `req` in one way, and gives the number of bytes. */
+/** Reads `req` in one way, and returns the number of bytes. */
 type Reader = (req: IncomingMessage) => Promise<number>
 
 async function iterate(req: IncomingMessage): Promise<number> {
@@ -218,7 +218,7 @@ for (const { name: host, mount } of hosts) {
   })
 }
 
-/** Makes timers of so many milliseconds end at once; returns what undoes it. */
+/** Makes timers of this many milliseconds run at once; returns a function that undoes this. */
 function hasten(milliseconds: number): () => void {
   const { setTimeout: real } = globalThis
   const hastened = (run: (...args: unknown[]) => void, delay?: number, ...args: unknown[]): NodeJS.Timeout =>

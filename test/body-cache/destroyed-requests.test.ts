@@ -10,7 +10,7 @@ import { until } from '../support/until.js'
 
 const LENGTH = 1000
 
-/** What an application does with a request before it destroys it. */
+/** The readers that an application may start before it destroys a request. */
 const readings: Record<string, (req: IncomingMessage) => Promise<unknown>> = {
   'before it reads it': async () => {},
   'while it listens to it': async (req) => req.on('data', () => {}),
@@ -34,7 +34,7 @@ const destroying: Record<string, (req: IncomingMessage) => unknown> = {
   'with its socket': (req) => req.socket.destroy(),
 }
 
-/** What the client and the application notice, with and without bodyCache. */
+/** The outcome for the client and the application, with and without bodyCache. */
 interface Noticed {
   readonly connection: 'answered' | 'closed'
   readonly closes: number

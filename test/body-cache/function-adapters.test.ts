@@ -9,8 +9,8 @@ import { maxBytes } from 'sluiceway/max-bytes'
 import { expressVersions } from '../support/express-versions.js'
 
 /*
- * Function adapters and injectors call an application with a request and a response of their own making. What is said
- * here of each was found by running the package itself: docs/hosts.md.
+ * Function adapters and injectors call an application with a request and a response of their own. The properties used
+ * here for each were found by running the package itself: docs/hosts.md.
  */
 
 const BODY = '{"a" : "\u00fc\u00fc"}'
@@ -71,7 +71,7 @@ const adapters: readonly Adapter[] = [
   },
 ]
 
-/** Delivers once, however often it is asked, as light-my-request does. */
+/** Delivers once, however often `_read` is called, as light-my-request does. */
 function inLaterTurn(deliver: Deliver): Deliver {
   const done = new WeakSet<Readable>()
   return function () {
@@ -94,7 +94,7 @@ function byteByByte(): Deliver {
   }
 }
 
-/** Gives status and body of a response, once all of it is out. */
+/** Returns status and body of a response after all of it has been written. */
 function answerOf(res: ServerResponse, resolve: (answer: string) => void): void {
   let sent = ''
   res.assignSocket(new PassThrough().on('data', (bytes: Buffer) => (sent += String(bytes))) as never)

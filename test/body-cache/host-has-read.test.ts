@@ -10,7 +10,7 @@ import { closeServers, serve } from '../support/servers.js'
 
 type WithRawBody = IncomingMessage & { rawBody?: Buffer }
 
-/** When the next middleware runs, behind the 'end' of a request that a host has read. */
+/** The times at which the next middleware runs after the 'end' of a request that a host has read. */
 const turns: Readonly<Record<string, (next: () => void) => void>> = {
   'at once': (next) => next(),
   'in a microtask': (next) => void Promise.resolve().then(next),
@@ -36,7 +36,7 @@ const readers: Readonly<Record<string, (req: IncomingMessage) => Promise<string>
   'bodyCache.text()': (req) => req.bodyCache.text(),
 }
 
-/** Reads the body as a host such as Cloud Functions does, and goes on in a later turn. */
+/** Reads the body as a host such as Cloud Functions does, and continues in a later turn. */
 function hostOf(turn: (next: () => void) => void, keepsRawBody: boolean): Handler {
   return (req, _res, next) => {
     const chunks: Buffer[] = []

@@ -21,7 +21,7 @@ interface Reading {
   readonly whole: Promise<string>
 }
 
-/** Reads like code that was written before promises. */
+/** Reads with listeners, like code from before promises. */
 function readWithData(req: IncomingMessage): Reading {
   let sofar = ''
   let ends = 0
@@ -47,7 +47,7 @@ function readWithReadable(req: IncomingMessage): Omit<Reading, 'ends'> {
   return { sofar: () => sofar, whole: once(req, 'end').then(() => sofar) }
 }
 
-/** Takes a little at a time, and notes the most that it ever had to hold. */
+/** Takes a little at a time, and records the most that it had to hold. */
 class SlowWritable extends Writable {
   taken = 0
   most = 0

@@ -13,7 +13,7 @@ import { found } from './reading.js'
 
 const TYPE = 'multipart/form-data; boundary=xx'
 
-/** One part, whose content is 1 where none is given. */
+/** One part, whose content is 1 by default. */
 function part(disposition: string, content = '1', type?: string): string {
   const lines = type === undefined ? '' : `Content-Type: ${type}\r\n`
   return `--xx\r\nContent-Disposition: ${disposition}\r\n${lines}\r\n${content}\r\n`
@@ -36,7 +36,7 @@ async function readEntries(req: IncomingMessage): Promise<unknown> {
   return describeEntries(await req.bodyCache.formData())
 }
 
-/** Posts with a Content-Type that fetch would not send as it is, in UTF-8 unless the form is bytes. */
+/** Posts with a Content-Type that fetch would change, in UTF-8 unless the form is bytes. */
 async function posted(form: string | Buffer, type = TYPE): Promise<{ status: number; entries: unknown }> {
   const answer: Handler = (req, res) => {
     readEntries(req).then(
@@ -372,7 +372,7 @@ describe('req.bodyCache.formData() of a multipart form', () => {
   })
 })
 
-/** What other parsers make of a form: the entries, or undefined where they refuse it. */
+/** How other parsers read a form: the entries, or undefined if they refuse it. */
 const others: Record<string, (form: Buffer) => Promise<unknown>> = {
   busboy: (form) =>
     collect(busboy({ headers: { 'content-type': TYPE }, defParamCharset: 'utf8', preservePath: true }), form),
@@ -387,7 +387,7 @@ const others: Record<string, (form: Buffer) => Promise<unknown>> = {
 
 type Parser = ReturnType<typeof busboy> | InstanceType<typeof fastifyBusboy.Busboy>
 
-/** Both generations of busboy tell the same events, the file's name and type in other places. */
+/** Both generations of busboy emit the same events, with the file's name and type in different places. */
 async function collect(parser: Parser, form: Buffer): Promise<unknown> {
   const entries: unknown[] = []
   const emitter = parser as NodeJS.EventEmitter

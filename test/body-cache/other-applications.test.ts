@@ -13,7 +13,7 @@ import { until } from '../support/until.js'
 
 const CHUNKED = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'
 
-/** More than a request buffers by itself. */
+/** More bytes than a request buffers by itself. */
 const long = 'two '.repeat(100_000)
 
 async function forAwait(req: IncomingMessage): Promise<string> {
@@ -22,7 +22,7 @@ async function forAwait(req: IncomingMessage): Promise<string> {
   return all
 }
 
-/** Reads a body in ways that only a request with the methods of a replay can be read in, one after the other. */
+/** Reads a body in several ways, one after the other, that all need the methods of a replay. */
 async function readAgainAndAgain(req: IncomingMessage): Promise<string[]> {
   const first = String(await rawBody(req))
   let iterated = ''
@@ -30,7 +30,7 @@ async function readAgainAndAgain(req: IncomingMessage): Promise<string[]> {
   return [first, await forAwait(req), iterated, await text(req), String(await rawBody(req))]
 }
 
-/** Loads Express anew: a copy whose `express.request` no earlier test has used. */
+/** Loads a fresh copy of Express, whose `express.request` no earlier test has used. */
 function ownCopyOf(module: string): typeof express {
   const require = createRequire(import.meta.url)
   const lib = dirname(require.resolve(module))

@@ -26,7 +26,7 @@ function digits(length: number): string {
   return '1'.repeat(length)
 }
 
-/** Starts a server that answers with the number of bytes that `read` gives, or its error, and connects to it. */
+/** Starts a server that answers with the number of bytes that `read` returns, or its error, and connects to it. */
 async function reading(
   mount: (typeof hosts)[number]['mount'],
   read: (req: IncomingMessage) => Promise<unknown>,

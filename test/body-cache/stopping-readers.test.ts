@@ -79,7 +79,7 @@ for (const { name, mount } of hosts) {
   })
 }
 
-/** Pipes into a destination that is full with the first chunk, beside one that fails. Returns what lets it drain. */
+/** Pipes into a destination that is full after the first chunk, next to one that fails. Returns a function that lets it drain. */
 async function fillBesideFailure(req: IncomingMessage): Promise<() => void> {
   const full = new Promise<() => void>((resolve) => {
     req.pipe(new Writable({ highWaterMark: 1, write: (_chunk, _encoding, done) => resolve(done) }))

@@ -385,7 +385,7 @@ describeOnLinux('bodyCache, beyond memory', () => {
   })
 })
 
-/** Mounts a file system of `size` bytes over a directory, or says why it cannot. */
+/** Mounts a file system of `size` bytes over a directory, or returns the reason why it cannot. */
 function mountSmallDisk(directory: string, size: number): { unmount: () => void } | string {
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', directory], { stdio: 'pipe' })

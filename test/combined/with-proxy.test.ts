@@ -45,7 +45,7 @@ function bodiesOf(express: Express): Record<string, Body> {
   }
 }
 
-/** Runs a parser, and makes sure that it found what is in the body. */
+/** Runs a parser, and checks its result against the body. */
 function parse(parser: Handler, expected: unknown): Handler {
   return (req, res, next) =>
     void parser(req, res, (error) => {

@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import { expect } from 'chai'
 import { readText, root } from '../support/repository.js'
 
-/** The rows of docs/defaults.md: the number's name and its default as the page has it. */
+/** The rows of docs/defaults.md: the name of each number and its default on the page. */
 const rows = readText('docs/defaults.md')
   .split('\n')
   .filter((line) => line.startsWith('| ') && !line.startsWith('| of '))
@@ -26,7 +26,7 @@ const UNITS: Readonly<Record<string, number>> = {
   gb: 1024 ** 3,
 }
 
-/** A number with or without a unit, on the page or in the code; undefined for what is none. */
+/** A number with or without a unit, on the page or in the code; undefined for any other text. */
 function numberOf(value: string): number | undefined {
   const [, digits, unit = ''] = /^'?([\d_,]+) ?(\w*)'?$/.exec(value) ?? []
   return digits === undefined ? undefined : Number(digits.replaceAll(/[_,]/g, '')) * UNITS[unit]!
@@ -45,7 +45,7 @@ function optionDefaults(): { file: string; name: string; value: number }[] {
   )
 }
 
-/** The constants of a module that are numbers, products of numbers or texts of digits. */
+/** The constants of a module that are numbers, products of numbers or strings of digits. */
 function constants(): { file: string; name: string; value: number }[] {
   const constant = /^(?:export )?const ([A-Z][A-Z_]+)(?:: number)? = '?(\d[\d_]*(?: \* \d[\d_]*)*)'?$/gm
   return files.flatMap(({ name: file, code }) =>

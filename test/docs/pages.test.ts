@@ -12,7 +12,7 @@ const interfaces = {
   'passthrough-proxy': [['lib/passthrough-proxy.ts', 'lib/passthrough-proxy.ts']],
 } as const
 
-/** What is known of one option: undefined where a place says nothing. */
+/** The facts about one option: undefined if a place does not mention it. */
 interface Option {
   readonly name: string
   readonly type: string
@@ -21,7 +21,7 @@ interface Option {
   readonly defaultInCode: string | undefined
 }
 
-/** The rows of all tables of a page with this head, each cell without its spaces. */
+/** The rows of all tables of a page with this head, each cell trimmed. */
 function rowsUnder(page: string, head: string): string[][] {
   const [, ...tables] = readText(page).split(`${head}\n`)
   return tables.flatMap((table) => {
@@ -54,14 +54,14 @@ function optionsOf(page: keyof typeof interfaces): Option[] {
   })
 }
 
-/** What the check of an option takes for undefined, where that is a literal: its first argument that is no list. */
+/** The default in the check of an option, if it is a literal: its first argument that is not an array. */
 function defaultInCode(code: string, name: string): string | undefined {
   const list = String.raw`(?:\[[^\]]*\], |signals, )?`
   const literal = String.raw`(['\d\[tf](?:[^,()]|\(\))*|os\.tmpdir\(\))`
   return new RegExp(`^ +${name}: \\w+(?:<\\w+>)?\\(${list}${literal}[,)]`, 'm').exec(code)?.[1]
 }
 
-/** A default as it can be compared: quotes, grouped digits and remarks do not matter. */
+/** A default in comparable form: without quotes, grouping of digits and remarks. */
 function plain(value: string): string {
   return value
     .replace(/ \(.*\)$/, '')
@@ -69,7 +69,7 @@ function plain(value: string): string {
     .replaceAll(/(?<=\d)[_ ](?=\d)/g, '')
 }
 
-/** Defaults that are no literal anywhere: they depend on something. */
+/** Defaults that are not literals, because they depend on something. */
 const DEPENDENT = ['exit']
 
 /** Numbers without a unit. */

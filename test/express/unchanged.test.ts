@@ -48,7 +48,7 @@ for (const version of expressVersions) {
   })
 }
 
-/** All bytes that came for each request, but those that are to differ. */
+/** All bytes that came for each request, except those that must differ. */
 async function answersOf(
   version: ExpressVersion,
   folder: string,
@@ -67,7 +67,7 @@ async function answersOf(
   return answers
 }
 
-/** The answer, and that to the request behind it, or how the connection was closed. */
+/** The answer, and that to the next request, or how the connection was closed. */
 async function untilEnd(client: RawClient): Promise<string> {
   try {
     return await client.untilText(END)

@@ -10,7 +10,7 @@ import { closeServers, serve, type TestServer } from '../support/servers.js'
 import { emptyDirectory, removeDirectories } from '../support/temporary-files.js'
 
 const program = fileURLToPath(new URL('few-descriptors-server.js', import.meta.url))
-/** More than comes at once: what one chunk holds is served without a file. */
+/** More than one chunk: a body of one chunk is served without a file. */
 const body = Buffer.alloc(300_000, 'kept in a file; ')
 
 for (const { name } of hosts) {

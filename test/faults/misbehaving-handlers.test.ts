@@ -18,16 +18,16 @@ const chains: Record<string, Chain> = {
   'all three': (directory) => [maxBytes('1mb'), bodyCache({ directory, memory: 0 }), autoFlush()],
 }
 
-/** Those whose readers may give up without harm to the answer. */
+/** The chains whose readers may give up without harm to the answer. */
 const keeps = (what: string): boolean => what === 'bodyCache' || what === 'all three'
 
-/** What a program saw, and what its client got: an answer, or the end of the connection. */
+/** The events that a program saw, and the result for its client: an answer, or the end of the connection. */
 interface Outcome {
   readonly client: string
   readonly noted: readonly string[]
 }
 
-/** Handlers around the middlewares under test; `note` keeps what they see. */
+/** Handlers around the middlewares under test; `note` records the events that they see. */
 type Program = (middlewares: readonly Handler[], note: (what: string) => void) => Handler[]
 
 function code(error: unknown): string {
@@ -159,7 +159,7 @@ const faulty: Record<string, Program> = {
   ],
 }
 
-/** Where `req.destroy()` is called; then an answer is tried all the same. */
+/** The moments at which `req.destroy()` is called; the handler then tries to answer anyway. */
 const destroying: Record<string, (error?: Error) => Program> = {
   'before the middlewares': (error) => (middlewares) => [
     (req, _res, next) => {

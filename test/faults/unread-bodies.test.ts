@@ -9,7 +9,7 @@ import { closeServers, serve } from '../support/servers.js'
 import { allClosedIn, emptyDirectory, removeDirectories } from '../support/temporary-files.js'
 import { until } from '../support/until.js'
 
-/** Handlers that stop in the middle of a body, and never answer. Node notices that their client leaves. */
+/** Handlers that stop in the middle of a body, and never answer. Bare Node notices when their client leaves. */
 const stopping: Record<string, Handler> = {
   'removes its listener and pauses': (req) => {
     const take = (): void => void req.off('data', take).pause()

@@ -8,7 +8,7 @@ import { ask } from '../support/upstream-receiver.js'
 import { holds } from './property.js'
 import { type Cuts, cuts, turns, writeInParts } from './wire.js'
 
-/** What a server may send in place of a response, and behind one. */
+/** The bytes that a server may send instead of a response, and after one. */
 const part = fc.constantFrom(
   answer('first'),
   'HTTP/1.1 200 OK\r\n',

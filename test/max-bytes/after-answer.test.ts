@@ -14,7 +14,7 @@ const refuseAtOnce: Handler = (_req, res) => {
   res.end('no')
 }
 
-/** Sends its head while a listener is reading, so that no close is announced, and leaves the rest unread. */
+/** Sends the head while a listener is reading, so that no close is announced, and leaves the rest unread. */
 const flushThenEnd: Handler = (req, res) => {
   const ignore = (): void => {}
   res.statusCode = 403

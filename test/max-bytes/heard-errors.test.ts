@@ -8,7 +8,7 @@ import { type Handler, hosts } from '../support/hosts.js'
 import { asChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 
-/** Ways to hear of a refused body; each calls `answer` when it has. */
+/** Ways to hear the error of a refused body; each then calls `answer`. */
 const ways: Record<string, (req: IncomingMessage, answer: () => void) => void> = {
   "an 'error' listener": (req, answer) => void req.on('data', () => {}).on('error', answer),
   'a promise': (req, answer) => void buffer(req).catch(answer),

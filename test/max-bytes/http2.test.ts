@@ -12,7 +12,7 @@ import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { closeServers, listen } from '../support/servers.js'
 
-// Express makes nothing of HTTP/2 requests; bare http does.
+// Express does not support HTTP/2 requests; bare http does.
 const { mount } = hosts[0]!
 const { NGHTTP2_NO_ERROR, NGHTTP2_CANCEL } = http2.constants
 const POST = { ':method': 'POST' }

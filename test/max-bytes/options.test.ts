@@ -4,7 +4,7 @@ import { maxBytes, type MaxBytesOptions } from 'sluiceway/max-bytes'
 import { closeServers, serve } from '../support/servers.js'
 import { hosts } from '../support/hosts.js'
 
-/** Values that are no size, some of which `bytes.parse` would take for one, or for no limit at all. */
+/** Values that are not sizes, some of which `bytes.parse` would read as a size, or as no limit at all. */
 const wrongSizes: readonly (readonly [size: unknown, shown: string])[] = [
   ['10x', '"10x"'],
   ['banana', '"banana"'],

@@ -8,7 +8,7 @@ import { type Handler, hosts } from '../support/hosts.js'
 import { asChunk, RawClient, type RawResponse } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 
-/** Reads until the error, says nothing of it, and answers as if all were well. */
+/** Reads until the error, ignores it, and answers as if all were well. */
 function swallowing(answer: Handler): Handler {
   return (req, res, next) => {
     req.resume().on('error', () => setImmediate(() => answer(req, res, next)))

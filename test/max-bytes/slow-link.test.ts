@@ -8,7 +8,7 @@ import { writeAndRead, writeThenRead } from './uploads.js'
 
 const CLIENTS = 50
 
-/** Starts a server, and lets each client send 10 MB through a slow link of its own, all at once. */
+/** Starts a server, and lets all clients send 10 MB at once, each through its own slow link. */
 async function statusLines(
   options: MaxBytesOptions,
   send: (socket: net.Socket) => Promise<string>,

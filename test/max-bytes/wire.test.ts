@@ -25,7 +25,7 @@ const readAll: Handler = (req, res, next) => {
     .resume()
 }
 
-/** Node 20 keeps 1000 header lines and drops the others; later versions answer by themselves. */
+/** Node 20 keeps 1000 header lines and drops the others; later versions answer with an error of their own. */
 const filler = (lines: number): string => 'a:\r\n'.repeat(lines)
 
 for (const { name, mount } of hosts) {

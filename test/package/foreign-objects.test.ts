@@ -14,7 +14,7 @@ function rowsBelow(line: string): string[][] {
     .map((row) => row.split('|').map((cell) => cell.trim()))
 }
 
-/** Each member that a table has, with the file where it is written. */
+/** Each member of a table, with the file that writes it. */
 function writesIn(rows: string[][]): ForeignWrite[] {
   return rows.flatMap(([, , members = '', file = '']) =>
     [...members.matchAll(/`([^`]+)`/g)].map(([, member = '']) => ({

@@ -7,7 +7,7 @@ import { RawClient } from '../support/raw-client.js'
 import { readText, root } from '../support/repository.js'
 import { closeServers, serve } from '../support/servers.js'
 
-/** A member of an object of Node's, whatever its types say. */
+/** A member of an object of Node, whether or not its types declare it. */
 function member(object: object, name: string | symbol): unknown {
   return (object as Record<string | symbol, unknown>)[name]
 }

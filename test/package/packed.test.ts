@@ -106,7 +106,7 @@ describe('the packed package', function () {
   })
 })
 
-/** What becomes of a subpath, and of the root, in an installation from which the proxy is missing. */
+/** The result of loading a subpath, and the root, in an installation without the proxy. */
 async function loadWithoutProxy(installed: Installed, subpath: string): Promise<Record<string, string>> {
   const home = path.join(installed.folder, 'node_modules/sluiceway/dist')
   const missing: string[] = []

@@ -138,7 +138,7 @@ function leadsSomewhere(page: string, link: string): boolean {
   return hash === '' || anchorsOf(readFileSync(pathname, 'utf8')).includes(hash)
 }
 
-/** The anchors of a page's headings, as GitHub makes them. */
+/** The anchors of a page's headings, as GitHub generates them. */
 function anchorsOf(markdown: string): string[] {
   return [...markdown.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => {
     const words = heading.toLowerCase().replaceAll(/[^\p{Letter}\p{Number}\s_-]/gu, '')

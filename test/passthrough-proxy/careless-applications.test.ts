@@ -15,7 +15,7 @@ function careless(): never {
   throw new Error('careless')
 }
 
-/** Lets a method of the response fail, once it has been called so many times, before or after it does its work. */
+/** Makes a method of the response fail after this number of calls, before or after it does its work. */
 function failing(method: string & keyof ServerResponse, { calls = 0, after = false } = {}): Handler {
   return (_req, res, next) => {
     const own = res[method] as (...args: unknown[]) => unknown

@@ -17,14 +17,14 @@ import { until } from '../support/until.js'
 
 if (!runsUndici8) console.log('    skipped: undici 8, which needs Node 22.19')
 
-/** The number that a request's middlewares run with, and its client sends. */
+/** The number that a client sends and the middlewares of its request run with. */
 const numbers = new AsyncLocalStorage<string>()
 
 function numberOf(req: IncomingMessage): string {
   return String(req.headers['x-number'])
 }
 
-/** What ran, and with which numbers: the request's own, and that of the context. */
+/** The callbacks that ran, each with the number of the request and that of the context. */
 type Seen = [what: string, own: string, found: string | undefined]
 
 /** Answers by the path: whole, in parts, with an interim head before, late, or not at all. */

@@ -1,4 +1,4 @@
-// The table "What a dispatcher does not do" of docs/passthrough-proxy.md. A row that fails here has become untrue.
+// The table "What a dispatcher does not do" of docs/passthrough-proxy.md. A row whose test fails is no longer true.
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
 import type { Dispatcher } from 'undici'

@@ -29,7 +29,7 @@ const HANDSHAKE = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Ke
 
 type Start = NonNullable<Dispatcher8.DispatchHandler['onResponseStart']>
 
-/** A handler that begins a response in another way, and is `handler` in all else. */
+/** A handler that begins a response in another way, and otherwise behaves like `handler`. */
 function beginning(handler: object, begin: (start: Start, ...given: Parameters<Start>) => void): object {
   const start = (handler as { onResponseStart: Start }).onResponseStart.bind(handler)
   return new Proxy(handler, {

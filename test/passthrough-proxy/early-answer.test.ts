@@ -6,7 +6,7 @@ import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve, type TestServer } from '../support/servers.js'
 
-/** What is still to come of an upload when it is answered. */
+/** The rest of an upload that is sent after its answer. */
 const REST = Buffer.alloc(100_000)
 
 for (const { name, express } of expressVersions) {

@@ -5,7 +5,7 @@ import { expressVersions } from '../support/express-versions.js'
 import { proxied, request, unmarked } from '../support/proxied.js'
 import { closeServers } from '../support/servers.js'
 
-/** Lines by which one upstream or another would learn who the client is, or by which way it came. */
+/** Lines from which some upstream would learn the identity of the client, or the way it came. */
 const TOLD = [
   'X-Forwarded-Prefix: /evil',
   'X-Forwarded-Ssl: on',
@@ -20,7 +20,7 @@ const TOLD = [
   'X-Real-IP: 6.6.6.6',
 ]
 
-/** The same as servers read them that make names of variables of them. */
+/** The same lines in spellings that servers turn into the same variable names. */
 const SPELT = TOLD.flatMap((line) => {
   const [name, value] = line.split(': ') as [string, string]
   const names = ['_', '.'].map((character) => name.replaceAll('-', character))
@@ -29,7 +29,7 @@ const SPELT = TOLD.flatMap((line) => {
   )
 })
 
-/** Names that only look alike. */
+/** Headers with similar names. */
 const OTHERS = [
   'X-Forward: 1',
   'XForwarded-For: 1',

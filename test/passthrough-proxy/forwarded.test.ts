@@ -82,7 +82,7 @@ const hasIPv6 = Object.values(os.networkInterfaces())
   .flat()
   .some((one) => one?.family === 'IPv6')
 
-/** Starts a server and connects to it, each in its own way. */
+/** Ways to start a server and connect to it. */
 const ways: Readonly<Record<string, (app: RequestListener) => Promise<RawClient>>> = {
   'a Unix socket': async (app) => {
     const socket = path.join(emptyDirectory(), 'socket')

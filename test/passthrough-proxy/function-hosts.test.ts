@@ -10,7 +10,7 @@ import { maxBytes, passthroughProxy, type PassthroughProxyOptions, type Sluicewa
 import { type Handler, hosts } from '../support/hosts.js'
 import { closeServers, serve, type TestServer } from '../support/servers.js'
 
-/** What a function adapter makes of an event. */
+/** The request that a function adapter makes from an event. */
 interface Event {
   readonly method?: string
   readonly url?: string

@@ -7,7 +7,7 @@ import { answer, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers } from '../support/servers.js'
 import { needsOwnClient } from '../support/transports.js'
 
-/** Sends one more request, which goes to a fresh connection and gets what was answered there. */
+/** Sends one more request, which must use a fresh connection and get the answer from there. */
 async function expectOwnAnswer(client: RawClient, upstream: ScriptedUpstream): Promise<void> {
   client.write(request('GET', '/second'))
   const next = await upstream.connection()

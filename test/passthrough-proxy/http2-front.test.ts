@@ -10,7 +10,7 @@ import type { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen } from '../support/servers.js'
 
-// Express makes nothing of HTTP/2 requests; bare http does.
+// Express does not support HTTP/2 requests; bare http does.
 const { mount } = hosts[0]!
 
 interface Answered {
@@ -18,7 +18,7 @@ interface Answered {
   readonly body: string
 }
 
-/** Asks for something over HTTP/2, and gives the answer. Without a body the stream ends with its head. */
+/** Sends a request over HTTP/2, and returns the answer. Without a body the stream ends with its head. */
 function ask(
   session: ClientHttp2Session,
   headers: OutgoingHttpHeaders,
@@ -259,7 +259,7 @@ function frame(type: number, flags: number, payload: string, stream = 1): Buffer
   return Buffer.concat([head, Buffer.from(payload, 'latin1')])
 }
 
-/** Opens a connection with one POST on it, of which the body is still to come. */
+/** Opens a connection with one POST on it, whose body has not been sent yet. */
 function rawStream(port: number): net.Socket {
   const lines = { ':method': 'POST', ':path': '/a?b', ':scheme': 'http', ':authority': 'test' }
   const literal = (text: string): string => String.fromCharCode(text.length) + text

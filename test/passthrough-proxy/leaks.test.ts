@@ -15,7 +15,7 @@ import { closeServers, listen, serve, type TestServer } from '../support/servers
 const REQUESTS = 1000
 const AT_ONCE = 50
 
-/** For each request, by its path: the upstream has it, or what was sent of its body. */
+/** By the path of each request: settles when the upstream has the request, or the part of its body that was sent. */
 let arrivals: Map<string, Deferred<void>>
 
 function arrived(path: string): Deferred<void> {
@@ -24,7 +24,7 @@ function arrived(path: string): Deferred<void> {
   return known
 }
 
-/** What the upstream does, by the first part of the path; and how a client comes to where it leaves. */
+/** The behaviour of the upstream, by the first part of the path; and how a client reaches the point where it leaves. */
 const phases: Record<
   string,
   { answer: RequestListener; ask: (client: RawClient, path: string) => Promise<unknown> }

@@ -15,7 +15,7 @@ import { closeServers, listen, serve } from '../support/servers.js'
 
 type Handler = (req: IncomingMessage, res: ServerResponse, next: () => void) => void
 
-/** Each four bytes of it differ from all others, so that none can take the place of another. */
+/** Each four bytes of it differ from all others, so that a mix-up shows. */
 const BODY = Buffer.alloc(12 * 1024 * 1024)
 for (let at = 0; at < BODY.length; at += 4) BODY.writeUInt32BE(at, at)
 
@@ -34,7 +34,7 @@ const framings: Readonly<Record<string, Handler>> = {
   },
 }
 
-/** What stands in front of the proxy, and what it may do with the chunks that it is given. */
+/** The code in front of the proxy, and what it may do with the chunks that it gets. */
 const fronts: Readonly<Record<string, Handler>> = {
   nothing(_req, _res, next) {
     next()
@@ -68,7 +68,7 @@ const fronts: Readonly<Record<string, Handler>> = {
   },
 }
 
-/** Reads a response slowly: what is behind it fills all buffers in between. */
+/** Reads a response slowly, so that it fills all buffers on the way. */
 async function readSlowly(response: AsyncIterable<Buffer>): Promise<Buffer> {
   const chunks: Buffer[] = []
   for (let pause = 0; pause < 50; pause++) await turn()
@@ -151,7 +151,7 @@ describe('the read buffer of passthroughProxy', () => {
 
 const run = promisify(execFile)
 
-/** A program whose tracer was there before this package, and keeps what goes to clients. */
+/** A program whose tracer was installed before this package, and keeps the chunks that go to clients. */
 const tracer = (owner: string): string => `
   import http from 'node:http'
   import net from 'node:net'

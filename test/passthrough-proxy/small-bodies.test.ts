@@ -12,7 +12,7 @@ const BODY = 'a small body, \u00e9\u20ac\0'
 const LENGTH = Buffer.byteLength(BODY)
 const HEAD = `POST / HTTP/1.1\r\nHost: test\r\nContent-Length: ${LENGTH}\r\n\r\n`
 
-/** How a small body may come: whole with its head, which is the rule, or later. */
+/** The ways in which a small body may arrive: usually whole with its head, or later. */
 const arrivals: Record<string, (client: RawClient, upstream: ScriptedUpstream) => Promise<RawClient>> = {
   'with its head': (client, upstream) => {
     client.write(HEAD, BODY)
@@ -32,7 +32,7 @@ const arrivals: Record<string, (client: RawClient, upstream: ScriptedUpstream) =
   },
 }
 
-/** What may stand before the proxy. */
+/** Code that may be mounted in front of the proxy. */
 const before: Record<string, Handler> = {
   nothing: (_req, _res, next) => next(),
   'a handler that waits': (_req, _res, next) => setImmediate(next),

@@ -16,10 +16,10 @@ import { closeServers, serve } from '../support/servers.js'
 const MORE = Buffer.alloc(64 * 1024)
 const TOO_MUCH = 1024 * 1024 * 1024
 
-/** What the kernel's buffers of two connections hold, and little more. */
+/** A little more than the kernel's buffers of two connections hold. */
 const HELD_ON_THE_WAY = 32 * 1024 * 1024
 
-/** Writes as much as is taken, as soon as it is. */
+/** Writes as much as the receiver accepts, as soon as it does. */
 function writeOn(to: Writable, count: (length: number) => number): void {
   const more = (): void => {
     while (count(MORE.length) < TOO_MUCH && to.write(MORE));
@@ -29,8 +29,8 @@ function writeOn(to: Writable, count: (length: number) => number): void {
 }
 
 /**
- * Waits until `count` has stood still while a hundred other requests went the same way. Everybody is in this process,
- * so whatever could have moved on had its turn in between.
+ * Waits until `count` has stayed the same while a hundred other requests took the same path. Both sides are in this process,
+ * so any pending work had its turn in between.
  */
 async function untilStill(count: () => number, port: number): Promise<void> {
   const other = await RawClient.connect(port)

@@ -16,7 +16,7 @@ interface Failure {
   readonly maybeHeard: boolean
 }
 
-/** The part of the adapter that this calls. */
+/** The part of the adapter that this test calls. */
 interface Adapter {
   dispatcherUpstream: (dispatcher: object) => {
     send(request: object, receiver: { onFailure(failure: Failure): void }): { abandon(): void }

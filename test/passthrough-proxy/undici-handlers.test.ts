@@ -9,7 +9,7 @@ import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
 
-/** The part of undici 7's own handler that a dispatcher of an application may call, in place of the one that 8 has too. */
+/** The part of undici 7's own handler interface that a dispatcher may call instead of the one that undici 8 shares. */
 interface Handler7 {
   onConnect(abort: () => void): void
   onResponseStarted(): void
@@ -39,7 +39,7 @@ async function start(
   return { client: await RawClient.connect(port), errors }
 }
 
-/** A dispatcher of the application's, written for undici 7. */
+/** An application's own dispatcher, written for undici 7. */
 function dispatcherOf(play: (handler: Handler7) => void): {
   dispatch(options: object, handler: object): boolean
 } {

@@ -103,7 +103,7 @@ describeInChromium('playground for everybody', (open) => {
   })
 })
 
-/** Runs every panel at once; one of them with a refusal in words. */
+/** Runs every panel at once; one of them shows a refusal. */
 async function runAll(opened: PlaygroundPage): Promise<void> {
   await opened.panel('socket').getByLabel('I am logged in').uncheck()
   for (const name of panels) await opened.start(name)
@@ -120,12 +120,12 @@ async function violations({ page }: PlaygroundPage): Promise<string[]> {
   return found as string[]
 }
 
-/** What sticks out to the right, but for what scrolls or hides it by itself. */
+/** Elements that overflow to the right, except inside elements that scroll or hide them. */
 const outside = `[...document.querySelectorAll('body *')]
   .filter((node) => !node.closest('pre, svg, .unseen, .skip') && node.getBoundingClientRect().right > innerWidth + 0.5)
   .map((node) => node.outerHTML.slice(0, 80))`
 
-/** How many elements the Tab key reaches. */
+/** The number of elements that the Tab key reaches. */
 const controls = `[...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')]
   .filter((node) => node.checkVisibility()).length`
 

@@ -17,7 +17,7 @@ interface Output {
   readonly code: number | null
 }
 
-/** What each command of the page prints, as one would see it in a terminal. */
+/** The output of each command of the page, as in a terminal. */
 const outcomes: Readonly<Record<string, (output: Output, opened: PlaygroundPage) => void | Promise<void>>> = {
   'events-flushed'({ lines }) {
     expect(eventLines(lines)).to.have.length(8)
@@ -157,7 +157,7 @@ async function runTogether(texts: Readonly<Record<string, string>>): Promise<Rec
   return Object.fromEntries(await Promise.all(running))
 }
 
-/** Runs a command as it stands, and tells each line with the time it came. */
+/** Runs a command unchanged, and returns each line with its time. */
 async function runInShell(command: string): Promise<Output> {
   const child = spawn('sh', ['-c', command], { stdio: ['ignore', 'pipe', 'ignore'], timeout: 8000 })
   const lines: Line[] = []
@@ -180,7 +180,7 @@ function eventLines(lines: readonly Line[]): Line[] {
   return lines.filter(({ text }) => text.includes(' data: '))
 }
 
-/** When the server wrote the last event, by the clock that this process shares with it. */
+/** The time at which the server wrote the last event, by the clock that it shares with this process. */
 function lastWritten(lines: readonly Line[]): number {
   const [, data = ''] = eventLines(lines).at(-1)?.text.split(' data: ') ?? []
   return (JSON.parse(data) as { writtenAt: number }).writtenAt

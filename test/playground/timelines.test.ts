@@ -70,7 +70,7 @@ function widthOf(svg: Locator): Promise<number> {
   return svg.evaluate((node: { parentElement: { clientWidth: number } }) => node.parentElement.clientWidth)
 }
 
-/** Rows begin in the order of time, and nothing arrives before it left. */
+/** Rows are in the order of time, and nothing arrives before it was sent. */
 function expectOrder(rows: readonly TableTimes[]): void {
   expect(rows[0]?.from).to.equal(0)
   for (const [index, { from, to }] of rows.entries()) {

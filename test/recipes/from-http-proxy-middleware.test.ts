@@ -16,7 +16,7 @@ import { certificate, key } from '../support/tls-certificate.js'
 const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket']
 const PAGE = 'docs/recipes/from-http-proxy-middleware.md'
 
-/** What the upstream saw of one request, and what the client got. */
+/** The upstream's view of one request, and the client's response. */
 async function one(
   options: ProxiedOptions,
   sent = request('GET', '/api/x'),

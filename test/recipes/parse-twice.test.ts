@@ -4,7 +4,7 @@ import { app } from '../../.recipes/parse-twice.js'
 import { type RawResponse, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 
-// Spaces and key order that no JSON.stringify would give again.
+// Spaces and a key order that JSON.stringify would not reproduce.
 const body = '{ "sentAt":"2026-01-02T03:04:05Z",\n "id" : "A-1", "items":[{"quantity":2,"sku":"tea"}] }'
 
 describe('recipe: parse a body twice', () => {

@@ -60,7 +60,7 @@ describe('recipe: server-sent events', () => {
   })
 })
 
-/** Follows the events at one address, while they are sent to another. */
+/** Follows the events at one address while they are posted to another. */
 async function followsEachEvent(url: string, sendTo: string): Promise<void> {
   const listener = await requestLines(`${url}/events`)
   expect(listener.response.headers['content-encoding']).to.equal('gzip')

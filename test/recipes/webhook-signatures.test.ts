@@ -4,7 +4,7 @@ import { expect } from 'chai'
 import { app } from '../../.recipes/webhook-signatures.js'
 import { closeServers, serve } from '../support/servers.js'
 
-/** A sender: what it sends, how it signs that, and what it is told when all is well. */
+/** A sender: its body, its signature, and the answer to a valid request. */
 interface Sender {
   readonly path: string
   readonly body: string

@@ -1,6 +1,6 @@
-// `GET / HTTP/2.0` comes over HTTP/1 too, and Node serves it as HTTP/1.0: without chunks, so that an answer ends with
-// its connection. The proxy went by the version in the request line, and took a cut answer of its for a whole one.
-// Node 20 drops the header lines past `server.maxHeadersCount` without a word, and the framing with them.
+// `GET / HTTP/2.0` may come over HTTP/1 too, and Node serves it as HTTP/1.0: without chunks, so that an answer ends with
+// its connection. The proxy used the version in the request line, and ended a cut answer like a whole one.
+// Node 20 silently drops the header lines beyond `server.maxHeadersCount`, and the framing with them.
 import { expect } from 'chai'
 
 import { expressVersions } from '../support/express-versions.js'

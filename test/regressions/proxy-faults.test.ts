@@ -1,5 +1,5 @@
-// What users of http-proxy, httpxy, http-proxy-middleware, @fastify/http-proxy, fast-proxy and express-http-proxy have
-// reported, and what was measured on them. Each test is named after one report. The rest is told by behaviour:
+// Faults that users of http-proxy, httpxy, http-proxy-middleware, @fastify/http-proxy, fast-proxy and express-http-proxy
+// reported, and that we measured in them. Each test is named after one report. Other files test the rest by behaviour:
 //
 //   a client or an upstream that leaves (http-proxy#1559, httpxy#85)       passthrough-proxy/aborts.test.ts
 //   an early answer, the next request (fastify-http-proxy#474)             passthrough-proxy/early-answer.test.ts

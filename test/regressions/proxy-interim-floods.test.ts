@@ -1,5 +1,5 @@
-// An upstream that sent 102 or 103 without end took 1.1 GB in 6 s where the client did not read, as interim responses
-// know no back-pressure; and it was never timed out, as each of them counted as a sign of life.
+// An upstream that endlessly sent 102 or 103 took 1.1 GB in 6 s when the client did not read, because interim responses
+// have no back-pressure; and it never timed out, because each of them counted as a sign of life.
 import { setTimeout as passed } from 'node:timers/promises'
 
 import { expect } from 'chai'
@@ -22,7 +22,7 @@ async function pour({ socket }: RawClient, response: string): Promise<void> {
   }
 }
 
-/** Sends one every few milliseconds until the connection ends. */
+/** Sends an interim response every few milliseconds until the connection ends. */
 async function drip(connection: RawClient, response: string): Promise<void> {
   while (!connection.socket.destroyed && !connection.socket.readableEnded) {
     connection.write(response)

@@ -1,5 +1,5 @@
-// The upstream accepted an upgrade with a head that Node would not write. By then the proxy held the exchange for
-// over, so that nobody was told: the client waited for ever.
+// The upstream accepted an upgrade with a head that Node would not write. By then the proxy considered the exchange
+// to be over, and told no one: the client waited for ever.
 import { expect } from 'chai'
 import type { Handler } from '../support/hosts.js'
 import { attach, passthroughProxy, type SluicewayError } from 'sluiceway'

@@ -9,7 +9,7 @@ import { closeServers } from '../../support/servers.js'
 import { ask, RecordingReceiver } from '../../support/upstream-receiver.js'
 
 const settings: ClientOptions = { maxConnections: 2, connectTimeoutMs: 2000, maxResponseHeadBytes: 16_384 }
-/** Lets the event loop go round: a connection that has carried an answer is looked at once more before it is used again. */
+/** Waits some turns of the event loop: a connection is checked once more after an answer before it is reused. */
 const turn = (): Promise<void> => turns(3)
 const after = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds))

@@ -13,7 +13,7 @@ import { closeServers, serve } from '../../support/servers.js'
 import { ask, type RecordingReceiver } from '../../support/upstream-receiver.js'
 
 const settings: ClientOptions = { maxConnections: 1, connectTimeoutMs: 2000, maxResponseHeadBytes: 16_384 }
-/** Lets the event loop go round: a connection that has carried an answer is looked at once more before it is used again. */
+/** Waits some turns of the event loop: a connection is checked once more after an answer before it is reused. */
 const turn = (): Promise<void> => turns(3)
 
 describe("the pool of the proxy's own client", () => {

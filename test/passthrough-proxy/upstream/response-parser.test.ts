@@ -138,7 +138,7 @@ const kept: readonly [string, boolean, (number | undefined)?][] = [
   ['HTTP/1.1 200 OK\r\nKeep-Alive: mytimeout=65\r\n', true, undefined],
 ]
 
-/** Behind a name: what fails, and what of it. */
+/** By title: a response that the parser refuses. */
 const malformed: Readonly<Record<string, string | readonly [raw: string, options: ParseOptions]>> = {
   'another protocol': 'SSH-2.0-OpenSSH_9\r\n',
   'another protocol that ends with nothing': 'RTSP',
