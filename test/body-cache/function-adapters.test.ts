@@ -9,8 +9,8 @@ import { maxBytes } from 'sluiceway/max-bytes'
 import { expressVersions } from '../support/express-versions.js'
 
 /*
- * Function adapters and injectors call an application with a request and a response of their own making. What is said
- * here of each was found by running the package itself: docs/hosts.md.
+ * Function adapters and injectors call an application with a request and a response of their own. The properties used
+ * here for each were found by running the package itself: docs/hosts.md.
  */
 
 const BODY = '{"a" : "\u00fc\u00fc"}'
@@ -86,7 +86,7 @@ const adapters: readonly Adapter[] = [
   },
 ]
 
-/** Delivers once, however often it is asked, as light-my-request does. */
+/** Delivers once, however often `_read` is called, as light-my-request does. */
 function inLaterTurn(deliver: Deliver): Deliver {
   const done = new WeakSet<Readable>()
   return function () {
@@ -109,7 +109,7 @@ function byteByByte(): Deliver {
   }
 }
 
-/** Gives status and body of a response, once all of it is out. */
+/** Returns status and body of a response after all of it has been written. */
 function answerOf(res: ServerResponse, resolve: (answer: string) => void): void {
   let sent = ''
   res.assignSocket(new PassThrough().on('data', (bytes: Buffer) => (sent += String(bytes))) as never)
@@ -189,7 +189,7 @@ for (const { name, express } of expressVersions) {
         ],
       ] as const) {
         for (const length of [true, false]) {
-          it(`has the body from ${what}, ${length ? 'with' : 'without'} its length`, async () => {
+          it(`gets the body from ${what}, ${length ? 'with' : 'without'} its length`, async () => {
             expect(await invoke(appOf(...handlers), adapter, length)).to.equal(answer)
           })
         }
@@ -200,7 +200,7 @@ for (const { name, express } of expressVersions) {
         ['bodyCache', bodyCache({ limit: SIZE - 1 })],
       ] as const) {
         for (const length of [true, false]) {
-          it(`has a 413 from ${what}, ${length ? 'with' : 'without'} the length of the body`, async () => {
+          it(`answers 413 from ${what}, ${length ? 'with' : 'without'} the length of the body`, async () => {
             const answer = await invoke(appOf(limit, twice), adapter, length)
             expect(answer).to.equal('413 ERR_SLUICEWAY_BODY_TOO_LARGE')
           })
@@ -215,7 +215,7 @@ for (const { name, express } of expressVersions) {
     })
   }
 
-  describe(`an application of ${name} with a request that is no stream, as of node-mocks-http`, () => {
+  describe(`an application of ${name} with a request that is not a stream, such as that of node-mocks-http`, () => {
     const mock = (headers: Record<string, string>): IncomingMessage =>
       Object.assign(new EventEmitter(), { method: 'POST', url: '/', headers, body: { a: 1 } }) as never
 
@@ -228,11 +228,11 @@ for (const { name, express } of expressVersions) {
     }
 
     for (const middleware of [bodyCache(), maxBytes(10)]) {
-      it(`serves one without a body as without ${middleware.name}`, async () => {
+      it(`serves a request without a body as without ${middleware.name}`, async () => {
         expect(await call(appOf(middleware, parsed), mock({}))).to.equal('200 {"a":1}')
       })
 
-      it(`refuses one that announces a body to ${middleware.name}, and says why`, async () => {
+      it(`gets an error that says why from ${middleware.name} for a request that announces a body`, async () => {
         const answer = await call(appOf(middleware, parsed), mock({ 'content-length': '3' }))
         expect(answer).to.match(
           /^500 (bodyCache|maxBytes): the request announces a body, but is not a stream/,
