@@ -120,7 +120,7 @@ for (const { name, express } of expressVersions) {
         })
       }
 
-      it('takes the Host of the client for the upstream\u2019s own with preserveHost', async () => {
+      it('recognises the Host of the client as the upstream\u2019s own with preserveHost', async () => {
         const options = { rewriteLocation: true, preserveHost: true }
         expect(await line('Location: https://TEST/v1/x', options)).to.equal('Location: /api/x')
         expect(await line('Location: http://test/v1/x', { rewriteLocation: true })).to.equal(
