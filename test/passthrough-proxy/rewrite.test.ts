@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { expect } from 'chai'
 import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
 
+import { withEntry } from '../support/error-entry.js'
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient, type RawResponse } from '../support/raw-client.js'
 import { proxied, request } from '../support/proxied.js'
@@ -207,7 +208,10 @@ for (const { name, express } of expressVersions) {
           const { head, body } = await answered(['Location: /x'], { rewriteLocation })
           expect(head).not.to.match(/evil/)
           expect(body.toString()).to.equal(
-            'ERR_SLUICEWAY_PROXY_HOOK: passthroughProxy: rewriteLocation failed',
+            withEntry(
+              'ERR_SLUICEWAY_PROXY_HOOK: passthroughProxy: rewriteLocation failed',
+              'ERR_SLUICEWAY_PROXY_HOOK',
+            ),
           )
         })
       }
