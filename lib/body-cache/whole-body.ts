@@ -1,3 +1,4 @@
+import getRawBody from 'raw-body'
 import type { BodySource } from '../body/source.js'
 import { type ErrorDetails, type SluicewayError, sluicewayError } from '../shared/errors.js'
 import { tellOnFinished } from '../node/tell-on-finished.js'
@@ -21,15 +22,15 @@ export async function loadBody(
 }
 
 async function readWhole(source: BodySource, most: number, parseLimit: number): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let size = 0
-  // An error within the loop destroys the stream, so the body stops flowing.
-  for await (const chunk of source.stream()) {
-    chunks.push(chunk)
-    size += chunk.length
-    if (size > most) throw refusal(source, parseLimit)
+  const stream = source.stream()
+  try {
+    return await getRawBody(stream, { limit: most })
+  } catch (error) {
+    const failure = source.failure ?? (isLimit(error) ? refusal(source, parseLimit) : error)
+    // raw-body leaves the stream paused, and a paused reader would hold the body up.
+    stream.destroy()
+    throw failure
   }
-  return Buffer.concat(chunks, size)
 }
 
 /**
@@ -40,6 +41,10 @@ function refusal(source: BodySource, limit: number): SluicewayError {
   const { req, state, received, length } = source
   if (state === 'arriving') tellOnFinished(req)
   return tooLargeToParse({ limit, received, length: Number.isNaN(length) ? undefined : length })
+}
+
+function isLimit(error: unknown): boolean {
+  return (error as getRawBody.RawBodyError).type === 'entity.too.large'
 }
 
 /**

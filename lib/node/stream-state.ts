@@ -94,11 +94,16 @@ type ReadableStateConstructor = new (
 
 const { ReadableState: NewReadableState } = Readable as unknown as { ReadableState: ReadableStateConstructor }
 
-/** Makes a request unread, unended and not destroyed. It keeps its listeners and the source of its body. */
-export function renewReadableState(req: ParsedRequest): void {
-  const { highWaterMark, emitClose, [BODY]: source } = req._readableState
+/**
+ * Makes a request unread, unended and not destroyed. It keeps its listeners and the source of its body. Where the body
+ * has failed, a request that its function adapter has closed stays closed: finalhandler would wait for the adapter's
+ * socket, which is no event emitter.
+ */
+export function renewReadableState(req: ParsedRequest, isFailed: boolean): void {
+  const { highWaterMark, emitClose, readable, [BODY]: source } = req._readableState
   const fresh = new NewReadableState({ highWaterMark, autoDestroy: false, emitClose }, req, false)
   fresh[BODY] = source
+  if (readable === false && isFailed) fresh.readable = false
   req._readableState = fresh
   if (req._body === true) req._body = false
 }

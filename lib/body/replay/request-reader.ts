@@ -90,7 +90,7 @@ export abstract class RequestReader implements BodyReader {
     const { req } = this
     this.body.readers.note(this)
     replaceMethods(req)
-    renewReadableState(req)
+    renewReadableState(req, !this.body.isReadable)
     this.position = this.start
     this.ended = false
     this.wanting = true

@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
 import { destroyQuietly, detach } from '../../node/pipes.js'
+import { hasConnection } from '../../node/request-facts.js'
 import { destroyStreamOf, restoreDestroy } from '../../node/request-methods.js'
 import { readableStateOf } from '../../node/stream-state.js'
 import type { SluicewayError } from '../../shared/errors.js'
@@ -35,7 +36,8 @@ export function tellRound(round: ToldRound, error: SluicewayError): void {
     for (const destination of pipes) failDestination(round, destination, error, told)
     round.endRound()
   }
-  if (round.hasClosed) process.nextTick(emitError, req, error, end)
+  // Without a connection to cut, a host may destroy the response with its request, as light-my-request does.
+  if (round.hasClosed || !hasConnection(req)) process.nextTick(emitError, req, error, end)
   else destroyRound(req, error, end)
 }
 
