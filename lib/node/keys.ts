@@ -30,6 +30,9 @@ export const WRITE_LAYER: unique symbol = Symbol.for('sluiceway.autoFlush.write'
 /** On a response, or what it inherits from: the outermost layer of its `writeHead`. */
 export const HEAD_LAYER: unique symbol = Symbol.for('sluiceway.autoFlush.writeHead') as never
 
+/** On a response: what becomes of it after the child that is, or was, piped into it. */
+export const PIPED: unique symbol = Symbol.for('sluiceway.pipeChild') as never
+
 /** On a socket: what closes it in place of Node. */
 export const CLOSING: unique symbol = Symbol.for('sluiceway.closing') as never
 
