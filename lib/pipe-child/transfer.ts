@@ -29,6 +29,7 @@ export class Transfer {
   private readonly req: IncomingMessage
   /** Resolves when the response was over before the child, and nothing of the child is left. */
   private readonly abandoned: Promise<void>
+  private readonly over: Promise<ChildExit>
   private input: PipedInput | undefined
   private failure: Error | undefined
   private hasBegun = false
@@ -45,6 +46,7 @@ export class Transfer {
     this.child = child
     this.req = req
     this.settings = settings
+    this.over = this.whenChildOver()
     this.abandoned = new Promise((resolve) => {
       response.whenOver(() => resolve(this.abandonOnce()))
     })
@@ -53,10 +55,9 @@ export class Transfer {
   /** Runs until the child is over, and the client has the response or is gone. */
   async run(): Promise<ChildExit> {
     try {
-      const over = this.whenChildOver()
       await Promise.race([this.child.started, this.abandoned.then(nextTurn)])
       this.begin()
-      const exit = await Promise.race([over, this.abandoned.then(() => this.exitIfKnown())])
+      const exit = await Promise.race([this.over, this.abandoned.then(() => this.exitIfKnown())])
       if (this.failure !== undefined) throw this.failure
       await this.response.finish(exit)
       return exit
@@ -144,8 +145,8 @@ export class Transfer {
   private release(): void {
     this.input?.stop()
     this.response.release()
-    if (this.isChildOver) removeChildListeners(this.child)
-    else if (!this.isAbandoned) void discardChild(this.child, this.settings)
+    if (this.isChildOver || this.isAbandoned) void this.over.then(() => removeChildListeners(this.child))
+    else void discardChild(this.child, this.settings)
   }
 }
 

@@ -1,6 +1,5 @@
 // Compiled, never run: every option, hook and error by its exact type. An option too many or too few shows here.
 import type { ChildProcess } from 'node:child_process'
-import type { Readable } from 'node:stream'
 import type { Worker } from 'node:worker_threads'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Server as SecureServer } from 'node:https'

@@ -56,12 +56,14 @@ export class ProcessChild implements RunningChild {
     })
   }
 
+  /** A child that was never started has ended, too. */
   private whenExited(): Promise<ChildExit> {
     const { child } = this
     if (!isRunning(child)) return Promise.resolve({ code: child.exitCode, signal: child.signalCode })
     return new Promise((resolve) => {
       const onExit = (code: number | null, signal: NodeJS.Signals | null): void => resolve({ code, signal })
       this.listeners.on(child, 'exit', onExit)
+      this.started.catch(() => onExit(null, null))
     })
   }
 }
