@@ -74,6 +74,7 @@ function describe(given: unknown): string {
   if (!isObject(given)) return show(given)
   if (isResponse(given)) return 'a response'
   if ('headers' in given && 'socket' in given) return 'a request'
+  if (hasMethods(given, 'kill') || hasMethods(given, 'terminate')) return 'a child'
   if (isPromise(given)) return 'a promise'
   if (hasMethods(given, 'pipe')) return 'a stream'
   if ('stdout' in given) return 'the result of a command that has ended'

@@ -41,11 +41,11 @@ export class WorkerChild implements RunningChild {
     this.listeners.removeAll()
   }
 
-  /** 'online' may have come before the call: then the first output tells. A missing file is an 'error' before it. */
+  /** 'online' comes before the file is looked for, so only output tells. A missing file is an 'error' before any. */
   private whenStarted(): Promise<void> {
     const { worker, startListeners } = this
     return new Promise((resolve, reject) => {
-      for (const event of ['online', 'exit']) startListeners.on(worker, event, () => resolve())
+      startListeners.on(worker, 'exit', () => resolve())
       for (const output of [worker.stdout, worker.stderr])
         startListeners.on(output, 'readable', () => resolve())
       startListeners.on(worker, 'error', reject)
