@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import { contain } from '../node/contained.js'
+import { cutResponse } from '../node/cut-response.js'
 import { PIPED } from '../node/keys.js'
 import { isHttp2, takesChunks } from '../node/request-facts.js'
 import { isClosed, onResponseClose } from '../node/response-close.js'
@@ -63,10 +64,13 @@ export class PipedResponse {
     this.listenForEnd(listener)
   }
 
-  /** Over HTTP/2, a head without a body ends the response; it is sent when the child is over. */
+  /**
+   * A head without a body is all that its client waits for: it may leave then, and over HTTP/2 the response is over. So
+   * that head goes when the child is over.
+   */
   sendHead(): void {
     const { res } = this
-    if (!res.headersSent && (this.hasBody || !isHttp2(res.req))) this.sendHeadNow()
+    if (!res.headersSent && this.hasBody) this.sendHeadNow()
     this.hasBegun = true
   }
 
@@ -94,7 +98,7 @@ export class PipedResponse {
 
   /** Breaks the response off: what was sent must not look like the whole. */
   cut(): void {
-    this.res.destroy()
+    contain(this.res, () => cutResponse(this.res))
   }
 
   /** Leaves the response to whoever pipes another child into it. Where nothing was sent, the caller may still answer. */
@@ -109,8 +113,12 @@ export class PipedResponse {
     this.listeners.on(this.res, 'finish', listener)
     onResponseClose(this.res, listener)
     this.listeners.addRemoval(() => this.res.off('close', listener))
-    // A response over HTTP/2 tells of its end only when that of the request has come too.
-    if (isHttp2(this.res.req)) this.listeners.on(streamOf(this.res), 'finish', listener)
+    if (isHttp2(this.res.req)) this.listenForStreamEnd(listener)
+  }
+
+  /** The response to HEAD never tells of its client's leaving; any other only when the request has ended too. */
+  private listenForStreamEnd(listener: Listener): void {
+    for (const event of ['finish', 'close']) this.listeners.on(streamOf(this.res), event, listener)
   }
 
   private sendHeadNow(): void {
