@@ -9,7 +9,6 @@ import {
   type OptionCheck,
   type OptionName,
   readOptions,
-  show,
   wrongKind,
 } from './shared/options.js'
 import { discardChildrenIn, type PipedChild, recognizeChild, wrongArguments } from './pipe-child/arguments.js'
@@ -138,11 +137,11 @@ const unreadStream: OptionCheck<Readable | undefined> = (given, option) => {
 function requireStream(given: unknown, option: OptionName): Readable {
   const stream = given as Partial<Readable> | null
   if (typeof stream?.pipe === 'function' && typeof stream.unpipe === 'function') return stream as Readable
-  const hint =
-    typeof given === 'string' || given instanceof Uint8Array ? ' (Readable.from([…]) makes one)' : ''
-  throw wrongKind(
-    option,
-    `a readable stream such as req${hint}`,
-    typeof given === 'object' ? show(typeof given) : given,
-  )
+  const shown = typeof given === 'object' && given !== null ? given.constructor.name : given
+  throw wrongKind(option, `a readable stream such as req${hintAt(given)}`, shown)
+}
+
+function hintAt(given: unknown): string {
+  if (typeof given === 'string' || given instanceof Uint8Array) return ' (Readable.from([…]) makes one)'
+  return given instanceof ReadableStream ? ' (Readable.fromWeb(…) makes one)' : ''
 }

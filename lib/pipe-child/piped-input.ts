@@ -25,6 +25,8 @@ export class PipedInput {
     this.listeners.addRemoval(stopWatching)
     this.listeners.on(this.stdin, 'close', () => this.discardRest())
     this.source.pipe(this.stdin)
+    // Now, and not in the next tick: behind the head, no client can be told `100 Continue`.
+    this.source.read(0)
     if (this.stdin.destroyed) this.discardRest()
   }
 

@@ -78,12 +78,13 @@ export class Transfer {
     if (this.failure !== undefined) throw this.failure
     if (this.response.isOver) return
     requirePipes(this.child, this.settings)
+    this.input = this.inputOf(this.settings.stdin)
+    this.input?.start((error) => this.inputFailed(error))
     this.response.sendHead()
     this.hasBegun = true
     this.applyPressure()
     this.forward(this.child.stdout, this.framing())
     this.forward(this.child.stderr, this.stderrFraming())
-    this.startInput()
   }
 
   /** Makes the child wait while the client does not read: its pipes fill up. */
@@ -114,11 +115,10 @@ export class Transfer {
     }
   }
 
-  private startInput(): void {
-    const { stdin } = this.settings
-    if (stdin === undefined || this.child.stdin === null) return
-    this.input = new PipedInput(stdin, this.child.stdin, stdin === this.req)
-    this.input.start((error) => this.inputFailed(error))
+  private inputOf(source: Readable | undefined): PipedInput | undefined {
+    const { stdin } = this.child
+    if (source === undefined || stdin === null) return undefined
+    return new PipedInput(source, stdin, source === this.req)
   }
 
   /** A client that leaves in the middle of its body is no failure: its response tells of it. */

@@ -5,10 +5,10 @@ import type { Readable, Writable } from 'node:stream'
 import { type Handler, hosts } from '../support/hosts.js'
 import { listen, type TestServer } from '../support/servers.js'
 
-/** How a request is made. A body that is open is written by the test. */
+/** How a request is made. The body that is 'open' is written by the test. */
 export interface Asked {
   readonly method?: string
-  readonly body?: 'open'
+  readonly body?: string
   readonly headers?: Record<string, string>
 }
 
@@ -76,7 +76,7 @@ async function askHttp1(port: number, { method = 'GET', body, headers = {} }: As
   const request = http.request({ port, host: '127.0.0.1', method, agent: false, headers })
   request.on('error', () => {})
   if (body === 'open') request.flushHeaders()
-  else request.end()
+  else request.end(body)
   const [response] = (await once(request, 'response')) as [http.IncomingMessage]
   return reply(response, request, {
     status: response.statusCode!,
@@ -90,9 +90,10 @@ async function askHttp2(
   session: http2.ClientHttp2Session,
   { method = 'GET', body, headers = {} }: Asked,
 ): Promise<Reply> {
-  const endStream = body !== 'open'
+  const endStream = body === undefined
   const stream = session.request({ ...headers, ':path': '/', ':method': method }, { endStream })
   stream.on('error', () => {})
+  if (!endStream && body !== 'open') stream.end(body)
   let trailers: Record<string, unknown> = {}
   stream.on('trailers', (received) => (trailers = received as Record<string, unknown>))
   stream.once('close', () => session.close())

@@ -220,6 +220,7 @@ for (const front of fronts) {
           kill: () => false,
         }
         const child = Object.assign(new EventEmitter(), never)
+        // oxlint-disable-next-line unicorn/no-thenable
         const then = (_: unknown, reject: (error: Error) => void): void => reject(new Error('E2BIG'))
         Object.defineProperty(child, 'then', { value: then })
         const [reply] = await asked(front, { start: () => child as never })
@@ -244,7 +245,7 @@ describe('pipeChild with a child that cannot be ended', () => {
       const stubborn = sh('trap "" TERM; echo ready; while :; do sleep 0.05; done')
       // As of another user: no signal arrives.
       const unreachable = Object.assign(stubborn, { group: stubborn.pid!, pid: undefined, kill: () => true })
-      child.resolve(unreachable as never)
+      child.resolve(unreachable)
       void pipeChild(res, stubborn, { forceKillAfterMs: 10 }).then(exit.resolve)
     })
     const reply = await ask()
