@@ -8,7 +8,7 @@ import { attach, bodyCache, maxBytes, pipeChild, type PipeChildOptions } from 's
 import { deferred } from '../support/deferred.js'
 import type { Handler } from '../support/hosts.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
-import { closeServers } from '../support/servers.js'
+import { closeServers, serve } from '../support/servers.js'
 import { until } from '../support/until.js'
 import { type Front, fronts, type Reply } from './fronts.js'
 import { type Outcome, pipedCleanly } from './left-behind.js'
@@ -286,12 +286,12 @@ describe('the option stdin of pipeChild', () => {
   })
 
   it('invites the body of a client that waits for it, through attach', async () => {
-    const { server } = await fronts[0]!.serve((_req, res) => res.end())
-    server.server.removeAllListeners('request')
-    attach(server.server, (req: IncomingMessage, res: ServerResponse) => {
+    const app = (req: IncomingMessage, res: ServerResponse): void => {
       void pipeChild(res, spawn('cat', { detached: true }), { stdin: req })
-    })
-    const client = await RawClient.connect(server.port)
+    }
+    const { server, port } = await serve(app)
+    attach(server, app)
+    const client = await RawClient.connect(port)
     client.write('POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n')
     expect(await client.untilText('\r\n\r\n')).to.equal('HTTP/1.1 100 Continue\r\n\r\n')
     expect(await client.untilText('\r\n\r\n')).to.match(/^HTTP\/1.1 200 /)
