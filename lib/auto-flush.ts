@@ -14,7 +14,13 @@ import {
   wrongKind,
 } from './shared/options.js'
 
-export { pipeChild, type ChildExit, type PipeChildOptions } from './pipe-child.js'
+export {
+  pipeChild,
+  type ChildExit,
+  type PipeChildOptions,
+  type PipedChild,
+  type PseudoTerminal,
+} from './pipe-child.js'
 
 declare module 'node:http' {
   interface ServerResponse<Request extends IncomingMessage = IncomingMessage> {

@@ -1,5 +1,6 @@
 // Compiled, never run: the exact type of every option, hook and error. An option too many or too few shows here.
 import type { ChildProcess } from 'node:child_process'
+import type { Worker } from 'node:worker_threads'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Server as SecureServer } from 'node:https'
 import type { Readable } from 'node:stream'
@@ -25,6 +26,8 @@ import {
   type PassthroughProxy,
   type PassthroughProxyOptions,
   type PipeChildOptions,
+  type PipedChild,
+  type PseudoTerminal,
   type RequestHook,
   type ResponseHook,
   type RewriteRule,
@@ -63,7 +66,8 @@ expectTypeOf<Parameters<Middleware>>().toEqualTypeOf<
 expectTypeOf<NextFunction>().toEqualTypeOf<(error?: unknown) => void>()
 expectTypeOf(attach).returns.toEqualTypeOf<() => void>()
 expectTypeOf(attach).parameter(0).toEqualTypeOf<Server | SecureServer>()
-expectTypeOf(pipeChild).parameter(1).toEqualTypeOf<ChildProcess>()
+expectTypeOf(pipeChild).parameter(1).toEqualTypeOf<PipedChild>()
+expectTypeOf<PipedChild>().toEqualTypeOf<ChildProcess | Worker | PseudoTerminal>()
 expectTypeOf(pipeChild).parameter(2).toEqualTypeOf<PipeChildOptions | undefined>()
 expectTypeOf(pipeChild).returns.resolves.toEqualTypeOf<ChildExit>()
 expectTypeOf<ChildExit>().toEqualTypeOf<{
@@ -111,6 +115,8 @@ expectTypeOf<PipeChildOptions>().toEqualTypeOf<
   Optional<{
     stderr: 'merge' | 'drop' | 'event'
     exit: 'event' | 'trailer' | 'none'
+    end: boolean
+    stdin: Readable
     killSignal: NodeJS.Signals
     forceKillAfterMs: number
   }>
