@@ -57,8 +57,9 @@ export interface AutoFlushOptions {
 
 /**
  * Lets whatever is written to a response reach the client now: through `compression` (mounted before or after),
- * through a buffering nginx, and with the head as soon as it is written. Whole answers (`json`, `send`, HEAD, 204,
- * 304, …) are left as they are. Where it is mounted twice, the later mount decides.
+ * through a buffering nginx, in a browser that would guess the type of plain text first, and with the head as soon as it
+ * is written. Whole answers (`json`, `send`, HEAD, 204, 304, …) are left as they are. Where it is mounted twice, the
+ * later mount decides.
  *
  * NOTE: it cannot reach what has not been written yet, such as output that a child process holds in its own buffer.
  *
