@@ -102,6 +102,16 @@ for (const { name, express } of expressVersions) {
       connection.destroy()
     })
 
+    it('takes the upstream along where the app destroys the connection of a client that has ended its half', async () => {
+      await open()
+      client.socket.end()
+      await connection.closed()
+      server.connections[0]?.destroy()
+      await writeUntilRefused(connection.socket)
+      await proxyClosed
+      expect(errors).to.deep.equal([])
+    })
+
     for (const [side, way, moment, sees] of orders) {
       it(`${moment}, a ${way} of the ${side}: the other sees ${sees}, and nothing is left open`, async () => {
         const [leaver, other] = side === 'client' ? [client, connection] : [connection, client]

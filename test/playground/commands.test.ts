@@ -90,9 +90,14 @@ describeInChromium('playground commands', (open) => {
     const opened = open()
     const texts = await commandTexts(opened)
     expect(Object.keys(texts).toSorted()).to.deep.equal(Object.keys(outcomes).toSorted())
-    const { 'proxy-twice': twice = '', ...others } = texts
-    // By itself: beside other requests, the second may find another connection free.
-    const outputs = { 'proxy-twice': await runInShell(twice), ...(await runTogether(others)) }
+    const { 'proxy-twice': twice = '', duplex = '', ...others } = texts
+    const outputs = {
+      // Alone: beside other requests, the second may find another connection free.
+      'proxy-twice': await runInShell(twice),
+      // Alone: beside a dozen other programs, curl may start only when both lines are there.
+      duplex: await runInShell(duplex),
+      ...(await runTogether(others)),
+    }
     for (const [name, output] of Object.entries(outputs)) {
       try {
         await outcomes[name]?.(output, opened)
