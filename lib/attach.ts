@@ -1,19 +1,33 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import type { Server as SecureServer } from 'node:https'
 import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
-
-import createDebug from 'debug'
 
 import { declineUpgrades } from './attach/declined-upgrades.js'
+import { endOnError } from './attach/end-on-error.js'
+import { takeUpgrades, type UpgradeListener } from './attach/other-listeners.js'
+import type { Upgrade } from './attach/recipients.js'
 import { runUpgrade } from './attach/upgrade.js'
 import { ATTACHED } from './node/keys.js'
 import { continueOnRead } from './body/expect-continue.js'
+import { callback, readOptions } from './shared/options.js'
 
-const debug = createDebug('sluiceway:attach')
+/** What `attach` takes. */
+export interface AttachOptions {
+  /**
+   * Tells which upgrades are the app's, for servers with another 'upgrade' listener (`ws`, socket.io, …) that would take
+   * the same ones. True: the app alone gets it, and where no handler takes it, the client gets the app's own 404. False:
+   * the other listeners get it, and the app does not; without another listener it is a plain request of the app's.
+   * What it throws ends the connection.
+   * @default each goes to the app first, and what that does not take to the other listeners
+   */
+  readonly upgrade?: ((req: IncomingMessage) => boolean) | undefined
+}
+
+type IsOwn = AttachOptions['upgrade']
 
 interface Attached {
   readonly app: RequestListener
+  readonly isOwn: IsOwn
   readonly detach: () => void
 }
 
@@ -24,50 +38,68 @@ interface Attached {
  * `passthroughProxy` may tunnel it, and where nobody takes it the client gets the app's own answer.
  * `100 Continue` is sent when somebody first reads the body, so a request that is refused is never invited to send it.
  *
+ * Another 'upgrade' listener of the server, such as that of `ws` or socket.io, gets the upgrades that the app passes on
+ * behind its last handler. Where the app answers all of them, the option `upgrade` tells which are its own.
+ *
  * Attaching the same app again does nothing. The server's 'request' listener is not touched: that is
  * `createServer(app)` or `app.listen()`.
  *
- * NOTE: another library's 'upgrade' listener on the same server would answer the same requests.
- *
  * @example const server = app.listen(3000); attach(server, app)
  * @returns a function that undoes it; connections that are already tunnelled live on.
- * @throws TypeError where `server` or `app` is something else, Error where the server has another app.
+ * @throws TypeError where an argument is something else, Error where the server has another app or another `upgrade`.
  * @see docs/attach.md
  */
-export function attach(server: Server | SecureServer, app: RequestListener): () => void {
+export function attach(
+  server: Server | SecureServer,
+  app: RequestListener,
+  options?: AttachOptions,
+): () => void {
   requireKinds(server, app)
+  const { upgrade } = readOptions<Required<AttachOptions>>('attach', options, { upgrade: callback() })
   const present = attachedTo(server)
-  if (present !== undefined) {
-    if (present.app === app) return present.detach
+  if (present === undefined) return wire(server, app, upgrade)
+  if (present.app !== app) {
     throw new Error('attach: the server already has another app; detach that one first')
   }
-  return wire(server, app)
+  if (upgrade !== undefined && upgrade !== present.isOwn) {
+    throw new Error('attach: the server already has this app with another option "upgrade"; detach it first')
+  }
+  return present.detach
 }
 
 function requireKinds(server: unknown, app: unknown): void {
-  if (typeof (server as Server | undefined)?.on !== 'function') {
-    throw new TypeError('attach: server must be a http.Server or https.Server')
+  if (!isServer(server)) {
+    throw new TypeError('attach: server must be an http.Server or https.Server, such as app.listen() returns')
   }
   if (typeof app !== 'function') {
     throw new TypeError('attach: app must be an Express application or a (req, res) function')
   }
 }
 
+/** An Express application has `on` too. */
+function isServer(given: unknown): boolean {
+  const { on, listening } = (given ?? {}) as Partial<Server>
+  return typeof on === 'function' && typeof listening === 'boolean'
+}
+
 function attachedTo(server: object): Attached | undefined {
   return (server as { [ATTACHED]?: Attached })[ATTACHED]
 }
 
-function wire(server: Server | SecureServer, app: RequestListener): () => void {
-  const onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    endOnError(socket, () => runUpgrade(server, app, { req, socket, head }))
+function wire(server: Server | SecureServer, app: RequestListener, isOwn: IsOwn): () => void {
+  const onUpgrade: UpgradeListener = (req, socket, head) => {
+    endOnError(socket, () => runUpgrade(wiring, { req, socket, head } as Upgrade))
   }
+  const wiring = { server, app, isOwn, listener: onUpgrade }
   const listeners = { ...sharedListeners, upgrade: onUpgrade }
+  for (const [event, listener] of Object.entries(listeners)) server.on(event, listener)
+  const giveBack = takeUpgrades(server, onUpgrade)
   const detach = (): void => {
+    giveBack()
     for (const [event, listener] of Object.entries(listeners)) server.off(event, listener)
     delete (server as { [ATTACHED]?: Attached })[ATTACHED]
   }
-  for (const [event, listener] of Object.entries(listeners)) server.on(event, listener)
-  Object.assign(server, { [ATTACHED]: { app, detach } satisfies Attached })
+  Object.assign(server, { [ATTACHED]: { app, isOwn, detach } satisfies Attached })
   return detach
 }
 
@@ -92,14 +124,4 @@ function onCheckContinue(this: Server | SecureServer, req: IncomingMessage, res:
     continueOnRead(req, res)
     this.emit('request', req, res)
   })
-}
-
-/** Node calls these listeners itself: an exception would end the process, and not the one connection that it is about. */
-function endOnError(socket: Duplex, run: () => void): void {
-  try {
-    run()
-  } catch (error) {
-    debug('the connection is cut: %o', error)
-    socket.destroy()
-  }
 }

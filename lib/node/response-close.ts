@@ -29,7 +29,8 @@ function callListener(res: ServerResponse, listener: CloseListener): void {
   listener.call(res)
 }
 
-function closeWithConnection(res: ServerResponse): void {
+/** Closes a response that has no connection of its own, when that of its request closes. */
+export function closeWithConnection(res: ServerResponse): void {
   const { socket } = res.req
   if (socket.destroyed) {
     process.nextTick(close, res)

@@ -101,7 +101,6 @@ export class Answer {
   /** Writes the head behind which the connection is the upstream's. */
   upgrade(lines: string[]): void {
     this.writeHead(101, 'Switching Protocols', lines)
-    sendHead(this.res)
   }
 
   /** Writes a chunk, which leaves with the others of this read, also through compression. */
