@@ -9,16 +9,16 @@ import type { Upgrade } from './attach/recipients.js'
 import { runUpgrade } from './attach/upgrade.js'
 import { ATTACHED } from './node/keys.js'
 import { continueOnRead } from './body/expect-continue.js'
+import { withEntry, wrongOption } from './shared/error-page.js'
 import { callback, readOptions } from './shared/options.js'
 
 /** What `attach` takes. */
 export interface AttachOptions {
   /**
-   * Tells which upgrades are the app's, for servers with another 'upgrade' listener (`ws`, socket.io, …) that would take
-   * the same ones. True: the app alone gets it, and where no handler takes it, the client gets the app's own 404. False:
-   * the other listeners get it, and the app does not; without another listener it is a plain request of the app's.
-   * What it throws ends the connection.
-   * @default each goes to the app first, and what that does not take to the other listeners
+   * Returns true for the upgrades of the app, if another 'upgrade' listener of the server (`ws`, socket.io, …) would
+   * take the same ones. True: only the app gets the upgrade, and if no handler takes it, the client gets the app's own
+   * 404. False: only the other listeners get it; without another listener, the app gets it as a plain request. An
+   * exception ends the connection. @default the app comes first, and the other listeners get the rest
    */
   readonly upgrade?: ((req: IncomingMessage) => boolean) | undefined
 }
@@ -32,22 +32,23 @@ interface Attached {
 }
 
 /**
- * Wires `server` to `app` for what no middleware can reach: `Upgrade` requests, and `Expect: 100-continue`.
+ * Routes the events of `server` that no middleware can see through `app`: `Upgrade` requests and `Expect:
+ * 100-continue`.
  *
- * An upgrade runs through the app like any request, with a real response: authentication may refuse it,
- * `passthroughProxy` may tunnel it, and where nobody takes it the client gets the app's own answer.
- * `100 Continue` is sent when somebody first reads the body, so a request that is refused is never invited to send it.
+ * An upgrade runs through the app like any other request, with a real response: authentication can refuse it,
+ * `passthroughProxy` can tunnel it, and if no handler takes it, the client gets the app's own answer. `100 Continue`
+ * is sent when the body is first read, so the client of a refused request is never asked to send it.
  *
- * Another 'upgrade' listener of the server, such as that of `ws` or socket.io, gets the upgrades that the app passes on
- * behind its last handler. Where the app answers all of them, the option `upgrade` tells which are its own.
+ * If the server has another 'upgrade' listener, such as that of `ws` or socket.io, it gets the upgrades that pass the
+ * last handler of the app. If the app answers all of them, the option `upgrade` says which are its own.
  *
- * Attaching the same app again does nothing. The server's 'request' listener is not touched: that is
- * `createServer(app)` or `app.listen()`.
+ * The server's 'request' listener is left alone; `createServer(app)` or `app.listen()` adds it. Attaching the same
+ * app again does nothing, and returns the same function.
  *
  * @example const server = app.listen(3000); attach(server, app)
- * @returns a function that undoes it; connections that are already tunnelled live on.
- * @throws TypeError where an argument is something else, Error where the server has another app or another `upgrade`.
- * @see docs/attach.md
+ * @returns a function that detaches the app; tunnels that are already open stay open.
+ * @throws TypeError if an argument is of the wrong kind, Error if the server already has another app or `upgrade`.
+ * @see docs/attach.md, RFC 9110 sections 7.8 and 10.1.1
  */
 export function attach(
   server: Server | SecureServer,
@@ -59,20 +60,27 @@ export function attach(
   const present = attachedTo(server)
   if (present === undefined) return wire(server, app, upgrade)
   if (present.app !== app) {
-    throw new Error('attach: the server already has another app; detach that one first')
+    throw new Error(
+      withEntry('attach: the server already has another app; detach that one first', 'a-wrong-option'),
+    )
   }
   if (upgrade !== undefined && upgrade !== present.isOwn) {
-    throw new Error('attach: the server already has this app with another option "upgrade"; detach it first')
+    throw new Error(
+      withEntry(
+        'attach: the server already has this app with another option "upgrade"; detach it first',
+        'a-wrong-option',
+      ),
+    )
   }
   return present.detach
 }
 
 function requireKinds(server: unknown, app: unknown): void {
   if (!isServer(server)) {
-    throw new TypeError('attach: server must be an http.Server or https.Server, such as app.listen() returns')
+    throw wrongOption('attach: server must be an http.Server or https.Server, such as app.listen() returns')
   }
   if (typeof app !== 'function') {
-    throw new TypeError('attach: app must be an Express application or a (req, res) function')
+    throw wrongOption('attach: app must be an Express application or a (req, res) function')
   }
 }
 
@@ -86,6 +94,15 @@ function attachedTo(server: object): Attached | undefined {
   return (server as { [ATTACHED]?: Attached })[ATTACHED]
 }
 
+/**
+ * Adds the listeners through which an upgrade goes:
+ *
+ *     bytes ─▶ parser ─▶ takeable, and its turn? ── no ──▶ 'request': served as plain      attach/declined-upgrades.ts
+ *                            └─ yes ─▶ 'upgrade' ─▶ early bytes held, its turn awaited     attach/upgrade.ts
+ *     app(req, res) ─┬─ takes the connection over ─▶ tunnel, which begins with the early bytes
+ *                    ├─ answers, or throws ────────▶ the connection closes
+ *                    └─ passes it on ──────────────▶ the other 'upgrade' listeners         attach/recipients.ts
+ */
 function wire(server: Server | SecureServer, app: RequestListener, isOwn: IsOwn): () => void {
   const onUpgrade: UpgradeListener = (req, socket, head) => {
     endOnError(socket, () => runUpgrade(wiring, { req, socket, head } as Upgrade))
@@ -109,7 +126,7 @@ const sharedListeners = {
   checkContinue: onCheckContinue,
 }
 
-/** Comes after Node's own listener, which has begun to parse. */
+/** Runs after Node's own listener, which has created the parser. */
 function onConnection(this: Server | SecureServer, socket: Socket): void {
   endOnError(socket, () => declineUpgrades(this, socket, isAttached))
 }
@@ -118,7 +135,7 @@ function isAttached(server: object): boolean {
   return attachedTo(server) !== undefined
 }
 
-/** With this listener Node sends no `100 Continue`, and no 'request' event either. */
+/** Replaces Node's handling: with a 'checkContinue' listener Node sends no `100 Continue` and emits no 'request'. */
 function onCheckContinue(this: Server | SecureServer, req: IncomingMessage, res: ServerResponse): void {
   endOnError(req.socket, () => {
     continueOnRead(req, res)

@@ -4,7 +4,9 @@ import createDebug from 'debug'
 
 const debug = createDebug('sluiceway:attach')
 
-/** Runs what Node calls itself, where an exception would end the process. It ends the one connection that it is about. */
+/**
+ * Contains an exception of a function that Node itself calls: it would end the process instead of one connection.
+ */
 export function endOnError(socket: Duplex, run: () => void): void {
   try {
     run()
@@ -13,7 +15,7 @@ export function endOnError(socket: Duplex, run: () => void): void {
   }
 }
 
-/** Does the same for a promise that nobody waits for. */
+/** Contains the rejection of a promise that nothing awaits. */
 export function endOnRejection(socket: Duplex, promise: PromiseLike<unknown>): void {
   promise.then(undefined, (error: unknown) => cut(socket, error))
 }

@@ -9,8 +9,8 @@ import { endOnRejection } from './end-on-error.js'
 export type UpgradeListener = (req: IncomingMessage, socket: Duplex, head: Buffer) => unknown
 
 /**
- * Has a server tell `listener` alone of upgrades, until the function that it returns is called. Node tells all listeners
- * of an event at once, and `ws` refuses each upgrade that is not for its own path.
+ * Makes a server call only `listener` for an upgrade, until the returned function is called. Node calls all listeners
+ * of an event at once, and `ws` refuses every upgrade for another path than its own.
  */
 export function takeUpgrades(server: Server, listener: UpgradeListener): () => void {
   // oxlint-disable-next-line typescript/unbound-method
@@ -27,19 +27,19 @@ export function takeUpgrades(server: Server, listener: UpgradeListener): () => v
   server.emit = emitButUpgrades
   return () => {
     isTaken = false
-    // Other code may have put a layer around this one since.
+    // Other code may have wrapped this function in the meantime.
     if (server.emit !== emitButUpgrades) return
     if (wasOwn) server.emit = emit
     else Reflect.deleteProperty(server, 'emit')
   }
 }
 
-/** The 'upgrade' listeners of a server other than `own`, as they are now: those that may take a connection. */
+/** Returns the 'upgrade' listeners of a server, except `own`, that can take a connection. */
 export function takersBeside(server: Server, own: UpgradeListener): UpgradeListener[] {
   return listenersBeside(server, own).filter(isTaker)
 }
 
-/** The other ones, which only watch. */
+/** Returns the 'upgrade' listeners of a server, except `own`, that only watch. */
 export function watchersBeside(server: Server, own: UpgradeListener): UpgradeListener[] {
   return listenersBeside(server, own).filter((listener) => !isTaker(listener))
 }
@@ -48,12 +48,12 @@ function listenersBeside(server: Server, own: UpgradeListener): UpgradeListener[
   return (server.rawListeners('upgrade') as UpgradeListener[]).filter((listener) => listener !== own)
 }
 
-/** A listener without a parameter for the connection counts upgrades, or waits for one: `await once(server, 'upgrade')`. */
+/** A listener without a parameter for the connection only watches: a counter, or `await once(server, 'upgrade')`. */
 function isTaker(listener: UpgradeListener & { readonly listener?: UpgradeListener }): boolean {
   return (listener.listener ?? listener).length > 1
 }
 
-/** Calls listeners that only watch, and tells whether one of them has taken the connection all the same. */
+/** Calls listeners that only watch, and returns true if one of them has taken the connection nevertheless. */
 export function tellWatchers(
   listeners: readonly UpgradeListener[],
   server: Server,
@@ -66,8 +66,8 @@ export function tellWatchers(
 }
 
 /**
- * Calls listeners that may take the connection. Returns a function that tells whether all of them have ignored it so
- * far; one that has returned a promise has not.
+ * Calls listeners that can take the connection. Returns a function that is true as long as all of them ignore it; a
+ * listener that has returned a promise does not ignore it.
  */
 export function tellTakers(
   listeners: readonly UpgradeListener[],
@@ -82,14 +82,14 @@ export function tellTakers(
 
 type UpgradeArguments = Parameters<UpgradeListener>
 
-/** Calls listeners as Node does, and tells whether one of them has returned a promise. */
+/** Calls listeners as Node does, and returns true if one of them has returned a promise. */
 function callAll(listeners: readonly UpgradeListener[], server: Server, upgrade: UpgradeArguments): boolean {
   const promises = listeners.map((listener) => listener.apply(server, upgrade)).filter(isPromise)
   for (const promise of promises) endOnRejection(upgrade[1], promise)
   return promises.length > 0
 }
 
-/** Changes once somebody listens to a connection, or writes to it. */
+/** Returns a text that changes if a listener is added to a connection, or bytes are written to it. */
 function traceOf(socket: Duplex): string {
   const listeners = socket.eventNames().map((event) => socket.listenerCount(event))
   return [bytesWritten(socket), ...listeners].join()

@@ -16,31 +16,34 @@ import { answerUnhandled } from './unhandled.js'
 
 const debug = createDebug('sluiceway:attach')
 
-/** What came with the head is among the bytes that the connection holds for the handler that takes it over. */
+/**
+ * The `head` of the inner 'upgrade': `holdEarlyBytes` gives the real bytes to the handler that takes the connection
+ * over.
+ */
 const NOTHING = Buffer.alloc(0)
 
-/** What Node hands over with an 'upgrade' event. */
+/** The arguments of an 'upgrade' event. */
 export interface Upgrade {
   readonly req: ParsedRequest
   readonly socket: ServerSocket
   readonly head: Buffer
 }
 
-/** A server, with what may answer its upgrades. */
+/** A server, and the functions that can answer its upgrades. */
 export interface Wiring {
   readonly server: CheckingServer
   readonly app: RequestListener
-  /** Tells whether an upgrade is the app's, where the option says so. */
+  /** The option `upgrade`. */
   readonly isOwn: ((req: IncomingMessage) => boolean) | undefined
-  /** Ours for 'upgrade'. */
+  /** Our own 'upgrade' listener. */
   readonly listener: UpgradeListener
 }
 
-/** How long an upgrade that all listeners ignore stays open: as long as Node keeps an idle connection by default. */
+/** The time until an upgrade that all listeners ignore gets a 404: as long as Node keeps an idle connection open. */
 const PATIENCE_MS = 5000
 
 /**
- * Without the option the app comes first, and what it has not taken is left to the others:
+ * Sends an upgrade to the app first, and to the other listeners if the app passes it on, unless the option decides:
  *
  *     app -> its own answer
  *         -> next()      -> another listener answers
@@ -59,7 +62,7 @@ export function route(wiring: Wiring, upgrade: Upgrade): void {
   }
 }
 
-/** An exception or a rejection ends this one connection: nobody but the process would hear of it. */
+/** Runs the app. An exception or a rejection ends this connection, as it would otherwise end the process. */
 async function runApp(wiring: Wiring, upgrade: Upgrade, others: readonly UpgradeListener[]): Promise<void> {
   const { req, socket } = upgrade
   const res = responseOn(wiring.server, socket, req)
@@ -68,19 +71,19 @@ async function runApp(wiring: Wiring, upgrade: Upgrade, others: readonly Upgrade
     await call(wiring.app, res, others.length > 0 ? next(wiring, upgrade, others, res) : undefined)
   } catch (error) {
     debug('%s %s: the app failed: %o', req.method, req.url, error)
-    // Without the response, the connection is another listener's.
+    // A response without a socket has been passed on: the connection belongs to another listener.
     if (res.socket !== null) socket.destroy()
   }
 }
 
-/** An application that is called with a function calls that in place of its own 404. */
+/** Calls the app. If it gets a third argument, an Express application calls that instead of its own 404. */
 function call(app: RequestListener, res: ServerResponse, done: Next | undefined): unknown {
   return (app as (...args: unknown[]) => unknown)(res.req, res, done)
 }
 
 type Next = (error?: unknown) => void
 
-/** What stands behind the last handler of the app where the server has other listeners. */
+/** Returns the function that runs after the last handler of the app, if the server has other listeners. */
 function next(
   wiring: Wiring,
   upgrade: Upgrade,
@@ -98,7 +101,7 @@ function next(
   }
 }
 
-/** Leaves an upgrade to the other listeners as Node would have given it to them, unless a handler has taken it over. */
+/** Hands an upgrade to the other listeners as Node would have done, unless a handler has taken it over. */
 function leaveToOthers(
   wiring: Wiring,
   upgrade: Upgrade,
@@ -118,7 +121,7 @@ function leaveToOthers(
   setTimeout(() => isIgnored() && endOnError(socket, answer), PATIENCE_MS).unref()
 }
 
-/** Takes the connection from the app's response, which closes with it nevertheless. */
+/** Takes the connection from the app's response, which still closes with it. */
 function takeBack(res: ServerResponse, socket: Duplex): void {
   withdrawUpgrade(res.req)
   res.detachSocket(socket as Socket)

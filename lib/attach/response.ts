@@ -4,7 +4,7 @@ import { announceClosing, responseClassOf } from '../node/connection.js'
 import type { CheckingServer, ServerSocket } from '../node/internals.js'
 import { closeConnection } from './close-connection.js'
 
-/** A response such as the server makes for any request, on a connection that ends with it. */
+/** Creates a response as the server does for any request; the connection ends with it. */
 export function responseOn(
   server: CheckingServer,
   socket: ServerSocket,

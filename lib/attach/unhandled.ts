@@ -2,7 +2,7 @@ import { type RequestListener, type ServerResponse, STATUS_CODES } from 'node:ht
 
 import { answerBehind } from '../node/express.js'
 
-/** Gives an upgrade that nothing has taken the app's own 404, or an error its page. */
+/** Answers an upgrade that nothing has taken: with the app's own 404, or with its page for an error. */
 export function answerUnhandled(app: RequestListener, res: ServerResponse, error?: unknown): void {
   if (answerBehind(app, res, error)) return
   if (res.headersSent) return void res.destroy()

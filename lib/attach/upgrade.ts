@@ -13,14 +13,14 @@ import { isTakeable, isTurnOf } from './takeable.js'
 
 const debug = createDebug('sluiceway:attach')
 
-/** Sends one upgrade through the app, as a request whose connection may be taken over, or to the other listeners. */
+/** Sends an upgrade through the app, as a request whose connection can be taken over, or to the other listeners. */
 export function runUpgrade(wiring: Wiring, upgrade: Upgrade): void {
   const { server, listener } = wiring
   const { req, socket, head } = upgrade
-  // Node has removed its own listeners; without one, an error would end the process.
+  // Node has removed its own listeners, and an 'error' without a listener would end the process.
   socket.on('error', ignore)
   if (tellWatchers(watchersBeside(server, listener), server, [req, socket, head])) return
-  // Only a connection that was open before `attach` brings such an upgrade as far as this.
+  // This is false only on a connection that was open before `attach`, so that its parser is not watched.
   if (!isTakeable(server, req) || !isTurnOf(socket)) {
     debug('%s %s: not to be taken, the connection is cut', req.method, req.url)
     socket.destroy()
@@ -31,7 +31,7 @@ export function runUpgrade(wiring: Wiring, upgrade: Upgrade): void {
   waitForTurn(server, socket, () => endOnError(socket, () => route(wiring, upgrade)))
 }
 
-/** Lets the response before this one end first: Node hands an upgrade over as soon as it is parsed. */
+/** Waits for the end of the current response: Node hands an upgrade over as soon as it is parsed. */
 function waitForTurn(server: CheckingServer, socket: ServerSocket, proceed: () => void): void {
   const previous = currentResponse(socket)
   if (previous === undefined) {
@@ -42,19 +42,19 @@ function waitForTurn(server: CheckingServer, socket: ServerSocket, proceed: () =
   socket.once('close', abort)
   previous.once('finish', () => {
     socket.off('close', abort)
-    // Node has just set the timeout of an idle connection, where the stream has timeouts.
+    // Node has just set the timeout of an idle connection, if the stream supports timeouts.
     ;(socket as Partial<ServerSocket>).setTimeout?.(server.timeout || 0)
     if (currentResponse(socket) === undefined && socket.writable) proceed()
     else closeConnection(socket)
   })
 }
 
-/** The server does this with the requests of a connection that has closed. */
+/** Aborts a request as the server does if its connection closes. */
 function abortRequest(req: IncomingMessage): void {
   req.destroy(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }))
 }
 
-/** The server does this for its own connections. */
+/** Tells the current response of 'drain', as the server does on its own connections. */
 function onSocketDrain(this: ServerSocket): void {
   const res = currentResponse(this)
   if (res?.writableNeedDrain) tellDrained(res)

@@ -6,13 +6,13 @@ import { hasPassed, settingsFor } from './mount-settings.js'
 import { startStreaming } from './streaming.js'
 
 type HeaderArgument = Readonly<Record<string, OutgoingHttpHeader>> | HeaderList
-/** Names and values in turn, or pairs of them. */
+/** Names and values in turn, or pairs of both. */
 type HeaderList = readonly unknown[]
 
 /**
- * Watches for the head of a response, and starts streaming where it is that of a stream. Every way to a head leads
- * through `res.writeHead`, and only its outermost layer sees the headers as the handler left them: `compression`
- * takes Content-Length away in a layer of its own.
+ * Watches for the head of a response, and starts streaming if it is the head of a stream. Every head goes through
+ * `res.writeHead`, and only its outermost layer sees the headers as the handler left them: `compression` removes
+ * Content-Length in a layer of its own.
  */
 export const watchHead: (res: ServerResponse) => void = outermost(
   'writeHead',
@@ -38,18 +38,18 @@ function hasBody(res: ServerResponse, status: number): boolean {
   return status >= 200 && status !== 204 && status !== 304 && res.req.method !== 'HEAD'
 }
 
-/** True inside of `res.end(…)` without an earlier write: Node then knows the length before it makes the head. */
+/** True within `res.end(…)` without an earlier write: Node then knows the length before it creates the head. */
 function isWholeAnswer(res: ServerResponse): boolean {
   return lengthBeforeHead(res) !== undefined
 }
 
-/** Reads a header that was set, or that stands in the arguments of `writeHead`. */
+/** Reads a header from the arguments of `writeHead`, or else from the response. */
 function headerOf(res: ServerResponse, args: unknown[], name: keyof IncomingHttpHeaders): unknown {
   const given = args[headerIndex(args)] as HeaderArgument | undefined
   return (given && valueIn(given, String(name))) ?? res.getHeader(String(name))
 }
 
-/** `writeHead(status, headers)` or `writeHead(status, reason, headers)` */
+/** Returns the index of the headers: `writeHead(status, headers)` or `writeHead(status, reason, headers)`. */
 function headerIndex(args: unknown[]): number {
   return typeof args[1] === 'object' && args[1] !== null ? 1 : 2
 }
@@ -68,7 +68,7 @@ function pairsOf(headers: HeaderArgument): (readonly [unknown, unknown])[] {
   return headers.flatMap((name, i) => (i % 2 === 0 ? [[name, headers[i + 1]] as const] : []))
 }
 
-/** Adds the headers without which a proxy or a browser would hold a stream back. */
+/** Adds the headers that keep a proxy and a browser from holding a stream back. */
 function withStreamHeaders(
   res: ServerResponse,
   args: unknown[],
@@ -81,17 +81,17 @@ function withStreamHeaders(
 }
 
 /**
- * Browsers hold this type back until they have enough of it to tell text from binary data. They hold a response without
- * a type as well, but with `nosniff` its HTML would be shown as text.
+ * Browsers hold this type back until they have enough of it to tell text from binary data. They also hold a response
+ * without a type back, but with `nosniff` they would show its HTML as text.
  */
 const PLAIN_TEXT = /^\s*text\/plain\s*(?:;|$)/i
 
-/** True for a script, a style sheet, an image and the like: with `nosniff` a browser refuses plain text for them. */
+/** Returns true for a script, a style sheet, an image and the like: with `nosniff` a browser refuses plain text for them. */
 function isSubresource({ headers }: IncomingMessage): boolean {
   return !SHOWN_AS_THEY_COME.has(headers['sec-fetch-dest'] ?? 'empty')
 }
 
-/** `Sec-Fetch-Dest` of XMLHttpRequest and fetch, and of what is shown as a page. */
+/** The values of `Sec-Fetch-Dest` for XMLHttpRequest, fetch and pages. */
 const SHOWN_AS_THEY_COME: ReadonlySet<unknown> = new Set([
   'empty',
   'document',
@@ -102,8 +102,8 @@ const SHOWN_AS_THEY_COME: ReadonlySet<unknown> = new Set([
 ])
 
 /**
- * Adds a header where the caller put its other headers, unless the response has it. `setHeader` before a `writeHead`
- * with a list would make Node drop all but the last of a repeated header, such as Set-Cookie.
+ * Adds a header to the headers of the caller, unless the response has it. `setHeader` before a `writeHead` with a list
+ * would make Node drop all but the last line of a repeated header, such as Set-Cookie.
  */
 function withHeader(res: ServerResponse, args: unknown[], name: string, value: string): unknown[] {
   if (headerOf(res, args, name.toLowerCase()) !== undefined) return args

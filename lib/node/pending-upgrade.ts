@@ -4,12 +4,14 @@ import { UPGRADE } from './keys.js'
 import { wrapMethod } from './response-methods.js'
 import { sendHead } from './send-head.js'
 
-/** An `Upgrade` request that `attach` sent through the app: the handler that answers 101 takes the connection over. */
+/**
+ * An `Upgrade` request that `attach` sent through the app: the handler that answers 101 takes the connection over.
+ */
 export interface PendingUpgrade {
   readonly socket: Duplex
-  /** Bytes the client sent right behind its request head. */
+  /** The bytes that the client sent right after its request head. */
   readonly head: Buffer
-  /** Called in place of the end of the response, once its 101 is out. */
+  /** Runs once the 101 has been sent, instead of the end of the response. */
   proceed?: (() => void) | undefined
 }
 
@@ -17,12 +19,12 @@ interface WithUpgrade {
   [UPGRADE]?: PendingUpgrade | undefined
 }
 
-/** The connection that may be taken over for `req`, where `attach` has handed it in. */
+/** Returns the connection that may be taken over for `req`; undefined if `attach` has not offered one. */
 export function pendingUpgrade(req: IncomingMessage): PendingUpgrade | undefined {
   return (req as WithUpgrade)[UPGRADE]
 }
 
-/** Hands the connection of a response to whichever middleware takes the upgrade. */
+/** Offers the connection of a response to the handler that takes the upgrade. */
 export function offerUpgrade(res: ServerResponse, socket: Duplex, head: Buffer): void {
   const upgrade: PendingUpgrade = { socket, head }
   ;(res.req as WithUpgrade)[UPGRADE] = upgrade
@@ -36,15 +38,14 @@ export function offerUpgrade(res: ServerResponse, socket: Duplex, head: Buffer):
   })
 }
 
-/** Takes the connection back: no middleware will have it. */
+/** Takes the offer back. */
 export function withdrawUpgrade(req: IncomingMessage): void {
   ;(req as WithUpgrade)[UPGRADE] = undefined
 }
 
 /**
- * Sends the head of a 101 by `res.end()`, where middlewares act that have to do with the end of a response: express-session
- * saves and touches its session there, and lets the head out afterwards. The response itself stays open, as its
- * connection does, and `proceed` is called.
+ * Sends the head of a 101 by `res.end()`, because middlewares act there: express-session first saves or touches the
+ * session. The response itself stays open, as its connection does, and `proceed` runs instead of its end.
  */
 export function endHead(res: ServerResponse, upgrade: PendingUpgrade, proceed: () => void): void {
   upgrade.proceed = proceed

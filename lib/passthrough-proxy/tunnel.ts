@@ -8,7 +8,7 @@ import { endHead, type PendingUpgrade } from '../node/pending-upgrade.js'
 /** How long a connection whose other side is gone may take to end. */
 const LINGER_MS = 2000
 
-/** Joins both connections once the client's 101 is out, which a middleware may hold back until it has saved a session. */
+/** Joins both connections once the client's 101 has been sent. A middleware may delay it until a session is saved. */
 export function tunnelBehindHead(
   res: ServerResponse,
   pending: PendingUpgrade,
