@@ -60,14 +60,15 @@ export function tellWatchers(
   upgrade: UpgradeArguments,
 ): boolean {
   const [, socket] = upgrade
-  const before = bytesWritten(socket)
-  callAll(listeners, server, upgrade)
-  return bytesWritten(socket) !== before || hasListeners(socket)
+  const isAnswered = answerCheck(socket)
+  for (const listener of listeners) tell(listener, server, upgrade)
+  return isAnswered() || hasListeners(socket)
 }
 
 /**
- * Calls listeners that can take the connection. Returns a function that is true as long as all of them ignore it; a
- * listener that has returned a promise does not ignore it.
+ * Calls listeners that can take the connection, until one of them answers: `ws` would refuse what another one has taken.
+ * Returns a function that is true as long as all of them ignore the upgrade; a listener that has returned a promise does
+ * not ignore it.
  */
 export function tellTakers(
   listeners: readonly UpgradeListener[],
@@ -75,24 +76,39 @@ export function tellTakers(
   upgrade: UpgradeArguments,
 ): () => boolean {
   const [, socket] = upgrade
+  const isAnswered = answerCheck(socket)
   const before = traceOf(socket)
-  const isAwaited = callAll(listeners, server, upgrade)
-  return () => !isAwaited && socket.writable && traceOf(socket) === before
+  let isAwaited = false
+  for (const listener of listeners) {
+    if (isAnswered()) break
+    isAwaited = tell(listener, server, upgrade) || isAwaited
+  }
+  return () => !isAwaited && !isAnswered() && traceOf(socket) === before
 }
 
 type UpgradeArguments = Parameters<UpgradeListener>
 
-/** Calls listeners as Node does, and returns true if one of them has returned a promise. */
-function callAll(listeners: readonly UpgradeListener[], server: Server, upgrade: UpgradeArguments): boolean {
-  const promises = listeners.map((listener) => listener.apply(server, upgrade)).filter(isPromise)
-  for (const promise of promises) endOnRejection(upgrade[1], promise)
-  return promises.length > 0
+/** Calls a listener as Node does, and returns true if it has returned a promise. */
+function tell(listener: UpgradeListener, server: Server, upgrade: UpgradeArguments): boolean {
+  const result = listener.apply(server, upgrade)
+  if (!isPromise(result)) return false
+  endOnRejection(upgrade[1], result)
+  return true
 }
 
-/** Returns a text that changes if a listener is added to a connection, or bytes are written to it. */
+/** Returns a function that is true once bytes are written to a connection, or its writing has ended. */
+function answerCheck(socket: Duplex): () => boolean {
+  const { writable } = socket
+  const before = bytesWritten(socket)
+  return () => bytesWritten(socket) !== before || socket.writable !== writable
+}
+
+/** Returns a text that changes if a listener is added to a connection. */
 function traceOf(socket: Duplex): string {
-  const listeners = socket.eventNames().map((event) => socket.listenerCount(event))
-  return [bytesWritten(socket), ...listeners].join()
+  return socket
+    .eventNames()
+    .map((event) => socket.listenerCount(event))
+    .join()
 }
 
 function bytesWritten(socket: Duplex): number | undefined {

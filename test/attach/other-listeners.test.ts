@@ -91,6 +91,17 @@ const others: Record<string, (server: Server) => void> = {
   },
 }
 
+/** A listener that takes one path, and leaves the others to others. */
+function choosing(path: string): (server: Server) => void {
+  return (server) => {
+    const webSockets = new WebSocketServer({ noServer: true })
+    greetAs('ws', webSockets)
+    server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+      if (req.url === path) webSockets.handleUpgrade(req, socket, head, () => {})
+    })
+  }
+}
+
 function greetAs(name: string, webSockets: WebSocketServer): void {
   webSockets.on('headers', (lines) => lines.push(`X-By: ${name}`))
   sockets.push(webSockets)
@@ -188,6 +199,15 @@ describe('attach beside other listeners for upgrades', () => {
     const client = await open(chain(own), [others['ws with { server, path }']!])
     expect(await answered(client, '/none')).to.equal('400')
     await client.closed()
+  })
+
+  it('leaves an upgrade to the first of the others that answers it', async () => {
+    const client = await open(chain(own), [
+      choosing('/own-path'),
+      others['ws with { server, path }']!,
+    ])
+    expect(await answered(client, '/own-path')).to.equal('ws')
+    client.destroy()
   })
 
   it('keeps the listeners from an upgrade that the app has answered', async () => {

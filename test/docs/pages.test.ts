@@ -5,6 +5,7 @@ import { readText, root } from '../support/repository.js'
 
 /** The options interfaces, by the page that has them and the file where they are checked. */
 const interfaces = {
+  attach: [['lib/attach.ts', 'lib/attach.ts']],
   'max-bytes': [['lib/max-bytes.ts', 'lib/max-bytes.ts']],
   'body-cache': [['lib/body-cache.ts', 'lib/body-cache.ts']],
   'auto-flush': [['lib/auto-flush.ts', 'lib/auto-flush.ts']],
