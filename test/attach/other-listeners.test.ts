@@ -202,10 +202,7 @@ describe('attach beside other listeners for upgrades', () => {
   })
 
   it('leaves an upgrade to the first of the others that answers it', async () => {
-    const client = await open(chain(own), [
-      choosing('/own-path'),
-      others['ws with { server, path }']!,
-    ])
+    const client = await open(chain(own), [choosing('/own-path'), others['ws with { server, path }']!])
     expect(await answered(client, '/own-path')).to.equal('ws')
     client.destroy()
   })

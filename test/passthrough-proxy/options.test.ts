@@ -81,7 +81,7 @@ describe('passthroughProxy options', () => {
   }
 
   for (const option of ['connect', 'connectTimeoutMs', 'maxConnections', 'maxResponseHeadBytes']) {
-    it(`refuse ${option} beside a dispatcher, where it would do nothing`, () => {
+    it(`refuse ${option} beside a dispatcher, which would ignore it`, () => {
       const options = { dispatcher: new Agent(), [option]: option === 'connect' ? {} : 5 }
       const message = `option "${option}" belongs to the built-in client`
       expect(() => passthroughProxy(URL_, options)).to.throw(TypeError, message)

@@ -14,6 +14,7 @@ import express from 'express'
 import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
 import { Agent, BalancedPool, MockAgent, Pool, ProxyAgent, type Dispatcher } from 'undici'
 
+import { withEntry } from '../support/error-entry.js'
 import { deferred } from '../support/deferred.js'
 import { RawClient, type RawResponse } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
@@ -73,8 +74,10 @@ describe('the upstreams of passthroughProxy', () => {
       expect(status).to.equal(502)
       expect(errors[0]).to.include({
         code: 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE',
-        message:
+        message: withEntry(
           'the certificate of the upstream is not trusted; give its authority as `ca` in the option "connect"',
+          'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE',
+        ),
       })
       expect(errors[0]?.cause).to.have.property('code', 'DEPTH_ZERO_SELF_SIGNED_CERT')
       expect(heard).to.deep.equal([])
@@ -400,7 +403,7 @@ describe('the upstreams of passthroughProxy', () => {
       expect(tries).to.equal(4)
     })
 
-    it('get a whole upload, whichever of them takes it', async () => {
+    it('get a whole upload, whichever of them is chosen', async () => {
       const gone = await scriptedUpstream()
       await closeServers()
       const seen = await scriptedUpstream()
