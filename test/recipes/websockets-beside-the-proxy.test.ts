@@ -16,7 +16,7 @@ describe('recipe: WebSockets of your own beside the proxy', () => {
     chat = new WebSocketServer({ server: upstream.server })
     chat.on('connection', (socket, req) => socket.send(`chat ${req.url}`))
     process.env['UPSTREAM'] = upstream.url
-    servers = (await import('../../.recipes/websockets-beside-the-proxy.js')) as typeof servers
+    servers = await import('../../.recipes/websockets-beside-the-proxy.js')
     delete process.env['UPSTREAM']
     ports = {
       server: (await listen(servers.server)).port,
