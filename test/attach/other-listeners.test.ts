@@ -1,159 +1,40 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import http2 from 'node:http2'
+import https from 'node:https'
 import type { Duplex } from 'node:stream'
 import { setImmediate as immediate } from 'node:timers/promises'
+import tls from 'node:tls'
 
 import { expect } from 'chai'
-import { attach, type AttachOptions } from 'sluiceway'
-import { WebSocketServer } from 'ws'
+import { attach } from 'sluiceway'
 
 import { deferred } from '../support/deferred.js'
-import { expressVersions } from '../support/express-versions.js'
-import { MockedClock, turns } from '../support/mocked-clock.js'
+import { turns } from '../support/mocked-clock.js'
 import { message, upgradeTo } from '../support/pipelined.js'
 import { RawClient } from '../support/raw-client.js'
-import { closeServers, listen } from '../support/servers.js'
-
-// It writes errors to stderr, except under test, which Express sets before.
-const { default: connect } = await import('connect')
-
-type Step = (
-  req: IncomingMessage,
-  res: Parameters<RequestListener>[1],
-  next: (error?: unknown) => void,
-) => void
-type UpgradeListener = (req: IncomingMessage, socket: Duplex, head: Buffer) => void
-type Chain = (...steps: readonly Step[]) => RequestListener
-
-/** What may be attached: each passes on, behind its last step, to the third argument that it is called with. */
-const apps: Record<string, Chain> = {
-  ...Object.fromEntries(
-    expressVersions.map(({ name, express }): [string, Chain] => [
-      name,
-      (...steps) => {
-        const app = express().set('env', 'test')
-        for (const step of steps) app.use(step)
-        return app as RequestListener
-      },
-    ]),
-  ),
-  connect: (...steps) => {
-    const app = connect()
-    for (const step of steps) app.use(step)
-    return app
-  },
-  'a (req, res, next) function': (...steps) =>
-    ((...[req, res, next]: Parameters<Step>) => {
-      const run = (index: number, error?: unknown): void => {
-        const step = steps[index]
-        if (step === undefined || error !== undefined) next(error)
-        else step(req, res, (failure) => run(index + 1, failure))
-      }
-      run(0)
-    }) as RequestListener,
-}
-
-const HANDSHAKE = ['Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Version: 13']
-
-/** Takes the upgrades for '/app', in the way of a proxy: it answers them itself. */
-const own: Step = (req, res, next) => {
-  if (req.url !== '/app') return next()
-  res.writeHead(101, { Upgrade: 'websocket', Connection: 'Upgrade', 'X-By': 'app' }).flushHeaders()
-}
+import { listen } from '../support/servers.js'
+import { certificate, key } from '../support/tls-certificate.js'
+import {
+  answered,
+  apps,
+  choosing,
+  closeAll,
+  expectOwn404,
+  HANDSHAKE,
+  open,
+  others,
+  own,
+  type Step,
+} from './neighbors.js'
 
 /** The same, after a while, as behind a login. */
 const ownLater: Step = (req, res, next) => void setImmediate(() => own(req, res, next))
 
 const failing: Step = (_req, _res, next) => next(Object.assign(new Error('not today'), { status: 418 }))
 
-let sockets: WebSocketServer[] = []
-
-/** Other users of upgrades on the same server, each for '/other'. */
-const others: Record<string, (server: Server) => void> = {
-  'ws with { server, path }': (server) => greetAs('ws', new WebSocketServer({ server, path: '/other' })),
-  'ws with { server }': (server) => greetAs('ws', new WebSocketServer({ server })),
-  'ws with { noServer }': (server) => {
-    const webSockets = new WebSocketServer({ noServer: true })
-    greetAs('ws', webSockets)
-    server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
-      if (req.url === '/other') webSockets.handleUpgrade(req, socket, head, () => {})
-      else socket.destroy()
-    })
-  },
-  'ws with { noServer }, behind a login': (server) => {
-    const webSockets = new WebSocketServer({ noServer: true })
-    greetAs('ws', webSockets)
-    const login = async (req: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
-      await immediate()
-      webSockets.handleUpgrade(req, socket, head, () => {})
-    }
-    server.on('upgrade', login as UpgradeListener)
-  },
-}
-
-/** A listener that takes one path, and leaves the others to others. */
-function choosing(path: string): (server: Server) => void {
-  return (server) => {
-    const webSockets = new WebSocketServer({ noServer: true })
-    greetAs('ws', webSockets)
-    server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
-      if (req.url === path) webSockets.handleUpgrade(req, socket, head, () => {})
-    })
-  }
-}
-
-function greetAs(name: string, webSockets: WebSocketServer): void {
-  webSockets.on('headers', (lines) => lines.push(`X-By: ${name}`))
-  sockets.push(webSockets)
-}
-
-async function open(
-  app: RequestListener,
-  beside: readonly ((server: Server) => void)[],
-  options?: AttachOptions,
-): Promise<RawClient> {
-  const server = createServer(app)
-  attach(server, app, options)
-  for (const add of beside) add(server)
-  return RawClient.connect((await listen(server)).port)
-}
-
-/** The answer to an upgrade for a path: who gave it, or its status. */
-async function answered(client: RawClient, path: string): Promise<string> {
-  client.write(upgradeTo('websocket', path, ...HANDSHAKE))
-  const { status, headers } = await client.response()
-  const by = status === 101 ? headers['x-by']?.[0] : String(status)
-  expect(client.pending.length, 'bytes behind the answer').to.equal(0)
-  return by ?? 'nobody knows'
-}
-
-/** Has a listener ignore an upgrade that the app has not taken either. */
-async function expectOwn404(app: RequestListener, options?: AttachOptions): Promise<void> {
-  const clock = new MockedClock()
-  const told = deferred()
-  const ignoring: UpgradeListener = (_req, _socket) => told.resolve()
-  const client = await open(app, [(server) => void server.on('upgrade', ignoring)], options)
-  clock.stop()
-  try {
-    client.write(upgradeTo('websocket', '/none'))
-    await told.promise
-    await clock.pass(4999)
-    expect(client.pending.length).to.equal(0)
-    await clock.pass(1)
-  } finally {
-    clock.restore()
-  }
-  expect((await client.response()).status).to.equal(404)
-  await client.closed()
-}
-
 describe('attach beside other listeners for upgrades', () => {
-  afterEach(async () => {
-    for (const webSockets of sockets) webSockets.close()
-    for (const webSockets of sockets) for (const socket of webSockets.clients) socket.terminate()
-    sockets = []
-    await closeServers()
-  })
+  afterEach(closeAll)
 
   for (const [name, chain] of Object.entries(apps)) {
     for (const [other, add] of Object.entries(others)) {
@@ -343,61 +224,34 @@ describe('attach beside other listeners for upgrades', () => {
     client.destroy()
   })
 
-  describe('with the option "upgrade"', () => {
-    const takesAll: Step = (_req, res) => {
-      res.writeHead(101, { Upgrade: 'websocket', Connection: 'Upgrade', 'X-By': 'app' }).flushHeaders()
-    }
-    const upgrade = ({ url }: IncomingMessage): boolean => url === '/app'
-
-    for (const [name, build] of Object.entries(apps)) {
-      it(`gives each its own where both would take it: ${name}`, async () => {
-        const seen = []
-        for (const path of ['/app', '/other']) {
-          const client = await open(build(takesAll), [others['ws with { server }']!], { upgrade })
-          seen.push(await answered(client, path))
-          client.destroy()
-        }
-        expect(seen).to.deep.equal(['app', 'ws'])
-      })
-    }
-
-    it("answers what is the app's, and what it does not take, with the app's own 404", async () => {
-      const client = await open(chain(), [others['ws with { server }']!], { upgrade })
-      expect(await answered(client, '/app')).to.equal('404')
-      await client.closed()
+  for (const [name, create] of Object.entries<(app: Parameters<typeof attach>[1]) => Server>({
+    'an https.Server': (app) => https.createServer({ key, cert: certificate }, app),
+    'the HTTP/1.1 half of an HTTP/2 server': (app) =>
+      http2.createSecureServer(
+        { allowHTTP1: true, key, cert: certificate },
+        app as never,
+      ) as unknown as Server,
+  })) {
+    it(`gives each its own on ${name}`, async () => {
+      const app = chain(own)
+      const server = create(app)
+      others['ws with { server, path }']!(server)
+      attach(server, app)
+      const { port } = await listen(server)
+      const seen = []
+      for (const path of ['/app', '/other']) {
+        const socket = tls.connect({
+          port,
+          ca: certificate,
+          servername: 'localhost',
+          ALPNProtocols: ['http/1.1'],
+        })
+        await once(socket, 'secureConnect')
+        const client = RawClient.over(socket)
+        seen.push(await answered(client, path))
+        client.destroy()
+      }
+      expect(seen).to.deep.equal(['app', 'ws'])
     })
-
-    it('does not show the app what is not its own', async () => {
-      let asked = 0
-      const app = chain((_req, _res, next) => next(++asked && undefined))
-      const client = await open(app, [others['ws with { server }']!], { upgrade })
-      expect(await answered(client, '/other')).to.equal('ws')
-      expect(asked).to.equal(0)
-      client.destroy()
-    })
-
-    it('serves what is not its own as a plain request where there is no other listener', async () => {
-      const app = chain((req, res) => {
-        const { upgrade: asksFor } = req as IncomingMessage & { upgrade: boolean }
-        res.end(`${asksFor} ${req.headers.upgrade}`)
-      })
-      const client = await open(app, [], { upgrade })
-      client.write(upgradeTo('websocket', '/other'))
-      expect(String((await client.response()).body)).to.equal('false undefined')
-    })
-
-    it("has the app's own 404 where all of the others ignore an upgrade", async () => {
-      await expectOwn404(chain(own), { upgrade })
-    })
-
-    it('ends the one connection where it throws', async () => {
-      const client = await open(chain(own), [], {
-        upgrade: () => {
-          throw new Error('oops')
-        },
-      })
-      client.write(upgradeTo('websocket', '/app'))
-      await client.closed()
-    })
-  })
+  }
 })
