@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
 import { expectTypeOf } from 'expect-type'
 import {
+  type AttachOptions,
   type AutoFlushOptions,
   type BodyCache,
   type BodyCacheOptions,
@@ -65,6 +66,7 @@ expectTypeOf<Parameters<Middleware>>().toEqualTypeOf<
 >()
 expectTypeOf<NextFunction>().toEqualTypeOf<(error?: unknown) => void>()
 expectTypeOf(attach).returns.toEqualTypeOf<() => void>()
+expectTypeOf(attach).parameter(2).toEqualTypeOf<AttachOptions | undefined>()
 expectTypeOf(attach).parameter(0).toEqualTypeOf<Server | SecureServer>()
 expectTypeOf(pipeChild).parameter(1).toEqualTypeOf<PipedChild>()
 expectTypeOf<PipedChild>().toEqualTypeOf<ChildProcess | Worker | PseudoTerminal>()
@@ -102,6 +104,7 @@ expectTypeOf<BodyCacheOptions>().toEqualTypeOf<
     rawBody: boolean
   }>
 >()
+expectTypeOf<AttachOptions>().toEqualTypeOf<Optional<{ upgrade: (req: IncomingMessage) => boolean }>>()
 expectTypeOf<AutoFlushOptions>().toEqualTypeOf<
   Optional<{
     coalesce: number | 'immediate' | 'tick'
