@@ -2,8 +2,8 @@ import type { ServerResponse } from 'node:http'
 import { exceptionContained } from '../shared/channels.js'
 
 /**
- * Runs what Node calls from a timer or an event, where an exception would end the process. It ends the connection of
- * `res` instead: an application, or a library of its, may have replaced any method of a response by one that throws.
+ * Runs a callback of a timer or an event, where an exception would end the process. It ends the connection of `res`
+ * instead: an application or a library may have replaced any method of a response by one that throws.
  */
 export function contain(res: ServerResponse, run: () => void): void {
   try {

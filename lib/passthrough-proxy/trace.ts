@@ -78,18 +78,22 @@ export class Trace {
     this.inContext(() => this.tellHead())
   }
 
-  /** Counts what goes through a tunnel, until it is closed. */
-  follow({ client, upstream }: TunnelEnds, early: { readonly up: number; readonly down: number }): void {
+  /** Counts the bytes of a tunnel from its beginning, those that came early included. */
+  count({ client, upstream }: TunnelEnds, early: { readonly up: number; readonly down: number }): void {
     const { message } = this
     message.requestBytes = early.up
     message.responseBytes = early.down
     client.on('data', ({ length }: Buffer) => (message.requestBytes += length))
     upstream.on('data', ({ length }: Buffer) => (message.responseBytes += length))
+  }
+
+  /** Waits until a tunnel is closed. */
+  follow({ client, upstream }: TunnelEnds): void {
     const ends = [client, upstream].filter((end) => !end.closed)
     let open = ends.length
     for (const end of ends) end.on('close', () => (open -= 1) === 0 && this.finish('upgraded'))
     if (open === 0) this.finish('upgraded')
-    else proxyLine(message)
+    else proxyLine(this.message)
   }
 
   finish(outcome: ProxyOutcome, requestBytes?: number, error?: unknown): void {

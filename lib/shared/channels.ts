@@ -73,7 +73,12 @@ export const upgradeDecided: Observation<UpgradeDecided> = new Observation(
   'sluiceway:upgrade',
   (debug, message) => {
     const { req, upgrade, outcome } = message
-    const words = { offered: 'goes to the app', plain: 'served as a plain request', cut: 'cut off' }
+    const words = {
+      offered: 'goes to the app',
+      left: 'left to the other listeners',
+      plain: 'served as a plain request',
+      cut: 'cut off',
+    }
     debug('%s: upgrade to %s, %s', asked(req), upgrade, words[outcome])
   },
 )

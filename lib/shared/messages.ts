@@ -80,8 +80,11 @@ export interface UpgradeDecided {
   readonly req: IncomingMessage
   /** What its header asks for: 'websocket'. */
   readonly upgrade: string
-  /** 'offered' to the app, with the connection; served as a 'plain' request; or 'cut' off. */
-  readonly outcome: 'offered' | 'plain' | 'cut'
+  /**
+   * 'offered' to the app, with the connection; 'left' to the other listeners of the server, perhaps after that; served as a
+   * 'plain' request; or 'cut' off.
+   */
+  readonly outcome: 'offered' | 'left' | 'plain' | 'cut'
 }
 
 /** `sluiceway:contained`: something threw where the process would have ended; only this connection does. */

@@ -10,7 +10,7 @@ interface Told {
 /** A recipe in a process of its own: for programs that subscribe to all of their process, and never leave. */
 export class RecipeProcess {
   readonly port: number
-  /** What it has printed with `console.dir`. */
+  /** What it has printed with `console.dir`, `info` and `warn`. */
   readonly printed: readonly unknown[]
   private readonly child: ChildProcess
 

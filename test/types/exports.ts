@@ -1,19 +1,30 @@
-// Compiled, never run: every option, hook and error by its exact type. An option too many or too few shows here.
+// Compiled, never run: the exact type of every option, hook and error. An option too many or too few shows here.
 import type { ChildProcess } from 'node:child_process'
+import type { Worker } from 'node:worker_threads'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Server as SecureServer } from 'node:https'
 import type { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
 import { expectTypeOf } from 'expect-type'
 import {
+  type AttachOptions,
   type AutoFlushOptions,
   type BodyCache,
   type BodyCacheOptions,
+  type BodyRefused,
+  type BodySpilled,
+  type BodyStored,
   type ByteSize,
   type ConnectOptions,
+  type ChannelMessages,
   type ChildExit,
+  type ChildExited,
+  type ChildStarted,
   type ErrorCode,
+  type ExceptionContained,
+  type FlushStarted,
   type ForwardedMode,
+  type HeaderLines,
   type HeaderList,
   type IncomingResponse,
   type MaxBytesLimit,
@@ -21,15 +32,22 @@ import {
   type Middleware,
   type MinRate,
   type NextFunction,
+  type ObservedExchange,
+  type OutgoingHead,
   type OutgoingRequest,
   type PassthroughProxy,
   type PassthroughProxyOptions,
+  type ProxiedRequest,
+  type ProxyOutcome,
   type PipeChildOptions,
+  type PipedChild,
+  type PseudoTerminal,
   type RequestHook,
   type ResponseHook,
   type RewriteRule,
   type SluicewayError,
   type TargetFunction,
+  type UpgradeDecided,
   attach,
   autoFlush,
   bodyCache,
@@ -62,8 +80,10 @@ expectTypeOf<Parameters<Middleware>>().toEqualTypeOf<
 >()
 expectTypeOf<NextFunction>().toEqualTypeOf<(error?: unknown) => void>()
 expectTypeOf(attach).returns.toEqualTypeOf<() => void>()
+expectTypeOf(attach).parameter(2).toEqualTypeOf<AttachOptions | undefined>()
 expectTypeOf(attach).parameter(0).toEqualTypeOf<Server | SecureServer>()
-expectTypeOf(pipeChild).parameter(1).toEqualTypeOf<ChildProcess>()
+expectTypeOf(pipeChild).parameter(1).toEqualTypeOf<PipedChild>()
+expectTypeOf<PipedChild>().toEqualTypeOf<ChildProcess | Worker | PseudoTerminal>()
 expectTypeOf(pipeChild).parameter(2).toEqualTypeOf<PipeChildOptions | undefined>()
 expectTypeOf(pipeChild).returns.resolves.toEqualTypeOf<ChildExit>()
 expectTypeOf<ChildExit>().toEqualTypeOf<{
@@ -71,7 +91,7 @@ expectTypeOf<ChildExit>().toEqualTypeOf<{
   readonly signal: NodeJS.Signals | null
 }>()
 
-// Their options: these and no others, all of them optional but one, and undefined counts as not given.
+// Their options: these and no others, all but one optional, and undefined means not given.
 type Optional<Options> = { readonly [Name in keyof Options]?: Options[Name] | undefined }
 
 expectTypeOf<ByteSize>().toEqualTypeOf<number | string>()
@@ -98,6 +118,7 @@ expectTypeOf<BodyCacheOptions>().toEqualTypeOf<
     rawBody: boolean
   }>
 >()
+expectTypeOf<AttachOptions>().toEqualTypeOf<Optional<{ upgrade: (req: IncomingMessage) => boolean }>>()
 expectTypeOf<AutoFlushOptions>().toEqualTypeOf<
   Optional<{
     coalesce: number | 'immediate' | 'tick'
@@ -111,6 +132,8 @@ expectTypeOf<PipeChildOptions>().toEqualTypeOf<
   Optional<{
     stderr: 'merge' | 'drop' | 'event'
     exit: 'event' | 'trailer' | 'none'
+    end: boolean
+    stdin: Readable
     killSignal: NodeJS.Signals
     forceKillAfterMs: number
   }>
@@ -136,7 +159,7 @@ expectTypeOf<Omit<PassthroughProxyOptions, 'dispatcher'>>().toEqualTypeOf<
   }>
 >()
 
-// What the proxy's functions get.
+// The arguments of the proxy's functions.
 expectTypeOf<TargetFunction>().returns.toEqualTypeOf<string | URL | Promise<string | URL>>()
 expectTypeOf<ForwardedMode>().toEqualTypeOf<'auto' | 'append' | 'replace' | false>()
 expectTypeOf<OutgoingRequest>().toEqualTypeOf<{
@@ -191,7 +214,7 @@ expectTypeOf<SluicewayError['type']>().toEqualTypeOf<string | undefined>()
 expectTypeOf<SluicewayError['received']>().toEqualTypeOf<number | undefined>()
 expectTypeOf<SluicewayError['length']>().toEqualTypeOf<number | undefined>()
 
-// `bodyCache` is known of every request, of Express' too, and has these members.
+// Every request has the type of `bodyCache`, also in Express, with these members.
 expectTypeOf<IncomingMessage['bodyCache']>().toEqualTypeOf<BodyCache>()
 expectTypeOf<keyof BodyCache>().toEqualTypeOf<
   'blob' | 'buffer' | 'complete' | 'formData' | 'json' | 'size' | 'stream' | 'text' | 'urlencoded' | 'web'
@@ -199,5 +222,32 @@ expectTypeOf<keyof BodyCache>().toEqualTypeOf<
 expectTypeOf<BodyCache['stream']>().toEqualTypeOf<() => Readable>()
 expectTypeOf<ReturnType<BodyCache['web']>>().toExtend<ReadableStream>()
 
-// `flush` is known of every response, of Express' too.
+// Every response has the type of `flush`, also in Express.
 expectTypeOf<ServerResponse['flush']>().toEqualTypeOf<() => void>()
+
+// What observers are told.
+type ProxyEvent = 'start' | 'end' | 'asyncStart' | 'asyncEnd' | 'error'
+expectTypeOf<ChannelMessages>().toEqualTypeOf<
+  {
+    readonly 'sluiceway:body:refused': BodyRefused
+    readonly 'sluiceway:body:spilled': BodySpilled
+    readonly 'sluiceway:body:stored': BodyStored
+    readonly 'sluiceway:flush': FlushStarted
+    readonly 'sluiceway:child:start': ChildStarted
+    readonly 'sluiceway:child:exit': ChildExited
+    readonly 'sluiceway:upgrade': UpgradeDecided
+    readonly 'sluiceway:contained': ExceptionContained
+  } & { readonly [Event in ProxyEvent as `tracing:sluiceway:proxy:${Event}`]: ProxiedRequest }
+>()
+for (const kind of [] as (BodyRefused | BodyStored | FlushStarted | ChildExited | ProxiedRequest)[]) {
+  expectTypeOf(kind).toExtend<ObservedExchange>()
+}
+expectTypeOf<BodyRefused['error']>().toEqualTypeOf<SluicewayError>()
+expectTypeOf<ProxiedRequest['outgoing']>().toEqualTypeOf<OutgoingHead | undefined>()
+expectTypeOf<ProxiedRequest['outcome']>().toEqualTypeOf<ProxyOutcome | undefined>()
+expectTypeOf<ProxyOutcome>().toEqualTypeOf<
+  'answered' | 'upgraded' | 'failed' | 'client-left' | 'answered-here'
+>()
+expectTypeOf<OutgoingHead['headers']>().toEqualTypeOf<HeaderLines>()
+// The same as hooks get.
+expectTypeOf<HeaderList>().toExtend<HeaderLines>()
