@@ -8,7 +8,7 @@ import { expect } from 'chai'
 import { bodyCache, maxBytes } from 'sluiceway'
 
 import { type Handler, hosts } from '../support/hosts.js'
-import { Observer } from '../support/observed.js'
+import { observing } from '../support/observed.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, listen, serve } from '../support/servers.js'
 import { until } from '../support/until.js'
@@ -19,14 +19,9 @@ const inContext: Handler = (req, _res, next) => numbers.run(String(req.headers['
 
 const readAll: Handler = (req, res, next) => void text(req).then((body) => res.end(body), next)
 
-let observer: Observer
-beforeEach(() => {
-  observer = new Observer()
-})
-afterEach(() => observer.end())
-
 for (const { name, mount } of hosts) {
   describe(`what is told of bodies, on ${name}`, () => {
+    const observer = observing()
     afterEach(closeServers)
 
     async function connect(...handlers: readonly Handler[]): Promise<RawClient> {
@@ -120,6 +115,7 @@ for (const { name, mount } of hosts) {
 }
 
 describe('what is told of bodies, over HTTP/2', () => {
+  const observer = observing()
   let session: ClientHttp2Session
   afterEach(async () => {
     session.destroy()

@@ -9,23 +9,18 @@ import { attach, autoFlush, pipeChild } from 'sluiceway'
 
 import { attached } from '../support/attached.js'
 import { type Handler, hosts } from '../support/hosts.js'
-import { Observer } from '../support/observed.js'
+import { observing } from '../support/observed.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, listen, serve } from '../support/servers.js'
 import { until } from '../support/until.js'
-
-let observer: Observer
-beforeEach(() => {
-  observer = new Observer()
-})
-afterEach(() => observer.end())
-afterEach(closeServers)
 
 const upgrade = (path: string, token = 'websocket'): string =>
   `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: ${token}\r\n\r\n`
 
 for (const { name, mount } of hosts) {
   describe(`what is told of responses and children, on ${name}`, () => {
+    const observer = observing()
+    afterEach(closeServers)
     async function connect(...handlers: readonly Handler[]): Promise<RawClient> {
       const { port } = await serve(mount(...handlers))
       return RawClient.connect(port)
@@ -146,6 +141,8 @@ for (const { name, mount } of hosts) {
 }
 
 describe('what is told of upgrades', () => {
+  const observer = observing()
+  afterEach(closeServers)
   it('has one that is cut off, and the exception of an application', async () => {
     const decided = observer.messages('sluiceway:upgrade')
     const contained = observer.messages('sluiceway:contained')
@@ -176,6 +173,8 @@ describe('what is told of upgrades', () => {
 })
 
 describe('what is told of responses and children, over HTTP/2', () => {
+  const observer = observing()
+  afterEach(closeServers)
   it('has the same messages', async () => {
     const flushes = observer.messages('sluiceway:flush')
     const exited = observer.messages('sluiceway:child:exit')

@@ -6,7 +6,7 @@ import { passthroughProxy, type Dispatcher, type ProxiedRequest } from 'sluicewa
 
 import { expressVersions } from '../support/express-versions.js'
 import { hosts } from '../support/hosts.js'
-import { Observer } from '../support/observed.js'
+import { observing, Observer } from '../support/observed.js'
 import { proxied, request } from '../support/proxied.js'
 import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
@@ -14,24 +14,34 @@ import { closeServers, listen, serve } from '../support/servers.js'
 import { needsOwnClient } from '../support/transports.js'
 import { until } from '../support/until.js'
 
-let observer: Observer
-let told: [string, ProxiedRequest][]
-beforeEach(() => {
-  observer = new Observer()
-  told = observer.proxied()
-})
-afterEach(() => observer.end())
-afterEach(closeServers)
-
-const events = (): string[] => told.map(([event]) => event)
-
-async function ended(): Promise<ProxiedRequest> {
-  await until(() => events().includes('asyncEnd'))
-  return told[0]![1]
+/** The events that are told in each test of a `describe`. */
+function following(): {
+  told: [string, ProxiedRequest][]
+  events: () => string[]
+  ended: () => Promise<ProxiedRequest>
+} {
+  const observer = observing()
+  const told: [string, ProxiedRequest][] = []
+  const events = (): string[] => told.map(([event]) => event)
+  beforeEach(() => {
+    told.length = 0
+    observer.proxied(told)
+  })
+  afterEach(closeServers)
+  return {
+    told,
+    events,
+    async ended() {
+      await until(() => events().includes('asyncEnd'))
+      return told[0]![1]
+    },
+  }
 }
 
 for (const { name, express } of expressVersions) {
   describe(`what is told of a proxied request (${name})`, () => {
+    const { told, events, ended } = following()
+
     it('has one start where it is sent twice', async function () {
       needsOwnClient(this, 'undici repeats nothing')
       const { client, upstream, exchange } = await proxied({ express })
@@ -104,6 +114,7 @@ for (const { name, express } of expressVersions) {
 }
 
 describe('what is told of a proxied request, behind HTTP/2', () => {
+  const { events, ended } = following()
   for (const leaves of [false, true]) {
     it(`has its end where the client ${leaves ? 'resets the stream' : 'reads it all'}`, async () => {
       const upstream = await scriptedUpstream()
@@ -135,15 +146,18 @@ describe('what is told of a proxied request, behind HTTP/2', () => {
 })
 
 describe('a proxied request that nobody observes', () => {
+  afterEach(closeServers)
+
   it('is not told of, also where somebody subscribes while it is under way', async () => {
-    observer.end()
     const { client, upstream } = await proxied()
     client.request('GET', '/')
     const connection = await upstream.connection()
     await connection.untilText('\r\n\r\n')
-    told = observer.proxied()
+    const observer = new Observer()
+    const told = observer.proxied()
     connection.write(answer())
     await client.response()
+    observer.end()
     expect(told).to.deep.equal([])
   })
 })

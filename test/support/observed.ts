@@ -22,8 +22,7 @@ export class Observer {
   }
 
   /** All that is told of proxied requests from now on: which event, and its message. */
-  proxied(): [event: string, message: ProxiedRequest][] {
-    const told: [string, ProxiedRequest][] = []
+  proxied(told: [string, ProxiedRequest][] = []): [event: string, message: ProxiedRequest][] {
     for (const event of ['start', 'end', 'asyncStart', 'asyncEnd', 'error'] as const) {
       this.on(`tracing:sluiceway:proxy:${event}`, (message) => told.push([event, message]))
     }
@@ -33,4 +32,11 @@ export class Observer {
   end(): void {
     for (const undo of this.undo.splice(0)) undo()
   }
+}
+
+/** An observer for the tests of one `describe`, whose subscriptions end with each of them. */
+export function observing(): Observer {
+  const observer = new Observer()
+  afterEach(() => observer.end())
+  return observer
 }

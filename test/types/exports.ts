@@ -226,19 +226,21 @@ expectTypeOf<ReturnType<BodyCache['web']>>().toExtend<ReadableStream>()
 expectTypeOf<ServerResponse['flush']>().toEqualTypeOf<() => void>()
 
 // What observers are told.
-type ProxyEvent = 'start' | 'end' | 'asyncStart' | 'asyncEnd' | 'error'
-expectTypeOf<ChannelMessages>().toEqualTypeOf<
-  {
-    readonly 'sluiceway:body:refused': BodyRefused
-    readonly 'sluiceway:body:spilled': BodySpilled
-    readonly 'sluiceway:body:stored': BodyStored
-    readonly 'sluiceway:flush': FlushStarted
-    readonly 'sluiceway:child:start': ChildStarted
-    readonly 'sluiceway:child:exit': ChildExited
-    readonly 'sluiceway:upgrade': UpgradeDecided
-    readonly 'sluiceway:contained': ExceptionContained
-  } & { readonly [Event in ProxyEvent as `tracing:sluiceway:proxy:${Event}`]: ProxiedRequest }
->()
+expectTypeOf<ChannelMessages>().toEqualTypeOf<{
+  readonly 'sluiceway:body:refused': BodyRefused
+  readonly 'sluiceway:body:spilled': BodySpilled
+  readonly 'sluiceway:body:stored': BodyStored
+  readonly 'sluiceway:flush': FlushStarted
+  readonly 'sluiceway:child:start': ChildStarted
+  readonly 'sluiceway:child:exit': ChildExited
+  readonly 'sluiceway:upgrade': UpgradeDecided
+  readonly 'sluiceway:contained': ExceptionContained
+  readonly 'tracing:sluiceway:proxy:start': ProxiedRequest
+  readonly 'tracing:sluiceway:proxy:end': ProxiedRequest
+  readonly 'tracing:sluiceway:proxy:asyncStart': ProxiedRequest
+  readonly 'tracing:sluiceway:proxy:asyncEnd': ProxiedRequest
+  readonly 'tracing:sluiceway:proxy:error': ProxiedRequest
+}>()
 for (const kind of [] as (BodyRefused | BodyStored | FlushStarted | ChildExited | ProxiedRequest)[]) {
   expectTypeOf(kind).toExtend<ObservedExchange>()
 }
