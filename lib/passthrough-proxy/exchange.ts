@@ -148,9 +148,7 @@ export class Exchange implements Receiver, AnswerOwner {
       this.answer.upgrade(switchedLines(lines, this.outgoing?.upgrade))
       this.trace?.head(101)
       const ends = { client: pending.socket, upstream: connection }
-      tunnelBehindHead(this.res, pending, connection, early, () =>
-        this.trace?.count(ends, { up: pending.head.length, down: early.length }),
-      )
+      tunnelBehindHead(this.res, pending, connection, early, () => this.trace?.count(ends, early))
       this.finish()
       this.trace?.follow(ends)
     } catch (error) {

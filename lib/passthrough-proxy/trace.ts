@@ -78,11 +78,10 @@ export class Trace {
     this.inContext(() => this.tellHead())
   }
 
-  /** Counts the bytes of a tunnel from its beginning, those that came early included. */
-  count({ client, upstream }: TunnelEnds, early: { readonly up: number; readonly down: number }): void {
+  /** Counts the bytes of a tunnel from its beginning; those that came behind the 101 have been written already. */
+  count({ client, upstream }: TunnelEnds, early: Buffer): void {
     const { message } = this
-    message.requestBytes = early.up
-    message.responseBytes = early.down
+    message.responseBytes = early.length
     client.on('data', ({ length }: Buffer) => (message.requestBytes += length))
     upstream.on('data', ({ length }: Buffer) => (message.responseBytes += length))
   }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer, type ServerResponse } from 'node:http'
+import { createServer, type RequestListener, type ServerResponse } from 'node:http'
 import http2 from 'node:http2'
 
 import { expect } from 'chai'
@@ -8,6 +8,7 @@ import compression from 'compression'
 import { attach, autoFlush, pipeChild } from 'sluiceway'
 
 import { attached } from '../support/attached.js'
+import { expressVersions } from '../support/express-versions.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { observing } from '../support/observed.js'
 import { RawClient } from '../support/raw-client.js'
@@ -143,6 +144,23 @@ for (const { name, mount } of hosts) {
 describe('what is told of upgrades', () => {
   const observer = observing()
   afterEach(closeServers)
+  for (const [name, { express }] of expressVersions.map((version) => [version.name, version] as const)) {
+    it(`has one that is left to the other listeners, on ${name}`, async () => {
+      const decided = observer.messages('sluiceway:upgrade')
+      const app = express()
+      const server = createServer(app as RequestListener)
+      server.on('upgrade', (_req, socket) => socket.end('HTTP/1.1 418 Mine\r\n\r\n'))
+      attach(server, app as RequestListener)
+      const client = await RawClient.connect((await listen(server)).port)
+      client.write(upgrade('/own'))
+      expect((await client.response()).status).to.equal(418)
+      expect(decided.map(({ req, outcome }) => [req.url, outcome])).to.deep.equal([
+        ['/own', 'offered'],
+        ['/own', 'left'],
+      ])
+    })
+  }
+
   it('has one that is cut off, and the exception of an application', async () => {
     const decided = observer.messages('sluiceway:upgrade')
     const contained = observer.messages('sluiceway:contained')

@@ -5,6 +5,8 @@ import { createServer, type IncomingMessage, type RequestListener, type ServerRe
 import { expect } from 'chai'
 import {
   attach,
+  bodyCache,
+  maxBytes,
   passthroughProxy,
   type PassthroughProxyOptions,
   type ProxiedRequest,
@@ -231,6 +233,25 @@ for (const [transport, load] of transports) {
         client.destroy()
         expect(await ended()).to.include({ outcome: 'client-left', status: 200, responseBytes: 4 })
         expect(events()).to.deep.equal(WHOLE)
+      })
+
+      it('tells of a client that leaves within its body, behind bodyCache', async () => {
+        const client = await start({}, { before: bodyCache() })
+        client.write('POST /api/ HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nfour')
+        await (await upstream.connection()).untilText('four')
+        client.destroy()
+        expect(await ended()).to.include({ outcome: 'client-left', requestBytes: 4, error: undefined })
+      })
+
+      it('tells of a body that is refused under way as an error, and not as a client that left', async () => {
+        const client = await start({}, { before: maxBytes(9) })
+        client.write('POST /api/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfour\r\n')
+        await (await upstream.connection()).untilText('four')
+        client.write('6\r\n and 6\r\n')
+        expect((await client.response()).status).to.equal(413)
+        const { outcome, error } = await ended()
+        expect(outcome).to.equal('failed')
+        expect(error).to.have.property('code', 'ERR_SLUICEWAY_BODY_TOO_LARGE')
       })
 
       it('tells of a client that leaves within its body', async () => {
