@@ -3,7 +3,6 @@ import { Readable, type Duplex } from 'node:stream'
 
 import { exceptionContained, isProxyObserved } from '../shared/channels.js'
 import type { ProxyOutcome } from '../shared/messages.js'
-import { isSluicewayError } from '../shared/errors.js'
 import type { NextFunction } from '../shared/middleware.js'
 import { isClosed, onResponseClose } from '../node/response-close.js'
 import { findBodySource } from '../body/tap.js'
@@ -182,7 +181,7 @@ export class Exchange implements Receiver, AnswerOwner {
     if (this.answer.isTaken) this.abandon()
     if (this.isOver) return
     this.finish()
-    this.tellFinished(this.isClients(error) ? 'client-left' : 'failed', error)
+    this.tellFinished('failed', error)
     this.res.off('close', this.abandonWithResponse)
     this.tell(error)
   }
@@ -218,13 +217,7 @@ export class Exchange implements Receiver, AnswerOwner {
   }
 
   private tellFinished(outcome: ProxyOutcome, error?: unknown): void {
-    this.trace?.finish(outcome, this.waiting?.bytesSent, outcome === 'failed' ? error : undefined)
-  }
-
-  /** The client has left in the middle of its body. */
-  private isClients(error: unknown): boolean {
-    if (isSluicewayError(error)) return error.code === 'ERR_SLUICEWAY_BODY_ABORTED'
-    return error !== null && error === this.req.errored
+    this.trace?.finish(outcome, this.waiting?.bytesSent, error)
   }
 
   /**

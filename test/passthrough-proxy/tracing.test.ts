@@ -235,6 +235,19 @@ for (const [transport, load] of transports) {
         expect(events()).to.deep.equal(WHOLE)
       })
 
+      it('tells of a client that leaves within a body whose answer waits behind another', async () => {
+        const client = await start()
+        client.request('GET', '/api/first')
+        const first = await upstream.connection()
+        await first.untilText('\r\n\r\n')
+        client.write('POST /api/ HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nfour')
+        await (await upstream.connection()).untilText('four')
+        client.destroy()
+        await until(() => events().filter((event) => event === 'asyncEnd').length === 2)
+        for (const [, { outcome, error }] of told)
+          expect([outcome, error]).to.deep.equal(['client-left', undefined])
+      })
+
       it('tells of a client that leaves within its body, behind bodyCache', async () => {
         const client = await start({}, { before: bodyCache() })
         client.write('POST /api/ HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nfour')
