@@ -95,9 +95,9 @@ type ReadableStateConstructor = new (
 const { ReadableState: NewReadableState } = Readable as unknown as { ReadableState: ReadableStateConstructor }
 
 /**
- * Makes a request unread, unended and not destroyed. It keeps its listeners and the source of its body. Where the body
+ * Makes a request unread, unended and not destroyed. It keeps its listeners and the source of its body. If the body
  * has failed, a request that its function adapter has closed stays closed: finalhandler would wait for the adapter's
- * socket, which is no event emitter.
+ * socket, which is not an event emitter.
  */
 export function renewReadableState(req: ParsedRequest, isFailed: boolean): void {
   const { highWaterMark, emitClose, readable, [BODY]: source } = req._readableState
