@@ -14,7 +14,13 @@ import {
   wrongKind,
 } from './shared/options.js'
 
-export { pipeChild, type ChildExit, type PipeChildOptions } from './pipe-child.js'
+export {
+  pipeChild,
+  type ChildExit,
+  type PipeChildOptions,
+  type PipedChild,
+  type PseudoTerminal,
+} from './pipe-child.js'
 
 declare module 'node:http' {
   interface ServerResponse<Request extends IncomingMessage = IncomingMessage> {
@@ -62,8 +68,9 @@ export interface AutoFlushOptions {
 
 /**
  * Sends everything written to a response to the client at once: through `compression` (mounted before or after),
- * through a buffering nginx, and with the head as soon as it is written. Complete answers (`json`, `send`, HEAD, 204,
- * 304, …) are left as they are. If it is mounted twice, the later mount decides.
+ * through a buffering nginx, into a browser that would guess the type of plain text first, and with the head as soon as
+ * it is written. Complete answers (`json`, `send`, HEAD, 204, 304, …) are left as they are. If it is mounted twice, the
+ * later mount decides.
  *
  * NOTE: it cannot send bytes that have not been written yet, such as output that a child process still buffers.
  *

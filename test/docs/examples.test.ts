@@ -1,5 +1,7 @@
 import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
 import { expect } from 'chai'
+import { WebSocket } from 'ws'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 import { describingUpstream, type Example, examples, Surroundings } from './examples.js'
@@ -47,6 +49,13 @@ const expectations: Readonly<Record<string, () => Promise<void>>> = {
     client.destroy()
     const headers = { Cookie: 'session=1' }
     expect(await asked(fetch(`${url}/chat/1`, { headers }))).to.include({ url: '/1' })
+  },
+  'docs-attach 2': async () => {
+    const port = await surroundings.port()
+    const client = new WebSocket(`ws://127.0.0.1:${port}/prices`)
+    await once(client, 'open')
+    client.terminate()
+    expect(await asked(fetch(`${url}/other`))).to.include({ url: '/other' })
   },
   'docs-auto-flush 1': async () => {
     expect(await firstText('/events')).to.equal('data: 0\n\n')

@@ -185,12 +185,27 @@ describe('the events and orders that lib/node/README.md relies on', () => {
     expect(seen[2]).to.deep.equal([true, true, true])
   })
 
+  it('an application of Express or connect answers after its handlers: those of `router`, `_router`, `stack`', async () => {
+    const { default: connect } = await import('connect')
+    const handle = (_req: unknown, _res: unknown, next: (error?: unknown) => void): void =>
+      next(Object.assign(new Error('passed on'), { status: 418 }))
+    const router = { value: { handle } }
+    const stack = { value: [{ route: '', handle }] }
+    for (const app of [...expressVersions.map(({ express }) => express()), connect()]) {
+      app.use((_req: unknown, res: ServerResponse) => void res.end('handled'))
+      const bare = Object.create(app, { router, _router: router, stack }) as object
+      const { handle: own } = app as unknown as { handle: () => void }
+      const { url } = await serve((...both) => void Reflect.apply(own, bare, both))
+      expect((await fetch(url)).status).to.equal(418)
+    }
+  })
+
   it('are all listed there, and each has a test here', () => {
     const [, table = ''] = readText('lib/node/README.md').split('| event or order | used in | without it |\n')
     const rows = table.split('\n\n')[0]!.split('\n').slice(1)
     const named = rows.map((row) => row.split('|')[1]!.trim().replaceAll('`', ''))
     expect(named).to.have.length.above(10)
     const tests = readText('test/package/node-orders.test.ts')
-    expect(named.filter((words) => !tests.includes(words))).to.deep.equal([])
+    expect(named.filter((words) => !tests.replaceAll('`', '').includes(words))).to.deep.equal([])
   })
 })
