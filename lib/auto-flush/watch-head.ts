@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, OutgoingHttpHeader, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http'
 import type { AutoFlushSettings } from './mount-settings.js'
 import { lengthBeforeHead } from '../node/connection.js'
 import { outermost } from '../node/response-methods.js'
@@ -6,13 +6,13 @@ import { hasPassed, settingsFor } from './mount-settings.js'
 import { startStreaming } from './streaming.js'
 
 type HeaderArgument = Readonly<Record<string, OutgoingHttpHeader>> | HeaderList
-/** Names and values in turn, or pairs of them. */
+/** Names and values in turn, or pairs of both. */
 type HeaderList = readonly unknown[]
 
 /**
- * Watches for the head of a response, and starts streaming where it is that of a stream. Every way to a head leads
- * through `res.writeHead`, and only its outermost layer sees the headers as the handler left them: `compression`
- * takes Content-Length away in a layer of its own.
+ * Watches for the head of a response, and starts streaming if it is the head of a stream. Every head goes through
+ * `res.writeHead`, and only its outermost layer sees the headers as the handler left them: `compression` removes
+ * Content-Length in a layer of its own.
  */
 export const watchHead: (res: ServerResponse) => void = outermost(
   'writeHead',
@@ -22,9 +22,9 @@ export const watchHead: (res: ServerResponse) => void = outermost(
     if (settings === undefined || res.headersSent || !isStreamed(res, args, settings)) {
       return writeHead.apply(res, args)
     }
-    const contentType = headerOf(res, args, 'content-type')
-    const result = writeHead.apply(res, settings.proxyBuffering ? args : withoutProxyBuffering(res, args))
-    startStreaming(res, settings, String(contentType))
+    const contentType = String(headerOf(res, args, 'content-type'))
+    const result = writeHead.apply(res, withStreamHeaders(res, args, settings, contentType))
+    startStreaming(res, settings, contentType)
     return result
   },
 )
@@ -38,18 +38,18 @@ function hasBody(res: ServerResponse, status: number): boolean {
   return status >= 200 && status !== 204 && status !== 304 && res.req.method !== 'HEAD'
 }
 
-/** True inside of `res.end(…)` without an earlier write: Node then knows the length before it makes the head. */
+/** True within `res.end(…)` without an earlier write: Node then knows the length before it creates the head. */
 function isWholeAnswer(res: ServerResponse): boolean {
   return lengthBeforeHead(res) !== undefined
 }
 
-/** Reads a header that was set, or that stands in the arguments of `writeHead`. */
+/** Reads a header from the arguments of `writeHead`, or else from the response. */
 function headerOf(res: ServerResponse, args: unknown[], name: keyof IncomingHttpHeaders): unknown {
   const given = args[headerIndex(args)] as HeaderArgument | undefined
   return (given && valueIn(given, String(name))) ?? res.getHeader(String(name))
 }
 
-/** `writeHead(status, headers)` or `writeHead(status, reason, headers)` */
+/** Returns the index of the headers: `writeHead(status, headers)` or `writeHead(status, reason, headers)`. */
 function headerIndex(args: unknown[]): number {
   return typeof args[1] === 'object' && args[1] !== null ? 1 : 2
 }
@@ -68,22 +68,55 @@ function pairsOf(headers: HeaderArgument): (readonly [unknown, unknown])[] {
   return headers.flatMap((name, i) => (i % 2 === 0 ? [[name, headers[i + 1]] as const] : []))
 }
 
+/** Adds the headers that keep a proxy and a browser from holding a stream back. */
+function withStreamHeaders(
+  res: ServerResponse,
+  args: unknown[],
+  { proxyBuffering }: AutoFlushSettings,
+  contentType: string,
+): unknown[] {
+  const unbuffered = proxyBuffering ? args : withHeader(res, args, 'X-Accel-Buffering', 'no')
+  if (!PLAIN_TEXT.test(contentType) || isSubresource(res.req)) return unbuffered
+  return withHeader(res, unbuffered, 'X-Content-Type-Options', 'nosniff')
+}
+
 /**
- * Adds `X-Accel-Buffering: no` where the caller put its other headers. `setHeader` before a `writeHead` with a list
- * would make Node drop all but the last of a repeated header, such as Set-Cookie.
+ * Browsers hold this type back until they have enough of it to tell text from binary data. They also hold a response
+ * without a type back, but with `nosniff` they would show its HTML as text.
  */
-function withoutProxyBuffering(res: ServerResponse, args: unknown[]): unknown[] {
-  if (headerOf(res, args, 'x-accel-buffering') !== undefined) return args
+const PLAIN_TEXT = /^\s*text\/plain\s*(?:;|$)/i
+
+/** Returns true for a script, a style sheet, an image and the like: with `nosniff` a browser refuses plain text for them. */
+function isSubresource({ headers }: IncomingMessage): boolean {
+  return !SHOWN_AS_THEY_COME.has(headers['sec-fetch-dest'] ?? 'empty')
+}
+
+/** The values of `Sec-Fetch-Dest` for XMLHttpRequest, fetch and pages. */
+const SHOWN_AS_THEY_COME: ReadonlySet<unknown> = new Set([
+  'empty',
+  'document',
+  'iframe',
+  'frame',
+  'embed',
+  'object',
+])
+
+/**
+ * Adds a header to the headers of the caller, unless the response has it. `setHeader` before a `writeHead` with a list
+ * would make Node drop all but the last line of a repeated header, such as Set-Cookie.
+ */
+function withHeader(res: ServerResponse, args: unknown[], name: string, value: string): unknown[] {
+  if (headerOf(res, args, name.toLowerCase()) !== undefined) return args
   const index = headerIndex(args)
   const given = args[index] as HeaderArgument | undefined
   if (!given) {
-    res.setHeader('X-Accel-Buffering', 'no')
+    res.setHeader(name, value)
     return args
   }
-  return args.with(index, withHeader(given, 'X-Accel-Buffering', 'no'))
+  return args.with(index, including(given, name, value))
 }
 
-function withHeader(headers: HeaderArgument, name: string, value: string): HeaderArgument {
+function including(headers: HeaderArgument, name: string, value: string): HeaderArgument {
   if (!isList(headers)) return { ...headers, [name]: value }
   return Array.isArray(headers[0]) ? [...headers, [name, value]] : [...headers, name, value]
 }

@@ -1,13 +1,15 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 
 /*
- * What this package knows of Express: an application has one object from which its requests inherit, and one for its
- * responses. What stands there costs nothing per request.
+ * Facts about Express: all requests of an application inherit from one object, and so do its responses. A member of
+ * such an object costs nothing per request. After its last handler an application answers itself, with a 404 or the page
+ * for an error, unless it was called with a third argument.
  */
 
 /**
- * The object that the responses of an Express application inherit from (`app.response`): of nested applications that
- * of the outermost one, which a response keeps when it leaves the inner one. Undefined where there is no application.
+ * Returns the object from which the responses of an Express application inherit (`app.response`). Of nested
+ * applications it is that of the outermost one, which a response keeps when it leaves the inner one. Undefined
+ * without an application.
  */
 export function applicationResponseOf(res: ServerResponse): object | undefined {
   let application: object | undefined
@@ -21,7 +23,7 @@ export function applicationResponseOf(res: ServerResponse): object | undefined {
 
 /**
  * Finds `express.request`, from which the requests of all applications inherit: the last object before Node's own
- * `base`, unless that is a class.
+ * `base`, unless that object is a class.
  */
 export function expressRequestOf(req: IncomingMessage, base: object): object | undefined {
   let last: object = req
@@ -30,4 +32,25 @@ export function expressRequestOf(req: IncomingMessage, base: object): object | u
     last = next
   }
   return last === req || Object.hasOwn(last, 'constructor') ? undefined : last
+}
+
+type Step = (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void) => void
+
+/**
+ * Lets an application of Express or connect answer as it does after its last handler: with its own 404, or with its page
+ * for an error, which it also logs. Returns false if `app` is no such application.
+ */
+export function answerBehind(app: RequestListener, res: ServerResponse, error?: unknown): boolean {
+  const { handle } = app as { handle?: unknown }
+  if (typeof handle !== 'function' || !('router' in app || 'stack' in app)) return false
+  Reflect.apply(handle, withoutHandlers(app, error), [res.req, res])
+  return true
+}
+
+/** Returns the application with a single handler, which passes `error` on: Express 5 has `router`, 4 `_router`, connect `stack`. */
+function withoutHandlers(app: RequestListener, error: unknown): object {
+  const handle: Step = (_req, _res, next) => next(error)
+  const router = { value: { handle } }
+  const stack = { value: [{ route: '', handle }] }
+  return Object.create(app, { router, _router: router, stack }) as object
 }

@@ -13,7 +13,7 @@ import { found } from './reading.js'
 
 const TYPE = 'multipart/form-data; boundary=xx'
 
-/** One part, whose content is 1 where none is given. */
+/** One part, whose content is 1 by default. */
 function part(disposition: string, content = '1', type?: string): string {
   const lines = type === undefined ? '' : `Content-Type: ${type}\r\n`
   return `--xx\r\nContent-Disposition: ${disposition}\r\n${lines}\r\n${content}\r\n`
@@ -36,7 +36,7 @@ async function readEntries(req: IncomingMessage): Promise<unknown> {
   return describeEntries(await req.bodyCache.formData())
 }
 
-/** Posts with a Content-Type that fetch would not send as it is, in UTF-8 unless the form is bytes. */
+/** Posts with a Content-Type that fetch would change, in UTF-8 unless the form is bytes. */
 async function posted(form: string | Buffer, type = TYPE): Promise<{ status: number; entries: unknown }> {
   const answer: Handler = (req, res) => {
     readEntries(req).then(
@@ -80,9 +80,9 @@ describe('req.bodyCache.formData() of a multipart form', () => {
     ['a preamble', `This is a form.\r\nReally.\r\n${part('form-data; name="a"')}${END}`, a1],
     ['an empty line in front', `\r\n${part('form-data; name="a"')}${END}`, a1],
     ['an epilogue', `${part('form-data; name="a"')}${END}the end\r\n--xx\r\n`, a1],
-    ['no line end behind its last boundary', part('form-data; name="a"') + END.trimEnd(), a1],
+    ['no line end after its last boundary', part('form-data; name="a"') + END.trimEnd(), a1],
     [
-      'padding behind its boundaries',
+      'padding after its boundaries',
       `--xx \t\r\n${part('form-data; name="a"').slice(6, -2)}\r\n--xx-- \r\n`,
       a1,
     ],
@@ -96,7 +96,7 @@ describe('req.bodyCache.formData() of a multipart form', () => {
       [['a', 'a.txt', 'text/plain', hex]],
     ],
     [
-      'a semicolon behind its parameters',
+      'a semicolon after its parameters',
       part('form-data; name="a";') + part('form-data; name="b" ; ') + END,
       [...a1, ['b', '1']],
     ],
@@ -173,14 +173,14 @@ describe('req.bodyCache.formData() of a multipart form', () => {
     ['quotes around it', 'a b:c', '"a b:c"'],
     ['escapes within quotes', 'a"b', String.raw`"a\"b"`],
     ['a semicolon within quotes', 'a;b', '"a;b"'],
-    ['a semicolon behind it', 'xyz', 'xyz;'],
-    ['a lone word behind it', 'xyz', 'xyz; foo'],
+    ['a semicolon after it', 'xyz', 'xyz;'],
+    ['a lone word after it', 'xyz', 'xyz; foo'],
     ['parameters around it', 'xyz', 'xyz ; charset=utf-8; a=b/c'],
-    ['itself behind it', 'xyz', 'xyz; Boundary="xyz"'],
+    ['a second boundary after it', 'xyz', 'xyz; Boundary="xyz"'],
     ['70 characters', 'x'.repeat(70), 'x'.repeat(70)],
     ['one character', 'x', 'x'],
   ] as const) {
-    it(`takes a boundary with ${title}, and counts its parts`, async () => {
+    it(`accepts a boundary with ${title}, and counts its parts`, async () => {
       const type = `Multipart/Form-Data;boundary=${parameter}`
       const forms = (count: number): string =>
         (part('form-data; name="a"').repeat(count) + END).replaceAll('--xx', () => `--${boundary}`)
@@ -225,7 +225,7 @@ describe('req.bodyCache.formData() of a multipart form', () => {
     ],
     ['that is empty', '', TYPE, 'the boundary of its Content-Type is not in it'],
     ['cut short in a head', '--xx\r\nContent-Disp', TYPE, 'it ends in the head of a part'],
-    ['cut short behind a boundary', '--xx\r\n', TYPE, 'it ends in the head of a part'],
+    ['cut short after a boundary', '--xx\r\n', TYPE, 'it ends in the head of a part'],
     ['cut short in a part', whole.slice(0, 55), TYPE, 'it ends before its last boundary'],
     ['without its last boundary', whole.replace('xx--', ''), TYPE, 'it ends before its last boundary'],
     [
@@ -254,7 +254,7 @@ describe('req.bodyCache.formData() of a multipart form', () => {
       TYPE,
       'a part has no name',
     ],
-    ['whose part is no form-data', part('attachment; name="a"') + END, TYPE, 'a part has no name'],
+    ['whose part is not form-data', part('attachment; name="a"') + END, TYPE, 'a part has no name'],
     ['whose part has no disposition', `--xx\r\nX: y\r\n\r\n1\r\n${END}`, TYPE, 'a part has no name'],
     ['whose part has no head', `--xx\r\n\r\n1\r\n${END}`, TYPE, 'a part has no name'],
     [
@@ -327,7 +327,7 @@ describe('req.bodyCache.formData() of a multipart form', () => {
     })
   }
 
-  it('takes a head of just 16 KB', async () => {
+  it('accepts a head of exactly 16 KB', async () => {
     const head = 'Content-Disposition: form-data; name="'.length + '"'.length
     const name = 'x'.repeat(16 * 1024 - head)
     expect((await posted(part(`form-data; name="${name}"`) + END)).status).to.equal(200)
@@ -339,7 +339,7 @@ describe('req.bodyCache.formData() of a multipart form', () => {
     expect(await posted(form)).to.deep.equal({ status: 415, entries: 'unsupported charset "klingon"' })
   })
 
-  it('counts before it builds anything', async () => {
+  it('counts the parts before it builds anything', async () => {
     const BuiltIn = globalThis.File
     let built = 0
     globalThis.File = class extends BuiltIn {
@@ -359,7 +359,7 @@ describe('req.bodyCache.formData() of a multipart form', () => {
     }
   })
 
-  it('gives FormData and File of the web', async () => {
+  it('returns the FormData and File of the web platform', async () => {
     const read = async (req: IncomingMessage): Promise<unknown> => {
       const form = await req.bodyCache.formData()
       return [form instanceof FormData, form.get('a') instanceof File]
@@ -372,7 +372,7 @@ describe('req.bodyCache.formData() of a multipart form', () => {
   })
 })
 
-/** What other parsers make of a form: the entries, or undefined where they refuse it. */
+/** How other parsers read a form: the entries, or undefined if they refuse it. */
 const others: Record<string, (form: Buffer) => Promise<unknown>> = {
   busboy: (form) =>
     collect(busboy({ headers: { 'content-type': TYPE }, defParamCharset: 'utf8', preservePath: true }), form),
@@ -387,7 +387,7 @@ const others: Record<string, (form: Buffer) => Promise<unknown>> = {
 
 type Parser = ReturnType<typeof busboy> | InstanceType<typeof fastifyBusboy.Busboy>
 
-/** Both generations of busboy tell the same events, the file's name and type in other places. */
+/** Both generations of busboy emit the same events, with the file's name and type in different places. */
 async function collect(parser: Parser, form: Buffer): Promise<unknown> {
   const entries: unknown[] = []
   const emitter = parser as NodeJS.EventEmitter
@@ -412,7 +412,7 @@ async function collect(parser: Parser, form: Buffer): Promise<unknown> {
   })
 }
 
-describe('formData() beside other parsers', () => {
+describe('formData() compared with other parsers', () => {
   afterEach(closeServers)
 
   const file = part('form-data; name="f"; filename="ü.txt"', 'a\r\n-\r\n--x\0', 'image/png')
@@ -464,7 +464,7 @@ describe('formData() beside other parsers', () => {
       { 'undici 7': [['f', 'my', 'text/plain', '31']] },
     ],
   ] as const) {
-    it(`does better than others with a form ${title}`, async () => {
+    it(`answers ${expected} to a form ${title}, which other parsers misread`, async () => {
       expect((await posted(form)).status).to.equal(expected)
       for (const [name, entries] of Object.entries(wrong)) {
         expect(await others[name]!(Buffer.from(form)), name).to.deep.equal(entries)

@@ -19,7 +19,7 @@ describe('the packed package', function () {
     installed = await packedPackage()
   })
 
-  it('holds the built files and the documents, and nothing else', () => {
+  it('contains the built files and the documents, and nothing else', () => {
     const others = installed.files.filter((file) => !file.startsWith('dist/'))
     expect(others.toSorted()).to.deep.equal(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
     for (const format of ['esm', 'cjs']) {
@@ -36,11 +36,11 @@ describe('the packed package', function () {
     expect(strange).to.deep.equal([])
   })
 
-  it('is smaller than 135 kB, the HTTP client of the proxy included', () => {
+  it('is smaller than 135 kB, including the HTTP client of the proxy', () => {
     expect(installed.size).to.be.below(135_000)
   })
 
-  it('refers to no source map, as it has none', async () => {
+  it('refers to no source map, because it has none', async () => {
     const { stdout } = await run(
       'grep',
       ['-rc', 'sourceMappingURL', 'dist/esm/index.js', 'dist/cjs/index.js'],
@@ -67,7 +67,7 @@ describe('the packed package', function () {
     expectNames(JSON.parse(await installed.run('require.cjs', program)))
   })
 
-  it('has one identity for root and subpath, in either format', async () => {
+  it('exports the same objects from root and subpath, in either format', async () => {
     const program = (load: string): string => `
       const root = ${load}('sluiceway')
       const same = [${subpaths.map((subpath) => `${load}('sluiceway/${subpath}')`).join(', ')}]
@@ -78,14 +78,14 @@ describe('the packed package', function () {
   })
 
   for (const subpath of subpaths.filter((name) => name !== 'passthrough-proxy')) {
-    it(`loads ${subpath} where there is no proxy`, async () => {
+    it(`loads ${subpath} without the proxy`, async () => {
       const { 'ERR_MODULE_NOT_FOUND import': broken, ...alone } = await loadWithoutProxy(installed, subpath)
       expect(broken).to.equal('sluiceway')
       expect(alone).to.deep.equal({ import: 'loaded', require: 'loaded' })
     })
   }
 
-  it('needs nothing that is not among its dependencies', async () => {
+  it('imports nothing that is not among its dependencies', async () => {
     const { stdout } = await run('grep', ['-rhoE', `(from|require\\() ?['"][^.'"][^'"]*`, 'dist'], {
       cwd: `${installed.folder}/node_modules/sluiceway`,
     })
@@ -101,12 +101,12 @@ describe('the packed package', function () {
     await run('node_modules/.bin/publint', ['run', installed.tarball, '--strict'], { cwd: root })
   })
 
-  it('passes attw in its strict profile', async () => {
+  it('passes attw with its strict profile', async () => {
     await run('node_modules/.bin/attw', [installed.tarball, '--no-emoji', '--format', 'ascii'], { cwd: root })
   })
 })
 
-/** What becomes of a subpath, and of the root, in an installation from which the proxy is missing. */
+/** The result of loading a subpath, and the root, in an installation without the proxy. */
 async function loadWithoutProxy(installed: Installed, subpath: string): Promise<Record<string, string>> {
   const home = path.join(installed.folder, 'node_modules/sluiceway/dist')
   const missing: string[] = []

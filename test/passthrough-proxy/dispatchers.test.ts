@@ -29,7 +29,7 @@ const HANDSHAKE = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Ke
 
 type Start = NonNullable<Dispatcher8.DispatchHandler['onResponseStart']>
 
-/** A handler that begins a response in another way, and is `handler` in all else. */
+/** A handler that begins a response in another way, and otherwise behaves like `handler`. */
 function beginning(handler: object, begin: (start: Start, ...given: Parameters<Start>) => void): object {
   const start = (handler as { onResponseStart: Start }).onResponseStart.bind(handler)
   return new Proxy(handler, {
@@ -116,7 +116,7 @@ for (const [version, load] of undiciVersions) {
         .and.to.contain(lines)
     })
 
-    it('streams a body both ways, in chunks where it came in chunks', async () => {
+    it('streams a body both ways, in chunks if it came in chunks', async () => {
       const { url } = await serve((req, res) => {
         res.setHeader('X-Framing', JSON.stringify(req.headers['content-length'] ?? null))
         req.pipe(res)
@@ -135,7 +135,7 @@ for (const [version, load] of undiciVersions) {
       }
     })
 
-    it('stops reading while the client is full, and goes on when it is not', async () => {
+    it('stops reading while the client does not read, and then continues', async () => {
       const body = Buffer.alloc(32 * 1024 * 1024, 'x')
       const upstream = await scriptedUpstream()
       const { client } = await start(upstream.url, keep(new undici.Agent()))
@@ -152,7 +152,7 @@ for (const [version, load] of undiciVersions) {
       expect(socket.writableLength).to.equal(0)
     })
 
-    it('goes on where the upstream ends its connection, and with it the body, while the response is full', async () => {
+    it('continues if the upstream ends its connection, and the body with it, while the response is full', async () => {
       const upstream = await scriptedUpstream()
       const { client } = await start(upstream.url, keep(new undici.Agent()), { onResponse: fillAtOnce })
       client.request('GET', '/')
@@ -177,7 +177,7 @@ for (const [version, load] of undiciVersions) {
       }) as typeof res.write
     }
 
-    it('announces no trailers of a request, as undici does not send them', async () => {
+    it('announces no trailers of a request, because undici does not send them', async () => {
       const upstream = await scriptedUpstream()
       const { client } = await start(upstream.url, keep(new undici.Agent()))
       client.write('POST / HTTP/1.1\r\nHost: a\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n')
@@ -200,7 +200,7 @@ for (const [version, load] of undiciVersions) {
       return socket.writableLength
     }
 
-    it('passes 103, trailers, and answers without a body', async () => {
+    it('passes on 103, trailers, and answers without a body', async () => {
       const upstream = await scriptedUpstream()
       const { client } = await start(upstream.url, keep(new undici.Agent({ connections: 1 })))
       client.request('GET', '/', { TE: 'trailers' })
@@ -221,7 +221,7 @@ for (const [version, load] of undiciVersions) {
       }
     })
 
-    it('ends the request upstream where the client leaves', async () => {
+    it('ends the upstream request when the client leaves', async () => {
       const upstream = await scriptedUpstream()
       const { client } = await start(upstream.url, keep(new undici.Agent()))
       client.request('GET', '/')
@@ -233,7 +233,7 @@ for (const [version, load] of undiciVersions) {
       await connection.closed()
     })
 
-    it('does not send a request whose client has left the queue, and keeps the connection', async () => {
+    it('sends no request for a client that has left the queue, and keeps the connection', async () => {
       const upstream = await scriptedUpstream()
       const { client, port } = await start(upstream.url, keep(new undici.Agent({ connections: 1 })))
       client.request('GET', '/running')
@@ -253,7 +253,7 @@ for (const [version, load] of undiciVersions) {
       expect(upstream.accepted).to.equal(1)
     })
 
-    it('cuts the client off where the upstream dies within its answer', async () => {
+    it('cuts the client off when the upstream dies within its answer', async () => {
       const upstream = await scriptedUpstream()
       const { client, errors } = await start(upstream.url, keep(new undici.Agent()))
       client.request('GET', '/')
@@ -266,7 +266,7 @@ for (const [version, load] of undiciVersions) {
       expect(errors.map(({ code }) => code)).to.deep.equal(['ERR_SLUICEWAY_UPSTREAM_RESET'])
     })
 
-    it('names what undici refuses to send, and what it refuses to read', async () => {
+    it('gives an error that names the line that undici refuses to send, or the response that it refuses to read', async () => {
       const upstream = await scriptedUpstream()
       const onRequest: PassthroughProxyOptions['onRequest'] = ({ headers, path }) => {
         if (path === '/bad') headers.set('Transfer-Encoding', 'chunked')
@@ -299,7 +299,7 @@ for (const [version, load] of undiciVersions) {
       client.destroy()
     })
 
-    it('asks a MockAgent', async () => {
+    it('works with a MockAgent', async () => {
       const dispatcher = new undici.MockAgent()
       dispatcher.disableNetConnect()
       dispatcher
@@ -315,7 +315,7 @@ for (const [version, load] of undiciVersions) {
       await dispatcher.close()
     })
 
-    it('goes through a ProxyAgent', async () => {
+    it('works with a ProxyAgent', async () => {
       const { url } = await serve((req, res) => req.pipe(res))
       const seen: (string | undefined)[] = []
       const tunnels = createServer().on('connect', (req: IncomingMessage, client: Socket) => {
@@ -334,7 +334,7 @@ for (const [version, load] of undiciVersions) {
       expect(seen).to.deep.equal([new URL(url).host])
     })
 
-    it('goes on with a BalancedPool of which one upstream is gone', async () => {
+    it('continues with a BalancedPool of which one upstream is gone', async () => {
       const gone = await serve(() => {})
       await closeServers()
       const { url } = await serve((_req, res) => res.end('alive'))
@@ -345,7 +345,7 @@ for (const [version, load] of undiciVersions) {
       }
     })
 
-    it('believes an interceptor that changes the headers', async () => {
+    it('uses the headers that an interceptor has changed', async () => {
       const { url } = await serve((_req, res) => {
         res.setHeader('X-Secret', 'no').setHeader('X-Kept', ['1', '2']).end('body')
       })
@@ -358,7 +358,7 @@ for (const [version, load] of undiciVersions) {
       expect(headers).not.to.have.any.keys('x-secret')
     })
 
-    it('sends again what an interceptor repeats', async () => {
+    it('sends a request again that an interceptor repeats', async () => {
       let asked = 0
       const { url } = await serve((_req, res) => {
         asked += 1
@@ -392,7 +392,7 @@ for (const [version, load] of undiciVersions) {
         ],
         ['later', () => Promise.reject(new Error('broken')), 'ERR_SLUICEWAY_PROXY_HOOK'],
         [
-          'with what is no error',
+          'with a value that is not an error',
           () => {
             // oxlint-disable-next-line no-throw-literal
             throw 'broken' as unknown
@@ -409,7 +409,7 @@ for (const [version, load] of undiciVersions) {
           'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE',
         ],
       ] as [string, (...asked: Parameters<Dispatch>) => unknown, string][]) {
-        it(`${what} gives its place back, and an error with a code`, async () => {
+        it(`${what} frees its place, and gives an error with a code`, async () => {
           const { url } = await serve((_req, res) => res.end('fine'))
           const dispatcher = keep(new undici.Agent()).compose(failing(3, how))
           const { client, errors } = await start(url, dispatcher, { maxQueue: 1 })
@@ -424,7 +424,7 @@ for (const [version, load] of undiciVersions) {
         })
       }
 
-      it('within a response ends that exchange alone', async () => {
+      it('within a response ends only that exchange', async () => {
         const { url } = await serve((_req, res) => res.end('fine'))
         let left = 1
         const breaking =
@@ -447,7 +447,7 @@ for (const [version, load] of undiciVersions) {
       })
     })
 
-    it('is a 502 once its owner has closed it', async () => {
+    it('is a 502 after its owner has closed it', async () => {
       const { url } = await serve((_req, res) => res.end('fine'))
       const dispatcher = new undici.Agent()
       await dispatcher.close()
@@ -464,7 +464,7 @@ for (const [version, load] of undiciVersions) {
         return start(`https://localhost:${port}`, dispatcher)
       }
 
-      it('passes head and body both ways', async () => {
+      it('passes on head and body both ways', async () => {
         const server = createSecureServer({ key, cert: certificate }, (req, res) => {
           res.writeHead(203, {
             'X-Seen': `${req.httpVersion} ${req.method} ${req.url}`,
@@ -483,7 +483,7 @@ for (const [version, load] of undiciVersions) {
         }
       })
 
-      it('passes trailers on behind the whole body, or says that they cannot', async () => {
+      it('passes on trailers after the whole body, or gives an error if it cannot', async () => {
         const server = createSecureServer({ key, cert: certificate })
         server.on('stream', (stream) => {
           stream.on('error', () => {})
@@ -517,7 +517,7 @@ for (const [version, load] of undiciVersions) {
         })
       }
 
-      it('sends a request again that an orderly GOAWAY has not let through', async () => {
+      it('sends a request again that an orderly GOAWAY did not let through', async () => {
         const server = createSecureServer({ key, cert: certificate })
         const heard: string[] = []
         server.on('request', (req: Http2ServerRequest, res: Http2ServerResponse) => {

@@ -12,6 +12,7 @@ import {
   type SluicewayError,
 } from 'sluiceway'
 
+import { withEntry } from '../support/error-entry.js'
 import { expressVersions } from '../support/express-versions.js'
 import { proxied } from '../support/proxied.js'
 import { RawClient } from '../support/raw-client.js'
@@ -279,7 +280,7 @@ for (const { name, express } of expressVersions) {
       expect((await sender.response()).status).to.equal(500)
       expect(errors[0]).to.include({
         code: 'ERR_SLUICEWAY_PROXY_HOOK',
-        message: 'passthroughProxy: the body that onRequest gave failed',
+        message: withEntry('passthroughProxy: the body from onRequest failed', 'ERR_SLUICEWAY_PROXY_HOOK'),
       })
       const connection = await upstream.connection()
       await connection.closed()
@@ -534,7 +535,8 @@ for (const { name, express } of expressVersions) {
         sender.request('GET', '/')
         if (hook === 'onResponse') (await upstream.connection()).write(answer())
         expect((await sender.response()).status).to.equal(500)
-        expect(errors[0]).to.include({ message: `passthroughProxy: ${hook} failed` })
+        const message = withEntry(`passthroughProxy: ${hook} failed`, 'ERR_SLUICEWAY_PROXY_HOOK')
+        expect(errors[0]).to.include({ message })
         expect(errors[0]?.cause).to.include({ message: cause })
       })
     }

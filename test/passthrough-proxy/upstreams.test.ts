@@ -14,6 +14,7 @@ import express from 'express'
 import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
 import { Agent, BalancedPool, MockAgent, Pool, ProxyAgent, type Dispatcher } from 'undici'
 
+import { withEntry } from '../support/error-entry.js'
 import { deferred } from '../support/deferred.js'
 import { RawClient, type RawResponse } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
@@ -59,28 +60,30 @@ const echo: RequestListener = (req, res) => {
   req.pipe(res)
 }
 
-describe('passthroughProxy upstreams', () => {
+describe('the upstreams of passthroughProxy', () => {
   afterEach(async () => {
     await Promise.all(dispatchers.splice(0).map((dispatcher) => dispatcher.destroy()))
     await closeServers()
   })
 
   describe('over TLS', () => {
-    it('are a 502 where their certificate is self-signed, and hear nothing of the request', async () => {
+    it('are a 502 if their certificate is self-signed, and get no request', async () => {
       const heard: unknown[] = []
       const { port } = await listen(createHttpsServer(asTls, (req, res) => res.end(heard.push(req.url))))
       const { status, errors } = await asked(`https://localhost:${port}`)
       expect(status).to.equal(502)
       expect(errors[0]).to.include({
         code: 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE',
-        message:
+        message: withEntry(
           'the certificate of the upstream is not trusted; give its authority as `ca` in the option "connect"',
+          'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE',
+        ),
       })
       expect(errors[0]?.cause).to.have.property('code', 'DEPTH_ZERO_SELF_SIGNED_CERT')
       expect(heard).to.deep.equal([])
     })
 
-    it('are a 502 where the certificate is for another host', async () => {
+    it('are a 502 if the certificate is for another host', async () => {
       const { port } = await listen(createHttpsServer(asTls, echo))
       const dispatcher = kept(new Agent({ connect: { ca: certificate, servername: 'other.example' } }))
       const { status, errors } = await asked(`https://localhost:${port}`, dispatcher)
@@ -116,7 +119,7 @@ describe('passthroughProxy upstreams', () => {
       expect(without.status).to.equal(502)
     })
 
-    it('speak HTTP/2 where the dispatcher allows it: body, repeated lines and status go both ways', async () => {
+    it('speak HTTP/2 if the dispatcher allows it, with body, repeated lines and status', async () => {
       const server = createSecureServer(asTls, (req: Http2ServerRequest, res: Http2ServerResponse) => {
         res.writeHead(203, {
           'X-Seen': `${req.httpVersion} ${req.method} ${req.url}`,
@@ -145,7 +148,7 @@ describe('passthroughProxy upstreams', () => {
       client.destroy()
     })
 
-    it('over HTTP/2 end their stream when the client leaves, and cut the client off when they break', async () => {
+    it('over HTTP/2 end their stream when the client leaves, and cut the client off when they fail', async () => {
       const left = deferred()
       const server = createSecureServer(asTls)
       server.on('stream', (stream, headers) => {
@@ -175,7 +178,7 @@ describe('passthroughProxy upstreams', () => {
     [300_000, undefined],
     [300_000, '300000'],
   ] as const) {
-    it(`over HTTP/2 with trailers behind ${size} bytes do not pass for whole (Content-Length: ${announced})`, async () => {
+    it(`over HTTP/2 with trailers after ${size} bytes do not seem whole (Content-Length: ${announced})`, async () => {
       const server = createSecureServer(asTls)
       server.on('stream', (stream) => {
         stream.on('error', () => {})
@@ -214,12 +217,12 @@ describe('passthroughProxy upstreams', () => {
     expect(errors[0]?.cause).to.have.property('message').that.contains(socketPath)
   })
 
-  it('are reached through any pool, whatever the target is called', async () => {
+  it('are reached through any pool, whatever the name of the target', async () => {
     const { url } = await serve(echo)
     expect((await asked('http://whatever', kept(new Pool(url)))).headers['x-url']).to.deep.equal(['/asked'])
   })
 
-  it("are mocks in a user's own test", async () => {
+  it("may be mocks in a user's own test", async () => {
     const dispatcher = new MockAgent()
     dispatcher.disableNetConnect()
     dispatcher
@@ -235,7 +238,7 @@ describe('passthroughProxy upstreams', () => {
     await dispatcher.close()
   })
 
-  it('are reached through a proxy that tunnels', async () => {
+  it('are reached through a tunnelling proxy', async () => {
     const { url } = await serve(echo)
     const seen: (string | undefined)[] = []
     const tunnels = createServer().on('connect', (req: IncomingMessage, client: Socket) => {
@@ -288,7 +291,7 @@ describe('passthroughProxy upstreams', () => {
     })
 
     for (const address of ['127.0.0.1', '::1']) {
-      it(`are reached as localhost where they listen on ${address} alone`, async function needsBoth() {
+      it(`are reached as localhost if they listen only on ${address}`, async function needsBoth() {
         const known = await lookup('localhost', { all: true })
         if (!known.some((entry) => entry.address === address)) {
           console.log(`        skipped: localhost is not ${address} here`)
@@ -298,7 +301,7 @@ describe('passthroughProxy upstreams', () => {
         expect((await asked(`http://localhost:${port}`)).body.toString()).to.equal(address)
       })
 
-      it(`are reached by a name with both addresses where they listen on ${address} alone`, async function needsIpv6() {
+      it(`are reached by a name with both addresses if they listen only on ${address}`, async function needsIpv6() {
         if (!hasIpv6) this.skip()
         const port = await on(address)
         expect((await asked(`http://both.example:${port}`, bothAddresses())).body.toString()).to.equal(
@@ -316,7 +319,7 @@ describe('passthroughProxy upstreams', () => {
       return kept(new Agent({ connect: { lookup: both } }))
     }
 
-    it('are named in the cause, each address that was tried, where nobody listens', async function needsIpv6() {
+    it('are named in the cause with each address that was tried, if none listens', async function needsIpv6() {
       if (!hasIpv6) this.skip()
       const port = await on('127.0.0.1')
       const server = open.pop()
@@ -331,7 +334,7 @@ describe('passthroughProxy upstreams', () => {
   })
 
   describe('three in a BalancedPool', () => {
-    it('lose, when one dies under load, what was in flight there and nothing else', async () => {
+    it('lose only the requests in flight at one of them when it dies under load', async () => {
       const held: (() => void)[] = []
       const upstreams = await Promise.all([1, 2, 3].map(() => serve(holding(held))))
       const dispatcher = kept(new BalancedPool(upstreams.map(({ url }) => url)))
@@ -383,7 +386,7 @@ describe('passthroughProxy upstreams', () => {
       expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE')
     })
 
-    it('are asked four times at most', async () => {
+    it('are tried at most four times', async () => {
       const gone = await serve(() => {})
       await closeServers()
       let tries = 0
@@ -400,7 +403,7 @@ describe('passthroughProxy upstreams', () => {
       expect(tries).to.equal(4)
     })
 
-    it('get a whole upload, whichever of them takes it', async () => {
+    it('get a whole upload, whichever of them is chosen', async () => {
       const gone = await scriptedUpstream()
       await closeServers()
       const seen = await scriptedUpstream()

@@ -2,7 +2,7 @@ import http, { type OutgoingHttpHeaders } from 'node:http'
 import { createInterface } from 'node:readline'
 import { createGunzip } from 'node:zlib'
 
-/** Reads a gzip answer line by line, each as soon as the bytes received so far can be decoded to it. */
+/** Reads a gzip answer line by line, each as soon as the received bytes can be decoded to it. */
 export async function requestLines(url: string, headers: OutgoingHttpHeaders = {}): Promise<DecodedLines> {
   const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
     http
@@ -19,7 +19,7 @@ export interface DecodedLines {
   readonly lines: AsyncIterator<string>
 }
 
-/** The next line, which fails the test where the answer ended instead. */
+/** The next line. Fails the test if the answer has ended instead. */
 export async function nextLine({ lines }: DecodedLines): Promise<string> {
   const { value, done } = await lines.next()
   if (done === true) throw new Error('the answer ended')

@@ -5,7 +5,7 @@ import { Mishaps } from './mishaps.js'
 
 const mishaps = new Mishaps()
 
-/** What mocha does around every test, its own hooks included: see `.mocharc.json`. */
+/** Mocha runs this around every test, including the hooks of the test: see `.mocharc.json`. */
 export const mochaHooks: RootHookObject = {
   beforeEach() {
     mishaps.watch()

@@ -15,7 +15,7 @@ const { dispatcherUpstream } = (await import(
 
 const { Agent } = (await import(transport)) as { Agent: new (options: object) => ClosableDispatcher }
 
-/** What the proxy's own client is replaced by: an Agent with the same limits. */
+/** The replacement of the proxy's own client: an Agent with the same limits. */
 export function createClient(options: ClientOptions): Upstream {
   const dispatcher = new Agent({
     connections: options.maxConnections,

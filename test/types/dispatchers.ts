@@ -1,4 +1,4 @@
-// Dispatchers of both versions of undici go in as they are, in strict TypeScript.
+// Dispatchers of both versions of undici are accepted unchanged, in strict TypeScript.
 import { passthroughProxy, type Dispatcher } from 'sluiceway'
 import * as undici7 from 'undici'
 import * as undici8 from 'undici8'

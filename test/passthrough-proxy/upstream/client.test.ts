@@ -11,7 +11,7 @@ import { closeServers } from '../../support/servers.js'
 import { ask, context, RecordingReceiver } from '../../support/upstream-receiver.js'
 
 const settings: ClientOptions = { maxConnections: 2, connectTimeoutMs: 2000, maxResponseHeadBytes: 16_384 }
-/** Lets the event loop go round: a connection that has carried an answer is looked at once more before it is used again. */
+/** Waits some turns of the event loop: a connection is checked once more after an answer before it is reused. */
 const turn = (): Promise<void> => turns(3)
 
 describe("the proxy's own client", () => {
@@ -37,7 +37,7 @@ describe("the proxy's own client", () => {
     return { got, connection: side, head: await side.untilText('\r\n\r\n') }
   }
 
-  it('asks, and hears the whole answer', async () => {
+  it('sends a request and receives the whole answer', async () => {
     const { got, connection, head } = await asked({ path: '/a', lines: ['X-A', 'b'] })
     expect(head).to.equal(
       `GET /a HTTP/1.1\r\nhost: 127.0.0.1:${server.port}\r\nconnection: keep-alive\r\nX-A: b\r\n\r\n`,
@@ -54,7 +54,7 @@ describe("the proxy's own client", () => {
     expect(got.events).to.deep.equal(['sending', 'head', 'body', 'end'])
   })
 
-  it('keeps the connection, behind answers of every kind, also where it was paused', async () => {
+  it('keeps the connection after answers of every kind, even if it was paused', async () => {
     const kinds: [request: object, raw: string][] = [
       [{}, answer()],
       [{ method: 'HEAD' }, 'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n'],
@@ -82,7 +82,7 @@ describe("the proxy's own client", () => {
     expect(server.accepted).to.equal(1)
   })
 
-  it('says whether a connection is used again', async () => {
+  it('reports whether a connection is reused', async () => {
     const first = await asked()
     expect(first.got.sending?.isReused).to.equal(false)
     first.connection.write(answer())
@@ -113,7 +113,7 @@ describe("the proxy's own client", () => {
     'a second response': answer('poison'),
     'half a second response': 'HTTP/1.1 200 OK\r\nContent-Le',
   })) {
-    it(`closes the connection behind ${title}, and nobody hears of it`, async () => {
+    it(`closes the connection after ${title}, which reaches no receiver`, async () => {
       const first = await asked()
       first.connection.write(answer('first') + behind)
       expect((await first.got.ended()).body).to.equal('first')
@@ -123,7 +123,7 @@ describe("the proxy's own client", () => {
       expect((await second.got.ended()).body).to.equal('second')
     })
 
-    it(`closes an idle connection over ${title}`, async () => {
+    it(`closes an idle connection that receives ${title}`, async () => {
       const first = await asked()
       first.connection.write(answer('first'))
       await first.got.ended()
@@ -137,7 +137,7 @@ describe("the proxy's own client", () => {
     })
   }
 
-  it('closes the connection where the byte too many comes with the next read only', async () => {
+  it('closes the connection even if the extra byte comes only with the next read', async () => {
     const client = createClient({ ...settings, maxConnections: 1 })
     const first = ask(client, { origin })
     const second = ask(client, { origin, path: '/second' })
@@ -155,7 +155,7 @@ describe("the proxy's own client", () => {
     client.close()
   })
 
-  it('does not use a connection again that its server closes', async () => {
+  it('does not reuse a connection that its server closes', async () => {
     for (const raw of [
       'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n',
       'HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n',
@@ -168,7 +168,7 @@ describe("the proxy's own client", () => {
     }
   })
 
-  it('does not use a connection again that was asked to close', async () => {
+  it('does not reuse a connection after a request with Connection: close', async () => {
     const { got, connection, head } = await asked({ lines: ['Connection', 'close'] })
     expect(head).to.contain('\r\nconnection: close\r\n')
     connection.write(answer())
@@ -176,7 +176,7 @@ describe("the proxy's own client", () => {
     await connection.closed()
   })
 
-  it('takes the end of the connection for the end of a body without framing, but no reset', async () => {
+  it('takes an orderly end of the connection, but not a reset, for the end of a body without framing', async () => {
     const fin = await asked()
     fin.connection.write('HTTP/1.1 200 OK\r\n\r\nall of it')
     fin.connection.socket.end()
@@ -188,7 +188,7 @@ describe("the proxy's own client", () => {
     expect(await cut.got.failed()).to.include({ kind: 'reset', maybeHeard: true })
   })
 
-  it('takes no reset for it either that comes with the last bytes: libuv makes an end of that', async () => {
+  it('does not take a reset that comes with the last bytes for that end either, although libuv turns it into an end', async () => {
     const { got, connection } = await asked()
     connection.write('HTTP/1.1 200 OK\r\n\r\nnot all')
     connection.socket.resetAndDestroy()
@@ -204,7 +204,7 @@ describe("the proxy's own client", () => {
     'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n',
     'HTTP/1.1 103 Early\r\n\r\n',
   ]) {
-    it(`fails where ${JSON.stringify(raw)} is all that comes`, async () => {
+    it(`fails if ${JSON.stringify(raw)} is all that arrives`, async () => {
       const { got, connection } = await asked()
       connection.write(raw)
       connection.socket.end()
@@ -212,7 +212,7 @@ describe("the proxy's own client", () => {
     })
   }
 
-  it('fails over what is no response, and is not poisoned', async () => {
+  it('fails on bytes that are not a response, and answers the next request correctly', async () => {
     const { got, connection } = await asked()
     connection.write('HTTP/1.1 200 OK\r\nA : b\r\n\r\n')
     const failure = await got.failed()
@@ -223,14 +223,14 @@ describe("the proxy's own client", () => {
     await connection.closed()
   })
 
-  it('fails over a head that is too large', async () => {
+  it('fails on a head that is too large', async () => {
     const { got, connection } = await asked()
     connection.write(`HTTP/1.1 200 OK\r\nA: ${'b'.repeat(20_000)}\r\n\r\n`)
     const failure = await got.failed()
     expect(failure).to.include({ kind: 'malformed', message: 'the headers of the upstream are too large' })
   })
 
-  it('fails where nobody listens', async () => {
+  it('fails if no server listens', async () => {
     const got = ask(upstream, { origin: 'http://127.0.0.1:1' })
     expect(got.events).to.deep.equal([])
     const failure = await got.failed()
@@ -238,16 +238,16 @@ describe("the proxy's own client", () => {
     expect(failure.cause).to.include({ code: 'ECONNREFUSED' })
   })
 
-  it('fails a request that cannot be sent, and opens no connection for it', async () => {
+  it('fails a request that cannot be sent, without opening a connection', async () => {
     const got = ask(upstream, { origin, path: '/a b' })
     expect(got.events).to.deep.equal([])
     expect(await got.failed()).to.include({ kind: 'unsendable', maybeHeard: false })
     expect(server.accepted).to.equal(0)
   })
 
-  describe('and receivers', () => {
+  describe('with its receivers', () => {
     for (const event of ['sending', 'information', 'head', 'body', 'end']) {
-      it(`fails with what is thrown at '${event}'`, async () => {
+      it(`fails with the error that a receiver throws at '${event}'`, async () => {
         const thrown = new Error('thrown')
         const receiver = new RecordingReceiver()
         receiver.onEvent = (name) => {
@@ -267,7 +267,7 @@ describe("the proxy's own client", () => {
         await connection.closed()
       })
 
-      it(`hear nothing more when they give up at '${event}'`, async () => {
+      it(`calls a receiver no more after it gives up at '${event}'`, async () => {
         const receiver = new RecordingReceiver()
         receiver.onEvent = (name) => {
           if (name === event) receiver.waiting.abandon()
@@ -290,7 +290,7 @@ describe("the proxy's own client", () => {
       })
     }
 
-    it("fails with what is thrown at an 'end' that is the server's", async () => {
+    it("fails with the error that a receiver throws at an 'end' made by the end of the connection", async () => {
       const thrown = new Error('thrown')
       const receiver = new RecordingReceiver()
       receiver.onEnd = () => {
@@ -305,7 +305,7 @@ describe("the proxy's own client", () => {
       await connection.closed()
     })
 
-    it('run in the context of their own request, whoever opened the connection', async () => {
+    it('runs them in the context of their own request, whichever request opened the connection', async () => {
       const got: RecordingReceiver[] = []
       for (const name of ['a', 'b', 'c', 'd']) got.push(context.run(name, () => ask(upstream, { origin })))
       const connections = [await server.connection(), await server.connection()]
@@ -324,7 +324,7 @@ describe("the proxy's own client", () => {
       expect(got.map(({ contexts }) => [...contexts])).to.deep.equal([['a'], ['b'], ['c'], ['d']])
     })
 
-    it('hear of a failure in the context of their own request', async () => {
+    it('reports a failure in the context of their own request', async () => {
       const names = ['/a b', '/', '/']
       const origins = [origin, 'http://127.0.0.1:1', 'http://127.0.0.1:1']
       const got = names.map((path, index) =>
@@ -334,7 +334,7 @@ describe("the proxy's own client", () => {
       expect(got.map(({ contexts }) => [...contexts])).to.deep.equal([['0'], ['1'], ['2']])
     })
 
-    it('leave nothing of their context with a connection', async () => {
+    it('keeps nothing of their context in a connection', async () => {
       const held = await (async (): Promise<WeakRef<object>> => {
         const store = { name: 'a' }
         const als = new AsyncLocalStorage<object>()
@@ -352,8 +352,8 @@ describe("the proxy's own client", () => {
     })
   })
 
-  describe('and memory', () => {
-    it('reads on into other memory while the last is needed', async () => {
+  describe('with its read buffer', () => {
+    it('reads into another buffer while the last one is still needed', async () => {
       const kept: Buffer[] = []
       const receiver = new RecordingReceiver()
       receiver.onBody = (chunk) => void kept.push(chunk)
@@ -390,8 +390,8 @@ describe("the proxy's own client", () => {
     })
   })
 
-  describe('and uploads', () => {
-    it('sends head and small body in one piece', async () => {
+  describe('with uploads', () => {
+    it('sends a head and a small body in one piece', async () => {
       for (const body of [Buffer.from('abc'), 'abc', Readable.from(['abc'])]) {
         const got = ask(upstream, {
           origin,
@@ -435,7 +435,7 @@ describe("the proxy's own client", () => {
       await got.ended()
     })
 
-    it('takes a stream that has ended by then, or was destroyed', async () => {
+    it('accepts a stream that has already ended or was destroyed', async () => {
       const ended = Readable.from([])
       await once(ended.resume(), 'end')
       const { got, connection } = await asked({ method: 'POST', body: ended })
@@ -449,7 +449,7 @@ describe("the proxy's own client", () => {
       expect(await broken.failed()).to.include({ kind: 'reset' })
     })
 
-    it('sends a large body that is in memory', async () => {
+    it('sends a large body from memory', async () => {
       const body = Buffer.alloc(3_000_000, 'a')
       const { got, connection, head } = await asked({ method: 'POST', body })
       expect(head).to.contain('\r\ncontent-length: 3000000\r\n')
@@ -458,7 +458,7 @@ describe("the proxy's own client", () => {
       await got.ended()
     })
 
-    it('reads no more of a body than its server takes', async () => {
+    it('reads no more of a body than its server accepts', async () => {
       let given = 0
       const body = new Readable({
         read() {
@@ -482,7 +482,7 @@ describe("the proxy's own client", () => {
       body.destroy()
     })
 
-    it('ends an upload with an answer that refuses it, and the connection behind it', async () => {
+    it('ends an upload, and its connection, with an answer that refuses it', async () => {
       const body = new PassThrough()
       const { got, connection } = await asked({ method: 'POST', body })
       body.write('abc')
@@ -518,7 +518,7 @@ describe("the proxy's own client", () => {
       }
     })
 
-    it('goes on sending while an answer comes that refuses nothing', async () => {
+    it('continues to send while an answer arrives that does not refuse the upload', async () => {
       const body = new PassThrough()
       const { got, connection } = await asked({ method: 'POST', body })
       connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n')

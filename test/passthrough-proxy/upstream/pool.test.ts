@@ -13,7 +13,7 @@ import { closeServers, serve } from '../../support/servers.js'
 import { ask, type RecordingReceiver } from '../../support/upstream-receiver.js'
 
 const settings: ClientOptions = { maxConnections: 1, connectTimeoutMs: 2000, maxResponseHeadBytes: 16_384 }
-/** Lets the event loop go round: a connection that has carried an answer is looked at once more before it is used again. */
+/** Waits some turns of the event loop: a connection is checked once more after an answer before it is reused. */
 const turn = (): Promise<void> => turns(3)
 
 describe("the pool of the proxy's own client", () => {
@@ -40,7 +40,7 @@ describe("the pool of the proxy's own client", () => {
     return connection
   }
 
-  it('has requests wait in their order, and refuses those for whom there is no place', async () => {
+  it('makes requests wait in order, and refuses those for which there is no place', async () => {
     const first = ask(upstream, { origin, path: '/1' })
     const connection = await server.connection()
     const second = ask(upstream, { origin, path: '/2', maxQueue: 2 })
@@ -71,7 +71,7 @@ describe("the pool of the proxy's own client", () => {
     expect(second.events).to.deep.equal([])
   })
 
-  it('opens another connection for the queue where one is lost', async () => {
+  it('opens another connection for the queue when one is lost', async () => {
     const first = ask(upstream, { origin })
     const second = ask(upstream, { origin, path: '/2' })
     const connection = await server.connection()
@@ -84,7 +84,7 @@ describe("the pool of the proxy's own client", () => {
     await second.ended()
   })
 
-  it('gives up a connection for which nobody waits any more', async () => {
+  it('gives up a connection for which no request waits any more', async () => {
     const got = ask(upstream, { origin })
     got.waiting.abandon()
     const next = ask(upstream, { origin })
@@ -93,13 +93,13 @@ describe("the pool of the proxy's own client", () => {
     expect(got.events).to.deep.equal([])
   })
 
-  it('fails all that wait for a server that is not there', async () => {
+  it('fails all requests that wait for a server that is not there', async () => {
     const all = Array.from({ length: 5 }, () => ask(upstream, { origin: 'http://127.0.0.1:1' }))
     for (const got of all) expect(await got.failed()).to.include({ kind: 'unreachable', maybeHeard: false })
   })
 
   describe('retries', () => {
-    it('a request that a stale connection has lost, once and on a fresh one', async () => {
+    it('a request that a stale connection has lost, on a fresh connection', async () => {
       const stale = await used()
       const got = ask(upstream, { origin, path: '/again' })
       await stale.untilText('\r\n\r\n')
@@ -112,7 +112,7 @@ describe("the pool of the proxy's own client", () => {
       expect(got.sending?.isReused).to.equal(false)
     })
 
-    it('once only', async () => {
+    it('only once', async () => {
       const stale = await used()
       const got = ask(upstream, { origin })
       await stale.untilText('\r\n\r\n')
@@ -128,7 +128,7 @@ describe("the pool of the proxy's own client", () => {
       ['that is not idempotent', { method: 'POST' }, ''],
       ['with a body', { method: 'PUT', body: Buffer.from('a') }, ''],
       ['for an upgrade', { upgrade: 'websocket' }, ''],
-      ['of whose response something has come', {}, 'HTTP/1.1 103 Early\r\n\r\n'],
+      ['whose response has begun', {}, 'HTTP/1.1 103 Early\r\n\r\n'],
     ] as const) {
       it(`no request ${title}`, async () => {
         const stale = await used()
@@ -142,7 +142,7 @@ describe("the pool of the proxy's own client", () => {
       })
     }
 
-    it('no request on a connection that is new', async () => {
+    it('no request on a new connection', async () => {
       const got = ask(upstream, { origin })
       const connection = await server.connection()
       await connection.untilText('\r\n\r\n')
@@ -189,7 +189,7 @@ describe("the pool of the proxy's own client", () => {
       expect(await got.failed()).to.include({ kind: 'timeout' })
     })
 
-    it('no request that is given up while its next connection is opened', async () => {
+    it('no request that is abandoned while its next connection is opened', async () => {
       const { got, connect } = await reconnecting()
       got.waiting.abandon()
       const next = ask(upstream, { origin })
@@ -200,7 +200,7 @@ describe("the pool of the proxy's own client", () => {
       expect(server.accepted).to.equal(1)
     })
 
-    it('no request that was given up meanwhile', async () => {
+    it('no request that was abandoned meanwhile', async () => {
       const stale = await used()
       const got = ask(upstream, { origin })
       await stale.untilText('\r\n\r\n')
@@ -212,7 +212,7 @@ describe("the pool of the proxy's own client", () => {
     })
   })
 
-  it('uses the connection first that was used last', async () => {
+  it('first uses the connection that was used last', async () => {
     const two = createClient({ ...settings, maxConnections: 2 })
     const both = [ask(two, { origin }), ask(two, { origin })]
     const [a, b] = [await server.connection(), await server.connection()]
@@ -231,14 +231,14 @@ describe("the pool of the proxy's own client", () => {
     two.close()
   })
 
-  it('closes idle connections when nobody could want them any more', async () => {
+  it('closes idle connections when it is closed', async () => {
     const connection = await used()
     upstream.close()
     await connection.closed()
     expect(await ask(upstream, { origin }).failed()).to.include({ kind: 'closed', maybeHeard: false })
   })
 
-  it('lets what is under way come to its end when it is closed', async () => {
+  it('lets requests in progress finish when it is closed', async () => {
     const got = ask(upstream, { origin })
     const connection = await server.connection()
     await connection.untilText('\r\n\r\n')
@@ -248,7 +248,7 @@ describe("the pool of the proxy's own client", () => {
     await connection.closed()
   })
 
-  describe('is one for all clients', () => {
+  describe('is shared by clients', () => {
     /** Asks of one server that counts its connections. */
     async function connectionsOf(...options: Partial<ClientOptions>[]): Promise<number> {
       const counting = await serve((_req, res) => res.end('ok'))
@@ -260,7 +260,7 @@ describe("the pool of the proxy's own client", () => {
       return counting.connections.length
     }
 
-    it('with equal options, however many', async () => {
+    it('with equal options, however many there are', async () => {
       const lookup = (): void => {}
       const ca = (): Buffer[] => [Buffer.from('a')]
       expect(await connectionsOf({}, {}, { connect: undefined }, {})).to.equal(1)
@@ -269,7 +269,7 @@ describe("the pool of the proxy's own client", () => {
       ).to.equal(1)
     })
 
-    it('but not with others', async () => {
+    it('but not with different options', async () => {
       const connects = [
         {},
         { ca: 'a' },
@@ -284,7 +284,7 @@ describe("the pool of the proxy's own client", () => {
     })
   })
 
-  it('leaves nothing behind after its idle time', async function () {
+  it('leaves nothing after its idle time', async function () {
     this.timeout(20_000)
     const servers = await Promise.all(Array.from({ length: 100 }, () => serve((_req, res) => res.end('ok'))))
     const before = process.getActiveResourcesInfo().filter((name) => name !== 'Immediate')
@@ -301,7 +301,7 @@ describe("the pool of the proxy's own client", () => {
     )
   })
 
-  it('is forgotten after its idle time, whichever side has closed the connections', async function () {
+  it('is released after its idle time, whichever side has closed the connections', async function () {
     this.timeout(20_000)
     const { port } = await serve((req, res) => {
       res.shouldKeepAlive = req.url === '/keep'
@@ -338,7 +338,7 @@ describe("the pool of the proxy's own client", () => {
     expect(performance.now() - started).to.be.within(900, 1900)
   })
 
-  it('closes each connection in its own time', async () => {
+  it('closes each connection at its own time', async () => {
     const two = createClient({ ...settings, maxConnections: 2 })
     const both = [ask(two, { origin }), ask(two, { origin })]
     const [long, short] = [await server.connection(), await server.connection()]
@@ -358,7 +358,7 @@ describe("the pool of the proxy's own client", () => {
     await long.closed()
   })
 
-  describe('and logins that belong to a connection', () => {
+  describe('with the connection of a login', () => {
     class Client extends EventEmitter {
       destroyed = false
       end(): void {
@@ -388,7 +388,7 @@ describe("the pool of the proxy's own client", () => {
       ['was challenged', {}, challenge],
       ['logs in', { lines: ['authorization', 'Negotiate abc'] }, answer()],
     ] as const) {
-      it(`keeps one that ${title} for the client connection`, async () => {
+      it(`keeps one that ${title} for its client connection`, async () => {
         const first = ask(upstream, { origin, clientConnection: alice, ...request })
         const hers = await server.connection()
         await answered(first, hers, raw)
@@ -408,7 +408,7 @@ describe("the pool of the proxy's own client", () => {
       })
     }
 
-    it('has the next step of a login wait for its connection, which is free in a moment', async () => {
+    it('makes the next step of the login wait until the connection is free', async () => {
       const first = ask(upstream, { origin, clientConnection: alice })
       const hers = await server.connection()
       await hers.untilText('\r\n\r\n')
@@ -420,7 +420,7 @@ describe("the pool of the proxy's own client", () => {
       expect(server.accepted).to.equal(1)
     })
 
-    it('opens another one for the next step where the server closes behind its challenge', async () => {
+    it('opens another one for the next step if the server closes after its challenge', async () => {
       const first = ask(upstream, { origin, clientConnection: alice })
       const hers = await server.connection()
       await hers.untilText('\r\n\r\n')
@@ -431,7 +431,7 @@ describe("the pool of the proxy's own client", () => {
       await answered(second, await server.connection())
     })
 
-    it('forgets the next step of a client that gives it up', async () => {
+    it('forgets the next step when the client abandons it', async () => {
       const first = ask(upstream, { origin, clientConnection: alice })
       const hers = await server.connection()
       await hers.untilText('\r\n\r\n')
@@ -445,7 +445,7 @@ describe("the pool of the proxy's own client", () => {
     })
 
     for (const when of ['is idle', 'is under way'] as const) {
-      it(`ends one that ${when} where another client finds no place`, async () => {
+      it(`ends one that ${when} when another client finds no place`, async () => {
         upstream = createClient({ ...settings, maxConnections: 1 })
         const first = ask(upstream, { origin, clientConnection: alice })
         const hers = await server.connection()
@@ -457,7 +457,7 @@ describe("the pool of the proxy's own client", () => {
       })
     }
 
-    it('keeps none that comes back after close()', async () => {
+    it('keeps none that is returned after close()', async () => {
       const first = ask(upstream, { origin, clientConnection: alice })
       const hers = await server.connection()
       await hers.untilText('\r\n\r\n')
@@ -467,7 +467,7 @@ describe("the pool of the proxy's own client", () => {
       await hers.closed()
     })
 
-    it('shares one whose challenge does not belong to it', async () => {
+    it('shares one whose challenge is not bound to the connection', async () => {
       const basic = challenge.replace('WWW-Authenticate: NTLM\r\n', '')
       const first = ask(upstream, { origin, clientConnection: alice })
       const connection = await server.connection()
@@ -476,7 +476,7 @@ describe("the pool of the proxy's own client", () => {
       expect(server.accepted).to.equal(1)
     })
 
-    it('closes one of a client that has left meanwhile, or is not known', async () => {
+    it('closes one if the client has left meanwhile, or is unknown', async () => {
       for (const clientConnection of [undefined, alice]) {
         const got = ask(upstream, { origin, clientConnection })
         const connection = await server.connection()
@@ -496,7 +496,7 @@ describe("the pool of the proxy's own client", () => {
       await hers.closed()
     })
 
-    it('closes idle ones with the rest', async () => {
+    it('closes idle ones when the pool is closed', async () => {
       const first = ask(upstream, { origin, clientConnection: alice })
       const hers = await server.connection()
       await answered(first, hers, challenge)
@@ -506,7 +506,7 @@ describe("the pool of the proxy's own client", () => {
     })
   })
 
-  it('holds no process with connections that are idle', async () => {
+  it('does not keep a process alive with idle connections', async () => {
     const { url } = await serve((_req, res) => res.end('ok'))
     const program = `
       const { createClient } = await import('${root}/dist/esm/passthrough-proxy/upstream/http1/client.js')
