@@ -58,14 +58,18 @@ describe('recipe: a deploy log', () => {
     program('git', 'echo pulled')
     program('npm', 'echo broken; exit 3')
     const log = await text(await deploy())
-    expect(log).to.match(/data: broken\n\nevent: exit\ndata: \{"code":3,"signal":null\}\n\nevent: end\ndata: failed: npm ci\n\n$/)
+    expect(log).to.match(
+      /data: broken\n\nevent: exit\ndata: \{"code":3,"signal":null\}\n\nevent: end\ndata: failed: npm ci\n\n$/,
+    )
     expect(log).to.not.include('npm run build')
   })
 
   it('says so where a command is missing', async () => {
     process.env['PATH'] = folder
     const log = await text(await deploy())
-    expect(log).to.match(/event: stderr\ndata: spawn git ENOENT\n\nevent: end\ndata: failed: git pull --ff-only\n\n$/)
+    expect(log).to.match(
+      /event: stderr\ndata: spawn git ENOENT\n\nevent: end\ndata: failed: git pull --ff-only\n\n$/,
+    )
   })
 
   it('stops when the client leaves, and takes the next deployment', async () => {

@@ -18,7 +18,10 @@ describe('recipe: a filter over HTTP', () => {
   })
   afterEach(closeServers)
 
-  async function filter(name: string, headers = {}): Promise<{ upload: http.ClientRequest; response: Promise<http.IncomingMessage> }> {
+  async function filter(
+    name: string,
+    headers = {},
+  ): Promise<{ upload: http.ClientRequest; response: Promise<http.IncomingMessage> }> {
     const upload = http.request({ port, method: 'PUT', path: `/filter/${name}`, agent: false, headers })
     upload.on('error', () => {})
     upload.flushHeaders()
