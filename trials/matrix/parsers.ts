@@ -12,7 +12,7 @@ import multer1 from 'multer1'
 import multiparty from 'multiparty'
 import rawBody from 'raw-body'
 import rawBody2 from 'raw-body2'
-import { expressVersions } from '../support/express-versions.js'
+import { expressVersions } from '../../test/support/express-versions.js'
 import { bytes, type Consumer, fields, runsNode22 } from './consumer.js'
 
 /** A middleware, whatever types of request and response it was written for. */

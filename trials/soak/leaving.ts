@@ -1,7 +1,7 @@
 // Clients that leave at any phase: a program of its own, as a server accepts one connection each turn of its event loop,
 // and its turns must not be spent on clients. Called with a port, how many are to leave, and how many at once.
-import { closed } from '../support/open-resources.js'
-import { asChunk, RawClient } from '../support/raw-client.js'
+import { closed } from '../../test/support/open-resources.js'
+import { asChunk, RawClient } from '../../test/support/raw-client.js'
 import { pause } from './servers.js'
 
 const body = Buffer.alloc(100_000, 'a body that is larger than what is kept in memory; ')

@@ -1,5 +1,5 @@
 import { autoFlush, bodyCache, maxBytes, passthroughProxy } from 'sluiceway'
-import type { Handler } from '../support/hosts.js'
+import type { Handler } from './hosts.js'
 
 /** What stands in front of a whole application, and is to change nothing in it. */
 export interface Judged {

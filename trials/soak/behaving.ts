@@ -3,7 +3,7 @@ import { once } from 'node:events'
 
 import { WebSocket } from 'ws'
 
-import { RawClient } from '../support/raw-client.js'
+import { RawClient } from '../../test/support/raw-client.js'
 import type { Upstream } from './servers.js'
 
 const body = Buffer.from(JSON.stringify({ text: 'as it was sent; '.repeat(6000) }))

@@ -3,10 +3,10 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 
-import { collectedBytes } from '../support/memory.js'
-import { Mishaps } from '../support/mishaps.js'
-import { openDescriptors } from '../support/open-resources.js'
-import { emptyDirectory, openFilesIn, removeDirectories } from '../support/temporary-files.js'
+import { collectedBytes } from '../../test/support/memory.js'
+import { Mishaps } from '../../test/support/mishaps.js'
+import { openDescriptors } from '../../test/support/open-resources.js'
+import { emptyDirectory, openFilesIn, removeDirectories } from '../../test/support/temporary-files.js'
 import { behave, type Seen } from './behaving.js'
 import { application, pause, serveApplication, Upstream } from './servers.js'
 
