@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process'
-import { renameSync } from 'node:fs'
+import { readFileSync, renameSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
+import { type Analysis, checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
 import { expect } from 'chai'
 import * as imported from 'sluiceway'
 import { type Installed, packedPackage } from '../support/packed.js'
@@ -101,8 +102,10 @@ describe('the packed package', function () {
     await run('node_modules/.bin/publint', ['run', installed.tarball, '--strict'], { cwd: root })
   })
 
-  it('passes attw in its strict profile', async () => {
-    await run('node_modules/.bin/attw', [installed.tarball, '--no-emoji', '--format', 'ascii'], { cwd: root })
+  it('has types that every way of resolving modules finds, of the format of the code: arethetypeswrong', async () => {
+    const result = await checkPackage(createPackageFromTarballData(readFileSync(installed.tarball)))
+    expect(result.types).to.deep.equal({ kind: 'included' })
+    expect((result as Analysis).problems).to.deep.equal([])
   })
 })
 

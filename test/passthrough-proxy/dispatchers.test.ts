@@ -11,23 +11,20 @@ import { expect } from 'chai'
 import express from 'express'
 import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
 import type * as undici7 from 'undici'
-import type { Dispatcher as Dispatcher8 } from 'undici8'
 
 import { attached } from '../support/attached.js'
 import { asChunk, RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen, serve } from '../support/servers.js'
 import { certificate, key } from '../support/tls-certificate.js'
-import { runsUndici8, undiciVersions, type Undici } from '../support/undici-versions.js'
+import { undiciVersions, type Undici } from '../support/undici-versions.js'
 import { until } from '../support/until.js'
 
 type Dispatch = undici7.Dispatcher['dispatch']
 
-if (!runsUndici8) console.log('    skipped: undici 8, which needs Node 22.19')
-
 const HANDSHAKE = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n'
 
-type Start = NonNullable<Dispatcher8.DispatchHandler['onResponseStart']>
+type Start = NonNullable<undici7.Dispatcher.DispatchHandler['onResponseStart']>
 
 /** A handler that begins a response in another way, and is `handler` in all else. */
 function beginning(handler: object, begin: (start: Start, ...given: Parameters<Start>) => void): object {
@@ -402,8 +399,7 @@ for (const [version, load] of undiciVersions) {
         [
           'by the handler',
           (_options, handler) => {
-            const asked = handler as unknown as Dispatcher8.DispatchHandler
-            asked.onResponseError?.(null as never, new Error('broken'))
+            handler.onResponseError?.(null as never, new Error('broken'))
             return true
           },
           'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE',

@@ -14,9 +14,6 @@ export interface Consumer {
   readonly read: (req: IncomingMessage, res: ServerResponse, upstream: string) => Promise<string>
 }
 
-/** Node 20 cannot run some consumers. */
-export const runsNode22: boolean = Number.parseInt(process.versions.node, 10) >= 22
-
 /** Reads the bytes. */
 export function bytes(
   name: string,

@@ -13,7 +13,8 @@ import multiparty from 'multiparty'
 import rawBody from 'raw-body'
 import rawBody2 from 'raw-body2'
 import { expressVersions } from '../../test/support/express-versions.js'
-import { bytes, type Consumer, fields, runsNode22 } from './consumer.js'
+import { hasNode22Packages, loadNode22 } from '../../test/support/node22.js'
+import { bytes, type Consumer, fields } from './consumer.js'
 
 /** A middleware, whatever types of request and response it was written for. */
 type Handler = (req: never, res: never, next: (error?: unknown) => void) => unknown
@@ -21,7 +22,9 @@ type Handler = (req: never, res: never, next: (error?: unknown) => void) => unkn
 /** What middlewares leave on a request. */
 type ParsedMessage = IncomingMessage & { body?: unknown; files?: unknown }
 
-const rawBody4 = runsNode22 ? (await import('raw-body4')).default : undefined
+const rawBody4 = hasNode22Packages
+  ? (await loadNode22<{ default: typeof rawBody }>('raw-body')).default
+  : undefined
 
 const limit = '1mb'
 const all = { type: () => true, limit }

@@ -5,7 +5,8 @@ import httpProxy from 'http-proxy'
 import * as hpm3 from 'http-proxy-middleware'
 import * as hpm304 from 'http-proxy-middleware304'
 import { createProxyServer as createHttpxyServer } from 'httpxy'
-import { type Consumer, runsNode22, sender } from './consumer.js'
+import { hasNode22Packages, loadNode22 } from '../../test/support/node22.js'
+import { type Consumer, sender } from './consumer.js'
 
 /** A proxy that is made once tells for which request an answer has come. */
 interface Exchange {
@@ -22,8 +23,8 @@ const exchanges = new WeakMap<IncomingMessage, Exchange>()
 export const proxies: readonly Consumer[] = [
   sender('http-proxy', forwarding(httpProxyForward())),
   ...httpProxyMiddlewares('http-proxy-middleware 3', hpm3),
-  ...(runsNode22
-    ? httpProxyMiddlewares('http-proxy-middleware 4', await import('http-proxy-middleware4'))
+  ...(hasNode22Packages
+    ? httpProxyMiddlewares('http-proxy-middleware 4', await loadNode22('http-proxy-middleware'))
     : []),
   sender('httpxy', forwarding(httpxyForward())),
   sender('express-http-proxy', forwarding(forwardWithExpressHttpProxy(false))),
