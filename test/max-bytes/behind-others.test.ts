@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import { bodyCache, maxBytes } from 'sluiceway'
@@ -6,6 +5,7 @@ import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { asChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
+import { happened, waitFor } from '../support/waiting.js'
 
 const LARGE = 8_000_000
 const STREAM = 'GET /stream HTTP/1.1\r\nHost: a\r\n\r\n'
@@ -32,10 +32,10 @@ describe('a body that is too large, behind the head of its own response', () => 
     const { port } = await serve(hosts[0]!.mount(maxBytes('1kb'), begin))
     const client = await RawClient.connect(port)
     client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
-    const response = await begun.promise
+    const response = await waitFor('the app to be asked', begun.promise)
     client.write(asChunk('x'.repeat(LARGE)))
     client.socket.end()
-    if (!response.closed) await once(response, 'close')
+    if (!response.closed) await happened('the response', response, 'close')
     client.destroy()
   })
 })
@@ -74,7 +74,7 @@ for (const { name, mount } of hosts) {
           await refusal
           await client.untilText('begin')
           leave(client)
-          if (!stream.closed) await once(stream, 'close')
+          if (!stream.closed) await happened('the response in progress', stream, 'close')
           client.destroy()
         })
       }
@@ -86,7 +86,7 @@ for (const { name, mount } of hosts) {
         // More than a connection holds that is not read.
         client.write(what.startsWith('found') ? asChunk('x'.repeat(LARGE)) : 'x'.repeat(LARGE))
         client.socket.end()
-        if (!stream.closed) await once(stream, 'close')
+        if (!stream.closed) await happened('the response in progress', stream, 'close')
         client.destroy()
       })
 

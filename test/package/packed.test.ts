@@ -99,7 +99,9 @@ describe('the packed package', function () {
   })
 
   it('passes publint --strict', async () => {
-    await run('node_modules/.bin/publint', ['run', installed.tarball, '--strict'], { cwd: root })
+    const publint = run('node_modules/.bin/publint', ['run', installed.tarball, '--strict'], { cwd: root })
+    const { stdout } = await publint.catch((error: { stdout: string }) => error)
+    expect(stdout).to.contain('All good!')
   })
 
   it('has types that every way of resolving modules finds, of the format of the code: arethetypeswrong', async () => {

@@ -18,6 +18,7 @@ import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
 import { transport } from '../support/transports.js'
+import { happened } from '../support/waiting.js'
 
 function setBody(outgoing: OutgoingRequest, body: OutgoingRequest['body'], length: number): void {
   outgoing.body = body
@@ -310,9 +311,9 @@ for (const { name, express } of expressVersions) {
         },
       })
       sender.request('POST', '/', {}, 'body')
-      await once(asked, 'asked')
+      await happened('onRequest', asked, 'asked')
       sender.destroy()
-      await once(body, 'close')
+      await happened('the stream of onRequest', body, 'close')
     })
 
     it('onRequest names the Host, also with preserveHost', async () => {
