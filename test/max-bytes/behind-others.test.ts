@@ -71,7 +71,7 @@ for (const { name, mount } of hosts) {
       for (const [how, leave] of Object.entries(farewells)) {
         it(`closes the response in progress when the client ${how}`, async () => {
           const { client, stream, refusal } = await sendBoth()
-          await refusal
+          await waitFor('the request to be told that it is refused', refusal)
           await client.untilText('begin')
           leave(client)
           if (!stream.closed) await happened('the response in progress', stream, 'close')
@@ -81,7 +81,7 @@ for (const { name, mount } of hosts) {
 
       it('closes the response in progress when the client leaves behind a large part of the body', async () => {
         const { client, stream, refusal } = await sendBoth()
-        await refusal
+        await waitFor('the request to be told that it is refused', refusal)
         await client.untilText('begin')
         // More than a connection holds that is not read.
         client.write(what.startsWith('found') ? asChunk('x'.repeat(LARGE)) : 'x'.repeat(LARGE))
@@ -92,7 +92,7 @@ for (const { name, mount } of hosts) {
 
       it('gets its 413 once its turn has come', async () => {
         const { client, stream, refusal } = await sendBoth()
-        await refusal
+        await waitFor('the request to be told that it is refused', refusal)
         stream.end()
         expect((await client.response()).status).to.equal(200)
         const { status, headers } = await client.response()
