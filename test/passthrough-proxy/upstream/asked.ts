@@ -39,8 +39,12 @@ export async function askServer(
 }
 
 /** A connection that has carried a request. */
-export async function usedConnection(upstream: Upstream, server: ScriptedUpstream): Promise<RawClient> {
-  const { got, connection } = await askServer(upstream, server)
+export async function usedConnection(
+  upstream: Upstream,
+  server: ScriptedUpstream,
+  origin: string,
+): Promise<RawClient> {
+  const { got, connection } = await askServer(upstream, server, { origin })
   connection.write(answer())
   await got.ended()
   await turn()

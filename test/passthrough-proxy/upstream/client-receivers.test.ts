@@ -22,7 +22,7 @@ describe("the proxy's own client", () => {
   afterEach(closeServers)
 
   const asked = (request?: AskedRequest, connection?: RawClient): Promise<Arrived> =>
-    askServer(upstream, server, request, connection)
+    askServer(upstream, server, { origin, ...request }, connection)
 
   describe('and receivers', () => {
     for (const event of ['sending', 'information', 'head', 'body', 'end']) {

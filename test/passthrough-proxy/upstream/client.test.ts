@@ -21,7 +21,7 @@ describe("the proxy's own client", () => {
   afterEach(closeServers)
 
   const asked = (request?: AskedRequest, connection?: RawClient): Promise<Arrived> =>
-    askServer(upstream, server, request, connection)
+    askServer(upstream, server, { origin, ...request }, connection)
 
   it('asks, and hears the whole answer', async () => {
     const { got, connection, head } = await asked({ path: '/a', lines: ['X-A', 'b'] })

@@ -25,7 +25,7 @@ describe("the pool of the proxy's own client", () => {
   afterEach(() => upstream.close())
   afterEach(closeServers)
 
-  const used = (): Promise<RawClient> => usedConnection(upstream, server)
+  const used = (): Promise<RawClient> => usedConnection(upstream, server, origin)
 
   it('has requests wait in their order, and refuses those for whom there is no place', async () => {
     const first = ask(upstream, { origin, path: '/1' })

@@ -20,7 +20,7 @@ describe("the pool of the proxy's own client", () => {
   afterEach(() => upstream.close())
   afterEach(closeServers)
 
-  const used = (): Promise<RawClient> => usedConnection(upstream, server)
+  const used = (): Promise<RawClient> => usedConnection(upstream, server, origin)
 
   describe('retries', () => {
     it('a request that a stale connection has lost, once and on a fresh one', async () => {
