@@ -18,53 +18,57 @@ export { pipeChild, type ChildExit, type PipeChildOptions } from './pipe-child.j
 
 declare module 'node:http' {
   interface ServerResponse<Request extends IncomingMessage = IncomingMessage> {
-    /** Sends now what has been written so far, but nothing before the head is written. Provided by `autoFlush()`. */
+    /**
+     * Sends everything written so far, including the head; sends nothing before the head is written. Added by
+     * `autoFlush()`.
+     */
     flush(): void
   }
 }
 
-/** What `autoFlush` takes. Every field may be left out. */
+/** The options of `autoFlush`, all of them optional. */
 export interface AutoFlushOptions {
   /**
-   * When a compressor is flushed after a write: 'immediate' once per turn of the event loop, 'tick' once per
-   * `process.nextTick`, or a number of milliseconds (1 and up, 0 is refused) after the first write not yet flushed.
-   * More writes per flush compress better and cost less. @default 'immediate'
+   * Sets when a compressor is flushed after a write: 'immediate' once per turn of the event loop, 'tick' once per
+   * `process.nextTick`, or a number of milliseconds (1 and up; 0 is refused) after the first write that is not
+   * flushed yet. Fewer flushes compress better and cost less. @default 'immediate'
    */
   readonly coalesce?: Coalesce | undefined
   /**
-   * Tells whether a response is streamed, and so is to be flushed. Called at most once a response, before its head
-   * is sent and only where a body follows; must not write. What it throws reaches whoever wrote.
+   * Decides whether a response is streamed, and therefore flushed. It is called at most once per response, before its
+   * head is sent, and only if a body follows; it must not write. An exception of it reaches the code that wrote to
+   * the response.
    * @default every response without Content-Length
    */
   readonly filter?: ((req: IncomingMessage, res: ServerResponse) => boolean) | undefined
   /**
-   * False asks nginx and its like not to buffer streamed responses, with `X-Accel-Buffering: no`, unless the
+   * False asks nginx and similar proxies not to buffer streamed responses (`X-Accel-Buffering: no`), unless the
    * response already has that header. True leaves the header alone. @default false
    */
   readonly proxyBuffering?: boolean | undefined
   /**
    * True also hands each write to the socket before `res.write` returns, for handlers that then block the event loop.
-   * Twice the CPU for bursts of writes. Cannot help a compressed response: zlib works in other threads.
+   * It doubles the CPU time of bursts of writes. It has no effect on compressed responses: zlib works in other
+   * threads.
    * @default false
    */
   readonly sync?: boolean | undefined
   /**
-   * On `text/event-stream`, writes a comment after this many milliseconds without a write, which keeps idle
-   * connections open. Never inside an event. 0 is off. @default 0
+   * Writes a comment to a `text/event-stream` after this many milliseconds without a write, to keep an idle
+   * connection open, and never within an event. 0 turns it off. @default 0
    */
   readonly heartbeatMs?: number | undefined
 }
 
 /**
- * Lets whatever is written to a response reach the client now: through `compression` (mounted before or after),
- * through a buffering nginx, and with the head as soon as it is written. Whole answers (`json`, `send`, HEAD, 204,
- * 304, …) are left as they are. Where it is mounted twice, the later mount decides.
+ * Sends everything written to a response to the client at once: through `compression` (mounted before or after),
+ * through a buffering nginx, and with the head as soon as it is written. Complete answers (`json`, `send`, HEAD, 204,
+ * 304, …) are left as they are. If it is mounted twice, the later mount decides.
  *
- * NOTE: it cannot reach what has not been written yet, such as output that a child process holds in its own buffer.
+ * NOTE: it cannot send bytes that have not been written yet, such as output in the own buffer of a child process.
  *
- * Throws TypeError or RangeError for wrong options.
- *
- * @see docs/auto-flush.md
+ * @throws TypeError or RangeError for a wrong option.
+ * @see docs/auto-flush.md, RFC 9112 section 7.1 for the chunks that carry a streamed body
  */
 export function autoFlush(options?: AutoFlushOptions): Middleware {
   const settings = readOptions<AutoFlushSettings>('autoFlush', options, {
@@ -76,8 +80,12 @@ export function autoFlush(options?: AutoFlushOptions): Middleware {
   })
   const needsEachWrite = settings.sync || settings.heartbeatMs > 0
 
-  // From here a response goes by itself: its head (watch-head.ts) tells whether it is a stream, which then starts
-  // streaming (streaming.ts): every write to its compressor (compressor.ts) makes a flush due (flush-schedule.ts).
+  // From the head of a response to its flushes:
+  //
+  //     writeHead ─▶ is it a stream? ── no ──▶ left alone                              auto-flush/watch-head.ts
+  //                      └─ yes ─▶ its head is sent, its compressor is watched         auto-flush/streaming.ts
+  //     write ─▶ compressor ─▶ a flush is due, once per burst ─▶ flush ─▶ client       auto-flush/flush-schedule.ts
+  //     write without a compressor ─▶ Node sends it by itself
   return function autoFlushMiddleware(req, res, next) {
     noteMount(req, settings)
     watchHead(res)

@@ -16,50 +16,52 @@ export type { ByteSize } from './shared/options.js'
 
 declare module 'node:http' {
   interface IncomingMessage {
-    /** Reads the body in a chosen form, as often as wanted. Set by `bodyCache()`. */
+    /** Gives the body in a chosen form, as often as needed. Set by `bodyCache()`. */
     bodyCache: BodyCache
   }
 }
 
 export interface BodyCacheOptions {
   /**
-   * Largest body that is kept, in bytes on the wire; a larger one is refused with 413. 0 refuses every body, Infinity none.
+   * The largest body that is kept, in bytes on the wire; a larger one is refused with 413
+   * (ERR_SLUICEWAY_BODY_TOO_LARGE). 0 refuses every body, Infinity refuses none.
    * @default '100mb'
    */
   readonly limit?: ByteSize | undefined
   /**
-   * How many bytes of one body are kept in memory. What comes after them goes to a temporary file, whose mode is 0600 and
-   * which is unlinked as soon as it is open. 0 keeps nothing in memory. @default '1mb'
+   * The number of bytes of one body that are kept in memory. The bytes after them go to a temporary file with mode
+   * 0600, which is unlinked as soon as it is open. 0 keeps nothing in memory. @default '1mb'
    */
   readonly memory?: ByteSize | undefined
   /**
-   * How many bytes all live requests of this instance keep in memory together; past it, new bytes go to files. 0 keeps nothing in
-   * memory.
+   * The number of bytes that all live requests of this instance keep in memory together; past it, new bytes go to
+   * files. 0 keeps nothing in memory.
    * @default '256mb'
    */
   readonly memoryBudget?: ByteSize | undefined
   /**
-   * How many bytes all live requests of this instance keep in files together; past it, or on a full disk, a body is
-   * refused with 503 and `Retry-After`. 0 allows no files. @default '10gb'
+   * The number of bytes that all live requests of this instance keep in files together; past it, or if the disk is
+   * full, a body is refused with 503 and `Retry-After` (ERR_SLUICEWAY_STORAGE_FULL). 0 allows no files. @default
+   * '10gb'
    */
   readonly diskBudget?: ByteSize | undefined
-  /** The directory of the temporary files. @default os.tmpdir() */
+  /** The directory of the temporary files; it has to exist and be writable. @default os.tmpdir() */
   readonly directory?: string | undefined
   /**
-   * Largest body that `buffer()`, `text()`, `json()`, `urlencoded()`, `formData()`, `blob()` and `rawBody` load into
-   * memory, in bytes after decompression; they reject a larger one with 413, as soon as it is known to be larger.
-   * `req`, `stream()` and `web()` are bounded by `limit` alone. 0 allows empty bodies only. @default '1mb'
+   * The largest body that `buffer()`, `text()`, `json()`, `urlencoded()`, `formData()`, `blob()` and `rawBody` load
+   * into memory, in bytes after decompression; they reject a larger one with 413, as soon as its size is known.
+   * `req`, `stream()` and `web()` are limited by `limit` only. 0 allows only empty bodies. @default '1mb'
    */
   readonly parseLimit?: ByteSize | undefined
   /**
-   * What `json()` and `urlencoded()` do with keys that would poison a prototype, `__proto__` and
-   * `constructor.prototype`: 'error' refuses the body with 400, 'remove' drops the keys, 'ignore' leaves them to the
+   * Sets how `json()` and `urlencoded()` treat keys that would poison a prototype, `__proto__` and
+   * `constructor.prototype`: 'error' refuses the body with 400, 'remove' drops the keys, 'ignore' passes them to the
    * handler. @default 'error'
    */
   readonly prototypePoisoning?: PrototypePoisoning | undefined
   /**
-   * true: the whole body is read before the next handler runs, and set as `req.rawBody`, a Buffer, as webhook
-   * libraries expect it; one larger than `parseLimit` is a 413. @default false
+   * True reads the whole body before the next handler runs, and sets it as `req.rawBody`, a Buffer, for webhook
+   * libraries that expect it; a body larger than `parseLimit` is a 413. @default false
    */
   readonly rawBody?: boolean | undefined
 }
@@ -73,21 +75,21 @@ interface BodyCacheSettings extends AccessorSettings {
   readonly rawBody: boolean
 }
 
-/** What all requests of one instance share. */
+/** The state that all requests of one instance share. */
 interface Instance {
   readonly settings: BodyCacheSettings
   readonly storage: Storage
 }
 
 /**
- * Keeps the body of a request so that it can be read again and again.
+ * Keeps the body of a request so that it can be read any number of times.
  *
  * `req` itself stays readable: every parser, proxy or stream reads it as if for the first time, byte for byte.
- * `req.bodyCache` gives it as buffer, text, JSON, form or stream. Nothing is read until somebody reads, and everything
- * is released when the response ends.
+ * `req.bodyCache` gives it as buffer, text, JSON, form or stream. Nothing is read before the first reader asks, and
+ * the body is released when the response ends.
  *
- * NOTE: mount it before whatever reads the body; a body that was read before is an error with `code`
- * 'ERR_SLUICEWAY_BODY_ALREADY_READ', unless a host left it as `req.rawBody`.
+ * NOTE: mount it before everything that reads the body. A body that was read before is an error with `code`
+ * 'ERR_SLUICEWAY_BODY_ALREADY_READ', unless the host left it as `req.rawBody`.
  *
  * @example app.use(bodyCache())
  * @throws TypeError or RangeError for a wrong option.

@@ -16,38 +16,41 @@ import { mayHaveBody } from './node/request-facts.js'
 
 export type { ByteSize } from './shared/options.js'
 
-/** Decides the limit of one request. What it throws, or a result that is no size, goes to `next` as an error. */
+/** Decides the limit of one request. An exception, or a result that is not a size, goes to `next` as an error. */
 export type MaxBytesLimit = (req: IncomingMessage) => ByteSize
 
 export interface MaxBytesOptions {
   /**
-   * Largest request body let through, in bytes on the wire (before any decompression): a whole number, a size such as
-   * '100kb', or a function that decides per request. 0 refuses every body; no limit must be written out as Infinity.
+   * The largest request body that is accepted, in bytes on the wire (before decompression): a whole number, a size
+   * such as '100kb', or a function that decides per request. 0 refuses every body; Infinity has to be given for no
+   * limit.
    */
   readonly limit: ByteSize | MaxBytesLimit
   /**
-   * How long, in milliseconds, the rest of a refused upload is read and thrown away after the answer, so that the
-   * client gets to read it, before the socket is destroyed. An application that has heard of the error and not
-   * answered is given the same time, before maxBytes answers in its place. 0 leaves no time for either.
+   * The time, in milliseconds, for which the rest of a refused upload is read and discarded after the answer, so that
+   * the client can read the answer before the socket is destroyed. An application that gets the error and does not
+   * answer has the same time before maxBytes answers instead. 0 leaves no time for either.
    * @default 2000
    */
   readonly lingerMs?: number | undefined
-  /** How much of that rest is read at most: bytes, or a size. 0 reads none of it. @default '16mb' */
+  /** The number of bytes of that rest that are read at most, or a size. 0 reads none of it. @default '16mb' */
   readonly lingerBytes?: ByteSize | undefined
   /**
-   * How slowly a client may send a body while a reader waits for it; a slower one is refused with 408. Recommended:
-   * `{ bytesPerSecond: 240, graceMs: 5000 }`. @default off
+   * The minimum rate at which a client has to send a body while a reader waits for it; a slower body is refused with
+   * 408 (ERR_SLUICEWAY_BODY_TOO_SLOW). undefined sets no minimum; `{ bytesPerSecond: 240, graceMs: 5000 }` is
+   * recommended.
+   * @default off
    */
   readonly minRate?: MinRate | undefined
 }
 
-/** The pace that a client has to keep while a reader waits for its body. */
+/** The rate that a client has to keep while a reader waits for its body. */
 export interface MinRate {
-  /** How many bytes each second of waiting has to bring: a whole number, or a size. At least 1. */
+  /** The number of bytes that each second of waiting has to bring: a whole number, or a size. At least 1. */
   readonly bytesPerSecond: ByteSize
   /**
-   * How far a client may fall behind that pace, in milliseconds: so long it may also send nothing, at the start or later.
-   * At least 1.
+   * The time, in milliseconds, by which a client may fall behind that rate; this is also the longest silence it may
+   * keep. At least 1.
    * @default 5000
    */
   readonly graceMs?: number | undefined
@@ -61,16 +64,15 @@ interface MaxBytesSettings extends LingerBounds {
 const LIMIT = { owner: 'maxBytes', key: 'limit' }
 
 /**
- * Limits the size of request bodies: a larger one is answered with a 413 that really arrives, and its connection is
- * closed.
+ * Limits the size of request bodies: the client of a larger one reliably gets a 413, and its connection is closed.
  *
- * A body announced as too large goes to `next(error)` before a byte of it is read. Any other is counted, and the
- * first byte past the limit becomes an error for whoever reads: `status` 413, `type` 'entity.too.large', `code`
+ * A body announced as too large goes to `next(error)` before any of it is read. Any other body is counted, and the
+ * first byte past the limit becomes an error for its readers: `status` 413, `type` 'entity.too.large', `code`
  * 'ERR_SLUICEWAY_BODY_TOO_LARGE', with `limit` and `received`. The smallest of several limits counts, in any order.
  *
  * @example app.use(maxBytes('1mb'))
  * @throws TypeError or RangeError for a wrong option.
- * @see docs/max-bytes.md
+ * @see docs/max-bytes.md, RFC 9110 section 15.5.14
  */
 export function maxBytes(options: MaxBytesOptions | ByteSize | MaxBytesLimit): Middleware {
   const settings = readSettings(options)

@@ -59,87 +59,90 @@ export type {
 }
 export type { RewriteRule, TargetFunction }
 
-/** Options of `passthroughProxy`. */
+/** The options of `passthroughProxy`, all of them optional. */
 export interface PassthroughProxyOptions {
   /**
-   * A dispatcher in place of the built-in client, for HTTP/2, balanced pools, corporate proxies or mocks.
-   * It stays the caller's: this package never closes it. By default requests go out over HTTP/1.1: connections are kept
-   * alive and shared by all proxies with equal options, one request at a time on each, TLS certificates verified.
+   * A dispatcher that replaces the built-in client, for HTTP/2, balanced pools, corporate proxies or mocks. The
+   * caller owns it: this package never closes it. Without one, requests go out over HTTP/1.1: connections are kept
+   * alive and shared by all proxies with equal options, each carries one request at a time, and TLS certificates are
+   * verified.
    */
   readonly dispatcher?: Dispatcher | undefined
   /**
-   * Gives the path and query to ask the upstream for, without the target's prefix. Must begin with '/'.
-   * By default `req.url`: the path as received, byte for byte, less what Express has stripped for a mount, and less the
-   * slash that Express puts in where a request asks for the mount itself.
+   * Returns the path and query to request from the upstream, without the target's prefix. They must begin with '/'.
+   * The default is `req.url`: the path as received, byte for byte, without the part that Express strips for a mount,
+   * and without the slash that Express adds if a request asks for the mount itself.
    */
   readonly path?: ((req: IncomingMessage) => string) | undefined
-  /** Whether the upstream sees the client's Host (true) or its own (false). @default false */
+  /** True sends the client's Host to the upstream, false the upstream's own. @default false */
   readonly preserveHost?: boolean | undefined
   /**
-   * What X-Forwarded-For, -Host and -Proto say. 'replace': this connection, whatever the client sent (`Forwarded`,
-   * X-Real-IP and every other X-Forwarded-… go too). 'append': the client's address joins the list. 'auto': as 'append'
-   * where Express' `trust proxy` trusts the peer, else as 'replace'. false: headers pass as they are. @default 'auto'
+   * Sets X-Forwarded-For, -Host and -Proto. 'replace' describes this connection, whatever the client sent, and
+   * removes `Forwarded`, X-Real-IP and every other X-Forwarded-… header. 'append' adds the client's address to the
+   * list. 'auto' is 'append' if Express's `trust proxy` trusts the peer, else 'replace'. false passes the headers on.
+   * @default 'auto'
    */
   readonly forwarded?: ForwardedMode | undefined
   /**
-   * Changes method, path, headers or body of the request before it is sent; may be asynchronous.
-   * Runs after hop-by-hop headers are stripped; nothing is stripped after it. Not called for a request that is refused.
+   * Changes method, path, headers or body of the request before it is sent; it may be asynchronous. It runs after
+   * hop-by-hop headers are removed, and nothing is removed after it. It is not called for a request that is refused.
+   * An exception is a 500 (ERR_SLUICEWAY_PROXY_HOOK).
    */
   readonly onRequest?: RequestHook | undefined
   /**
-   * Changes status and headers of the response before its head goes out. Must be synchronous.
-   * Not called for interim (1xx) responses, nor when the upstream fails.
+   * Changes status and headers of the response before its head is sent. It must be synchronous. It is not called for
+   * interim (1xx) responses, nor if the upstream fails.
    */
   readonly onResponse?: ResponseHook | undefined
   /**
-   * Rewrites the URLs in Location, Content-Location and Refresh, as nginx's proxy_redirect. true: what lies below the
-   * upstream's origin and the target's prefix becomes a path below this proxy's mount, on whatever host the client asked.
-   * A string: a URL or a path that stands there instead of the mount. An object: URLs or paths by their beginning. Other
-   * origins, and URLs relative to the answered one, stay as they are. Runs before `onResponse`. @default false
+   * Rewrites the URLs in Location, Content-Location and Refresh, like nginx's proxy_redirect. true: a URL below the
+   * upstream's origin and the target's prefix becomes a path below this proxy's mount, on the host that the client
+   * asked. A string: a URL or a path that replaces the mount. An object: URLs or paths by their beginning. Other
+   * origins, and URLs relative to the requested one, are left alone. It runs before `onResponse`. @default false
    */
   readonly rewriteLocation?: RewriteRule | undefined
   /**
-   * Rewrites the Domain of Set-Cookie, as nginx's proxy_cookie_domain. true: the upstream's own domain, or one above
-   * it, is taken away, so that the cookie belongs to the host the client asked. A string stands in its place.
-   * An object: by domain, '*' for any. '' takes the attribute away. A cookie without Domain gets none. @default false
+   * Rewrites the Domain of Set-Cookie, like nginx's proxy_cookie_domain. true: the upstream's own domain, or a parent
+   * of it, is removed, so that the cookie belongs to the host that the client asked. A string replaces it. An object:
+   * by domain, '*' for any. '' removes the attribute. A cookie without Domain gets none. @default false
    */
   readonly cookieDomain?: RewriteRule | undefined
   /**
-   * Rewrites the Path of Set-Cookie, as nginx's proxy_cookie_path. true: what lies below the target's prefix comes below
-   * this proxy's mount. A string stands there instead of the mount. An object: by beginning, '*' for any. A cookie
-   * without Path gets none, a `__Host-` cookie stays as it is. @default false
+   * Rewrites the Path of Set-Cookie, like nginx's proxy_cookie_path. true: a path below the target's prefix becomes
+   * one below this proxy's mount. A string replaces the mount. An object: by beginning, '*' for any. A cookie without
+   * Path gets none, a `__Host-` cookie is left alone. @default false
    */
   readonly cookiePath?: RewriteRule | undefined
   /**
    * Options of `net.connect` and `tls.connect` for connections to the upstream: `ca`, `cert`, `key`, `servername`,
-   * `rejectUnauthorized`, `localAddress`, `family`, `lookup` …, and `socketPath` for a Unix socket. Where they are equal,
-   * proxies share their connections. @default those of Node
+   * `rejectUnauthorized`, `localAddress`, `family`, `lookup` …, and `socketPath` for a Unix socket. Proxies with
+   * equal options share their connections. @default those of Node
    */
   readonly connect?: ConnectOptions | undefined
-  /** How long a connection may take to open, TLS included, in milliseconds; then 504. 0: no limit. @default 10 000 */
+  /** The longest time to open a connection, TLS included, in milliseconds; then 504. 0: no limit. @default 10 000 */
   readonly connectTimeoutMs?: number | undefined
   /**
-   * How long the upstream may take to begin its answer, in milliseconds; then 504. A slow upload, or a wait for a
-   * connection, does not count. 0: no limit. @default 60 000
+   * The time, in milliseconds, in which the upstream has to begin its answer; then 504. A slow upload, or a wait for
+   * a connection, does not count. 0: no limit. @default 60 000
    */
   readonly headersTimeoutMs?: number | undefined
-  /** How long the upstream may be silent within a body, in milliseconds; then the client is cut off. 0: no limit. @default 0 */
+  /** The longest silence within a body, in milliseconds; then the client is cut off. 0: no limit. @default 0 */
   readonly idleTimeoutMs?: number | undefined
   /**
-   * How many connections the built-in client opens to one origin. Each answer under way has one to itself, an event stream
+   * The most connections that the built-in client opens to one origin. Each answer occupies one, an event stream
    * for as long as it lasts; further requests wait, see `maxQueue`. At least 1. @default 1024
    */
   readonly maxConnections?: number | undefined
-  /** How many requests may wait for a connection to one origin; beyond, 503 with Retry-After. At least 1. @default 1024 */
+  /** The most requests that wait for a connection to one origin; then 503 with Retry-After. At least 1. @default 1024 */
   readonly maxQueue?: number | undefined
   /**
-   * How large the head of an answer may be, and its trailers likewise: bytes, or a size such as '256kb'; beyond, 502.
+   * The largest head of an answer, and the largest trailers: bytes, or a size such as '256kb'; beyond it, 502.
    * At least 1. @default '128kb'
    */
   readonly maxResponseHeadBytes?: ByteSize | undefined
   /**
-   * Upgrade tokens that are tunnelled, where `attach` brings upgrades to the app. Any other, 'h2c' always, is served as
-   * a plain request. @default ['websocket']
+   * The upgrade tokens that are tunnelled if `attach` brings upgrades to the app. Any other, and always 'h2c', is
+   * served as a plain request. @default ['websocket']
    */
   readonly upgrade?: readonly string[] | undefined
 }
@@ -164,26 +167,27 @@ const checks: OptionChecks<CheckedOptions> = {
   upgrade: tokens(['websocket']),
 }
 
-/** A proxy, as a middleware. */
+/** A proxy as a middleware. */
 export interface PassthroughProxy extends Middleware {
   /**
-   * Ends the idle connections to the upstream, and refuses further requests (502, `ERR_SLUICEWAY_UPSTREAM_UNREACHABLE`).
-   * Requests and tunnels under way go on. A `dispatcher` stays open. May be called again, without effect.
+   * Ends the idle connections to the upstream, and refuses further requests (502,
+   * `ERR_SLUICEWAY_UPSTREAM_UNREACHABLE`). Active requests and tunnels go on. A `dispatcher` stays open. Further
+   * calls have no effect.
    */
   close(): void
 }
 
 /**
- * Passes requests on to `target` and its answers back, as a stream in both directions.
+ * Passes requests on to `target` and its answers back, streaming in both directions.
  *
- * The target's path is a prefix to every request's own. Failures of the upstream go to `next` with a status
- * (502, 503, 504) and a `code`; once the head of the answer is out, the client's connection is cut instead.
+ * The target's path is a prefix to the path of every request. Failures of the upstream go to `next` with a status
+ * (502, 503, 504) and a `code`; once the head of the answer has been sent, the client's connection is cut instead.
  *
  * NOTE: a body that another middleware has read cannot be passed on; mount `bodyCache()` before that one.
  *
  * @example app.use('/api', passthroughProxy('http://127.0.0.1:8080'))
- * @throws TypeError or RangeError where target or options are wrong.
- * @see docs/passthrough-proxy.md
+ * @throws TypeError or RangeError for a wrong target or option.
+ * @see docs/passthrough-proxy.md, RFC 9110 section 7.6
  */
 export function passthroughProxy(
   target: string | URL | TargetFunction,
@@ -200,14 +204,13 @@ export function passthroughProxy(
 /*
  * A proxied request:
  *
- *     client ─ readHead ─ draft ─ onRequest ─ new Outgoing ─ Exchange.send ┐   request/*
+ *     client ─▶ readHead ─▶ draft ─▶ onRequest ─▶ new Outgoing ─▶ Exchange.send ─┐   request/*
  *                                                                  Upstream.send   upstream/*
- *     client ◀─ Answer ◀─ onResponse ◀─ readResponseHeaders ◀─ Exchange.on… ┘   response/*
- *
- * Where anything fails, Exchange.fail gives the error to `next`, or cuts an answer that has begun.
+ *     client ◀─ Answer ◀─ onResponse ◀─ readResponseHeaders ◀─ Exchange.on… ◀────┘   response/*
+ *     any failure ─▶ Exchange.fail ─▶ next(error), or a cut if the answer has begun   exchange.ts
  */
 
-/** The common way: nothing to wait for. */
+/** Proxies the usual request, which has nothing to wait for. */
 function plainProxy(target: Target, settings: ProxySettings): Middleware {
   const waitingProxy = askingProxy(target, settings)
   return function passthroughProxyMiddleware(req, res, next) {
@@ -224,7 +227,9 @@ function plainProxy(target: Target, settings: ProxySettings): Middleware {
   }
 }
 
-/** The same steps, with what has to be waited for in between: the caller's functions, and a body that nobody announced. */
+/**
+ * Proxies a request that has to wait in between: for the caller's functions, or for a body that no header announces.
+ */
 function askingProxy(chosen: Target | TargetChooser, settings: ProxySettings): Middleware {
   return function passthroughProxyMiddleware(req, res, next) {
     const exchange = new Exchange(req, res, next, settings)
@@ -242,7 +247,7 @@ async function passAfterAsking(exchange: Exchange, chosen: Target | TargetChoose
   pass(exchange, draft)
 }
 
-/** What the client's head says to the upstream: without what is hop-by-hop, with who the client is. */
+/** Reads the client's head: removes its hop-by-hop lines, and adds who the client is. */
 function readHead({ req, res, settings }: Exchange): RequestHead {
   if (hasCutHead(req)) throw bodySourceOf(req, res).failure ?? sluicewayError('ERR_SLUICEWAY_HEAD_CUT')
   const head = readRequestHead(req)
@@ -251,9 +256,9 @@ function readHead({ req, res, settings }: Exchange): RequestHead {
   return head
 }
 
-/** With bodyCache a request that was read is readable again, and shows none of these. */
+/** Throws if another middleware has read the body. bodyCache makes such a request look unread. */
 function requireUnread(req: IncomingMessage, head: RequestHead): void {
-  // What has ended without a byte may never have had any, if nobody announced them.
+  // A request without an announced body that has ended without a byte may never have had one.
   const isOver = hasBody(head) && (req.readableEnded || req.destroyed)
   if (!isOver && !req.readableDidRead) return
   throw sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ', {
@@ -262,7 +267,7 @@ function requireUnread(req: IncomingMessage, head: RequestHead): void {
   })
 }
 
-/** The request as it would be sent, for `onRequest` to change. */
+/** Creates the request as it would be sent, for `onRequest` to change. */
 function draftOf({ req, settings }: Exchange, target: Target, head: RequestHead): Draft {
   refuseLoop(head, target.mark)
   const outgoing = {
@@ -274,11 +279,11 @@ function draftOf({ req, settings }: Exchange, target: Target, head: RequestHead)
   return { req, settings, target, head, outgoing }
 }
 
-/** Sends a request that nobody changes any more. */
+/** Sends a request that is not changed any more. */
 function pass(exchange: Exchange, draft: Draft): void {
   try {
     const outgoing = new Outgoing(draft)
-    // What an early answer leaves of the body is thrown away, within bounds.
+    // The source discards, within bounds, the part of the body that an early answer leaves unread.
     if (outgoing.leavesBody) bodySourceOf(exchange.req, exchange.res)
     exchange.send(outgoing)
   } catch (error) {

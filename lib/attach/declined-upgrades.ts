@@ -25,16 +25,16 @@ import { isTakeable, isTurnOf } from './takeable.js'
 
 const debug = createDebug('sluiceway:attach')
 
-/** What Node tells of the bytes that it could not parse. */
+/** The properties of a parse error that Node adds to describe the bytes. */
 interface FailedPacket {
   readonly rawPacket: Buffer | undefined
   readonly bytesParsed: number
 }
 
-/** Tells whether a server has an app attached to it now. */
+/** Tells whether an app is currently attached to a server. */
 type IsAttached = (server: CheckingServer) => boolean
 
-/** Declines upgrades on a connection that Node has just begun to parse, for as long as its server is attached. */
+/** Declines upgrades on a connection that Node has just begun to parse, while its server has an app attached. */
 export function declineUpgrades(server: CheckingServer, socket: ServerSocket, isAttached: IsAttached): void {
   const { parser } = socket
   // HTTP/2 connections and the TCP connection below TLS have no parser.
@@ -42,14 +42,14 @@ export function declineUpgrades(server: CheckingServer, socket: ServerSocket, is
 }
 
 /**
- * A connection whose upgrades are declined unless they can be taken at once, or after the response in progress.
+ * A connection whose upgrades are declined unless they can be taken at once, or after the current response.
  *
- * A declined upgrade is a plain request (RFC 9110, section 7.8). Node serves it in its turn, with its framing and
- * with every check, as if no header had asked for more.
+ * A declined upgrade is a plain request (RFC 9110, section 7.8). Node serves it in its turn, with its framing and all
+ * checks, as if it had no `Upgrade` header.
  *
- *     parser -> onIncoming -> decline -> Node: 'request'
- *                          -> Node: 'upgrade'
- *            -> onExecute  -> the bytes behind a declined upgrade are parsed
+ *     parser -> onIncoming -> declined -> Node: 'request'
+ *                          -> taken ----> Node: 'upgrade'
+ *            -> onExecute  -> the bytes after a declined upgrade are parsed
  */
 class ParsedConnection {
   private readonly server: CheckingServer
@@ -57,15 +57,19 @@ class ParsedConnection {
   private readonly parser: RequestParser
   /** Node's own `onIncoming`. */
   private readonly serve: OnIncoming
-  /** The declined upgrade whose end has not been seen. */
+  /** The declined upgrade whose end the parser has not reached yet. */
   private declined: ParsedRequest | undefined
-  /** The last request that had to wait behind another one. */
+  /** The last request that had to wait for another one. */
   private queued: ParsedRequest | undefined
-  /** The bytes behind a declined upgrade, perhaps none, while the connection is paused. */
+  /** The bytes after a declined upgrade, possibly none, while the connection is paused. */
   private rest: Buffer | undefined
-  /** True once such bytes have been taken: they reach the parser by an event that tells no number. */
+  /**
+   * True once such bytes have been parsed: the event that brings them to the parser does not say how many there are.
+   */
   private hasReturnedBytes = false
-  /** True behind a declined upgrade until the next message: the parser takes nothing of bytes that begin none, and says nothing. */
+  /**
+   * True from a declined upgrade to the next message: here the parser silently rejects bytes that begin no message.
+   */
   private isBehindUpgrade = false
 
   constructor(server: CheckingServer, socket: ServerSocket, parser: RequestParser) {
@@ -101,7 +105,7 @@ class ParsedConnection {
     return 0
   }
 
-  /** Lets Node take the upgrade, where `server.shouldUpgradeCallback` agrees. */
+  /** Offers the upgrade to Node, which takes it if `server.shouldUpgradeCallback` agrees. */
   private offer(req: ParsedRequest, keepAlive: boolean): number {
     const result = this.pass(req, keepAlive)
     if (!req.upgrade) this.declined = req
@@ -119,29 +123,30 @@ class ParsedConnection {
     return this.pass(req, keepAlive)
   }
 
-  /** Serves a message whose end cannot be found, and closes the connection. */
+  /** Serves a message whose end cannot be found, and closes the connection afterwards. */
   private passAsLast(req: ParsedRequest): number {
     skipFurtherMessages(this.parser)
     return this.pass(req, false)
   }
 
-  /** Tells whether the parser will tell where a message ends, and the lines that it has kept say as much. */
+  /** Tells whether the parser will report the end of a message, and has kept all header lines that frame it. */
   private findsEndOf(req: ParsedRequest): boolean {
     return takesBytesItself(this.parser) && !this.hasReturnedBytes && !hasCutHead(req)
   }
 
   /**
-   * The parser stops behind each message with `Upgrade`, also where Node serves it. Node drops the rest of the bytes it
-   * was given: a whole message, or the beginning of one, whose end would then be read as another.
+   * Saves the bytes after a message with `Upgrade`. The parser stops there even if Node serves the message as a plain
+   * request, and Node drops the rest of the bytes: a whole message, or the beginning of one, whose end would then be
+   * read as another message.
    */
   private afterParsing(parsed: unknown, onExecute: OnExecute): void {
-    // TLS may bring what it has decrypted to a paused parser. Behind an upgrade, that loses it without an error.
+    // TLS may hand decrypted bytes to a paused parser. After an upgrade, they would be lost without an error.
     if (this.rest !== undefined) this.socket.destroy()
     else if (this.declined?.complete === true) this.rest = this.restBehind(parsed)
     else this.requireAllTaken(parsed, () => bytesAtHand(this.parser))
     onExecute(parsed)
     if (this.rest === undefined) return
-    // Before Node's own listener: over TLS, that one may have more bytes at once.
+    // Runs before Node's own listener, which over TLS may parse more bytes at once.
     if (isHeldUp(this.socket)) this.socket.prependListener('resume', this.returnRest)
     else this.returnRest()
   }
@@ -167,7 +172,7 @@ class ParsedConnection {
     this.requireAllTaken(parseMore(this.socket, this.parser, rest), () => rest)
   }
 
-  /** Closes the connection where the bytes behind a declined upgrade begin no message. */
+  /** Closes the connection if the bytes after a declined upgrade do not begin a message. */
   private requireAllTaken(parsed: unknown, given: () => Buffer | undefined): void {
     if (!this.isBehindUpgrade || typeof parsed !== 'number') return
     const rawPacket = given()
@@ -176,7 +181,10 @@ class ParsedConnection {
     else this.fail('HPE_INVALID_METHOD', 'Invalid method encountered', { rawPacket, bytesParsed: parsed })
   }
 
-  /** Ends a connection whose bytes may be lost or out of order, as where the application listens to its socket itself. */
+  /**
+   * Ends a connection whose bytes may be lost or out of order, for instance because the application listens to its
+   * socket.
+   */
   private stop(req: ParsedRequest): number {
     this.closeAfterResponse()
     return skipMessage(req)
@@ -191,8 +199,8 @@ class ParsedConnection {
   }
 
   /**
-   * Fails the connection in the way in which Node fails it without `Upgrade`: 'clientError', or else 400. Listeners log
-   * the packet of such an error, and one that finds none there throws.
+   * Fails the connection as Node does for a message without `Upgrade`: with 'clientError', or else a 400. Listeners
+   * log the packet of such an error, and some throw if there is none.
    */
   private fail(code: string, reason: string, { rawPacket, bytesParsed = 0 }: Partial<FailedPacket>): void {
     skipFurtherMessages(this.parser)

@@ -11,8 +11,9 @@ interface EarlyBytes {
 }
 
 /**
- * Holds `head`, the bytes that came with the upgrade, and reads a connection until somebody takes it over, and gives the bytes back then: a socket that nobody reads never tells
- * of its end. A client that ends its side before has left, as with any request; so `res` emits 'close'.
+ * Reads a connection until a handler takes it over, and then gives the bytes back, beginning with `head`, the bytes
+ * that came with the upgrade. A socket that nothing reads does not report its end. If the client ends its side first,
+ * it has left, as with any request, and `res` emits 'close'.
  */
 export function holdEarlyBytes(socket: HoldingSocket, head: Buffer): void {
   socket[EARLY_BYTES] = { chunks: head.length > 0 ? [head] : [], length: head.length }
@@ -30,7 +31,7 @@ function endToo(this: Duplex): void {
   this.end()
 }
 
-/** A reader has to deal with the end of the connection itself. */
+/** Stops reading when a reader comes, which has to handle the end of the connection itself. */
 function leaveToReader(this: HoldingSocket, event: string | symbol): void {
   if (event !== 'data' && event !== 'readable') return
   this.off('newListener', leaveToReader).off('end', endToo).off('data', hold)

@@ -5,8 +5,8 @@ import type { CheckingServer, ServerSocket } from '../node/internals.js'
 import { announcedLength, hasCutHead, mayHaveBody, takesChunks } from '../node/request-facts.js'
 
 /**
- * Tells whether a request may become an upgrade. Node checks nothing of one that it hands over, so a message that
- * Node would refuse, or answer in steps, is none.
+ * Tells whether a request may become an upgrade. Node checks nothing in a request that it hands over, so this
+ * declines every message that Node would refuse or answer in steps.
  */
 export function isTakeable(server: CheckingServer, req: IncomingMessage): boolean {
   const { host, expect, upgrade = '' } = req.headers
@@ -14,7 +14,7 @@ export function isTakeable(server: CheckingServer, req: IncomingMessage): boolea
   return host !== undefined || server.requireHostHeader === false
 }
 
-/** A tunnel for h2c would lead round every rule of the app (golang/go#80416). */
+/** Recognizes h2c: its tunnel would bypass every rule of the app (golang/go#80416). */
 function isH2c(upgrade: string): boolean {
   return /(?:^|,)\s*h2c\s*(?:,|$)/i.test(upgrade)
 }
@@ -24,9 +24,10 @@ function hasBody(req: IncomingMessage): boolean {
 }
 
 /**
- * Tells whether a connection is free for an upgrade, or will be after one response. A client that has read all of a
- * response may be ahead of the server: of `res.end()` behind a whole Content-Length, and of 'finish' over TLS.
- * @param queued the last request that had to wait behind another one
+ * Tells whether a connection is free for an upgrade, or will be free after one response. A client may have read a
+ * whole response before the server has ended it: before `res.end()` if Content-Length is reached, before 'finish'
+ * over TLS.
+ * @param queued the last request that had to wait for another one
  */
 export function isTurnOf(socket: ServerSocket, queued?: IncomingMessage): boolean {
   const current = currentResponse(socket)

@@ -12,23 +12,26 @@ import { isTakeable, isTurnOf } from './takeable.js'
 
 const debug = createDebug('sluiceway:attach')
 
-/** What came with the head is among the bytes that the connection holds for the handler that takes it over. */
+/**
+ * The `head` of the inner 'upgrade': `holdEarlyBytes` gives the real bytes to the handler that takes the connection
+ * over.
+ */
 const NOTHING = Buffer.alloc(0)
 
-/** What Node hands over with an 'upgrade' event. */
+/** The arguments of an 'upgrade' event. */
 export interface Upgrade {
   readonly req: IncomingMessage
   readonly socket: Duplex
   readonly head: Buffer
 }
 
-/** Sends one upgrade through the app, as a request whose connection may be taken over. */
+/** Sends an upgrade through the app, as a request whose connection can be taken over. */
 export function runUpgrade(server: CheckingServer, app: RequestListener, upgrade: Upgrade): void {
   const { req } = upgrade
   const socket = upgrade.socket as ServerSocket
-  // Node has removed its own listeners; without one, an error would end the process.
+  // Node has removed its own listeners, and an 'error' without a listener would end the process.
   socket.on('error', ignore)
-  // Only a connection that was open before `attach` brings such an upgrade as far as this.
+  // This is false only on a connection that was open before `attach`, so that its parser is not watched.
   if (!isTakeable(server, req) || !isTurnOf(socket)) {
     debug('%s %s: not to be taken, the connection is cut', req.method, req.url)
     socket.destroy()
@@ -39,7 +42,7 @@ export function runUpgrade(server: CheckingServer, app: RequestListener, upgrade
   waitForTurn(server, socket, () => void runApp(server, app, upgrade))
 }
 
-/** Lets the response before this one end first: Node hands an upgrade over as soon as it is parsed. */
+/** Waits for the end of the current response: Node hands an upgrade over as soon as it is parsed. */
 function waitForTurn(server: CheckingServer, socket: ServerSocket, proceed: () => void): void {
   const previous = currentResponse(socket)
   if (previous === undefined) {
@@ -50,19 +53,19 @@ function waitForTurn(server: CheckingServer, socket: ServerSocket, proceed: () =
   socket.once('close', abort)
   previous.once('finish', () => {
     socket.off('close', abort)
-    // Node has just set the timeout of an idle connection, where the stream has timeouts.
+    // Node has just set the timeout of an idle connection, if the stream supports timeouts.
     ;(socket as Partial<ServerSocket>).setTimeout?.(server.timeout || 0)
     if (currentResponse(socket) === undefined && socket.writable) proceed()
     else closeConnection(socket)
   })
 }
 
-/** The server does this with the requests of a connection that has closed. */
+/** Aborts a request as the server does if its connection closes. */
 function abortRequest(req: IncomingMessage): void {
   req.destroy(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }))
 }
 
-/** An exception or a rejection ends this one connection: nobody but the process would hear of it. */
+/** Runs the app. An exception or a rejection ends this connection, as it would otherwise end the process. */
 async function runApp(server: CheckingServer, app: RequestListener, { req, socket }: Upgrade): Promise<void> {
   try {
     offerUpgrade(req, { socket, head: NOTHING })
@@ -73,7 +76,7 @@ async function runApp(server: CheckingServer, app: RequestListener, { req, socke
   }
 }
 
-/** A response such as the server makes for any request, on a connection that ends with it. */
+/** Creates a response as the server does for any request; the connection ends with it. */
 function responseOn(server: CheckingServer, socket: ServerSocket, req: IncomingMessage): ServerResponse {
   const { rejectNonStandardBodyWrites } = server
   const highWaterMark = socket.writableHighWaterMark
@@ -84,7 +87,7 @@ function responseOn(server: CheckingServer, socket: ServerSocket, req: IncomingM
   return res
 }
 
-/** The server does this for its own connections. */
+/** Tells the current response of 'drain', as the server does on its own connections. */
 function onSocketDrain(this: ServerSocket): void {
   const res = currentResponse(this)
   if (res?.writableNeedDrain) tellDrained(res)

@@ -1,6 +1,6 @@
 import type { Coalesce } from './mount-settings.js'
 
-/** Runs `flush` once for all the writes of a burst. */
+/** Runs `flush` once for all writes of a burst. */
 export class FlushSchedule {
   private readonly coalesce: Coalesce
   private readonly flush: () => void
@@ -12,7 +12,7 @@ export class FlushSchedule {
     this.flush = flush
   }
 
-  /** Tells that something waits to be flushed. */
+  /** Notes that a write waits for a flush. */
   wrote(): void {
     if (this.pending) return
     this.pending = true
@@ -21,14 +21,14 @@ export class FlushSchedule {
     else this.timer = setTimeout(flushPending, this.coalesce, this).unref()
   }
 
-  /** Flushes now if something waits. */
+  /** Flushes now if any write waits. */
   now(): void {
     if (!this.pending) return
     this.cancel()
     this.flush()
   }
 
-  /** Forgets what waits, as the response is over. */
+  /** Cancels a flush that is due, as the response is over. */
   cancel(): void {
     this.pending = false
     clearTimeout(this.timer)

@@ -1,11 +1,11 @@
 import type { ServerResponse } from 'node:http'
 import { contain } from '../node/contained.js'
 
-/** The last bytes of an event stream between two events, or before the first one. */
+/** Matches the end of an event stream if it is between two events, or before the first one. */
 const BETWEEN_EVENTS = /(?:^|\n\r?\n|\r\r)$/
 
 /**
- * Writes a comment to an event stream after each silence of some milliseconds.
+ * Writes a comment to an event stream after each silence of `heartbeatMs`.
  *
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes
  */
@@ -19,10 +19,10 @@ export class Heartbeat {
     this.timer = setTimeout(beat, silenceMs, this).unref()
   }
 
-  /** Tells that a chunk was written, which ends the silence. */
+  /** Notes that a chunk was written, which ends the silence. */
   wrote(chunk: unknown, encoding: unknown): void {
     this.tail = (this.tail + endOf(chunk, encoding)).slice(-4)
-    // `refresh` would bring a cleared timer back to life.
+    // `refresh` would restart a cleared timer.
     if (!this.isOver) this.timer.refresh()
   }
 
@@ -30,14 +30,16 @@ export class Heartbeat {
     clearTimeout(this.timer)
   }
 
-  /** A comment must not come in the middle of an event, nor pile up for a client that does not read. */
+  /**
+   * Writes the comment, but not within an event, and not while earlier bytes wait for a client that does not read.
+   */
   beat(): void {
     if (this.isOver) return
     if (BETWEEN_EVENTS.test(this.tail) && !this.res.writableNeedDrain) this.res.write(':\n\n')
     this.timer.refresh()
   }
 
-  /** True from `res.end()` on: the client may take long to read the rest, and Node throws at who writes then. */
+  /** True from `res.end()` on: the client may take long to read the rest, and a write would fail. */
   private get isOver(): boolean {
     return this.res.destroyed || this.res.writableEnded
   }
@@ -47,7 +49,7 @@ function beat(heartbeat: Heartbeat): void {
   contain(heartbeat.res, () => heartbeat.beat())
 }
 
-/** The last bytes of what was given to `res.write`; its second argument may be the callback. */
+/** Returns the last bytes of a call of `res.write`, whose second argument may be the callback. */
 function endOf(chunk: unknown, encoding: unknown): string {
   return Buffer.from(chunk as string, encoding as BufferEncoding)
     .subarray(-4)

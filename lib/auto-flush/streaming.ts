@@ -18,15 +18,15 @@ interface StreamedResponse extends ServerResponse {
   [STREAMING]?: Streaming
 }
 
-/** What goes on for one streamed response from its head on. */
+/** The state of one streamed response, from its head on. */
 interface Streaming {
   readonly settings: AutoFlushSettings
-  /** Flushes the compressor; absent where nothing compresses, as Node then sends by itself. */
+  /** Flushes the compressor; undefined without compression, as Node then sends each write by itself. */
   readonly schedule?: FlushSchedule | undefined
   readonly heartbeat?: Heartbeat | undefined
 }
 
-/** Starts flushing, right after the head of a streamed response has been written. */
+/** Starts flushing; called right after the head of a streamed response has been written. */
 export function startStreaming(
   res: StreamedResponse,
   settings: AutoFlushSettings,
@@ -35,12 +35,12 @@ export function startStreaming(
   const schedule = scheduleFor(res, settings)
   const heartbeat = heartbeatFor(res, settings, contentType)
   res[STREAMING] = { settings, schedule, heartbeat }
-  // A compressor that is not known cannot tell of its writes.
+  // The writes of an unknown compressor cannot be watched, so `res.write` is.
   if (schedule !== undefined && res.flush !== flush) {
     watchWrites(res)
     schedule.wrote() // The write that made the head is still under way.
   }
-  // Node keeps a head until the first write of the body, which may be long in coming.
+  // Node holds a head back until the first write of the body, which may come much later.
   setImmediate(sendHeadNow, res)
   if (heartbeat !== undefined || typeof settings.coalesce === 'number') onResponseClose(res, stopStreaming)
   debug('%s %s: streamed, %s', res.req.method, res.req.url, schedule ? 'through a compressor' : 'as it is')
@@ -50,7 +50,7 @@ function sendHeadNow(res: ServerResponse): void {
   contain(res, () => sendHead(res))
 }
 
-/** Looks for a compressor. Those without a `res.flush` of their own cannot be flushed from outside. */
+/** Finds the compressor of a response. An unknown one can only be flushed through its own `res.flush`. */
 function scheduleFor(res: StreamedResponse, { coalesce }: AutoFlushSettings): FlushSchedule | undefined {
   if (res.flush === flush) return undefined
   const compressor = findCompressor(res)
@@ -61,7 +61,7 @@ function scheduleFor(res: StreamedResponse, { coalesce }: AutoFlushSettings): Fl
 function scheduleForKnown(res: StreamedResponse, compressor: Compressor, coalesce: Coalesce): FlushSchedule {
   const schedule = new FlushSchedule(coalesce, () => contain(res, () => flushCompressor(compressor)))
   watchCompressor(compressor, () => schedule.wrote())
-  // Handlers that call `res.flush()` after each write get the flush that keeps compression worth having.
+  // Handlers that call `res.flush()` after each write get a flush that preserves compression.
   res.flush = flush
   return schedule
 }
@@ -87,7 +87,7 @@ function stopStreaming(this: StreamedResponse): void {
   heartbeat?.stop()
 }
 
-/** Watches `res.write` itself, for what has to be done after each write that a handler makes. */
+/** Watches `res.write` itself, for the work to be done after each write of a handler. */
 export const watchWrites: (res: ServerResponse) => void = outermost(
   'write',
   hasPassed,
@@ -98,32 +98,32 @@ export const watchWrites: (res: ServerResponse) => void = outermost(
     if (streaming === undefined) return result
     streaming.heartbeat?.wrote(args[0], args[1])
     streaming.schedule?.wrote()
-    // Node corks until the tick is over. A cork that was there before is the handler's own.
+    // Node corks the socket until the tick is over. If it was corked before, the cork belongs to the handler.
     const drained = streaming.settings.sync && corkedBefore === 0 && uncork(res)
     return drained || result
   },
 )
 
 /**
- * Returns true where this has drained the response: from Node 26 on 'drain' is emitted in here, before the writer can
- * listen for it, so that it must not be told to wait.
+ * Uncorks the response. Returns true if that has drained it: from Node 26 on 'drain' is emitted in here, before the
+ * handler can listen for it, so `write` must not return false.
  */
 function uncork(res: ServerResponse): boolean {
   const neededDrain = res.writableNeedDrain
   res.socket?.uncork()
-  // From Node 26 on the response is corked as well; before, this counts the socket's corks alone.
+  // From Node 26 on the response is corked as well; earlier versions count only the socket's corks.
   if (res.writableCorked > 0) res.uncork()
   return neededDrain && !res.writableNeedDrain
 }
 
-/** Gives a response a `flush` where nobody else has: through its application's prototype where it has one. */
+/** Gives a response a `flush` if it has none, on the prototype of its application if there is one. */
 export function provideFlush(res: ServerResponse): void {
   if (typeof res.flush === 'function') return
   const owner = applicationResponseOf(res) ?? res
   Object.defineProperty(owner, 'flush', { value: flush, configurable: true, writable: true })
 }
 
-/** Sends what has been written so far, the head included; nothing before the head has been written. */
+/** Sends everything written so far, including the head; sends nothing before the head has been written. */
 function flush(this: StreamedResponse): void {
   if (!this.headersSent || this.writableEnded) return
   this[STREAMING]?.schedule?.now()

@@ -6,13 +6,13 @@ import { hasPassed, settingsFor } from './mount-settings.js'
 import { startStreaming } from './streaming.js'
 
 type HeaderArgument = Readonly<Record<string, OutgoingHttpHeader>> | HeaderList
-/** Names and values in turn, or pairs of them. */
+/** Names and values in turn, or pairs of both. */
 type HeaderList = readonly unknown[]
 
 /**
- * Watches for the head of a response, and starts streaming where it is that of a stream. Every way to a head leads
- * through `res.writeHead`, and only its outermost layer sees the headers as the handler left them: `compression`
- * takes Content-Length away in a layer of its own.
+ * Watches for the head of a response, and starts streaming if it is the head of a stream. Every head goes through
+ * `res.writeHead`, and only its outermost layer sees the headers as the handler left them: `compression` removes
+ * Content-Length in a layer of its own.
  */
 export const watchHead: (res: ServerResponse) => void = outermost(
   'writeHead',
@@ -38,18 +38,18 @@ function hasBody(res: ServerResponse, status: number): boolean {
   return status >= 200 && status !== 204 && status !== 304 && res.req.method !== 'HEAD'
 }
 
-/** True inside of `res.end(…)` without an earlier write: Node then knows the length before it makes the head. */
+/** True within `res.end(…)` without an earlier write: Node then knows the length before it creates the head. */
 function isWholeAnswer(res: ServerResponse): boolean {
   return lengthBeforeHead(res) !== undefined
 }
 
-/** Reads a header that was set, or that stands in the arguments of `writeHead`. */
+/** Reads a header from the arguments of `writeHead`, or else from the response. */
 function headerOf(res: ServerResponse, args: unknown[], name: keyof IncomingHttpHeaders): unknown {
   const given = args[headerIndex(args)] as HeaderArgument | undefined
   return (given && valueIn(given, String(name))) ?? res.getHeader(String(name))
 }
 
-/** `writeHead(status, headers)` or `writeHead(status, reason, headers)` */
+/** Returns the index of the headers: `writeHead(status, headers)` or `writeHead(status, reason, headers)`. */
 function headerIndex(args: unknown[]): number {
   return typeof args[1] === 'object' && args[1] !== null ? 1 : 2
 }
@@ -69,8 +69,8 @@ function pairsOf(headers: HeaderArgument): (readonly [unknown, unknown])[] {
 }
 
 /**
- * Adds `X-Accel-Buffering: no` where the caller put its other headers. `setHeader` before a `writeHead` with a list
- * would make Node drop all but the last of a repeated header, such as Set-Cookie.
+ * Adds `X-Accel-Buffering: no` to the headers of the caller. `setHeader` before a `writeHead` with a list would make
+ * Node drop all but the last line of a repeated header, such as Set-Cookie.
  */
 function withoutProxyBuffering(res: ServerResponse, args: unknown[]): unknown[] {
   if (headerOf(res, args, 'x-accel-buffering') !== undefined) return args

@@ -12,61 +12,64 @@ import { parseForm } from './urlencoded.js'
 import { largestCompressed, loadBody } from './whole-body.js'
 
 /**
- * The body of one request, in the form a handler wants.
+ * Gives the body of one request in the form that a handler needs.
  *
- * Every method can be called any number of times, in any order, also while the body is still arriving, and gives fresh
- * values each time. All of them reject with the body's own error: 413 past a limit, 400 'request.aborted' when the
- * client went away, 500 'ERR_SLUICEWAY_BODY_RELEASED' once the response has ended. Those that give a whole body also
- * reject with 413 where it is larger than the option `parseLimit`. A promise that is never awaited does no harm.
+ * Every method can be called any number of times, in any order, also while the body is still arriving, and returns
+ * fresh values each time. All of them reject with the body's own error: 413 'ERR_SLUICEWAY_BODY_TOO_LARGE' past a
+ * limit, 400 'ERR_SLUICEWAY_BODY_ABORTED' if the client left, 500 'ERR_SLUICEWAY_BODY_RELEASED' once the response has
+ * ended. Methods that load the whole body also reject with 413 if it is larger than the option `parseLimit`. A
+ * promise that is never awaited does no harm.
  */
 export interface BodyCache {
-  /** True once the client has sent all of the body. */
+  /** True once the client has sent the whole body. */
   readonly complete: boolean
-  /** Bytes received so far, as they came over the wire. */
+  /** The number of bytes received so far, as they came over the wire. */
   readonly size: number
-  /** Reads the body as it came over the wire: what signatures are made of. */
+  /** Reads the body as it came over the wire, which is what signatures cover. The caller owns the Buffer. */
   buffer(): Promise<Buffer>
   /**
-   * Reads the body as text, in the charset that Content-Type names, or else UTF-8.
-   * Rejects with 415 for a charset or content coding that is not known.
+   * Reads the body as text, in the charset of its Content-Type, or else in UTF-8. Rejects with 415 for an unknown
+   * charset ('ERR_SLUICEWAY_CHARSET_UNSUPPORTED') or content coding ('ERR_SLUICEWAY_ENCODING_UNSUPPORTED').
    */
   text(): Promise<string>
   /**
-   * Parses the body as JSON, whatever its Content-Type says. An empty body is undefined.
-   * Rejects with 400 'entity.parse.failed' where it is no JSON, or has a key that would poison a prototype (see the
-   * option `prototypePoisoning`); with a schema also where that finds it invalid (400, `issues`).
+   * Parses the body as JSON, whatever its Content-Type says. An empty body is undefined. Rejects with 400
+   * 'ERR_SLUICEWAY_BODY_MALFORMED' if it is no JSON, or has a key that would poison a prototype (see the option
+   * `prototypePoisoning`); with a schema also with 400 'ERR_SLUICEWAY_BODY_INVALID' and `issues`.
    */
   json(): Promise<unknown>
   json<Output>(schema: StandardSchema<Output>): Promise<Output>
   /**
-   * Parses the body as a form, nested keys included (`a[b]=c`), at most 1000 parameters and 32 levels.
-   * Rejects with 400 past those; with a schema also where that finds it invalid (400, `issues`).
+   * Parses the body as a form, including nested keys (`a[b]=c`), with at most 1000 parameters and 32 levels. Rejects
+   * with 400 'ERR_SLUICEWAY_BODY_MALFORMED' past these bounds; with a schema also with 400
+   * 'ERR_SLUICEWAY_BODY_INVALID' and `issues`.
    */
   urlencoded(): Promise<Record<string, unknown>>
   urlencoded<Output>(schema: StandardSchema<Output>): Promise<Output>
   /**
-   * Parses a multipart or urlencoded form, files included, all in memory.
-   * Rejects with 400 where it is malformed or has more than 1000 parts.
+   * Parses a multipart or urlencoded form, including files, all in memory. Rejects with 400
+   * 'ERR_SLUICEWAY_BODY_MALFORMED' if it is malformed or has more than 1000 parts.
+   * @see RFC 7578
    */
   formData(): Promise<FormData>
-  /** Reads the body as a Blob of the request's Content-Type. */
+  /** Reads the body as a Blob, whose type is the request's Content-Type. */
   blob(): Promise<Blob>
   /**
-   * Opens a stream of the body as it came over the wire, from its start. The caller owns the stream, but not its
-   * chunks: other readers get the same ones, so nobody may write into them.
+   * Opens a stream of the body as it came over the wire, from its start. The caller owns the stream but not its
+   * chunks: other readers get the same ones, so no reader may write into them.
    */
   stream(): Readable
-  /** Opens a WHATWG stream of the body as it came over the wire. The caller owns it. */
+  /** Opens a WHATWG stream of the body as it came over the wire. The caller owns the stream but not its chunks. */
   web(): ReadableStream<Uint8Array>
 }
 
-/** How the accessors decode and parse. */
+/** The settings for decoding and parsing. */
 export interface AccessorSettings {
   readonly parseLimit: number
   readonly prototypePoisoning: PrototypePoisoning
 }
 
-/** Reads the body of `req` from its source; without one the request has no body. */
+/** Reads the body of `req` from its source; a request without one has no body. */
 export class KeptBody implements BodyCache {
   private readonly req: IncomingMessage
   private readonly source: BodySource | undefined
@@ -141,12 +144,12 @@ export class KeptBody implements BodyCache {
     return schema === undefined ? value : validate(schema, value)
   }
 
-  /** Loads the bytes as they came, at most `most` of them. */
+  /** Loads the bytes as they came, up to `most` of them. */
   private async load(most: number): Promise<Buffer> {
     return this.source === undefined ? Buffer.alloc(0) : loadBody(this.source, most, this.settings)
   }
 
-  /** The bytes without their content coding, decompressed once for all. */
+  /** Returns the bytes without their content coding; they are decompressed only once. */
   private async decoded(): Promise<Buffer> {
     const decoder = decoderFor(this.req.headers['content-encoding'])
     const failure = this.source?.failure
@@ -157,7 +160,7 @@ export class KeptBody implements BodyCache {
   }
 
   private async decompress(decoder: Decoder): Promise<Buffer> {
-    // Released with the body itself.
+    // The decompressed bytes are released with the body itself.
     this.source?.res.once('close', () => {
       this.decompressed = undefined
     })
@@ -167,8 +170,8 @@ export class KeptBody implements BodyCache {
 }
 
 /**
- * Keeps a rejection that nobody awaits from ending the process: a handler may begin to read, and then respond
- * without the result. Whoever awaits the promise still gets the rejection.
+ * Keeps a rejection that no caller awaits from ending the process: a handler may begin to read, and then respond
+ * without the result. A caller that awaits the promise still gets the rejection.
  */
 function handled<Value>(promise: Promise<Value>): Promise<Value> {
   promise.catch(ignore)

@@ -5,10 +5,10 @@ import { sluicewayError } from '../shared/errors.js'
 import { malformed } from './malformed.js'
 import { tooLargeToParse } from './whole-body.js'
 
-/** What zlib gives with `info: true`. */
+/** The result of zlib with `info: true`. */
 interface Decompressed {
   readonly buffer: Buffer
-  /** `bytesWritten` counts the compressed bytes up to the end of the compressed data. */
+  /** `bytesWritten` counts the bytes up to the end of the compressed data. */
   readonly engine: { readonly bytesWritten: number }
 }
 
@@ -21,7 +21,7 @@ const gunzip = promisify(zlib.gunzip) as unknown as Decompress
 const inflate = promisify(zlib.inflate) as unknown as Decompress
 const inflateRaw = promisify(zlib.inflateRaw) as unknown as Decompress
 
-/** One decompressor for each content coding this Node has. */
+/** One decompressor for each content coding that this Node supports. */
 const decompressors: Readonly<Record<string, Decompress | undefined>> = {
   gzip: gunzip,
   'x-gzip': gunzip,
@@ -30,12 +30,14 @@ const decompressors: Readonly<Record<string, Decompress | undefined>> = {
   zstd: zstdDecompressor(),
 }
 
-/** Undoes a content coding, within `limit` bytes of result. Rejects with 413 past it, with 400 for damaged bytes. */
+/**
+ * Undoes a content coding. Rejects with 413 if the result is longer than `limit` bytes, with 400 for damaged bytes.
+ */
 export type Decoder = (bytes: Buffer, limit: number) => Promise<Buffer>
 
 /**
- * Returns what undoes a content coding; undefined where there is none to undo.
- * Throws 415 for a coding that is not known, and for more than one: a chain of them is a way to make small bodies huge.
+ * Returns the decoder of a content coding; undefined if there is nothing to decode. Throws 415 for an unknown coding,
+ * and for more than one: a chain of codings can turn a few bytes into a huge body.
  */
 export function decoderFor(coding = ''): Decoder | undefined {
   const name = coding.trim().toLowerCase()
@@ -47,10 +49,10 @@ export function decoderFor(coding = ''): Decoder | undefined {
   })
 }
 
-/** Decompresses bytes that have to be compressed data from their first to their last. */
+/** Decompresses bytes that have to be compressed data from the first to the last. */
 async function decodeWhole(decompress: Decompress, bytes: Buffer, limit: number): Promise<Buffer> {
   if (bytes.length === 0) return bytes
-  // zlib takes no 0, and stops with the first piece of 16 KiB that passes its limit.
+  // zlib does not accept 0 here; past its limit it stops after a piece of 16 KiB.
   const maxOutputLength = Math.max(1, Math.min(limit, constants.MAX_LENGTH))
   const { buffer, engine } = await decompress(bytes, { info: true, maxOutputLength }).catch((cause) => {
     throw decompressionError(cause, limit)
@@ -69,7 +71,10 @@ function damaged(cause?: unknown): Error {
   return malformed('request body could not be decompressed', cause)
 }
 
-/** `deflate` means zlib data (RFC 9110, section 8.4.1.2), yet many send the deflate data inside of it alone. */
+/**
+ * Recognizes zlib data, which `deflate` means (RFC 9110, section 8.4.1.2). Many clients send bare deflate data
+ * instead.
+ */
 function hasZlibHeader(bytes: Buffer): boolean {
   return bytes.length > 1 && (bytes[0]! & 0x0f) === 8 && bytes.readUInt16BE(0) % 31 === 0
 }
@@ -80,7 +85,7 @@ function zstdDecompressor(): Decompress | undefined {
   if (zstdDecompress === undefined) return undefined
   /* c8 ignore start -- coverage is measured on Node 20 */
   const decompress = promisify(zstdDecompress) as unknown as Decompress
-  // Node 22 takes data that is cut short for whole. Such data takes the byte behind it for its own; whole data does not.
+  // Node 22 accepts truncated data as complete. An extra byte tells them apart: only truncated data consumes it.
   return (bytes, options) => decompress(Buffer.concat([bytes, Buffer.alloc(1)]), options)
 }
 /* c8 ignore stop */

@@ -1,34 +1,35 @@
-/** A header's value with its parameters: a media type, or the disposition of a part. */
+/** A header's value with its parameters: a media type, or the disposition of a form's part. */
 export interface HeaderValue {
-  /** What stands before the parameters, in lower case. */
+  /** The value before the parameters, in lower case. */
   readonly value: string
-  /** The parameters by their names in lower case. */
+  /** The parameters, by their names in lower case. */
   readonly parameters: ReadonlyMap<string, string>
 }
 
-/** More of them only cost time. */
+/** More parameters only cost time. */
 const MOST_HEADER_PARAMETERS = 100
 
 const NAME = /[^;=]*/y
 /**
- * Browsers send a backslash as it is, others put one before a quote. So a quote behind a backslash ends the value only
- * where a `;` follows, or nothing.
+ * Matches a quoted value. Browsers send a backslash as it is, other clients put one before a quote. So a quote after
+ * a backslash ends the value only if a `;` or the end of the header follows.
  */
 const QUOTED = /[ \t]*"((?:[^"\\]|\\(?!")|\\"(?![ \t]*(?:;|$))|\\(?="[ \t]*(?:;|$)))*)"[ \t]*(?=;|$)/y
 const UNQUOTED = /[^;]*/y
 
 /**
- * Reads a header's value as clients write it: parameters quoted or not, with any characters in them, a `;` at the end,
- * words without a value.
+ * Reads a header's value as clients write it: parameters with or without quotes, any characters in them, a `;` at the
+ * end, words without a value.
  *
- * Returns undefined where the value has no one meaning: a quote that is not closed, or has something behind it, or a
- * parameter with two values, of which another program may take the other one. Also for more than 100 parameters.
+ * Returns undefined if the value is ambiguous: a quote that is not closed, or has text after it, or a parameter with
+ * two values, of which another program may use the other one. Also for more than 100 parameters.
  */
 export function parseHeaderValue(text: string): HeaderValue | undefined {
   const parameters = new Map<string, string>()
   let at = match(UNQUOTED, text, 0)![0].length
   const value = text.slice(0, at).trim().toLowerCase()
-  // Each turn begins at a `;`. No pattern looks at a character more than a few times, so the time grows with the length.
+  // Each turn begins at a `;`. Each pattern looks at a character only a few times, so the time is linear in the
+  // length.
   for (let count = 0; at < text.length; count += 1) {
     if (count === MOST_HEADER_PARAMETERS) return undefined
     const [name] = match(NAME, text, at + 1)!
@@ -55,7 +56,7 @@ function valueOf([whole, quoted]: RegExpExecArray): string {
   return quoted === undefined ? whole.trim() : quoted.replaceAll('\\"', '"')
 }
 
-/** Returns false where the parameter had another value before. */
+/** Sets a parameter. Returns false if it already had another value. */
 function set(parameters: Map<string, string>, name: string, value: string): boolean {
   const key = name.trim().toLowerCase()
   const before = parameters.get(key) ?? value

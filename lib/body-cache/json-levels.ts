@@ -1,14 +1,14 @@
 /**
- * RFC 8259, section 9 allows such a bound. Half a million levels take V8 a tenth of a second, and overflow the stack of
- * code that follows them.
+ * RFC 8259, section 9 allows such a bound. V8 takes a tenth of a second for half a million levels, and they overflow
+ * the stack of the code that uses the value.
  */
 const MOST_LEVELS = 1000
 
 const [QUOTE, BACKSLASH, LIST, LIST_END, OBJECT, OBJECT_END] = [0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d] as const
 
-/** Throws SyntaxError where JSON text nests lists and objects more than 1000 levels deep. */
+/** Throws SyntaxError if JSON text nests lists and objects more than 1000 levels deep. */
 export function rejectTooManyLevels(text: string): void {
-  // As many levels take as many brackets, and as many to close them.
+  // Each level takes a bracket to open it and one to close it.
   if (text.length <= MOST_LEVELS) return
   let levels = 0
   for (let i = 0; i < text.length; i += 1) {
@@ -20,7 +20,7 @@ export function rejectTooManyLevels(text: string): void {
   }
 }
 
-/** Returns the position of the quote that ends the string, or the end of the text where none does. */
+/** Returns the position of the quote that ends the string, or the end of the text if there is none. */
 function endOfString(text: string, start: number): number {
   let end = text.indexOf('"', start + 1)
   while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1)

@@ -1,15 +1,16 @@
 import type { IncomingMessage } from 'node:http'
 import { sluicewayError } from '../shared/errors.js'
 import { type HeaderValue, parseHeaderValue } from './header-value.js'
+import { encodingNamed } from './text.js'
 
-/** Reads the request's Content-Type. This is the one place that decides its type, boundary and charset. */
+/** Reads the request's Content-Type. This is the one place that determines its type, boundary and charset. */
 export function mediaTypeOf(req: IncomingMessage): HeaderValue | undefined {
   return parseHeaderValue(req.headers['content-type'] ?? '')
 }
 
 /**
- * Returns the encoding that Content-Type names, by its name in the Encoding standard; 'utf-8' where it names none.
- * Throws 415 for a charset that no TextDecoder knows, and where Content-Type names one that cannot be told.
+ * Returns the encoding of a request's body, for `decodeText`; 'utf-8' if Content-Type names none.
+ * Throws 415 for an unknown charset, and if Content-Type names an ambiguous one.
  */
 export function encodingOf(req: IncomingMessage): string {
   const mediaType = mediaTypeOf(req)
@@ -19,11 +20,11 @@ export function encodingOf(req: IncomingMessage): string {
   return 'utf-8'
 }
 
-/** Returns the encoding that a media type names, or else 'utf-8'. Throws 415 for one that no TextDecoder knows. */
+/** Returns the encoding that a media type names, or else 'utf-8'. Throws 415 for an unknown charset. */
 export function encodingIn({ parameters }: HeaderValue): string {
   const charset = parameters.get('charset') ?? 'utf-8'
   try {
-    return new TextDecoder(charset).encoding
+    return encodingNamed(charset)
   } catch (cause) {
     throw unsupportedCharset(charset, cause)
   }

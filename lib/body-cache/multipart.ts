@@ -3,14 +3,14 @@ import { type HeaderValue, parseHeaderValue } from './header-value.js'
 import { encodingIn } from './media-type.js'
 import { decodeText } from './text.js'
 
-/** Bounds of a form. RFC 2046, section 5.1.1 has that of the boundary. */
+/** The bounds of a form. RFC 2046, section 5.1.1 sets the one of the boundary. */
 export const MOST_PARTS = 1000
 const LARGEST_HEAD = 16 * 1024
 const LONGEST_BOUNDARY = 70
 
 const [TAB, LF, CR, SPACE, DASH] = [0x09, 0x0a, 0x0d, 0x20, 0x2d] as const
 
-/** One part of a form. Its content still lies in the body. */
+/** One part of a form. Its content is not copied out of the body. */
 interface Part {
   readonly disposition: HeaderValue
   readonly type: string | undefined
@@ -19,11 +19,11 @@ interface Part {
 }
 
 /**
- * Parses a multipart form. First all parts are found and counted, and only then anything is built of them.
+ * Parses a multipart form. It finds and counts all parts before it creates any value.
  *
- * NOTE: the body is in memory as a whole, so no stream is needed. busboy 1.6, @fastify/busboy 3 and the parser of Node's
- * own fetch were tried and not taken: each cuts or drops parts of some forms without an error,
- * test/body-cache/multipart.test.ts has them.
+ * NOTE: the whole body is in memory, so no stream is needed. busboy 1.6, @fastify/busboy 3 and the parser of Node's
+ * own fetch were tried and rejected: each truncates or drops parts of some forms without an error
+ * (test/body-cache/multipart.test.ts has these forms).
  *
  * @see RFC 7578, RFC 2046 section 5.1
  */
@@ -37,14 +37,14 @@ export function parseMultipart(body: Buffer, boundary: string | undefined): Form
   return form
 }
 
-/** Finds the parts of a body. What stands before the first and after the last boundary is ignored. */
+/** Finds the parts of a body. Bytes before the first and after the last boundary are ignored. */
 function partsOf(body: Buffer, delimiter: Buffer): Part[] {
   const parts: Part[] = []
   let at = skipLineEnd(body, firstBoundary(body, delimiter))
   while (at !== undefined) {
     if (parts.length === MOST_PARTS) throw malformed(`more than ${MOST_PARTS} parts`)
     const headEnd = endOfHead(body, at)
-    // The line end before a boundary belongs to it, and may be the one that ends the head of an empty part.
+    // The line end before a boundary belongs to it, and may also be the end of an empty part's head.
     const end = body.indexOf(delimiter, headEnd + 2)
     if (end === -1) throw malformedForm('it ends before its last boundary')
     parts.push(partOf(body.toString('utf8', at, headEnd), body.subarray(headEnd + 4, end)))
@@ -53,7 +53,7 @@ function partsOf(body: Buffer, delimiter: Buffer): Part[] {
   return parts
 }
 
-/** Returns the position behind the first boundary, which may be the first bytes of the body. */
+/** Returns the position after the first boundary, which may begin with the first byte of the body. */
 function firstBoundary(body: Buffer, delimiter: Buffer): number {
   const at = body.indexOf(delimiter.subarray(2))
   if (at === -1) throw malformedForm('the boundary of its Content-Type is not in it')
@@ -63,10 +63,10 @@ function firstBoundary(body: Buffer, delimiter: Buffer): number {
 }
 
 /**
- * Returns the position of the head behind a boundary, or undefined behind the last boundary.
+ * Returns the position of the head after a boundary, or undefined after the last boundary.
  *
- * No line of a part may begin with the boundary (RFC 2046, section 5.1.1). One that does is an error, as parsers
- * disagree on where such a part ends.
+ * No line of a part may begin with the boundary (RFC 2046, section 5.1.1). Such a line is an error, as parsers
+ * disagree on where the part ends.
  */
 function skipLineEnd(body: Buffer, boundaryEnd: number): number | undefined {
   const isLast = body[boundaryEnd] === DASH && body[boundaryEnd + 1] === DASH
@@ -78,7 +78,7 @@ function skipLineEnd(body: Buffer, boundaryEnd: number): number | undefined {
   return at + 2
 }
 
-/** Returns where a head ends, at the line end that an empty line follows. A part may have no head line at all. */
+/** Returns the end of a head, the line end before an empty line. A part may have no head line at all. */
 function endOfHead(body: Buffer, start: number): number {
   const end = body.subarray(start - 2, start + LARGEST_HEAD + 4).indexOf('\r\n\r\n')
   if (end !== -1) return start - 2 + end
@@ -102,7 +102,7 @@ function partOf(head: string, content: Buffer): Part {
   }
 }
 
-/** Returns the lines of a head by their names. Two lines of one name have no one meaning. */
+/** Returns the lines of a head by their names. Two lines with the same name are ambiguous. */
 function linesOf(head: string): Map<string, string> {
   const lines = new Map<string, string>()
   if (head === '') return lines
@@ -139,12 +139,12 @@ function filenameOf({ parameters }: HeaderValue): string | undefined {
   return plain === undefined ? undefined : unescapeName(plain)
 }
 
-/** Browsers escape just these in names. */
+/** Unescapes a name: browsers escape only these characters. */
 function unescapeName(name: string): string {
   return name.replaceAll('%0A', '\n').replaceAll('%0D', '\r').replaceAll('%22', '"')
 }
 
-/** Decodes `UTF-8''%e2%82%ac`. @see RFC 8187, section 3.2 */
+/** Decodes an extended value such as `UTF-8''%e2%82%ac`. @see RFC 8187, section 3.2 */
 function decodeExtended(value: string): string {
   const [charset = '', , escaped] = value.split("'", 3)
   if (escaped === undefined) throw malformedForm('a filename* names no charset')

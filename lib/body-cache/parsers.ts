@@ -6,7 +6,7 @@ import { parseMultipart } from './multipart.js'
 import { parseSafely, type PrototypePoisoning } from './prototype-poisoning.js'
 import { parseParameters } from './urlencoded.js'
 
-/** Parses JSON; keys that would poison a prototype are an error unless told otherwise, as is anything that is not JSON. */
+/** Parses JSON. Keys that would poison a prototype are an error unless `poisoning` says otherwise. */
 export function parseJson(text: string, poisoning: PrototypePoisoning): unknown {
   if (text === '') return undefined
   try {
@@ -17,7 +17,7 @@ export function parseJson(text: string, poisoning: PrototypePoisoning): unknown 
   }
 }
 
-/** Parses a multipart or urlencoded form into the FormData of the web. Its Content-Type decides which. */
+/** Parses a multipart or urlencoded form, depending on its Content-Type, into a FormData. */
 export function parseFormData(bytes: Buffer, req: IncomingMessage): FormData {
   const mediaType = mediaTypeOf(req)
   if (mediaType?.value === 'multipart/form-data') {

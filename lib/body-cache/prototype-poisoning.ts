@@ -1,9 +1,9 @@
 import secureJson from 'secure-json-parse'
 
-/** What happens to keys that would poison a prototype. */
+/** The treatment of keys that would poison a prototype. */
 export type PrototypePoisoning = 'error' | 'remove' | 'ignore'
 
-/** Parses JSON, whose poisonous keys are treated as `action` says. Throws SyntaxError. */
+/** Parses JSON and treats keys that would poison a prototype as `action` says. Throws SyntaxError. */
 export function parseSafely(text: string, action: PrototypePoisoning): unknown {
   return secureJson.parse(text, { protoAction: action, constructorAction: action })
 }

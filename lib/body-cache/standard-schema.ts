@@ -1,7 +1,8 @@
+import { wrongOption } from '../shared/error-page.js'
 import { sluicewayError } from '../shared/errors.js'
 
 /**
- * The part of Standard Schema 1 that is used here; zod, valibot, arktype and others implement it.
+ * The part of Standard Schema 1 that this package uses; zod, valibot, arktype and others implement it.
  * @see https://standardschema.dev
  */
 export interface StandardSchema<Output = unknown> {
@@ -17,12 +18,12 @@ type StandardResult<Output> =
 
 /**
  * Returns the schema's output for `value`. Throws 400 'ERR_SLUICEWAY_BODY_INVALID' with the schema's `issues`, and
- * TypeError where `schema` is none.
+ * TypeError if `schema` is not a schema.
  */
 export async function validate<Output>(schema: StandardSchema<Output>, value: unknown): Promise<Output> {
   const standard = (schema as Partial<StandardSchema<Output>> | null)?.['~standard']
   if (typeof standard?.validate !== 'function') {
-    throw new TypeError(
+    throw wrongOption(
       'req.bodyCache: schema must be a Standard Schema, such as one of zod, valibot or arktype',
     )
   }

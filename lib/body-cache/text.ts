@@ -1,23 +1,47 @@
+import iconv from 'iconv-lite'
+
+/** Node reads Unicode itself, and this one, some characters of which `iconv-lite` takes for those of 1994. */
+const READ_BY_NODE = /^(?:utf-|macintosh)/
+
+/** Names by the number of a code page. The Encoding standard lacks many of them: cp949, ibm850. */
+const CODE_PAGE = /^(?:cp|ibm|ms|windows-|iso-8859-)\d{1,4}$/i
+
+/**
+ * Returns the name by which `decodeText` knows a charset: that of the Encoding standard where it has one, in which
+ * ISO-8859-1 is windows-1252. Throws a RangeError for a charset that is not known.
+ *
+ * `iconv-lite` adds code pages only. It also knows UTF-7, `hex` and `base64`, which would hide text from whatever
+ * inspects the body on its way.
+ */
+export function encodingNamed(charset: string): string {
+  try {
+    return new TextDecoder(charset).encoding
+  } catch (error) {
+    if (CODE_PAGE.test(charset) && iconv.encodingExists(charset)) return charset
+    throw error
+  }
+}
+
 /** Decodes text, without its byte order mark. */
 export function decodeText(bytes: Buffer, encoding: string): string {
-  if (encoding === 'windows-1252') return decodeWindows1252(bytes)
+  if (READ_BY_NODE.test(encoding) || !iconv.encodingExists(encoding)) return decodeByNode(bytes, encoding)
+  const text = iconv.decode(bytes, encoding)
+  return encoding.startsWith('windows-') ? withControls(text, bytes) : text
+}
+
+function decodeByNode(bytes: Buffer, encoding: string): string {
   // 'utf-16' is either, as its mark says; RFC 2781.
   const isBigEndian = encoding === 'utf-16le' && bytes[0] === 0xfe && bytes[1] === 0xff
   return new TextDecoder(isBigEndian ? 'utf-16be' : encoding).decode(bytes)
 }
 
-/** What windows-1252 has where ISO-8859-1 has control characters, from 0x80 to 0x9f. */
-const WINDOWS = '€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ'
-
-/** The UTF-16 code unit of each byte. */
-const CODE_UNITS: readonly number[] = Array.from({ length: 256 }, (_, byte) =>
-  byte >= 0x80 && byte < 0xa0 ? WINDOWS.charCodeAt(byte - 0x80) : byte,
-)
-
-/** The TextDecoder of Node 20 gives control characters there (nodejs/node#56542). */
-function decodeWindows1252(bytes: Buffer): string {
-  const wide = Buffer.allocUnsafe(bytes.length * 2)
+/** The bytes that a code page of Windows leaves free are control characters. `iconv-lite` gives each as U+FFFD. */
+function withControls(text: string, bytes: Buffer): string {
+  if (!text.includes('\uFFFD')) return text
+  const units = Buffer.from(text, 'utf16le')
   // A loop over the bytes takes a tenth of what a callback for each special character takes.
-  for (let i = 0; i < bytes.length; i += 1) wide.writeUInt16LE(CODE_UNITS[bytes[i]!]!, i * 2)
-  return wide.toString('utf16le')
+  for (let i = 0; i < bytes.length; i += 1) {
+    if (bytes[i]! < 0xa0 && units.readUInt16LE(i * 2) === 0xfffd) units.writeUInt16LE(bytes[i]!, i * 2)
+  }
+  return units.toString('utf16le')
 }

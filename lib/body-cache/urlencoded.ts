@@ -3,14 +3,17 @@ import { malformed } from './malformed.js'
 import { decodeText } from './text.js'
 import { poisoned, type PrototypePoisoning, treatPoison } from './prototype-poisoning.js'
 
-/** Bounds of a form. More of any costs CPU time without end. @see GHSA-wqch-xfxh-vrr4 */
+/** The bounds of a form: without them a body costs unlimited CPU time. @see GHSA-wqch-xfxh-vrr4 */
 const MOST_PARAMETERS = 1000
 const DEEPEST_KEY = 32
 
-/** qs makes a list as long as an index says, however few values it has: a list of 1000 objects adds up to half of this. */
+/**
+ * qs creates a list as long as its largest index, however few values it has: a list of 1000 objects adds up to half
+ * of this.
+ */
 const LARGEST_INDEXES = 1_000_000
 
-/** Parses a form into objects without a prototype. `encoding` is that of its escapes, too. */
+/** Parses a form into objects without a prototype. `encoding` also applies to its escapes. */
 export function parseForm(
   bytes: Buffer,
   encoding: string,
@@ -26,13 +29,13 @@ export function parseForm(
   }
 }
 
-/** Parses a form into the FormData of the web, as browsers do. `encoding` is that of its escapes, too. */
+/** Parses a form into a FormData, as browsers do. `encoding` also applies to its escapes. */
 export function parseParameters(bytes: Buffer, encoding: string): FormData {
   const form = formText(bytes, encoding)
   rejectTooManyParameters(form)
   const data = new FormData()
   if (!isUnicode(encoding)) return appendPairs(data, spaced(form), unescapeIn(encoding))
-  // A `?` in front would be taken for the one of a URL.
+  // URLSearchParams would drop a `?` at the beginning, as if it began the query of a URL.
   for (const [name, value] of new URLSearchParams(`&${spaced(form)}`)) data.append(name, value)
   return data
 }
@@ -47,8 +50,8 @@ function appendPairs(data: FormData, form: string, unescapePart: (part: string) 
 }
 
 /**
- * Counts before anything is built, and no further than it has to. Both parsers split a form at each `&` and at nothing
- * else, whatever Content-Type says. qs counts as well, but throws then for `a[18234]=1` too.
+ * Counts the parameters before it creates any value, and stops counting at the bound. Both parsers split a form only
+ * at `&`, whatever Content-Type says. The count of qs is no use: it also throws for `a[18234]=1`.
  */
 function rejectTooManyParameters(form: string): void {
   let count = 1
@@ -71,7 +74,7 @@ function parseNested(
       return decoded
     },
     parameterLimit: MOST_PARAMETERS,
-    // As many as there can be, as Express' own parser has it; a higher index is a key.
+    // A list can have as many values as there are parameters, as in Express's own parser; a higher index is a key.
     arrayLimit: MOST_PARAMETERS,
     depth: DEEPEST_KEY,
     strictDepth: true,
@@ -79,10 +82,10 @@ function parseNested(
   })
 }
 
-/** qs drops this key without a word. */
+/** Matches a key that qs silently drops. */
 const POISON = /(?:^|\[)__proto__(?:[[\]]|$)/
 
-/** Returns what checks each key, before any of them makes an object. */
+/** Returns a function that checks each key before any of them creates an object. */
 function keyCheck(poisoning: PrototypePoisoning): (key: string) => void {
   let indexes = 0
   return (key) => {
@@ -98,7 +101,9 @@ function indexesOf(key: string): number {
   return sum
 }
 
-/** Replaces each `+`. The methods of String take 100 ms for a million of them, as each makes a string of its own. */
+/**
+ * Replaces each `+` by a space. The methods of String take 100 ms for a million of them, as each creates a string.
+ */
 function spaced(form: string): string {
   if (!form.includes('+')) return form
   const units = Buffer.from(form, 'utf16le')
@@ -115,24 +120,27 @@ function unescapeUtf8(part: string): string {
   }
 }
 
-/** In a legacy encoding each character stands for a byte until the escapes are bytes as well: see `unescapeBytes`. */
+/**
+ * Returns the text of a form. In a legacy encoding each character stands for a byte until `unescapeBytes` decodes
+ * them.
+ */
 function formText(bytes: Buffer, encoding: string): string {
   return isUnicode(encoding) ? decodeText(bytes, encoding) : bytes.toString('latin1')
 }
 
-/** In UTF-16 too, the escapes are those of UTF-8. */
+/** True for UTF-8 and UTF-16: in both, the escapes are UTF-8. */
 function isUnicode(encoding: string): boolean {
   return encoding.startsWith('utf-')
 }
 
-/** Returns what replaces the escapes of a part. */
+/** Returns the function that decodes the escapes of a part. */
 function unescapeIn(encoding: string): (part: string) => string {
   return isUnicode(encoding) ? unescapeUtf8 : (part) => unescapeBytes(part, encoding)
 }
 
 /**
- * Decodes a part of which each character stands for a byte. Clients leave the second byte of a character unescaped where
- * it is a letter (`%83A`), so that bytes are put together first. `unescape` knows one more escape, `%u20ac`.
+ * Decodes a part in which each character stands for a byte. Clients leave the second byte of a character unescaped if
+ * it is a letter (`%83A`), so the bytes have to be joined first. `unescape` also decodes `%u20ac`.
  */
 function unescapeBytes(part: string, encoding: string): string {
   const bytes = Buffer.from(unescape(part.replaceAll('%u', '%25u')), 'latin1')

@@ -1,10 +1,11 @@
+import getRawBody from 'raw-body'
 import type { BodySource } from '../body/source.js'
 import { type ErrorDetails, type SluicewayError, sluicewayError } from '../shared/errors.js'
 import { tellOnFinished } from '../node/tell-on-finished.js'
 
 /**
- * Loads a whole body of at most `most` bytes. Rejects a larger one with 413 as soon as it is known to be larger: before
- * anything is read where the client has announced its length, or else at the first byte too many.
+ * Loads a whole body of at most `most` bytes. Rejects a larger one with 413 as soon as its size is known: before
+ * anything is read if the client has announced its length, or else at the first byte too many.
  */
 export async function loadBody(
   source: BodySource,
@@ -21,20 +22,20 @@ export async function loadBody(
 }
 
 async function readWhole(source: BodySource, most: number, parseLimit: number): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let size = 0
-  // An error within the loop destroys the stream, so the body flows no further for it.
-  for await (const chunk of source.stream()) {
-    chunks.push(chunk)
-    size += chunk.length
-    if (size > most) throw refusal(source, parseLimit)
+  const stream = source.stream()
+  try {
+    return await getRawBody(stream, { limit: most })
+  } catch (error) {
+    const failure = source.failure ?? (isLimit(error) ? refusal(source, parseLimit) : error)
+    // raw-body leaves the stream paused, and a paused reader would hold the body up.
+    stream.destroy()
+    throw failure
   }
-  return Buffer.concat(chunks, size)
 }
 
 /**
- * Creates the error for a body that others may still read, up to `limit`.
- * Given to `next`, it is answered at once: finalhandler would otherwise wait for the end of the upload.
+ * Creates the error for a body that other readers may still read, up to `limit`. It is answered at once: without the
+ * 'finish', finalhandler would wait for the end of the upload.
  */
 function refusal(source: BodySource, limit: number): SluicewayError {
   const { req, state, received, length } = source
@@ -42,12 +43,18 @@ function refusal(source: BodySource, limit: number): SluicewayError {
   return tooLargeToParse({ limit, received, length: Number.isNaN(length) ? undefined : length })
 }
 
-/** How many compressed bytes a body may have that is at most `parseLimit` long: coding makes some data a little larger. */
+function isLimit(error: unknown): boolean {
+  return (error as getRawBody.RawBodyError).type === 'entity.too.large'
+}
+
+/**
+ * Returns the largest compressed size of a body of `parseLimit` bytes: compression makes some data slightly larger.
+ */
 export function largestCompressed(parseLimit: number): number {
   return parseLimit + parseLimit / 1024 + 1024
 }
 
-/** Creates the 413 for a body that is too large to be loaded into memory. */
+/** Creates the 413 for a body that is too large for memory. */
 export function tooLargeToParse(details: ErrorDetails & { readonly limit: number }): SluicewayError {
   return sluicewayError('ERR_SLUICEWAY_BODY_TOO_LARGE', {
     ...details,

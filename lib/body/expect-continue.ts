@@ -14,8 +14,9 @@ interface Expecting extends IncomingMessage {
 }
 
 /**
- * Holds `100 Continue` back until the body of `req` is first read. Over HTTP/2 it is sent at once, as Node does.
- * The request keeps its prototype (Express changes that too): only `_read` is its own.
+ * Holds `100 Continue` back until the body of `req` is first read. Over HTTP/2 it is sent at once, as Node does. The
+ * request keeps its prototype, which Express changes as well; only `_read` becomes its own.
+ * @see RFC 9110, section 10.1.1
  */
 export function continueOnRead(req: IncomingMessage, res: ServerResponse): void {
   if (isHttp2(req)) {
@@ -24,13 +25,13 @@ export function continueOnRead(req: IncomingMessage, res: ServerResponse): void 
   }
   ;(req as Expecting)[CONTINUE] = res
   replaceRead(req, readExpected)
-  // Without a 100 Node closes the connection, as a body may follow. It drops what is behind one that is there already.
+  // Without a 100 Node closes the connection, as the body may still follow. Once the body has come, it need not.
   awaitContinue(res, () => !req.complete)
 }
 
 /**
- * Sends `100 Continue` where the client of `req` waits for it and no head is out. For readers that
- * take the body without a listener on `req`.
+ * Sends `100 Continue` if the client of `req` waits for it and no head has been sent. For readers that take the body
+ * without a listener on `req`.
  */
 export function sendContinue(req: IncomingMessage): void {
   const expecting = req as Expecting
@@ -40,7 +41,7 @@ export function sendContinue(req: IncomingMessage): void {
   if (res.headersSent) return
   res.writeContinue()
   if (res.socket === null) queueHead(res as OutgoingResponse)
-  // A stream that flows already tells of nothing when its first reader comes.
+  // A stream that already flows emits nothing when its first reader comes.
   ;(sourceOf(req) as { readonly waiting: ToldWaiting | undefined } | undefined)?.waiting?.note()
 }
 
@@ -49,7 +50,7 @@ export function awaitsContinue(req: IncomingMessage): boolean {
   return (req as Expecting)[CONTINUE] !== undefined
 }
 
-/** In place of `req._read`: the first real reader brings the client's body on its way. */
+/** Replaces `req._read`: the first real reader makes the client send the body. */
 function readExpected(this: IncomingMessage, size: number): void {
   const isAwaited = (this as Expecting)[CONTINUE] !== undefined
   if (isAwaited && !hasListeners(this)) {
@@ -61,7 +62,7 @@ function readExpected(this: IncomingMessage, size: number): void {
   letFlow(this, size)
 }
 
-/** A stream that flows already asks for nothing when it gets its first reader. */
+/** Serves the first reader of a stream that already flows, which does not call `_read` again. */
 function onLateReader(this: IncomingMessage, event: string | symbol): void {
   if (event !== 'data' && event !== 'readable') return
   this.off('newListener', onLateReader)

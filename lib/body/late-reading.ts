@@ -4,32 +4,32 @@ import { type ConnectionWatcher, unwatchConnection, watchConnection } from '../n
 import type { ServerSocket } from '../node/internals.js'
 import { isHttp2 } from '../node/request-facts.js'
 
-/** How long a reader may take nothing of what is there for it, in milliseconds. */
+/** The time, in milliseconds, for which a reader may leave available bytes untouched. */
 const PATIENCE_MS = 10_000
 
 /** The body that is read after its response. */
 export interface LateReadingOwner {
   readonly req: IncomingMessage
   readonly socket: ServerSocket
-  /** There is one where the body is kept. */
+  /** The store, if the body is kept. */
   readonly store: object | undefined
   /** 'arriving' while the client has more to send. */
   readonly state: string
-  /** True while a reader has taken all that has come and wants more. */
+  /** True while a reader has taken all bytes so far and wants more. */
   readonly isAwaited: boolean
   readonly readers: { readonly taken: number }
-  /** Releases the body, whatever is still read of it. */
+  /** Releases the body, even if it is still being read. */
   stopReading(): void
-  /** Releases the body without a word to its readers. */
+  /** Releases the body without telling its readers. */
   abandon(): void
 }
 
 /**
- * Keeps a body whose response has ended for the readers of the request that were at work by then: an application that
+ * Keeps a body after its response for the readers of the request that were active by then: an application that
  * answers 202 and goes on to store the upload gets all of it, as it does without bodyCache.
  *
- * It is given up with a reader that stops taking bytes, and with a client that leaves before it has sent all. Node says
- * nothing to readers of a client that leaves after its response; nor does this.
+ * The body is given up if its readers stop taking bytes, or if the client leaves before it has sent everything.
+ * Readers are not told that a client has left after its response, as Node does not tell them either.
  */
 export class LateReading implements ConnectionWatcher {
   private readonly owner: LateReadingOwner
@@ -42,13 +42,13 @@ export class LateReading implements ConnectionWatcher {
     this.owner = owner
     this.taken = owner.readers.taken
     if (state === 'arriving' && !isHttp2(req)) this.closing = new HeldClosing(socket)
-    // Without a store, nothing is held but what Node holds too.
+    // Without a store, only Node's own buffers hold bytes.
     if (store === undefined) return
     this.timer = setTimeout(check, PATIENCE_MS, this).unref()
     watchConnection(socket, this)
   }
 
-  /** True where Node would have closed the connection behind the response. */
+  /** True if Node would have closed the connection after the response. */
   get isCloseDue(): boolean {
     return this.closing?.isDue === true
   }
@@ -62,10 +62,10 @@ export class LateReading implements ConnectionWatcher {
     if (this.timer !== undefined) unwatchConnection(this.owner.socket, this)
   }
 
-  /** Looks whether anything was taken since the last time. */
+  /** Checks whether any bytes were taken since the last check. */
   check(): void {
     const { taken } = this.owner.readers
-    // With the body whole nothing more comes: a reader that has paused before its end is not waiting for the client.
+    // Once the body is whole, a reader that has paused before its end is not waiting for the client.
     const waitsForClient = this.owner.state === 'arriving' && this.owner.isAwaited
     if (taken === this.taken && !waitsForClient) {
       this.owner.stopReading()

@@ -5,24 +5,25 @@ import type { BodyReader } from './kept/reader.js'
 import type { BodyStore } from './kept/store.js'
 
 /*
- * How the parts of a body see its source (source.ts), which owns them: each through the interface that is made for it.
- * None of them imports the source, and none writes a field of it.
+ * How the parts of a body see its source (source.ts), which owns them: each part through an interface of its own. No
+ * part imports the source or writes its fields.
  */
 
 /**
+ * The state of a body:
  * - `arriving`: more bytes may come.
  * - `whole`: the client has sent all of it, and all of it was accepted.
- * - `failed`: it passed a limit or the client went away; every reader gets `failure`.
+ * - `failed`: it passed a limit or the client left; every reader gets `failure`.
  * - `released`: the response has ended and nothing is kept; every reader gets a fresh error that says so.
  *
  *     arriving ── end ──▶ whole ── its file fails ──▶ failed
  *        └── limit, full disk, client gone ────────────▲
  *
- *     any of them ── response over, and no reader at work ──▶ released
+ *     any of them ── response over, and no reader active ──▶ released
  */
 export type BodyState = 'arriving' | 'whole' | 'failed' | 'released'
 
-/** The exchange that a body belongs to. */
+/** The exchange to which a body belongs. */
 export interface BodyExchange {
   readonly req: ParsedRequest
   readonly res: OutgoingResponse
@@ -34,62 +35,62 @@ export interface ReadableBody {
   readonly state: BodyState
   /** True while readers get bytes: the body has neither failed nor been released. */
   readonly isReadable: boolean
-  /** Why readers get no bytes; undefined while they do. */
+  /** The reason why readers get no bytes; undefined while they do. */
   readonly failure: SluicewayError | undefined
   readonly store: BodyStore | undefined
   readonly waiting: ToldWaiting | undefined
-  /** Asks the client for more. */
+  /** Asks the client for more bytes. */
   pull(): void
   readonly readers: {
     join(reader: BodyReader): void
     /** Notes how far a reader has come, before it starts over. */
     note(reader: BodyReader): void
   }
-  /** A reader is done for good. */
+  /** Called when a reader is done for good. */
   leave(reader: BodyReader): void
 }
 
 /** The body as the replay of its request sees it. */
 export interface ReplayedBody extends ReadableBody, BodyExchange {
-  /** A reader is done for good, or has only left the request: behind the response, that one may come back. */
+  /** Called when a reader is done for good, or has only left the request: after the response it may come back. */
   readerIsDone(isForGood: boolean): void
-  /** All of the body was read before us: nothing more comes. */
+  /** Notes that the whole body was read before this package saw it, so nothing more comes. */
   hasComeWhole(): void
-  /** The client went away in the middle of the body. */
+  /** Notes that the client left before the end of the body. */
   abort(cause: Error | undefined): void
-  /** Releases everything: the exchange is over. */
+  /** Releases everything, as the exchange is over. */
   release(): void
 }
 
-/** The body as what is left of it sees it, once it was refused or its request has been answered. */
+/** A body that was refused, or whose request has been answered, as its rest sees it. */
 export interface AnsweredBody extends BodyExchange {
   readonly state: BodyState
-  /** The client has sent all that was left. */
+  /** Called when the client has sent all of the rest. */
   restHasCome(): void
 }
 
-/** Watches how a body comes, without a part in it; given to `BodySource.watch`. */
+/** Watches how a body comes, without influence on it; see `watchBody`. */
 export interface BodyWatcher {
-  /** The client has sent so many bytes more. */
+  /** Called when the client has sent `count` more bytes. */
   bytesCame(count: number): void
   /**
-   * A reader begins to wait for the client, or none does any more: it has what it waited for, or has paused. Time that
-   * the process itself takes, to hand over a chunk or to store it, is not waiting.
+   * Called when a reader begins to wait for the client, and when none waits any more: it got its bytes, or has
+   * paused. The time that the process itself takes, to hand over a chunk or to store it, is not waiting.
    */
   readersWait(areWaiting: boolean): void
 }
 
-/** What tells the watchers of a body, as its readers see it; there is one where the body is watched. */
+/** Tells the watchers of a body, as its readers see it. */
 export interface ToldWaiting {
-  /** Looks whether a reader waits now. */
+  /** Checks whether a reader waits now. */
   note(): void
-  /** Hears of the reader of one more stream of the body. */
+  /** Also watches the reader of one more stream of the body. */
   follow(stream: Readable): void
-  /** Hears of an iterator of such a stream, and returns what takes its place. */
+  /** Also watches an iterator of such a stream; returns the iterator to use instead. */
   iterate(stream: Readable, iterator: AsyncIterable<Buffer>): AsyncIterableIterator<Buffer>
 }
 
-/** The body as that which tells its watchers sees it. */
+/** The body as `Waiting` sees it, which tells its watchers. */
 export interface WatchedBody extends BodyExchange {
   readonly state: BodyState
   readonly store: BodyStore | undefined

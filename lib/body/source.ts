@@ -22,7 +22,7 @@ import { Rounds } from './replay/rounds.js'
 import type { Waiting } from './waiting.js'
 
 /**
- * The bytes of one request's body, from where the HTTP parser hands them over (`req.push`) to its readers:
+ * Takes the bytes of one request's body from the HTTP parser (`req.push`) to its readers:
  *
  *     parser ─▶ receive: limit ─┬─ kept ──▶ store, and each reader that waits for it: streams, the request
  *                               ├─ not ───▶ the request's own buffer
@@ -35,18 +35,18 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   readonly res: OutgoingResponse
   readonly socket: ServerSocket
   state: BodyState = 'arriving'
-  /** Bytes accepted, and those of the chunk that passed the limit. */
+  /** The number of accepted bytes; it includes the whole chunk that passed the limit. */
   received: number
   /** The announced length, or NaN. */
   readonly length: number
   limit: number = Infinity
   store: BodyStore | undefined
   readonly readers: BodyReaders = new BodyReaders()
-  /** Reads the store in place of the request; there is one once the body is kept, or has failed. */
+  /** Serves the request from the store; set once the body is kept, or has failed. */
   replay: Rounds | undefined
-  /** Tells of chunks and of waiting; there is one once the body is watched. */
+  /** Tells watchers of chunks and of waiting; set once the body is watched. */
   waiting: Waiting | undefined
-  /** Throws away what comes after the body was refused or its request answered. */
+  /** Discards the bytes that come after the body was refused or its request answered. */
   private rest: Rest | undefined
   private linger: LingerBounds = DEFAULT_LINGER
   private lingerLimit = Infinity
@@ -77,12 +77,12 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   }
 
   /**
-   * Lets no more than `limit` bytes through; with several limits the smallest counts.
-   * Returns the error for `next` where the body is known to be too large.
+   * Accepts at most `limit` bytes; of several limits the smallest counts. Returns the error for `next` if the body is
+   * known to be too large.
    */
   addLimit(limit: number, linger?: LingerBounds): SluicewayError | undefined {
     this.limit = Math.min(limit, this.limit)
-    // Of the limits that have bounds, the smallest brings its own, whatever their order.
+    // The bounds are those of the smallest limit that has any, in any order.
     if (linger !== undefined && limit <= this.lingerLimit) [this.linger, this.lingerLimit] = [linger, limit]
     this.announceClose()
     const tooLarge = this.length > this.limit || this.received > this.limit
@@ -90,7 +90,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     return this.error
   }
 
-  /** Lets an answer that leaves a large rest of the body unread say that the connection closes. */
+  /** Makes an answer that leaves a large part of the body unread announce that the connection closes. */
   announceClose(): void {
     const isLarge = this.length > SMALL_REST
     if (!isLarge || this.announcesClose || isHttp2(this.req)) return
@@ -98,7 +98,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     announceCloseOf(this)
   }
 
-  /** Keeps every byte, and makes the request readable again and again from what is kept. */
+  /** Keeps every byte, and makes the request readable any number of times from the store. */
   keep(storage: Storage): void {
     if (this.store !== undefined || this.error !== undefined) return
     const store = new BodyStore(storage, this)
@@ -120,7 +120,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     return this.replay
   }
 
-  /** Opens one more way to read the kept body, from its start and at a pace of its own. */
+  /** Opens a stream of the kept body, from its start and at a pace of its own. */
   stream(): BodyStream {
     return new BodyStream(this)
   }
@@ -143,7 +143,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     this.waiting?.note()
   }
 
-  /** Takes bytes from the parser; null is the end of the body. Returns false where the connection should pause. */
+  /** Takes bytes from the parser, or null as the end of the body. Returns false if the connection should pause. */
   receive(chunk: Buffer | null): boolean {
     if (this.rest !== undefined) return this.rest.discard(chunk)
     if (this.state === 'released') return this.nativePush.call(this.req, chunk)
@@ -165,13 +165,13 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   }
 
   private overflow(excess: Buffer): boolean {
-    // Storing what came before it may have failed.
+    // Storing the bytes before them may have failed.
     if (this.isReadable) this.refuse(bodyTooLarge(this))
     return this.rest !== undefined && this.rest.discard(excess)
   }
 
   private complete(): boolean {
-    // Node takes an HTTP/2 stream that was reset for one that has ended, and says 'aborted' a moment later.
+    // Node first reports the end of an HTTP/2 stream that was reset, and 'aborted' a moment later.
     if (isHttp2(this.req) && this.received < this.length) {
       this.abort(undefined)
       return false
@@ -188,11 +188,11 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   }
 
   onStoreError(error: SluicewayError): void {
-    // A read or write that is under way when the response ends may fail unnoticed.
+    // A read or write that is in progress when the response ends may fail unnoticed.
     if (this.isReadable) this.refuse(error)
   }
 
-  /** True where a stream beside the request reads the body. */
+  /** True if a stream beside the request reads the body. */
   get hasReaders(): boolean {
     return this.readers.hasOthersThan(this.replay)
   }
@@ -203,7 +203,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     return this.isReadable && this.readers.readRequest
   }
 
-  /** True while a reader that has had all that has come wants more. */
+  /** True while a reader that has had all bytes so far wants more. */
   get isAwaited(): boolean {
     return this.store !== undefined && this.readers.isAwaited(this.store)
   }
@@ -215,9 +215,9 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   /**
    * Refuses the body:
    *
-   *     refuse ─▶ answer: the application's, or ours where it has none that says so
+   *     refuse ─▶ answer: the application's if it reports an error, else ours
    *            ─▶ readers: each gets the error, now or later
-   *            ─▶ rest: discarded before the answer, and within bounds behind it; then the connection closes
+   *            ─▶ rest: discarded before the answer, and within bounds after it; then the connection closes
    */
   refuse(error: SluicewayError): void {
     const { res, req, linger } = this
@@ -247,7 +247,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
 
   release(): void {
     if (this.state === 'released') return
-    // A reader that is at work may read on after the response, within the limit.
+    // An active reader may go on after the response, within the limit.
     if (this.isReadOn && this.res.writableEnded) this.readOn()
     else this.stopReading()
   }
@@ -259,7 +259,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
 
   stopReading(): void {
     this.lateReading?.end()
-    // Node tells of the end of a body only after a response that was sent at once.
+    // Node emits the end of a body after its response only if the response was sent at once.
     if (this.state === 'arriving' && this.received !== this.length) this.rest = this.openRest()
     this.state = 'released'
     this.rest?.answered()
@@ -285,7 +285,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     return hasConnection(this.req) ? new Linger(this, this.linger) : new HostRest()
   }
 
-  /** As in Node, an unread request ends and closes when all of it has come: code may wait for that. */
+  /** Ends and closes an unread request when all of its body has come, as Node does: code may wait for that. */
   restHasCome(): void {
     if (this.replay !== undefined) return
     this.nativePush.call(this.req, null)

@@ -3,6 +3,7 @@ import type { OutgoingResponse, ParsedRequest } from '../node/internals.js'
 import { hasCutHead, isStream, mayHaveBody } from '../node/request-facts.js'
 import { replacePush } from '../node/request-methods.js'
 import { setSource, sourceOf } from '../node/stream-state.js'
+import { withEntry } from '../shared/error-page.js'
 import { sluicewayError } from '../shared/errors.js'
 import { BodySource } from './source.js'
 
@@ -12,18 +13,21 @@ export function bodySourceOf(req: IncomingMessage, res: ServerResponse): BodySou
 }
 
 /**
- * Throws for a request that announces a body and is no stream. That of a mock may be a plain event emitter: what it emits
- * to its listeners can be neither counted nor kept.
+ * Throws if a request announces a body and is not a stream. A mock may be a plain event emitter, whose bytes can be
+ * neither counted nor kept.
  */
 export function requireStream(req: IncomingMessage, middleware: string): void {
   if (isStream(req) || !mayHaveBody(req)) return
   throw new TypeError(
-    `${middleware}: the request announces a body, but is no stream, so its body cannot be read. ` +
-      'Test with requests that are: those of supertest, or of light-my-request. See docs/hosts.md',
+    withEntry(
+      `${middleware}: the request announces a body, but is not a stream, so its body cannot be read. ` +
+        'Test with requests that are streams: those of supertest, or of light-my-request',
+      'a-request-that-is-not-a-stream',
+    ),
   )
 }
 
-/** Returns the body source of a request, where a middleware has asked for one. */
+/** Returns the body source of a request; undefined if no middleware has asked for one. */
 export function findBodySource(req: IncomingMessage): BodySource | undefined {
   return sourceOf(req) as BodySource | undefined
 }
@@ -31,24 +35,27 @@ export function findBodySource(req: IncomingMessage): BodySource | undefined {
 function tap(req: ParsedRequest, res: OutgoingResponse): BodySource {
   const source = new BodySource(req, res, replacePush(req, pushToSource))
   setSource(req, source)
-  // Before Node's own listener, which hands the connection over to the next request.
+  // This runs before Node's own listener, which hands the connection over to the next request.
   res.prependListener('finish', releaseWithResponse)
-  // A head of which lines are missing does not tell what body belongs to it: it is refused.
+  // A head with missing lines does not say which body belongs to it, so the body is refused.
   if (hasCutHead(req)) source.refuse(sluicewayError('ERR_SLUICEWAY_HEAD_CUT'))
   return source
 }
 
-/** Node's parser pushes Buffers; injectors and function adapters push strings and other bytes as well, or nothing. */
+/**
+ * The chunks that reach `push`: Buffers from Node's parser, strings and other bytes from injectors and function
+ * adapters.
+ */
 type Pushed = Uint8Array | string | null | undefined
 
-/** Everything behind counts and keeps bytes. */
+/** Converts a chunk to a Buffer, as all further code counts and keeps bytes. */
 function bytesOf(chunk: Pushed, encoding: BufferEncoding | undefined): Buffer | null {
   if (chunk === null || Buffer.isBuffer(chunk)) return chunk
   if (typeof chunk === 'string') return Buffer.from(chunk, encoding)
   return Buffer.from(chunk ?? [])
 }
 
-/** The request's own `push`: every byte passes here. */
+/** Replaces `push` of the request: every byte passes here. */
 function pushToSource(this: ParsedRequest, chunk: Pushed, encoding?: BufferEncoding): boolean {
   const source = findBodySource(this)!
   const wantsMore = source.receive(bytesOf(chunk, encoding))

@@ -4,26 +4,26 @@ import { awaitsContinue } from './expect-continue.js'
 import type { BodyWatcher, ToldWaiting, WatchedBody } from './owner.js'
 import { methods } from './replay/request-methods.js'
 
-/** Has `watcher` told of the chunks of a body, and of readers that wait for its client. */
+/** Tells `watcher` of the chunks of a body, and of readers that wait for its client. */
 export function watchBody(body: WatchedBody & { waiting: Waiting | undefined }, watcher: BodyWatcher): void {
   body.waiting ??= new Waiting(body)
   body.waiting.add(watcher)
 }
 
 /**
- * Tells the watchers of a body when bytes come, and from when until when a reader waits for the client:
+ * Tells the watchers of a body when bytes come, and while a reader waits for the client:
  *
  *     'resume', a call of next() on an iterator, a chunk handed over ─▶ note ─▶ waiting
  *     'pause', a chunk that comes, a file to be written first, the end ─▶ note ─▶ not waiting
  *
- * A stream that flows waits, with or without a listener: something may wait for its end. So does a listener for
- * 'readable' while the buffer is empty, but for that of an iterator whose loop is at work on a chunk.
+ * A stream that flows waits, with or without a listener, as code may wait for its end. A listener for 'readable'
+ * waits while the buffer is empty, unless it belongs to an iterator whose loop is busy with a chunk.
  */
 export class Waiting implements ToldWaiting {
   private readonly body: WatchedBody
   private readonly watchers: BodyWatcher[] = []
   private areWaiting = false
-  /** How many iterators of a stream have given a chunk and not been asked for the next. */
+  /** The number of iterators of a stream that have given a chunk and were not asked for the next one. */
   private readonly busy = new Map<Readable, number>()
 
   constructor(body: WatchedBody) {
@@ -48,7 +48,7 @@ export class Waiting implements ToldWaiting {
   bytesCame(count: number): void {
     this.tell(false)
     for (const watcher of this.watchers) watcher.bytesCame(count)
-    // Code that listens for 'readable' empties the buffer in its turn, and nothing tells of that.
+    // A listener for 'readable' empties the buffer in its own turn, and no event reports that.
     if (this.body.req.listenerCount('readable') > 0) setImmediate(this.note)
   }
 
@@ -56,7 +56,7 @@ export class Waiting implements ToldWaiting {
     this.tell(this.isAwaited)
   }
 
-  /** The listener is not there yet, nor has it emptied the buffer. */
+  /** Checks later: the listener has not been added yet, and has not emptied the buffer. */
   private readonly onListener = (event: string | symbol): void => {
     if (event === 'readable') setImmediate(this.note)
   }
@@ -90,7 +90,7 @@ export class Waiting implements ToldWaiting {
   private get isAwaited(): boolean {
     const { req, res, state, store, readers } = this.body
     if (state !== 'arriving' || store?.isWriting === true || awaitsContinue(req)) return false
-    // Other answers go first. A `100 Continue` waits behind them.
+    // Other answers are sent first, and a `100 Continue` waits for them.
     if (res.socket === null && !res.writableFinished) return false
     const streams = store === undefined ? [req] : readers.streamsAtTail(store)
     return streams.some((stream) => !stream.destroyed && this.isHungry(stream))

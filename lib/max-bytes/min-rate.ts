@@ -3,26 +3,26 @@ import type { BodySource } from '../body/source.js'
 import { watchBody } from '../body/waiting.js'
 import { sluicewayError } from '../shared/errors.js'
 
-/** How slowly a client may send. */
+/** The checked option `minRate`. */
 export interface MinRateSettings {
   readonly bytesPerSecond: number
   readonly graceMs: number
 }
 
-/** Refuses a body that its client sends more slowly than `rate` while a reader waits for it. */
+/** Refuses a body if its client sends it more slowly than `rate` while a reader waits for it. */
 export function requireRate(rate: MinRateSettings, body: BodySource): void {
   watchBody(body, new RateWatcher(rate, body))
 }
 
 /**
- * Counts for how long readers may still wait for the client: `graceMs` at first, and never longer. Waiting uses that up,
- * and each byte brings the time that it may take.
+ * Counts how long readers may still wait for the client: `graceMs` at first, and never more. Waiting reduces that
+ * time, and each byte adds the time that it may take.
  */
 class RateWatcher implements BodyWatcher {
   private readonly rate: MinRateSettings
   private readonly body: BodySource
   private left: number
-  /** When the present wait began; undefined while nobody waits. */
+  /** The start of the present wait; undefined while no reader waits. */
   private since: number | undefined
   private timer: NodeJS.Timeout | undefined
   private immediate: NodeJS.Immediate | undefined
@@ -47,14 +47,16 @@ class RateWatcher implements BodyWatcher {
     if (areWaiting) this.timer = setTimeout(timeIsUp, Math.ceil(this.left), this).unref()
   }
 
-  /** A process that was busy has yet to read what has come in the meantime: it does so before an immediate. */
+  /**
+   * Gives a busy process one more turn: it reads the bytes that have come in the meantime before an immediate runs.
+   */
   timeIsUp(): void {
     this.immediate = setImmediate(refuse, this)
   }
 
   refuse(): void {
     const { body } = this
-    // Code that takes all listeners off a request takes ours, too.
+    // `removeAllListeners` on the request removes ours, too.
     body.waiting?.note()
     if (this.since === undefined) return
     body.refuse(sluicewayError('ERR_SLUICEWAY_BODY_TOO_SLOW', { received: body.received }))

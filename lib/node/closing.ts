@@ -9,7 +9,7 @@ export interface Closing {
   close(): void
 }
 
-/** Makes Node leave the closing of a connection to `closing`. */
+/** Leaves the closing of a connection to `closing` instead of Node. */
 export function takeOverClosing(socket: ClosingSocket, closing: Closing): void {
   socket[CLOSING] = closing
   socket.destroySoon = closeInOwnWay
@@ -32,8 +32,8 @@ function closeInOwnWay(this: ClosingSocket): void {
 }
 
 /**
- * Holds the closing of a connection back until the body has come. The response announced it, as nothing read the body
- * when its head was written; a reader that began right behind `res.end()` gets the whole body all the same.
+ * Delays the closing of a connection until the body has come. The response announced it because no reader had the
+ * body when its head was written; a reader that began right after `res.end()` still gets the whole body.
  */
 export class HeldClosing implements Closing {
   private readonly socket: ServerSocket

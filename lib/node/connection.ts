@@ -3,46 +3,46 @@ import type { Socket } from 'node:net'
 import { NEED_DRAIN, type OutgoingResponse, type ParsedRequest, type ServerSocket } from './internals.js'
 import { WATCHERS } from './keys.js'
 
-/* What the HTTP server notes about a connection, its requests and its responses. */
+/* The state that the HTTP server keeps of a connection, its requests and its responses. */
 
-/** The response whose turn it is on a connection. */
+/** Returns the response whose turn it is on a connection. */
 export function currentResponse({ _httpMessage: res }: ServerSocket): OutgoingResponse | undefined {
   return res ?? undefined
 }
 
-/** True while the HTTP server takes no more requests from a connection, as answers wait for its client. */
+/** True while the HTTP server accepts no more requests from a connection, as answers wait for its client. */
 export function isHeldUp({ _paused }: ServerSocket): boolean {
   return _paused === true
 }
 
-/** True where the connection closes after a response. */
+/** True if the connection closes after a response. */
 export function closesAfter({ _last }: OutgoingResponse): boolean {
   return _last
 }
 
-/** Has the head of a response announce that the connection closes. */
+/** Makes the head of a response announce that the connection closes. */
 export function announceClosing(res: ServerResponse): void {
   res.shouldKeepAlive = false
 }
 
-/** Has Node close the connection after a response, whatever that has announced. */
+/** Makes Node close the connection after a response, even if its head has not announced it. */
 export function closeAfter(res: OutgoingResponse): void {
   res._last = true
 }
 
-/** Tells the writer of a response that its connection has drained, as the server does for its own. */
+/** Tells the writer of a response that its connection has drained, as the server does on its own connections. */
 export function tellDrained(res: OutgoingResponse): void {
   res[NEED_DRAIN] = false
   res.emit('drain')
 }
 
-/** The options are in Node's documentation of `OutgoingMessage`, but not in its types. */
+/** The constructor with the options that Node documents for `OutgoingMessage`, but leaves out of its types. */
 type ResponseClass = new (
   req: IncomingMessage,
   options: { highWaterMark: number; rejectNonStandardBodyWrites: boolean | undefined },
 ) => ServerResponse
 
-/** The class of a server's responses: Node's own, or that of the option `ServerResponse`. */
+/** Returns the class of a server's responses: Node's own, or that of the option `ServerResponse`. */
 export function responseClassOf(server: Server): ResponseClass {
   const name = Object.getOwnPropertySymbols(server).find(
     ({ description }) => description === 'ServerResponse',
@@ -51,22 +51,24 @@ export function responseClassOf(server: Server): ResponseClass {
   return own ?? ServerResponse
 }
 
-/** Lets a request be read after its response: Node takes the listeners off one of which nothing was asked by then. */
+/** Keeps a request readable after its response: Node removes the listeners of a request that was not read by then. */
 export function keepListeners(req: ParsedRequest): void {
   req._consuming = true
 }
 
-/** The length of a body that is known before its head is made: inside of `res.end(…)` without an earlier write. */
+/**
+ * Returns the length of a body that is known before its head is created: in `res.end(…)` without an earlier write.
+ */
 export function lengthBeforeHead(res: ServerResponse): number | undefined {
   return (res as OutgoingResponse)._contentLength ?? undefined
 }
 
-/** Makes a response, the head of which Node has refused, one with a body again. */
+/** Makes a response have a body again after Node has refused its head. */
 export function expectBody(res: ServerResponse): void {
   ;(res as OutgoingResponse)._hasBody = res.req.method !== 'HEAD'
 }
 
-/** Waits for the end of a connection. */
+/** Is told of the end of a connection. */
 export interface ConnectionWatcher {
   connectionClosed(): void
 }
@@ -74,8 +76,8 @@ export interface ConnectionWatcher {
 type WatchedSocket = Socket & { [WATCHERS]?: Set<ConnectionWatcher> | undefined }
 
 /**
- * Tells `watcher` when a connection has closed. However many watch one connection, it has one listener: a client may
- * send any number of requests on it before the first is answered, and Node warns of the eleventh.
+ * Tells `watcher` when a connection has closed. All watchers of a connection share one listener: a client may send
+ * any number of requests on it before the first is answered, and Node warns of the eleventh listener.
  */
 export function watchConnection(socket: WatchedSocket, watcher: ConnectionWatcher): void {
   if (socket[WATCHERS] === undefined) {
@@ -85,7 +87,7 @@ export function watchConnection(socket: WatchedSocket, watcher: ConnectionWatche
   socket[WATCHERS].add(watcher)
 }
 
-/** The last one takes the listener with it: a connection may live long. */
+/** Stops watching. The last watcher removes the listener, as a connection may live long. */
 export function unwatchConnection(socket: WatchedSocket, watcher: ConnectionWatcher): void {
   const watchers = socket[WATCHERS]
   if (watchers?.delete(watcher) !== true || watchers.size > 0) return

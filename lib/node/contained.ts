@@ -4,8 +4,8 @@ import createDebug from 'debug'
 const debug = createDebug('sluiceway:contained')
 
 /**
- * Runs what Node calls from a timer or an event, where an exception would end the process. It ends the connection of
- * `res` instead: an application, or a library of its, may have replaced any method of a response by one that throws.
+ * Runs a callback of a timer or an event, where an exception would end the process. It ends the connection of `res`
+ * instead: an application or a library may have replaced any method of a response by one that throws.
  */
 export function contain(res: ServerResponse, run: () => void): void {
   try {

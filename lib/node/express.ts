@@ -1,13 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 /*
- * What this package knows of Express: an application has one object from which its requests inherit, and one for its
- * responses. What stands there costs nothing per request.
+ * Facts about Express: all requests of an application inherit from one object, and so do its responses. A member of
+ * such an object costs nothing per request.
  */
 
 /**
- * The object that the responses of an Express application inherit from (`app.response`): of nested applications that
- * of the outermost one, which a response keeps when it leaves the inner one. Undefined where there is no application.
+ * Returns the object from which the responses of an Express application inherit (`app.response`). Of nested
+ * applications it is that of the outermost one, which a response keeps when it leaves the inner one. Undefined
+ * without an application.
  */
 export function applicationResponseOf(res: ServerResponse): object | undefined {
   let application: object | undefined
@@ -21,7 +22,7 @@ export function applicationResponseOf(res: ServerResponse): object | undefined {
 
 /**
  * Finds `express.request`, from which the requests of all applications inherit: the last object before Node's own
- * `base`, unless that is a class.
+ * `base`, unless that object is a class.
  */
 export function expressRequestOf(req: IncomingMessage, base: object): object | undefined {
   let last: object = req

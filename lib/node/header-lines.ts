@@ -1,7 +1,9 @@
 import { IncomingMessage } from 'node:http'
 import type { JoiningRequest } from './internals.js'
 
-/** Joins the lines of a head as Node does for `req.headers`: some names keep the first line, others all of them. */
+/**
+ * Joins the lines of a head as Node does for `req.headers`: of some names the first line counts, of others all lines.
+ */
 export function joinLines(req: IncomingMessage, lines: readonly string[]): NodeJS.Dict<string | string[]> {
   const headers: NodeJS.Dict<string | string[]> = {}
   // oxlint-disable-next-line typescript/unbound-method

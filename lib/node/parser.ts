@@ -1,22 +1,22 @@
 import type { IncomingMessage } from 'node:http'
 import type { OnExecute, ParsedRequest, RequestParser, ServerSocket } from './internals.js'
 
-/* The one place where a connection's parser is told what to do, and where its functions are replaced. */
+/* The one place that controls a connection's parser and replaces its functions. */
 
 /** Called with each head; returns what Node's own `onIncoming` returns. */
 export type OnIncoming = RequestParser['onIncoming']
 
-/** Puts a function in place of `parser.onIncoming`. */
+/** Replaces `parser.onIncoming`. */
 export function replaceIncoming(parser: RequestParser, onIncoming: OnIncoming): void {
   parser.onIncoming = onIncoming
 }
 
-/** Makes the parser of a connection read every further message without giving it to anybody. */
+/** Makes the parser of a connection read all further messages and discard them. */
 export function skipFurtherMessages(parser: RequestParser): void {
   replaceIncoming(parser, skipMessage)
 }
 
-/** In place of `parser.onIncoming`: discards one message, and lets it upgrade nothing. */
+/** Replaces `parser.onIncoming`: discards one message, and lets it upgrade nothing. */
 export function skipMessage(req: ParsedRequest): number {
   serveAsPlain(req)
   req.resume()
@@ -24,20 +24,20 @@ export function skipMessage(req: ParsedRequest): number {
 }
 
 /**
- * Has Node serve a message that asks for an upgrade as a plain request. An application or a proxy that goes by the header
- * would take over a connection that is in use.
+ * Makes Node serve a message that asks for an upgrade as a plain request. Its header is removed too: an application
+ * or a proxy that reads it would take over a connection that is in use.
  */
 export function serveAsPlain(req: ParsedRequest): void {
   req.upgrade = false
   delete req.headers.upgrade
 }
 
-/** Has the parser of a connection forget a request that has come whole. */
+/** Makes the parser of a connection forget a request that is complete. */
 export function forgetRequest({ parser }: ServerSocket, req: IncomingMessage): void {
   if (req.complete && parser?.incoming === req) parser.incoming = null
 }
 
-/** Calls `afterParsing` in place of what Node calls after bytes were parsed, which it is given. */
+/** Calls `afterParsing` after bytes were parsed, and gives it the function that Node would have called. */
 export function afterExecution(
   parser: RequestParser,
   afterParsing: (parsed: unknown, onExecute: OnExecute) => void,
@@ -47,18 +47,18 @@ export function afterExecution(
   if (onExecute !== undefined) parser[kOnExecute!] = (parsed: unknown) => afterParsing(parsed, onExecute)
 }
 
-/** Tells whether a parser takes its bytes from the socket's handle, and tells of all that it has parsed. */
+/** Tells whether a parser reads its bytes from the socket's handle, and so reports how many it has parsed. */
 export function takesBytesItself(parser: RequestParser): boolean {
   return parser._consumed === true
 }
 
-/** The bytes that are being parsed, or have just been. */
+/** Returns the bytes that are being parsed, or were parsed last. */
 export function bytesAtHand(parser: RequestParser): Buffer | undefined {
   return parser.getCurrentBuffer?.()
 }
 
 /**
- * Gives bytes to a parser that takes its own from the socket's handle, and returns how many it has taken. Nothing but
+ * Gives bytes to a parser that reads its own from the socket's handle, and returns how many it has parsed. Only
  * Node's parser listens for data of such a socket.
  */
 export function parseMore(socket: ServerSocket, parser: RequestParser, bytes: Buffer): unknown {

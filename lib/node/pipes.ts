@@ -2,20 +2,20 @@ import type { EventEmitter } from 'node:events'
 import type { Writable } from 'node:stream'
 import type { ParsedRequest } from './internals.js'
 
-/** What `pipe()` is told about the end of its source. */
+/** The options of `pipe()` about the end of its source. */
 export interface PipeOptions {
   readonly end: boolean
 }
 
 /**
- * Makes Node take the listeners of a pipe off its destination and off the request. Not by `unpipe()`, which would also
- * pause the request.
+ * Makes Node remove the listeners of a pipe from its destination and from the request. `unpipe()` would also pause
+ * the request.
  */
 export function detach(req: ParsedRequest, destination: Writable): void {
   destination.emit('unpipe', req, { hasUnpiped: false })
 }
 
-/** Takes one pipe off a request and returns its options, so that another stream can go on with it. */
+/** Removes one pipe from a request and returns its options, so that another stream can continue it. */
 export function takePipe(req: ParsedRequest, destination: Writable): PipeOptions | undefined {
   const { pipes } = req._readableState
   const index = pipes.indexOf(destination)
@@ -25,13 +25,13 @@ export function takePipe(req: ParsedRequest, destination: Writable): PipeOptions
   detach(req, destination)
   const after = new Set(req.listeners('end'))
   const onEnd = before.find((listener) => !after.has(listener))
-  // Node's name for the listener of a pipe that does not end its destination.
+  // Node gives this name to the listener of a pipe that does not end its destination.
   return { end: onEnd?.name !== 'unpipe' }
 }
 
 /**
- * Destroys a stream with an error that need not be heard. Its owner may listen for none, or drop the listeners before
- * the error is out, as multer 1 does with busboy: neither may end the process.
+ * Destroys a stream with an error that needs no listener. Its owner may have none, or remove it before the error is
+ * emitted, as multer 1 does with busboy; neither may end the process.
  */
 export function destroyQuietly(destination: Writable, error: Error): void {
   const emit = destination.emit.bind(destination) as EventEmitter['emit']

@@ -6,57 +6,66 @@ import { nativeReadOf } from './request-methods.js'
 import { readableStateOf } from './stream-state.js'
 
 /*
- * What a request is, decided by what Node holds. The version in a request line is a word of the client
- * (`GET / HTTP/2.0` comes over HTTP/1 too), and an application may change `req.headers`.
+ * Facts about a request, decided by the objects that Node holds. The version in a request line is only what the
+ * client wrote (`GET / HTTP/2.0` comes over HTTP/1 too), and an application may change `req.headers`.
  */
 
-/** Tells whether a request came over HTTP/2: only then is there a stream behind it. */
+/** Tells whether a request came over HTTP/2: only then it has a stream. */
 export function isHttp2(req: IncomingMessage): boolean {
   const { stream } = req as { stream?: { respond?: unknown } | null }
   return typeof stream?.respond === 'function'
 }
 
-/** Tells whether the client of a request takes chunks and what needs them: an HTTP/1.1 client, as Node decides it. */
+/** Tells whether the client of a request understands chunks, trailers and interim responses, as Node decides it. */
 export function takesChunks(req: IncomingMessage): boolean {
   return !isHttp2(req) && req.httpVersionMajor >= 1 && req.httpVersionMinor >= 1
 }
 
-/** Tells whether a client is served as one of HTTP/1.0, which knows no chunks, trailers or interim responses. */
+/** Tells whether a client is served as an HTTP/1.0 client, without chunks, trailers or interim responses. */
 export function isServedAsHttp10(req: IncomingMessage): boolean {
   return !isHttp2(req) && !takesChunks(req)
 }
 
-/** Tells whether a request may have a body, be it an empty one. */
+/** Tells whether a request may have a body, even an empty one. */
 export function mayHaveBody(req: IncomingMessage): boolean {
   return isHttp2(req) || framingOf(req) !== undefined || mayComeUnannounced(req) || hasCutHead(req)
 }
 
-/** A host may deliver a body that no header line announces. What is no stream has none but the one it announces. */
+/**
+ * Tells whether a host may deliver a body that no header line announces. A request that is not a stream cannot have
+ * one.
+ */
 function mayComeUnannounced(req: IncomingMessage): boolean {
   return isMadeByHost(req) && isStream(req)
 }
 
-/** Tells whether a request was made by a host (a function adapter, say): of each head that Node parses it keeps the lines. */
+/**
+ * Tells whether a host, such as a function adapter, made the request: Node keeps the lines of each head that it
+ * parses.
+ */
 export function isMadeByHost(req: IncomingMessage): boolean {
   return rawHeadersOf(req).length === 0
 }
 
 /**
- * Tells whether a request can be read as a stream. That of a mock may be a plain event emitter, also where Express has
- * given it the prototype of a request.
+ * Tells whether a request can be read as a stream. A mock may be a plain event emitter, even if Express has given it
+ * the prototype of a request.
  */
 export function isStream(req: IncomingMessage): boolean {
   return (req as Partial<ParsedRequest>)._readableState !== undefined
 }
 
-/** Tells whether a request has a connection that can be closed in stages; function adapters put a plain object there. */
+/**
+ * Tells whether a request has a connection that can be closed in stages; function adapters use a plain object
+ * instead.
+ */
 export function hasConnection(req: IncomingMessage): boolean {
   return isFramedByConnection(req) || (req.socket as unknown) instanceof Socket
 }
 
 /**
- * Tells whether all of the body has come. A host says `complete` of a request before it has delivered a byte, if it does
- * so only when it is asked: by a `_read` of its own.
+ * Tells whether the whole body has come. A host that delivers it on demand, through a `_read` of its own, may set
+ * `complete` before it has delivered a byte.
  */
 export function hasComeWhole(req: IncomingMessage): boolean {
   return req.complete && (readableStateOf(req as ParsedRequest).ended || !deliversItself(req))
@@ -68,15 +77,15 @@ export function deliversItself(req: IncomingMessage): boolean {
   return !hasConnection(req) && nativeReadOf(req as ParsedRequest) !== IncomingMessage.prototype._read
 }
 
-/** Tells whether a request comes from a connection, so that its body is framed there, also where no header line says so. */
+/** Tells whether a request comes from a connection, which then frames its body even if no header line does. */
 export function isFramedByConnection(req: IncomingMessage): boolean {
   const { socket } = req as { socket?: Partial<ParsedRequest['socket']> }
   return isHttp2(req) || (socket?.parser ?? null) !== null
 }
 
 /**
- * Tells whether a body may show only when it is read, if the head announces none: a host delivers it when it likes. Of a
- * GET that is `complete`, holds nothing and would be read from a connection, as Node's are, there is none.
+ * Tells whether a body that the head does not announce may appear when it is read: a host delivers it at any time. A
+ * GET that is `complete`, holds nothing and would be read from a connection, as Node's are, has none.
  */
 export function mayHaveUnannouncedBody(req: IncomingMessage): boolean {
   if (!isMadeByHost(req)) return false
@@ -85,20 +94,20 @@ export function mayHaveUnannouncedBody(req: IncomingMessage): boolean {
   return !isOver || req._read !== IncomingMessage.prototype._read
 }
 
-/** Tells whether a body follows that the head may say nothing of: over HTTP/2 the end of the stream is its end. */
+/** Tells whether a body may follow that the head does not announce: over HTTP/2 it ends with the stream. */
 export function hasOpenStream(req: IncomingMessage): boolean {
   return isHttp2(req) && !(req as unknown as Http2ServerRequest).stream.endAfterHeaders
 }
 
-/** The length of the body that the head announces; NaN where it announces none, or a body in chunks. */
+/** Returns the length of the body that the head announces; NaN for a body in chunks, and if it announces none. */
 export function announcedLength(req: IncomingMessage): number {
   const framing = framingOf(req)
   return framing?.name === 'content-length' ? Number(framing.value) : Number.NaN
 }
 
 /**
- * Tells whether a body comes in a transfer coding whose end cannot be found. Node answers 400 to such a message, but
- * not where it asks for an upgrade.
+ * Tells whether a body has a transfer coding that hides its end. Node answers 400 to such a message, unless it asks
+ * for an upgrade.
  */
 export function hasUnknownCoding({ rawHeaders }: IncomingMessage): boolean {
   let last: string | undefined
@@ -111,8 +120,8 @@ export function hasUnknownCoding({ rawHeaders }: IncomingMessage): boolean {
 /**
  * Tells whether Node has dropped lines of the head, any of which may frame the body.
  *
- * Node 20 keeps so many lines as `server.maxHeadersCount` says (1000) and drops the others without a word. Later ones
- * answer 431 themselves. A head with just as many lines may be whole or cut; it counts as cut where it frames no body.
+ * Node 20 keeps `server.maxHeadersCount` lines (1000) and silently drops the others; later versions answer 431. A
+ * head with exactly as many lines may be complete or not; it counts as cut if no line frames a body.
  */
 export function hasCutHead(req: IncomingMessage): boolean {
   const { length } = rawHeadersOf(req)
@@ -121,7 +130,7 @@ export function hasCutHead(req: IncomingMessage): boolean {
   return length > most || (DROPS_LINES && framingOf(req) === undefined)
 }
 
-/** Some mocks have none. */
+/** Returns the lines of a head; some mocks have none. */
 function rawHeadersOf(req: IncomingMessage): readonly string[] {
   return (req as { rawHeaders?: readonly string[] }).rawHeaders ?? []
 }
@@ -133,7 +142,10 @@ interface Framing {
   readonly value: string
 }
 
-/** Finds the line that frames the body: as it came over the wire, or where a host made the request, in its headers. */
+/**
+ * Finds the line that frames the body: among those that came over the wire, or if a host made the request, in its
+ * headers.
+ */
 function framingOf(req: IncomingMessage): Framing | undefined {
   const rawHeaders = rawHeadersOf(req)
   let framing: Framing | undefined
@@ -145,7 +157,7 @@ function framingOf(req: IncomingMessage): Framing | undefined {
   return framing ?? framingInHeaders(req)
 }
 
-/** Both names are told by their length before anything is compared: this runs for each line of each request. */
+/** Compares lengths before names, as this runs for each line of each request. */
 function framingName(name: string): Framing['name'] | undefined {
   if (name.length === 14 && name.toLowerCase() === 'content-length') return 'content-length'
   if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') return 'transfer-encoding'

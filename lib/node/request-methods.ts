@@ -4,7 +4,7 @@ import { expressRequestOf } from './express.js'
 import type { ParsedRequest } from './internals.js'
 import { REPLAYS } from './keys.js'
 
-/* The one place where methods of a request are replaced. What they do is decided elsewhere. */
+/* The one place where methods of a request are replaced. Other files decide what the new ones do. */
 /* All of them are called with the request as `this`. */
 /* oxlint-disable typescript/unbound-method */
 
@@ -17,19 +17,19 @@ export type ReplayedMethods = Pick<
 /** Node's own methods of a request. */
 export const NODE: ParsedRequest = IncomingMessage.prototype as ParsedRequest
 
-/** Marks methods, so that requests which have them are recognized, by the other copy of this package too. */
+/** Marks methods, so that this package and its other copy recognize a request that has them. */
 export function markReplayed(methods: ReplayedMethods): ReplayedMethods {
   Object.assign(methods._read, { [REPLAYS]: true })
   return methods
 }
 
 /**
- * Gives a request the methods by which it is replayed, where it does not have them.
+ * Gives a request the methods by which it is replayed, unless it has them.
  *
- * Up to Node 22, each property that is added to a request after Express has changed its prototype costs a hidden class
- * (1.3 KB, 2 us). So they stand once on `express.request`, from which the requests of all applications inherit. Any
- * other request gets its own, and so does one whose methods other code has replaced, or that was handed to an
- * application of another copy of Express.
+ * Up to Node 22, each property that is added to a request after Express has changed its prototype costs a hidden
+ * class (1.3 KB, 2 us). So the methods are added once to `express.request`, from which the requests of all
+ * applications inherit. Any other request gets its own, and so does one whose methods other code has replaced, or
+ * that was passed to an application of another copy of Express.
  */
 export function putMethods(req: ParsedRequest, methods: ReplayedMethods): void {
   if (isReplayed(req)) return
@@ -37,7 +37,7 @@ export function putMethods(req: ParsedRequest, methods: ReplayedMethods): void {
   if (!isReplayed(req)) Object.assign(req, methods)
 }
 
-/** Gives a request those of these methods by which it is iterated over. */
+/** Gives a request only the methods that iterate over it. */
 export function putIterators(
   req: ParsedRequest,
   { iterator, [Symbol.asyncIterator]: iterate }: ReplayedMethods,
@@ -45,7 +45,7 @@ export function putIterators(
   Object.assign(req, { iterator, [Symbol.asyncIterator]: iterate })
 }
 
-/** Returns the `_read` of a request as it is without a replay. */
+/** Returns the `_read` that a request has without a replay. */
 export function nativeReadOf(req: ParsedRequest): ParsedRequest['_read'] {
   return isReplayed(req) ? NODE._read : req._read
 }
@@ -59,21 +59,21 @@ export function replaceRead(req: IncomingMessage, read: (this: IncomingMessage, 
   req._read = read
 }
 
-/** Takes over the bytes of a request where the parser hands them over, and returns the `push` that was there. */
+/** Replaces `push`, through which the parser hands over the bytes of a request, and returns the previous `push`. */
 export function replacePush(req: ParsedRequest, push: ParsedRequest['push']): ParsedRequest['push'] {
-  // Node's own, or that of another tap.
+  // This is Node's own, or that of another tap.
   const { push: native } = req
   req.push = push
   return native
 }
 
-/** Destroys the stream and not the request, whose connection lives until the response is out. */
+/** Destroys only the stream of a request, whose connection lives until the response is sent. */
 export function destroyStreamOf(req: ParsedRequest, error: Error): void {
   req._destroy = destroyNothing
   Readable.prototype.destroy.call(req, error)
 }
 
-/** From here Node deals with a client that leaves again: it tells a request of it only where that has a listener. */
+/** Lets Node handle a client that leaves again: it tells a request only if that has a listener. */
 export function restoreDestroy(req: ParsedRequest): void {
   Reflect.deleteProperty(req, '_destroy')
 }

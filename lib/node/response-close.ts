@@ -7,10 +7,11 @@ import { isHttp2 } from './request-facts.js'
 type CloseListener = (this: ServerResponse) => void
 
 /**
- * Calls `listener` when a response is over: sent whole, or its client gone. Where it is over already, in the next tick.
+ * Calls `listener` when a response is over: sent completely, or its client gone. If it is already over, in the next
+ * tick.
  *
- * Up to Node 22 the end of a connection closes only the response whose turn it is. Those that wait behind it, for a
- * client that sends its requests without waiting for answers, would never hear of it; here they do.
+ * Up to Node 22 the end of a connection closes only the response whose turn it is. Later responses, for a client that
+ * sends its requests without waiting for answers, would never be closed; this closes them.
  */
 export function onResponseClose(res: ServerResponse, listener: CloseListener): void {
   if (isClosed(res)) process.nextTick(callListener, res, listener)
@@ -20,7 +21,7 @@ export function onResponseClose(res: ServerResponse, listener: CloseListener): v
   }
 }
 
-/** Tells whether a response is over, and whether its client has gone if it was not sent whole. */
+/** Tells whether a response is over, either sent completely or cut off because its client has gone. */
 export function isClosed(res: ServerResponse): boolean {
   return isHttp2(res.req) ? (res as unknown as Http2ServerResponse).stream.destroyed : res.closed
 }
@@ -37,11 +38,11 @@ function closeWithConnection(res: ServerResponse): void {
   }
   const queued: ConnectionWatcher = { connectionClosed: () => close(res) }
   watchConnection(socket, queued)
-  // Its turn has come; the rest Node does.
+  // From its turn on, Node closes it.
   res.once('socket', () => unwatchConnection(socket, queued))
 }
 
-/** As Node does with the response whose turn it is. */
+/** Closes a response as Node closes the one whose turn it is. */
 function close(res: ServerResponse): void {
   if (res.closed) return
   const closing = res as ClosableResponse

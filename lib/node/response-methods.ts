@@ -6,16 +6,16 @@ import { HEAD_LAYER, WRITE_LAYER } from './keys.js'
 /*
  * The one place where methods of a response are wrapped:
  *
- *     res.writeHead(…) ─▶ outermost layer ─▶ what others have put around it ─▶ wrapMethod's ─▶ Node's own
+ *     res.writeHead(…) ─▶ outermost layer ─▶ layers of other code ─▶ wrapMethod's ─▶ Node's own
  */
 
-/** A method of a response, whatever others have put around it. */
+/** A method of a response, possibly with layers of other code around it. */
 export type Method = (this: ServerResponse, ...args: unknown[]) => unknown
 
-/** Runs in place of a method; `inner` is the method as it was, or as everybody else sees it. */
+/** Runs instead of a method; `inner` is the method without this layer. */
 export type Around = (res: ServerResponse, inner: Method, args: unknown[]) => unknown
 
-/** Puts `around` in front of one method of one response. What other code puts around the method later comes before it. */
+/** Wraps one method of one response in `around`. Layers that other code adds later run before it. */
 export function wrapMethod(res: ServerResponse, name: 'writeHead' | 'write' | 'end', around: Around): void {
   const inner = res[name] as Method
   function wrapped(this: ServerResponse, ...args: unknown[]): unknown {
@@ -25,8 +25,8 @@ export function wrapMethod(res: ServerResponse, name: 'writeHead' | 'write' | 'e
 }
 
 /**
- * Puts the head of a response that waits its turn behind what waits with it. With bytes, Node would put it in front of
- * all that is queued: a `100 Continue` would be in the body.
+ * Queues the head of a response that waits for its turn. If it came with bytes, Node would put it before everything
+ * that is queued, and a `100 Continue` would end up in the body.
  */
 export function queueHead(res: OutgoingResponse): void {
   wrapMethod(res, 'writeHead', (_, writeHead, args) => {
@@ -36,7 +36,10 @@ export function queueHead(res: OutgoingResponse): void {
   })
 }
 
-/** Has Node ask, rather than remember, whether the client of a response still waits for `100 Continue`. */
+/**
+ * Makes Node ask `isAwaited` whether the client of a response still waits for `100 Continue`, instead of remembering
+ * it.
+ */
 export function awaitContinue(res: ServerResponse, isAwaited: () => boolean): void {
   Object.defineProperty(res, AWAITS_CONTINUE, { get: isAwaited, configurable: true })
 }
@@ -45,22 +48,22 @@ type LayeredName = 'write' | 'writeHead'
 
 const KEYS = { write: WRITE_LAYER, writeHead: HEAD_LAYER } as const
 
-/** What stands in place of a method on a response that takes part. */
+/** The accessor that replaces a method of a response that takes part. */
 interface Accessor {
   readonly get: (this: ServerResponse) => Method
   readonly set: (this: ServerResponse, inner: Method) => void
 }
 
-/** The responses that take part; called for each access to a method. */
+/** Decides whether a response takes part; called for each access to a method. */
 type TakesPart = (res: ServerResponse) => boolean
 
 /**
- * Makes `around` the outermost layer of one method of a response, also when other code wraps that method later.
+ * Keeps `around` the outermost layer of one method of a response, even if other code wraps that method later.
  *
- * An accessor does it: reading gives the outermost layer, assigning puts a new one around what was assigned. A layer
- * that is no longer the outermost passes its calls through. The accessor stands on the prototype that an Express
- * application has for its responses; on the response itself where there is no such prototype, or where other code has
- * wrapped the method before.
+ * An accessor does this: reading the method returns the outermost layer, and assigning one puts a new layer around
+ * it. A layer that is no longer the outermost passes its calls through. The accessor is on the prototype that an
+ * Express application has for its responses, or on the response itself if there is no such prototype, or if other
+ * code has wrapped the method before.
  */
 export function outermost(
   name: LayeredName,
@@ -105,7 +108,7 @@ export function outermost(
   }
 }
 
-/** Places the accessor on an application's prototype. Responses that do not take part do not notice. */
+/** Places the accessor on an application's prototype, unnoticed by responses that do not take part. */
 function watchPrototype(
   prototype: object,
   name: LayeredName,

@@ -11,11 +11,11 @@ import {
 } from './internals.js'
 import { BODY } from './keys.js'
 
-/* What is read and written of the state of a stream. Each property read of a request itself is slow up to Node 22. */
+/* Reads and writes the state of a stream. Up to Node 22, each access to a property of a request itself is slow. */
 
 /**
- * Tells whether a stream has a reader: by an event, a pipe, or an iterator, which all listen.
- * A bare `resume()` is none; it throws the body away, as finalhandler and body-parser do before they answer.
+ * Tells whether a stream has a reader: an event, a pipe or an iterator, all of which listen. A bare `resume()` is
+ * none; it discards the body, as finalhandler and body-parser do before they answer.
  */
 export function hasListeners(stream: Readable): boolean {
   return stream.listenerCount('data') > 0 || stream.listenerCount('readable') > 0
@@ -26,8 +26,8 @@ export function readableStateOf(stream: ParsedRequest): Readonly<ReadableState> 
 }
 
 /**
- * Returns the body source of a request, where a middleware has asked for one. Its class is above this file: the caller
- * says what it needs to see of it.
+ * Returns the body source of a request; undefined if no middleware has asked for one. Its class is in a higher layer,
+ * so the caller states which members it needs.
  */
 export function sourceOf(req: IncomingMessage): object | undefined {
   return (req as ParsedRequest)._readableState[BODY]
@@ -38,20 +38,20 @@ export function setSource(req: ParsedRequest, source: object): void {
   req._readableState[BODY] = source
 }
 
-/** Lets the connection of a request flow: Node's own `_read`, whatever stands before it. */
+/** Makes the connection of a request flow with Node's own `_read`, even if it was replaced. */
 export function letFlow(req: IncomingMessage, size = 0): void {
   IncomingMessage.prototype._read.call(req, size)
 }
 
-/** Keeps a request from being destroyed with the end of its body, behind which it is to be read again. */
+/** Keeps a request from being destroyed at the end of its body, after which it is to be read again. */
 export function outliveEnd(req: ParsedRequest): void {
   req._readableState.autoDestroy = false
 }
 
 /**
- * Keeps the close of a request that was read a moment ago from the state that is put in place of its own: Node marks, two
- * ticks behind 'end', the state that it finds by then, and emits 'close', at which readers that have begun would fail.
- * Returns true where such a close is due; then `passed` is called when it is over.
+ * Keeps the close of a request that was just read from closing the state that replaces its own: two ticks after
+ * 'end', Node marks the state it then finds, and emits 'close', at which new readers would fail. Returns true if such
+ * a close is due; `passed` is called when it is over.
  */
 export function outlivePendingClose(req: ParsedRequest, passed: () => void): boolean {
   const { _readableState: state } = req
@@ -74,7 +74,7 @@ function reopen({ _readableState: state }: ParsedRequest): void {
   state.closeEmitted = false
 }
 
-/** Has code that waits for the end of a request take it for ended, as long as `tell` runs. */
+/** Makes a request look ended to code that waits for its end, while `tell` runs. */
 export function whileEnded(req: ParsedRequest, tell: () => void): void {
   const { _readableState: state } = req
   const { endEmitted } = state
@@ -94,16 +94,23 @@ type ReadableStateConstructor = new (
 
 const { ReadableState: NewReadableState } = Readable as unknown as { ReadableState: ReadableStateConstructor }
 
-/** Makes a request unread, unended and not destroyed. Its listeners stay, and so does the source of its body. */
-export function renewReadableState(req: ParsedRequest): void {
-  const { highWaterMark, emitClose, [BODY]: source } = req._readableState
+/**
+ * Makes a request unread, unended and not destroyed. It keeps its listeners and the source of its body. Where the body
+ * has failed, a request that its function adapter has closed stays closed: finalhandler would wait for the adapter's
+ * socket, which is no event emitter.
+ */
+export function renewReadableState(req: ParsedRequest, isFailed: boolean): void {
+  const { highWaterMark, emitClose, readable, [BODY]: source } = req._readableState
   const fresh = new NewReadableState({ highWaterMark, autoDestroy: false, emitClose }, req, false)
   fresh[BODY] = source
+  if (readable === false && isFailed) fresh.readable = false
   req._readableState = fresh
   if (req._body === true) req._body = false
 }
 
-/** Ends a state that is about to be renewed: Node may be in the middle of its flow, with 'end' due on the next tick. */
+/**
+ * Ends a state that is about to be renewed: Node may be in the middle of its flow, with 'end' due in the next tick.
+ */
 export function stopFlow(req: ParsedRequest): Readonly<ReadableState> {
   const { _readableState: state } = req
   state.flowing = false
@@ -111,22 +118,22 @@ export function stopFlow(req: ParsedRequest): Readonly<ReadableState> {
   return state
 }
 
-/** Makes the pipes of an earlier state those of the present one. */
+/** Moves the pipes of an earlier state to the present one. */
 export function adoptPipes(req: ParsedRequest, { pipes }: Readonly<ReadableState>): void {
   req._readableState.pipes = pipes
 }
 
-/** Makes a request whose body has come whole close without 'aborted'. */
+/** Makes a request whose body is complete close without 'aborted'. */
 export function pretendEnded(req: ParsedRequest): void {
   req._readableState.endEmitted = true
 }
 
-/** Lets `fetch`, `Response` and other clients take a request that others have read. */
+/** Makes a request look undisturbed, so that `fetch`, `Response` and other clients accept it after other readers. */
 export function forgetReading(req: ParsedRequest): void {
   req[STREAM_DISTURBED] = false
 }
 
-/** Lets a request be destroyed again that a stream internal has marked as destroyed. */
+/** Makes a request that stream internals have marked as destroyed destroyable again. */
 export function forgetDestruction(req: ParsedRequest): void {
   if (req[STREAM_DESTROYED] === true) req[STREAM_DESTROYED] = false
 }
@@ -138,7 +145,7 @@ export function restoreSocket(req: ParsedRequest, socket: ServerSocket): boolean
   return isGone
 }
 
-/** Makes a stream look as if no data had been asked for: the next 'data' listener lets it flow. */
+/** Makes a stream look as if no data had been asked for: the next 'data' listener makes it flow. */
 export function forgetFlow(stream: Readable): void {
   ;(stream as { readableFlowing: boolean | null }).readableFlowing = null
 }
@@ -148,14 +155,14 @@ interface SocketState extends Socket {
   readonly _writableState: WritableState
 }
 
-/** Has a socket that cannot be written to any more be read to its end: it emits 'error', and is not destroyed. */
+/** Keeps a socket that cannot be written to any more readable to its end: it emits 'error', and is not destroyed. */
 export function outliveWriting(socket: Socket): void {
   const { _readableState, _writableState } = socket as SocketState
   _readableState.autoDestroy = false
   _writableState.autoDestroy = false
 }
 
-/** Has a socket emit 'end' behind an error of writing. */
+/** Makes a socket emit 'end' after an error of writing. */
 export function forgetWriteError(socket: Socket): void {
   const { _readableState } = socket as SocketState
   _readableState.errored = null

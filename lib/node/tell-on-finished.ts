@@ -5,13 +5,13 @@ import createDebug from 'debug'
 const debug = createDebug('sluiceway')
 
 /**
- * Lets finalhandler and body-parser answer at once, which would wait for the end of a body that nothing will read: they
- * throw it away (`resume()`) and wait through on-finished for 'end' or 'finish' of the request, which may never come.
- * A request has no 'finish' of its own, so only on-finished hears this one.
+ * Makes finalhandler and body-parser answer at once. They discard the body (`resume()`) and wait through on-finished
+ * for 'end' or 'finish' of the request, which may never come if the body is not read. A request has no 'finish' of
+ * its own, so only on-finished reacts to this one.
  */
 export function tellOnFinished(req: IncomingMessage): void {
   process.nextTick(emitFinish, req)
-  // Each of them waits anew: first body-parser, then finalhandler.
+  // Each waits separately: first body-parser, then finalhandler.
   req.off('newListener', onNewListener).on('newListener', onNewListener)
 }
 
@@ -19,7 +19,10 @@ function onNewListener(this: IncomingMessage, event: string | symbol): void {
   if (event === 'finish') process.nextTick(emitFinish, this)
 }
 
-/** An exception of a listener, as it answers, has no other catcher: it ends this connection, and not the process. */
+/**
+ * Emits 'finish'. An exception of a listener, as it answers, is not caught elsewhere: it ends this connection instead
+ * of the process.
+ */
 function emitFinish(req: IncomingMessage): void {
   try {
     req.emit('finish')

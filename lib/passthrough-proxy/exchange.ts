@@ -24,10 +24,10 @@ const debug = createDebug('sluiceway:passthrough-proxy')
 const BODY_FAILED = 'the body that onRequest gave failed'
 
 /**
- * - `queued`: no server has heard of the request; it is made ready, or waits for a connection.
+ * - `queued`: no server has seen the request; it is being prepared, or waits for a connection.
  * - `sent`: it has a connection, and no final response yet.
  * - `answering`: the head of the final response has come.
- * - `over`: nothing is awaited from either side any more.
+ * - `over`: both sides are done.
  *
  *     queued ── onSending ──▶ sent ── onHead ──▶ answering ── onEnd ──▶ over
  *        │                     │ └──── onUpgraded ──────────────────────▲
@@ -35,7 +35,7 @@ const BODY_FAILED = 'the body that onRequest gave failed'
  */
 type State = 'queued' | 'sent' | 'answering' | 'over'
 
-/** One request on its way to the upstream and back, in the order it happens. */
+/** One request on its way to the upstream and back, in the order of events. */
 export class Exchange implements Receiver, AnswerOwner {
   readonly req: IncomingMessage
   readonly res: ServerResponse
@@ -47,7 +47,8 @@ export class Exchange implements Receiver, AnswerOwner {
   private waiting: Waiting | undefined
   private sending: Sending | undefined
 
-  // A closure of its own: up to Node 22 a property of the response, to find the exchange by, costs a hidden class.
+  // This is a closure: up to Node 22, a property of the response that leads to the exchange would cost a hidden
+  // class.
   private readonly abandonWithResponse = (): void => this.abandon()
 
   constructor(req: IncomingMessage, res: ServerResponse, next: NextFunction, settings: ProxySettings) {
@@ -57,7 +58,7 @@ export class Exchange implements Receiver, AnswerOwner {
     this.settings = settings
     this.answer = new Answer(this)
     onResponseClose(res, this.abandonWithResponse)
-    // A client that has left is told nothing, and asks for nothing any more.
+    // A client that has left gets no answer and sends no request.
     this.state = isClosed(res) ? 'over' : 'queued'
   }
 
@@ -67,7 +68,7 @@ export class Exchange implements Receiver, AnswerOwner {
     if (this.isOver) return releaseBody(outgoing, this.req)
     this.outgoing = outgoing
     this.waiting = this.settings.upstream.send(outgoing, this)
-    // Some tell of a response before `send` returns.
+    // Some upstreams answer before `send` returns.
     if (this.isOver) this.waiting.abandon()
   }
 
@@ -131,7 +132,7 @@ export class Exchange implements Receiver, AnswerOwner {
 
   onUpgraded(lines: string[], connection: Duplex, early: Buffer): void {
     const pending = pendingUpgrade(this.req)
-    // Somebody else has the client's connection, or answers.
+    // Another handler has the client's connection, or answers.
     if (pending === undefined || this.res.headersSent) {
       connection.destroy()
       return this.abandon()
@@ -152,7 +153,7 @@ export class Exchange implements Receiver, AnswerOwner {
     this.fail(this.bodyError(failure.cause) ?? failureError(failure, this.hooked))
   }
 
-  /** The error of the request's own body, where that is what has failed: the client's as it is, or that of a hook. */
+  /** Returns the error of the request's own body, if that has failed: the client's as it is, or that of a hook. */
   private bodyError(cause: unknown): unknown {
     if (cause === undefined || cause === null) return undefined
     if (cause === this.req.errored) return cause
@@ -161,12 +162,14 @@ export class Exchange implements Receiver, AnswerOwner {
     return isHooks ? hookError(BODY_FAILED, cause) : undefined
   }
 
-  /** The body of a hook has failed. Once it is being sent, the upstream tells of that. */
+  /**
+   * Ends the exchange if the body of a hook fails before it is sent. After that, the upstream reports the failure.
+   */
   private breakQueued(cause: Error): void {
     if (this.state === 'queued') this.breakOff(hookError(BODY_FAILED, cause))
   }
 
-  /** Ends the exchange with an error: to the app's error handlers while it can be answered, else visibly. */
+  /** Ends the exchange with an error: through the app's error handlers if it can be answered, else by a cut. */
   fail(error: unknown): void {
     if (this.answer.isTaken) this.abandon()
     if (this.isOver) return
@@ -176,13 +179,16 @@ export class Exchange implements Receiver, AnswerOwner {
     this.tell(error)
   }
 
-  /** Ends it with what was thrown on this side: by the application, or by Node for what the upstream sent. */
+  /**
+   * Ends the exchange with an exception of this side: of the application, or of Node for bytes that the upstream
+   * sent.
+   */
   breakOff(thrown: unknown): void {
     this.fail(answerError(thrown, this.hooked))
     this.waiting?.abandon()
   }
 
-  /** The client has left, or the response was ended without us. */
+  /** Ends the exchange because the client has left, or another handler has ended the response. */
   abandon(): void {
     if (this.isOver) return
     this.finish()
@@ -203,7 +209,10 @@ export class Exchange implements Receiver, AnswerOwner {
     if (this.outgoing !== undefined) releaseBody(this.outgoing, this.req)
   }
 
-  /** What an error handler throws goes no further: events of the upstream's connection lead here. */
+  /**
+   * Passes the error to `next`. Exceptions of an error handler stop here: events of the upstream's connection call
+   * this.
+   */
   private tell(error: unknown): void {
     try {
       if (this.answer.isBegun) this.answer.cut()
@@ -215,7 +224,7 @@ export class Exchange implements Receiver, AnswerOwner {
     }
   }
 
-  /** Nobody will read what is still to come of the upload. */
+  /** Discards the rest of the upload, which has no reader any more. */
   private giveUpRest(): void {
     findBodySource(this.req)?.announceClose()
     tellOnFinished(this.req)

@@ -1,16 +1,16 @@
 /**
- * Header lines in the order of the wire. Names keep their case, a repeated name keeps its lines apart;
- * names are compared without regard to case.
+ * Header lines in the order of the wire. Names keep their case, and repeated names keep separate lines; names are
+ * compared without regard to case.
  */
 export class HeaderList implements Iterable<readonly [name: string, value: string]> {
-  /** Name, value, name, value, …: the shape of `req.rawHeaders`. */
+  /** Name, value, name, value, …: the form of `req.rawHeaders`. */
   readonly lines: string[]
 
   constructor(lines: string[]) {
     this.lines = lines
   }
 
-  /** The value of the first line called `name`. */
+  /** Returns the value of the first line called `name`; undefined if there is none. */
   get(name: string): string | undefined {
     const wanted = name.toLowerCase()
     for (let i = 0; i < this.lines.length; i += 2) {
@@ -19,7 +19,7 @@ export class HeaderList implements Iterable<readonly [name: string, value: strin
     return undefined
   }
 
-  /** The values of all lines called `name`. */
+  /** Returns the values of all lines called `name`. */
   getAll(name: string): string[] {
     const wanted = name.toLowerCase()
     return [...this].filter(([key]) => key.toLowerCase() === wanted).map(([, value]) => value)
@@ -29,7 +29,7 @@ export class HeaderList implements Iterable<readonly [name: string, value: strin
     return this.get(name) !== undefined
   }
 
-  /** Replaces every line called `name` by one at the end. */
+  /** Replaces all lines called `name` by one at the end. */
   set(name: string, value: string): void {
     this.delete(name)
     this.append(name, value)
@@ -40,7 +40,7 @@ export class HeaderList implements Iterable<readonly [name: string, value: strin
     this.lines.push(name, value)
   }
 
-  /** Removes every line called `name`. */
+  /** Removes all lines called `name`. */
   delete(name: string): void {
     const unwanted = name.toLowerCase()
     removeLines(this.lines, (key) => key === unwanted)

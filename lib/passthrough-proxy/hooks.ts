@@ -4,23 +4,29 @@ import type { Readable } from 'node:stream'
 import { isSluicewayError, sluicewayError } from '../shared/errors.js'
 import type { HeaderList } from './header-list.js'
 
-/** The request as it will go to the upstream; `onRequest` may change any of it. */
+/** The request as it will be sent to the upstream; `onRequest` may change all of it. */
 export interface OutgoingRequest {
   method: string
-  /** Path and query, the target's prefix included. */
+  /** Path and query, including the target's prefix. */
   path: string
-  /** Without Host, framing and hop-by-hop headers: those follow from the rest. */
+  /** The headers without Host, framing and hop-by-hop headers, which follow from the rest. */
   readonly headers: HeaderList
-  /** The client's body as it arrives, or null where there is none. null drops it; anything else replaces it. */
+  /**
+   * The client's body as it arrives, or null if there is none. null drops the body; any other value replaces it. The
+   * proxy destroys a stream that a hook has put here.
+   */
   body: Readable | Buffer | string | null
 }
 
-/** The response of the upstream before its head goes out; `onResponse` may change any of it. */
+/** The response of the upstream before its head is sent; `onResponse` may change all of it. */
 export interface IncomingResponse {
-  /** From 200 up: interim responses are passed on without a hook. */
+  /** The status, 200 or more: interim responses are passed on without a hook. */
   statusCode: number
   statusMessage: string
-  /** Without hop-by-hop headers. Content-Length may be deleted, which makes the body chunked, but not changed. */
+  /**
+   * The headers without hop-by-hop headers. Content-Length may be deleted, which makes the body chunked, but not
+   * changed.
+   */
   readonly headers: HeaderList
 }
 
@@ -30,7 +36,7 @@ export type RequestHook = (outgoing: OutgoingRequest, req: IncomingMessage) => v
 /** Changes the head of a response before it is written. */
 export type ResponseHook = (incoming: IncomingResponse, req: IncomingMessage, res: ServerResponse) => void
 
-/** Runs `onRequest`; whatever it throws becomes an error of the hook. */
+/** Runs `onRequest`; an exception becomes an error of the hook. */
 export async function runRequestHook(
   hook: RequestHook,
   outgoing: OutgoingRequest,
@@ -38,14 +44,14 @@ export async function runRequestHook(
 ): Promise<void> {
   try {
     await hook(outgoing, req)
-    // Anything else might be taken for a URL, and sent as it is.
+    // Any other path could be interpreted as a URL.
     if (!outgoing.path.startsWith('/')) throw new TypeError("the path must begin with '/'")
   } catch (cause) {
     throw hookError('onRequest failed', cause)
   }
 }
 
-/** Runs `onResponse`; whatever it throws becomes an error of the hook. */
+/** Runs `onResponse`; an exception becomes an error of the hook. */
 export function runResponseHook(
   hook: ResponseHook,
   incoming: IncomingResponse,
@@ -64,7 +70,10 @@ export function runResponseHook(
   }
 }
 
-/** The body comes as the upstream sends it, so no other length can be announced, and no interim status. */
+/**
+ * Throws if a hook has changed the framing: the body comes as the upstream sends it, so no other length can be
+ * announced.
+ */
 function requireSameFraming({ statusCode, headers }: IncomingResponse, length: readonly string[]): void {
   if (statusCode < 200) throw new TypeError(`statusCode must be 200 or more, got ${statusCode}`)
   if (headers.has('transfer-encoding')) throw new TypeError('Transfer-Encoding is not for a hook to set')
@@ -74,7 +83,7 @@ function requireSameFraming({ statusCode, headers }: IncomingResponse, length: r
   }
 }
 
-/** An error of this package that a hook throws on purpose (a 413, say) stays what it is. */
+/** Creates the error of a hook. An error of this package that a hook throws on purpose, such as a 413, is kept. */
 export function hookError(message: string, cause: unknown): unknown {
   if (isSluicewayError(cause)) return cause
   return sluicewayError('ERR_SLUICEWAY_PROXY_HOOK', { message: `passthroughProxy: ${message}`, cause })

@@ -1,6 +1,6 @@
 /**
- * Names of lines that belong to one connection and end with it, whichever way they go.
- * RFC 9110 §7.6.1, and what RFC 2616 §13.5.1 called hop-by-hop.
+ * The names of lines that belong to one connection and end with it, in either direction: RFC 9110 §7.6.1, and those
+ * that RFC 2616 §13.5.1 called hop-by-hop.
  */
 export const hopByHopNames: readonly string[] = [
   'keep-alive',
@@ -10,12 +10,12 @@ export const hopByHopNames: readonly string[] = [
   'upgrade',
 ]
 
-/** The lines nearly every message carries; they name nothing that is not stripped anyway. */
+/** Matches the value of nearly every `Connection` line; it names only lines that are removed anyway. */
 const common = /^(?:keep-alive|close|upgrade)$/i
 
 /**
- * Adds what one `Connection` line names, lower-cased, to the names to be stripped.
- * Every line counts, also behind an empty one (CVE-2021-33197).
+ * Adds the names on one `Connection` line, lower-cased, to the names to be removed. Every line counts, even after an
+ * empty one (CVE-2021-33197).
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1
  */
 export function addConnectionOptions(named: Set<string> | undefined, line: string): Set<string> | undefined {

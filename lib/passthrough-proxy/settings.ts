@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 
+import { wrongOption } from '../shared/error-page.js'
 import { wrongKind, type OptionCheck, type OptionName } from '../shared/options.js'
 import type { ForwardedMode } from './request/forwarded.js'
 import type { RequestHook, ResponseHook } from './hooks.js'
@@ -11,7 +12,7 @@ import type { Upstream } from './upstream/upstream.js'
 import type { Rewrites } from './response/rewrite.js'
 import { type Rewrite } from './response/rewrite-rule.js'
 
-/** The options of one proxy, checked. */
+/** The checked options of one proxy. */
 export interface ProxySettings {
   readonly upstream: Upstream
   readonly path: ((req: IncomingMessage) => string) | undefined
@@ -19,16 +20,16 @@ export interface ProxySettings {
   readonly forwarded: ForwardedMode
   readonly onRequest: RequestHook | undefined
   readonly onResponse: ResponseHook | undefined
-  /** undefined where no header of an answer is rewritten. */
+  /** The rules for the headers of answers; undefined without any. */
   readonly rewrites: Rewrites | undefined
   readonly headersTimeoutMs: number
   readonly idleTimeoutMs: number
   readonly maxQueue: number
-  /** Tokens, lower-cased. */
+  /** The upgrade tokens, lower-cased. */
   readonly upgrade: ReadonlySet<string>
 }
 
-/** The options as they are checked, one by one. */
+/** The options after each was checked separately. */
 export interface CheckedOptions extends Omit<ProxySettings, 'upstream' | 'rewrites'> {
   readonly dispatcher: Dispatcher | undefined
   readonly connect: ConnectOptions | undefined
@@ -46,13 +47,18 @@ type GivenOptions = Partial<Record<keyof CheckedOptions, unknown>>
 /** The name of the middleware in messages. */
 export const OWNER = 'passthroughProxy'
 
-/** Makes settings of checked options: chooses the way upstream, the built-in client or the caller's dispatcher. */
+/**
+ * Creates the settings from checked options, and chooses the way upstream: the built-in client or the caller's
+ * dispatcher.
+ */
 export function settingsOf(given: CheckedOptions, options: GivenOptions = {}): ProxySettings {
   rejectContradictions(options)
   return Object.freeze({ ...given, rewrites: rewritesOf(given), upstream: upstreamOf(given) })
 }
 
-/** Only the client's own options go to it: proxies that differ in others share its connections. */
+/**
+ * Creates the upstream. It gets only the client's own options: proxies that differ in others share its connections.
+ */
 function upstreamOf(given: CheckedOptions): Upstream {
   if (given.dispatcher !== undefined) return dispatcherUpstream(given.dispatcher)
   const { connect, connectTimeoutMs, maxConnections, maxResponseHeadBytes } = given
@@ -81,26 +87,26 @@ function isToken(token: unknown): token is string {
   return typeof token === 'string' && /^[\w!#$%&'*+./^`|~-]+$/.test(token)
 }
 
-/** A tunnel of HTTP/2 would go round every rule of this app (golang/go#80416). */
+/** Throws for h2c: a tunnel of HTTP/2 would bypass every rule of this app (golang/go#80416). */
 function rejectCleartextHttp2(list: readonly string[], option: OptionName): void {
   if (list.includes('h2c')) throw wrongKind(option, "a list without 'h2c', which is never tunnelled", list)
 }
 
-/** Options of the built-in client. */
+/** The options of the built-in client. */
 const ofClient = ['connect', 'connectTimeoutMs', 'maxConnections', 'maxResponseHeadBytes'] as const
 
-/** Refuses options that another one would leave without effect, or make wrong. */
+/** Throws for options that another one would make wrong or ineffective. */
 function rejectContradictions(given: GivenOptions): void {
   for (const key of ofClient) {
     if (given.dispatcher !== undefined && given[key] !== undefined) {
-      throw new TypeError(
+      throw wrongOption(
         `${OWNER}: option "${key}" belongs to the built-in client; set it on your dispatcher instead`,
       )
     }
   }
   for (const key of ['rewriteLocation', 'cookiePath'] as const) {
     if (given.path !== undefined && given[key] === true) {
-      throw new TypeError(
+      throw wrongOption(
         `${OWNER}: option "${key}" cannot be true beside "path", which it cannot turn round; give it a string, an object or a function`,
       )
     }

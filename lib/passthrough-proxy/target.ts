@@ -1,25 +1,26 @@
 import type { IncomingMessage } from 'node:http'
 
+import { wrongOption } from '../shared/error-page.js'
 import { sluicewayError } from '../shared/errors.js'
 import { show } from '../shared/options.js'
 import { newMark } from './request/loop.js'
 
-/** Where requests go, taken apart once. */
+/** The destination of requests, parsed once. */
 export interface Target {
   readonly origin: string
   readonly hostname: string
-  /** The path before every request's own, without a slash at its end: '' or '/api'. */
+  /** The path that precedes the path of every request, without a slash at its end: '' or '/api'. */
   readonly prefix: string
-  /** What is asked for where nothing stands behind the mount, not even a slash: the target's path as it is written. */
+  /** The path if nothing follows the mount, not even a slash: the target's path as it is written. */
   readonly root: string
-  /** What a request carries from then on that was sent here. */
+  /** The mark that a request carries after it was sent here. */
   readonly mark: string
 }
 
 /** Chooses the upstream of one request. */
 export type TargetFunction = (req: IncomingMessage) => string | URL | Promise<string | URL>
 
-/** Reads a target, or throws a TypeError that says what is wrong with it. */
+/** Parses a target. Throws a TypeError that says what is wrong with it. */
 export function parseTarget(target: string | URL): Target {
   const url = target instanceof URL ? target : parseUrl(target)
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
@@ -45,13 +46,13 @@ function parseUrl(target: unknown): URL {
 }
 
 function complaint(problem: string): TypeError {
-  return new TypeError(`passthroughProxy: target ${problem}`)
+  return wrongOption(`passthroughProxy: target ${problem}`)
 }
 
-/** How many targets of a function are remembered; it may make up as many as it likes. */
+/** The number of remembered targets of a function, which may return any number of them. */
 const MOST_TARGETS = 256
 
-/** Asks `choose` for the target of each request, and takes each answer apart only the first time. */
+/** Asks `choose` for the target of each request, and parses each result only once. */
 export class TargetChooser {
   private readonly choose: TargetFunction
   private readonly known = new Map<string, Target>()

@@ -3,6 +3,9 @@ import type { Duplex } from 'node:stream'
 
 import type { PendingUpgrade } from '../node/pending-upgrade.js'
 
+/** How long a connection whose other side is gone may take to end. */
+const LINGER_MS = 2000
+
 /**
  * Joins the client's and the upstream's connection. Either side may end its half and still hear the other;
  * a side that breaks takes the other with it.
@@ -29,7 +32,21 @@ function watch(side: Duplex, other: Duplex): void {
   side.on('error', () => other.destroy())
   side.on('close', () => {
     // After a whole end `pipe` has ended the other side, which may still be writing.
-    if (!side.readableEnded) other.destroy()
+    if (side.readableEnded) endAlone(other)
+    else other.destroy()
   })
   if (side.destroyed) other.destroy()
+}
+
+/** Discards what still comes for the side that is gone, and waits only so long for its end: nothing else would end it. */
+function endAlone(side: Duplex): void {
+  side.resume()
+  if (side.writableFinished) destroyLater(side)
+  else side.once('finish', () => destroyLater(side))
+}
+
+function destroyLater(side: Duplex): void {
+  if (side.destroyed) return
+  const timer = setTimeout(() => side.destroy(), LINGER_MS)
+  side.once('close', () => clearTimeout(timer))
 }

@@ -1,18 +1,21 @@
+import { withEntry } from '../shared/error-page.js'
 import { isSluicewayError, sluicewayError, type ErrorCode, type ErrorDetails } from '../shared/errors.js'
 import type { Failure, FailureKind } from './upstream/upstream.js'
 
-/** Which hooks had their hands on what could not be written: it is their fault then. */
+/** The hooks that took part in a request or head which could not be written, and are then to blame. */
 export interface Hooked {
-  /** `onRequest` or `path` made the request. */
+  /** True if `onRequest` or `path` took part in the request. */
   readonly request: boolean
-  /** `onResponse` made the head of the response. */
+  /** True if `onResponse` took part in the head of the response. */
   readonly response: boolean
 }
 
 interface Kind {
-  /** Its status follows from it. */
+  /** The code, which determines the status. */
   readonly code: ErrorCode
-  /** What to do about it; nothing that a client may not read. By default the words of the code. */
+  /**
+   * The advice for the developer; it contains nothing that a client may not read. The default is the code's message.
+   */
   readonly message?: string
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -40,7 +43,7 @@ const unsendableHook = hookKind('onRequest or path made a request that cannot be
 
 const unwritableHook = hookKind('onResponse made a head that cannot be sent')
 
-/** Node will not write such a head. */
+/** The codes of the errors with which Node refuses to write a head. */
 const badHead: ReadonlySet<string> = new Set([
   'ERR_INVALID_CHAR',
   'ERR_INVALID_HTTP_TOKEN',
@@ -49,21 +52,30 @@ const badHead: ReadonlySet<string> = new Set([
   'ERR_HTTP_TRAILER_INVALID',
 ])
 
-/** Makes an error of what an upstream tells; errors of our own stay what they are. */
+/** Creates the error for a failure of an upstream; an error of this package is returned unchanged. */
 export function failureError({ kind, message, cause }: Failure, hooked: Hooked): Error {
   if (isSluicewayError(cause)) return cause
   const found = kind === 'unsendable' && hooked.request ? unsendableHook : kinds[kind]
   return errorOf(found, cause === undefined ? { message } : { message, cause: spokenOut(cause) })
 }
 
-/** Names what was thrown while an answer was written: a head that Node refuses. An error of the application stays what it is. */
+/**
+ * Creates the error for an exception while an answer is written, if Node has refused its head. Any other error is
+ * returned unchanged.
+ */
 export function answerError(thrown: unknown, hooked: Hooked): Error {
-  if (!(thrown instanceof Error)) return new Error('something was thrown that is no error', { cause: thrown })
+  if (!(thrown instanceof Error)) return notAnError(thrown)
   if (isSluicewayError(thrown) || !badHead.has(String((thrown as NodeJS.ErrnoException).code))) return thrown
   return errorOf(hooked.response ? unwritableHook : { code: BAD_RESPONSE }, { cause: thrown })
 }
 
-/** The error for a request that a hook has made unsendable, whichever way it would have gone. */
+/** Creates the error for a thrown value that is not an error, which then becomes its cause. */
+function notAnError(cause: unknown): Error {
+  const message = 'passthroughProxy: a value was thrown that is not an error'
+  return new Error(withEntry(message, 'a-thrown-value-that-is-not-an-error'), { cause })
+}
+
+/** Creates the error for a request that a hook has made unsendable, over any upstream. */
 export function unsendableRequest(reason: string): Error {
   return errorOf(unsendableHook, { cause: new TypeError(reason) })
 }
@@ -80,7 +92,7 @@ function hookKind(message: string): Kind {
   return { code: 'ERR_SLUICEWAY_PROXY_HOOK', message: `passthroughProxy: ${message}` }
 }
 
-/** Where a name has several addresses, Node's error for all of them has no message of its own. */
+/** Gives a message to Node's error for a name with several addresses, which has none of its own. */
 function spokenOut(cause: unknown): unknown {
   if (!(cause instanceof AggregateError) || cause.message !== '') return cause
   const message = cause.errors.map((error: Error) => error.message).join('; ')

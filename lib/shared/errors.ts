@@ -1,6 +1,7 @@
 import createError from 'http-errors'
+import { type Entry, withEntry } from './error-page.js'
 
-/** Every `code` that an error of this package can carry. docs/errors.md has an entry for each. */
+/** The codes of this package's errors. docs/errors.md has an entry for each. */
 export type ErrorCode =
   | 'ERR_SLUICEWAY_BODY_TOO_LARGE'
   | 'ERR_SLUICEWAY_BODY_TOO_SLOW'
@@ -23,34 +24,34 @@ export type ErrorCode =
   | 'ERR_SLUICEWAY_PROXY_BAD_REQUEST'
   | 'ERR_SLUICEWAY_PROXY_LOOP'
 
-/** What went wrong, in numbers and causes; copied onto the error. */
+/** The numbers and causes of a failure, which are copied onto the error. */
 export interface ErrorDetails {
   /** The limit that was passed, in bytes. */
   readonly limit?: number | undefined
-  /** Bytes seen when the error was raised. */
+  /** The number of bytes received when the error was created. */
   readonly received?: number | undefined
-  /** The length that was announced (Content-Length), in bytes. */
+  /** The announced length (Content-Length), in bytes. */
   readonly length?: number | undefined
-  /** The error behind this one. Never sent to a client. */
+  /** The error behind this one. It is never sent to a client. */
   readonly cause?: unknown
-  /** Replaces the code's usual message. Reaches the client where the status is below 500. */
+  /** Replaces the code's usual message. The client may see it if the status is below 500. */
   readonly message?: string | undefined
-  /** The text that could not be parsed, as body-parser names it. */
+  /** The text that could not be parsed, under the name that body-parser uses. */
   readonly body?: string | undefined
-  /** What a Standard Schema found wrong with a value. */
+  /** The issues that a Standard Schema found with a value. */
   readonly issues?: readonly unknown[] | undefined
-  /** Headers that Express' own error handler adds to the answer. */
+  /** Headers that Express's own error handler adds to the answer. */
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
-/** An `http-errors` error; tell them apart by `code`, as two copies of this package may live in one process. */
+/** An `http-errors` error. Compare its `code`, not its class: two copies of this package may live in one process. */
 export interface SluicewayError extends Error, Omit<ErrorDetails, 'message' | 'cause'> {
   readonly status: number
   readonly statusCode: number
-  /** True where the message may be shown to the client (status below 500). */
+  /** True if the message may be shown to the client (status below 500). */
   readonly expose: boolean
   readonly code: ErrorCode
-  /** The name body-parser and raw-body give to the same failure, where they have one. */
+  /** The name that body-parser and raw-body give to the same failure, if they have one. */
   readonly type?: string
   readonly message: string
 }
@@ -115,18 +116,20 @@ const kinds: Readonly<Record<ErrorCode, Kind>> = {
 }
 
 /**
- * Creates the error for `code`, fresh for each failure.
- * `details` override the code's usual message and are copied onto the error.
+ * Creates the error for `code`, a fresh one for each failure. `details` override the code's usual message and are
+ * copied onto the error. From status 500 on, the message ends with the address of the error's entry.
  */
 export function sluicewayError(code: ErrorCode, details: ErrorDetails = {}): SluicewayError {
   const kind = kinds[code]
   const { message = kind.message, ...rest } = details
   const type = kind.type === undefined ? {} : { type: kind.type }
-  const error = createError(kind.status, message, { ...rest, ...type, code })
+  const isForClients = kind.status < 500
+  const text = isForClients ? message : withEntry(message, code.toLowerCase() as Entry)
+  const error = createError(kind.status, text, { ...rest, ...type, code })
   return error as unknown as SluicewayError
 }
 
-/** Creates the error of a body that has passed its limit; `length` is NaN where none was announced. */
+/** Creates the error of a body that has passed its limit; `length` is NaN if none was announced. */
 export function bodyTooLarge(body: {
   readonly limit: number
   readonly received: number
@@ -137,7 +140,7 @@ export function bodyTooLarge(body: {
   return sluicewayError('ERR_SLUICEWAY_BODY_TOO_LARGE', { limit, received, length: announced })
 }
 
-/** Tells whether `error` comes from this package, whichever copy of it. */
+/** Tells whether `error` comes from this package, or from another copy of it. */
 export function isSluicewayError(error: unknown): error is SluicewayError {
   return error instanceof Error && 'code' in error && Object.hasOwn(kinds, String(error.code))
 }

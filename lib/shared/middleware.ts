@@ -4,8 +4,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 export type NextFunction = (error?: unknown) => void
 
 /**
- * Handles one request: fits `app.use` and routes of Express 4 and 5, and a bare `http.createServer`
- * that calls it with a `next` of its own.
+ * Handles one request. It fits `app.use` and routes of Express 4 and 5, and a bare `http.createServer` that passes a
+ * `next` of its own.
  */
 export type Middleware<Request extends IncomingMessage = IncomingMessage> = (
   req: Request,

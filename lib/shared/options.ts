@@ -1,8 +1,9 @@
 import fs from 'node:fs'
 import bytes from 'bytes'
 import { closest, distance } from 'fastest-levenshtein'
+import { withEntry, wrongOption } from './error-page.js'
 
-/** A size: a whole number of bytes, or one number with its unit such as '100kb' or '1.5mb' (1kb is 1024 bytes). */
+/** A size: a whole number of bytes, or a number with its unit such as '100kb' or '1.5mb' (1kb is 1024 bytes). */
 export type ByteSize = number | string
 
 /** Names an option in error messages: `maxBytes: option "limit" must be …`. */
@@ -11,7 +12,7 @@ export interface OptionName {
   readonly key: string
 }
 
-/** Turns the value a caller gave into the value the middleware works with, or throws. */
+/** Turns the value given by a caller into the value used by the middleware, or throws. */
 export type OptionCheck<Value> = (given: unknown, option: OptionName) => Value
 
 /** One check for each setting. */
@@ -20,9 +21,9 @@ export type OptionChecks<Settings> = { readonly [Key in keyof Settings]-?: Optio
 const SIZE = /^\d+(?:\.\d+)? *(?:b|kb|mb|gb|tb|pb)$/i
 
 /**
- * Checks all options of one factory call and returns its frozen settings.
- * `undefined` means absent. Throws TypeError for a wrong kind or an unknown key, RangeError for a number out of range.
- * `group` stands before the names of options within an option.
+ * Checks all options of one factory call and returns its frozen settings. `undefined` means absent. `group` precedes
+ * the names of options within an option.
+ * @throws TypeError for a wrong kind or an unknown key, RangeError for a number out of range.
  */
 export function readOptions<Settings>(
   owner: string,
@@ -41,16 +42,16 @@ export function readOptions<Settings>(
 
 function requireObject(owner: string, options: unknown): Record<string, unknown> {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new TypeError(`${owner}: options must be an object, got ${show(options)}`)
+    throw wrongOption(`${owner}: options must be an object, got ${show(options)}`)
   }
   rejectRequest(owner, options)
   return options as Record<string, unknown>
 }
 
-/** Throws where a factory was mounted without being called: `app.use(maxBytes)`. */
+/** Throws if a factory was mounted without being called: `app.use(maxBytes)`. */
 export function rejectRequest(owner: string, options: unknown): void {
   if (typeof options === 'object' && options !== null && 'socket' in options && 'headers' in options) {
-    throw new TypeError(
+    throw wrongOption(
       `${owner}: got a request instead of options; did you mean app.use(${owner}(…)) rather than app.use(${owner})?`,
     )
   }
@@ -59,11 +60,11 @@ export function rejectRequest(owner: string, options: unknown): void {
 function rejectUnknownKeys(owner: string, given: object, known: string[], group: string): void {
   for (const key of Object.keys(given)) {
     if (!known.includes(key))
-      throw new TypeError(`${owner}: unknown option ${show(group + key)}; ${hint(key, known, group)}`)
+      throw wrongOption(`${owner}: unknown option ${show(group + key)}; ${hint(key, known, group)}`)
   }
 }
 
-/** Names the option that was probably meant, or all of them where none is spelled alike. */
+/** Suggests the option that was probably meant, or lists all of them if none is spelled alike. */
 function hint(key: string, known: string[], group: string): string {
   const nearest = closest(key, known)
   const isAlike = distance(key.toLowerCase(), nearest.toLowerCase()) <= Math.max(1, key.length / 3)
@@ -73,8 +74,8 @@ function hint(key: string, known: string[], group: string): string {
 }
 
 /**
- * Accepts a size in bytes, from `least` up; `fallback` undefined makes the option required. Infinity only where
- * `unlimited` is set.
+ * Accepts a size in bytes, at least `least`. Without a `fallback` the option is required. Infinity is accepted only
+ * if `unlimited` is set.
  */
 export function byteSize(
   fallback?: ByteSize,
@@ -87,7 +88,7 @@ export function byteSize(
   }
 }
 
-/** Reads a size, also one that a caller's function returned for a request. */
+/** Parses a size, which may also be the result of a caller's function. */
 export function parseByteSize(size: unknown, option: OptionName, unlimited: boolean): number {
   const expected = `a whole number of bytes or a size such as '100kb'${unlimited ? ', or Infinity' : ''}`
   const parsed = typeof size === 'string' && SIZE.test(size) ? bytes.parse(size) : size
@@ -115,7 +116,7 @@ export function wholeNumber(fallback: number, least = 0): OptionCheck<number> {
   }
 }
 
-/** The longest delay a Node timer keeps; a longer one would fire at once. */
+/** The longest delay of a Node timer; a longer one would fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** Accepts a duration in milliseconds. */
@@ -152,7 +153,7 @@ export function oneOf<Value>(values: readonly Value[], fallback: Value): OptionC
   }
 }
 
-/** Accepts the path of a directory that this process can write to. A default is not looked at before it is needed. */
+/** Accepts the path of a directory that this process can write to. A default is not checked before it is used. */
 export function writableDirectory(fallback: string): OptionCheck<string> {
   return (given, option) => {
     if (given === undefined) return fallback
@@ -184,7 +185,7 @@ export function callback<Callback extends (...args: never[]) => unknown>(): Opti
   }
 }
 
-/** Accepts an object with options of its own, or nothing. Messages name them as `group.option`. */
+/** Accepts an object with options of its own, or nothing. Messages name them `group.option`. */
 export function optionGroup<Settings>(checks: OptionChecks<Settings>): OptionCheck<Settings | undefined> {
   return (given, option) => {
     if (given === undefined) return undefined
@@ -195,26 +196,26 @@ export function optionGroup<Settings>(checks: OptionChecks<Settings>): OptionChe
   }
 }
 
-/** Only `undefined` is absent; `null` is a value, and a wrong one. */
+/** Replaces `undefined` by the default; `null` is a value, and a wrong one. */
 function orDefault(given: unknown, fallback: unknown): unknown {
   return given === undefined ? fallback : given
 }
 
 /** Describes a value of the wrong kind. */
 export function wrongKind(option: OptionName, expected: string, given: unknown): TypeError {
-  return new TypeError(complaint(option, expected, given))
+  return wrongOption(complaint(option, expected, given))
 }
 
 /** Describes a number that is out of range. */
 export function outOfRange(option: OptionName, expected: string, given: unknown): RangeError {
-  return new RangeError(complaint(option, expected, given))
+  return new RangeError(withEntry(complaint(option, expected, given), 'a-wrong-option'))
 }
 
 function complaint({ owner, key }: OptionName, expected: string, given: unknown): string {
   return `${owner}: option "${key}" must be ${expected}, got ${show(given)}`
 }
 
-/** Shows a value in an error message, whatever it is: JSON has no words for a BigInt or a circle. */
+/** Shows any value in an error message; JSON cannot show a BigInt or a cycle. */
 export function show(value: unknown): string {
   if (typeof value === 'function') return 'a function'
   if (typeof value === 'number' || typeof value === 'bigint' || value === undefined) return String(value)

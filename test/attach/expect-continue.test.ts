@@ -15,7 +15,7 @@ async function writeEach(req: IncomingMessage, res: ServerResponse): Promise<voi
   res.end()
 }
 
-/** Answers with the path and the body, to `/slow` after a while. */
+/** Answers with the path and the body; `/slow` is answered late. */
 async function echo(req: IncomingMessage, res: ServerResponse): Promise<void> {
   const body = await buffer(req)
   if (req.url === '/slow') await new Promise((resolve) => setTimeout(resolve, 10))
@@ -95,7 +95,7 @@ for (const { name, express } of expressVersions) {
           }),
       ],
     ] as [string, (app: App) => unknown][]) {
-      it(`invites the body when somebody reads by ${how}`, async () => {
+      it(`invites the body when a reader begins by ${how}`, async () => {
         const app = express()
         read(app)
         const client = await ask(app)
@@ -107,7 +107,7 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('invites the body when the proxy has a connection to send it on, and keeps the client for the next', async () => {
+    it('invites the body when the proxy has a connection to send it on, and keeps the connection of the client for the next request', async () => {
       const upstream = await scriptedUpstream()
       const client = await ask(express().use(passthroughProxy(upstream.url)))
       const connection = await upstream.connection()
@@ -159,7 +159,7 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('takes a body that comes without waiting for the invitation', async () => {
+    it('accepts a body that the client sends without waiting for the invitation', async () => {
       const app = express().use(express.text(), (req, res) => {
         res.end(req.body)
       })
@@ -169,7 +169,7 @@ for (const { name, express } of expressVersions) {
       expect((await client.response()).body.toString()).to.equal('body')
     })
 
-    it('invites no body once the head is out', async () => {
+    it('invites no body once the head has been sent', async () => {
       const app = express().use((req, res) => {
         res.writeHead(200)
         res.write('begun')
@@ -186,7 +186,7 @@ for (const { name, express } of expressVersions) {
       ["on('data')", (req, res) => void req.on('data', (chunk) => res.end(chunk))],
       ["on('readable')", (req, res) => void req.once('readable', () => res.end(req.read()))],
     ] as [string, RequestListener][]) {
-      it(`invites the body for a reader by ${how} that comes after the body seemed unwanted`, async () => {
+      it(`invites the body for a reader that begins by ${how} after the body seemed unwanted`, async () => {
         const app = express().use((req, res) => {
           req.resume()
           setImmediate(() => read(req, res))
@@ -252,7 +252,7 @@ describe('attach with Expect: 100-continue, as bare Node', () => {
     })
   }
 
-  it('puts the 100 of a response that waits its turn in front of its head, also where the body is bytes', async () => {
+  it('sends the 100 of a response that waits for its turn before its head, even if the bytes of the body are there already', async () => {
     const app: RequestListener = (req, res) => {
       if (req.method === 'GET') setTimeout(() => res.end(req.url), 20)
       else req.on('end', () => res.end(Buffer.from('bytes'))).on('data', () => {})
@@ -274,7 +274,7 @@ describe('attach with Expect: 100-continue, as bare Node', () => {
     ])
   })
 
-  it('sends them for an upgrade with a body, which is a plain request', async () => {
+  it('sends the same bytes for an upgrade with a body, which is a plain request', async () => {
     const plain = slow + expecting() + last
     const upgrade = slow + expecting('Connection: Upgrade', 'Upgrade: websocket') + last
     expect(await answerTo(true, upgrade)).to.equal(await answerTo(false, plain))

@@ -26,7 +26,7 @@ async function serveAttached(app: RequestListener): Promise<RawClient> {
 }
 
 // The client does not wait: its body, and its next request, come with the head.
-describe('attach with Expect: 100-continue and a body that is there already', () => {
+describe('attach with Expect: 100-continue and a body that has already arrived', () => {
   afterEach(closeServers)
 
   for (const [what, handlers] of [
@@ -35,7 +35,7 @@ describe('attach with Expect: 100-continue and a body that is there already', ()
     ['reads it behind bodyCache', [bodyCache({ memory: 1 }), echo]],
     ['reads it later, behind maxBytes', [maxBytes(100), echoLater]],
   ] as [string, Handler[]][]) {
-    it(`serves the request behind it where the app ${what}`, async () => {
+    it(`serves the request after it when the app ${what}`, async () => {
       const serveNext: Handler = (req, res, next) => {
         if (req.method === 'GET') res.end(req.url)
         else next()

@@ -15,7 +15,7 @@ function throws(): never {
   throw new Error('oops')
 }
 
-// The hooks of these tests fail one during which an exception or a rejection reached the process.
+// The test hooks fail a test during which an exception or a rejection reached the process.
 describe('attach with an app that fails', () => {
   afterEach(closeServers)
 
@@ -32,7 +32,7 @@ describe('attach with an app that fails', () => {
     ['rejects on an upgrade', async () => Promise.reject(new Error('oops')), UPGRADE],
     ['throws on a request with Expect', throws, EXPECTING],
   ] as [string, RequestListener, string][]) {
-    it(`ends the one connection on which it ${what}`, async () => {
+    it(`ends only the connection on which the app ${what}`, async () => {
       const { port } = await attached(app)
       const client = await RawClient.connect(port)
       client.write(bytes)
@@ -40,7 +40,7 @@ describe('attach with an app that fails', () => {
     })
   }
 
-  it('ends the connection where it throws on an upgrade that waited for the answer before it', async () => {
+  it('ends the connection when the app throws on an upgrade that waited for the answer before it', async () => {
     const server = createServer((_req, res) => res.end('first'))
     attach(server, throws)
     const client = await RawClient.connect((await listen(server)).port)

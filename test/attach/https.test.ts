@@ -16,10 +16,10 @@ import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen } from '../support/servers.js'
 
-// The other copy of the package: what attach hands in must be known to it.
+// The other copy of the package: it must recognise the request and the response that attach passes.
 const { passthroughProxy } = createRequire(import.meta.url)('sluiceway') as typeof sluiceway
 
-describe('attach to a https server, with the proxy of the CommonJS copy', () => {
+describe('attach to an https server, with the proxy of the CommonJS copy', () => {
   let client: RawClient
   let upstream: Awaited<ReturnType<typeof scriptedUpstream>>
 
@@ -44,7 +44,7 @@ describe('attach to a https server, with the proxy of the CommonJS copy', () => 
   })
   afterEach(closeServers)
 
-  it('tunnels', async () => {
+  it('tunnels a WebSocket upgrade', async () => {
     client.write(
       'GET /tunnel HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nearly',
     )
@@ -59,7 +59,7 @@ describe('attach to a https server, with the proxy of the CommonJS copy', () => 
     await connection.closed()
   })
 
-  it('ends the upstream request of a client that ends its connection before the 101', async () => {
+  it('ends the upstream request when the client ends its connection before the 101', async () => {
     client.write('GET / HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
     const connection = await upstream.connection()
     await connection.untilText('\r\n\r\n')
@@ -80,7 +80,7 @@ describe('attach to a https server, with the proxy of the CommonJS copy', () => 
   })
 })
 
-/** A certificate of its own for each run; nothing secret is kept in the repository. */
+/** A new certificate for each run; the repository holds no secret. */
 function certificate(): { key: Buffer; cert: Buffer } {
   const directory = mkdtempSync(join(tmpdir(), 'sluiceway-'))
   const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]

@@ -16,7 +16,7 @@ const ignored: Record<string, string> = {
   'with chunks': kinds['chunked']!('/'),
 }
 
-/** What the app was given. */
+/** The request that the app was given. */
 interface Seen {
   readonly lines: readonly string[]
   readonly upgrade: string | null
@@ -58,7 +58,7 @@ describe('attach with an upgrade that it ignores', () => {
     ['Upgrade: h2c , websocket'],
     ['Upgrade: h2c', 'HTTP2-Settings: AA', 'X-Name: caf\xe9'],
   ]) {
-    it(`keeps the connection after "${lines.join(' | ')}", and tells the app of no upgrade`, async () => {
+    it(`keeps the connection after "${lines.join(' | ')}", which the app sees as a plain request`, async () => {
       const { lines: seen, ...rest } = await exchange('Connection: Upgrade', ...lines)
       expect(rest).to.deep.equal({ upgrade: null, isUpgrade: false, connection: 'keep-alive' })
       expect(seen).to.deep.equal(['Connection: Upgrade', ...lines])
@@ -84,7 +84,7 @@ describe('attach with an upgrade that it ignores', () => {
     ['Upgrade: websocket, x-h2c'],
     ['Upgrade: websocket', 'Content-Length: 0'],
   ]) {
-    it(`does not ignore "${lines.join(' | ')}": the app is given all of it, and the connection ends`, async () => {
+    it(`does not ignore "${lines.join(' | ')}": the app gets the whole head, and the connection ends`, async () => {
       const { lines: seen, isUpgrade, connection } = await exchange('Connection: Upgrade', ...lines)
       expect(seen).to.deep.equal(['Connection: Upgrade', ...lines])
       expect(isUpgrade).to.equal(true)
@@ -94,7 +94,7 @@ describe('attach with an upgrade that it ignores', () => {
   }
 })
 
-describe('attach with an upgrade that Node refuses where it is none', () => {
+describe('attach with an upgrade that Node would refuse as a plain request', () => {
   afterEach(closeServers)
 
   const asked = ['Connection: Upgrade', 'Upgrade: websocket']
@@ -114,11 +114,7 @@ describe('attach with an upgrade that Node refuses where it is none', () => {
     ['with HTTP/1.0', 'GET / HTTP/1.0', ['Host: test']],
     ['with HTTP/2.0 in its line', 'GET / HTTP/2.0', ['Host: test']],
     ['with an expectation that nobody meets', 'GET / HTTP/1.1', ['Host: test', 'Expect: more']],
-    [
-      'with a coding behind the chunks',
-      'POST / HTTP/1.1',
-      ['Host: test', 'Transfer-Encoding: chunked, gzip'],
-    ],
+    ['with a coding after chunked', 'POST / HTTP/1.1', ['Host: test', 'Transfer-Encoding: chunked, gzip']],
     [
       'with a second coding that has no end',
       'POST / HTTP/1.1',
@@ -134,7 +130,7 @@ describe('attach with an upgrade that Node refuses where it is none', () => {
   }
 
   // Without Upgrade, Node hands such a message to the app and fails the connection after that.
-  it('answers 400 to a coding without an end, and asks the app for nothing', async () => {
+  it('answers 400 to a coding without an end, without calling the app', async () => {
     const seen: unknown[] = []
     const { port } = await attached((req, res) => {
       seen.push(req.url)
@@ -172,7 +168,7 @@ describe('attach with an upgrade that Node refuses where it is none', () => {
     })
   }
 
-  it('takes it without Host where the server needs none', async () => {
+  it('accepts an upgrade without Host if the server does not require one', async () => {
     const server = createServer({ requireHostHeader: false }, describeRequest)
     attach(server, describeRequest)
     const { port } = await listen(server)
@@ -182,7 +178,7 @@ describe('attach with an upgrade that Node refuses where it is none', () => {
   })
 })
 
-describe('attach on connections that were open before, or stay open behind it', () => {
+describe('attach on connections opened before attach or still open after detach', () => {
   afterEach(closeServers)
 
   for (const [what, bytes] of [
@@ -190,7 +186,7 @@ describe('attach on connections that were open before, or stay open behind it', 
     ['an upgrade to h2c', upgradeTo('h2c')],
     ['an upgrade without Host', message('GET / HTTP/1.1', 'Connection: Upgrade', 'Upgrade: websocket')],
   ] as const) {
-    it(`cuts such a connection for ${what}, without asking the app`, async () => {
+    it(`cuts such a connection at ${what}, without calling the app`, async () => {
       const upgrades: unknown[] = []
       const own = await serve(() => {})
       const client = await RawClient.connect(own.port)
@@ -202,7 +198,7 @@ describe('attach on connections that were open before, or stay open behind it', 
     })
   }
 
-  it('cuts such a connection where the upgrade comes behind two responses in progress', async () => {
+  it('cuts such a connection when the upgrade arrives behind two responses in progress', async () => {
     const upgrades: unknown[] = []
     const answers: ServerResponse[] = []
     const own = await serve((_req, res) => {
@@ -219,7 +215,7 @@ describe('attach on connections that were open before, or stay open behind it', 
     expect(upgrades).to.deep.equal([])
   })
 
-  it('leaves every upgrade to the listeners of others once it is detached', async () => {
+  it('leaves every upgrade to other listeners once it is detached', async () => {
     const { server, port } = await serve(describeRequest)
     const detach = attach(server, describeRequest)
     const client = await RawClient.connect(port)
@@ -236,12 +232,12 @@ describe('attach on connections that were open before, or stay open behind it', 
 })
 
 for (const { name, serve: start, connect } of transports) {
-  describe(`bytes that are no message, behind an upgrade that attach ignores, over ${name}`, () => {
+  describe(`bytes that form no message, after an upgrade that attach ignores, over ${name}`, () => {
     afterEach(closeServers)
 
     for (const [what, upgrade] of Object.entries(ignored)) {
       for (const isTogether of [true, false]) {
-        it(`fail the connection as Node does, ${what}, ${isTogether ? 'in one packet' : 'later'}`, async () => {
+        it(`make the connection fail as in Node, ${what}, ${isTogether ? 'in one packet' : 'later'}`, async () => {
           const { port } = await start((req, res) => {
             req.on('end', () => res.end('plain')).resume()
           })

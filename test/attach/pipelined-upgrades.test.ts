@@ -33,7 +33,7 @@ function bytesOf(sequence: readonly string[]): string[] {
   return sequence.map((kind, place) => kinds[kind]!(`/${kind}?${place}`))
 }
 
-/** All that a client gets until the server closes the connection or has answered so many messages. */
+/** All bytes that a client gets until the server closes the connection or has answered this number of messages. */
 async function answersTo(
   client: RawClient,
   count: number,
@@ -93,13 +93,13 @@ for (const { name, serve: serveWith, connect } of transports) {
       client.destroy()
     }
 
-    it('answers one to three of any kind in order, or closes the connection: in one packet', async function many() {
+    it('answers one to three messages of any kind in order, or closes the connection: all in one packet', async function many() {
       this.timeout(60_000)
       const all = [1, 2, ...(name === 'http' ? [3] : [])].flatMap(sequences)
       await forEach(all, (sequence) => check(sequence, [bytesOf(sequence).join('')]))
     })
 
-    it('answers them in order, or closes the connection: in one packet each', async function many() {
+    it('answers them in order, or closes the connection: each in a packet of its own', async function many() {
       this.timeout(60_000)
       await forEach([1, 2].flatMap(sequences), (sequence) => check(sequence, bytesOf(sequence)))
     })
@@ -135,13 +135,13 @@ for (const { name, serve: serveWith, connect } of transports) {
   })
 }
 
-describe('attach with messages behind an upgrade that it declines', () => {
+describe('attach with messages after an upgrade that it declines', () => {
   let server: TestServer
   let client: RawClient
 
   afterEach(closeServers)
 
-  it('loses nothing behind a large body that is read slowly', async () => {
+  it('loses no message after a large body that is read slowly', async () => {
     server = await transports[0]!.serve((req, res) => {
       let length = 0
       req.on('data', (chunk: Buffer) => {
@@ -165,7 +165,7 @@ describe('attach with messages behind an upgrade that it declines', () => {
   })
 
   for (const { name, serve: serveWith, connect } of transports) {
-    it(`loses nothing behind one while the connection is paused (${name})`, async () => {
+    it(`loses no message after a declined upgrade while the connection is paused (${name})`, async () => {
       const pausing = deferred()
       server = await serveWith((req, res) => {
         req.socket.once('pause', pausing.resolve)
@@ -183,7 +183,7 @@ describe('attach with messages behind an upgrade that it declines', () => {
     })
   }
 
-  it('loses no message without closing the connection, where TLS brings more to a connection that is paused', async () => {
+  it('loses no message without closing the connection when TLS delivers more to a paused connection', async () => {
     const [https] = transports.slice(1)
     const large = message('GET /large HTTP/1.1', 'Host: test')
     for (const rest of ['', message('GET /rest HTTP/1.1', 'Host: test')]) {
@@ -208,7 +208,7 @@ describe('attach with messages behind an upgrade that it declines', () => {
     }
   })
 
-  it('loses nothing behind an upgrade that the server declines itself', async function askedServer() {
+  it('loses no message after an upgrade that the server itself declines', async function askedServer() {
     const own = createServer(app)
     if (!('shouldUpgradeCallback' in own)) this.skip()
     own.shouldUpgradeCallback = () => false
@@ -218,7 +218,7 @@ describe('attach with messages behind an upgrade that it declines', () => {
     expect((await answersTo(client, 2)).answers).to.deep.equal(['/websocket?0 ', '/slow?1 '])
   })
 
-  it('keeps a connection for fifty of them, without a listener left on its socket', async () => {
+  it('keeps a connection open for fifty such upgrades, and leaves no listener on its socket', async () => {
     server = await transports[0]!.serve(app)
     client = await RawClient.connect(server.port)
     const count = (): number[] =>
@@ -232,7 +232,7 @@ describe('attach with messages behind an upgrade that it declines', () => {
     expect(counts.at(-1)).to.deep.equal(counts[0])
   })
 
-  it('answers none of them but the last where the application has unread the parser', async () => {
+  it('answers the first of them and closes the connection when the application itself reads the socket', async () => {
     const seen: (string | undefined)[] = []
     const own = createServer((req, res) => {
       seen.push(req.url)
@@ -248,7 +248,7 @@ describe('attach with messages behind an upgrade that it declines', () => {
     expect(seen).to.deep.equal(['/1'])
   })
 
-  it('closes the connection where the application begins to listen to its socket in between', async () => {
+  it('closes the connection when the application starts listening to its socket in between', async () => {
     const seen: (string | undefined)[] = []
     server = await transports[0]!.serve((req, res) => {
       seen.push(req.url)
@@ -269,10 +269,10 @@ describe('attach with messages behind an upgrade that it declines', () => {
   })
 })
 
-describe('attach with a handler that takes over what asks for an upgrade', () => {
+describe('attach with a handler that takes over every upgrade request', () => {
   afterEach(closeServers)
 
-  it('never gives it a connection that another response is using', async () => {
+  it('never gives the handler a connection that another response is using', async () => {
     const { port } = await transports[0]!.serve((req, res) => {
       if (req.headers.upgrade === 'websocket') req.socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n')
       else app(req, res)
@@ -290,7 +290,7 @@ describe('attach with a handler that takes over what asks for an upgrade', () =>
 describe('attach with an upgrade whose head is too long', () => {
   afterEach(closeServers)
 
-  it('makes one message of it, at most', async () => {
+  it('reads at most one message from it', async () => {
     const seen: unknown[] = []
     const server = createServer((req, res) => {
       seen.push(req.url)
@@ -312,7 +312,7 @@ describe('attach with an upgrade whose head is too long', () => {
 describe('attach and passthroughProxy with messages that are sent without waiting', () => {
   afterEach(closeServers)
 
-  it('ask the upstream once for each, at most, in order, and for no other upgrade than it tunnels', async function many() {
+  it('send the upstream at most one request for each, in order, and no upgrade except those that are tunnelled', async function many() {
     this.timeout(60_000)
     const asked: string[] = []
     const upgrades: string[] = []

@@ -11,7 +11,7 @@ import { closeServers, listen } from '../support/servers.js'
 const UPGRADE = upgradeTo('websocket', '/')
 const NONSENSE = '\x00\x01\r\n\r\n'
 
-/** A connection that is no socket: it has neither timeouts nor `destroySoon`. Gives what the server writes, at its end. */
+/** A connection that is not a socket: it has neither timeouts nor `destroySoon`. Resolves to the server's bytes at its end. */
 class Connection extends Duplex {
   private received = ''
 
@@ -54,8 +54,8 @@ function connect(): Connection {
   return connection
 }
 
-// The hooks of these tests fail one during which an exception reached the process.
-describe('attach on a connection that is no socket', () => {
+// The test hooks fail a test during which an exception reached the process.
+describe('attach on a connection that is not a socket', () => {
   it('responds to an upgrade and ends the connection', async () => {
     expect(await connect().exchange(UPGRADE)).to.match(/^HTTP\/1\.1 200 OK\r\n[^]*done$/)
   })
@@ -65,17 +65,17 @@ describe('attach on a connection that is no socket', () => {
     expect(received.split('\r\n\r\ndone')).to.have.length(3)
   })
 
-  it('ends the connection where bytes behind a declined upgrade begin no message', async () => {
+  it('ends the connection when the bytes after a declined upgrade begin no message', async () => {
     expect(await connect().exchange(`${kinds['h2c']!('/')}${NONSENSE}`)).to.match(
       /^HTTP\/1\.1 200 OK\r\n[^]*done$/,
     )
   })
 })
 
-describe('attach on a server with a response class of its own', () => {
+describe('attach on a server with its own response class', () => {
   afterEach(closeServers)
 
-  it('gives the app such a response with an upgrade', async () => {
+  it('gives the app a response of that class for an upgrade', async () => {
     const server = createServer({ ServerResponse: Greeting as typeof ServerResponse }, greet)
     attach(server, greet)
     const { port } = await listen(server)

@@ -11,13 +11,13 @@ import { closeServers, type TestServer } from '../support/servers.js'
 import { happened, waitFor } from '../support/waiting.js'
 import { until } from '../support/until.js'
 
-/** So many bytes are announced, and sent, before the answer ends. */
+/** The number of bytes that are announced, and sent, before the answer ends. */
 const COUNTED = 10
 
 const UPGRADE = upgradeTo('websocket', '/')
 
 for (const { name, serve, connect } of transports) {
-  describe(`attach with an app that takes its time over an upgrade (${name})`, () => {
+  describe(`attach with an app that does not decide on an upgrade at once (${name})`, () => {
     let server: TestServer
     let client: RawClient
     /** The answer that a test ends itself. */
@@ -44,9 +44,9 @@ for (const { name, serve, connect } of transports) {
 
     for (const [when, early] of [
       ['', []],
-      [', with bytes right behind the head', [`${UPGRADE}early`]],
-      [', with bytes behind it', [UPGRADE, 'early']],
-      [', with many bytes behind it', [UPGRADE, 'early'.repeat(2000)]],
+      [', with bytes right after the head', [`${UPGRADE}early`]],
+      [', with bytes after it', [UPGRADE, 'early']],
+      [', with many bytes after it', [UPGRADE, 'early'.repeat(2000)]],
     ] as [string, string[]][]) {
       for (const [way, leave] of [
         ['ends its side', (): void => void client.socket.end()],
@@ -101,7 +101,7 @@ for (const { name, serve, connect } of transports) {
       expect((await client.response()).status).to.equal(200)
     })
 
-    it('waits for an answer that has ended and is not with the client yet', async () => {
+    it('waits for an answer that has ended but has not reached the client yet', async () => {
       client.write(message('GET /large HTTP/1.1', 'Host: test'), UPGRADE)
       expect((await client.response()).body.length).to.equal(4_000_000)
       const [, res] = await exchange
@@ -109,7 +109,7 @@ for (const { name, serve, connect } of transports) {
       expect((await client.response()).status).to.equal(101)
     })
 
-    it('waits for an answer that is whole to the client before the app has ended it', async () => {
+    it('waits for an answer that the client has whole before the app has ended it', async () => {
       client.write(message('GET /counted HTTP/1.1', 'Host: test'))
       expect((await client.response()).body.length).to.equal(COUNTED)
       client.write(UPGRADE)
@@ -120,7 +120,7 @@ for (const { name, serve, connect } of transports) {
       expect((await client.response()).status).to.equal(101)
     })
 
-    it('lets an answer in progress be written to its end first', async () => {
+    it('waits until an answer in progress has been written to its end', async () => {
       client.write(message('GET /begun HTTP/1.1', 'Host: test'))
       await client.untilText('begun')
       client.write(UPGRADE)
@@ -150,7 +150,7 @@ for (const { name, serve, connect } of transports) {
       expect(req.destroyed).to.equal(true)
     })
 
-    it('closes the connection behind an answer in progress that says so', async () => {
+    it('closes the connection after an answer in progress that says Connection: close', async () => {
       client.write(message('GET /waiting HTTP/1.1', 'Host: test'), UPGRADE)
       await once(server.server, 'upgrade')
       pending!.setHeader('Connection', 'close').end('the last')
@@ -159,7 +159,7 @@ for (const { name, serve, connect } of transports) {
       expect(await Promise.race([exchange, immediate('not asked')])).to.equal('not asked')
     })
 
-    it('forgets an upgrade whose client leaves before that answer is with it', async () => {
+    it('forgets an upgrade whose client leaves before it has that answer', async () => {
       client.socket.pause()
       client.write(message('GET /huge HTTP/1.1', 'Host: test'), UPGRADE)
       while (server.server.listenerCount('upgrade') === 0) await immediate()

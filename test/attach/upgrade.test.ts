@@ -21,7 +21,7 @@ for (const { name, express } of expressVersions) {
   describe(`attach with upgrades (${name})`, () => {
     afterEach(closeServers)
 
-    it("gives an upgrade that nobody takes the app's own 404", async () => {
+    it("answers an upgrade that no handler takes with the app's own 404", async () => {
       const client = await clientOf(express())
       client.write(UPGRADE)
       const response = await client.response()
@@ -44,7 +44,7 @@ for (const { name, express } of expressVersions) {
       await client.closed()
     })
 
-    it('answers 500 where a handler throws', async () => {
+    it('answers 500 when a handler throws', async () => {
       const app = express().use(() => {
         throw new Error('oops')
       })
@@ -58,7 +58,7 @@ for (const { name, express } of expressVersions) {
       ['an RST', (client: RawClient): void => void client.socket.resetAndDestroy()],
       ['a FIN', (client: RawClient): void => void client.socket.end()],
     ] as const) {
-      it(`tells the app when the client leaves by ${way}, and ends the connection too`, async () => {
+      it(`tells the app when the client leaves by ${way}, and ends the connection`, async () => {
         const app = express()
         const left = new Promise<void>((resolve) => {
           app.use((_req, res) => {
@@ -106,7 +106,7 @@ for (const { name, express } of expressVersions) {
     })
 
     for (const event of ['data', 'readable'] as const) {
-      it(`leaves its end to a handler that reads the connection by '${event}'`, async () => {
+      it(`lets a handler that reads the connection by '${event}' end it`, async () => {
         const app = express()
         app.get('/none', ({ socket }) => {
           socket.on(event, () => void socket.read())

@@ -9,7 +9,7 @@ import { closeServers, serve } from '../support/servers.js'
 
 const EVENTS = 8
 
-/** What a page does to show a stream: each event becomes an item of a list. */
+/** The ways in which a page shows a stream: each event becomes an item of a list. */
 const scripts = {
   EventSource: `
     const events = new EventSource('/events')
@@ -27,7 +27,7 @@ const scripts = {
     }`,
 }
 
-/** Tells the server of an event once the frame that shows it has been painted. */
+/** Reports an event to the server once the frame that shows it has been painted. */
 const show = `
   async function show(data) {
     list.append(Object.assign(document.createElement('li'), { textContent: data }))
@@ -57,13 +57,13 @@ describe('autoFlush', function () {
 
   describe('in Chromium', () => {
     for (const [way, script] of Object.entries(scripts)) {
-      it(`has each event painted before the next is sent: ${way}`, async () => {
+      it(`lets each event be painted before the next is sent: ${way}`, async () => {
         const { url, shown } = await site(express().use(autoFlush(), compression()), script)
         await page.goto(url)
         expect(await shown).to.deep.equal(inTurn())
       })
 
-      it(`also through passthroughProxy, with compression at both ends: ${way}`, async () => {
+      it(`does so through passthroughProxy, with compression at both ends: ${way}`, async () => {
         const upstream = await site(express().use(compression(), autoFlush()), script)
         const gateway = express().use(autoFlush(), compression(), passthroughProxy(upstream.url))
         await page.goto((await serve(gateway)).url)
@@ -73,7 +73,7 @@ describe('autoFlush', function () {
   })
 })
 
-/** Serves a page with `script`; `shown` is what it showed each time that an event had been sent. */
+/** Serves a page with `script`; `shown` is what it showed after each event. */
 async function site(app: Express, script: string): Promise<{ url: string; shown: Promise<string[]> }> {
   const painted = new EventEmitter()
   app.get('/', (_req, res) => {

@@ -11,7 +11,7 @@ export interface OpenEventStream {
   readonly client: StreamingClient
 }
 
-/** Opens an event stream whose head and first comment are on their way. */
+/** Opens an event stream whose head and first comment have been sent. */
 export async function open(
   options: AutoFlushOptions,
   coding: Coding = 'identity',
@@ -35,7 +35,7 @@ export async function open(
   return { res, client }
 }
 
-/** Waits until another stream has had three heartbeats: a timer that was set before would have fired as often. */
+/** Waits until another stream has had three heartbeats: a timer that was set earlier would have fired as often. */
 export async function severalBeats(): Promise<void> {
   const { client } = await open({ heartbeatMs: 20 })
   await client.received(':\n\n:\n\n:\n\n:\n\n')

@@ -11,7 +11,7 @@ import { StreamingClient } from '../support/streaming-client.js'
 describe('autoFlush', () => {
   afterEach(closeServers)
 
-  describe('after writeHead and silence', () => {
+  describe('after writeHead without a write', () => {
     for (const [order, mount] of Object.entries({
       'before compression': [autoFlush(), compression()],
       'after compression': [compression(), autoFlush()],
@@ -32,7 +32,7 @@ describe('autoFlush', () => {
       })
     }
 
-    it('delivers the head of a bare server, and keeps repeated headers of a list', async () => {
+    it('delivers the head on a bare server, and keeps repeated headers from an array', async () => {
       const { port } = await serve(
         bare((res) =>
           res.writeHead(200, ['Set-Cookie', 'a=1', 'Set-Cookie', 'b=2', 'Content-Type', 'text/event-stream']),
@@ -47,7 +47,7 @@ describe('autoFlush', () => {
     })
   })
 
-  describe('of a head that is given to writeHead', () => {
+  describe('with headers given to writeHead', () => {
     const headers = { 'Content-Type': 'text/plain', 'X-Name': 'value' }
     const list = Object.entries(headers).flat()
 
@@ -78,13 +78,13 @@ describe('autoFlush', () => {
       'with a reason and headers': [200, 'Fine', { 'Content-Length': 2 }],
       'that switches protocols': [101, { Connection: 'Upgrade', Upgrade: 'own' }],
     })) {
-      it(`leaves one without a stream alone: ${form}`, async () => {
+      it(`does not change the head of a whole answer: ${form}`, async () => {
         const [plain, flushed] = await heads((res) => headOf(res, args).write('ok'))
         expect(flushed).to.equal(plain)
       })
     }
 
-    it('asks the filter once, also where the head is written twice or through other layers', async () => {
+    it('calls the filter once, even if the head is written twice or through other layers', async () => {
       let asked = 0
       const middleware = autoFlush({ filter: () => ++asked > 0 })
       const { url } = await serve((req, res) =>
@@ -108,7 +108,7 @@ describe('autoFlush', () => {
   })
 
   describe('before the head is written', () => {
-    it('sends nothing, so that the type and status can still change', async () => {
+    it('sends nothing, so that type and status can still change', async () => {
       const app = express()
       app.use(autoFlush(), compression())
       const handled = new Promise<Response>((resolve) => {

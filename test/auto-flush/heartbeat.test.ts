@@ -18,7 +18,7 @@ describe('autoFlush with heartbeatMs', () => {
     })
   }
 
-  it('writes them also before the first event', async () => {
+  it('writes comments before the first event too', async () => {
     const app = express().use(autoFlush({ heartbeatMs: 20 }))
     app.get('/', (_req, res) => void res.writeHead(200, { 'Content-Type': 'text/event-stream' }))
     const client = await StreamingClient.get((await serve(app)).url)
@@ -27,7 +27,7 @@ describe('autoFlush with heartbeatMs', () => {
   })
 
   for (const end of ['\n\n', '\n\r\n', '\r\r', '\r\n\r\n']) {
-    it(`takes ${JSON.stringify(end)} for the end of an event, however it is written`, async () => {
+    it(`recognises ${JSON.stringify(end)} as the end of an event, however it is split into writes`, async () => {
       const { res, client } = await open({ heartbeatMs: 20 })
       for (const write of [
         () => res.write(`data: text${end}`),
@@ -56,7 +56,7 @@ describe('autoFlush with heartbeatMs', () => {
   }
 
   for (const type of ['text/plain', 'x-text/event-stream', 'text/event-streams']) {
-    it(`leaves ${type} alone, and stops when the response is over`, async () => {
+    it(`writes nothing into ${type}, and stops when the response is over`, async () => {
       const { res, client } = await open({ heartbeatMs: 20 }, 'identity', (response) => response.type(type))
       await severalBeats()
       res.end('end')
@@ -65,14 +65,14 @@ describe('autoFlush with heartbeatMs', () => {
     })
   }
 
-  it('is off unless it is asked for', async () => {
+  it('is off by default', async () => {
     const { res, client } = await open({})
     await severalBeats()
     res.end()
     expect(await client.ended()).to.equal(':\n\n')
   })
 
-  it('writes nothing once the client has gone, whatever the handler still writes', async () => {
+  it('writes nothing once the client has left, even if the handler still writes', async () => {
     const { res, client } = await open({ heartbeatMs: 20 })
     const gone = once(res, 'close')
     client.leave()

@@ -71,7 +71,7 @@ describe('autoFlush', () => {
           }
         }
 
-        it('is needed: without it nothing arrives before the end', async () => {
+        it('is necessary: without it nothing arrives before the end', async () => {
           const { url, client, opened } = await stream(express().use(compression()), open, 'gzip')
           for (const word of words) {
             opened.send(word)

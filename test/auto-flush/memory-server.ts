@@ -1,4 +1,4 @@
-// A server in a process of its own, whose memory is that of the responses alone. Its parent asks for it by a message.
+// A server in its own process, whose memory is that of the responses alone. Its parent asks for the number by a message.
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
@@ -12,7 +12,7 @@ const CHUNK = 64 * 1024
 const app = express()
 app.use(autoFlush({ heartbeatMs: 5 }), compression())
 
-/** Writes `bytes` as fast as the client lets it, and obeys what `write` returns. */
+/** Writes `bytes` as fast as the client allows, respecting the result of `write`. */
 app.get('/write/:bytes', (req, res) => {
   res.type('text/event-stream')
   let left = Number(req.params.bytes)
@@ -44,7 +44,7 @@ app.get('/child/:bytes', (req, res: Response, next) => {
 })
 
 const server = app.listen(0, '127.0.0.1', () => process.send?.((server.address() as AddressInfo).port))
-// What is garbage but not yet collected tells nothing: up to 64 MB of it, before V8 looks at buffers at all.
+// Garbage that is not yet collected does not count: V8 lets up to 64 MB of buffers pile up first.
 process.on('message', () => {
   globalThis.gc?.()
   process.send?.(process.memoryUsage.rss())

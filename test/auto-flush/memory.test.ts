@@ -34,7 +34,7 @@ describe('autoFlush', function () {
   })
 
   describe('for clients that do not read', () => {
-    it('grows by 10 MB at most in 5 s, and goes on when they read', async () => {
+    it('uses at most 10 MB more in 5 s, and continues when they read', async () => {
       const before = await residentBytes()
       const responses = await Promise.all(
         Object.values(held).map(({ path, coding }) => get(`${path}/${64 * MB}`, coding)),
@@ -50,7 +50,7 @@ describe('autoFlush', function () {
   })
 
   describe('for a slow reader of 100 MB from pipeChild', () => {
-    it('grows by 10 MB at most', async () => {
+    it('uses at most 10 MB more', async () => {
       const before = await residentBytes()
       let most = before
       const response = await get(`/child/${100 * MB}`, 'identity')
@@ -82,7 +82,7 @@ describe('autoFlush', function () {
   }
 })
 
-/** Reads more than the buffers of two sockets can hold, and leaves. */
+/** Reads more than the buffers of two sockets can hold, and disconnects. */
 async function readSome(response: http.IncomingMessage): Promise<void> {
   let received = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {

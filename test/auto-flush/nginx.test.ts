@@ -34,7 +34,7 @@ describe('autoFlush', () => {
         await streams.pingPong(coding)
       })
 
-      it(`and so through passthroughProxy: ${configuration}`, async () => {
+      it(`does so through passthroughProxy: ${configuration}`, async () => {
         const streams = await start(express())
         const gateway = express().use(autoFlush(), compression(), passthroughProxy(streams.url))
         nginx = await Nginx.before((await serve(gateway)).port, location)

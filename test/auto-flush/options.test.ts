@@ -34,7 +34,7 @@ describe('autoFlush', () => {
       [undefined, ['tick', 'flush', 'turn']],
       [1, ['tick', 'turn', 'flush']],
     ] as const) {
-      it(`${coalesce} flushes in its turn: ${order.join(', ')}`, async () => {
+      it(`${coalesce} flushes at its point in the event loop: ${order.join(', ')}`, async () => {
         const happened: string[] = []
         const flushed = deferred()
         const app = express()
@@ -57,7 +57,7 @@ describe('autoFlush', () => {
     }
 
     for (const over of ['end', 'destroy'] as const) {
-      it(`flushes no more after ${over}()`, async () => {
+      it(`does not flush again after ${over}()`, async () => {
         let flushes = 0
         const app = express().use(
           noting(() => flushes++),
@@ -75,7 +75,7 @@ describe('autoFlush', () => {
       })
     }
 
-    it('of milliseconds waits for them', async () => {
+    it('in milliseconds waits that long', async () => {
       const { res, client } = await open({ coalesce: 100 }, 'gzip')
       const passed = passedTimers(100, 5000)
       res.write('data: late\n\n')
@@ -86,7 +86,7 @@ describe('autoFlush', () => {
   })
 
   describe('with filter', () => {
-    it('leaves alone what the filter refuses', async () => {
+    it('does not touch a response that the filter refuses', async () => {
       const app = express()
       app.use(autoFlush({ filter: (req) => req.url !== '/refused' }))
       app.get('/{*path}', (_req, res) => {
@@ -101,7 +101,7 @@ describe('autoFlush', () => {
       await Promise.all([refused.ended(), taken.ended()])
     })
 
-    it('may also take responses with Content-Length', async () => {
+    it('may include responses with Content-Length', async () => {
       const { res, client } = await open({ filter: () => true }, 'gzip', (response) =>
         response.set('Content-Length', '100000'),
       )
@@ -151,7 +151,7 @@ describe('autoFlush', () => {
       client.leave()
     })
 
-    it('also the first one, with the head', async () => {
+    it('has handed the first write to the socket too, together with the head', async () => {
       const app = express()
       app.use(autoFlush({ sync: true }))
       app.get('/', (_req, res) => {
@@ -162,7 +162,7 @@ describe('autoFlush', () => {
       expect(await (await StreamingClient.get(url)).ended()).to.equal('first, 0 waiting')
     })
 
-    it('lets a pipe go on past the high-water mark', async () => {
+    it('lets a pipe continue past the high-water mark', async () => {
       const chunk = 'x'.repeat(100_000)
       const app = express().use(autoFlush({ sync: true }))
       app.get('/', (_req, res) => void Readable.from([chunk, chunk, chunk]).pipe(res))
@@ -170,7 +170,7 @@ describe('autoFlush', () => {
       expect(await (await StreamingClient.get(url)).ended()).to.have.lengthOf(300_000)
     })
 
-    it('leaves whole answers alone', async () => {
+    it('does not touch whole answers', async () => {
       const app = express()
       app.use(autoFlush({ sync: true }))
       app.get('/', (_req, res) => {
@@ -181,7 +181,7 @@ describe('autoFlush', () => {
       expect(await (await StreamingClient.get(url)).ended()).to.equal('whole!')
     })
 
-    it('tells who writes after the end so, as without it', async () => {
+    it('reports a write after the end, as without autoFlush', async () => {
       const { res, client } = await open({ sync: true })
       res.end()
       await client.ended()
@@ -191,7 +191,7 @@ describe('autoFlush', () => {
       expect(error).to.have.property('code', 'ERR_STREAM_WRITE_AFTER_END')
     })
 
-    it('keeps what the handler has corked', async () => {
+    it('keeps corked writes of the handler back', async () => {
       const { res, client } = await open({ sync: true })
       await client.received(':')
       res.cork()
@@ -249,7 +249,7 @@ describe('autoFlush', () => {
   })
 })
 
-/** Stands for a compressor of which nothing is known but that it has a `res.flush()`, and tells when that is called. */
+/** Acts as an unknown compressor with a `res.flush()`, and reports each call of that. */
 function noting(flushed: () => void): RequestHandler {
   return (_req, res, next) => {
     res.set('Content-Encoding', 'identity')

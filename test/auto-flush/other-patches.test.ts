@@ -10,7 +10,7 @@ import { patching, patchWrite, type Write } from './patches.js'
 import { StreamingClient } from '../support/streaming-client.js'
 import { StreamServer, type Way } from './streams.js'
 
-/** The copy of the package that `require` gives. */
+/** The copy of the package that `require` loads. */
 const commonJs = createRequire(import.meta.url)('sluiceway') as typeof sluiceway
 const { autoFlush } = sluiceway
 
@@ -56,17 +56,17 @@ describe('autoFlush', () => {
         })
       }
 
-      it('follows a patch that comes after the first write', async () => {
+      it('still flushes when a patch is added after the first write', async () => {
         const streams = await StreamServer.start(express().use(autoFlush(), compression()))
         await streams.pingPong('gzip', patchedAfterEachWrite)
       })
 
-      it('follows a write that was kept before the head', async () => {
+      it('still flushes when the handler uses a res.write that it saved before the head', async () => {
         const streams = await StreamServer.start(express().use(autoFlush(), compression()))
         await streams.pingPong('gzip', keptWrite)
       })
 
-      it('follows a response that leaves the application it was mounted in', async () => {
+      it('still flushes when the response leaves the application where autoFlush is mounted', async () => {
         for (const mount of [
           [autoFlush(), compression()],
           [compression(), autoFlush()],
@@ -77,7 +77,7 @@ describe('autoFlush', () => {
         }
       })
 
-      it('runs the methods that an application has given its responses, also later ones', async () => {
+      it("runs an application's own response methods, including those added later", async () => {
         const app = express()
         const response = app.response as unknown as ServerResponse
         response.writeHead = marking('x-first')
@@ -90,7 +90,7 @@ describe('autoFlush', () => {
         expect(headers).not.to.have.property('x-first')
       })
 
-      it('leaves responses of the same application alone that it was not mounted for', async () => {
+      it('does not touch responses of the same application for which it is not mounted', async () => {
         const app = express()
         app.get('/with', autoFlush({ sync: true }), (_req, res) => void res.json('with'))
         app.get('/without', compression(), patching, (_req, res) => {
@@ -107,7 +107,7 @@ describe('autoFlush', () => {
         expect(client.response.headers).not.to.have.property('x-accel-buffering')
       })
 
-      it('leaves its methods to be listed and defined anew', async () => {
+      it('lets other code list and redefine its methods', async () => {
         const middleware = autoFlush()
         const names = ['write', 'writeHead']
         const handler = (res: ServerResponse): void => {
@@ -136,7 +136,7 @@ describe('autoFlush', () => {
         }
       })
 
-      it('serves one application by both copies of the package, on a route each', async () => {
+      it('works in one application with both copies of the package, each on its own route', async () => {
         const app = express()
         app.get('/module', autoFlush(), stream)
         app.get('/common', commonJs.autoFlush(), stream)
@@ -159,7 +159,7 @@ const stream: RequestHandler = (_req, res) => {
   res.end()
 }
 
-/** A `writeHead` that adds a header, as an application may have one for all its responses. */
+/** A `writeHead` that adds a header, as an application may define it for all its responses. */
 function marking(name: string): ServerResponse['writeHead'] {
   return function writeHead(this: ServerResponse, ...args: unknown[]): ServerResponse {
     this.setHeader(name, 'marked')

@@ -3,7 +3,7 @@ import type { RequestHandler } from 'express'
 
 export type Write = (...args: unknown[]) => boolean
 
-/** What many a middleware does: keep `res.write`, and put something around it. */
+/** Saves `res.write` and wraps it, as many middlewares do. */
 export function patchWrite(res: ServerResponse): void {
   const { write } = res as { write: Write }
   res.write = function patched(...args: unknown[]) {

@@ -47,7 +47,7 @@ describe('autoFlush', () => {
       }
     }
 
-    it('exists on the response of a bare server, and on no other', async () => {
+    it('exists on the response of a bare server that uses autoFlush, and on no other', async () => {
       const middleware = autoFlush()
       const { url } = await serve((req, res) => {
         const flushes = (): boolean => 'flush' in res
@@ -58,7 +58,7 @@ describe('autoFlush', () => {
       expect(await (await StreamingClient.get(`${url}/without`)).ended()).to.equal('false')
     })
 
-    it('sends what waits for a longer coalesce at once', async () => {
+    it('sends at once the writes that wait for a longer coalesce', async () => {
       const { express } = expressVersions[0]
       const app = express()
       app.use(autoFlush({ coalesce: 60_000 }), compression())

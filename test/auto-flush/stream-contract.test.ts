@@ -24,19 +24,19 @@ describe('autoFlush', () => {
   afterEach(closeServers)
 
   for (const [mount, mounted] of Object.entries(mounts)) {
-    describe(`as to the contract of a stream, mounted ${mount}`, () => {
-      it('returns from write what it returns without it', async () => {
+    describe(`as a writable stream, mounted ${mount}`, () => {
+      it('returns the same from write as without autoFlush', async () => {
         const withoutIt = await results(mounted(passing))
         const withIt = await results(mounted(autoFlush()))
         expect(withIt).to.deep.equal(withoutIt)
         expect(withIt).to.include(false)
       })
 
-      it('calls the callbacks of write and end that are called without it', async () => {
+      it('calls the same callbacks of write and end as without autoFlush', async () => {
         expect(await callbacks(mounted(autoFlush()))).to.deep.equal(await callbacks(mounted(passing)))
       })
 
-      it('emits drain once the client reads', async () => {
+      it("emits 'drain' when the client reads", async () => {
         const { res, client } = await open(mounted(autoFlush()))
         while (res.write(chunk));
         const drained = happened('the response', res, 'drain')
@@ -46,7 +46,7 @@ describe('autoFlush', () => {
         await client.closed()
       })
 
-      it('holds a source back while the client does not read', async () => {
+      it('pauses a source while the client does not read', async () => {
         const { url, res, client } = await open(mounted(autoFlush()))
         let taken = 0
         const source = new Readable({
@@ -65,7 +65,7 @@ describe('autoFlush', () => {
     })
   }
 
-  it('holds what the handler has corked, and sends it on uncork', async () => {
+  it('holds corked writes of the handler, and sends them on uncork', async () => {
     const { url, res, client } = await open([autoFlush()])
     client.socket.resume()
     res.cork()
@@ -77,7 +77,7 @@ describe('autoFlush', () => {
   })
 })
 
-/** Sends a request from a client that does not read, and gives the response still open. */
+/** Sends a request from a client that does not read, and returns the open response. */
 async function open(mounted: RequestHandler[]): Promise<{ url: string; res: Response; client: RawClient }> {
   const app = express()
   app.use(...mounted)
@@ -117,7 +117,7 @@ async function callbacks(mounted: RequestHandler[]): Promise<string[]> {
   return called
 }
 
-/** `compression` takes the callback for a chunk and throws; that is its own business, with and without autoFlush. */
+/** `compression` takes the callback for a chunk and throws, with and without autoFlush. */
 function endWith(res: ServerResponse, callback: () => void): void {
   try {
     res.end('c', callback)

@@ -54,7 +54,7 @@ interface Application extends RequestListener {
   get(path: string, handler: (req: unknown, res: Response) => void): unknown
 }
 
-/** An application that streams at `/`, and gives each response to the test that has asked for it. */
+/** An application that streams at `/`, and gives each response to the test that requested it. */
 export class StreamServer {
   /** Where clients ask: its own address, or that of a proxy that a test has put before it. */
   url: string

@@ -6,7 +6,7 @@ import { closeServers } from '../support/servers.js'
 import { codings } from '../support/streaming-client.js'
 import { StreamServer } from './streams.js'
 
-/** Hides the stream of `compression`, and counts the flushes that are asked of it. */
+/** Hides the stream of `compression`, and counts its flushes. */
 class Hiding {
   flushes = 0
   readonly mount: RequestHandler = (_req, res, next) => {
@@ -28,7 +28,7 @@ const arrangements: Record<string, (hiding: Hiding) => RequestHandler[]> = {
 }
 
 describe('autoFlush', () => {
-  describe('with a compressor it does not know, which has a res.flush()', () => {
+  describe('with an unknown compressor that has a res.flush()', () => {
     afterEach(closeServers)
 
     for (const [order, mount] of Object.entries(arrangements)) {

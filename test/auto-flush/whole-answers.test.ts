@@ -58,7 +58,7 @@ describe('autoFlush', () => {
         for (const [answer, { method = 'GET', handler }] of Object.entries(answers)) {
           // `compression` tells nobody that its `end` makes the head: the answer gets one header more.
           if (mount !== 'alone' && answer.startsWith('end with')) continue
-          it(`leaves ${answer} byte for byte as it is`, async () => {
+          it(`does not change a byte of ${answer}`, async () => {
             const plain = await answerOf(express(), mounted([passing]), method, handler)
             const flushed = await answerOf(express(), mounted([autoFlush()]), method, handler)
             expect(flushed.head).to.equal(plain.head)
@@ -84,7 +84,7 @@ describe('autoFlush', () => {
     })
   }
 
-  it('marks a streamed response, to tell that the comparison can fail', async () => {
+  it('marks a streamed response, which shows that the comparison can fail', async () => {
     const { express } = expressVersions[0]
     const { head } = await answerOf(express(), [autoFlush()], 'GET', (_req, res) => {
       res.write('streamed')

@@ -31,13 +31,13 @@ describe('autoFlush', () => {
       expect(flushes).to.be.within(EVENTS * 0.9, EVENTS + 1)
     })
 
-    it('keeps them under 15 % when they come ten to a tick, and flushes once for the ten', async () => {
+    it('keeps them under 15 % when ten are written in each tick, and flushes once for the ten', async () => {
       const { share, flushes } = await measure(10, (res, text) => res.write(text))
       expect(share).to.be.below(0.15)
       expect(flushes).to.be.within(EVENTS / 10 - 1, EVENTS / 10 + 1)
     })
 
-    it('also where the handler calls res.flush() after each write', async () => {
+    it('keeps them under 35 % even if the handler calls res.flush() after each write', async () => {
       const { share } = await measure(1, (res, text) => {
         res.write(text)
         res.flush()
@@ -78,7 +78,7 @@ async function sendAll(
   res.end()
 }
 
-/** The turn in which the flush runs, and the one in which zlib is done with it. */
+/** The turn in which the flush runs, and the one in which zlib finishes it. */
 async function twoTurns(): Promise<void> {
   for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setTimeout(resolve, 0))
 }

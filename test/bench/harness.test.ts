@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { root } from '../support/repository.js'
 
-/** What a run of the benchmarks prints, on a slice too small to tell a time by. */
+/** The output of a benchmark run on a slice that is too small to measure times. */
 async function bench(...args: string[]): Promise<string> {
   const quick = ['--dry', '--node-upstream', '--rounds', '1', '--scale', '0.005']
   const child = spawn(process.execPath, [`${root}/bench/run.mjs`, ...args, ...quick], {
@@ -15,7 +15,7 @@ async function bench(...args: string[]): Promise<string> {
 describe('the benchmarks', function () {
   this.timeout(30_000)
 
-  it('check, time and print a proxy beside the floor', async () => {
+  it('check, time and print a proxy next to the floor', async () => {
     const printed = await bench('proxy', '--works', 'get', '--entries', 'floor,sluiceway')
     expect(printed).to.match(/### GET, 300 bytes[^]*\*\*sluiceway\*\* \| [\d.,]+ \|.*\| 0 \|\n/)
     expect(printed).to.match(/10 MB up: the same hash \| yes \|/)

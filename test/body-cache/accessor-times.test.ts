@@ -3,7 +3,7 @@ import { promisify } from 'node:util'
 import { expect } from 'chai'
 import { root } from '../support/repository.js'
 
-/** Names of bodies, each of which took, or takes elsewhere, more than a second of the event loop. */
+/** Names of bodies that once blocked, or elsewhere still block, the event loop for more than a second each. */
 const bodies = [
   '+ over and over',
   'the largest index',
@@ -14,8 +14,8 @@ const bodies = [
   'a long boundary',
 ]
 
-describe('the accessors of req.bodyCache, with bodies made to be expensive', () => {
-  it('hold up the event loop for less than a second', async function () {
+describe('the accessors of req.bodyCache, with bodies that are expensive to parse', () => {
+  it('block the event loop for less than a second', async function () {
     this.timeout(120_000)
     // The program's own bound is 100 ms for 10 KB of the wire. Other tests run beside this one.
     const env = { ...process.env, SLUICEWAY_SLACK: '10', SLUICEWAY_ROUNDS: '1' }

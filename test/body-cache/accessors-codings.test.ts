@@ -26,7 +26,7 @@ for (const { name, token, encode, bomb } of codings) {
     const headers = { 'content-encoding': token }
     afterEach(closeServers)
 
-    it('gives it decoded, and everybody else the bytes and headers as they came', async () => {
+    it('decodes it for accessors, and leaves bytes and headers unchanged for every other reader', async () => {
       const bytes = encode(json)
       const read = async (req: IncomingMessage): Promise<unknown> => [
         await req.bodyCache.text(),
@@ -61,7 +61,7 @@ for (const { name, token, encode, bomb } of codings) {
       expect(entries).to.deep.equal([{ a: '1' }, [['a', '1']]])
     })
 
-    it('decodes it once for all accessors', async () => {
+    it('decodes it only once for all accessors', async () => {
       let started = 0
       const hook = createHook({
         init: (_id, type) => {
@@ -78,7 +78,7 @@ for (const { name, token, encode, bomb } of codings) {
       expect(await found(read, encode(json), headers)).to.equal(1)
     })
 
-    it('lets exactly parseLimit bytes through, and 413 beyond', async () => {
+    it('accepts exactly parseLimit bytes, and answers 413 to more', async () => {
       const bytes = encode('x'.repeat(1000))
       expect(await found(readText, bytes, headers, { parseLimit: 1000 })).to.have.length(1000)
       expect(await found(readText, bytes, headers, { parseLimit: 999 })).to.include({
@@ -105,8 +105,8 @@ for (const { name, token, encode, bomb } of codings) {
     for (const [title, damage] of [
       ['is cut short', (bytes: Buffer) => bytes.subarray(0, -1)],
       ['is cut in half', (bytes: Buffer) => bytes.subarray(0, bytes.length >> 1)],
-      ['has a byte behind it', (bytes: Buffer) => Buffer.concat([bytes, Buffer.from('x')])],
-      ['has zeros behind it', (bytes: Buffer) => Buffer.concat([bytes, Buffer.alloc(10)])],
+      ['has a byte after its end', (bytes: Buffer) => Buffer.concat([bytes, Buffer.from('x')])],
+      ['has zeros after its end', (bytes: Buffer) => Buffer.concat([bytes, Buffer.alloc(10)])],
       ['is something else', () => Buffer.from('nothing of that kind')],
     ] as const) {
       it(`refuses data that ${title}`, async () => {
@@ -116,7 +116,7 @@ for (const { name, token, encode, bomb } of codings) {
       })
     }
 
-    it('takes an empty body for empty', async () => {
+    it('accepts an empty body as empty', async () => {
       expect(await found(readText, '', headers)).to.equal('')
     })
   })
@@ -147,7 +147,7 @@ describe('req.bodyCache, with Content-Encoding', () => {
     })
   }
 
-  it('refuses two header lines of one coding each', async () => {
+  it('refuses two Content-Encoding lines with one coding each', async () => {
     const { req, client } = await exchange([
       'Content-Encoding: gzip',
       'Content-Encoding: gzip',
@@ -158,11 +158,11 @@ describe('req.bodyCache, with Content-Encoding', () => {
     client.destroy()
   })
 
-  it('knows gzip by its old name, in any case', async () => {
+  it('accepts the old name of gzip, in upper or lower case', async () => {
     expect(await found(readText, gzipSync(json), { 'content-encoding': 'X-GZip' })).to.equal(json)
   })
 
-  it('lets go of the decoded bytes when the response has ended', async () => {
+  it('releases the decoded bytes when the response has ended', async () => {
     const requests: IncomingMessage[] = []
     const keep: Handler = async (req, res) => {
       requests.push(req)
@@ -178,7 +178,7 @@ describe('req.bodyCache, with Content-Encoding', () => {
   })
 
   for (const coding of ['identity', 'Identity', '']) {
-    it(`reads a body of "${coding}" as it is`, async () => {
+    it(`reads a body with Content-Encoding "${coding}" undecoded`, async () => {
       expect(await found(readText, 'abc', { 'content-encoding': coding })).to.equal('abc')
     })
   }

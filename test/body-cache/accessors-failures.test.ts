@@ -14,12 +14,12 @@ import { closeServers, serve } from '../support/servers.js'
 import { exchange } from './exchange.js'
 import { accessors, type BodyError, codeOf } from './reading.js'
 
-// A body that each accessor can read: JSON that is a form of one key as well.
+// A body that each accessor can read: JSON that is also a form with one key.
 const body = '{"a":1}'
 const FORM = 'Content-Type: application/x-www-form-urlencoded'
 const CHUNKED = 'Transfer-Encoding: chunked'
 
-describe('req.bodyCache, when something is wrong with the request', () => {
+describe('req.bodyCache, when the request fails or its response has ended', () => {
   afterEach(closeServers)
 
   for (const [name, access] of Object.entries(accessors)) {
@@ -29,7 +29,7 @@ describe('req.bodyCache, when something is wrong with the request', () => {
     ] as const) {
       const bytes = coding === '' ? Buffer.from(body) : gzipSync(body)
 
-      it(`${name} tells of a client that leaves in the middle${coding}, at once and later`, async () => {
+      it(`${name} reports a client that leaves in the middle${coding}, at once and later`, async () => {
         const { client, req } = await exchange([CHUNKED, FORM, ...headers])
         const reading = access(req.bodyCache).catch((error: BodyError) => error)
         client.write(asChunk(bytes.subarray(0, -1)))
@@ -44,7 +44,7 @@ describe('req.bodyCache, when something is wrong with the request', () => {
         expect(req.bodyCache.complete).to.equal(false)
       })
 
-      it(`${name} says that it comes after the response${coding}`, async () => {
+      it(`${name} fails after the response, and says so${coding}`, async () => {
         const { client, req, res } = await exchange([CHUNKED, FORM, ...headers])
         client.write(asChunk(bytes), lastChunk)
         expect(await codeOf(access(req.bodyCache))).to.equal(undefined)
@@ -71,7 +71,7 @@ describe('req.bodyCache, when something is wrong with the request', () => {
     })
   }
 
-  it('tells the listeners of a stream why it ends early', async () => {
+  it('gives the listeners of a stream the reason why it ends early', async () => {
     const { client, req, res } = await exchange()
     const failed = new Promise((resolve) => req.bodyCache.stream().on('error', resolve).resume())
     client.write(asChunk('begin'))
@@ -81,7 +81,7 @@ describe('req.bodyCache, when something is wrong with the request', () => {
     client.destroy()
   })
 
-  it('leaves quietly what streams nobody reads any more', async () => {
+  it('quietly closes streams that have no error listener', async () => {
     const { client, req, res } = await exchange()
     const [stream, web] = [req.bodyCache.stream(), req.bodyCache.web()]
     client.write(asChunk('begin'))
@@ -95,7 +95,7 @@ describe('req.bodyCache, when something is wrong with the request', () => {
   })
 })
 
-/** Ways in which something may have read a body before us. */
+/** The ways in which a middleware may have read a body before bodyCache. */
 const drains: Record<string, (req: IncomingMessage) => Promise<unknown>> = {
   'text(req)': (req) => text(req),
   'req.resume()': (req) => once(req.resume(), 'end'),
@@ -133,7 +133,7 @@ const parsers: Record<string, (req: IncomingMessage) => Promise<unknown>> = {
 }
 
 for (const { name, mount } of hosts) {
-  describe(`bodyCache on ${name}, behind something that has read the body`, () => {
+  describe(`bodyCache on ${name}, after a middleware that has read the body`, () => {
     afterEach(closeServers)
 
     /** Runs `read` behind it, with or without `req.rawBody`, and answers with what `read` makes of the request. */
@@ -152,12 +152,12 @@ for (const { name, mount } of hosts) {
     }
 
     for (const [title, drain] of Object.entries(drains)) {
-      it(`explains itself after ${title}`, async () => {
+      it(`gives an error that explains the cause after ${title}`, async () => {
         const { status } = await behind(drain, {}, (_req, res) => res.end('let through'))
         expect(status).to.equal(500)
       })
 
-      it(`takes req.rawBody for the body after ${title}, for every accessor and parser`, async () => {
+      it(`uses req.rawBody as the body after ${title}, for every accessor and parser`, async () => {
         const rest = { rawBody: Buffer.from(body) }
         const read: Handler = async (req, res) => {
           const results: unknown[] = []
@@ -180,10 +180,10 @@ for (const { name, mount } of hosts) {
   })
 }
 
-describe('bodyCache, behind something that has read the body', () => {
+describe('bodyCache, after a middleware that has read the body', () => {
   afterEach(closeServers)
 
-  it('rejects every accessor where the application carries on after the error', async () => {
+  it('rejects every accessor if the application continues after the error', async () => {
     const outcome = new Promise<unknown>((resolve) => {
       const ignoreError: Handler = async (req, res) => {
         await text(req)
@@ -199,7 +199,7 @@ describe('bodyCache, behind something that has read the body', () => {
     expect(await outcome).to.deep.equal(['ERR_SLUICEWAY_BODY_ALREADY_READ'])
   })
 
-  it('parses a multipart form of req.rawBody', async () => {
+  it('parses a multipart form from req.rawBody', async () => {
     const host: Handler = (req, _res, next) => {
       void rawBody(req).then((bytes) => next(void Object.assign(req, { rawBody: bytes })))
     }

@@ -18,7 +18,7 @@ const parts = (count: number): string =>
 describe('req.bodyCache.urlencoded()', () => {
   afterEach(closeServers)
 
-  it('parses nested keys and escapes, into a fresh object each time', async () => {
+  it('parses nested keys and escapes into a fresh object each time', async () => {
     const read = async (req: IncomingMessage): Promise<unknown> => {
       const first = await req.bodyCache.urlencoded()
       first['d'] = 'changed'
@@ -50,7 +50,7 @@ describe('req.bodyCache.urlencoded()', () => {
     }
   }
 
-  it('refuses a form in a charset that is not known, by each accessor', async () => {
+  it('refuses a form in an unknown charset, with each accessor', async () => {
     const type = { 'content-type': 'application/x-www-form-urlencoded; charset=utf-7' }
     for (const read of [(req) => req.bodyCache.urlencoded(), (req) => req.bodyCache.formData()] as Parameters<
       typeof found
@@ -87,7 +87,7 @@ describe('req.bodyCache.urlencoded()', () => {
     })
   }
 
-  it('refuses the 1001st parameter before it decodes any', async () => {
+  it('refuses the 1001st parameter before it decodes any parameter', async () => {
     const decode = globalThis.decodeURIComponent
     let decoded = 0
     globalThis.decodeURIComponent = (escaped) => {
@@ -111,7 +111,7 @@ describe('req.bodyCache.urlencoded()', () => {
     }
   })
 
-  it('refuses keys of more than 32 levels by counting them, however many there are', async () => {
+  it('refuses keys of more than 32 levels by counting the levels, however many keys there are', async () => {
     const nested = (levels: number): string => `a${'[b]'.repeat(levels)}=1`
     expect(await found(readForm, nested(32))).to.have.property('a')
     // Built first, 100 000 levels would be another error: no more stack.
@@ -127,7 +127,7 @@ describe('req.bodyCache.urlencoded()', () => {
     }
   })
 
-  it('gives objects without a prototype, and drops __proto__ where it is told to', async () => {
+  it("returns objects without a prototype, and drops __proto__ with 'remove'", async () => {
     const read = async (req: IncomingMessage): Promise<unknown> => {
       const form = await req.bodyCache.urlencoded()
       const prototypes = [form, form['a']].map((value) => Object.getPrototypeOf(value) as unknown)
@@ -159,7 +159,7 @@ describe('req.bodyCache.urlencoded()', () => {
     })
   }
 
-  it('takes __proto__ for a value, and as a part of a longer key', async () => {
+  it('accepts __proto__ as a value, and as part of a longer key', async () => {
     expect(await found(readForm, 'a=__proto__&my__proto__=1&b[__proto__s]=2')).to.deep.equal({
       a: '__proto__',
       my__proto__: '1',
@@ -167,7 +167,7 @@ describe('req.bodyCache.urlencoded()', () => {
     })
   })
 
-  it('refuses list indexes that would make long lists of few values', async () => {
+  it('refuses list indexes that would turn few values into long lists', async () => {
     const list = Array.from({ length: 1000 }, (_, n) => `a[${n}][b]=${n}`).join('&')
     expect(await found(readForm, list))
       .to.have.property('a')
@@ -179,7 +179,7 @@ describe('req.bodyCache.urlencoded()', () => {
     })
   })
 
-  it('refuses constructor[prototype], or drops or keeps it as it is told', async () => {
+  it('refuses constructor[prototype], or drops or keeps it, according to prototypePoisoning', async () => {
     const poison = 'a[constructor][prototype][x]=1'
     expect(await found(readForm, poison)).to.include({ status: 400, code: 'ERR_SLUICEWAY_BODY_MALFORMED' })
     expect(await found(readForm, poison, {}, { prototypePoisoning: 'remove' })).to.deep.equal({ a: {} })
@@ -221,7 +221,7 @@ describe('req.bodyCache.formData()', () => {
     ])
   })
 
-  it('gives a fresh form each time, and leaves the request to others', async () => {
+  it('returns a fresh form each time, and leaves the request readable', async () => {
     const read = async (req: IncomingMessage): Promise<unknown> => {
       ;(await req.bodyCache.formData()).set('a', 'changed')
       return [await describeEntries(req), (await text(req)).length > 0]
@@ -277,7 +277,7 @@ describe('req.bodyCache.formData()', () => {
     })
   }
 
-  it('takes a urlencoded form for one, whatever parameters its Content-Type has', async () => {
+  it('recognises a urlencoded form, whatever parameters its Content-Type has', async () => {
     const type = { 'content-type': 'application/x-www-form-urlencoded; boundary=frontier' }
     expect(await found(describeEntries, '?a=1+2&b=%2B', type)).to.deep.equal([
       ['?a', '1 2'],

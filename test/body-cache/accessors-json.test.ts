@@ -18,14 +18,14 @@ describe('req.bodyCache.json()', () => {
     expect(await found(read, '{"list":[1,2,3]}')).to.deep.equal({ list: [1, 2, 3] })
   })
 
-  it('parses what stands behind a byte order mark, and values that are no objects', async () => {
+  it('parses JSON after a byte order mark, and values that are not objects', async () => {
     expect(await found(readJson, '\uFEFF{"a":1}')).to.deep.equal({ a: 1 })
     expect(await found(readJson, ' "a" ')).to.equal('a')
     const wide = { 'content-type': 'application/json; charset=utf-16le' }
     expect(await found(readJson, Buffer.from('{"ü":1}', 'utf16le'), wide)).to.deep.equal({ ü: 1 })
   })
 
-  it('gives undefined for an empty body', async () => {
+  it('returns undefined for an empty body', async () => {
     const isUndefined = async (req: IncomingMessage): Promise<boolean> => (await readJson(req)) === undefined
     expect(await found(isUndefined, '')).to.equal(true)
   })
@@ -59,10 +59,10 @@ describe('req.bodyCache.json()', () => {
     ['brackets in text', JSON.stringify('[{'.repeat(2000))],
     ['quotes in text', JSON.stringify('"['.repeat(2000))],
     ['backslashes before the end of a text', `[${String.raw`"\\",`.repeat(1000)}"${'['.repeat(1001)}"]`],
-    ['escaped quotes behind backslashes', JSON.stringify(String.raw`\"[`.repeat(2000))],
+    ['escaped quotes after backslashes', JSON.stringify(String.raw`\"[`.repeat(2000))],
     ['many lists, one after the other', `[${'[[]],{"a":{}},'.repeat(2000)}1]`],
   ] as const) {
-    it(`counts no ${title} as levels`, async () => {
+    it(`does not count ${title} as levels`, async () => {
       expect(await found(readJson, json)).to.deep.equal(JSON.parse(json))
     })
   }
@@ -78,7 +78,7 @@ describe('req.bodyCache.json()', () => {
     ] as const
 
     for (const [poison, removed] of poisons) {
-      it(`refuses ${poison}, or drops or keeps the key as it is told`, async () => {
+      it(`refuses ${poison}, or drops or keeps the key, according to prototypePoisoning`, async () => {
         expect(await found(readJson, poison)).to.include({
           status: 400,
           type: 'entity.parse.failed',
@@ -93,7 +93,7 @@ describe('req.bodyCache.json()', () => {
       })
     }
 
-    it('lets such names pass where they poison nothing', async () => {
+    it('accepts such names where they poison nothing', async () => {
       for (const harmless of [
         '{"a":"__proto__"}',
         '["__proto__"]',
@@ -104,7 +104,7 @@ describe('req.bodyCache.json()', () => {
       }
     })
 
-    it('gives a schema what is left', async () => {
+    it('gives a schema the value without the dropped keys', async () => {
       const schema = {
         '~standard': { validate: (value: unknown) => ({ value: Object.keys(value as object) }) },
       }

@@ -79,7 +79,7 @@ for (const { name, order, user, amount, known } of libraries) {
       expect(await found(read, 'amount=5')).to.deep.equal({ amount: 5 })
     })
 
-    it('rejects with the issues where a value is invalid', async () => {
+    it('rejects an invalid value with the issues', async () => {
       for (const [read, invalid, where] of [
         [
           ({ bodyCache: cache }: IncomingMessage) => cache.json(order),
@@ -102,14 +102,14 @@ for (const { name, order, user, amount, known } of libraries) {
       }
     })
 
-    it('rejects where there is no body at all', async () => {
+    it('rejects a request without a body', async () => {
       expect(await found((req) => req.bodyCache.json(user), '')).to.include({
         status: 400,
         code: 'ERR_SLUICEWAY_BODY_INVALID',
       })
     })
 
-    it('tells what cannot be parsed from what is invalid', async () => {
+    it('distinguishes a body that cannot be parsed from an invalid value', async () => {
       expect(await found((req) => req.bodyCache.json(user), '{')).to.include({
         code: 'ERR_SLUICEWAY_BODY_MALFORMED',
       })
@@ -124,11 +124,11 @@ for (const { name, order, user, amount, known } of libraries) {
   })
 }
 
-describe('req.bodyCache, with something that is no schema', () => {
+describe('req.bodyCache, with an argument that is not a schema', () => {
   afterEach(closeServers)
 
   for (const wrong of [null, {}, 'x', () => {}, { '~standard': {} }]) {
-    it(`explains itself for ${JSON.stringify(wrong) ?? 'a function'}`, async () => {
+    it(`explains the error for ${JSON.stringify(wrong) ?? 'a function'}`, async () => {
       const read = (req: IncomingMessage): Promise<unknown> =>
         req.bodyCache.json(wrong as unknown as StandardSchema)
       expect(await found(read, '{}')).to.deep.equal({
@@ -137,7 +137,7 @@ describe('req.bodyCache, with something that is no schema', () => {
     })
   }
 
-  it('passes on what a schema itself throws', async () => {
+  it('passes on the error that a schema throws', async () => {
     const validate = (): never => {
       throw new Error('no database')
     }

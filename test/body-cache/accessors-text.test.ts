@@ -37,7 +37,7 @@ describe('req.bodyCache.text()', () => {
     })
   }
 
-  it('reads UTF-8 where Content-Type is malformed and names no charset', async () => {
+  it('reads UTF-8 if Content-Type is malformed and names no charset', async () => {
     const headers = { 'content-type': 'text/plain; format="not closed' }
     expect(await found(readText, Buffer.from('grüße'), headers)).to.equal('grüße')
   })
@@ -48,13 +48,13 @@ describe('req.bodyCache.text()', () => {
     ['utf-8', 'feff41', '\ufffd\ufffdA'],
     ['iso-8859-15', 'feff', '\u00fe\u00ff'],
   ] as const) {
-    it(`takes ${hex} in charset=${charset} for no mark of another`, async () => {
+    it(`does not take ${hex} in charset=${charset} for the byte order mark of another charset`, async () => {
       expect(await found(readText, Buffer.from(hex, 'hex'), inCharset(charset))).to.equal(text)
     })
   }
 
   for (const charset of ['ISO-8859-1', 'latin1', 'windows-1252', 'us-ascii']) {
-    it(`decodes every byte of charset=${charset}, which all are windows-1252 on the web`, async () => {
+    it(`decodes every byte of charset=${charset} as windows-1252, like browsers`, async () => {
       const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
       const decoded = (await found(readText, bytes, inCharset(charset))) as string
       expect(decoded).to.have.length(256)
@@ -63,7 +63,7 @@ describe('req.bodyCache.text()', () => {
     })
   }
 
-  it('takes UTF-8 where Content-Type names no charset, is missing or is nonsense', async () => {
+  it('reads UTF-8 if Content-Type names no charset, is missing or is nonsense', async () => {
     for (const type of ['text/plain', 'application/json', 'nonsense;;', '']) {
       expect(await found(readText, 'grüße', { 'content-type': type })).to.equal('grüße')
     }
@@ -76,7 +76,7 @@ describe('req.bodyCache.text()', () => {
     ['a slash in another parameter', 'text/plain; charset=iso-8859-1; x=a/b'],
     ['itself', 'text/plain; charset=iso-8859-1; charset=iso-8859-1'],
   ] as const) {
-    it(`reads the charset before ${title}`, async () => {
+    it(`reads the charset in front of ${title}`, async () => {
       const read = async (req: IncomingMessage): Promise<unknown> => {
         // fetch would write it in another way.
         req.headers['content-type'] = type

@@ -12,7 +12,7 @@ const { mount } = hosts[0]!
 describe('req.bodyCache', () => {
   afterEach(closeServers)
 
-  it('gives the bytes as they came, a fresh Buffer each time', async () => {
+  it('returns the bytes as they came, in a fresh Buffer each time', async () => {
     const read = async (req: IncomingMessage): Promise<unknown> => {
       const first = await req.bodyCache.buffer()
       first.fill(0)
@@ -21,7 +21,7 @@ describe('req.bodyCache', () => {
     expect(await found(read, Buffer.from('00ff10', 'hex'))).to.equal('00ff10')
   })
 
-  it('gives a blob and streams of both kinds, each from the start', async () => {
+  it('returns a blob, and streams of both kinds that each begin at the start', async () => {
     const read = async (req: IncomingMessage): Promise<unknown> => [
       (await buffer(req.bodyCache.stream())).toString(),
       await text(req.bodyCache.web()),
@@ -31,7 +31,7 @@ describe('req.bodyCache', () => {
     expect(await found(read, 'abc')).to.deep.equal(['abc', 'abc', 'abc', 'text/plain'])
   })
 
-  it('serves every accessor in any order, twice over, and all of them at once', async () => {
+  it('serves every accessor in any order, twice, and all of them at once', async () => {
     const accessors: ((req: IncomingMessage) => Promise<unknown>)[] = [
       ({ bodyCache: body }) => body.json(),
       ({ bodyCache: body }) => body.urlencoded(),
@@ -57,7 +57,7 @@ describe('req.bodyCache', () => {
     expect(await found(read, body, type)).to.deep.equal([expected, expected, expected])
   })
 
-  it('tells size and completeness, also once the response has ended', async () => {
+  it('reports size and completeness, even after the response has ended', async () => {
     const { promise, resolve } = deferred<unknown>()
     const read: Handler = async (req, res) => {
       await req.bodyCache.buffer()
@@ -102,7 +102,7 @@ describe('req.bodyCache', () => {
     })
   })
 
-  it('is refused a wrong option at construction', () => {
+  it('refuses a wrong option when the middleware is created', () => {
     expect(() => bodyCache({ limit: 'banana' })).to.throw(TypeError, 'bodyCache: option "limit"')
     expect(() => bodyCache({ parseLimit: -1 })).to.throw(RangeError, 'option "parseLimit"')
     expect(() => bodyCache({ rawBody: 1 } as unknown as BodyCacheOptions)).to.throw(

@@ -15,7 +15,7 @@ import { allClosedIn, emptyDirectory, removeDirectories } from '../support/tempo
 
 const LENGTH = 300_000
 
-/** Reads `req` in one way, and gives the number of bytes. */
+/** Reads `req` in one way, and returns the number of bytes. */
 type Reader = (req: IncomingMessage) => Promise<number>
 
 async function iterate(req: IncomingMessage): Promise<number> {
@@ -51,7 +51,7 @@ const readers: Record<string, Reader> = {
 }
 
 for (const { name: host, mount } of hosts) {
-  describe(`a reader that begins right behind the end of the response, on ${host}`, () => {
+  describe(`a reader that begins right after the end of the response, on ${host}`, () => {
     afterEach(closeServers)
 
     for (const [what, middlewares] of [
@@ -60,7 +60,7 @@ for (const { name: host, mount } of hosts) {
       ['behind bodyCache', [bodyCache({ memory: 1000 })]],
     ] as const) {
       for (const [name, read] of Object.entries(readers)) {
-        it(`has the whole of a large upload ${what}: ${name}`, async () => {
+        it(`gets the whole of a large upload ${what}: ${name}`, async () => {
           const whole = deferred<number>()
           const answerFirst: Handler = (req, res) => {
             res.statusCode = 202
@@ -107,7 +107,7 @@ for (const { name: host, mount } of hosts) {
 
     for (const [name, read] of Object.entries(readers)) {
       for (const sent of [LENGTH, 100_000]) {
-        it(`lets ${name} have the whole body, of which ${sent} bytes came before the answer`, async () => {
+        it(`gives ${name} the whole body, of which ${sent} bytes came before the answer`, async () => {
           const { client, reading, directory } = await answerWhileReading(read, sent)
           client.write(Buffer.alloc(LENGTH - sent))
           expect(await reading).to.equal(LENGTH)
@@ -118,7 +118,7 @@ for (const { name: host, mount } of hosts) {
         })
       }
 
-      it(`says nothing to ${name} when the client leaves in the middle of the body, as Node does`, async () => {
+      it(`does not tell ${name} when the client leaves in the middle of the body, as in Node`, async () => {
         const { client, reading, directory, req } = await answerWhileReading(read, 100_000)
         const heard: string[] = []
         reading.then(
@@ -150,7 +150,7 @@ for (const { name: host, mount } of hosts) {
       client.destroy()
     })
 
-    it('tells a reader that resumes the request behind its end of no error', async () => {
+    it('gives no error to a reader that resumes the request after its end', async () => {
       const over = deferred<string[]>()
       const readAndResume: Handler = (req, res) => {
         const heard: string[] = []
@@ -208,7 +208,7 @@ for (const { name: host, mount } of hosts) {
       }
     })
 
-    it('lets a slow reader have a whole body also where its client leaves as soon as it is answered', async () => {
+    it('gives a slow reader the whole body even if its client leaves as soon as it is answered', async () => {
       const { client, reading, directory, req } = await answerWhileReading(pipeSlowly, LENGTH)
       client.destroy()
       await closed(req.socket)
@@ -218,7 +218,7 @@ for (const { name: host, mount } of hosts) {
   })
 }
 
-/** Makes timers of so many milliseconds end at once; returns what undoes it. */
+/** Makes timers of this many milliseconds run at once; returns a function that undoes this. */
 function hasten(milliseconds: number): () => void {
   const { setTimeout: real } = globalThis
   const hastened = (run: (...args: unknown[]) => void, delay?: number, ...args: unknown[]): NodeJS.Timeout =>

@@ -23,7 +23,7 @@ async function nextText(stream: Readable): Promise<string> {
 describe('bodyCache, while the body arrives', () => {
   afterEach(closeServers)
 
-  it('gives several readers each chunk when it comes, at a pace of their own', async () => {
+  it('gives several readers each chunk as it comes, each at its own pace', async () => {
     const { client, req, res } = await exchange()
     const first = req.bodyCache.stream()
     client.write(asChunk('one '))
@@ -49,7 +49,7 @@ describe('bodyCache, while the body arrives', () => {
     client.destroy()
   })
 
-  it('does not let a reader that stands still hold up another', async () => {
+  it('does not let a stopped reader hold up another', async () => {
     const { client, req, res } = await exchange()
     req.bodyCache
       .stream()
@@ -62,7 +62,7 @@ describe('bodyCache, while the body arrives', () => {
     client.destroy()
   })
 
-  it('reads nothing of an upload that nobody reads, beyond a few high water marks', async () => {
+  it('reads at most a few high-water marks of an upload without a reader', async () => {
     const { client, req, res } = await exchange()
     const block = asChunk(Buffer.alloc(1024 * 1024))
     for (let sent = 0; sent < 64; sent++) client.write(block)
@@ -75,7 +75,7 @@ describe('bodyCache, while the body arrives', () => {
     client.destroy()
   })
 
-  it('rewinds for the next reader after one that broke off', async () => {
+  it('rewinds for the next reader after one that stopped early', async () => {
     const { client, req, res } = await exchange()
     client.write(asChunk('first '), asChunk('second '), lastChunk)
     for await (const chunk of req) {
@@ -90,7 +90,7 @@ describe('bodyCache, while the body arrives', () => {
     client.destroy()
   })
 
-  it('lets the answer out when a pipeline fails, and stays readable', async () => {
+  it('lets the answer be sent when a pipeline fails, and stays readable', async () => {
     const { client, req, res } = await exchange()
     const full = new Writable({ write: (_chunk, _encoding, done) => done(new Error('disk full')) })
     client.write(asChunk('abc'))
@@ -104,7 +104,7 @@ describe('bodyCache, while the body arrives', () => {
     client.destroy()
   })
 
-  it('tells every reader of a client that leaves in the middle, and none gets a short body', async () => {
+  it('tells every reader that the client left in the middle, and gives none a short body', async () => {
     const { client, req } = await exchange()
     const outcomes = Promise.allSettled([buffer(req.bodyCache.stream()), req.bodyCache.text(), rawBody(req)])
     client.write(asChunk('abc'))
@@ -118,7 +118,7 @@ describe('bodyCache, while the body arrives', () => {
     expect(late).to.equal('request.aborted')
   })
 
-  it('gives a clear error to a reader that comes after the response', async () => {
+  it('gives a clear error to a reader that begins after the response', async () => {
     const { client, req, res } = await exchange()
     client.write(asChunk('abc'), lastChunk)
     await req.bodyCache.text()
@@ -133,7 +133,7 @@ describe('bodyCache, while the body arrives', () => {
     client.destroy()
   })
 
-  it('reads no further for a reader that was destroyed', async () => {
+  it('stops reading for a reader that was destroyed', async () => {
     const { client, req, res } = await exchange()
     const reader = req.bodyCache.stream()
     client.write(asChunk('begin'))
@@ -148,7 +148,7 @@ describe('bodyCache, while the body arrives', () => {
     client.destroy()
   })
 
-  it('lets go of everything when the client leaves before the answer', async () => {
+  it('releases everything when the client leaves before the answer', async () => {
     const { client, req, res } = await exchange()
     client.write(asChunk('abc'), lastChunk)
     await req.bodyCache.text()
@@ -194,7 +194,7 @@ describe('bodyCache, while the body arrives', () => {
     expect(parsers.filter(Boolean)).to.deep.equal([])
   })
 
-  it("tells of a real disconnect with 'close', after a parser has run", async () => {
+  it("reports a real disconnect with 'close', after a parser has run", async () => {
     const { client, req, res } = await exchange()
     client.write(asChunk('{}'), lastChunk)
     await new Promise<void>((resolve) => {
@@ -214,7 +214,7 @@ for (const { name, mount } of hosts) {
   describe(`bodyCache on ${name}`, () => {
     afterEach(closeServers)
 
-    it('answers next requests on the connection, whether bodies were read, half read or not at all', async () => {
+    it('answers the next requests on the connection, whether bodies were read whole, in part or not at all', async () => {
       const read: Handler[] = [
         (_req, res) => res.end(),
         (req, res) => void text(req).then(() => res.end()),
@@ -240,14 +240,14 @@ for (const { name, mount } of hosts) {
       client.destroy()
     })
 
-    it('explains itself when the body was read before it', async () => {
+    it('gives an error that explains the cause when the body was read before it', async () => {
       const readFirst: Handler = (req, _res, next) => void text(req).then(() => next())
       const { url } = await serve(mount(readFirst, bodyCache(), (_req, res) => res.end('let through')))
       const response = await fetch(url, { method: 'POST', body: 'abc' })
       expect(response.status).to.equal(500)
     })
 
-    it('takes req.rawBody for the body that a host had read before it', async () => {
+    it('uses req.rawBody as the body that a host had read before it', async () => {
       const host: Handler = (req, _res, next) => {
         void buffer(req).then((rawBytes) => next(void Object.assign(req, { rawBody: rawBytes })))
       }

@@ -5,7 +5,7 @@ import zlib from 'node:zlib'
 const MEGABYTE = Buffer.alloc(1024 * 1024)
 const GIGABYTE = 1024
 
-/** A content coding, as senders make it. */
+/** A content coding, as clients produce it. */
 export interface Coding {
   readonly name: string
   /** What Content-Encoding says. */
@@ -50,7 +50,7 @@ export const codings: readonly Coding[] = [
 
 export const hasZstd: boolean = zstdCompressSync !== undefined
 
-/** gzip data may be many pieces of gzip data. */
+/** gzip data may consist of several gzip members. */
 async function gzipBomb(): Promise<Buffer> {
   return Buffer.concat(Array<Buffer>(GIGABYTE).fill(zlib.gzipSync(MEGABYTE)))
 }

@@ -11,7 +11,7 @@ import { waitFor } from '../support/waiting.js'
 
 const LENGTH = 1000
 
-/** What an application does with a request before it destroys it. */
+/** The readers that an application may start before it destroys a request. */
 const readings: Record<string, (req: IncomingMessage) => Promise<unknown>> = {
   'before it reads it': async () => {},
   'while it listens to it': async (req) => req.on('data', () => {}),
@@ -35,7 +35,7 @@ const destroying: Record<string, (req: IncomingMessage) => unknown> = {
   'with its socket': (req) => req.socket.destroy(),
 }
 
-/** What the client and the application notice, with and without bodyCache. */
+/** The outcome for the client and the application, with and without bodyCache. */
 interface Noticed {
   readonly connection: 'answered' | 'closed'
   readonly closes: number
@@ -46,7 +46,7 @@ for (const { name, mount } of hosts) {
   describe(`a request that the application destroys, on ${name}`, () => {
     afterEach(closeServers)
 
-    it('keeps its error from the process where somebody reads it after that, behind another response', async () => {
+    it('does not end the process with its error when it is read afterwards, behind another response', async () => {
       const listening = deferred<number>()
       const destroy: Handler = (req, res) => {
         if (req.method === 'GET') return res.write('held')
@@ -105,7 +105,7 @@ for (const { name, mount } of hosts) {
       }
     }
 
-    it("emits 'close' once also where a reader begins after the client has left", async () => {
+    it("emits 'close' once even if a reader begins after the client has left", async () => {
       let closes = 0
       let late: unknown
       const run: Handler = (req) => {

@@ -237,7 +237,7 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('leave alone a type that is not theirs', async () => {
+    it('ignore a type that is not theirs', async () => {
       const app = express()
       app.use(bodyCache(), express.json(), express.urlencoded({ extended: true }), express.raw())
       app.use((req, res, next) => {
@@ -252,7 +252,7 @@ for (const { name, express } of expressVersions) {
       expect(await answer.text()).to.equal(name === 'Express 4' ? '{} plain' : 'undefined plain')
     })
 
-    it('parse anew what one of them could not parse', async () => {
+    it('parse a body again that one of them could not parse', async () => {
       const app = express()
       const fail: ErrorRequestHandler = (_error, _req, _res, next) => next()
       app.use(bodyCache(), express.json(), fail, express.text({ type: () => true }))
@@ -262,7 +262,7 @@ for (const { name, express } of expressVersions) {
       expect(await answer.text()).to.equal('{"a":')
     })
 
-    it('show verify the bytes as they came', async () => {
+    it('call verify with the bytes as they came', async () => {
       const seen: string[] = []
       const verify = (_req: IncomingMessage, _res: ServerResponse, bytes: Buffer): void => {
         seen.push(String(bytes))
@@ -276,7 +276,7 @@ for (const { name, express } of expressVersions) {
     })
 
     for (const parser of ['json', 'urlencoded', 'raw', 'text'] as const) {
-      it(`express.${parser} is followed by 'close' of the request as without bodyCache`, async () => {
+      it(`express.${parser} is followed by the request's 'close' as without bodyCache`, async () => {
         const heard = await Promise.all([eventsBehind(parser, bodyCache()), eventsBehind(parser)])
         expect(heard).to.deep.equal([['close'], ['close']])
       })

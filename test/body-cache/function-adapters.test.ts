@@ -9,8 +9,8 @@ import { maxBytes } from 'sluiceway/max-bytes'
 import { expressVersions } from '../support/express-versions.js'
 
 /*
- * Function adapters and injectors call an application with a request and a response of their own making. What is said
- * here of each was found by running the package itself: docs/hosts.md.
+ * Function adapters and injectors call an application with a request and a response of their own. The properties used
+ * here for each were found by running the package itself: docs/hosts.md.
  */
 
 const BODY = '{"a" : "\u00fc\u00fc"}'
@@ -24,6 +24,9 @@ interface Adapter {
   /** The request says so before a byte was delivered. */
   readonly complete: boolean | undefined
   readonly deliver: Deliver
+  /** What the adapter does to its request and response: before the application is called, and after it has returned. */
+  readonly before?: (req: IncomingMessage, res: ServerResponse) => void
+  readonly after?: (req: IncomingMessage) => void
 }
 
 const plainSocket = (): object => ({
@@ -33,6 +36,11 @@ const plainSocket = (): object => ({
   end() {},
   destroy() {},
 })
+
+/** Without it finalhandler would wait for a socket that is no emitter. */
+function close(req: IncomingMessage): void {
+  req.readable = false
+}
 
 const adapters: readonly Adapter[] = [
   {
@@ -48,6 +56,7 @@ const adapters: readonly Adapter[] = [
     name: '@codegenie/serverless-express 4',
     socket: plainSocket,
     complete: true,
+    after: close,
     deliver() {
       this.push(Buffer.from(BODY))
       this.push(null)
@@ -57,6 +66,11 @@ const adapters: readonly Adapter[] = [
     name: 'light-my-request 6, which pushes strings in a later turn',
     socket: () => new PassThrough(),
     complete: undefined,
+    before: (req, res) => {
+      req.once('error', (error) => {
+        if (req.destroyed) res.destroy(error)
+      })
+    },
     deliver: inLaterTurn(function () {
       this.push(BODY.slice(0, 9))
       this.push(BODY.slice(9))
@@ -67,11 +81,12 @@ const adapters: readonly Adapter[] = [
     name: 'an adapter that delivers a byte each time it is asked',
     socket: plainSocket,
     complete: true,
+    after: close,
     deliver: byteByByte(),
   },
 ]
 
-/** Delivers once, however often it is asked, as light-my-request does. */
+/** Delivers once, however often `_read` is called, as light-my-request does. */
 function inLaterTurn(deliver: Deliver): Deliver {
   const done = new WeakSet<Readable>()
   return function () {
@@ -94,7 +109,7 @@ function byteByByte(): Deliver {
   }
 }
 
-/** Gives status and body of a response, once all of it is out. */
+/** Returns status and body of a response after all of it has been written. */
 function answerOf(res: ServerResponse, resolve: (answer: string) => void): void {
   let sent = ''
   res.assignSocket(new PassThrough().on('data', (bytes: Buffer) => (sent += String(bytes))) as never)
@@ -103,7 +118,8 @@ function answerOf(res: ServerResponse, resolve: (answer: string) => void): void 
 }
 
 /** Calls an application as an adapter does, and returns status and body of its answer. */
-function invoke(app: Express, { socket, complete, deliver }: Adapter, length = true): Promise<string> {
+function invoke(app: Express, adapter: Adapter, length = true): Promise<string> {
+  const { socket, complete, deliver } = adapter
   const req = new IncomingMessage(socket() as never)
   const headers = {
     'content-type': 'application/json',
@@ -112,9 +128,12 @@ function invoke(app: Express, { socket, complete, deliver }: Adapter, length = t
   Object.assign(req, { method: 'POST', url: '/', httpVersionMajor: '1', complete, headers })
   req._read = deliver
   const res = new ServerResponse(req)
-  return new Promise((resolve) => {
+  adapter.before?.(req, res)
+  return new Promise((resolve, reject) => {
     answerOf(res, resolve)
+    res.on('error', reject)
     app(req as never, res as never)
+    adapter.after?.(req)
   })
 }
 
@@ -170,7 +189,7 @@ for (const { name, express } of expressVersions) {
         ],
       ] as const) {
         for (const length of [true, false]) {
-          it(`has the body from ${what}, ${length ? 'with' : 'without'} its length`, async () => {
+          it(`gets the body from ${what}, ${length ? 'with' : 'without'} its length`, async () => {
             expect(await invoke(appOf(...handlers), adapter, length)).to.equal(answer)
           })
         }
@@ -181,16 +200,22 @@ for (const { name, express } of expressVersions) {
         ['bodyCache', bodyCache({ limit: SIZE - 1 })],
       ] as const) {
         for (const length of [true, false]) {
-          it(`has a 413 from ${what}, ${length ? 'with' : 'without'} the length of the body`, async () => {
+          it(`answers 413 from ${what}, ${length ? 'with' : 'without'} the length of the body`, async () => {
             const answer = await invoke(appOf(limit, twice), adapter, length)
             expect(answer).to.equal('413 ERR_SLUICEWAY_BODY_TOO_LARGE')
+          })
+
+          it(`has a 413 from ${what} and Express alone, ${length ? 'with' : 'without'} the length of the body`, async () => {
+            const app = express().set('env', 'test')
+            app.use(limit, express.json())
+            expect(await invoke(app as never, adapter, length)).to.match(/^413 /)
           })
         }
       }
     })
   }
 
-  describe(`an application of ${name} with a request that is no stream, as of node-mocks-http`, () => {
+  describe(`an application of ${name} with a request that is not a stream, such as that of node-mocks-http`, () => {
     const mock = (headers: Record<string, string>): IncomingMessage =>
       Object.assign(new EventEmitter(), { method: 'POST', url: '/', headers, body: { a: 1 } }) as never
 
@@ -203,13 +228,15 @@ for (const { name, express } of expressVersions) {
     }
 
     for (const middleware of [bodyCache(), maxBytes(10)]) {
-      it(`serves one without a body as without ${middleware.name}`, async () => {
+      it(`serves a request without a body as without ${middleware.name}`, async () => {
         expect(await call(appOf(middleware, parsed), mock({}))).to.equal('200 {"a":1}')
       })
 
-      it(`refuses one that announces a body to ${middleware.name}, and says why`, async () => {
+      it(`gets an error that says why from ${middleware.name} for a request that announces a body`, async () => {
         const answer = await call(appOf(middleware, parsed), mock({ 'content-length': '3' }))
-        expect(answer).to.match(/^500 (bodyCache|maxBytes): the request announces a body, but is no stream/)
+        expect(answer).to.match(
+          /^500 (bodyCache|maxBytes): the request announces a body, but is not a stream/,
+        )
       })
     }
   })

@@ -10,7 +10,7 @@ import { closeServers, serve } from '../support/servers.js'
 
 type WithRawBody = IncomingMessage & { rawBody?: Buffer }
 
-/** When the next middleware runs, behind the 'end' of a request that a host has read. */
+/** The times at which the next middleware runs after the 'end' of a request that a host has read. */
 const turns: Readonly<Record<string, (next: () => void) => void>> = {
   'at once': (next) => next(),
   'in a microtask': (next) => void Promise.resolve().then(next),
@@ -36,7 +36,7 @@ const readers: Readonly<Record<string, (req: IncomingMessage) => Promise<string>
   'bodyCache.text()': (req) => req.bodyCache.text(),
 }
 
-/** Reads the body as a host such as Cloud Functions does, and goes on in a later turn. */
+/** Reads the body as a host such as Cloud Functions does, and continues in a later turn. */
 function hostOf(turn: (next: () => void) => void, keepsRawBody: boolean): Handler {
   return (req, _res, next) => {
     const chunks: Buffer[] = []
@@ -54,7 +54,7 @@ for (const { name, mount } of hosts) {
 
     for (const [when, turn] of Object.entries(turns)) {
       for (const [how, read] of Object.entries(readers)) {
-        it(`gives what the host left in req.rawBody to ${how}, ${when}, twice`, async () => {
+        it(`gives the bytes that the host left in req.rawBody to ${how}, ${when}, twice`, async () => {
           const answer: Handler = async (req, res) => res.end(`${await read(req)}|${await read(req)}`)
           const { url } = await serve(mount(hostOf(turn, true), bodyCache(), answer))
           for (const body of ['first', 'second']) {
@@ -64,7 +64,7 @@ for (const { name, mount } of hosts) {
         })
       }
 
-      it(`tells a response that waits for 'close' of it once, ${when}`, async () => {
+      it(`emits 'close' once for a response that waits for it, ${when}`, async () => {
         let closes = 0
         const early: Handler = (req, _res, next) => {
           req.on('close', () => (closes += 1))
@@ -79,7 +79,7 @@ for (const { name, mount } of hosts) {
         expect([await response.text(), closes]).to.deep.equal(['abc', 1])
       })
 
-      it(`is a clear error without req.rawBody for each reader, ${when}`, async () => {
+      it(`gives each reader a clear error without req.rawBody, ${when}`, async () => {
         const answer: Handler = async (req, res) => {
           const codes = []
           for (const read of Object.values(readers)) {

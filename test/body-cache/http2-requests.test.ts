@@ -5,7 +5,7 @@ import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { closeServers, listen } from '../support/servers.js'
 
-// Express makes nothing of HTTP/2 requests; bare http does.
+// Express does not support HTTP/2 requests; bare http does.
 const { mount } = hosts[0]!
 const EVENTS = ['end', 'error', 'close'] as const
 
@@ -32,7 +32,7 @@ describe('bodyCache on HTTP/2', () => {
     return heard
   }
 
-  it("emits 'close' once of a request that is read before its response", async () => {
+  it("emits 'close' once on a request that is read before its response", async () => {
     const read: Handler = (req, res) => void req.on('end', () => res.end()).resume()
     expect(
       await eventsOf(
@@ -46,7 +46,7 @@ describe('bodyCache on HTTP/2', () => {
     ).to.deep.equal(['end', 'close'])
   })
 
-  it("emits 'close' once, and no error, of a request that nobody reads", async () => {
+  it("emits 'close' once, and no error, on a request that is not read", async () => {
     expect(await eventsOf((_req, res) => res.end('early'))).to.deep.equal(['close'])
   })
 })

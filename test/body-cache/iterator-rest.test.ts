@@ -23,12 +23,12 @@ const rests: Readonly<Record<string, (req: IncomingMessage) => Promise<Buffer>>>
 }
 
 for (const { name, mount } of hosts) {
-  describe(`req.iterator({ destroyOnReturn: false }) behind bodyCache on ${name}`, () => {
+  describe(`req.iterator({ destroyOnReturn: false }) after bodyCache on ${name}`, () => {
     afterEach(closeServers)
 
     for (const memory of ['1mb', 0] as const) {
       for (const [how, rest] of Object.entries(rests)) {
-        it(`leaves the rest to ${how}, and the whole to the next, with ${memory} of memory`, async () => {
+        it(`leaves the rest to ${how}, and the whole body to the reader after that, with ${memory} of memory`, async () => {
           const handler: Handler = async (req, res) => {
             const first = await begin(req)
             const joined = Buffer.concat([first, await rest(req)])

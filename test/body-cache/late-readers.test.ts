@@ -21,7 +21,7 @@ interface Reading {
   readonly whole: Promise<string>
 }
 
-/** Reads like code that was written before promises. */
+/** Reads with listeners, like code from before promises. */
 function readWithData(req: IncomingMessage): Reading {
   let sofar = ''
   let ends = 0
@@ -47,7 +47,7 @@ function readWithReadable(req: IncomingMessage): Omit<Reading, 'ends'> {
   return { sofar: () => sofar, whole: once(req, 'end').then(() => sofar) }
 }
 
-/** Takes a little at a time, and notes the most that it ever had to hold. */
+/** Takes a little at a time, and records the most that it had to hold. */
 class SlowWritable extends Writable {
   taken = 0
   most = 0
@@ -59,10 +59,10 @@ class SlowWritable extends Writable {
   }
 }
 
-describe('bodyCache, with readers who start in the middle of another', () => {
+describe('bodyCache, with readers that start while another is reading', () => {
   afterEach(closeServers)
 
-  it('gives each of them the whole body, whatever way each reads req', async () => {
+  it('gives each of them the whole body, however each reads req', async () => {
     const { client, req, res } = await exchange()
     const first = readWithData(req)
     client.write(asChunk('one '))
@@ -95,7 +95,7 @@ describe('bodyCache, with readers who start in the middle of another', () => {
     client.destroy()
   })
 
-  it('gives all of it to who comes after a parser that did not wait for the end', async () => {
+  it('gives the whole body to a reader that comes after a parser that did not wait for the end', async () => {
     const { client, req, res } = await exchange(['Transfer-Encoding: chunked', `Content-Type: ${MULTIPART}`])
     const stored: Promise<string>[] = []
     const fileWriteStreamHandler = (): Writable => {
@@ -113,7 +113,7 @@ describe('bodyCache, with readers who start in the middle of another', () => {
     client.destroy()
   })
 
-  it('gives all of it to who comes when another has had the last byte, and his end is due', async () => {
+  it("gives the whole body to a reader that comes when another has the last byte, but not yet 'end'", async () => {
     const { client, req, res } = await exchange()
     client.write(asChunk('one '), asChunk('two'), lastChunk)
     await until(() => req.bodyCache.complete)
@@ -128,7 +128,7 @@ describe('bodyCache, with readers who start in the middle of another', () => {
     client.destroy()
   })
 
-  it('lets a destination that came later leave again', async () => {
+  it('allows a destination that came later to leave again', async () => {
     const { client, req, res } = await exchange()
     const first = readWithData(req)
     client.write(asChunk('one '))
@@ -142,7 +142,7 @@ describe('bodyCache, with readers who start in the middle of another', () => {
     client.destroy()
   })
 
-  it('gives all of it to who comes after a destination that left', async () => {
+  it('gives the whole body to a reader that comes after a destination has left', async () => {
     const { client, req, res } = await exchange()
     const destination = new PassThrough()
     client.write(asChunk('one '))
@@ -155,7 +155,7 @@ describe('bodyCache, with readers who start in the middle of another', () => {
     client.destroy()
   })
 
-  it('goes on with each pipe at the pace of its destination', async () => {
+  it('continues each pipe at the pace of its destination', async () => {
     const { client, req, res } = await exchange()
     const slow = new SlowWritable()
     req.pipe(slow)
@@ -177,7 +177,7 @@ describe('bodyCache, with readers who start in the middle of another', () => {
     client.destroy()
   })
 
-  it('does not end the destination of a pipe that was not to end it', async () => {
+  it('does not end the destination of a pipe with { end: false }', async () => {
     const { client, req, res } = await exchange()
     const [open, ended] = [new SlowWritable(), new SlowWritable()]
     req.pipe(open, { end: false })
@@ -194,7 +194,7 @@ describe('bodyCache, with readers who start in the middle of another', () => {
     client.destroy()
   })
 
-  it('fails the destination of a pipe that it goes on with, where the body is too large', async () => {
+  it('fails the destination of a pipe that it continues when the body is too large', async () => {
     const { client, req, res } = await exchange(undefined, { limit: 150_000 })
     const slow = new SlowWritable()
     req.pipe(slow)
@@ -224,7 +224,7 @@ describe('bodyCache, with readers who start in the middle of another', () => {
     ],
   ]
   for (const [how, drain] of drains) {
-    it(`gives all of it to who comes while it is thrown away by ${how}`, async () => {
+    it(`gives the whole body to a reader that comes while the body is discarded by ${how}`, async () => {
       const { client, req, res } = await exchange()
       let ends = 0
       req.on('end', () => {
@@ -241,7 +241,7 @@ describe('bodyCache, with readers who start in the middle of another', () => {
     })
   }
 
-  it('goes on as in Node where one listener takes over from another', async () => {
+  it('continues as in Node when one listener takes over from another', async () => {
     const { client, req, res } = await exchange()
     client.write(asChunk('head '))
     const [head] = (await once(req, 'data')) as [Buffer]
@@ -252,7 +252,7 @@ describe('bodyCache, with readers who start in the middle of another', () => {
     client.destroy()
   })
 
-  it('takes a reader for a reader also where req flowed to nobody before', async () => {
+  it('recognises a reader even if req flowed without a listener before', async () => {
     const { client, req, res } = await exchange()
     req.resume()
     await once(req, 'resume')
@@ -266,7 +266,7 @@ describe('bodyCache, with readers who start in the middle of another', () => {
     client.destroy()
   })
 
-  it('gives the first what he had not taken yet', async () => {
+  it('gives the first reader the bytes that it had not taken yet', async () => {
     const { client, req, res } = await exchange()
     const first = readWithData(req)
     client.write(asChunk('one '))
@@ -281,8 +281,8 @@ describe('bodyCache, with readers who start in the middle of another', () => {
     client.destroy()
   })
 
-  describe('as in Node, where the first reads from the buffer of the request', () => {
-    it("lets who listens for 'readable' have it all", async () => {
+  describe("as in Node, when the first reader reads from the request's own buffer", () => {
+    it("gives the whole body to a reader that listens for 'readable'", async () => {
       const { client, req, res } = await exchange()
       const flowing = readWithData(req)
       client.write(asChunk('one '))
@@ -299,7 +299,7 @@ describe('bodyCache, with readers who start in the middle of another', () => {
       client.destroy()
     })
 
-    it('lets who has set an encoding have it all', async () => {
+    it('gives the whole body to a reader that has set an encoding', async () => {
       const { client, req, res } = await exchange()
       const first = readWithData(req.setEncoding('utf8'))
       const [begin, end] = [Buffer.from('ü').subarray(0, 1), Buffer.from('ü').subarray(1)]
@@ -312,7 +312,7 @@ describe('bodyCache, with readers who start in the middle of another', () => {
       client.destroy()
     })
 
-    it('lets the first have it all when the second sets an encoding for what is buffered', async () => {
+    it('gives the whole body to the first reader when the second sets an encoding for the buffered bytes', async () => {
       const { client, req, res } = await exchange()
       const first = readWithData(req)
       client.write(asChunk('one '))
@@ -338,7 +338,7 @@ describe('bodyCache, with readers who start in the middle of another', () => {
     ['stops at its limit', (req) => rawBody(req, { limit: 3 })],
   ]
   for (const [what, stop] of stops) {
-    it(`brings the first to the end when the one who came later ${what}`, async () => {
+    it(`brings the first reader to the end when the later one ${what}`, async () => {
       const { client, req, res } = await exchange()
       const first = readWithData(req)
       client.write(asChunk('one '))

@@ -6,7 +6,7 @@ import { serve } from '../support/servers.js'
 
 export const TYPE = 'multipart/form-data; boundary=xx'
 
-/** One part, whose content is 1 where none is given. */
+/** One part, whose content is 1 by default. */
 export function part(disposition: string, content = '1', type?: string): string {
   const lines = type === undefined ? '' : `Content-Type: ${type}\r\n`
   return `--xx\r\nContent-Disposition: ${disposition}\r\n${lines}\r\n${content}\r\n`
@@ -29,7 +29,7 @@ export async function readEntries(req: IncomingMessage): Promise<unknown> {
   return describeEntries(await req.bodyCache.formData())
 }
 
-/** Posts with a Content-Type that fetch would not send as it is, in UTF-8 unless the form is bytes. */
+/** Posts with a Content-Type that fetch would change, in UTF-8 unless the form is bytes. */
 export async function posted(
   form: string | Buffer,
   type = TYPE,

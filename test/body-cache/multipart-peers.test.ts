@@ -7,7 +7,7 @@ import { Response as UndiciResponse } from 'undici'
 import { closeServers } from '../support/servers.js'
 import { TYPE, part, END, describeEntries, posted } from './multipart-forms.js'
 
-/** What other parsers make of a form: the entries, or undefined where they refuse it. */
+/** How other parsers read a form: the entries, or undefined if they refuse it. */
 const others: Record<string, (form: Buffer) => Promise<unknown>> = {
   busboy: (form) =>
     collect(busboy({ headers: { 'content-type': TYPE }, defParamCharset: 'utf8', preservePath: true }), form),
@@ -22,7 +22,7 @@ const others: Record<string, (form: Buffer) => Promise<unknown>> = {
 
 type Parser = ReturnType<typeof busboy> | InstanceType<typeof fastifyBusboy.Busboy>
 
-/** Both generations of busboy tell the same events, the file's name and type in other places. */
+/** Both generations of busboy emit the same events, with the file's name and type in different places. */
 async function collect(parser: Parser, form: Buffer): Promise<unknown> {
   const entries: unknown[] = []
   const emitter = parser as NodeJS.EventEmitter
@@ -47,7 +47,7 @@ async function collect(parser: Parser, form: Buffer): Promise<unknown> {
   })
 }
 
-describe('formData() beside other parsers', () => {
+describe('formData() compared with other parsers', () => {
   afterEach(closeServers)
 
   const file = part('form-data; name="f"; filename="ü.txt"', 'a\r\n-\r\n--x\0', 'image/png')
@@ -99,7 +99,7 @@ describe('formData() beside other parsers', () => {
       { 'undici 7': [['f', 'my', 'text/plain', '31']] },
     ],
   ] as const) {
-    it(`does better than others with a form ${title}`, async () => {
+    it(`answers ${expected} to a form ${title}, which other parsers misread`, async () => {
       expect((await posted(form)).status).to.equal(expected)
       for (const [name, entries] of Object.entries(wrong)) {
         expect(await others[name]!(Buffer.from(form)), name).to.deep.equal(entries)

@@ -31,9 +31,9 @@ describe('req.bodyCache.formData() of a multipart form', () => {
     ['a preamble', `This is a form.\r\nReally.\r\n${part('form-data; name="a"')}${END}`, a1],
     ['an empty line in front', `\r\n${part('form-data; name="a"')}${END}`, a1],
     ['an epilogue', `${part('form-data; name="a"')}${END}the end\r\n--xx\r\n`, a1],
-    ['no line end behind its last boundary', part('form-data; name="a"') + END.trimEnd(), a1],
+    ['no line end after its last boundary', part('form-data; name="a"') + END.trimEnd(), a1],
     [
-      'padding behind its boundaries',
+      'padding after its boundaries',
       `--xx \t\r\n${part('form-data; name="a"').slice(6, -2)}\r\n--xx-- \r\n`,
       a1,
     ],
@@ -47,7 +47,7 @@ describe('req.bodyCache.formData() of a multipart form', () => {
       [['a', 'a.txt', 'text/plain', hex]],
     ],
     [
-      'a semicolon behind its parameters',
+      'a semicolon after its parameters',
       part('form-data; name="a";') + part('form-data; name="b" ; ') + END,
       [...a1, ['b', '1']],
     ],
@@ -124,14 +124,14 @@ describe('req.bodyCache.formData() of a multipart form', () => {
     ['quotes around it', 'a b:c', '"a b:c"'],
     ['escapes within quotes', 'a"b', String.raw`"a\"b"`],
     ['a semicolon within quotes', 'a;b', '"a;b"'],
-    ['a semicolon behind it', 'xyz', 'xyz;'],
-    ['a lone word behind it', 'xyz', 'xyz; foo'],
+    ['a semicolon after it', 'xyz', 'xyz;'],
+    ['a lone word after it', 'xyz', 'xyz; foo'],
     ['parameters around it', 'xyz', 'xyz ; charset=utf-8; a=b/c'],
-    ['itself behind it', 'xyz', 'xyz; Boundary="xyz"'],
+    ['a second boundary after it', 'xyz', 'xyz; Boundary="xyz"'],
     ['70 characters', 'x'.repeat(70), 'x'.repeat(70)],
     ['one character', 'x', 'x'],
   ] as const) {
-    it(`takes a boundary with ${title}, and counts its parts`, async () => {
+    it(`accepts a boundary with ${title}, and counts its parts`, async () => {
       const type = `Multipart/Form-Data;boundary=${parameter}`
       const forms = (count: number): string =>
         (part('form-data; name="a"').repeat(count) + END).replaceAll('--xx', () => `--${boundary}`)
@@ -176,7 +176,7 @@ describe('req.bodyCache.formData() of a multipart form', () => {
     ],
     ['that is empty', '', TYPE, 'the boundary of its Content-Type is not in it'],
     ['cut short in a head', '--xx\r\nContent-Disp', TYPE, 'it ends in the head of a part'],
-    ['cut short behind a boundary', '--xx\r\n', TYPE, 'it ends in the head of a part'],
+    ['cut short after a boundary', '--xx\r\n', TYPE, 'it ends in the head of a part'],
     ['cut short in a part', whole.slice(0, 55), TYPE, 'it ends before its last boundary'],
     ['without its last boundary', whole.replace('xx--', ''), TYPE, 'it ends before its last boundary'],
     [
@@ -205,7 +205,7 @@ describe('req.bodyCache.formData() of a multipart form', () => {
       TYPE,
       'a part has no name',
     ],
-    ['whose part is no form-data', part('attachment; name="a"') + END, TYPE, 'a part has no name'],
+    ['whose part is not form-data', part('attachment; name="a"') + END, TYPE, 'a part has no name'],
     ['whose part has no disposition', `--xx\r\nX: y\r\n\r\n1\r\n${END}`, TYPE, 'a part has no name'],
     ['whose part has no head', `--xx\r\n\r\n1\r\n${END}`, TYPE, 'a part has no name'],
     [
@@ -278,7 +278,7 @@ describe('req.bodyCache.formData() of a multipart form', () => {
     })
   }
 
-  it('takes a head of just 16 KB', async () => {
+  it('accepts a head of exactly 16 KB', async () => {
     const head = 'Content-Disposition: form-data; name="'.length + '"'.length
     const name = 'x'.repeat(16 * 1024 - head)
     expect((await posted(part(`form-data; name="${name}"`) + END)).status).to.equal(200)
@@ -290,7 +290,7 @@ describe('req.bodyCache.formData() of a multipart form', () => {
     expect(await posted(form)).to.deep.equal({ status: 415, entries: 'unsupported charset "klingon"' })
   })
 
-  it('counts before it builds anything', async () => {
+  it('counts the parts before it builds anything', async () => {
     const BuiltIn = globalThis.File
     let built = 0
     globalThis.File = class extends BuiltIn {
@@ -310,7 +310,7 @@ describe('req.bodyCache.formData() of a multipart form', () => {
     }
   })
 
-  it('gives FormData and File of the web', async () => {
+  it('returns the FormData and File of the web platform', async () => {
     const read = async (req: IncomingMessage): Promise<unknown> => {
       const form = await req.bodyCache.formData()
       return [form instanceof FormData, form.get('a') instanceof File]

@@ -41,13 +41,13 @@ const endings: Record<string, (exchange: Exchange) => Promise<unknown>> = {
   },
 }
 
-describe('a promise of req.bodyCache that nobody awaits', () => {
+describe('a promise of req.bodyCache that is not awaited', () => {
   afterEach(closeServers)
 
   // The checks around each test fail it where a rejection reaches the process.
   for (const coding of ['identity', 'gzip']) {
     for (const [title, end] of Object.entries(endings)) {
-      it(`does no harm where ${title}, with Content-Encoding: ${coding}`, async () => {
+      it(`does no harm when ${title}, with Content-Encoding: ${coding}`, async () => {
         const started = await exchange(['Transfer-Encoding: chunked', `Content-Encoding: ${coding}`])
         const { client, req, res } = started
         beginAll(req)
@@ -62,7 +62,7 @@ describe('a promise of req.bodyCache that nobody awaits', () => {
     }
   }
 
-  it('still rejects for those who await it, also later', async () => {
+  it('still rejects when it is awaited, at once or later', async () => {
     const { client, req, res } = await exchange()
     const read = (body: BodyCache): Promise<unknown>[] => [
       body.buffer(),

@@ -13,7 +13,7 @@ import { until } from '../support/until.js'
 
 const CHUNKED = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'
 
-/** More than a request buffers by itself. */
+/** More bytes than a request buffers by itself. */
 const long = 'two '.repeat(100_000)
 
 async function forAwait(req: IncomingMessage): Promise<string> {
@@ -22,7 +22,7 @@ async function forAwait(req: IncomingMessage): Promise<string> {
   return all
 }
 
-/** Reads a body in ways that only a request with the methods of a replay can be read in, one after the other. */
+/** Reads a body in several ways, one after the other, that all need the methods of a replay. */
 async function readAgainAndAgain(req: IncomingMessage): Promise<string[]> {
   const first = String(await rawBody(req))
   let iterated = ''
@@ -30,7 +30,7 @@ async function readAgainAndAgain(req: IncomingMessage): Promise<string[]> {
   return [first, await forAwait(req), iterated, await text(req), String(await rawBody(req))]
 }
 
-/** Loads Express anew: a copy whose `express.request` no earlier test has used. */
+/** Loads a fresh copy of Express, whose `express.request` no earlier test has used. */
 function ownCopyOf(module: string): typeof express {
   const require = createRequire(import.meta.url)
   const lib = dirname(require.resolve(module))
@@ -38,13 +38,13 @@ function ownCopyOf(module: string): typeof express {
   return require(module) as typeof express
 }
 
-describe('bodyCache, on a request that goes through several applications', () => {
+describe('bodyCache, on a request that passes through several applications', () => {
   afterEach(closeServers)
 
   for (const outer of expressVersions) {
     for (const inner of expressVersions) {
       for (const how of ['mounted', 'called as a function'] as const) {
-        it(`replays in ${inner.name} ${how}, inside of ${outer.name}`, async () => {
+        it(`replays in ${inner.name} ${how}, inside ${outer.name}`, async () => {
           const app = outer.express()
           const innerApp = ownCopyOf(inner.module)()
           innerApp.post('/', async (req, res) => {
@@ -70,7 +70,7 @@ describe('bodyCache, on a request that goes through several applications', () =>
     }
   }
 
-  it('gives a request of a class of its own methods of its own', async () => {
+  it('gives a request of a custom class its own methods', async () => {
     class Message extends IncomingMessage {}
     const keep = bodyCache()
     const server = createServer({ IncomingMessage: Message }, (req, res) => {
@@ -84,7 +84,7 @@ describe('bodyCache, on a request that goes through several applications', () =>
     expect(Object.getOwnPropertyNames(Message.prototype)).to.deep.equal(['constructor'])
   })
 
-  it('leaves requests of the same application alone where it is not mounted', async () => {
+  it('does not touch requests of the same application where it is not mounted', async () => {
     const app = expressVersions[0].express()
     app.post('/kept', bodyCache(), async (req, res) => {
       res.json(await readAgainAndAgain(req))

@@ -26,7 +26,7 @@ function digits(length: number): string {
   return '1'.repeat(length)
 }
 
-/** Starts a server that answers with the number of bytes that `read` gives, or its error, and connects to it. */
+/** Starts a server that answers with the number of bytes that `read` returns, or its error, and connects to it. */
 async function reading(
   mount: (typeof hosts)[number]['mount'],
   read: (req: IncomingMessage) => Promise<unknown>,
@@ -47,7 +47,7 @@ describe('bodyCache({ parseLimit })', () => {
   afterEach(closeServers)
 
   for (const [name, access] of whole) {
-    it(`lets exactly so many bytes through ${name}, and 413 beyond`, async () => {
+    it(`lets exactly that many bytes through ${name}, and answers 413 to more`, async () => {
       const headers = { 'content-type': TYPES[name] ?? 'text/plain' }
       const read = async ({ bodyCache: body }: IncomingMessage): Promise<string> => {
         await access(body)
@@ -60,7 +60,7 @@ describe('bodyCache({ parseLimit })', () => {
     })
 
     for (const { name: host, mount } of hosts) {
-      it(`answers 413 from ${name} on ${host} before a byte of 104 MB has come`, async () => {
+      it(`answers 413 from ${name} on ${host} before a byte of 104 MB has arrived`, async () => {
         const client = await reading(mount, ({ bodyCache: body }) => access(body), {})
         client.write(head(name, 'Content-Length: 104000000'))
         const { status, headers } = await client.response()
@@ -68,7 +68,7 @@ describe('bodyCache({ parseLimit })', () => {
         client.destroy()
       })
 
-      it(`answers 413 from ${name} on ${host} as soon as chunks pass it, and does not wait for more`, async () => {
+      it(`answers 413 from ${name} on ${host} as soon as the chunks exceed it, without waiting for more`, async () => {
         const client = await reading(mount, ({ bodyCache: body }) => access(body))
         client.write(head(name, 'Transfer-Encoding: chunked'), asChunk(digits(LIMIT)))
         client.write(asChunk('1'))
@@ -78,13 +78,13 @@ describe('bodyCache({ parseLimit })', () => {
     }
   }
 
-  it('is 1 MB where it is not given', async () => {
+  it('is 1 MB by default', async () => {
     const read = async ({ bodyCache: body }: IncomingMessage): Promise<number> => (await body.buffer()).length
     expect(await found(read, digits(1024 * 1024))).to.equal(1024 * 1024)
     expect(await found(read, digits(1024 * 1024 + 1))).to.include({ status: 413, limit: 1024 * 1024 })
   })
 
-  it('is refused where more has come already, in chunks', async () => {
+  it('refuses a chunked body of which more has already arrived', async () => {
     const client = await reading(hosts[0]!.mount, async (req) => {
       expect(await buffer(req)).to.have.length(LIMIT + 1)
       return req.bodyCache.text()
@@ -94,7 +94,7 @@ describe('bodyCache({ parseLimit })', () => {
     client.destroy()
   })
 
-  it('leaves req, stream() and web() to limit, also after an accessor has refused the body', async () => {
+  it('does not apply to req, stream() and web(), which go up to limit even after an accessor has refused the body', async () => {
     const read = async (req: IncomingMessage): Promise<unknown> => {
       const { bodyCache: body } = req
       const refused = await body.json().catch((error: BodyError) => error.status)
@@ -105,7 +105,7 @@ describe('bodyCache({ parseLimit })', () => {
     expect(await found(read, digits(5000), {}, { parseLimit: LIMIT })).to.deep.equal(sizes)
   })
 
-  it('may be higher on one route, which shares what is kept', async () => {
+  it('may be higher on one route, which shares the kept body', async () => {
     const small = bodyCache({ parseLimit: LIMIT })
     const large = bodyCache({ parseLimit: '1mb' })
     const read: Handler = async (req, res) => {
@@ -119,7 +119,7 @@ describe('bodyCache({ parseLimit })', () => {
     expect(await response.text()).to.equal('413 5000')
   })
 
-  it('keeps the connection after the 413, where the rest is small', async () => {
+  it('keeps the connection after the 413 if the rest is small', async () => {
     const client = await reading(hosts[0]!.mount, ({ bodyCache: body }) => body.text())
     const rest = digits(100_000)
     for (let round = 0; round < 2; round += 1) {
@@ -132,7 +132,7 @@ describe('bodyCache({ parseLimit })', () => {
     client.destroy()
   })
 
-  it('lets a client that sends 15 MB before it reads have the 413', async () => {
+  it('delivers the 413 to a client that sends 15 MB before it reads', async () => {
     const client = await reading(hosts[1]!.mount, ({ bodyCache: body }) => body.json(), {})
     client.socket.pause()
     client.write(head('json()', 'Transfer-Encoding: chunked'))
@@ -151,7 +151,7 @@ describe('bodyCache({ parseLimit })', () => {
       ['deflate', deflateRawSync],
       ['br', brotliCompressSync],
     ] as const) {
-      it(`takes data that ${coding} makes larger than it is`, async () => {
+      it(`accepts data that ${coding} makes larger`, async () => {
         const read = async ({ bodyCache: body }: IncomingMessage): Promise<number> => (await body.blob()).size
         expect(encode(noise).length).to.be.above(noise.length)
         const headers = { 'content-encoding': coding }
@@ -159,14 +159,14 @@ describe('bodyCache({ parseLimit })', () => {
       })
     }
 
-    it('refuses compressed bytes before they have come, where they cannot be so few when decompressed', async () => {
+    it('refuses compressed bytes before they arrive, if they must exceed it when decompressed', async () => {
       const client = await reading(hosts[0]!.mount, ({ bodyCache: body }) => body.text(), {})
       client.write(head('text()', 'Content-Encoding: gzip', 'Content-Length: 1100000'))
       expect((await client.response()).status).to.equal(413)
       client.destroy()
     })
 
-    it('counts the bytes of the wire in buffer()', async () => {
+    it('counts the bytes on the wire in buffer()', async () => {
       const bytes = gzipSync(digits(LIMIT * 100))
       const read = ({ bodyCache: body }: IncomingMessage): Promise<unknown> =>
         body.buffer().then(({ length }) => length)

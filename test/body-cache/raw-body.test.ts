@@ -55,7 +55,7 @@ for (const { name, mount } of hosts) {
       client.destroy()
     })
 
-    it('gives the bytes as they came, compressed or not, and an empty Buffer without a body', async () => {
+    it('holds the bytes as they came, compressed or not, and an empty Buffer without a body', async () => {
       const { url } = await serve(
         mount(bodyCache({ rawBody: true }), (req, res) => res.end(bytesOf(req).toString('hex'))),
       )

@@ -6,7 +6,7 @@ import { serve } from '../support/servers.js'
 
 const { mount } = hosts[0]!
 
-/** What an accessor rejects with, as body-parser's errors look too. */
+/** The error that an accessor rejects with, in the form of body-parser's errors. */
 export interface BodyError {
   readonly status: number
   readonly type: string
@@ -19,7 +19,7 @@ export interface BodyError {
 
 type Read = (req: IncomingMessage) => Promise<unknown>
 
-/** Sends one body to a server and returns what `read` made of it there, or the error it met. */
+/** Sends one body to a server and returns the result of `read` there, or its error. */
 export async function found(
   read: Read,
   body: string | Buffer | FormData,
@@ -52,7 +52,7 @@ export const accessors: Readonly<Record<string, (body: BodyCache) => Promise<unk
   'web()': (body) => readAll(body.web()),
 }
 
-/** The code that a reading rejects with; undefined where it does not. */
+/** The code that a reading rejects with; undefined if it does not. */
 export function codeOf(reading: Promise<unknown>): Promise<string | undefined> {
   return reading.then(
     () => undefined,

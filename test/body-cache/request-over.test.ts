@@ -32,12 +32,12 @@ const ways: Readonly<Record<string, (req: IncomingMessage) => Promise<unknown>>>
     for await (const _chunk of req) break
     return over
   },
-  'iterates, and awaits finished() behind it': (req) => readByIterator(req).then(() => finished(req)),
-  'awaits a pipeline, and finished() behind it': async (req) => {
+  'iterates, and then awaits finished()': (req) => readByIterator(req).then(() => finished(req)),
+  'awaits a pipeline, and then finished()': async (req) => {
     await pipeline(req, new PassThrough().resume())
     await finished(req)
   },
-  'reads it, and awaits on-finished behind it': async (req) => {
+  'reads it, and then awaits on-finished': async (req) => {
     await text(req)
     await new Promise((resolve) => void onFinished(req, resolve))
   },
@@ -58,7 +58,7 @@ for (const { name, mount } of hosts) {
 
     for (const [how, way] of Object.entries(ways)) {
       for (const size of [1, 300_000]) {
-        it(`answers where the handler ${how}, with ${size} bytes`, async () => {
+        it(`answers when the handler ${how}, with ${size} bytes`, async () => {
           const handler: Handler = async (req, res) => {
             await way(req)
             res.end('over')
@@ -70,7 +70,7 @@ for (const { name, mount } of hosts) {
       }
     }
 
-    it("does not tell a parser at work, which gives up at 'close', when the body was read beside it", async () => {
+    it("does not tell a parser at work, which gives up at 'close', that another reader has read the body", async () => {
       const app = mount(bodyCache({ memory: 200_000 }), async (req, res) => {
         for (let round = 0; round < 3; round++) {
           const both = await Promise.all([rawBody(req), req.bodyCache.buffer(), req.bodyCache.text()])
@@ -82,7 +82,7 @@ for (const { name, mount } of hosts) {
       expect(await answer.text()).to.equal('300000,300000,300000')
     })
 
-    it('gives the body to a reader that begins while the request is told to be over', async () => {
+    it("gives the body to a reader that begins while 'close' is emitted", async () => {
       const { url } = await serve(
         mount(bodyCache(), async (req, res) => {
           await text(req)
@@ -99,7 +99,7 @@ for (const { name, mount } of hosts) {
 }
 
 for (const { name, express } of expressVersions) {
-  describe(`bodyCache on ${name}, behind a middleware that holds res.send back until 'close'`, () => {
+  describe(`bodyCache on ${name}, after a middleware that holds res.send back until 'close'`, () => {
     afterEach(closeServers)
 
     for (const [body, status] of [
@@ -131,10 +131,10 @@ for (const { name, express } of expressVersions) {
   })
 }
 
-describe("'close' of a request behind bodyCache", () => {
+describe("'close' of a request with bodyCache", () => {
   afterEach(closeServers)
 
-  it('is told once to each listener, in whatever round that was added', async () => {
+  it('is emitted once for each listener, in whichever round it was added', async () => {
     const { client, req, res } = await exchange()
     const told: string[] = []
     req.on('close', () => told.push('first'))
@@ -151,7 +151,7 @@ describe("'close' of a request behind bodyCache", () => {
     expect(told).to.deep.equal(['first', 'second'])
   })
 
-  it('waits for a body that is still coming', async () => {
+  it('waits for a body that is still arriving', async () => {
     const { client, req, res } = await exchange()
     let isOver = false
     req.on('close', () => (isOver = true)).resume()

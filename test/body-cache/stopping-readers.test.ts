@@ -17,11 +17,11 @@ const heard: Readonly<Record<string, string>> = {
 }
 
 for (const { name, mount } of hosts) {
-  describe(`bodyCache on ${name}, with a reader that stops half way`, () => {
+  describe(`bodyCache on ${name}, with a reader that stops halfway`, () => {
     afterEach(closeServers)
 
     for (const [how, stop] of stops) {
-      it(`gives the next all of it, and the client its answer, after ${how}`, async () => {
+      it(`gives the next reader the whole body, and the client its answer, after ${how}`, async () => {
         const { port, connections } = await serve(
           mount(bodyCache(), async (req, res) => {
             const first = await stop(req)
@@ -47,7 +47,7 @@ for (const { name, mount } of hosts) {
       })
     }
 
-    it('lets a destination drain that was given up, and wakes no later reader by it', async () => {
+    it('lets an abandoned destination drain without waking a later reader', async () => {
       const { port } = await serve(
         mount(bodyCache(), async (req, res) => {
           const drain = await fillBesideFailure(req)
@@ -79,7 +79,7 @@ for (const { name, mount } of hosts) {
   })
 }
 
-/** Pipes into a destination that is full with the first chunk, beside one that fails. Returns what lets it drain. */
+/** Pipes into a destination that is full after the first chunk, next to one that fails. Returns a function that lets it drain. */
 async function fillBesideFailure(req: IncomingMessage): Promise<() => void> {
   const full = new Promise<() => void>((resolve) => {
     req.pipe(new Writable({ highWaterMark: 1, write: (_chunk, _encoding, done) => resolve(done) }))

@@ -4,7 +4,7 @@ import { PassThrough, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import rawBody from 'raw-body'
 
-/** Ways to stop in the middle of a body, and what the reader hears of it. */
+/** Ways to stop in the middle of a body, and the events that the reader gets. */
 export const stops: readonly (readonly [string, (req: IncomingMessage) => Promise<string>])[] = [
   ["break out of 'for await'", breakOut],
   ['throw out of it', throwOut],
@@ -43,7 +43,7 @@ async function takeAChunkAndUnpipe(req: IncomingMessage): Promise<string> {
   return String(chunk)
 }
 
-/** Pauses at once: a pause behind the end of the body would be the next reader's, who had to resume it. */
+/** Pauses at once: a pause after the end of the body would affect the next reader, which would have to resume. */
 function takeAChunkAndPause(req: IncomingMessage): Promise<string> {
   return new Promise((resolve, reject) => {
     req.once('error', reject).once('data', (chunk: Buffer) => {

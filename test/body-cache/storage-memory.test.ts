@@ -8,7 +8,7 @@ import { isThorough } from '../support/thorough.js'
 const MB = 1024 * 1024
 const block = Buffer.alloc(MB, 'sluiceway')
 
-describe('bodyCache, the memory of a server whose uploads go to files', () => {
+describe('the memory of a server whose uploads bodyCache writes to files', () => {
   let server: ChildProcess
   let port: number
 

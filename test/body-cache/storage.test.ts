@@ -68,7 +68,7 @@ describeOnLinux('bodyCache, beyond memory', () => {
 
   for (const { name, mount } of hosts) {
     for (const memory of [0, '100kb'] as const) {
-      it(`replays a body to every way of reading, ${memory} of it in memory, on ${name}`, async () => {
+      it(`replays a body for every way of reading, ${memory} of it in memory, on ${name}`, async () => {
         const { port } = await serve(mount(bodyCache({ directory, memory }), readInEveryWay))
         const client = await RawClient.connect(port)
         client.request('POST', '/', {}, body)
@@ -85,7 +85,7 @@ describeOnLinux('bodyCache, beyond memory', () => {
     }
   }
 
-  it('writes to a file that only its user may read and that has no name', async () => {
+  it('writes to a file that only its user may read and that has no path', async () => {
     const { url } = await upload({ memory: '100kb' }, async (req, res) => {
       await req.bodyCache.buffer()
       res.end(JSON.stringify({ files: openFilesIn(directory), names: fs.readdirSync(directory) }))
@@ -109,7 +109,7 @@ describeOnLinux('bodyCache, beyond memory', () => {
     expect(await (await fetch(url, { method: 'POST', body })).text()).to.equal('0')
   })
 
-  it('lets a slow reader read from the file what a fast one has had long ago', async () => {
+  it('gives a slow reader from the file the bytes that a fast one had long ago', async () => {
     const { url } = await upload({ memory: 0 }, async (req, res) => {
       const slow = req.bodyCache.stream()
       const [first] = (await once(slow, 'data')) as [Buffer]
@@ -121,7 +121,7 @@ describeOnLinux('bodyCache, beyond memory', () => {
     expect(await (await fetch(url, { method: 'POST', body })).text()).to.equal('true')
   })
 
-  it('feeds a reader that begins late in order, while the client goes on sending', async () => {
+  it('feeds a late reader in order while the client goes on sending', async () => {
     const large = Buffer.concat(Array.from({ length: 20 }, () => body))
     const { url } = await upload({ memory: 0 }, async (req, res) => {
       let seen = 0
@@ -137,7 +137,7 @@ describeOnLinux('bodyCache, beyond memory', () => {
     expect(await answer.text()).to.equal(`${large.length} true`)
   })
 
-  it('holds no more for a reader that has paused than its own buffer takes', async () => {
+  it("holds no more for a paused reader than fits into the reader's own buffer", async () => {
     const { url } = await upload({ memory: 0 }, async (req, res) => {
       const slow = req.bodyCache.stream()
       await once(slow, 'readable')
@@ -148,7 +148,7 @@ describeOnLinux('bodyCache, beyond memory', () => {
     expect(Number(await answer.text())).to.be.within(1, 200 * KB)
   })
 
-  it('goes on where a reader that gave up left the body half read', async () => {
+  it('continues with the body that an abandoning reader left half read', async () => {
     const { url } = await upload({ memory: '10kb' }, async (req, res) => {
       for await (const chunk of req) if ((chunk as Buffer).length > 0) break
       const partial = await rawBody(req, { limit: 100 * KB }).catch((error: { type: string }) => error.type)
@@ -157,7 +157,7 @@ describeOnLinux('bodyCache, beyond memory', () => {
     expect(await (await fetch(url, { method: 'POST', body })).text()).to.equal('entity.too.large true')
   })
 
-  it('hands a round nothing that was read from the file for the one before', async () => {
+  it('gives a round no bytes that were read from the file for the previous one', async () => {
     const { url } = await upload({ memory: 0 }, async (req, res) => {
       await req.bodyCache.buffer()
       for (let round = 0; round < 20; round++) {
@@ -209,7 +209,7 @@ describeOnLinux('bodyCache, beyond memory', () => {
   })
 
   for (const { name, mount } of hosts) {
-    it(`refuses with 503 and Retry-After what diskBudget has no room for, on ${name}`, async () => {
+    it(`refuses with 503 and Retry-After a body that exceeds diskBudget, on ${name}`, async () => {
       const errors: unknown[] = []
       const store = bodyCache({ directory, memory: 0, diskBudget: '250kb' })
       const read: Handler = (req, res, next) => {
@@ -284,7 +284,7 @@ describeOnLinux('bodyCache, beyond memory', () => {
     })
   }
 
-  it('answers 500 where the directory is gone, and keeps its name from the client', async () => {
+  it('answers 500 if the directory is gone, and does not reveal its name to the client', async () => {
     const errors: Error[] = []
     const app = express()
     app.use(bodyCache({ directory, memory: 0 }), (req, _res, next) => {
@@ -302,7 +302,7 @@ describeOnLinux('bodyCache, beyond memory', () => {
     expect((errors[0]!.cause as NodeJS.ErrnoException).code).to.equal('ENOENT')
   })
 
-  it('tells the reader, and closes the file, where somebody else removes it first', async () => {
+  it('tells the reader, and closes the file, if another process removes it first', async () => {
     const { url } = await upload({ memory: 0 }, (req, res) => {
       // The file is being opened by another thread while its first bytes are handed over.
       req.once('data', () => {
@@ -319,7 +319,7 @@ describeOnLinux('bodyCache, beyond memory', () => {
     await allClosedIn(directory)
   })
 
-  it('answers 500, not a short body, where the file can no longer be read', async () => {
+  it('answers 500, not a short body, if the file can no longer be read', async () => {
     const codes: unknown[] = []
     const { url } = await upload({ memory: '10kb' }, async (req, res) => {
       expect((await rawBody(req)).equals(body)).to.equal(true)
@@ -338,7 +338,7 @@ describeOnLinux('bodyCache, beyond memory', () => {
   })
 
   for (const order of [['maxBytes', 'bodyCache'] as const, ['bodyCache', 'maxBytes'] as const]) {
-    it(`holds the limit of maxBytes, mounted as ${order.join(' then ')}`, async () => {
+    it(`respects the limit of maxBytes, mounted as ${order.join(' then ')}`, async () => {
       const made = { maxBytes: maxBytes('200kb'), bodyCache: bodyCache({ directory, memory: '50kb' }) }
       const read: Handler = (req, res, next) => {
         rawBody(req).then(() => res.end('whole'), next)
@@ -352,7 +352,7 @@ describeOnLinux('bodyCache, beyond memory', () => {
     })
   }
 
-  it('closes the file of a client that leaves at any moment', async () => {
+  it('closes the file when the client leaves, at any moment', async () => {
     const { port } = await upload({ memory: 0 }, (req, res) => {
       rawBody(req).then(
         () => res.write('never ends'),
@@ -385,7 +385,7 @@ describeOnLinux('bodyCache, beyond memory', () => {
   })
 })
 
-/** Mounts a file system of `size` bytes over a directory, or says why it cannot. */
+/** Mounts a file system of `size` bytes over a directory, or returns the reason why it cannot. */
 function mountSmallDisk(directory: string, size: number): { unmount: () => void } | string {
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', directory], { stdio: 'pipe' })

@@ -1,4 +1,4 @@
-// A server of its own, so that its memory is that of bodyCache: `fork(storing-server.js, [directory])` with `--expose-gc`.
+// A server in its own process, so that its memory is that of bodyCache: `fork(storing-server.js, [directory])` with `--expose-gc`.
 // It reports its port, and for every message the peak of its resident memory since the last one.
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'

@@ -63,7 +63,7 @@ for (const { name, mount } of hosts) {
         expect((await client.response()).status).to.equal(413)
       })
 
-      it('refuses on a route what was read whole under a larger limit before', async () => {
+      it('refuses on a route a body that was read whole under a larger limit before', async () => {
         const read: Handler = (req, _res, next) => void rawBody(req).then(() => next(), next)
         const { port } = await serve(mount(...chain(100), read, maxBytes(5), readTwice))
         const client = await RawClient.connect(port)
@@ -72,7 +72,7 @@ for (const { name, mount } of hosts) {
         expect([status, headers['connection']]).to.deep.equal([413, ['close']])
       })
 
-      it('lets a body through that ends exactly at the limit with its last chunk', async () => {
+      it('accepts a body whose last chunk ends exactly at the limit', async () => {
         const { port } = await serve(mount(...chain(10), readTwice))
         const client = await RawClient.connect(port)
         client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')

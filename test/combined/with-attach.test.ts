@@ -38,7 +38,7 @@ for (const { name, mount } of hosts) {
         void setImmediate(() => void text(req).then((body) => res.end(body))),
     }
     for (const [reader, handler] of Object.entries(readers)) {
-      it(`asks for the body when somebody reads ${reader}`, async () => {
+      it(`invites the body when the handler reads ${reader}`, async () => {
         const client = await ask(4, maxBytes(10), bodyCache(), handler)
         expect(await client.untilText('\r\n\r\n')).to.equal(CONTINUE)
         client.write('body')
@@ -47,7 +47,7 @@ for (const { name, mount } of hosts) {
       })
     }
 
-    it('replays a body that was asked for, also after a reader that gave up', async () => {
+    it('replays an invited body, even after a reader that gave up', async () => {
       const body = 'body'.repeat(100_000)
       const client = await ask(body.length, bodyCache(), async (req, res) => {
         for await (const chunk of req) if (String(chunk).length > 0) break
@@ -65,7 +65,7 @@ for (const { name, mount } of hosts) {
       client.destroy()
     })
 
-    it('asks for nothing when the request is answered unread', async () => {
+    it('does not invite the body when the request is answered unread', async () => {
       const client = await ask(4, maxBytes(10), bodyCache(), (_req, res) => {
         res.statusCode = 403
         res.end()
@@ -74,7 +74,7 @@ for (const { name, mount } of hosts) {
       expect([status, headers['connection']]).to.deep.equal([403, ['close']])
     })
 
-    it('asks for nothing when nobody is there', async () => {
+    it('does not invite the body when there is no handler', async () => {
       const client = await ask(4, maxBytes(10), bodyCache())
       expect((await client.response()).status).to.equal(404)
     })

@@ -45,7 +45,7 @@ function bodiesOf(express: Express): Record<string, Body> {
   }
 }
 
-/** Runs a parser, and makes sure that it found what is in the body. */
+/** Runs a parser, and checks its result against the body. */
 function parse(parser: Handler, expected: unknown): Handler {
   return (req, res, next) =>
     void parser(req, res, (error) => {
@@ -108,7 +108,7 @@ for (const { name, mount } of hosts) {
       }
     }
 
-    it('keeps a chunked body chunked, also when it was read before', async () => {
+    it('keeps a chunked body chunked, even if it was read before', async () => {
       const upstream = await scriptedUpstream()
       const app = mount(bodyCache(), express.text({ type: () => true }), passthroughProxy(upstream.url))
       const client = await RawClient.connect((await serve(app)).port)
@@ -129,7 +129,7 @@ for (const { name, mount } of hosts) {
       'the limit of bodyCache': () => [bodyCache({ limit: 10 })],
     }
     for (const [limit, limiters] of Object.entries(limits)) {
-      it(`answers 413 when ${limit} is passed in the middle of the upload, and the upstream sees no whole request`, async () => {
+      it(`answers 413 when the upload exceeds ${limit} in the middle, and the upstream gets no whole request`, async () => {
         const upstream = await scriptedUpstream()
         const app = mount(...limiters(), passthroughProxy(upstream.url))
         const client = await RawClient.connect((await serve(app)).port)
@@ -144,7 +144,7 @@ for (const { name, mount } of hosts) {
         expect(connection.pending.toString()).to.not.include('0\r\n\r\n')
       })
 
-      it(`answers 413 when a Content-Length passes ${limit}, and the upstream hears nothing`, async () => {
+      it(`answers 413 when a Content-Length exceeds ${limit}, and the upstream gets no request`, async () => {
         const upstream = await scriptedUpstream()
         const app = mount(...limiters(), passthroughProxy(upstream.url))
         const client = await RawClient.connect((await serve(app)).port)
@@ -154,7 +154,7 @@ for (const { name, mount } of hosts) {
       })
     }
 
-    it('passes an upload within the limit on, each chunk when it comes', async () => {
+    it('passes on an upload within the limit, each chunk as it comes', async () => {
       const upstream = await scriptedUpstream()
       const app = mount(maxBytes('1kb'), bodyCache(), passthroughProxy(upstream.url))
       const client = await RawClient.connect((await serve(app)).port)

@@ -6,7 +6,7 @@ import { closeServers, serve } from '../support/servers.js'
 import { describingUpstream, type Example, nginxBlocks, shellBlocks, Surroundings } from './examples.js'
 import { hasTools, Terminal } from './terminal.js'
 
-/** What a reader of each recipe may expect of its commands. */
+/** The output that a reader of each recipe may expect of its commands. */
 const expectations: Readonly<Record<string, (terminal: Terminal) => Promise<void>>> = {
   'docs-recipes-answer-with-get 1': async (terminal) => {
     expect(await terminal.run()).to.contain('"method":"GET","url":"/search?q=sluice&page=1"')
@@ -106,7 +106,7 @@ const notRun: ReadonlyMap<RegExp, string> = new Map([
   [/^docs-benchmarks /, 'benchmarks take minutes'],
 ])
 
-/** The programs that stand behind nginx on their page: their commands are run through it. */
+/** The programs that run behind nginx on their page: their commands are run through it. */
 const behindNginx = nginxBlocks().map(({ title }) => title)
 
 describe('the commands of README and docs', function () {
@@ -125,7 +125,7 @@ describe('the commands of README and docs', function () {
   after(() => surroundings?.leave())
   after(closeServers)
 
-  it('are all run here, or there is a reason why not', () => {
+  it('are all run here, or have a reason why not', () => {
     const isRun = ({ title }: Example): boolean => ![...notRun.keys()].some((pattern) => pattern.test(title))
     const run = shellBlocks().filter(isRun)
     expect(run.map(({ title }) => title)).to.have.members(Object.keys(expectations))

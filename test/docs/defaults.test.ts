@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import { expect } from 'chai'
 import { readText, root } from '../support/repository.js'
 
-/** The rows of docs/defaults.md: the number's name and its default as the page has it. */
+/** The rows of docs/defaults.md: the name of each number and its default on the page. */
 const rows = readText('docs/defaults.md')
   .split('\n')
   .filter((line) => line.startsWith('| ') && !line.startsWith('| of '))
@@ -26,7 +26,7 @@ const UNITS: Readonly<Record<string, number>> = {
   gb: 1024 ** 3,
 }
 
-/** A number with or without a unit, on the page or in the code; undefined for what is none. */
+/** A number with or without a unit, on the page or in the code; undefined for any other text. */
 function numberOf(value: string): number | undefined {
   const [, digits, unit = ''] = /^'?([\d_,]+) ?(\w*)'?$/.exec(value) ?? []
   return digits === undefined ? undefined : Number(digits.replaceAll(/[_,]/g, '')) * UNITS[unit]!
@@ -45,7 +45,7 @@ function optionDefaults(): { file: string; name: string; value: number }[] {
   )
 }
 
-/** The constants of a module that are numbers, products of numbers or texts of digits. */
+/** The constants of a module that are numbers, products of numbers or strings of digits. */
 function constants(): { file: string; name: string; value: number }[] {
   const constant = /^(?:export )?const ([A-Z][A-Z_]+)(?:: number)? = '?(\d[\d_]*(?: \* \d[\d_]*)*)'?$/gm
   return files.flatMap(({ name: file, code }) =>
@@ -62,7 +62,7 @@ describe('docs/defaults.md', () => {
     ['option', optionDefaults(), 12],
     ['constant', constants(), 12],
   ] as const) {
-    it(`has each ${kind} that is a number, with the default of the code`, () => {
+    it(`has each ${kind} that is a number, with its default in the code`, () => {
       expect(inCode).to.have.length.of.at.least(least)
       for (const { file, name, value } of inCode) {
         const found = rows.filter((row) => row.name === name).map((row) => numberOf(row.value))
@@ -86,7 +86,7 @@ describe('docs/defaults.md', () => {
     expect(readText('docs/README.md')).to.include('(defaults.md)')
   })
 
-  it('has the bounds with which an upload without maxBytes is read to its end', () => {
+  it('has the bounds that apply to an upload without maxBytes', () => {
     const bounds = /DEFAULT_LINGER: LingerBounds = \{ lingerMs: (\d+), lingerBytes: (\d+) \* 1024 \* 1024 \}/
     const [, milliseconds, megabytes] = files.map(({ code }) => bounds.exec(code)).find(Boolean) ?? []
     const expected = [numberOf('2 s'), numberOf('16 MB')]

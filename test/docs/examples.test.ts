@@ -14,12 +14,12 @@ async function post(path: string, body: string, headers: Record<string, string> 
   return await fetch(url + path, { method: 'POST', body, headers: { ...JSON_TYPE, ...headers } })
 }
 
-/** What the upstream was asked, as it tells itself. */
+/** The request that the upstream got, as it reports it. */
 async function asked(response: Response | Promise<Response>): Promise<Record<string, unknown>> {
   return (await (await response).json()) as Record<string, unknown>
 }
 
-/** What a reader of each page may expect of its examples, by page and number. */
+/** The results that a reader of each page may expect of its examples, by page and number. */
 const expectations: Readonly<Record<string, () => Promise<void>>> = {
   'readme 1': async () => {
     expect(await (await post('/settings', '{"theme":"dark"}')).json()).to.deep.equal({ saved: ['theme'] })
@@ -116,7 +116,7 @@ const expectations: Readonly<Record<string, () => Promise<void>>> = {
   },
 }
 
-/** The first text of an answer, whose rest nobody waits for. */
+/** The first text of an answer, without waiting for the rest. */
 async function firstText(path: string): Promise<string> {
   const reader = (await fetch(url + path)).body?.getReader()
   const chunk = await reader?.read()

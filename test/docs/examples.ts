@@ -11,7 +11,7 @@ import 'zod' // sets globals, which mocha would take for leaks of the example th
 import { namesIn, readText, root } from '../support/repository.js'
 import { serve, type TestServer } from '../support/servers.js'
 
-/** What scripts/extract-recipes.mjs makes of one block of a page. */
+/** One block of a page, as scripts/extract-recipes.mjs extracts it. */
 export interface Example {
   /** The page, and which of its blocks of this kind it is: 'readme 1'. */
   readonly title: string
@@ -46,7 +46,7 @@ function blocks(folder: string, kind: RegExp): Example[] {
   })
 }
 
-/** An upstream that answers with what it was asked, as JSON. */
+/** An upstream that answers with the request that it got, as JSON. */
 export function describingUpstream(): Promise<TestServer> {
   return serve((req, res) => {
     const { method, url, headers } = req
@@ -60,8 +60,8 @@ export function describingUpstream(): Promise<TestServer> {
 const UPSTREAM_PORTS = ['4000', '8080']
 
 /**
- * The surroundings that the examples take for granted: files in the working directory, an upstream on the ports they
- * name, and a port 3000 that nobody else has. Undone by `leave()`.
+ * The environment that the examples assume: files in the working directory, an upstream on the ports that they
+ * name, and a free port 3000. `leave()` undoes it.
  */
 export class Surroundings {
   readonly listening: Server[] = []

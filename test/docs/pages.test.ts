@@ -12,7 +12,7 @@ const interfaces = {
   'passthrough-proxy': [['lib/passthrough-proxy.ts', 'lib/passthrough-proxy.ts']],
 } as const
 
-/** What is known of one option: undefined where a place says nothing. */
+/** The facts about one option: undefined if a place does not mention it. */
 interface Option {
   readonly name: string
   readonly type: string
@@ -21,7 +21,7 @@ interface Option {
   readonly defaultInCode: string | undefined
 }
 
-/** The rows of all tables of a page with this head, each cell without its spaces. */
+/** The rows of all tables of a page with this head, each cell trimmed. */
 function rowsUnder(page: string, head: string): string[][] {
   const [, ...tables] = readText(page).split(`${head}\n`)
   return tables.flatMap((table) => {
@@ -54,14 +54,14 @@ function optionsOf(page: keyof typeof interfaces): Option[] {
   })
 }
 
-/** What the check of an option takes for undefined, where that is a literal: its first argument that is no list. */
+/** The default in the check of an option, if it is a literal: its first argument that is not an array. */
 function defaultInCode(code: string, name: string): string | undefined {
   const list = String.raw`(?:\[[^\]]*\], |signals, )?`
-  const literal = String.raw`(['\d\[tf](?:[^,()]|\(\))*|os\.tmpdir\(\))`
+  const literal = String.raw`(['\d\[](?:[^,()]|\(\))*|true|false|os\.tmpdir\(\))`
   return new RegExp(`^ +${name}: \\w+(?:<\\w+>)?\\(${list}${literal}[,)]`, 'm').exec(code)?.[1]
 }
 
-/** A default as it can be compared: quotes, grouped digits and remarks do not matter. */
+/** A default in comparable form: without quotes, grouping of digits and remarks. */
 function plain(value: string): string {
   return value
     .replace(/ \(.*\)$/, '')
@@ -69,22 +69,22 @@ function plain(value: string): string {
     .replaceAll(/(?<=\d)[_ ](?=\d)/g, '')
 }
 
-/** Defaults that are no literal anywhere: they depend on something. */
+/** Defaults that are not literals, because they depend on something. */
 const DEPENDENT = ['exit']
 
 /** Numbers without a unit. */
 const COUNTS = ['maxConnections', 'maxQueue']
 
-describe('the page of', () => {
+describe('the page', () => {
   for (const page of Object.keys(interfaces) as (keyof typeof interfaces)[]) {
     describe(page, () => {
-      it('has a row for each option, and for none else', () => {
+      it('has a row for each option, and no other row', () => {
         const names = optionsOf(page).map(({ name }) => name)
         expect(names).to.have.length.above(2)
         expect([...optionRows(page).keys()].toSorted()).to.deep.equal(names.toSorted())
       })
 
-      it('names the default that comment and code have', () => {
+      it('names the default that the comment and the code have', () => {
         for (const { name, defaultInComment, defaultInCode: inCode } of optionsOf(page)) {
           if (DEPENDENT.includes(name)) continue
           const onPage = plain(optionRows(page).get(name)?.value ?? '')
@@ -93,7 +93,7 @@ describe('the page of', () => {
         }
       })
 
-      it('tells of each number what 0 means, and so does its comment', () => {
+      it('says for each number what 0 means, as does its comment', () => {
         const numbers = optionsOf(page).filter(({ type }) => /number|ByteSize|Coalesce/.test(type))
         expect(numbers).to.have.length.above(1)
         for (const { name, type, comment } of numbers) {
@@ -129,7 +129,9 @@ describe('docs/errors.md', () => {
   })
 
   it('has the status and the type of each code', () => {
-    const [, ...entries] = readText('docs/errors.md').split(/^### /m)
+    const entries = readText('docs/errors.md')
+      .split(/^##+ /m)
+      .filter((entry) => entry.startsWith('ERR_'))
     expect(entries).to.have.length.above(10)
     for (const entry of entries) {
       const [code = ''] = entry.split('\n', 1)
@@ -154,14 +156,14 @@ describe('docs/errors.md', () => {
 })
 
 describe('docs/api.md', () => {
-  it('is what npm run api makes', async function () {
+  it('is the output of npm run api', async function () {
     this.timeout(20_000)
     await promisify(execFile)(process.execPath, ['scripts/api-reference.mjs', '--check'], { cwd: root })
   })
 })
 
 describe('the README', () => {
-  it('repeats only figures that the pages have', () => {
+  it('repeats only figures that are on the pages', () => {
     const [, measured = ''] = readText('README.md').split('## Measured\n')
     const [section = ''] = measured.split('\n## ', 1)
     const pages = ['max-bytes', 'auto-flush', 'body-cache', 'benchmarks']

@@ -4,17 +4,17 @@ import type { Readable, Writable } from 'node:stream'
 
 import { noteWait } from '../support/waiting.js'
 
-/** What the commands of the pages need. */
+/** The tools that the commands of the pages need. */
 const tools = ['bash', 'curl', 'openssl', 'sha256sum']
 
-/** Tells, in the log of the tests, which tools are missing. */
+/** Says in the log of the tests which tools are missing. */
 export function hasTools(): boolean {
   const missing = tools.filter((name) => spawnSync(name, ['--version']).error !== undefined)
   if (missing.length > 0) console.log(`      skipped: there is no ${missing.join(', no ')}`)
   return missing.length === 0
 }
 
-/** Lines that start something or install it: the tests have done that already. */
+/** Lines that start or install something: the tests have done that already. */
 const PREPARATION = /^(?:\w+=\S+ )?(?:npm|npx|ollama) /
 
 /** The commands of one "sh" block, typed by a reader at whose port 3000 (and 80, if need be) the program listens. */
@@ -46,7 +46,7 @@ export class Terminal {
   }
 }
 
-/** A command under way: what it has printed so far, and its keyboard. */
+/** A running command: its output so far, and its keyboard. */
 export class Command {
   private readonly child: ChildProcessByStdio<Writable, Readable, Readable>
   private readonly ended: Promise<unknown>

@@ -2,7 +2,7 @@ import type { NextFunction, Request, Response } from 'express'
 
 export type Answer = (req: Request, res: Response, next: NextFunction) => unknown
 
-/** What a response can be told, by the last part of the path. */
+/** The ways to answer, by the last part of the path. */
 export const sent: Readonly<Record<string, Answer>> = {
   text: (_req, res) => res.send('hello'),
   unicode: (_req, res) => res.send('grüße, 世界'),
@@ -132,7 +132,7 @@ export const streams: Readonly<Record<string, Answer>> = {
   },
 }
 
-/** All that Express tells of a request. */
+/** Everything that Express reports about a request. */
 export const requestProperties: Answer = (req, res) =>
   res.json({
     path: [req.baseUrl, req.originalUrl, req.url, req.path, req.query, req.params],

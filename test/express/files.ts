@@ -2,7 +2,7 @@ import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { emptyDirectory } from '../support/temporary-files.js'
 
-/** A folder with what the program serves; `removeDirectories` removes it. */
+/** A folder with the files that the program serves; `removeDirectories` removes it. */
 export function filesToServe(): string {
   const folder = emptyDirectory()
   for (const name of ['views', 'public', 'public/sub']) mkdirSync(path.join(folder, name))

@@ -1,4 +1,4 @@
-// An application that uses what Express documents, for differential tests: the same program with and without sluiceway.
+// An application that uses the documented features of Express, for differential tests: the same program with and without sluiceway.
 import { createReadStream } from 'node:fs'
 import type { RequestListener } from 'node:http'
 import path from 'node:path'

@@ -1,4 +1,4 @@
-// What a client asks of the program (program.ts), as it goes over the wire, with the status it gets.
+// The requests of a client to the program (program.ts), as they go over the wire, with the status of the answer.
 import { gzipSync } from 'node:zlib'
 import { asChunk } from '../support/raw-client.js'
 
@@ -39,7 +39,7 @@ function asks(status: number, path: string, more: More = {}): Asked {
   }
 }
 
-/** The lines that announce a body, its bytes, and how they stand in a title. */
+/** The lines that announce a body, its bytes, and their name in a title. */
 function framed({ body, chunks, trailer = '' }: More): { framing: object; sent: Buffer; shown: string[] } {
   if (chunks !== undefined) {
     const sent = Buffer.concat([...chunks.map(asChunk), Buffer.from(`0\r\n${trailer}\r\n`)])

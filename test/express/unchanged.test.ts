@@ -17,7 +17,7 @@ const next = Buffer.from('GET /after HTTP/1.1\r\nHost: a\r\n\r\n')
 for (const version of expressVersions) {
   const asked = requests.filter(({ only }) => only === undefined || only === version.name)
 
-  describe(`what ${version.name} documents`, () => {
+  describe(`the documented behaviour of ${version.name}`, () => {
     let folder: string
     let plain: ReadonlyMap<string, string>
 
@@ -33,7 +33,7 @@ for (const version of expressVersions) {
     afterEach(closeServers)
     after(removeDirectories)
 
-    it('is what the program without sluiceway does', () => {
+    it('is that of the program without sluiceway', () => {
       const got = asked.map(({ title, status }) => [title, status, plain.get(title)?.slice(9, 12)] as const)
       expect(got.filter(([, status, found]) => `${status}` !== found)).to.deep.equal([])
     })
@@ -48,7 +48,7 @@ for (const version of expressVersions) {
   })
 }
 
-/** All bytes that came for each request, but those that are to differ. */
+/** All bytes that came for each request, except those that must differ. */
 async function answersOf(
   version: ExpressVersion,
   folder: string,
@@ -67,7 +67,7 @@ async function answersOf(
   return answers
 }
 
-/** The answer, and that to the request behind it, or how the connection was closed. */
+/** The answer, and that to the next request, or how the connection was closed. */
 async function untilEnd(client: RawClient): Promise<string> {
   try {
     return await client.untilText(END)

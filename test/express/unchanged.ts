@@ -1,4 +1,4 @@
-/** An answer without what differs from one run to the next, and `X-Accel-Buffering`, which autoFlush sets on streams. */
+/** An answer without the parts that differ from run to run, and without `X-Accel-Buffering`, which autoFlush sets on streams. */
 export function withoutMeant(answer: string | Buffer): string {
   return (typeof answer === 'string' ? answer : answer.toString('latin1')).replaceAll(
     /^(?:Date|X-Accel-Buffering): .*\r\n/gm,

@@ -16,7 +16,7 @@ import { happened, waitFor } from '../support/waiting.js'
 const body = Buffer.alloc(3_000_000, 'more than a pipe holds; ')
 
 for (const { name, mount } of hosts) {
-  describe(`a pipe that breaks or is full (${name})`, () => {
+  describe(`a pipe that breaks or fills up (${name})`, () => {
     let directory: string
 
     beforeEach(() => {
@@ -38,7 +38,7 @@ for (const { name, mount } of hosts) {
       return [status, answer.toString()]
     }
 
-    it('fails the reader who writes to a child that has gone (EPIPE), and serves the next', async () => {
+    it('fails the reader that writes to a child that has exited (EPIPE), and serves the next', async () => {
       const codes: unknown[] = []
       const found = await upload(
         bodyCache({ directory, memory: '100kb', parseLimit: Infinity }),
@@ -56,7 +56,7 @@ for (const { name, mount } of hosts) {
       expect(codes[0]).to.be.oneOf(['EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE'])
     })
 
-    it('sends what a child says that takes only the beginning of its input', async () => {
+    it('sends the output of a child that reads only the beginning of its input', async () => {
       const found = await upload(autoFlush(), (req, res) => {
         const child = spawn('head', ['-c', '10'], { detached: true })
         child.stdin.on('error', () => {})
@@ -89,7 +89,7 @@ for (const { name, mount } of hosts) {
       ['autoFlush', () => [autoFlush({ heartbeatMs: 1 })]],
       ['all', () => [autoFlush({ sync: true }), maxBytes(10), bodyCache({ directory })]],
     ] as [string, () => Handler[]][]) {
-      it(`ends with a client that goes while it is written to (${what})`, async () => {
+      it(`ends when the client leaves while a response is written to it (${what})`, async () => {
         const closed = deferred<ServerResponse>()
         const { port } = await serve(
           mount(...chain(), (_req, res) => {
@@ -111,7 +111,7 @@ for (const { name, mount } of hosts) {
       })
     }
 
-    it('ends the upstream request of a client that goes while it is written to', async () => {
+    it('ends the upstream request when the client leaves while the response is written to it', async () => {
       const closed = deferred()
       const upstream = await serve((_req, res) => {
         const timer = setInterval(() => res.write(body), 1)

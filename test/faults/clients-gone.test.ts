@@ -17,7 +17,7 @@ import { happened, waitFor } from '../support/waiting.js'
 const body = Buffer.alloc(50_000, 'kept in a file; ')
 
 for (const { name, mount } of hosts) {
-  describe(`a client that is gone (${name})`, () => {
+  describe(`a client that has left (${name})`, () => {
     let directory: string
 
     beforeEach(() => {
@@ -49,7 +49,7 @@ for (const { name, mount } of hosts) {
         return { client, res: second.promise }
       }
 
-      it('leaves no file, and gives its budget back', async () => {
+      it('leaves no file, and frees its budget', async () => {
         const arrived = deferred()
         const cache = bodyCache({ directory, memory: 0, diskBudget: 60_000 })
         const read: Handler = async (req, res) => {
@@ -77,7 +77,7 @@ for (const { name, mount } of hosts) {
         expect((await next.response()).body.toString()).to.equal('kept')
       })
 
-      it('is noticed by a middleware that is called only then', async () => {
+      it('is noticed by a middleware that is called only afterwards', async () => {
         const arrived = deferred()
         const left = deferred<ServerResponse>()
         const { client } = await pipeline(
@@ -98,7 +98,7 @@ for (const { name, mount } of hosts) {
         await allClosedIn(directory)
       })
 
-      it('is asked for nothing more upstream', async () => {
+      it('causes no further request to the upstream', async () => {
         const upstream = await scriptedUpstream()
         const { client } = await pipeline(
           'GET /second HTTP/1.1\r\nHost: a\r\n\r\n',
@@ -111,7 +111,7 @@ for (const { name, mount } of hosts) {
         await connection.closed()
       })
 
-      it('ends its child', async () => {
+      it('ends its child process', async () => {
         const child = spawn('sleep', ['60'], { detached: true })
         const piped = deferred()
         const { client } = await pipeline(
@@ -185,7 +185,7 @@ for (const { name, mount } of hosts) {
         ],
         ['all of', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody'],
       ] as const) {
-        it(`has ${what} its body failed as aborted, and nothing is kept`, async () => {
+        it(`fails its body as aborted, having sent ${what} it, and nothing is kept`, async () => {
           const told = deferred<unknown>()
           const cache = bodyCache({ directory, memory: 0 })
           await leaveBefore(request, maxBytes('1mb'), (req, res) =>
@@ -195,7 +195,7 @@ for (const { name, mount } of hosts) {
           await allClosedIn(directory)
         })
 
-        it(`has ${what} its body sent to no upstream`, async () => {
+        it(`causes no request to the upstream, having sent ${what} its body`, async () => {
           const upstream = await scriptedUpstream()
           const errors: unknown[] = []
           const proxy = passthroughProxy(upstream.url)
@@ -207,7 +207,7 @@ for (const { name, mount } of hosts) {
         })
       }
 
-      it('leaves no child', async () => {
+      it('leaves no child process', async () => {
         const child = deferred<ReturnType<typeof spawn>>()
         await leaveBefore(
           'GET / HTTP/1.1\r\nHost: a\r\n\r\n',

@@ -1,4 +1,4 @@
-// A server under `ulimit -n`, which takes all descriptors, or gives them back, when its parent asks.
+// A server under `ulimit -n`, which takes all descriptors, or frees them, when its parent asks.
 // Called with the name of a host, the upstream's URL, and a directory for bodies.
 import { spawn } from 'node:child_process'
 import fs from 'node:fs'

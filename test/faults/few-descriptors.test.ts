@@ -10,7 +10,7 @@ import { closeServers, serve, type TestServer } from '../support/servers.js'
 import { emptyDirectory, removeDirectories } from '../support/temporary-files.js'
 
 const program = fileURLToPath(new URL('few-descriptors-server.js', import.meta.url))
-/** More than comes at once: what one chunk holds is served without a file. */
+/** More than one chunk: a body of one chunk is served without a file. */
 const body = Buffer.alloc(300_000, 'kept in a file; ')
 
 for (const { name } of hosts) {
@@ -67,7 +67,7 @@ for (const { name } of hosts) {
       ],
       ['a request that starts a child', 'GET', '/child', [500], 'said\n'],
     ] as const) {
-      it(`refuses ${what} with ${statuses.join(' or ')}, and serves it once there are some`, async () => {
+      it(`refuses ${what} with ${statuses.join(' or ')}, and serves it once descriptors are free`, async () => {
         const before = await ask('count')
         for (let round = 0; round < 3; round++) {
           const client = await RawClient.connect(port)
@@ -89,7 +89,7 @@ for (const { name } of hosts) {
       })
     }
 
-    it('turns new clients away, and serves others once there are some', async () => {
+    it('turns new clients away, and serves others once descriptors are free', async () => {
       await ask('take')
       const turnedAway = await RawClient.connect(port)
       turnedAway.request('GET', '/child')

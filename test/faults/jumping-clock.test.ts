@@ -33,7 +33,7 @@ for (const { name, mount } of hosts) {
         await closeServers()
       })
 
-      it('times nothing out that is under way in a proxy', async () => {
+      it('does not time out a proxied exchange that is in progress', async () => {
         const upstream = await scriptedUpstream()
         const proxy = passthroughProxy(upstream.url, { headersTimeoutMs: 60_000, idleTimeoutMs: 60_000 })
         const { port } = await serve(mount(maxBytes('1mb'), bodyCache(), autoFlush(), proxy))
@@ -58,7 +58,7 @@ for (const { name, mount } of hosts) {
         expect((await client.response()).body.toString()).to.equal('next')
       })
 
-      it('times out what is silent, when it is due', async () => {
+      it('times out a silent upstream when the time is up', async () => {
         const upstream = await scriptedUpstream()
         const errors: SluicewayError[] = []
         const proxy = passthroughProxy(upstream.url, { headersTimeoutMs: 300 })
@@ -80,7 +80,7 @@ for (const { name, mount } of hosts) {
         expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_TIMEOUT')
       })
 
-      it('lingers for as long as it is told', async () => {
+      it('lingers for lingerMs', async () => {
         const { port, connections } = await serve(mount(maxBytes({ limit: 10, lingerMs: 200 })))
         const client = await RawClient.connect(port)
         const passed = passedTimers(200, 5000)
@@ -91,7 +91,7 @@ for (const { name, mount } of hosts) {
         expect(passed()).to.deep.equal([200])
       })
 
-      it('keeps the beat of a stream of events', async () => {
+      it('keeps the heartbeat of an event stream', async () => {
         const { port } = await serve(
           mount(autoFlush({ heartbeatMs: 20 }), (_req, res) => {
             res.setHeader('Content-Type', 'text/event-stream')

@@ -18,16 +18,16 @@ const chains: Record<string, Chain> = {
   'all three': (directory) => [maxBytes('1mb'), bodyCache({ directory, memory: 0 }), autoFlush()],
 }
 
-/** Those whose readers may give up without harm to the answer. */
+/** The chains whose readers may give up without harm to the answer. */
 const keeps = (what: string): boolean => what === 'bodyCache' || what === 'all three'
 
-/** What a program saw, and what its client got: an answer, or the end of the connection. */
+/** The events that a program saw, and the result for its client: an answer, or the end of the connection. */
 interface Outcome {
   readonly client: string
   readonly noted: readonly string[]
 }
 
-/** Handlers around the middlewares under test; `note` keeps what they see. */
+/** Handlers around the middlewares under test; `note` records the events that they see. */
 type Program = (middlewares: readonly Handler[], note: (what: string) => void) => Handler[]
 
 function code(error: unknown): string {
@@ -159,7 +159,7 @@ const faulty: Record<string, Program> = {
   ],
 }
 
-/** Where `req.destroy()` is called; then an answer is tried all the same. */
+/** The moments at which `req.destroy()` is called; the handler then tries to answer anyway. */
 const destroying: Record<string, (error?: Error) => Program> = {
   'before the middlewares': (error) => (middlewares) => [
     (req, _res, next) => {
@@ -262,7 +262,7 @@ for (const { name, mount } of hosts) {
 
     for (const [what, chain] of Object.entries(chains)) {
       for (const [fault, program] of Object.entries(faulty)) {
-        it(`${fault}: is as without ${what}`, async () => {
+        it(`${fault}: has the same outcome as without ${what}`, async () => {
           const expected = await outcome(program, [], true)
           expect(expected.client).to.match(/^200 first/)
           expect(await outcome(program, chain(directory), true)).to.deep.equal(expected)
@@ -274,7 +274,7 @@ for (const { name, mount } of hosts) {
         for (const error of [undefined, new Error('destroyed by the app')]) {
           for (const whole of [true, false]) {
             const body = whole ? 'its body' : 'a part of its body'
-            it(`destroys a request of which it has ${body} ${moment}${error ? ', with an error' : ''}: ends with ${what}`, async () => {
+            it(`destroys a request of which it has ${body} ${moment}${error ? ', with an error' : ''}: ends as without ${what}`, async () => {
               const program = programOf(error)
               if (!whole && moment === 'when all is read') return
               const expected = await outcome(program, [], whole)
@@ -286,7 +286,7 @@ for (const { name, mount } of hosts) {
       }
     }
 
-    it('destroys a proxied request: asks the upstream for nothing more', async () => {
+    it('destroys a proxied request: reads nothing more from the upstream', async () => {
       const upstream = await serve((_req, res) => void res.write('begun'))
       const proxy = passthroughProxy(upstream.url)
       for (const moment of ['before', 'at once', 'in the answer']) {

@@ -42,7 +42,7 @@ const programs: Record<string, readonly Handler[]> = {
       res.write('x')
     },
   ],
-  'a refusal that nobody answers': [
+  'a refusal that no handler answers': [
     maxBytes({ limit: 10, lingerMs: 10 }),
     (req, res) => {
       breakAfter(res, 'end', 0)
@@ -62,7 +62,7 @@ for (const { name, mount } of hosts) {
     afterEach(closeServers)
 
     for (const [what, handlers] of Object.entries(programs)) {
-      it(`ends the connection and not the process, called by ${what}`, async () => {
+      it(`ends the connection, not the process, when called by ${what}`, async () => {
         const { port, connections } = await serve(mount(...handlers))
         const client = await RawClient.connect(port)
         client.write(

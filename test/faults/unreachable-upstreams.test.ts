@@ -13,14 +13,14 @@ import { certificate, expiredCertificate, key } from '../support/tls-certificate
 
 type Connect = buildConnector.BuildOptions & Pick<tls.ConnectionOptions, 'lookup'>
 
-/** Who cannot be reached, and what the system or OpenSSL says of it. */
+/** Upstreams that cannot be reached, and the error of the system or of OpenSSL. */
 interface Fault {
   readonly start: () => Promise<{ url: string; connect?: Connect }>
   readonly cause: RegExp
   readonly message?: RegExp
 }
 
-/** A TLS server, which a proxy is to trust. */
+/** A TLS server that a proxy is told to trust. */
 async function secure(
   options: tls.TlsOptions,
   connect: Connect = {},
@@ -31,7 +31,7 @@ async function secure(
   return { url: `https://127.0.0.1:${port}`, connect: { ca: [certificate, expiredCertificate], ...connect } }
 }
 
-/** A server that does `greet` with each connection, where TLS is expected. */
+/** A server that calls `greet` with each connection, where the proxy expects TLS. */
 async function insecure(greet: (socket: net.Socket) => void): Promise<{ url: string }> {
   const { port } = await listen(
     net.createServer((socket) => {
@@ -60,7 +60,7 @@ const faults: Record<string, Fault> = {
     start: () => Promise.resolve({ url: 'http://upstream', connect: { lookup: failingLookup('EAI_AGAIN') } }),
     cause: /^EAI_AGAIN$/,
   },
-  'a certificate that nobody trusts': {
+  'a certificate that is not trusted': {
     start: () => secure({}, { ca: [] }),
     cause: /^DEPTH_ZERO_SELF_SIGNED_CERT$/,
     message: /give its authority/,
@@ -91,7 +91,7 @@ const faults: Record<string, Fault> = {
 }
 
 for (const { name, mount } of hosts) {
-  describe(`passthroughProxy that does not reach its upstream (${name})`, () => {
+  describe(`passthroughProxy that cannot reach its upstream (${name})`, () => {
     afterEach(closeServers)
 
     for (const [what, { start, cause, message }] of Object.entries(faults)) {

@@ -9,9 +9,9 @@ import { closeServers, serve } from '../support/servers.js'
 import { allClosedIn, emptyDirectory, removeDirectories } from '../support/temporary-files.js'
 import { until } from '../support/until.js'
 
-/** Handlers that stop in the middle of a body, and never answer. Node notices that their client leaves. */
+/** Handlers that stop in the middle of a body, and never answer. Bare Node notices when their client leaves. */
 const stopping: Record<string, Handler> = {
-  'takes its listener off and pauses': (req) => {
+  'removes its listener and pauses': (req) => {
     const take = (): void => void req.off('data', take).pause()
     req.on('data', take)
   },
@@ -42,7 +42,7 @@ for (const { name, mount } of hosts) {
       for (const kept of [false, true]) {
         // Node's own iterator destroys a request that is left, and reads no more of its connection.
         if (!kept && what === 'leaves an iterator') continue
-        it(`${what}: its client is seen to leave ${kept ? 'with' : 'without'} bodyCache`, async () => {
+        it(`${what}: the connection closes when the client leaves, ${kept ? 'with' : 'without'} bodyCache`, async () => {
           const directory = emptyDirectory()
           const { port, connections } = await serve(
             mount(...(kept ? [bodyCache({ memory: 100, directory })] : []), handler),
@@ -64,7 +64,7 @@ for (const { name, mount } of hosts) {
     }
 
     for (const kept of [false, true]) {
-      it(`is refused ${kept ? 'with' : 'without'} bodyCache after the application has ended its half: ends after lingerMs`, async () => {
+      it(`is refused after the application has ended its half: the connection ends after lingerMs, ${kept ? 'with' : 'without'} bodyCache`, async () => {
         const directory = emptyDirectory()
         const limit = maxBytes({ limit: 20_000, lingerMs: 50 })
         const endHalf: Handler = (req) => req.on('error', () => {}).once('data', () => req.socket.end())

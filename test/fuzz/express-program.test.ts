@@ -15,9 +15,9 @@ import { removeDirectories } from '../support/temporary-files.js'
 import { holds } from './property.js'
 import { type Cuts, cuts, writeInParts } from './wire.js'
 
-// Node 24 leaves a connection open, with no answer, where a response is destroyed behind another of the same connection.
+// Node 24 leaves a connection open, without an answer, if a response is destroyed behind another of the same connection.
 const asked = requests.filter(({ only, title }) => only === undefined && !title.includes('/stream/cut'))
-/** Requests that a connection outlives, by their place in the list. */
+/** Requests after which the connection stays open, by their place in the list. */
 const lasting = asked.flatMap(({ isLast }, index) => (isLast ? [] : [index]))
 
 interface Case {
@@ -45,7 +45,7 @@ const cases: fc.Arbitrary<Case> = fc.record({
 const AFTER = Buffer.from('GET /after HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
 
 /**
- * What a client makes of the answers to these requests, and what is left. Not the chunks: into how many Node puts an
+ * The answers to these requests as a client reads them, and the remaining bytes. Without the chunks: into how many Node puts an
  * answer depends on whether the one before it has been sent by then.
  */
 async function read(client: RawClient, sent: readonly Buffer[]): Promise<string> {
@@ -68,7 +68,7 @@ function isHead(request: Buffer): boolean {
   return request.toString('latin1').startsWith('HEAD ')
 }
 
-describe('Express and what it documents, fuzzed', () => {
+describe('the documented behaviour of Express, fuzzed', () => {
   afterEach(async () => {
     await closeServers()
     removeDirectories()

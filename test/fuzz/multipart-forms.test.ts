@@ -5,12 +5,12 @@ import { type Handler, hosts } from '../support/hosts.js'
 import { closeServers, serve } from '../support/servers.js'
 import { holds } from './property.js'
 
-/** What names, texts and files are made of: whatever has a meaning somewhere in a form. */
+/** The pieces of names, texts and files: everything that has a meaning somewhere in a form. */
 const pieces = ['a', 'ü', '😀', '"', '\\', '\r\n', '%', '%22', ';', '=', ' ', '--', '\r\n--', '\0']
 const text = fc.array(fc.constantFrom(...pieces), { maxLength: 8 }).map((parts) => parts.join(''))
 /** Browsers escape quotes and line ends in names, but send `%22` as it is. */
 const name = text.map((given) => given.replaceAll('\0', '').replaceAll('%22', ''))
-/** undici leaves out an empty one, and so makes a field of the file. */
+/** undici omits an empty file name, and so turns the file into a field. */
 const filename = name.map((given) => given || 'x')
 const entry = fc.oneof(
   fc.record({ name, value: text }),
@@ -34,7 +34,7 @@ function formOf(entries: readonly Entry[]): FormData {
   return form
 }
 
-/** What of a form changes on the way: line ends of names and texts, and a file's type where there is none. */
+/** A form as it arrives: line ends in names and texts, and the type of a file without one, change on the way. */
 function sent(entries: readonly Entry[]): unknown[] {
   return entries.map(({ name: key, value, filename: file, type }) =>
     file === undefined ? [key, value] : [key, file, type || 'application/octet-stream', value],
@@ -44,7 +44,7 @@ function sent(entries: readonly Entry[]): unknown[] {
 describe('formData(), fuzzed', () => {
   afterEach(closeServers)
 
-  it('gives what fetch sends, whatever names, texts and files have in them', async function () {
+  it('returns the form that fetch sends, whatever its names, texts and files contain', async function () {
     this.timeout(0)
     const answer: Handler = (req, res, next) => {
       req.bodyCache

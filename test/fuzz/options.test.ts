@@ -18,7 +18,7 @@ const size = fc.oneof(
 const milliseconds = fc.constantFrom(0, 1, 2000, 2 ** 31 - 1)
 const flag = fc.boolean()
 
-/** What each option may be. */
+/** The allowed values of each option. */
 const allowed: Readonly<Record<string, Readonly<Record<string, fc.Arbitrary<unknown>>>>> = {
   maxBytes: {
     limit: fc.oneof(
@@ -71,7 +71,7 @@ const allowed: Readonly<Record<string, Readonly<Record<string, fc.Arbitrary<unkn
   },
 }
 
-/** What somebody may pass by mistake, of any kind. */
+/** Values of any kind that a caller may pass by mistake. */
 const anything = fc.oneof(
   fc.anything({
     withBigInt: true,
@@ -120,7 +120,7 @@ const wrong = fc.oneof(
   anything,
 )
 
-/** What stands behind the middleware: a part of the body may be answered before the rest is refused, or not. */
+/** The handler after the middleware: it may answer a part of the body before the rest is refused, or not. */
 const handlers: Readonly<Record<string, Handler>> = {
   'a pipe': (req, res) => void req.pipe(res),
   'a reader': (req, res, next) => void buffer(req).then((body) => res.end(body), next),
@@ -171,7 +171,7 @@ describe('the options of every middleware, fuzzed', () => {
   for (const [name, factory] of Object.entries(factories)) {
     const options = allowed[name]!
 
-    it(`${name} takes what it documents, and serves`, async function () {
+    it(`${name} accepts every documented option, and serves`, async function () {
       this.timeout(0)
       const required = name === 'maxBytes' ? ['limit'] : []
       const given = fc.record(options, { requiredKeys: required })
@@ -187,7 +187,7 @@ describe('the options of every middleware, fuzzed', () => {
       await holds(fc.asyncProperty(behind, given, bodyLength, check), { runs: 100, milliseconds: 300 })
     })
 
-    it(`${name} refuses all else with an error that names it, or serves`, async function () {
+    it(`${name} refuses any other options with an error that names the option, or serves`, async function () {
       this.timeout(0)
       const check = async (at: Behind, given: unknown): Promise<void> => {
         let middleware: Handler
@@ -215,7 +215,7 @@ function mustRefuse(options: Options, length: number): boolean {
   return bytesOf(limit, Infinity) < length || inMemory + bytesOf(diskBudget, Infinity) < length
 }
 
-/** A chunk is kept in memory or on the disk, never in both. */
+/** A chunk is kept either in memory or on the disk, never in both. */
 function mayRefuse({ diskBudget }: Options, length: number): boolean {
   return bytesOf(diskBudget, Infinity) < length
 }

@@ -1,18 +1,18 @@
 import * as fc from 'fast-check'
 
-/** How many runs `npm run fuzz` asks of each property; 0 in `npm test`, which takes what fits into its time. */
+/** The number of runs of each property in `npm run fuzz`; 0 in `npm test`, which runs as many as fit into its time. */
 const askedRuns = Number(process.env['SLUICEWAY_FUZZ_RUNS'] ?? 0)
 
 const seed = Number(process.env['SLUICEWAY_FUZZ_SEED'] ?? Date.now() % 2 ** 31)
 
-/** What a property may take of `npm test`. */
+/** The time that a property may take in `npm test`. */
 export interface QuickRun {
   readonly runs: number
   readonly milliseconds: number
 }
 
 /**
- * Checks a property on random cases and prints the seed, with which SLUICEWAY_FUZZ_SEED makes the same cases again.
+ * Checks a property on random cases and prints the seed, with which SLUICEWAY_FUZZ_SEED repeats the same cases.
  * A case that takes two seconds hangs, and fails.
  */
 export async function holds<Case>(property: fc.IAsyncProperty<Case>, quick: QuickRun): Promise<void> {
@@ -27,8 +27,8 @@ export async function holds<Case>(property: fc.IAsyncProperty<Case>, quick: Quic
 }
 
 /**
- * A property that begins no further case once its time is over, and takes those for true. fast-check's own limit
- * leaves the case that is under way running, beyond the end of the test and of its servers.
+ * A property that begins no further case once its time is over, and counts those as passed. fast-check's own limit
+ * lets the current case continue beyond the end of the test and of its servers.
  */
 class TimeBoxed<Case> {
   readonly property: fc.IAsyncProperty<Case>

@@ -29,7 +29,7 @@ interface Interim {
   readonly links: readonly string[]
 }
 
-/** Lines that may stand behind a body, and those that may not (RFC 9110 §6.5.1). */
+/** Lines that may follow a body, and lines that may not (RFC 9110 §6.5.1). */
 const trailer: fc.Arbitrary<Line> = fc.tuple(
   fc.constantFrom(
     'X-Sum',
@@ -69,7 +69,7 @@ describe('passthroughProxy and answers, fuzzed', () => {
   afterEach(closeServers)
 
   for (const { name, express } of expressVersions) {
-    it(`passes interim responses, every body and its trailers on, and serves the next request (${name})`, async function () {
+    it(`passes on interim responses, every body and its trailers, and serves the next request (${name})`, async function () {
       this.timeout(0)
       const upstream = await scriptedUpstream()
       const { port } = await serve(express().use(passthroughProxy(upstream.url)))
@@ -106,7 +106,7 @@ function endsWithConnection(one: Case): boolean {
   return one.end === 'connection' && hasBody(one)
 }
 
-/** The answer as the upstream writes it: with a body, or with what the head says of the one that it has not. */
+/** The answer as the upstream writes it: with a body, or with the framing of a body that it does not have. */
 function wireOf(one: Case): Buffer {
   const { line, bytes } = framed(bodyOf(one.length), { ...one.framing, chunked: one.end === 'chunks' })
   const hasFraming = one.end !== 'connection' && one.status !== 204
@@ -134,7 +134,7 @@ function trailerLines({ trailers }: Case): Buffer {
   return Buffer.from(trailers.map(([name, value]) => `${name}: ${value}\r\n`).join(''), 'latin1')
 }
 
-/** Reads what the client gets: the links of each interim response, and the answer behind them. */
+/** Reads the client's side: the links of each interim response, and the answer after them. */
 async function readAnswer(
   client: RawClient,
   { method }: Case,

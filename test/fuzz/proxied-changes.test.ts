@@ -13,7 +13,7 @@ type Line = readonly [name: string, value: string]
 type Value = string | readonly string[]
 type Headers = Map<string, Value>
 
-/** What an application does to `req.headers`. */
+/** The changes that an application makes to `req.headers`. */
 type Change =
   | { readonly do: 'set'; readonly name: string; readonly value: Value | number | undefined }
   | { readonly do: 'delete'; readonly name: string }
@@ -28,7 +28,7 @@ interface Case {
   readonly changes: readonly Change[]
 }
 
-/** Of which Node keeps the first line, as its documentation of `message.headers` says. */
+/** Headers of which Node keeps the first line, according to its documentation of `message.headers`. */
 const FIRST_COUNTS = [
   'age',
   'authorization',
@@ -104,7 +104,7 @@ describe('passthroughProxy and changed headers, fuzzed', () => {
   afterEach(closeServers)
 
   for (const { name: version, express } of expressVersions) {
-    it(`passes on what the application has changed, and every other line as it came (${version})`, async function () {
+    it(`passes on the lines that the application has changed, and every other line as it came (${version})`, async function () {
       this.timeout(0)
       const upstream = await scriptedUpstream()
       let changes: readonly Change[] = []
@@ -135,7 +135,7 @@ describe('passthroughProxy and changed headers, fuzzed', () => {
   }
 })
 
-/** Does to the request what an application would. */
+/** Changes the request as an application would. */
 function apply(one: Change, req: { headers: IncomingHttpHeaders }): void {
   const headers = req.headers as Record<string, unknown>
   if (one.do === 'set') headers[one.name] = one.value
@@ -152,7 +152,7 @@ function own(headers: object, name: string): unknown {
   return Object.hasOwn(headers, name) ? (headers as Record<string, unknown>)[name] : undefined
 }
 
-/** The lines of a head that the proxy does not say itself. */
+/** The lines of a head, without those that the proxy adds. */
 function parse(head: string): Line[] {
   const lines = head.trimEnd().split('\r\n').slice(1)
   return lines
@@ -222,7 +222,7 @@ function applyToModel(one: Change, headers: Headers): void {
   }
 }
 
-/** Of names that differ in case alone the last counts, in the order of JavaScript's objects: whole numbers first. */
+/** Of names that differ only in case the last counts, in the order of JavaScript objects: whole numbers first. */
 function lastWords(headers: Headers): Map<string, { written: string; value: Value | undefined }> {
   const isIndex = (name: string): boolean => /^\d$/.test(name)
   const written = [...headers.keys()]

@@ -22,7 +22,7 @@ const merged = (text: string): string => text.replaceAll(/\/+/g, '/')
 const withoutParameters = (text: string): string => text.replaceAll(/;[^/]*/g, '')
 const withU = (text: string): string => text.replaceAll(/%u00([\da-f]{2})/gi, '%$1')
 
-/** Dot segments as RFC 3986 §5.2.4 takes them out: an empty segment is one too. */
+/** Removes dot segments as in RFC 3986 §5.2.4, where an empty segment counts as a segment. */
 function resolved(text: string): string {
   const out: string[] = []
   for (const segment of text.split('/').slice(1)) {
@@ -32,7 +32,7 @@ function resolved(text: string): string {
   return `/${out.join('/')}`
 }
 
-/** How servers find out what a path asks for. */
+/** The ways in which servers read a path. */
 const readings: Readonly<Record<string, (text: string) => string>> = {
   nginx: (text) => resolved(merged(decoded(withoutFragment(text)))),
   'nginx, merge_slashes off': (text) => resolved(decoded(withoutFragment(text))),
@@ -54,7 +54,7 @@ const readings: Readonly<Record<string, (text: string) => string>> = {
   'Apache, MergeSlashes Off': (text) => resolved(decoded(withoutQuery(text))),
 }
 
-/** Where a path leads above the prefix, the name of a server that reads it so. */
+/** The name of a server that reads a path as one above the prefix, if there is one. */
 function climbsFor(asked: string): string | undefined {
   return Object.keys(readings).find((name) => {
     const reached = (readings[name] as (text: string) => string)(PREFIX + asked)
@@ -62,7 +62,7 @@ function climbsFor(asked: string): string | undefined {
   })
 }
 
-/** Asks a proxy that has no network: gives the path it would send, or undefined where it refuses. */
+/** Asks a proxy without a network: returns the path that it would send, or undefined if it refuses. */
 function asker(): (url: string) => string | undefined {
   let sent: string | undefined
   const dispatcher = {
@@ -89,7 +89,7 @@ function* pathsOf(pieces: readonly string[], length: number): Generator<string> 
   else for (const begin of pathsOf(pieces, length - 1)) for (const piece of pieces) yield begin + piece
 }
 
-/** Asks for every path of up to `longest` pieces: none that climbs may be sent, all others as they are or not at all. */
+/** Asks for every path of up to `longest` pieces: one that climbs may not be sent, any other only unchanged or not at all. */
 function count(pieces: readonly string[], longest: number): { refused: number; harmless: number } {
   const ask = asker()
   let refused = 0
@@ -110,7 +110,7 @@ function count(pieces: readonly string[], longest: number): { refused: number; h
 }
 
 describe('passthroughProxy and paths that climb', () => {
-  it('sends no path, of any pieces, that any server reads as one above the prefix', function () {
+  it('never sends a path that any server would read as one above the prefix', function () {
     this.timeout(0)
     const { refused, harmless } = count(hostile, isThorough ? 6 : 4)
     // Those that mix readings as no server does.

@@ -37,9 +37,9 @@ const HOP_BY_HOP = [
   'proxy-authenticate',
   'proxy-authentication-info',
 ]
-/** Passed on one way only, or said anew by the proxy. */
+/** Passed on in one direction only, or written again by the proxy. */
 const REQUEST_ONLY = ['host', 'expect', 'proxy-authorization', 'http2-settings', 'trailer', 'te']
-/** What Node says of its own connection. */
+/** The lines that Node adds about its own connection. */
 const NODES = ['connection', 'keep-alive', 'transfer-encoding', 'content-length']
 
 const tokenCharacters = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -75,7 +75,7 @@ const name = fc
   )
   .filter((text) => !NODES.includes(text.toLowerCase()) || text.toLowerCase() === 'keep-alive')
 
-/** Any byte that may stand in a value, as one character each (RFC 9110 §5.5). */
+/** All bytes that a value may contain, as one character each (RFC 9110 §5.5). */
 const valueCharacter = fc.oneof(
   { weight: 8, arbitrary: fc.integer({ min: 0x21, max: 0x7e }) },
   { weight: 1, arbitrary: fc.integer({ min: 0x80, max: 0xff }) },
@@ -125,7 +125,7 @@ describe('passthroughProxy, fuzzed', () => {
   afterEach(closeServers)
 
   for (const { name: version, express } of expressVersions) {
-    it(`passes on every line that is not of one connection, in order and case, and the body (${version})`, async function () {
+    it(`passes on every line that is not hop-by-hop, in order and case, and the body (${version})`, async function () {
       this.timeout(0)
       const upstream = await scriptedUpstream()
       const app = express().set('env', 'test').disable('x-powered-by')

@@ -69,7 +69,7 @@ const cases: fc.Arbitrary<Case> = fc.record({
 describe('passthroughProxy and paths, fuzzed', () => {
   afterEach(closeServers)
 
-  it('sends on what Express left of the path, byte for byte, below the prefix of the target, or refuses it', async function () {
+  it('sends the path that Express left, byte for byte, below the prefix of the target, or refuses it', async function () {
     this.timeout(0)
     const seen: string[] = []
     const upstream = await serve((req, res) => {
@@ -111,7 +111,7 @@ describe('passthroughProxy and paths, fuzzed', () => {
   })
 })
 
-/** What follows a mount that is asked for without a slash behind it: a query, or nothing. The slash in `req.url` is Express' own then. */
+/** The rest of a URL without a slash after the mount: a query, or nothing. Express has then added the slash in `req.url`. */
 function queryOfMount(target: string, mount: string): string | undefined {
   const rest = target.replace(/^\w+:\/\/[^/?#]*/, '')
   if (mount === '/' || !rest.toLowerCase().startsWith(mount)) return undefined
@@ -119,7 +119,7 @@ function queryOfMount(target: string, mount: string): string | undefined {
   return query === '' || query.startsWith('?') ? query : undefined
 }
 
-/** An absolute form names an origin, which is not ours to follow. */
+/** An absolute form names an origin, which the proxy must not follow. */
 function withoutOrigin(url: string): string {
   const rest = url.replace(/^\w+:\/\/[^/?#]*/, '')
   return rest.startsWith('/') ? rest : `/${rest}`

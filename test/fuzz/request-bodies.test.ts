@@ -24,7 +24,7 @@ import {
   writeInParts,
 } from './wire.js'
 
-/** One thing that a handler does with a request: the digest of what it read; undefined where it stopped half way. */
+/** One step of a handler with a request: returns the digest of the bytes read, or undefined if it stopped halfway. */
 interface Reading {
   readonly name: string
   readonly read: (req: IncomingMessage, res: ServerResponse) => Promise<string | undefined>
@@ -34,7 +34,7 @@ const whole: readonly Reading[] = [...streams, ...parsers]
   .filter(({ finds, kinds }) => finds === 'digest' && kinds === undefined)
   .map(({ name, read }) => ({ name, read: (req, res) => read(req, res, '') }))
 
-/** Readings that do not mind company. */
+/** Readings that may run at the same time as others. */
 const beside: readonly Reading[] = ['buffer()', 'text()', 'blob()', 'stream()', 'web()'].map((name) => ({
   name,
   read: async ({ bodyCache: kept }) => digestOf(await bytesOf(await accessors[name]!(kept))),
@@ -78,7 +78,7 @@ function someOf(readings: readonly Reading[], length: fc.ArrayConstraints): fc.A
   return fc.array(fc.constantFrom(...readings).map(shown), length)
 }
 
-/** Has fast-check print the name. */
+/** Makes fast-check print the name. */
 function shown(reading: Reading): Reading {
   return { ...reading, [fc.toStringMethod]: () => reading.name } as Reading
 }
@@ -106,7 +106,7 @@ describe('maxBytes and bodyCache, fuzzed', () => {
     removeDirectories()
   })
 
-  it('give every reader the bytes that were sent, or the client the 413 past the limit', async function () {
+  it('give every reader the bytes that were sent, or the client a 413 past the limit', async function () {
     this.timeout(0)
     const directory = emptyDirectory()
     let listener: RequestListener
@@ -151,7 +151,7 @@ function listenerFor(one: Case, limit: number, directory: string, found: string[
   })
 }
 
-/** Reads as the case says, and once more to the end. Rejects with the limit's error, and with no other. */
+/** Reads as the case says, and then to the end. Rejects only with the error of the limit. */
 async function readAll({ steps, length }: Case, req: IncomingMessage, res: ServerResponse, found: string[]) {
   for (const step of steps) {
     await turns(step.turns)
@@ -168,7 +168,7 @@ async function readAll({ steps, length }: Case, req: IncomingMessage, res: Serve
   found.push(digestOf(await req.bodyCache.buffer()))
 }
 
-/** A reader may only fail where the body itself has. */
+/** A reader may fail only if the body itself has failed. */
 async function expectTooLarge(req: IncomingMessage, reason: unknown): Promise<void> {
   const failure: unknown = await req.bodyCache.buffer().then(
     () => reason,

@@ -12,7 +12,7 @@ import { closeServers, serve } from '../support/servers.js'
 import { holds } from './property.js'
 import { bodyOf, turns } from './wire.js'
 
-/** One thing that a handler does with a response. */
+/** One step of a handler with a response. */
 type Action =
   | {
       readonly does: 'write' | 'write, then wait for drain' | 'end'
@@ -90,7 +90,7 @@ const passing: RequestHandler = (_req, _res, next) => next()
 describe('autoFlush, fuzzed', () => {
   afterEach(closeServers)
 
-  it('changes nothing in what a client decodes, and X-Accel-Buffering alone in the head of a stream', async function () {
+  it('changes nothing that a client decodes, and only X-Accel-Buffering in the head of a stream', async function () {
     this.timeout(0)
     let listener: RequestListener
     const { port } = await serve((req, res) => listener(req, res))
@@ -116,7 +116,7 @@ describe('autoFlush, fuzzed', () => {
   })
 })
 
-/** What a client and the handler learn. */
+/** The results for the client and the handler. */
 interface Seen {
   readonly status: number
   readonly head: readonly string[]
@@ -131,7 +131,7 @@ function seenIn({ status, head, headers, body }: RawResponse): Seen {
   return { status, head: lines, body: decoded.toString('latin1') }
 }
 
-/** `write` tells how full a buffer is: of the head with its added line, and of what has not been sent by then. */
+/** The result of `write` depends on how full the buffer is: with the head and its added line, and with bytes not yet sent. */
 function hasSameBuffer({ options, actions }: Case): boolean {
   return (
     options.proxyBuffering === true &&
@@ -173,7 +173,7 @@ async function run(one: Case, res: Response, results: unknown[]): Promise<void> 
   }
 }
 
-/** How many corks are the handler's own: Node counts those that it sets itself too. */
+/** The number of corks of the handler: Node also counts those that it sets itself. */
 function corksAfter({ does }: Action, before: number): number {
   if (does === 'cork') return before + 1
   return does === 'uncork' ? Math.max(before - 1, 0) : before
@@ -183,7 +183,7 @@ function lengthOf({ actions }: Case): number {
   return actions.reduce((sum, step) => sum + ('length' in step ? step.length : 0), 0)
 }
 
-/** Gives what the handler gets for it. */
+/** Returns the value that the handler gets. */
 function act(res: Response & { flush?: () => void }, step: Exclude<Action, { does: 'wait' }>): unknown {
   switch (step.does) {
     case 'write':

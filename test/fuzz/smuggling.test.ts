@@ -9,7 +9,7 @@ import { lenientUpstream } from './lenient-upstream.js'
 import { holds } from './property.js'
 import { type Cuts, cuts, writeInParts } from './wire.js'
 
-/** A message that two readers may take for different ones. */
+/** A message that two parsers may read differently. */
 interface Ambiguous {
   readonly method: string
   readonly version: string
@@ -115,7 +115,7 @@ const ambiguous: fc.Arbitrary<Ambiguous> = fc.record({
   writes: cuts.map(({ at, turns }) => ({ at: at.slice(0, 3), turns: turns % 2 })),
 })
 
-/** The servers behind the proxy: two that find requests anywhere, and Node's, which finds faults. */
+/** The servers behind the proxy: two that find requests anywhere, and Node's, which reports errors. */
 async function upstreams(): Promise<Record<string, { url: string; seen: string[]; faults: unknown[] }>> {
   const seen: string[] = []
   const faults: unknown[] = []
@@ -140,7 +140,7 @@ async function upstreams(): Promise<Record<string, { url: string; seen: string[]
 describe('passthroughProxy and requests that can be read in two ways', () => {
   afterEach(closeServers)
 
-  it('sends on those requests that Node has found, and gives each answer to who asked', async function () {
+  it('sends on exactly the requests that Node has found, and gives each answer to the client that asked', async function () {
     this.timeout(0)
     const behind = await Promise.all(
       Object.entries(await upstreams()).map(async ([name, upstream]) => {

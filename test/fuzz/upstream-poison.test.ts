@@ -8,7 +8,7 @@ import { ask } from '../support/upstream-receiver.js'
 import { holds } from './property.js'
 import { type Cuts, cuts, turns, writeInParts } from './wire.js'
 
-/** What a server may send in place of a response, and behind one. */
+/** The bytes that a server may send instead of a response, and after one. */
 const part = fc.constantFrom(
   answer('first'),
   'HTTP/1.1 200 OK\r\n',
@@ -87,7 +87,7 @@ describe("hostile responses and the proxy's own client, fuzzed", () => {
     }
   }
 
-  it('never reach the request after them, on a pool of one connection', async function () {
+  it('never reach the next request, on a pool of one connection', async function () {
     this.timeout(0)
     let kept: RawClient | undefined
     const check = async (one: Case): Promise<void> => {

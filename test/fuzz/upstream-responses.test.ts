@@ -6,7 +6,7 @@ import { type ParsedResponse, parsed } from '../support/parsed-response.js'
 import { holds } from './property.js'
 import { type Cuts, cuts, split } from './wire.js'
 
-/** What is made of a response that is taken. */
+/** An accepted response, as it was read. */
 interface Taken {
   readonly information: readonly { status: number; lines: string[] }[]
   readonly status: number
@@ -16,7 +16,7 @@ interface Taken {
   readonly trailers: readonly string[]
 }
 
-/** llhttp 8, of Node 20.19, takes white space in front of colons, and CR or LF for an end of line, and awaits bodies of 204. */
+/** llhttp 8, of Node 20.19, accepts white space before colons and CR or LF as the end of a line, and waits for the body of a 204. */
 const isLenient = Number.parseInt(process.versions['llhttp'] ?? '', 10) < 9
 
 interface Difference {
@@ -26,7 +26,7 @@ interface Difference {
 
 // oxlint-disable no-control-regex -- they are what this is about
 
-/** What the parser refuses and Node takes. */
+/** Responses that the parser refuses and Node accepts. */
 const stricter: readonly Difference[] = [
   {
     why: 'RFC 9112 §2.2: empty lines in front are for servers to skip',
@@ -61,7 +61,7 @@ const stricter: readonly Difference[] = [
   { why: 'RFC 9112 §7.1: no number of more than 16 digits', applies: (raw) => /[\da-f]{17}/i.test(raw) },
 ]
 
-/** What the parser takes and Node refuses. */
+/** Responses that the parser accepts and Node refuses. */
 const laxer: readonly Difference[] = [
   {
     why: 'RFC 9110 §5.5: a tab behind a value is no part of it',
@@ -185,7 +185,7 @@ const interim = fc.oneof(
   ),
 )
 
-/** Something at some place of it, in place of so many characters. */
+/** A text put at some place of it, in place of some characters. */
 interface Mutation {
   readonly at: number
   readonly gone: number
@@ -247,7 +247,7 @@ function mutated(raw: string, { at, gone, put }: Mutation): string {
   return raw.slice(0, place) + put + raw.slice(place + gone)
 }
 
-/** What the parser makes of it; undefined where it refuses it, or has not seen its end. */
+/** The result of the parser; undefined if it refuses the response, or has not seen its end. */
 function ours(one: Case): ParsedResponse | undefined {
   try {
     const pieces = split(Buffer.from(one.raw, 'latin1'), one.pieces)
@@ -263,7 +263,7 @@ function taken({ information, status, reason, lines, body: read, trailers }: Par
   return { information, status, reason, lines, body: read, trailers }
 }
 
-/** What Node's client makes of it. */
+/** The result of Node's client. */
 function nodes({ method, raw, pieces }: Case): Promise<Taken | undefined> {
   return new Promise((resolve) => {
     const connection = new Duplex({ read() {}, write: (_chunk, _encoding, written) => written() })
@@ -311,8 +311,8 @@ async function check(one: Case): Promise<void> {
   expect(mine && taken(mine)).to.deep.equal(theirs)
 }
 
-describe('the response parser and Node, fuzzed', () => {
-  it('takes and refuses the same responses, with the differences listed here', async function () {
+describe('the response parser compared with Node, fuzzed', () => {
+  it('accepts and refuses the same responses, except for the differences listed here', async function () {
     this.timeout(0)
     if (isLenient) this.skip()
     await holds(fc.asyncProperty(cases, check), { runs: 5000, milliseconds: 1000 })

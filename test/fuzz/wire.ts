@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import type { RawClient } from '../support/raw-client.js'
 
-/** Where a run of bytes is cut, as fractions of its length, and how many turns of the event loop lie behind each cut. */
+/** Where a run of bytes is cut, as fractions of its length, and the number of turns of the event loop after each cut. */
 export interface Cuts {
   readonly at: readonly number[]
   readonly turns: number
@@ -21,7 +21,7 @@ export function split(bytes: Buffer, { at }: Cuts): Buffer[] {
   })
 }
 
-/** Writes the parts one by one, for the other side to read them apart. */
+/** Writes the parts one by one, so that the other side reads them separately. */
 export async function writeInParts(to: RawClient, bytes: Buffer, how: Cuts): Promise<void> {
   for (const part of split(bytes, how)) {
     to.write(part)
@@ -29,7 +29,7 @@ export async function writeInParts(to: RawClient, bytes: Buffer, how: Cuts): Pro
   }
 }
 
-/** Lets the event loop go round. */
+/** Waits for some turns of the event loop. */
 export async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) await new Promise(setImmediate)
 }
@@ -68,7 +68,7 @@ export function framed(body: Buffer, { chunked, chunks, size }: Framing): { line
   return { line: 'Transfer-Encoding: chunked', bytes: Buffer.concat([...parts, Buffer.from('0\r\n\r\n')]) }
 }
 
-/** Text, so that every reader can give it; no two places of it look alike. */
+/** Text, so that every reader can return it; no two places of it are alike. */
 export function bodyOf(length: number): Buffer {
   const words = Array.from({ length: Math.ceil(length / 8) }, (_, n) => n.toString(36).padStart(7, '.'))
   return Buffer.from(`${words.join(' ')} `).subarray(0, length)

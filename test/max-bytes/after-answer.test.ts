@@ -14,7 +14,7 @@ const refuseAtOnce: Handler = (_req, res) => {
   res.end('no')
 }
 
-/** Sends its head while a listener is reading, so that no close is announced, and leaves the rest unread. */
+/** Sends the head while a listener is reading, so that no close is announced, and leaves the rest unread. */
 const flushThenEnd: Handler = (req, res) => {
   const ignore = (): void => {}
   res.statusCode = 403
@@ -29,7 +29,7 @@ for (const { name, mount } of hosts) {
   describe(`maxBytes on ${name}, when a request is answered before its body is whole`, () => {
     afterEach(closeServers)
 
-    it('throws a small rest away and serves the next request on the connection', async () => {
+    it('discards a small rest and serves the next request on the connection', async () => {
       const { port, connections } = await serve(mount(maxBytes('1mb'), refuseAtOnce))
       const client = await RawClient.connect(port)
       const listeners = new Set<number>()
@@ -44,7 +44,7 @@ for (const { name, mount } of hosts) {
       client.destroy()
     })
 
-    it('lets a request whose small rest is thrown away end and close, as Node does', async () => {
+    it("emits 'end' and 'close' on a request whose small rest is discarded, as Node does", async () => {
       const closed = deferred<string[]>()
       const note: Handler = (req, res) => {
         const heard: string[] = []
@@ -64,7 +64,7 @@ for (const { name, mount } of hosts) {
       ['Content-Length: 200000', Buffer.alloc(200_000)],
       ['Transfer-Encoding: chunked', Buffer.concat([asChunk(Buffer.alloc(200_000)), Buffer.from(lastChunk)])],
     ] as const) {
-      it(`serves a request pipelined behind a small rest, ${framing}`, async () => {
+      it(`serves a request that is pipelined after a small rest, ${framing}`, async () => {
         const answerWithUrl: Handler = (req, res) => {
           res.statusCode = req.method === 'POST' ? 403 : 200
           res.end(req.url)
@@ -83,7 +83,7 @@ for (const { name, mount } of hosts) {
       })
     }
 
-    it('keeps the connection where so much of a large body has come that the rest is small', async () => {
+    it('keeps the connection when only a small rest of a large body is missing', async () => {
       const answerHalfway: Handler = async (req, res) => {
         await until(() => req.readableLength >= 10_000)
         refuseAtOnce(req, res, () => {})
@@ -96,7 +96,7 @@ for (const { name, mount } of hosts) {
       client.destroy()
     })
 
-    it('keeps the connection of a small rest that has come in time for longer than lingerMs', async () => {
+    it('keeps the connection for longer than lingerMs after a small rest that arrived in time', async () => {
       const lingerMs = 20
       const { port } = await serve(mount(maxBytes({ limit: '1mb', lingerMs }), refuseAtOnce))
       const client = await RawClient.connect(port)
@@ -110,7 +110,7 @@ for (const { name, mount } of hosts) {
       client.destroy()
     })
 
-    it('answers before it counts what lingerBytes allows', async () => {
+    it('answers before it counts the bytes that lingerBytes allows', async () => {
       const { port } = await serve(
         mount(maxBytes({ limit: 10, lingerBytes: 0 }), (req, _res, next) =>
           text(req).then(() => next(), next),
@@ -122,7 +122,7 @@ for (const { name, mount } of hosts) {
       client.destroy()
     })
 
-    it('closes the connection behind a large rest, and takes no more than lingerBytes of it', async () => {
+    it('closes the connection after a large rest, and reads no more than lingerBytes of it', async () => {
       const lingerBytes = 1024 * 1024
       const { port, connections } = await serve(
         mount(maxBytes({ limit: Infinity, lingerBytes }), refuseAtOnce),
@@ -145,7 +145,7 @@ for (const { name, mount } of hosts) {
       // The head is out before the body is known to be larger than what is left of it.
       ['Content-Length: 1000000', [Buffer.alloc(1_000_000)]],
     ] as const) {
-      it(`keeps the connection that it did not announce to close, where 1 MB ends in time, ${framing}`, async () => {
+      it(`keeps a connection whose close it did not announce if 1 MB ends in time, ${framing}`, async () => {
         const { port, connections } = await serve(mount(maxBytes('10mb'), flushThenEnd))
         const client = await RawClient.connect(port)
         client.write(`POST / HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n`)
@@ -159,7 +159,7 @@ for (const { name, mount } of hosts) {
       })
     }
 
-    it('cuts a connection that it did not announce to close after lingerMs', async () => {
+    it('cuts a connection whose close it did not announce after lingerMs', async () => {
       const { port, connections } = await serve(
         mount(maxBytes({ limit: '10mb', lingerMs: 50 }), refuseAtOnce),
       )
@@ -174,7 +174,7 @@ for (const { name, mount } of hosts) {
       ['once', [maxBytes('10mb')]],
       ['twice', [maxBytes('20mb'), maxBytes('10mb')]],
     ] as const) {
-      it(`announces that it closes the connection where the rest is known to be large, mounted ${mounted}`, async () => {
+      it(`announces that it closes the connection if the rest is known to be large, mounted ${mounted}`, async () => {
         const { port } = await serve(mount(...limits, refuseAtOnce))
         const client = await RawClient.connect(port)
         client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n')
@@ -196,7 +196,7 @@ for (const { name, mount } of hosts) {
       client.destroy()
     })
 
-    it('does not wait for ever for a rest that does not come', async () => {
+    it('does not wait for ever for a rest that does not arrive', async () => {
       const { port, connections } = await serve(mount(maxBytes({ limit: 100, lingerMs: 50 }), refuseAtOnce))
       const client = await RawClient.connect(port)
       client.write(CHUNKED)
@@ -204,7 +204,7 @@ for (const { name, mount } of hosts) {
       await once(connections[0]!, 'close')
     })
 
-    it('lets a reader that has answered read on', async () => {
+    it('lets a reader that has answered continue to read', async () => {
       let read: Promise<string> | undefined
       const accept: Handler = (req, res) => {
         read = text(req)
@@ -220,7 +220,7 @@ for (const { name, mount } of hosts) {
       client.destroy()
     })
 
-    it('gives that reader the error past the limit, and closes the connection', async () => {
+    it('gives such a reader the error past the limit, and closes the connection', async () => {
       let read: Promise<unknown> | undefined
       const accept: Handler = (req, res) => {
         read = text(req).catch((error: { code: string }) => error.code)

@@ -69,7 +69,7 @@ for (const { name, mount } of hosts) {
       expect(body.toString()).to.equal('{"message":"request entity too large"}')
     })
 
-    it('answers by itself when nobody listens for the error', async () => {
+    it('sends its own answer when there is no listener for the error', async () => {
       const { port } = await serve(mount(maxBytes('100kb'), readToEnd))
       const { status, headers, body } = await answerTo(port)
       expect([status, headers['connection'], headers['content-type'], body.toString()]).to.deep.equal([
@@ -80,13 +80,13 @@ for (const { name, mount } of hosts) {
       ])
     })
 
-    it('answers by itself when the one who heard of the error stays silent for lingerMs', async () => {
+    it('sends its own answer when the listener for the error has not answered after lingerMs', async () => {
       const silent: Handler = (req) => void req.resume().on('error', () => {})
       const { port } = await serve(mount(maxBytes({ limit: '100kb', lingerMs: 50 }), silent))
       expect((await answerTo(port)).status).to.equal(413)
     })
 
-    it('drops entity headers that the application had set for another answer', async () => {
+    it('removes entity headers that the application had set for another answer', async () => {
       const prepare: Handler = (_req, res, next) => {
         res.setHeader('Content-Length', '5')
         res.setHeader('ETag', '"x"')
@@ -99,7 +99,7 @@ for (const { name, mount } of hosts) {
       expect([headers['etag'], headers['x-kept']]).to.deep.equal([undefined, ['yes']])
     })
 
-    it('lets a handler that has sent its head finish, and then closes', async () => {
+    it('lets a handler that has sent its head finish, and then closes the connection', async () => {
       const echoProgress: Handler = (req, res) => {
         res.write('started;')
         req.on('error', (error: Error & { code?: string }) => res.end(`stopped by ${error.code}`))
@@ -115,7 +115,7 @@ for (const { name, mount } of hosts) {
       await upload.client.closed()
     })
 
-    it('closes the connection after an answer whose head was out, also where the client sends no more', async () => {
+    it('closes the connection after an answer whose head had been sent, even if the client sends no more', async () => {
       const answerLate: Handler = (req, res) => {
         res.write('started;')
         req.resume().on('error', () => res.end('stopped'))
@@ -129,14 +129,14 @@ for (const { name, mount } of hosts) {
       client.destroy()
     })
 
-    it('answers where the request is piped into the response and nothing of it passed', async () => {
+    it('answers when the request is piped into the response and none of it has passed', async () => {
       const { port } = await serve(mount(maxBytes(0), (req, res) => void req.pipe(res)))
       const client = await RawClient.connect(port)
       client.write(CHUNKED, asChunk('1'))
       expect((await client.response()).status).to.equal(413)
     })
 
-    it('takes lingerBytes more at most from a sender that never stops', async () => {
+    it('reads at most lingerBytes more from a client that never stops sending', async () => {
       const lingerBytes = 1024 * 1024
       const { port, server, connections } = await serve(
         mount(maxBytes({ limit: '100kb', lingerMs: 60_000, lingerBytes }), readToEnd),
@@ -147,7 +147,7 @@ for (const { name, mount } of hosts) {
       expect(connections[0]!.bytesRead).to.be.within(lingerBytes, lingerBytes + 400 * 1024)
     })
 
-    it('takes no more of the upload until the answer is on its way', async () => {
+    it('reads no more of the upload until the answer has been sent', async () => {
       const heard = deferred<() => void>()
       const answerWhenTold: Handler = (req, res, next) => {
         if (req.url === '/meanwhile') res.end()
@@ -162,7 +162,7 @@ for (const { name, mount } of hosts) {
       expect((await upload.client.response()).status).to.equal(413)
     })
 
-    it('closes the connection once the rest has come, though the client keeps its side open', async () => {
+    it('closes the connection once the rest has arrived, although the client keeps its side open', async () => {
       const { port, server, connections } = await serve(
         mount(maxBytes({ limit: 10, lingerMs: 60_000 }), readToEnd),
       )
@@ -175,7 +175,7 @@ for (const { name, mount } of hosts) {
       await once(connections[0]!, 'close')
     })
 
-    it('destroys after lingerMs the connection of a client that neither stops nor leaves', async () => {
+    it('destroys the connection of a client that neither stops nor leaves after lingerMs', async () => {
       const { port, connections } = await serve(mount(maxBytes({ limit: 10, lingerMs: 50 }), readToEnd))
       const client = await RawClient.connect(port)
       client.write(CHUNKED)
@@ -184,7 +184,7 @@ for (const { name, mount } of hosts) {
       await once(connections[0]!, 'close')
     })
 
-    it('never takes bytes that follow the refused body for a request', async () => {
+    it('never reads the bytes after a refused body as a request', async () => {
       let requests = 0
       const { port } = await serve((req, res) => {
         requests += 1

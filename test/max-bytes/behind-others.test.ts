@@ -19,10 +19,10 @@ const farewells: Record<string, (client: RawClient) => unknown> = {
   'resets the connection': ({ socket }) => socket.resetAndDestroy(),
 }
 
-describe('a body that is too large, behind the head of its own response', () => {
+describe('a body that is too large, after the head of its own response', () => {
   afterEach(closeServers)
 
-  it('closes a response that does not end when the client leaves behind a large part of the body', async () => {
+  it('closes a response that does not end when the client leaves after a large part of the body', async () => {
     const begun = deferred<ServerResponse>()
     const begin: Handler = (req, res) => {
       req.on('error', () => {}).resume()
@@ -79,7 +79,7 @@ for (const { name, mount } of hosts) {
         })
       }
 
-      it('closes the response in progress when the client leaves behind a large part of the body', async () => {
+      it('closes the response in progress when the client leaves after a large part of the body', async () => {
         const { client, stream, refusal } = await sendBoth()
         await waitFor('the request to be told that it is refused', refusal)
         await client.untilText('begin')

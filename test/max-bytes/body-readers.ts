@@ -21,7 +21,7 @@ export const MULTIPART = 'multipart/form-data; boundary=x'
 
 type Next = (error?: unknown) => void
 
-/** Something that reads a request's body. */
+/** A reader of a request's body. */
 export interface BodyReader {
   readonly name: string
   /** The type of body it wants, where it does not take any. */
@@ -40,7 +40,7 @@ export interface BodyReader {
 
 const all = { type: () => true, limit: '1mb' }
 
-/** Everybody whom row MB3 of the contract names. */
+/** Every reader that row MB3 of the contract names. */
 export const bodyReaders: readonly BodyReader[] = [
   ...expressVersions.flatMap(({ name, express }) => [
     parser(`${name} json`, express.json({ limit: '1mb' }), 'application/json'),

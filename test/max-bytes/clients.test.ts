@@ -20,10 +20,10 @@ const FORMS = isThorough ? 100 : 1
 const folder = mkdtempSync(path.join(tmpdir(), 'sluiceway-clients-'))
 const programs = path.join(root, 'test/max-bytes/clients')
 
-/** A client, or the reason why it is not there. */
+/** A client, or the reason why it is missing. */
 type Upload = (url: string, times: number) => Promise<readonly string[]>
 
-/** Each uploads 10 MB so many times, every other time without announcing the length, and tells what it was told. */
+/** Each uploads 10 MB this many times, every other time without announcing the length, and reports its answers. */
 const clients: Record<string, () => Promise<Upload | string>> = {
   'Node fetch': async () => fetchUploads,
   curl: async () => ((await succeeds('curl', ['--version'])) ? curlUploads : 'no curl was found'),
@@ -78,7 +78,7 @@ async function fetchUploads(url: string, times: number): Promise<string[]> {
   return answers
 }
 
-/** A process for each; a few at once. */
+/** A process for each, a few at a time. */
 async function curlUploads(url: string, times: number): Promise<string[]> {
   const answers: string[] = []
   while (answers.length < times) {
@@ -136,7 +136,7 @@ async function printed(program: string, options: readonly string[]): Promise<str
 
 const formPage = '<form method="post" enctype="multipart/form-data"><input type="hidden" name="text"></form>'
 
-// Strings, as these run in the page and are no business of the compiler.
+// Strings, because these run in the page and the compiler must not check them.
 function fetchesIn(page: Page, times: number): Promise<string[]> {
   return page.evaluate<string[]>(`(async () => {
     const body = new Blob(['a'.repeat(${LENGTH})])

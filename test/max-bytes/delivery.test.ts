@@ -44,7 +44,7 @@ describe('maxBytes, when the client writes 10 MB before it reads', () => {
 describe('maxBytes, with clients that cannot be served', () => {
   afterEach(closeServers)
 
-  it('cuts one that drips a byte each 50 ms and never ends, after lingerMs', async () => {
+  it('after lingerMs, cuts a client that sends a byte every 50 ms and never ends', async () => {
     const passed = passedTimers(300, 1000)
     const { connection, client } = await refused({ limit: 10, lingerMs: 300 })
     const drip = setInterval(() => client.write(asChunk('x')), 50)
@@ -53,7 +53,7 @@ describe('maxBytes, with clients that cannot be served', () => {
     expect(passed()).to.deep.equal([300])
   })
 
-  it('cuts one that sends nothing more and never reads, after lingerMs', async () => {
+  it('after lingerMs, cuts a client that sends nothing more and never reads', async () => {
     const passed = passedTimers(300, 1000)
     const { connection, client } = await refused({ limit: 10, lingerMs: 300 }, { reads: false })
     await once(connection, 'close')
@@ -62,7 +62,7 @@ describe('maxBytes, with clients that cannot be served', () => {
   })
 
   for (const lingerBytes of [1024 * 1024, 16 * 1024 * 1024]) {
-    it(`cuts one that sends without end and never reads, after ${lingerBytes} bytes`, async () => {
+    it(`after ${lingerBytes} bytes, cuts a client that sends without end and never reads`, async () => {
       const bounds = { limit: 10, lingerMs: 10_000, lingerBytes }
       const { connection, client } = await refused(bounds, { reads: false })
       const send = (): void => {

@@ -8,7 +8,7 @@ import { type Handler, hosts } from '../support/hosts.js'
 import { asChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 
-/** Ways to hear of a refused body; each calls `answer` when it has. */
+/** Ways to hear the error of a refused body; each then calls `answer`. */
 const ways: Record<string, (req: IncomingMessage, answer: () => void) => void> = {
   "an 'error' listener": (req, answer) => void req.on('data', () => {}).on('error', answer),
   'a promise': (req, answer) => void buffer(req).catch(answer),
@@ -35,7 +35,7 @@ for (const { name, mount } of hosts) {
     }
 
     for (const [way, hear] of Object.entries(ways)) {
-      it(`lets who hears of it by ${way} take his time to answer`, async () => {
+      it(`gives a handler that hears the error by ${way} time to answer`, async () => {
         const answering: Handler = (req, res) => {
           hear(req, () => void later(30).then(() => res.writeHead(422).end()))
         }
@@ -43,7 +43,7 @@ for (const { name, mount } of hosts) {
       })
     }
 
-    it('lets who reads the cached body take his time to answer', async () => {
+    it('gives a handler that reads the cached body time to answer', async () => {
       const answering: Handler = (req, res) => {
         req.bodyCache.buffer().catch(() => later(30).then(() => res.writeHead(422).end()))
       }
@@ -55,7 +55,7 @@ for (const { name, mount } of hosts) {
       ["a 'readable' listener", (req: IncomingMessage) => void req.on('readable', () => req.read())],
       ['a bare pipe()', (req: IncomingMessage) => void req.pipe(sink())],
     ] as const) {
-      it(`answers at once where nobody but ${who} reads, to whom no error comes`, async () => {
+      it(`answers at once if the only reader is ${who}, which hears no error`, async () => {
         const reading: Handler = (req) => read(req)
         expect(await statusOf(maxBytes({ limit: 10, lingerMs: 60_000 }), reading)).to.equal(413)
       })

@@ -12,7 +12,7 @@ import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { closeServers, listen } from '../support/servers.js'
 
-// Express makes nothing of HTTP/2 requests; bare http does.
+// Express does not support HTTP/2 requests; bare http does.
 const { mount } = hosts[0]!
 const { NGHTTP2_NO_ERROR, NGHTTP2_CANCEL } = http2.constants
 const POST = { ':method': 'POST' }
@@ -92,7 +92,7 @@ describe('maxBytes on HTTP/2', () => {
     ['its limit', echo, 413],
     ['an answer before reading', ((_req, res) => res.writeHead(403).end('no')) as Handler, 403],
   ] as const) {
-    it(`takes little more than a window of an endless sender behind ${what}`, async () => {
+    it(`reads little more than a window from an endless sender after ${what}`, async () => {
       const { session, bytesRead } = await connect(maxBytes('100kb'), handler)
       const stream = session.request(POST)
       const answer = answerOf(stream)
@@ -156,7 +156,7 @@ describe('maxBytes on HTTP/2', () => {
     expect(await answerOf(next)).to.include({ status: 200, body: 'next' })
   })
 
-  it('survives a client that cancels its stream with the 413 in hand', async () => {
+  it('survives a client that cancels its stream after it has the 413', async () => {
     const { session } = await connect(maxBytes(10), echo)
     for (let round = 0; round < 20; round++) {
       const stream = session.request(POST)
@@ -185,7 +185,7 @@ describe('maxBytes on HTTP/2', () => {
     ['a body', [maxBytes('100kb')]],
     ['a kept body', [maxBytes('100kb'), bodyCache()]],
   ] as const) {
-    it(`ends the stream of ${what} that passes its limit behind an early response, with no listener for errors`, async () => {
+    it(`ends the stream of ${what} that passes its limit after an early response, without a listener for errors`, async () => {
       const answerAtOnce: Handler = (req, res) => {
         if (req.url === '/next') return res.end('next')
         req.on('data', () => {})
@@ -206,7 +206,7 @@ describe('maxBytes on HTTP/2', () => {
     })
   }
 
-  it('answers by itself where nobody listens for the error', async () => {
+  it('sends its own answer when there is no listener for the error', async () => {
     const { session } = await connect(maxBytes(10), (req) => void req.resume())
     const stream = session.request(POST)
     stream.write('0123456789x')

@@ -25,11 +25,11 @@ const phases: Record<string, Phase> = {
   'in the head': { sent: [CHUNKED.slice(0, 40)] },
   'before the body': { sent: [CHUNKED] },
   'in the body': { sent: [CHUNKED, asChunk('12345')] },
-  'behind a whole body': { sent: [CHUNKED, asChunk('12345'), lastChunk] },
+  'after a whole body': { sent: [CHUNKED, asChunk('12345'), lastChunk] },
   'past the limit': { sent: [CHUNKED, TOO_MUCH] },
   'with the 413 in hand': { sent: [CHUNKED, TOO_MUCH], rest: '' },
   'in the rest': { sent: [CHUNKED, TOO_MUCH], rest: asChunk('more'.repeat(1000)) },
-  'behind the rest': { sent: [CHUNKED, TOO_MUCH], rest: lastChunk },
+  'after the rest': { sent: [CHUNKED, TOO_MUCH], rest: lastChunk },
 }
 
 const farewells: Record<string, (client: RawClient) => unknown> = {

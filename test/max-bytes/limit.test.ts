@@ -33,7 +33,7 @@ for (const { name, mount } of hosts) {
         expect(await (await fetch(url, { method: 'POST', body: '1234567890' })).text()).to.equal('10')
       })
 
-      it('refuses every body, but no bodyless request, with limit 0', async () => {
+      it('refuses every body, but no request without one, with limit 0', async () => {
         const { url } = await serve(mount(maxBytes(0), countBytes))
         expect((await fetch(url, { method: 'POST', body: '1' })).status).to.equal(413)
         expect(await (await fetch(url, { method: 'POST' })).text()).to.equal('0')
@@ -78,7 +78,7 @@ for (const { name, mount } of hosts) {
         expect(Buffer.concat(seen).toString()).to.equal('1234567890')
       })
 
-      it('tells the reader how much was too much', async () => {
+      it('tells the reader the limit and the bytes received', async () => {
         const reader: Handler = (req, res) => {
           buffer(req).catch((error: Record<string, unknown>) => {
             const { status, type, code, limit, received, expose } = error
@@ -106,7 +106,7 @@ for (const { name, mount } of hosts) {
         [100, 5],
         [5, 5, 100],
       ]) {
-        it(`lets the smallest of ${limits.join(', ')} count`, async () => {
+        it(`applies the smallest of ${limits.join(', ')}`, async () => {
           const { port } = await serve(mount(...limits.map((limit) => maxBytes(limit)), countBytes))
           const client = await RawClient.connect(port)
           client.request('POST', '/', {}, ['12345', '6'])
@@ -119,7 +119,7 @@ for (const { name, mount } of hosts) {
       }
     })
 
-    it('frames pipelined requests as before', async () => {
+    it('separates pipelined requests as without maxBytes', async () => {
       const { port } = await serve(mount(maxBytes(10), countBytes))
       const client = await RawClient.connect(port)
       const head = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'

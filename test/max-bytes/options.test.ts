@@ -4,7 +4,7 @@ import { maxBytes, type MaxBytesOptions } from 'sluiceway/max-bytes'
 import { closeServers, serve } from '../support/servers.js'
 import { hosts } from '../support/hosts.js'
 
-/** Values that are no size, some of which `bytes.parse` would take for one, or for no limit at all. */
+/** Values that are not sizes, some of which `bytes.parse` would read as a size, or as no limit at all. */
 const wrongSizes: readonly (readonly [size: unknown, shown: string])[] = [
   ['10x', '"10x"'],
   ['banana', '"banana"'],
@@ -57,7 +57,7 @@ describe('maxBytes options', () => {
     expect(() => maxBytes(options)).to.throw(TypeError, 'unknown option "lingerMS"; did you mean "lingerMs"?')
   })
 
-  it('refuse durations that no timer can keep', () => {
+  it('refuse durations that a timer cannot keep', () => {
     expect(() => maxBytes({ limit: 1, lingerMs: 2 ** 31 })).to.throw(
       RangeError,
       'option "lingerMs" must be at most 2147483647 milliseconds, got 2147483648',
@@ -100,7 +100,7 @@ describe('maxBytes options', () => {
         ['returns nonsense', () => 'banana'],
         ['returns nothing', () => undefined as unknown as number],
       ] as const) {
-        it(`is an error, never no limit, when it ${title}`, async () => {
+        it(`answers with an error, never without a limit, when it ${title}`, async () => {
           const { url } = await serve(mount(maxBytes(limit), (_req, res) => res.end('let through')))
           const response = await fetch(url, { method: 'POST', body: 'abc' })
           expect(response.status).to.equal(500)
@@ -114,7 +114,7 @@ describe('maxBytes options', () => {
         expect((await fetch(`${url}/small`, { method: 'POST', body: 'abc' })).status).to.equal(413)
       })
 
-      it('may return Infinity, and is not asked about a request without a body', async () => {
+      it('may return Infinity, and is not called for a request without a body', async () => {
         const asked: unknown[] = []
         const limit = (req: { method?: string | undefined }): number => asked.push(req.method) * Infinity
         const { url } = await serve(mount(maxBytes(limit), (_req, res) => res.end('let through')))
@@ -125,7 +125,7 @@ describe('maxBytes options', () => {
     })
   }
 
-  it('do not follow later changes to the caller’s object', async () => {
+  it('ignore later changes to the caller’s object', async () => {
     const options = { limit: 2 }
     const limited = maxBytes(options)
     options.limit = 1000

@@ -15,7 +15,7 @@ import { type BodyReader, bodyReaders, MULTIPART } from './body-readers.js'
 
 const multipartStart = '--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
 
-/** Sends 5 bytes, waits until somebody reads, and then sends the 20 that pass the limit of 10. Never ends the body. */
+/** Sends 5 bytes, waits for a reader, and then sends the 20 that exceed the limit of 10. Never ends the body. */
 async function overflow(
   port: number,
   { type = 'text/plain', reading = nextTurn() } = {},
@@ -36,7 +36,7 @@ function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
-/** Lets a reader meet the limit behind `middlewares`, and tells what it was told and what the client was. */
+/** Lets a reader reach the limit behind `middlewares`, and returns its errors and the client's response. */
 async function meetLimit(
   { read, type }: BodyReader,
   mount: (...handlers: readonly Handler[]) => RequestListener,
@@ -93,7 +93,7 @@ for (const { name, mount } of hosts) {
       expect([destination.destroyed, status]).to.deep.equal([true, 413])
     })
 
-    it('closes the destination of a bare pipe() that listens for no error, and answers', async () => {
+    it('closes the destination of a bare pipe() without an error listener, and answers', async () => {
       let destination: Writable | undefined
       const { port } = await serve(
         mount(maxBytes(10), (req) => {

@@ -8,7 +8,7 @@ import { type Handler, hosts } from '../support/hosts.js'
 import { asChunk, RawClient, type RawResponse } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 
-/** Reads until the error, says nothing of it, and answers as if all were well. */
+/** Reads until the error, ignores it, and answers as if all were well. */
 function swallowing(answer: Handler): Handler {
   return (req, res, next) => {
     req.resume().on('error', () => setImmediate(() => answer(req, res, next)))
@@ -48,7 +48,7 @@ for (const { name, mount } of hosts) {
     afterEach(closeServers)
 
     for (const [how, answer] of Object.entries(wrongAnswers)) {
-      it(`answers 413 in place of ${how}`, async () => {
+      it(`answers 413 instead of ${how}`, async () => {
         const { port } = await serve(mount(maxBytes(10), swallowing(answer)))
         const { status, reason, headers, body } = await refused(port)
         expect([status, reason, headers['connection']]).to.deep.equal([413, 'Payload Too Large', ['close']])
@@ -56,7 +56,7 @@ for (const { name, mount } of hosts) {
       })
     }
 
-    it('answers 413 in place of the error of a fetch that sends the request on', async () => {
+    it('answers 413 instead of the error of a fetch that forwards the request', async () => {
       const upstream = await serve((req, res) => void buffer(req).then(() => res.end()))
       const sendOn: Handler = (req, res, next) => {
         fetch(upstream.url, { method: 'POST', body: req, duplex: 'half' } as unknown as RequestInit).then(
@@ -68,7 +68,7 @@ for (const { name, mount } of hosts) {
       expect((await refused(port)).status).to.equal(413)
     })
 
-    it('does so behind compression and autoFlush', async () => {
+    it('answers 413 behind compression and autoFlush too', async () => {
       const handlers = [
         compression() as Handler,
         autoFlush(),
@@ -81,7 +81,7 @@ for (const { name, mount } of hosts) {
     })
 
     for (const chosen of [400, 422, 503]) {
-      it(`lets the ${chosen} stand that the application chose`, async () => {
+      it(`keeps the ${chosen} that the application chose`, async () => {
         const choose = swallowing((_req, res) => {
           res.statusCode = chosen
           res.end('too much for me')
@@ -96,7 +96,7 @@ for (const { name, mount } of hosts) {
       })
     }
 
-    it('takes back what described the other answer, and keeps what is of the response', async () => {
+    it('removes the headers that describe the replaced answer, and keeps the others', async () => {
       const answer = swallowing((_req, res) => {
         for (const line of ['Content-Language', 'Content-Encoding', 'ETag', 'Last-Modified', 'X-Request-Id'])
           res.setHeader(line, 'of the application')
@@ -109,7 +109,7 @@ for (const { name, mount } of hosts) {
       expect(headers['content-type']).to.deep.equal(['text/plain; charset=utf-8'])
     })
 
-    it('keeps nobody waiting who writes on until there is no room', async () => {
+    it("never asks the handler to wait for 'drain' while it writes the replaced answer", async () => {
       const written: boolean[] = []
       const answer = swallowing((_req, res) => {
         for (let n = 0; n < 3; n++) written.push(res.write(Buffer.alloc(100_000)))

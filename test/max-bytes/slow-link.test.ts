@@ -8,7 +8,7 @@ import { writeAndRead, writeThenRead } from './uploads.js'
 
 const CLIENTS = 50
 
-/** Starts a server, and lets each client send 10 MB through a slow link of its own, all at once. */
+/** Starts a server, and lets all clients send 10 MB at once, each through its own slow link. */
 async function statusLines(
   options: MaxBytesOptions,
   send: (socket: net.Socket) => Promise<string>,
@@ -32,11 +32,11 @@ describe('maxBytes, over links of 100 ms delay and 1 MB/s', function () {
   this.timeout(60_000)
   afterEach(closeServers)
 
-  it('delivers the 413 to clients that read as they write 10 MB', async () => {
+  it('delivers the 413 to clients that read while they write 10 MB', async () => {
     expectDelivered(await statusLines({ limit: '100kb' }, writeAndRead))
   })
 
-  it('delivers it to clients that write 10 MB before they read, given a lingerMs as long as that takes', async () => {
+  it('delivers it to clients that write 10 MB before they read, with a lingerMs that is long enough', async () => {
     expectDelivered(await statusLines({ limit: '100kb', lingerMs: 20_000 }, writeThenRead))
   })
 })

@@ -2,14 +2,14 @@ import type net from 'node:net'
 import express from 'express'
 import { maxBytes } from 'sluiceway/max-bytes'
 
-/** Length of every upload in here. */
+/** The length of every upload in this file. */
 export const LENGTH: number = 10 * 1024 * 1024
 export const body: Buffer = Buffer.alloc(LENGTH, 'a')
 
 export const WITH_LENGTH = `Content-Length: ${LENGTH}`
 export const IN_CHUNKS = 'Transfer-Encoding: chunked'
 
-/** Takes uploads of up to 100 KiB. GET / shows `page`, where there is one. */
+/** Accepts uploads of up to 100 KiB. GET / shows `page`, if there is one. */
 export function limitedApp(page?: string): express.Express {
   const app = express().set('env', 'test')
   if (page !== undefined) app.get('/', (_req, res) => void res.type('html').send(page))
@@ -18,13 +18,13 @@ export function limitedApp(page?: string): express.Express {
     .use((_req, res) => void res.end('let through'))
 }
 
-/** Writes all of an upload before it reads anything, and returns the status line it then finds. */
+/** Writes a whole upload before it reads anything, and returns the status line that it then finds. */
 export function writeThenRead(socket: net.Socket, framing: string = WITH_LENGTH): Promise<string> {
   socket.pause()
   return write(socket, framing, () => socket.resume())
 }
 
-/** Writes an upload, reads meanwhile, and leaves with the status line it finds. */
+/** Writes an upload while it reads, and leaves with the status line that it finds. */
 export function writeAndRead(socket: net.Socket, framing: string = WITH_LENGTH): Promise<string> {
   socket.once('data', () => socket.end())
   return write(socket, framing)

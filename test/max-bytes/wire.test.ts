@@ -25,11 +25,11 @@ const readAll: Handler = (req, res, next) => {
     .resume()
 }
 
-/** Node 20 keeps 1000 header lines and drops the others; later versions answer by themselves. */
+/** Node 20 keeps 1000 header lines and drops the others; later versions answer with an error of their own. */
 const filler = (lines: number): string => 'a:\r\n'.repeat(lines)
 
 for (const { name, mount } of hosts) {
-  describe(`what is in force on the wire, on ${name}`, () => {
+  describe(`a body framed on the wire, on ${name}`, () => {
     afterEach(closeServers)
 
     async function statusOf(handlers: readonly Handler[], ...message: (string | Buffer)[]): Promise<number> {
@@ -75,13 +75,13 @@ for (const { name, mount } of hosts) {
         ['bodyCache', bodyCache()],
       ] as const) {
         for (const lines of [999, 1100]) {
-          it(`${what} refuses a head whose framing stands behind ${lines + 1} lines, ${framing}`, async () => {
+          it(`${what} refuses a head whose framing comes after ${lines + 1} lines, ${framing}`, async () => {
             const head = `POST / HTTP/1.1\r\nHost: a\r\n${filler(lines)}${line}\r\n\r\n`
             expect(await statusOf([middleware, readAll], head, body)).to.equal(431)
           })
         }
 
-        it(`${what} takes a head of 1000 lines that frames its body, ${framing}`, async () => {
+        it(`${what} accepts a head of 1000 lines that frames its body, ${framing}`, async () => {
           const head = `POST / HTTP/1.1\r\nHost: a\r\n${filler(998)}${line}\r\n\r\n`
           const status = what === 'maxBytes' ? 413 : 200
           expect(await statusOf([middleware, readAll], head, body)).to.equal(status)

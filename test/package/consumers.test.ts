@@ -31,7 +31,7 @@ export const server = createServer((req, res) => {
 })
 `
 
-/** Compiler settings of TypeScript projects in the wild. They have no types of express. */
+/** Common compiler settings of TypeScript projects. The projects have no types of express. */
 const projects = {
   'nodenext, ES modules': { type: 'module', module: 'nodenext', moduleResolution: 'nodenext' },
   'nodenext, CommonJS': { type: 'commonjs', module: 'nodenext', moduleResolution: 'nodenext' },
@@ -49,12 +49,12 @@ const strict = {
   noEmit: true,
 }
 
-/** What test/types import, beside the package. */
+/** The packages that test/types imports besides sluiceway. */
 const typedPeers = ['@types/express', 'arktype', 'expect-type', 'express', 'undici', 'valibot', 'zod']
 
 /**
- * The compilers written in JavaScript take several seconds for each project: they all check what test/types says, on one
- * version of Node, as it makes no difference to them; the rest of them is for SLUICEWAY_THOROUGH=1.
+ * The compilers written in JavaScript take several seconds for each project: they all check test/types, on one
+ * version of Node, because it makes no difference to them; the other projects are for SLUICEWAY_THOROUGH=1.
  */
 const isFast = (version: string): boolean => version === '7.0' || isThorough
 const isWorthwhile = (version: string): boolean => isFast(version) || process.versions.node.startsWith('20.')
@@ -91,7 +91,7 @@ describe('a TypeScript project with the packed package', function () {
         })
       }
 
-      it('knows all that test/types expects of each export', async () => {
+      it('has the types that test/types expects of each export', async () => {
         const { type, ...resolution } = projects['nodenext, ES modules']
         // The declarations of the schema libraries are their own affair.
         const options = {
@@ -122,7 +122,7 @@ function projectIn(installed: Installed, name: string, type: string, compilerOpt
   return folder
 }
 
-/** What the compiler has to say. */
+/** The output of the compiler. */
 async function compile(compiler: string, folder: string): Promise<string> {
   try {
     return (await run(process.execPath, [`${root}/node_modules/${compiler}/bin/tsc`, '-p', folder])).stdout
@@ -146,7 +146,7 @@ test('and so is what it imports by itself', async () => {
 })
 `
 
-// Not among the dev dependencies: it brings 269 packages, half as many again as all others, one of which names binaries
+// Not a dev dependency: it brings 269 packages, half as many again as all others, one of which names binaries
 // for platforms that not every registry has, so that npm cannot lock it.
 ;(isThorough ? describe : describe.skip)('a jest project in CommonJS (SLUICEWAY_THOROUGH=1)', function () {
   this.timeout(180_000)
@@ -182,7 +182,7 @@ describe('a program bundled with the packed package', function () {
   this.timeout(60_000)
 
   for (const format of ['cjs', 'esm'] as const) {
-    it(`works, and holds neither undici nor the proxy where it uses maxBytes alone: ${format}`, async () => {
+    it(`works, and contains neither undici nor the proxy if it uses only maxBytes: ${format}`, async () => {
       const installed = await packedPackage()
       const entry = path.join(installed.folder, 'bundled.mjs')
       writeFileSync(entry, bundled)

@@ -5,14 +5,14 @@ import { filesBelow, readText } from '../support/repository.js'
 const files = filesBelow('lib').filter((file) => file.endsWith('.ts'))
 const graph = new Map(files.map((file) => [file, importsOf(file)]))
 
-/** The files of lib that a file imports or re-exports, for their types alone too. */
+/** The files of lib that a file imports or re-exports, type-only imports included. */
 function importsOf(file: string): string[] {
   const sources = [...readText(file).matchAll(/^(?:import|export)\b[^'"]*?'(\.[^']+)\.js'/gms)]
   return sources.map(([, source = '']) => `${path.posix.join(path.dirname(file), source)}.ts`)
 }
 
 /**
- * How high a file stands: it imports only what stands lower, or beside it in the same part.
+ * The layer of a file: it imports only files of lower layers, or files beside it in the same part.
  * `lib/index.ts` is on top, then the middlewares, their folders, the body, and what is below all of them.
  */
 function layerOf(file: string): number {
@@ -61,7 +61,7 @@ function reachableFrom(file: string): Set<string> {
 }
 
 describe('the imports of lib, those of types included', () => {
-  it('are found, and lead to files that exist', () => {
+  it('are all found, and lead to files that exist', () => {
     expect(files).to.have.length.above(80)
     expect([...graph.values()].flat().filter((file) => !graph.has(file))).to.deep.equal([])
     expect(graph.get('lib/max-bytes.ts')).to.include.members(['lib/body/tap.ts', 'lib/shared/options.ts'])
@@ -81,7 +81,7 @@ describe('the imports of lib, those of types included', () => {
     expect(upward).to.deep.equal([])
   })
 
-  it('lead from the source of a body to its parts, and never back', () => {
+  it('lead from the body source to its parts, and never back', () => {
     const above: Readonly<Record<string, RegExp>> = {
       'lib/body/kept/': /body\/(?:replay\/|refused\/|source|tap)/,
       'lib/body/refused/': /body\/(?:replay\/|kept\/|source|tap)/,

@@ -7,7 +7,7 @@ import { RawClient } from '../support/raw-client.js'
 import { readText, root } from '../support/repository.js'
 import { closeServers, serve } from '../support/servers.js'
 
-/** A member of an object of Node's, whatever its types say. */
+/** A member of an object of Node, whether or not its types declare it. */
 function member(object: object, name: string | symbol): unknown {
   return (object as Record<string | symbol, unknown>)[name]
 }
@@ -35,7 +35,7 @@ describe('the members that lib/node/internals.ts relies on', () => {
   afterEach(() => client.destroy())
   afterEach(closeServers)
 
-  it('are there in the state of a stream, new or in use', async () => {
+  it('exist in the state of a stream, new or in use', async () => {
     const Constructor = member(Readable, 'ReadableState') as new (...args: unknown[]) => object
     const fresh = new Constructor({ highWaterMark: 7, autoDestroy: false }, req, false)
     expect(fresh).to.include({ highWaterMark: 7, length: 0, encoding: null, flowing: null })
@@ -53,11 +53,13 @@ describe('the members that lib/node/internals.ts relies on', () => {
     expect(member(fresh, 'emitClose')).to.equal(true)
     expect(member(fresh, 'pipes')).to.deep.equal([])
     expect(member(fresh, 'errored')).to.equal(null)
+    const closed = Object.assign(new Readable(), { readable: false })
+    expect(member(member(closed, '_readableState') as object, 'readable')).to.equal(false)
     await once(req, 'data')
     expect(member(member(req, '_readableState') as object, 'dataEmitted')).to.equal(true)
   })
 
-  it('are there in the states of a socket, read and write', () => {
+  it('exist in the states of a socket, read and write', () => {
     for (const state of ['_readableState', '_writableState']) {
       const held = member(req.socket, state) as { autoDestroy: boolean }
       expect(held.autoDestroy, state).to.equal(true)
@@ -66,7 +68,7 @@ describe('the members that lib/node/internals.ts relies on', () => {
     }
   })
 
-  it('are told from what others put in their place, by words of their text', async () => {
+  it('are distinguished from replacements by words of their source', async () => {
     const untouched = (await import(`${root}/dist/esm/passthrough-proxy/response/untouched.js`)) as Record<
       string,
       (response: ServerResponse) => boolean
@@ -74,7 +76,7 @@ describe('the members that lib/node/internals.ts relies on', () => {
     expect([untouched['isUntouched']?.(res), untouched['isHeadUntouched']?.(res)]).to.deep.equal([true, true])
   })
 
-  it('are there in a request that is being parsed, its response and its socket', () => {
+  it('exist in a request that is being parsed, its response and its socket', () => {
     expect(member(req, '_consuming')).to.equal(false)
     expect(member(res, '_last')).to.equal(false)
     expect(member(res, '_closed')).to.equal(false)
@@ -92,7 +94,7 @@ describe('the members that lib/node/internals.ts relies on', () => {
     expect(member(req.socket, 'destroySoon')).to.be.a('function')
   })
 
-  it('are there to join header lines, as in `req.headers`', () => {
+  it('join header lines as in `req.headers`', () => {
     const join = member(IncomingMessage.prototype, '_addHeaderLine') as Function
     const headers = {}
     const lines = 'Age 1 age 2 X-A 1 x-a 2 Cookie a Cookie b Set-Cookie a Set-Cookie b'.split(' ')
@@ -100,7 +102,7 @@ describe('the members that lib/node/internals.ts relies on', () => {
     expect(headers).to.deep.equal({ age: '1', 'x-a': '1, 2', cookie: 'a; b', 'set-cookie': ['a', 'b'] })
   })
 
-  it('are there in the parser of a connection, as the numbers of its events and the bytes at hand', async () => {
+  it('exist in the parser of a connection, as do the numbers of its events and the bytes at hand', async () => {
     const parser = member(req.socket, 'parser') as { getCurrentBuffer(): Buffer }
     expect(member(parser, 'getCurrentBuffer')).to.be.a('function')
     expect(member(parser, '_consumed')).to.equal(true)
@@ -122,7 +124,7 @@ describe('the members that lib/node/internals.ts relies on', () => {
     expect(await parsed).to.deep.equal([3, 'cde'])
   })
 
-  it('are there in a server, and in a response that has to wait for its buffer', () => {
+  it('exist in a server, and in a response that has to wait for its buffer', () => {
     const server = createServer()
     expect(member(server, 'requireHostHeader')).to.equal(true)
     expect(member(server, 'rejectNonStandardBodyWrites')).to.equal(false)
@@ -140,7 +142,7 @@ describe('the members that lib/node/internals.ts relies on', () => {
     expect(res.writableNeedDrain).to.equal(true)
   })
 
-  it('mark a stream that a pipeline wanted to destroy and that does not look destroyed', async () => {
+  it('mark a stream that a pipeline tried to destroy and that does not look destroyed', async () => {
     const stubborn = new Readable({ read: () => {} })
     stubborn.destroy = () => stubborn
     stubborn.push('a')
@@ -151,7 +153,7 @@ describe('the members that lib/node/internals.ts relies on', () => {
     expect(member(stubborn, Symbol.for('nodejs.stream.destroyed'))).to.equal(true)
   })
 
-  it('are there in a response for which headers were set', () => {
+  it('exist in a response for which headers were set', () => {
     res.setHeader('X-Own', 'a')
     const kOutHeaders = Object.getOwnPropertySymbols(res).find(
       ({ description }) => description === 'kOutHeaders',
@@ -161,7 +163,7 @@ describe('the members that lib/node/internals.ts relies on', () => {
     expect(res.getHeaderNames()).to.deep.equal([])
   })
 
-  it('tell of the length of a whole answer before its head is made', () => {
+  it('give the length of a whole answer before its head is made', () => {
     const lengths: unknown[] = []
     const writeHead = res.writeHead.bind(res)
     res.writeHead = (status: number) => {
@@ -172,7 +174,7 @@ describe('the members that lib/node/internals.ts relies on', () => {
     expect(lengths).to.deep.equal([3])
   })
 
-  it('tell whether a stream was read, unless told otherwise', async () => {
+  it('tell whether a stream was read, unless they are overridden', async () => {
     req.resume()
     await once(req, 'data')
     expect(Readable.isDisturbed(req)).to.equal(true)
@@ -180,7 +182,7 @@ describe('the members that lib/node/internals.ts relies on', () => {
     expect(Readable.isDisturbed(req)).to.equal(false)
   })
 
-  it('are there in a request that body-parser 1 has parsed', async () => {
+  it('exist in a request that body-parser 1 has parsed', async () => {
     const parse = expressFor('Express 4').text({ type: () => true })
     client.write('cde')
     const parsed = new Promise((resolve) => {
@@ -190,7 +192,7 @@ describe('the members that lib/node/internals.ts relies on', () => {
     expect(member(req, '_body')).to.equal(true)
   })
 
-  it('are all named in here', () => {
+  it('are all named in this file', () => {
     const [, ...parts] = readText('lib/node/internals.ts').split(/^export (?:interface|type|const) /m)
     const members = parts.flatMap((part) =>
       [...part.matchAll(/^ {2}(?:readonly )?(\w+)\??[:(]/gm)].map(([, name = '']) => name),

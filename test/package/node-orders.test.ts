@@ -186,7 +186,7 @@ describe('the events and orders that lib/node/README.md relies on', () => {
     expect(seen[2]).to.deep.equal([true, true, true])
   })
 
-  it('are all named there, and each in a test here', () => {
+  it('are all listed there, and each has a test here', () => {
     const [, table = ''] = readText('lib/node/README.md').split('| event or order | used in | without it |\n')
     const rows = table.split('\n\n')[0]!.split('\n').slice(1)
     const named = rows.map((row) => row.split('|')[1]!.trim().replaceAll('`', ''))

@@ -20,7 +20,7 @@ describe('the packed package', function () {
     installed = await packedPackage()
   })
 
-  it('holds the built files and the documents, and nothing else', () => {
+  it('contains the built files and the documents, and nothing else', () => {
     const others = installed.files.filter((file) => !file.startsWith('dist/'))
     expect(others.toSorted()).to.deep.equal(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
     for (const format of ['esm', 'cjs']) {
@@ -37,11 +37,11 @@ describe('the packed package', function () {
     expect(strange).to.deep.equal([])
   })
 
-  it('is smaller than 135 kB, the HTTP client of the proxy included', () => {
+  it('is smaller than 135 kB, including the HTTP client of the proxy', () => {
     expect(installed.size).to.be.below(135_000)
   })
 
-  it('refers to no source map, as it has none', async () => {
+  it('refers to no source map, because it has none', async () => {
     const { stdout } = await run(
       'grep',
       ['-rc', 'sourceMappingURL', 'dist/esm/index.js', 'dist/cjs/index.js'],
@@ -68,7 +68,7 @@ describe('the packed package', function () {
     expectNames(JSON.parse(await installed.run('require.cjs', program)))
   })
 
-  it('has one identity for root and subpath, in either format', async () => {
+  it('exports the same objects from root and subpath, in either format', async () => {
     const program = (load: string): string => `
       const root = ${load}('sluiceway')
       const same = [${subpaths.map((subpath) => `${load}('sluiceway/${subpath}')`).join(', ')}]
@@ -79,14 +79,14 @@ describe('the packed package', function () {
   })
 
   for (const subpath of subpaths.filter((name) => name !== 'passthrough-proxy')) {
-    it(`loads ${subpath} where there is no proxy`, async () => {
+    it(`loads ${subpath} without the proxy`, async () => {
       const { 'ERR_MODULE_NOT_FOUND import': broken, ...alone } = await loadWithoutProxy(installed, subpath)
       expect(broken).to.equal('sluiceway')
       expect(alone).to.deep.equal({ import: 'loaded', require: 'loaded' })
     })
   }
 
-  it('needs nothing that is not among its dependencies', async () => {
+  it('imports nothing that is not among its dependencies', async () => {
     const { stdout } = await run('grep', ['-rhoE', `(from|require\\() ?['"][^.'"][^'"]*`, 'dist'], {
       cwd: `${installed.folder}/node_modules/sluiceway`,
     })
@@ -104,14 +104,14 @@ describe('the packed package', function () {
     expect(stdout).to.contain('All good!')
   })
 
-  it('has types that every way of resolving modules finds, of the format of the code: arethetypeswrong', async () => {
+  it('passes attw with its strict profile', async () => {
     const result = await checkPackage(createPackageFromTarballData(readFileSync(installed.tarball)))
     expect(result.types).to.deep.equal({ kind: 'included' })
     expect((result as Analysis).problems).to.deep.equal([])
   })
 })
 
-/** What becomes of a subpath, and of the root, in an installation from which the proxy is missing. */
+/** The result of loading a subpath, and the root, in an installation without the proxy. */
 async function loadWithoutProxy(installed: Installed, subpath: string): Promise<Record<string, string>> {
   const home = path.join(installed.folder, 'node_modules/sluiceway/dist')
   const missing: string[] = []

@@ -33,7 +33,7 @@ describe('the repository', () => {
     })
   }
 
-  it('has an entry in docs/errors.md for each error code, and none else', () => {
+  it('has an entry in docs/errors.md for each error code, and no other entry', () => {
     const [, union = ''] = /type ErrorCode =([^/]*?)\n\n/.exec(readText('lib/shared/errors.ts')) ?? []
     const codes = [...union.matchAll(/'(\w+)'/g)].map(([, code = '']) => code)
     const entries = [...readText('docs/errors.md').matchAll(/^### (\w+)$/gm)].map(([, code = '']) => code)
@@ -51,7 +51,7 @@ describe('the repository', () => {
     }
   })
 
-  it('names tests that exist behind each rule of docs/behaviour.md', () => {
+  it('names existing tests for each rule of docs/behaviour.md', () => {
     const rules = readText('docs/behaviour.md')
       .split('\n')
       .filter((line) => line.startsWith('| ') && !line.startsWith('| rule |'))
@@ -84,7 +84,7 @@ describe('the repository', () => {
     }
   })
 
-  it('names under The proxy in docs/behaviour.md only advisories that test/regressions has a test for', () => {
+  it('names in the proxy section of docs/behaviour.md only advisories that have a test in test/regressions', () => {
     const tests = namesIn('test/regressions')
       .map((name) => readText(`test/regressions/${name}`))
       .join('\n')
@@ -109,7 +109,7 @@ describe('the repository', () => {
     expect(readText('CHANGELOG.md')).to.include(`\n## [${manifest.version}]`)
   })
 
-  it('gives a reason for each runtime dependency, and none else', () => {
+  it('gives a reason for each runtime dependency, and for no other', () => {
     const [, section = ''] = readText('CONTRIBUTING.md').split('## Runtime dependencies')
     const reasons = [...section.matchAll(/^\| `([\w-]+)`/gm)].map(([, name = '']) => name)
     expect(reasons.toSorted()).to.deep.equal(Object.keys(manifest.dependencies).toSorted())
@@ -138,7 +138,7 @@ function leadsSomewhere(page: string, link: string): boolean {
   return hash === '' || anchorsOf(readFileSync(pathname, 'utf8')).includes(hash)
 }
 
-/** The anchors of a page's headings, as GitHub makes them. */
+/** The anchors of a page's headings, as GitHub generates them. */
 function anchorsOf(markdown: string): string[] {
   return [...markdown.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => {
     const words = heading.toLowerCase().replaceAll(/[^\p{Letter}\p{Number}\s_-]/gu, '')

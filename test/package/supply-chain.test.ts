@@ -33,28 +33,28 @@ function usesOf(text: string): string[] {
 describe('the workflows', () => {
   for (const { name, text } of workflows) {
     describe(name, () => {
-      it('pins each action to a commit, and says of which version', () => {
+      it('pins each action to a commit, and names its version', () => {
         const uses = usesOf(text)
         expect(uses).to.have.length.above(0)
         const pinned = /^(?:- )?uses: [\w.-]+\/[\w./-]+@[\da-f]{40} # v\d+\.\d+\.\d+$/
         expect(uses.filter((line) => !pinned.test(line))).to.deep.equal([])
       })
 
-      it('has no permission by default but to read', () => {
+      it('has only read permission by default', () => {
         expect(text).to.match(/^permissions:(?: \{\}|\n {2}contents: read)\n\n/m)
       })
 
-      it('leaves no credentials in the work tree', () => {
+      it('leaves no credentials in the worktree', () => {
         const checkouts = text.match(/uses: actions\/checkout@/g) ?? []
         expect(text.match(/persist-credentials: false/g)).to.have.length(checkouts.length)
       })
 
-      it('runs no text of a stranger as a command', () => {
+      it('never runs untrusted text as a command', () => {
         expect(text).not.to.contain('pull_request_target')
         for (const [line] of text.matchAll(/^\s*(?:- )?run:.*$/gm)) expect(line).not.to.contain('${{')
       })
 
-      it('installs what is locked, without scripts', () => {
+      it('installs the locked packages, without scripts', () => {
         for (const [line] of text.matchAll(/npm (?:ci|install|i)\b.*/g)) {
           expect(line).to.equal('npm ci --ignore-scripts')
         }
@@ -62,20 +62,20 @@ describe('the workflows', () => {
     })
   }
 
-  it('mean the same commit by each version of an action', () => {
+  it('use the same commit for the same version of an action', () => {
     const pins = workflows.flatMap(({ text }) => usesOf(text).map((line) => line.replace(/^- /, '')))
     const versions = new Set(pins.map((line) => line.replace(/@.*#/, '@')))
     expect(new Set(pins).size).to.equal(versions.size)
   })
 
-  it('give the right to write to the job that publishes alone, and only its identity', () => {
+  it('give only the publishing job a write permission, and only that for its identity token', () => {
     const writes = workflows.flatMap(({ name, text }) =>
       [...text.matchAll(/^ *([\w-]+): write\b/gm)].map(([, right]) => `${name}: ${right}`),
     )
     expect(writes).to.deep.equal(['release.yml: id-token'])
   })
 
-  it('publish with provenance, without a token, what has been tested', () => {
+  it('publish the tested package with provenance, without a token', () => {
     const commands = [...release.matchAll(/^ +(?:- )?run: (.*)$/gm)].map(([, command]) => command)
     expect(commands.at(-1)).to.equal('npm publish --provenance --access public')
     expect(commands).to.include.members(['npm run lint', 'npm test'])
@@ -87,7 +87,7 @@ describe('the workflows', () => {
 /** esbuild's script only makes it start faster: the tests pass after `npm ci --ignore-scripts`. */
 const WITHOUT_SCRIPT = new Set(['node_modules/esbuild'])
 
-for (const folder of ['', 'bench/', 'test/node22/', 'trials/upstreams/packages/']) {
+for (const folder of ['', 'bench/', 'test/node22/', 'trials/upstreams/packages/', 'trials/hosts/packages/']) {
   describe(`${folder}package-lock.json`, () => {
     const lock = JSON.parse(readText(`${folder}package-lock.json`)) as Lock
     const { '': own, ...others } = lock.packages
@@ -96,12 +96,12 @@ for (const folder of ['', 'bench/', 'test/node22/', 'trials/upstreams/packages/'
       ([path, { link }]) => path.includes('node_modules/') && link !== true,
     )
 
-    it('is of the package.json beside it', () => {
+    it('belongs to the package.json beside it', () => {
       const { dependencies, devDependencies } = JSON.parse(readText(`${folder}package.json`)) as LockedPackage
       expect([own?.dependencies, own?.devDependencies]).to.deep.equal([dependencies, devDependencies])
     })
 
-    it('has one exact version of each package, and what its bytes must be', () => {
+    it('has one exact version of each package, with its integrity hash', () => {
       expect(fetched).to.have.length.above(10)
       const loose = fetched.filter(
         ([, { version = '', integrity = '' }]) =>
@@ -119,7 +119,7 @@ for (const folder of ['', 'bench/', 'test/node22/', 'trials/upstreams/packages/'
 }
 
 describe('the package', () => {
-  it('runs nothing where it is installed', () => {
+  it('runs nothing when it is installed', () => {
     expect(
       Object.keys(manifest.scripts).filter((name) => /^(?:pre|post)?install$|^prepare$/.test(name)),
     ).to.deep.equal([])

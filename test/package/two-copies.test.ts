@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { type Installed, packedPackage } from '../support/packed.js'
 
-/** A CommonJS application and an ES module of it load two copies of the package. They must work as one. */
+/** A CommonJS application and an ES module in it load two copies of the package, which must work as one. */
 const program = `
 import http from 'node:http'
 import { once } from 'node:events'
@@ -50,7 +50,7 @@ for (const [name, one, other] of [['esm first', esm, cjs], ['cjs first', cjs, es
 console.log(JSON.stringify(results))
 process.exit()
 
-/** Sends the body after '100 Continue', which leaves when somebody reads. */
+/** Sends the body after '100 Continue', which is sent when a reader begins. */
 async function sendWhenInvited(url, body) {
   const request = http.request(url, { method: 'POST', agent: false, headers: { Expect: '100-continue', 'Content-Length': body.length } })
   request.flushHeaders()

@@ -43,7 +43,7 @@ for (const { name, express } of expressVersions) {
     })
 
     describe('when the client leaves', () => {
-      it('before a connection was there, asks the upstream nothing, and keeps the connection for the next', async () => {
+      it('before there is a connection, sends no request upstream, and keeps the connection for the next request', async () => {
         const left = deferred()
         const asked = deferred()
         const app = express().use(
@@ -70,7 +70,7 @@ for (const { name, express } of expressVersions) {
         expect(upstream.accepted).to.equal(1)
       })
 
-      it('while it waits for a connection, asks the upstream nothing, and leaves the connection to others', async () => {
+      it('while it waits for a connection, sends no request upstream, and leaves the connection to others', async () => {
         const dispatcher = new Agent({ connections: 1 })
         const arrived = deferred()
         const closed = deferred()
@@ -132,7 +132,7 @@ for (const { name, express } of expressVersions) {
     })
 
     describe('when the upload fails with an error of its own', () => {
-      it('aborts the upstream request and hands that very error to the app', async () => {
+      it('aborts the upstream request and gives the app that same error', async () => {
         // Another package's limit; those of ours are in test/combined.
         const tooLarge = Object.assign(new Error('too large'), { status: 413 })
         const app = express().use((req, _res, next) => {

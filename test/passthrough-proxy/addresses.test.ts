@@ -7,7 +7,7 @@ import { Agent } from 'undici'
 import { answer } from '../support/scripted-upstream.js'
 import { endAll, kept, asked } from './upstreams.js'
 
-describe('passthroughProxy upstreams', () => {
+describe('the upstreams of passthroughProxy', () => {
   afterEach(endAll)
 
   describe('by address and by name', () => {
@@ -46,7 +46,7 @@ describe('passthroughProxy upstreams', () => {
     })
 
     for (const address of ['127.0.0.1', '::1']) {
-      it(`are reached as localhost where they listen on ${address} alone`, async function needsBoth() {
+      it(`are reached as localhost if they listen only on ${address}`, async function needsBoth() {
         const known = await lookup('localhost', { all: true })
         if (!known.some((entry) => entry.address === address)) {
           console.log(`        skipped: localhost is not ${address} here`)
@@ -56,7 +56,7 @@ describe('passthroughProxy upstreams', () => {
         expect((await asked(`http://localhost:${port}`)).body.toString()).to.equal(address)
       })
 
-      it(`are reached by a name with both addresses where they listen on ${address} alone`, async function needsIpv6() {
+      it(`are reached by a name with both addresses if they listen only on ${address}`, async function needsIpv6() {
         if (!hasIpv6) this.skip()
         const port = await on(address)
         expect((await asked(`http://both.example:${port}`, bothAddresses())).body.toString()).to.equal(
@@ -74,7 +74,7 @@ describe('passthroughProxy upstreams', () => {
       return kept(new Agent({ connect: { lookup: both } }))
     }
 
-    it('are named in the cause, each address that was tried, where nobody listens', async function needsIpv6() {
+    it('are named in the cause with each address that was tried, if none listens', async function needsIpv6() {
       if (!hasIpv6) this.skip()
       const port = await on('127.0.0.1')
       const server = open.pop()

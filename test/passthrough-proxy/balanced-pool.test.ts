@@ -8,11 +8,11 @@ import { closeServers, serve, type TestServer } from '../support/servers.js'
 import { until } from '../support/until.js'
 import { endAll, kept, start, asked } from './upstreams.js'
 
-describe('passthroughProxy upstreams', () => {
+describe('the upstreams of passthroughProxy', () => {
   afterEach(endAll)
 
   describe('three in a BalancedPool', () => {
-    it('lose, when one dies under load, what was in flight there and nothing else', async () => {
+    it('lose only the requests in flight at one of them when it dies under load', async () => {
       const held: (() => void)[] = []
       const upstreams = await Promise.all([1, 2, 3].map(() => serve(holding(held))))
       const dispatcher = kept(new BalancedPool(upstreams.map(({ url }) => url)))
@@ -64,7 +64,7 @@ describe('passthroughProxy upstreams', () => {
       expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE')
     })
 
-    it('are asked four times at most', async () => {
+    it('are tried at most four times', async () => {
       const gone = await serve(() => {})
       await closeServers()
       let tries = 0

@@ -42,7 +42,7 @@ describe("passthroughProxy's built-in client", () => {
   afterEach(closeServers)
 
   describe('with connect', () => {
-    it('trusts a private authority, shows its own certificate, and asks for a server by another name', async () => {
+    it('trusts a private authority, presents its own certificate, and asks for a server by another name', async () => {
       const asked: unknown[] = []
       const server = https.createServer(
         { key, cert: certificate, requestCert: true, ca: certificate },
@@ -76,13 +76,13 @@ describe("passthroughProxy's built-in client", () => {
   describe('with maxResponseHeadBytes', () => {
     const cookies = `Set-Cookie: a=${'x'.repeat(4000)}\r\n`.repeat(15)
 
-    it('takes 60 KB of cookies by default', async () => {
+    it('accepts 60 KB of cookies by default', async () => {
       const { exchange } = await proxied()
       const { response } = await exchange('GET / HTTP/1.1\r\nHost: a\r\n\r\n', answer('ok', cookies))
       expect(response.headers['set-cookie']).to.have.length(15)
     })
 
-    it('refuses a larger head, and larger trailers, with 502 and a cut', async () => {
+    it('refuses a larger head with 502, and cuts a response with larger trailers', async () => {
       const { exchange, errors } = await proxied({ maxResponseHeadBytes: '32kb' })
       const { response } = await exchange('GET / HTTP/1.1\r\nHost: a\r\n\r\n', answer('ok', cookies))
       expect(response.status).to.equal(502)
@@ -100,7 +100,7 @@ describe("passthroughProxy's built-in client", () => {
   })
 
   describe('close()', () => {
-    it('ends idle connections and refuses further requests, and lets those under way end', async () => {
+    it('ends idle connections, refuses further requests, and lets requests in progress finish', async () => {
       const upstream = await scriptedUpstream()
       const proxy = passthroughProxy(upstream.url)
       const [first, second, third] = [await clientOf(proxy), await clientOf(proxy), await clientOf(proxy)]
@@ -124,7 +124,7 @@ describe("passthroughProxy's built-in client", () => {
       for (const client of [first, second, third]) client.destroy()
     })
 
-    it('leaves equal proxies their connections', async () => {
+    it('leaves the connections of equal proxies open', async () => {
       const upstream = await serve((_req, res) => res.end('ok'))
       const [closed, open] = [passthroughProxy(upstream.url), passthroughProxy(upstream.url)]
       const client = await clientOf(open)
@@ -138,7 +138,7 @@ describe("passthroughProxy's built-in client", () => {
   })
 
   describe('its connections', () => {
-    it('are shared by proxies that differ in nothing that matters to a connection', async () => {
+    it('are shared by proxies whose connection options are equal', async () => {
       const upstream = await serve((_req, res) => res.end('ok'))
       for (const options of [{}, { path: () => '/other' }, { onResponse: () => {} }, { connect: {} }]) {
         expect((await askedFor(upstream.url, options)).status).to.equal(200)
@@ -147,7 +147,7 @@ describe("passthroughProxy's built-in client", () => {
       expect(upstream.connections).to.have.length(2)
     })
 
-    it('serve one client alone once a login has gone over them, and end with it', async () => {
+    it('serve only one client after a login has gone over them, and end with it', async () => {
       const upstream = await scriptedUpstream()
       const proxy = passthroughProxy(upstream.url)
       const [alice, bob] = [await clientOf(proxy), await clientOf(proxy)]

@@ -15,7 +15,7 @@ function careless(): never {
   throw new Error('careless')
 }
 
-/** Lets a method of the response fail, once it has been called so many times, before or after it does its work. */
+/** Makes a method of the response fail after this number of calls, before or after it does its work. */
 function failing(method: string & keyof ServerResponse, { calls = 0, after = false } = {}): Handler {
   return (_req, res, next) => {
     const own = res[method] as (...args: unknown[]) => unknown
@@ -38,7 +38,7 @@ interface Outcome {
 }
 
 for (const { name, mount } of hosts) {
-  describe(`passthroughProxy in a careless application (${name})`, () => {
+  describe(`passthroughProxy in an application that throws (${name})`, () => {
     afterEach(closeServers)
 
     /** Lets an upstream answer in parts, and gives what became of them once the client's connection has ended. */
@@ -71,7 +71,7 @@ for (const { name, mount } of hosts) {
       ['setHeader', failing('appendHeader')],
       ['writeHead', failing('writeHead')],
     ] as const) {
-      it(`answers 500, and ends the upstream's answer, where ${what} fails`, async () => {
+      it(`answers 500, and ends the upstream's answer, if ${what} fails`, async () => {
         const { got, errors, connection } = await run(before)
         // Without headers of the application's own there is nothing to append.
         if (what === 'setHeader' && errors.length === 0) return
@@ -90,14 +90,14 @@ for (const { name, mount } of hosts) {
       ['end fails', failing('end')],
       ['flushHeaders fails', failing('flushHeaders')],
     ] as const) {
-      it(`cuts the client's connection, and tells next, where ${what}`, async () => {
+      it(`cuts the client's connection, and calls next with the error, if ${what}`, async () => {
         const { got, errors } = await run(before)
         expect(got).not.to.match(/0\r\n(?:X-Sum: 1\r\n)?\r\n$/)
         expect(errors.map(String)).to.deep.equal(['Error: careless'])
       })
     }
 
-    it("cuts where Express' own answer to an error fails, in the middle of an upload", async function () {
+    it("cuts the connection if Express' own answer to an error fails, in the middle of an upload", async function () {
       if (name === 'bare http') this.skip()
       const upstream = await scriptedUpstream()
       const proxy = passthroughProxy(upstream.url)
@@ -110,7 +110,7 @@ for (const { name, mount } of hosts) {
       expect(client.pending.toString()).not.to.match(/^HTTP\/1\.1 200/)
     })
 
-    it('cuts where destroy fails too', async () => {
+    it('cuts the connection if destroy fails too', async () => {
       const destroys = failing('destroy')
       const { errors } = await run((req, res, next) =>
         failing('write')(req, res, () => destroys(req, res, next)),
@@ -118,7 +118,7 @@ for (const { name, mount } of hosts) {
       expect(errors.map(String)).to.deep.equal(['Error: careless'])
     })
 
-    it('goes on where a write gives nothing at all', async () => {
+    it('continues if write returns undefined', async () => {
       const { got, errors } = await run((_req, res, next) => {
         const write = res.write.bind(res) as (...args: unknown[]) => boolean
         res.write = ((...args: unknown[]) => void write(...args)) as never
@@ -128,7 +128,7 @@ for (const { name, mount } of hosts) {
       expect(errors).to.deep.equal([])
     })
 
-    it("cuts where a listener for 'drain' is all that is left, and resuming fails", async () => {
+    it("cuts the connection if resuming fails in the listener for 'drain'", async () => {
       const resume = (): never => careless()
       const dispatcher = {
         dispatch(_options: unknown, handler: Record<string, (...args: unknown[]) => unknown>) {
@@ -152,7 +152,7 @@ for (const { name, mount } of hosts) {
       expect(errors.map(String)).to.deep.equal(['Error: careless'])
     })
 
-    it('is not ended by trailers that frame, or that cannot be sent', async () => {
+    it('survives trailers that frame or that cannot be sent', async () => {
       const framing = [...PARTS.slice(0, 3), '0\r\nTransfer-Encoding: gzip\r\n\r\n']
       const whole = await run((_req, _res, next) => next(), { parts: framing })
       expect(whole.got).to.match(/3\r\ntwo\r\n0\r\n\r\n$/)
@@ -169,12 +169,12 @@ describe('passthroughProxy whose next throws', () => {
 
   for (const [what, sent, answerWith] of [
     ['before anything is sent', 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', undefined],
-    ['while an upload goes on', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab', undefined],
-    ['where the request cannot be passed on', 'OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n', undefined],
+    ['during an upload', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab', undefined],
+    ['when the request cannot be passed on', 'OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n', undefined],
     ['in the middle of an answer', 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', CHUNKED],
   ] as const) {
     for (const onRequest of [undefined, () => {}]) {
-      it(`ends that connection alone, ${what}${onRequest === undefined ? '' : ', behind a hook'}`, async () => {
+      it(`ends only that connection, ${what}${onRequest === undefined ? '' : ', after a hook'}`, async () => {
         const upstream = await scriptedUpstream()
         const proxy = passthroughProxy(upstream.url, { onRequest })
         const server = await serve((req, res) => proxy(req, res, careless))

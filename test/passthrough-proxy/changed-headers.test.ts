@@ -109,7 +109,7 @@ for (const { name, mount } of hosts) {
         [...sent, 'X-User-Id: 7'],
       ],
       [
-        'a name that is written in another case, which counts as the last word',
+        'a name that is set in another case, with its new value',
         (headers) => void (headers['Authorization'] = 'Bearer server'),
         sent.with(4, 'Authorization: Bearer server'),
       ],
@@ -126,7 +126,7 @@ for (const { name, mount } of hosts) {
       ],
       ['a number', (headers) => void (headers['x-last'] = 7), sent.with(5, 'x-last: 7')],
       [
-        'a repeated name, as one line where the first stood',
+        'a repeated name that is set, as one line in place of the first',
         (headers) => void (headers['x-twice'] = '3'),
         sent.with(1, 'X-Twice: 3').toSpliced(3, 1),
       ],
@@ -141,12 +141,12 @@ for (const { name, mount } of hosts) {
         sent.with(2, 'COOKIE: a=1; b=2'),
       ],
       [
-        'nothing, where a value is set to what it was',
+        'every line unchanged, if a value is set to itself',
         (headers) => Object.assign(headers, { ...headers }),
         sent,
       ],
       [
-        'nothing but the order of a name that is deleted and set again',
+        'every line unchanged, if a name is deleted and set again',
         (headers) => {
           const { accept } = headers
           delete headers['accept']
@@ -155,12 +155,12 @@ for (const { name, mount } of hosts) {
         sent,
       ],
       [
-        'all of them, where the object is replaced',
+        'only the new lines, if the object is replaced',
         (_headers, req) => void (req.headers = { 'x-only': '1', 'x-last': 'z' }),
         ['x-last: z', 'x-only: 1'],
       ],
       [
-        'nothing, where the object is replaced by a copy',
+        'every line unchanged, if the object is replaced by a copy',
         (headers, req) => void (req.headers = { ...(headers as IncomingHttpHeaders) }),
         sent,
       ],
@@ -170,7 +170,7 @@ for (const { name, mount } of hosts) {
       })
     }
 
-    it('leave repeated lines alone of which Node keeps the first, all, or a list', async () => {
+    it('do not change repeated lines of which Node keeps the first, all, or a list', async () => {
       const repeated = [
         'User-Agent: a',
         'user-agent: b',
@@ -193,20 +193,20 @@ for (const { name, mount } of hosts) {
       }
     })
 
-    it('replace the lines of which Node keeps the first, where another is set', async () => {
+    it('replace repeated lines of which Node keeps the first, if another value is set', async () => {
       const change: Change = (headers) => void (headers['authorization'] = 'mine')
       const { lines } = await seen({ sent: ['Authorization: a', 'X-A: 1', 'Authorization: b'], change })
       expect(lines).to.deep.equal(['Authorization: mine', 'X-A: 1'])
     })
 
-    it('replace a list of cookies to be set', async () => {
+    it('replace a list of Set-Cookie lines', async () => {
       const change: Change = (headers) => void (headers['set-cookie'] as string[]).push('c')
       const { lines } = await seen({ sent: ['Set-Cookie: a', 'X-A: 1', 'Set-Cookie: b'], change })
       expect(lines).to.deep.equal(['Set-Cookie: a', 'Set-Cookie: b', 'Set-Cookie: c', 'X-A: 1'])
     })
 
     // golang/go#50580, CVE-2026-33805
-    it('keep what the application has set although the client names it in Connection', async () => {
+    it('keep a line that the application has set although the client names it in Connection', async () => {
       const { lines } = await seen({
         sent: ['Connection: X-User, X-Role, X-Gone', 'X-User: mallory', 'X-Gone: 1'],
         change: (headers) => Object.assign(headers, { 'x-user': 'alice', 'x-role': 'guest' }),
@@ -214,7 +214,7 @@ for (const { name, mount } of hosts) {
       expect(lines).to.deep.equal(['X-User: alice', 'x-role: guest'])
     })
 
-    it("strip by the client's own Connection line, whatever the application makes of it", async () => {
+    it("are stripped by the client's own Connection line, even if the application changes it", async () => {
       for (const change of [
         (headers) => delete headers['connection'],
         (headers) => void (headers['connection'] = 'x-kept'),
@@ -224,7 +224,7 @@ for (const { name, mount } of hosts) {
       }
     })
 
-    it('strip lines that belong to a connection, also where the application has set them', async () => {
+    it('are stripped if they are hop-by-hop, even if the application has set them', async () => {
       const { lines } = await seen({
         sent: ['X-A: 1'],
         change: (headers) =>
@@ -248,7 +248,7 @@ for (const { name, mount } of hosts) {
       ['joined by a coding', (headers) => void (headers['transfer-encoding'] = 'chunked')],
       ['replaced by a coding', (_headers, req) => void (req.headers = { 'transfer-encoding': 'chunked' })],
     ] as readonly (readonly [string, Change])[]) {
-      it(`frame a body by what came over the wire, where its length is ${what}`, async () => {
+      it(`do not change the framing on the wire if the length is ${what}`, async () => {
         const start = 'POST / HTTP/1.1'
         const { head, upstream } = await seen({ start, sent: ['Content-Length: 5'], body: 'GET /', change })
         expect(head)
@@ -262,7 +262,7 @@ for (const { name, mount } of hosts) {
       ['deleted', (headers) => delete headers['transfer-encoding']],
       ['replaced by a length', (_headers, req) => void (req.headers = { 'content-length': '2' })],
     ] as readonly (readonly [string, Change])[]) {
-      it(`frame chunks by what came over the wire, where their coding is ${what}`, async () => {
+      it(`do not change the chunks on the wire if their coding is ${what}`, async () => {
         const start = 'POST / HTTP/1.1'
         const body = '5\r\nGET /\r\n0\r\n\r\n'
         const { head, upstream } = await seen({ start, sent: ['Transfer-Encoding: chunked'], body, change })
@@ -273,7 +273,7 @@ for (const { name, mount } of hosts) {
       })
     }
 
-    it('give no body to a request that has none', async () => {
+    it('add no body to a request without one', async () => {
       for (const set of [
         { 'content-length': '5' },
         { 'content-length': 'x' },
@@ -287,7 +287,7 @@ for (const { name, mount } of hosts) {
       }
     })
 
-    it('name the host that the application has set, or none where it was deleted', async () => {
+    it('name the host that the application has set, or none if it was deleted', async () => {
       const options = { preserveHost: true, forwarded: 'replace', sent: [] } as const
       const set = await seen({ ...options, change: (headers) => void (headers['host'] = 'b.example:8080') })
       expect(set.head).to.match(/\r\nhost: b\.example:8080\r\n/i)
@@ -299,7 +299,7 @@ for (const { name, mount } of hosts) {
         .and.not.contain('X-Forwarded-Host')
     })
 
-    it('lead to the same host as ever without preserveHost', async () => {
+    it('do not change the host without preserveHost', async () => {
       const { head } = await seen({ sent: [], change: (headers) => void (headers['host'] = 'b.example') })
       expect(head.match(/^host: .*$/gim)).to.have.length(1)
       expect(head).to.match(/\r\nhost: 127\.0\.0\.1:\d+\r\n/i)
@@ -312,14 +312,14 @@ for (const { name, mount } of hosts) {
       ['an object', (headers) => void (headers['x-a'] = {})],
       ['a line break in a list', (headers) => void (headers['x-a'] = ['b', 'c\nd'])],
     ] as readonly (readonly [string, Change])[]) {
-      it(`are an error of the application, and no request, with ${what}`, async () => {
+      it(`are an error of the application, and send no request, with ${what}`, async () => {
         const { response, error } = await refused({ sent: ['X-A: 1'], change })
         expect([response.status, error.code]).to.deep.equal([500, 'ERR_SLUICEWAY_PROXY_HOOK'])
         expect(error.message).to.contain(what.includes('name') ? '"x a"' : '"x-a"')
       })
     }
 
-    it('cannot take the mark of a request off, which finds loops', async () => {
+    it('cannot remove the mark that detects loops', async () => {
       const { head } = await seen({
         sent: ['Sluiceway-Loop: abc'],
         change: (_headers, req) => void (req.headers = {}),
@@ -338,7 +338,7 @@ for (const { name, mount } of hosts) {
       expect(await upstream.untilText('0\r\nX-Sum: 1\r\n\r\n')).not.to.contain('mallory')
     })
 
-    it('let a deleted Upgrade be served as a plain request', async () => {
+    it('turn an upgrade whose Upgrade was deleted into a plain request', async () => {
       const { head } = await seen({
         sent: ['Connection: Upgrade', 'Upgrade: websocket'],
         change: (headers) => delete headers['upgrade'],
@@ -346,7 +346,7 @@ for (const { name, mount } of hosts) {
       expect(head).not.to.match(/upgrade/i)
     })
 
-    it('are changed for this request alone', async () => {
+    it('are changed for this request only', async () => {
       const upstream = await scriptedUpstream()
       const changing: Handler = (req, _res, next) => {
         if (req.url === '/first') req.headers['x-user'] = 'alice'

@@ -10,7 +10,7 @@ import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scri
 import { closeServers, serve } from '../support/servers.js'
 
 for (const { name, express } of expressVersions) {
-  describe(`passthroughProxy among others (${name})`, () => {
+  describe(`passthroughProxy with other middlewares and proxies (${name})`, () => {
     let upstream: ScriptedUpstream
 
     beforeEach(async () => {
@@ -44,14 +44,14 @@ for (const { name, express } of expressVersions) {
         '/v1/c//d/../e',
       ],
       [
-        'behind a parameter',
+        'after a parameter',
         (proxy) => express().use('/:tenant/api', express.Router({ mergeParams: true }).use(proxy)),
         '/acme/api/x',
         '/v1/x',
       ],
       ['on a route', (proxy) => express().get('/a/b', proxy), '/a/b?c', '/v1/a/b?c'],
       [
-        'behind a middleware that rewrites req.url',
+        'after a middleware that rewrites req.url',
         (proxy) =>
           express().use((req, _res, next) => {
             req.url = req.url.replace('/old', '/new')
@@ -67,13 +67,13 @@ for (const { name, express } of expressVersions) {
       string,
       string,
     ][]) {
-      it(`asks for ${expected} where it stands ${where} and was asked for ${path}`, async () => {
+      it(`sends ${path} on as ${expected}, mounted ${where}`, async () => {
         const seen = await askedFor(build(passthroughProxy(`${upstream.url}/v1`)), request('GET', path))
         expect(seen.split(' ')[1]).to.equal(expected)
       })
     }
 
-    it('passes a request on that the first of two proxies leaves to the second', async () => {
+    it('passes on a request that the first of two proxies leaves to the second', async () => {
       const first = passthroughProxy('http://nowhere.invalid')
       const app = express().use((req, res, next) => {
         if (req.url.startsWith('/first')) first(req, res, next)
@@ -82,7 +82,7 @@ for (const { name, express } of expressVersions) {
       expect(await askedFor(app, request('GET', '/second'))).to.match(/^GET \/second /)
     })
 
-    it('shows a tracer in front of every head what a middleware has set', async () => {
+    it('shows a tracer in front of every head the headers that a middleware has set', async () => {
       const { prototype } = ServerResponse
       // oxlint-disable-next-line typescript/unbound-method
       const { writeHead } = prototype
@@ -107,7 +107,7 @@ for (const { name, express } of expressVersions) {
       }
     })
 
-    describe('behind one another', () => {
+    describe('in a chain', () => {
       async function chained(): Promise<RawClient> {
         const inner = await serve(
           express()
@@ -130,7 +130,7 @@ for (const { name, express } of expressVersions) {
         return [client, connection]
       }
 
-      it('pass heads, chunks and trailers on as one would, and tell of both clients', async () => {
+      it('passes on heads, chunks and trailers as one proxy would, and names both clients', async () => {
         const client = await chained()
         client.write(
           request(
@@ -163,7 +163,7 @@ for (const { name, express } of expressVersions) {
         await client.untilText('0\r\nX-Sum: 9\r\n\r\n')
       })
 
-      it('pass 103 on, and keep the connections for the next request', async () => {
+      it('passes on 103, and keeps the connections for the next request', async () => {
         const client = await chained()
         client.write(request('GET', '/'))
         const connection = await upstream.connection()
@@ -179,13 +179,13 @@ for (const { name, express } of expressVersions) {
         expect(upstream.accepted).to.equal(1)
       })
 
-      it('pass an abort of the client on', async () => {
+      it('passes on an abort of the client', async () => {
         const [client, connection] = await halfAnswered()
         client.destroy()
         await connection.closed()
       })
 
-      it('pass the end of an upstream on, which is never a clean one', async () => {
+      it('passes on the end of an upstream, never as a clean end', async () => {
         const [client, connection] = await halfAnswered()
         connection.destroy()
         await client.closed()
@@ -203,8 +203,8 @@ for (const { name, express } of expressVersions) {
         ['no hop', 0, own],
         ['a list with the peer', '10.0.0.1, 127.0.0.1', joined],
         ['a list without the peer', ['10.0.0.1', 'uniquelocal'], own],
-        ['a function that says yes', (address: string) => address === '127.0.0.1', joined],
-        ['a function that says no', () => false, own],
+        ['a function that returns true', (address: string) => address === '127.0.0.1', joined],
+        ['a function that returns false', () => false, own],
       ] as const) {
         it(`${what}: the upstream sees ${expected.trimEnd()}`, async () => {
           const app = express().set('trust proxy', trust).use(passthroughProxy(upstream.url))
@@ -217,7 +217,7 @@ for (const { name, express } of expressVersions) {
         })
       }
 
-      it('of the application around it counts in a sub-application', async () => {
+      it('of the outer application counts in a sub-application', async () => {
         const app = express()
           .set('trust proxy', true)
           .use('/a', express().use(passthroughProxy(upstream.url)))

@@ -32,7 +32,7 @@ for (const { name, mount } of hosts) {
 
     for (const [reader, { parser, type, body }] of Object.entries(parsersOf(express))) {
       for (const framing of ['Content-Length', 'chunks'] as const) {
-        it(`refuses a body with ${framing} that ${reader} has read at once, and says what to do`, async () => {
+        it(`at once refuses a body with ${framing} that ${reader} has read, and says what to do`, async () => {
           const upstream = await scriptedUpstream()
           const errors: SluicewayError[] = []
           const proxy = passthroughProxy(upstream.url)
@@ -58,7 +58,7 @@ for (const { name, mount } of hosts) {
       }
     }
 
-    it('passes on what the parsers did not read', async () => {
+    it('passes on a body that the parsers did not read', async () => {
       const upstream = await scriptedUpstream()
       const unread: Handler[] = [express.json(), express.urlencoded({ extended: false }), express.text()]
       const { port } = await serve(mount(...unread, passthroughProxy(upstream.url)))

@@ -10,14 +10,14 @@ import { closeServers, listen, serve } from '../support/servers.js'
 import { undiciVersions, type ClosableDispatcher, type Undici } from '../support/undici-versions.js'
 import { until } from '../support/until.js'
 
-/** The number that a request's middlewares run with, and its client sends. */
+/** The number that a client sends and the middlewares of its request run with. */
 const numbers = new AsyncLocalStorage<string>()
 
 function numberOf(req: IncomingMessage): string {
   return String(req.headers['x-number'])
 }
 
-/** What ran, and with which numbers: the request's own, and that of the context. */
+/** The callbacks that ran, each with the number of the request and that of the context. */
 type Seen = [what: string, own: string, found: string | undefined]
 
 /** Answers by the path: whole, in parts, with an interim head before, late, or not at all. */
@@ -132,14 +132,14 @@ for (const [transport, load] of transports) {
         expect(await foreign(3, [...always, ...also])).to.deep.equal([])
       })
 
-      it(`are their own with ${what}, where they wait for one connection`, async () => {
+      it(`are their own with ${what}, while they wait for one connection`, async () => {
         const port = await start((await serve(upstreamHandler)).url, await oneConnection())
         await Promise.all([1, 2, 3, 4].map((number) => ask(port, number, path, body)))
         expect(await foreign(4, [...always, ...also])).to.deep.equal([])
       })
     }
 
-    it('are their own where an answer is cut within its body', async () => {
+    it('are their own when an answer is cut within its body', async () => {
       const port = await start((await serve(upstreamHandler)).url, await oneConnection())
       await ask(port, 1, '/')
       await ask(port, 2, '/part')
@@ -149,7 +149,7 @@ for (const [transport, load] of transports) {
       expect(foreigners.filter(([, , found]) => found !== undefined)).to.deep.equal([])
     })
 
-    it('are their own where nobody listens', async () => {
+    it('are their own when the upstream refuses the connection', async () => {
       const { url } = await serve(() => {})
       await closeServers()
       const port = await start(url, await oneConnection())
@@ -157,7 +157,7 @@ for (const [transport, load] of transports) {
       expect(await foreign(3, [...always, 'error', 'finish'])).to.deep.equal([])
     })
 
-    it('are their own where the upstream is silent for too long', async () => {
+    it('are their own when the upstream is silent for too long', async () => {
       const port = await start((await serve(upstreamHandler)).url, {
         ...(await oneConnection()),
         headersTimeoutMs: 50,
@@ -167,7 +167,7 @@ for (const [transport, load] of transports) {
       expect(await foreign(2, [...always, 'error', 'finish'])).to.deep.equal([])
     })
 
-    it('are their own where the queue is full', async () => {
+    it('are their own when the queue is full', async () => {
       const port = await start((await serve(upstreamHandler)).url, {
         ...(await oneConnection()),
         maxQueue: 1,
@@ -176,7 +176,7 @@ for (const [transport, load] of transports) {
       expect(await foreign(4, [...always, 'error', 'finish', 'onResponse'])).to.deep.equal([])
     })
 
-    it("are no one else's where a client leaves", async () => {
+    it('are their own when a client leaves', async () => {
       const port = await start((await serve(upstreamHandler)).url, await oneConnection())
       await ask(port, 1, '/')
       const leaving = await RawClient.connect(port)

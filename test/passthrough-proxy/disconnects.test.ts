@@ -8,10 +8,10 @@ import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen } from '../support/servers.js'
 
-/** The time the upstream may still be kept busy for a client that has left. */
+/** The time for which the upstream may still be busy for a client that has left. */
 const SOON_MS = 100
 
-/** The patience of the rows in which somebody falls silent: the server's with its client, the proxy's with its upstream. */
+/** The timeout in the rows in which one side falls silent: of the server for its client, of the proxy for its upstream. */
 const PATIENCE_MS = 60
 
 type Side = 'the client' | 'the upstream'
@@ -24,7 +24,7 @@ type Phase =
   | 'in the upload'
   | 'after the answer'
 
-/** What became of everybody. */
+/** The outcome for each side. */
 interface Outcome {
   /** The status of a whole answer; else what there is of one. */
   readonly client: number | 'a part' | 'nothing'
@@ -88,7 +88,7 @@ const table: Record<Side, Record<Phase, Record<Way, Outcome>>> = {
 }
 
 for (const { name, mount } of hosts) {
-  describe(`passthroughProxy when somebody leaves (${name})`, () => {
+  describe(`passthroughProxy when one side leaves (${name})`, () => {
     let upstream: ScriptedUpstream
     let client: RawClient
     /** Where the first request has arrived. */

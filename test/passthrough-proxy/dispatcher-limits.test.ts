@@ -1,4 +1,4 @@
-// The table "What a dispatcher does not do" of docs/passthrough-proxy.md. A row that fails here has become untrue.
+// The table "What a dispatcher does not do" of docs/passthrough-proxy.md. A row whose test fails is no longer true.
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
 import type { Dispatcher } from 'undici'
@@ -11,7 +11,7 @@ import { undiciVersions } from '../support/undici-versions.js'
 import { until } from '../support/until.js'
 
 for (const [version, load] of undiciVersions) {
-  describe(`what passthroughProxy does not do over ${version}`, () => {
+  describe(`passthroughProxy over a dispatcher of ${version}, with its limits`, () => {
     let upstream: ScriptedUpstream
     let client: RawClient
     let port: number
@@ -57,7 +57,7 @@ for (const [version, load] of undiciVersions) {
       return connection
     }
 
-    it('repeats no request whose kept connection dies', async () => {
+    it('does not repeat a request whose kept connection dies', async () => {
       const kept = await exchange(answer())
       await client.response()
       client.request('GET', '/again')
@@ -67,27 +67,27 @@ for (const [version, load] of undiciVersions) {
       expect(codes).to.deep.equal(['ERR_SLUICEWAY_UPSTREAM_RESET'])
     })
 
-    it('skips no 100 that nobody asked for', async () => {
+    it('does not skip an unsolicited 100', async () => {
       await exchange(`HTTP/1.1 100 Continue\r\n\r\n${answer()}`)
       expect((await client.response()).status).to.equal(502)
       expect(codes).to.deep.equal(['ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE'])
     })
 
     for (const status of [204, 304]) {
-      it(`keeps no connection on which a ${status} has named a length`, async () => {
+      it(`does not keep a connection on which a ${status} has named a length`, async () => {
         const connection = await exchange(`HTTP/1.1 ${status} X\r\nContent-Length: 5\r\n\r\n`)
         expect((await client.response()).status).to.equal(status)
         await connection.closed()
       })
     }
 
-    it('keeps no reason phrase that is not UTF-8', async () => {
+    it('does not keep a reason phrase that is not UTF-8', async () => {
       const connection = await exchange('')
       connection.write(Buffer.from(answer().replace('OK', 'Gr\xfcn'), 'latin1'))
       expect((await client.response()).reason).to.equal('OK')
     })
 
-    it('sends a chunked body without a byte as none', async () => {
+    it('sends an empty chunked body as no body', async () => {
       client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n', lastChunk)
       const connection = await upstream.connection()
       const head = await connection.untilText('\r\n\r\n')
@@ -108,7 +108,7 @@ for (const [version, load] of undiciVersions) {
       })
     }
 
-    it('sends no head before the first byte of its body', async () => {
+    it('does not send the head before the first byte of the body', async () => {
       client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
       const connection = await upstream.connection()
       for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve))
@@ -119,7 +119,7 @@ for (const [version, load] of undiciVersions) {
       expect((await client.response()).status).to.equal(200)
     })
 
-    it('keeps no login from other clients', async () => {
+    it('does not keep the connection of a login from other clients', async () => {
       const other = await RawClient.connect(port)
       client.request('GET', '/', { Authorization: 'NTLM TlRMTVNTUAABAAAA' })
       const connection = await upstream.connection()
@@ -131,7 +131,7 @@ for (const [version, load] of undiciVersions) {
       other.destroy()
     })
 
-    it('gives the place of a client that leaves the queue back in its turn, not at once', async () => {
+    it('frees the place of a client that leaves the queue when its turn comes, not at once', async () => {
       client.request('GET', '/first')
       const connection = await upstream.connection()
       await connection.untilText('GET /first')

@@ -28,7 +28,7 @@ for (const [version, load] of undiciVersions) {
         return startProxy(`https://localhost:${port}`, dispatcher)
       }
 
-      it('passes head and body both ways', async () => {
+      it('passes on head and body both ways', async () => {
         const server = createSecureServer({ key, cert: certificate }, (req, res) => {
           res.writeHead(203, {
             'X-Seen': `${req.httpVersion} ${req.method} ${req.url}`,
@@ -47,7 +47,7 @@ for (const [version, load] of undiciVersions) {
         }
       })
 
-      it('passes trailers on behind the whole body, or says that they cannot', async () => {
+      it('passes on trailers after the whole body, or gives an error if it cannot', async () => {
         const server = createSecureServer({ key, cert: certificate })
         server.on('stream', (stream) => {
           stream.on('error', () => {})
@@ -81,7 +81,7 @@ for (const [version, load] of undiciVersions) {
         })
       }
 
-      it('sends a request again that an orderly GOAWAY has not let through', async () => {
+      it('sends a request again that an orderly GOAWAY did not let through', async () => {
         const server = createSecureServer({ key, cert: certificate })
         const heard: string[] = []
         server.on('request', (req: Http2ServerRequest, res: Http2ServerResponse) => {

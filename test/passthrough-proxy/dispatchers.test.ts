@@ -41,7 +41,7 @@ for (const [version, load] of undiciVersions) {
         .and.to.contain(lines)
     })
 
-    it('streams a body both ways, in chunks where it came in chunks', async () => {
+    it('streams a body both ways, in chunks if it came in chunks', async () => {
       const { url } = await serve((req, res) => {
         res.setHeader('X-Framing', JSON.stringify(req.headers['content-length'] ?? null))
         req.pipe(res)
@@ -60,7 +60,7 @@ for (const [version, load] of undiciVersions) {
       }
     })
 
-    it('stops reading while the client is full, and goes on when it is not', async () => {
+    it('stops reading while the client does not read, and then continues', async () => {
       const body = Buffer.alloc(32 * 1024 * 1024, 'x')
       const upstream = await scriptedUpstream()
       const { client } = await startProxy(upstream.url, keep(new undici.Agent()))
@@ -77,7 +77,7 @@ for (const [version, load] of undiciVersions) {
       expect(socket.writableLength).to.equal(0)
     })
 
-    it('goes on where the upstream ends its connection, and with it the body, while the response is full', async () => {
+    it('continues if the upstream ends its connection, and the body with it, while the response is full', async () => {
       const upstream = await scriptedUpstream()
       const { client } = await startProxy(upstream.url, keep(new undici.Agent()), { onResponse: fillAtOnce })
       client.request('GET', '/')
@@ -102,7 +102,7 @@ for (const [version, load] of undiciVersions) {
       }) as typeof res.write
     }
 
-    it('announces no trailers of a request, as undici does not send them', async () => {
+    it('announces no trailers of a request, because undici does not send them', async () => {
       const upstream = await scriptedUpstream()
       const { client } = await startProxy(upstream.url, keep(new undici.Agent()))
       client.write('POST / HTTP/1.1\r\nHost: a\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n')
@@ -125,7 +125,7 @@ for (const [version, load] of undiciVersions) {
       return socket.writableLength
     }
 
-    it('passes 103, trailers, and answers without a body', async () => {
+    it('passes on 103, trailers, and answers without a body', async () => {
       const upstream = await scriptedUpstream()
       const { client } = await startProxy(upstream.url, keep(new undici.Agent({ connections: 1 })))
       client.request('GET', '/', { TE: 'trailers' })
@@ -146,7 +146,7 @@ for (const [version, load] of undiciVersions) {
       }
     })
 
-    it('ends the request upstream where the client leaves', async () => {
+    it('ends the upstream request when the client leaves', async () => {
       const upstream = await scriptedUpstream()
       const { client } = await startProxy(upstream.url, keep(new undici.Agent()))
       client.request('GET', '/')
@@ -158,7 +158,7 @@ for (const [version, load] of undiciVersions) {
       await connection.closed()
     })
 
-    it('does not send a request whose client has left the queue, and keeps the connection', async () => {
+    it('sends no request for a client that has left the queue, and keeps the connection', async () => {
       const upstream = await scriptedUpstream()
       const { client, port } = await startProxy(upstream.url, keep(new undici.Agent({ connections: 1 })))
       client.request('GET', '/running')
@@ -178,7 +178,7 @@ for (const [version, load] of undiciVersions) {
       expect(upstream.accepted).to.equal(1)
     })
 
-    it('cuts the client off where the upstream dies within its answer', async () => {
+    it('cuts the client off when the upstream dies within its answer', async () => {
       const upstream = await scriptedUpstream()
       const { client, errors } = await startProxy(upstream.url, keep(new undici.Agent()))
       client.request('GET', '/')
@@ -191,7 +191,7 @@ for (const [version, load] of undiciVersions) {
       expect(errors.map(({ code }) => code)).to.deep.equal(['ERR_SLUICEWAY_UPSTREAM_RESET'])
     })
 
-    it('names what undici refuses to send, and what it refuses to read', async () => {
+    it('gives an error that names the line that undici refuses to send, or the response that it refuses to read', async () => {
       const upstream = await scriptedUpstream()
       const onRequest: PassthroughProxyOptions['onRequest'] = ({ headers, path }) => {
         if (path === '/bad') headers.set('Transfer-Encoding', 'chunked')
@@ -224,7 +224,7 @@ for (const [version, load] of undiciVersions) {
       client.destroy()
     })
 
-    it('asks a MockAgent', async () => {
+    it('works with a MockAgent', async () => {
       const dispatcher = new undici.MockAgent()
       dispatcher.disableNetConnect()
       dispatcher
@@ -240,7 +240,7 @@ for (const [version, load] of undiciVersions) {
       await dispatcher.close()
     })
 
-    it('goes through a ProxyAgent', async () => {
+    it('works with a ProxyAgent', async () => {
       const { url } = await serve((req, res) => req.pipe(res))
       const seen: (string | undefined)[] = []
       const tunnels = createServer().on('connect', (req: IncomingMessage, client: Socket) => {
@@ -259,7 +259,7 @@ for (const [version, load] of undiciVersions) {
       expect(seen).to.deep.equal([new URL(url).host])
     })
 
-    it('goes on with a BalancedPool of which one upstream is gone', async () => {
+    it('continues with a BalancedPool of which one upstream is gone', async () => {
       const gone = await serve(() => {})
       await closeServers()
       const { url } = await serve((_req, res) => res.end('alive'))

@@ -16,12 +16,12 @@ import { emptyDirectory, removeDirectories } from '../support/temporary-files.js
 import { isThorough } from '../support/thorough.js'
 import { certificate, key } from '../support/tls-certificate.js'
 
-/** Each puts every case to the proxy, all at the same time. */
+/** The number of clients, each of which sends every case, all at the same time. */
 const CLIENTS = isThorough ? 32 : 2
 
 const large = Buffer.alloc(100_000, 'a body that comes in several chunks; ')
 
-/** What a client asks; the path tells the upstream how to behave. */
+/** The requests of a client; the path tells the upstream how to behave. */
 const kinds: Record<string, (path: string) => (string | Buffer)[]> = {
   'a GET': (path) => [head('GET', path)],
   'a small POST': (path) => [head('POST', path, 'Content-Length: 5'), 'small'],
@@ -40,7 +40,7 @@ function head(method: string, path: string, ...lines: readonly string[]): string
 const HEAD = 'HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n'
 const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
 
-/** What a client sees of one request: a whole answer, or a head and then visibly too little. */
+/** The result of one request for its client: a whole answer, or a head and then visibly too little. */
 type Outcome = '200 answered' | '502' | 'cut'
 
 interface Moment {
@@ -64,7 +64,7 @@ const moments: Record<string, Moment> = {
   'with its last byte': { says: `${HEAD}answered`, outcomes: ['200 answered'] },
 }
 
-/** Answers as the path asks; then it dies, unless it is asked to live. */
+/** Answers as the path says, and then dies unless the path tells it to live. */
 const upstreamListener: RequestListener = (req) => {
   const [, way, name = ''] = decodeURIComponent(req.url ?? '').split('/')
   const { says, early = false } = moments[name] as Moment
@@ -158,7 +158,7 @@ for (const { name, mount } of hosts) {
   }
 }
 
-describe('passthroughProxy, once its upstream has died', () => {
+describe('passthroughProxy, after its upstream has died', () => {
   let upstream: ScriptedUpstream
   let app: RequestListener
 
@@ -168,7 +168,7 @@ describe('passthroughProxy, once its upstream has died', () => {
   })
   afterEach(closeServers)
 
-  it('announces the end of a connection on which too much of an upload is still to come', async () => {
+  it('announces the end of a connection on which too much of an upload is still missing', async () => {
     const client = await RawClient.connect((await serve(app)).port)
     client.request('POST', '/', { 'Content-Length': '1000000' })
     ;(await upstream.connection()).socket.resetAndDestroy()
@@ -186,14 +186,14 @@ describe('passthroughProxy, once its upstream has died', () => {
     return client.untilText('ered').catch((error: Error) => error.message)
   }
 
-  it('resets the connection of a client that would take its end for the end of the body', async () => {
+  it('resets the connection of a client that would take an orderly end for the end of the body', async () => {
     const { port } = await serve(app)
     expect(await cutInUnframedBody(await RawClient.connect(port))).to.match(
       /^connection failed \(ECONNRESET\)/,
     )
   })
 
-  it('ends the connection of such a client where there is no reset', async () => {
+  it('ends the connection of such a client if there is no reset', async () => {
     const { port } = await listen(https.createServer({ key, cert: certificate }, app))
     const secure = tls.connect({ port, host: '127.0.0.1', ca: certificate })
     await once(secure, 'secureConnect')

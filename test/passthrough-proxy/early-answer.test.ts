@@ -6,11 +6,11 @@ import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve, type TestServer } from '../support/servers.js'
 
-/** What is still to come of an upload when it is answered. */
+/** The rest of an upload that is sent after its answer. */
 const REST = Buffer.alloc(100_000)
 
 for (const { name, express } of expressVersions) {
-  describe(`passthroughProxy early answers (${name})`, () => {
+  describe(`passthroughProxy with early answers (${name})`, () => {
     let upstream: ScriptedUpstream
     let server: TestServer
     let client: RawClient
@@ -68,7 +68,7 @@ for (const { name, express } of expressVersions) {
       await expectNextServed()
     })
 
-    it('goes on with an upload that a streamed answer replies to, though the connection ends behind it', async () => {
+    it('continues an upload that a streamed answer replies to, although the connection ends after it', async () => {
       const connection = await beginUpload('chunks')
       connection.write('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nfirst')
       await client.until((bytes) => (bytes.includes('first') ? true : undefined))
@@ -82,7 +82,7 @@ for (const { name, express } of expressVersions) {
       expect((await client.response()).body.toString()).to.equal('firstsecond')
     })
 
-    it('ends the connection of a client that uploads without end behind the answer', async () => {
+    it('ends the connection of a client that uploads without end after the answer', async () => {
       const connection = await beginUpload('chunks')
       connection.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n')
       expect((await client.response()).status).to.equal(403)

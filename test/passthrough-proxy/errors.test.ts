@@ -15,10 +15,10 @@ import { needsOwnClient } from '../support/transports.js'
 import { startWatched } from './watched.js'
 
 for (const { name, express } of expressVersions) {
-  describe(`passthroughProxy errors (${name})`, () => {
+  describe(`passthroughProxy when something fails (${name})`, () => {
     afterEach(closeServers)
 
-    it('answers 502 where nobody listens, without a word of the cause', async () => {
+    it('answers 502 if no server listens, without revealing the cause', async () => {
       const { port } = await listen(net.createServer())
       await closeServers()
       const { client, errors } = await startWatched(express(), `http://127.0.0.1:${port}`)
@@ -31,14 +31,14 @@ for (const { name, express } of expressVersions) {
       expect(errors[0]?.cause).to.have.property('code', 'ECONNREFUSED')
     })
 
-    it('answers 502 where the name is not known', async () => {
+    it('answers 502 if the name is not known', async () => {
       const { client, errors } = await startWatched(express(), 'http://nowhere.invalid')
       client.request('POST', '/', {}, 'body')
       expect((await client.response()).status).to.equal(502)
       expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE')
     })
 
-    it('answers 502 where TLS is not spoken', async () => {
+    it('answers 502 if the upstream does not speak TLS', async () => {
       const upstream = await scriptedUpstream()
       const { client, errors } = await startWatched(express(), upstream.url.replace('http:', 'https:'))
       client.request('GET', '/')
@@ -52,12 +52,9 @@ for (const { name, express } of expressVersions) {
       ['no HTTP', 'SSH-2.0-OpenSSH_9.6\r\n'],
       ['a bad header name', 'HTTP/1.1 200 OK\r\nBad Name: 1\r\n\r\n'],
       ['NUL in a header', 'HTTP/1.1 200 OK\r\nX-Bad: a\0b\r\nContent-Length: 0\r\n\r\n'],
+      ['an unsolicited 101', 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'],
       [
-        'a 101 that nobody asked for',
-        'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n',
-      ],
-      [
-        'a coding that nobody asked for',
+        'a coding that was not asked for',
         'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n',
       ],
       ['a head without end', `HTTP/1.1 200 OK\r\nX-Long: ${'x'.repeat(140_000)}\r\n\r\n`],
@@ -75,7 +72,7 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('skips a 100 that nobody asked for', async function () {
+    it('skips an unsolicited 100', async function () {
       needsOwnClient(this, 'undici fails at a 100 that nobody asked for')
       const upstream = await scriptedUpstream()
       const { client, errors } = await startWatched(express(), upstream.url)
@@ -87,7 +84,7 @@ for (const { name, express } of expressVersions) {
       expect(errors).to.deep.equal([])
     })
 
-    it('gives the answer to a head that Node would not write none of its lines', async () => {
+    it('answers an error without the lines of a head that Node would not write', async () => {
       const upstream = await scriptedUpstream()
       const app = express().use(passthroughProxy(upstream.url))
       app.use((error: SluicewayError, _req: unknown, res: ServerResponse, _next: unknown) => {
@@ -105,7 +102,7 @@ for (const { name, express } of expressVersions) {
     })
 
     for (const status of [204, 304]) {
-      it(`gives the answer to a ${status} that cannot be written its own body`, async () => {
+      it(`answers an error with its own body in place of a ${status} that cannot be written`, async () => {
         const upstream = await scriptedUpstream()
         const onResponse: ResponseHook = ({ headers }) => headers.set('X-Bad', 'a\0b')
         const app = express().disable('x-powered-by').use(passthroughProxy(upstream.url, { onResponse }))
@@ -124,7 +121,7 @@ for (const { name, express } of expressVersions) {
     }
 
     for (const [method, body] of [['GET'], ['POST', 'small']] as const) {
-      it(`answers 500 to a ${method} where the dispatcher throws`, async () => {
+      it(`answers 500 to a ${method} if the dispatcher throws`, async () => {
         const dispatcher = new MockAgent()
         dispatcher.dispatch = () => {
           throw new Error('out of order')
@@ -150,7 +147,7 @@ for (const { name, express } of expressVersions) {
       ['one target', (url: string) => url],
       ['a chosen target', (url: string) => () => url],
     ] as const) {
-      it(`answers 503 with Retry-After beyond maxQueue of ${what}, and counts those down that are served`, async () => {
+      it(`answers 503 with Retry-After beyond maxQueue of ${what}, and frees the places of requests that are served`, async () => {
         const upstream = await scriptedUpstream()
         const { port, errors } = await startWatched(express(), targetOf(upstream.url), {
           maxConnections: 1,
@@ -179,7 +176,7 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('counts those down from maxQueue, once, whose connection fails', async () => {
+    it('frees the place of a request whose connection fails, once', async () => {
       const upstream = await scriptedUpstream()
       const { port, client } = await startWatched(express(), upstream.url, { maxConnections: 1, maxQueue: 1 })
       client.request('GET', '/fails')
@@ -195,7 +192,7 @@ for (const { name, express } of expressVersions) {
       expect((await Promise.race(others.map((other) => other.response()))).status).to.equal(503)
     })
 
-    it('keeps the place of a client that has left the queue until its turn comes', async () => {
+    it('keeps the place of a client that left the queue until its turn comes', async () => {
       const upstream = await scriptedUpstream()
       const dispatcher = new Agent({ connections: 1 })
       const arrived = deferred()
@@ -232,7 +229,7 @@ for (const { name, express } of expressVersions) {
       await dispatcher.destroy()
     })
 
-    it('gives next(error) to bare http, with nothing written', async () => {
+    it('calls next(error) in bare http, with nothing written', async () => {
       const proxy = passthroughProxy('http://nowhere.invalid')
       const { port } = await serve((req, res) => {
         proxy(req, res, (error) => {
@@ -245,7 +242,7 @@ for (const { name, express } of expressVersions) {
       expect((await client.response()).body.toString()).to.equal('ERR_SLUICEWAY_UPSTREAM_UNREACHABLE')
     })
 
-    it('lets another proxy take over after many have failed, and none of those listens on', async () => {
+    it('lets another proxy take over after many have failed, without leaving their listeners', async () => {
       const upstream = await serve((_req, res) => res.end('spare'))
       const app = express().use(passthroughProxy('http://nowhere.invalid'))
       // Node warns of more than ten listeners of one event.
@@ -264,7 +261,7 @@ for (const { name, express } of expressVersions) {
       ['answers', (connection: RawClient): void => void connection.write(answer('late'))],
       ['dies', (connection: RawClient): void => void connection.socket.resetAndDestroy()],
     ] as const) {
-      it(`does not touch an answer that somebody else is giving when the upstream ${what}`, async () => {
+      it(`does not touch an answer that another handler is writing when the upstream ${what}`, async () => {
         const upstream = await scriptedUpstream()
         let other: ServerResponse | undefined
         const app = express().use((_req, res, next) => {
@@ -283,7 +280,7 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('does not write over an answer that somebody else has given meanwhile', async () => {
+    it('does not overwrite an answer that another handler has given meanwhile', async () => {
       const upstream = await scriptedUpstream()
       const app = express().use((_req, res, next) => {
         next()
@@ -299,7 +296,7 @@ for (const { name, express } of expressVersions) {
       expect((await client.response()).body.toString()).to.equal('too slow')
     })
 
-    it('passes nothing on behind an answer that the app has ended, however slowly that leaves', async () => {
+    it('passes on nothing after an answer that the app has ended, however slowly that is sent', async () => {
       const upstream = await scriptedUpstream()
       let ended: ServerResponse | undefined
       const app = express().use((_req, res, next) => {
@@ -319,7 +316,7 @@ for (const { name, express } of expressVersions) {
       expect((await client.chunkedBody()).includes('late')).to.equal(false)
     })
 
-    it('ends the connection of an answer that it cuts, and does not reset it', async () => {
+    it('ends the connection of an answer that it cuts, without a reset', async () => {
       const upstream = await scriptedUpstream()
       const app = express().use(passthroughProxy(upstream.url))
       const client = await RawClient.connect((await serve(app)).port)

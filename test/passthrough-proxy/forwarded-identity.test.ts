@@ -5,7 +5,7 @@ import { expressVersions } from '../support/express-versions.js'
 import { proxied, request, unmarked } from '../support/proxied.js'
 import { closeServers } from '../support/servers.js'
 
-/** Lines by which one upstream or another would learn who the client is, or by which way it came. */
+/** Lines from which some upstream would learn the identity of the client, or the way it came. */
 const TOLD = [
   'X-Forwarded-Prefix: /evil',
   'X-Forwarded-Ssl: on',
@@ -20,7 +20,7 @@ const TOLD = [
   'X-Real-IP: 6.6.6.6',
 ]
 
-/** The same as servers read them that make names of variables of them. */
+/** The same lines in spellings that servers turn into the same variable names. */
 const SPELT = TOLD.flatMap((line) => {
   const [name, value] = line.split(': ') as [string, string]
   const names = ['_', '.'].map((character) => name.replaceAll('-', character))
@@ -29,7 +29,7 @@ const SPELT = TOLD.flatMap((line) => {
   )
 })
 
-/** Names that only look alike. */
+/** Headers with similar names. */
 const OTHERS = [
   'X-Forward: 1',
   'XForwarded-For: 1',
@@ -70,7 +70,7 @@ for (const { name, express } of expressVersions) {
     return unmarked(head.trimEnd().split('\r\n').slice(3))
   }
 
-  describe(`passthroughProxy, who a client says it is (${name})`, () => {
+  describe(`passthroughProxy and the identity that a client claims (${name})`, () => {
     afterEach(closeServers)
 
     for (const [mode, trust, isKept] of [
@@ -80,7 +80,7 @@ for (const { name, express } of expressVersions) {
       ['replace', 'loopback', false],
       ['append', undefined, true],
     ] as const) {
-      it(`${mode}, trust proxy ${trust}: is ${isKept ? 'kept' : 'taken out'}, in every spelling`, async () => {
+      it(`${mode}, trust proxy ${trust}: is ${isKept ? 'kept' : 'removed'}, in every spelling`, async () => {
         for (const told of [TOLD, SPELT.slice(0, SPELT.length / 2), SPELT.slice(SPELT.length / 2)]) {
           const lines = await seen(told, { forwarded: mode, trust })
           expect(lines).to.deep.equal(isKept ? [...told, ...OWN] : OWN)
@@ -88,15 +88,15 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('false: passes as it is', async () => {
+    it('false: is passed on unchanged', async () => {
       expect(await seen(TOLD, { forwarded: false })).to.deep.equal(TOLD)
     })
 
-    it('takes nothing out that only looks alike', async () => {
+    it('keeps headers with similar names', async () => {
       expect(await seen(OTHERS)).to.deep.equal([...OTHERS, ...OWN])
     })
 
-    it('does not stay in a spelling of a name that the application has set', async () => {
+    it('is removed in every spelling of a name that the application has set', async () => {
       const set = { 'x-forwarded-user': 'alice', 'x-forwarded-prefix': '/api', 'x-real-ip': '7.7.7.7' }
       const lines = await seen(['X_Forwarded_User: root', 'X-Forwarded-User: root', 'X-Real_IP: 6.6.6.6'], {
         set,
@@ -110,7 +110,7 @@ for (const { name, express } of expressVersions) {
     })
 
     for (const mode of ['auto', 'replace'] as const) {
-      it(`${mode}: what this proxy says itself is of this connection, also where the application has set another`, async () => {
+      it(`${mode}: the identity that this proxy adds is that of this connection, even if the application has set another`, async () => {
         const set = {
           'x-forwarded-for': '7.7.7.7',
           'x-forwarded-proto': 'https',
@@ -124,7 +124,7 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('append: the address joins what the application has set, and nothing that it has taken out', async () => {
+    it('append: the address is appended to a value that the application has set, but not to one that it has removed', async () => {
       const set = { 'x-forwarded-for': '7.7.7.7', 'x-forwarded-proto': 'https' }
       expect(await seen(['X-Forwarded-For: 6.6.6.6'], { forwarded: 'append', set })).to.deep.equal([
         'x-forwarded-proto: https',
@@ -135,7 +135,7 @@ for (const { name, express } of expressVersions) {
       expect(await seen(['X-Forwarded-For: 6.6.6.6'], { forwarded: 'append', set: gone })).to.deep.equal(OWN)
     })
 
-    it('false: the application has the word', async () => {
+    it('false: the value of the application is sent', async () => {
       const set = { 'x-forwarded-proto': 'https' }
       expect(await seen(['X-Forwarded-For: 6.6.6.6'], { forwarded: false, set })).to.deep.equal([
         'X-Forwarded-For: 6.6.6.6',

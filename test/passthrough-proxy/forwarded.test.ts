@@ -43,7 +43,7 @@ for (const { name, express } of expressVersions) {
     return unmarked(head.trimEnd().split('\r\n').slice(3))
   }
 
-  describe(`passthroughProxy forwarded headers (${name})`, () => {
+  describe(`passthroughProxy and forwarded headers (${name})`, () => {
     afterEach(closeServers)
 
     for (const [mode, trust, expected] of [
@@ -54,25 +54,25 @@ for (const { name, express } of expressVersions) {
       ['replace', 'loopback', OWN],
       [false, undefined, SPOOFED],
     ] as const) {
-      it(`${String(mode)}, trust proxy ${String(trust)}: what a client says is ${expected === OWN ? 'replaced' : 'kept'}`, async () => {
+      it(`${String(mode)}, trust proxy ${String(trust)}: the client's values are ${expected === OWN ? 'replaced' : 'kept'}`, async () => {
         const appended = [...SPOOFED.slice(1), 'X-Forwarded-For: 6.6.6.6, 127.0.0.1']
         expect(await seen(SPOOFED, mode, trust)).to.deep.equal(expected ?? appended)
       })
     }
 
     for (const mode of ['auto', 'append', 'replace'] as const) {
-      it(`${mode}: a client that says nothing is named`, async () => {
+      it(`${mode}: names a client that sends none`, async () => {
         expect(await seen([], mode)).to.deep.equal(OWN)
       })
     }
 
-    it('joins several lines of a trusted proxy', async () => {
+    it('auto: joins several lines of a trusted proxy', async () => {
       const lines = await seen(['X-Forwarded-For: 1.1.1.1', 'X-Forwarded-For: 2.2.2.2'], 'auto', true)
       expect(lines).to.include('X-Forwarded-For: 1.1.1.1, 2.2.2.2, 127.0.0.1')
       expect(lines).to.have.length(3)
     })
 
-    it('false: says nothing', async () => {
+    it('false: adds nothing', async () => {
       expect(await seen([], false)).to.deep.equal([])
     })
   })
@@ -82,7 +82,7 @@ const hasIPv6 = Object.values(os.networkInterfaces())
   .flat()
   .some((one) => one?.family === 'IPv6')
 
-/** Starts a server and connects to it, each in its own way. */
+/** Ways to start a server and connect to it. */
 const ways: Readonly<Record<string, (app: RequestListener) => Promise<RawClient>>> = {
   'a Unix socket': async (app) => {
     const socket = path.join(emptyDirectory(), 'socket')
@@ -101,7 +101,7 @@ const ways: Readonly<Record<string, (app: RequestListener) => Promise<RawClient>
 }
 
 for (const { name, mount } of hosts) {
-  describe(`passthroughProxy forwarded headers, whichever way a client comes (${name})`, () => {
+  describe(`passthroughProxy and forwarded headers, however a client connects (${name})`, () => {
     afterEach(closeServers)
     afterEach(removeDirectories)
 

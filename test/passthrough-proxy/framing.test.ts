@@ -8,7 +8,7 @@ import { closeServers, serve } from '../support/servers.js'
 import { needsOwnClient } from '../support/transports.js'
 
 for (const { name, express } of expressVersions) {
-  describe(`passthroughProxy framing (${name})`, () => {
+  describe(`passthroughProxy and framing (${name})`, () => {
     let upstream: ScriptedUpstream
     let client: RawClient
 
@@ -21,14 +21,14 @@ for (const { name, express } of expressVersions) {
 
     for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
       // CVE-2026-29057: a chunked DELETE or OPTIONS became Content-Length: 0 with the chunks behind it.
-      it(`sends a chunked ${method} in chunks, on a connection that lives on`, async () => {
+      it(`sends a chunked ${method} in chunks, on a connection that stays open`, async () => {
         const connection = await sendTwice(['smug', 'gled'])
         expect(connection.first).to.match(/\r\ntransfer-encoding: chunked\r\n/i)
         expect(connection.first).not.to.match(/content-length/i)
         expect(connection.first).to.match(/4\r\nsmug\r\n4\r\ngled\r\n0\r\n\r\n$|8\r\nsmuggled\r\n0\r\n\r\n$/)
       })
 
-      it(`sends a ${method} with Content-Length under that length, on a connection that lives on`, async () => {
+      it(`sends a ${method} with its Content-Length, on a connection that stays open`, async () => {
         const connection = await sendTwice('GET /evil HTTP/1.1\r\n\r\n')
         expect(connection.first).to.match(/\r\ncontent-length: 22\r\n/i)
         expect(connection.first).not.to.match(/transfer-encoding/i)
@@ -52,7 +52,7 @@ for (const { name, express } of expressVersions) {
     }
 
     for (const method of ['GET', 'POST', 'DELETE', 'PROPFIND']) {
-      it(`sends a ${method} with the Content-Length of 0 that it came with`, async function () {
+      it(`sends a ${method} with the Content-Length of 0 with which it came`, async function () {
         if (method === 'GET' || method === 'DELETE') {
           needsOwnClient(this, 'undici sends no Content-Length of 0 with a GET or DELETE')
         }
@@ -111,14 +111,14 @@ for (const { name, express } of expressVersions) {
       return (await answeredOn(raw, 'GET'))[0]
     }
 
-    it('answers with Content-Length where the upstream does', async () => {
+    it('answers with Content-Length if the upstream does', async () => {
       const { headers, body } = await answered(answer('hello'))
       expect(headers['content-length']).to.deep.equal(['5'])
       expect(headers).not.to.have.property('transfer-encoding')
       expect(body.toString()).to.equal('hello')
     })
 
-    it('answers in chunks where the upstream does', async () => {
+    it('answers in chunks if the upstream does', async () => {
       const { headers, body } = await answered(
         'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n',
       )
@@ -127,7 +127,7 @@ for (const { name, express } of expressVersions) {
       expect(body.toString()).to.equal('hello')
     })
 
-    it('answers in chunks where the end of the connection ends the body', async () => {
+    it("answers in chunks if the end of the upstream's connection ends the body", async () => {
       client.request('GET', '/')
       const connection = await upstream.connection()
       await connection.untilText('\r\n\r\n')
@@ -137,7 +137,7 @@ for (const { name, express } of expressVersions) {
       expect(body.toString()).to.equal('hello')
     })
 
-    it('sends no chunks to a HTTP/1.0 client', async () => {
+    it('sends no chunks to an HTTP/1.0 client', async () => {
       client.write('GET / HTTP/1.0\r\n\r\n')
       const connection = await upstream.connection()
       connection.write(
@@ -161,7 +161,7 @@ for (const { name, express } of expressVersions) {
         undefined,
       ],
     ] as const) {
-      it(`passes ${what} without a body, and keeps both connections`, async function () {
+      it(`passes on ${what} without a body, and keeps both connections`, async function () {
         if (/ (?:204|304) [^]*Content-Length/.test(raw)) {
           needsOwnClient(this, 'undici ends the connection after a 204 or 304 with Content-Length')
         }
@@ -175,7 +175,7 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('takes a coding with blanks behind it for what it is', async () => {
+    it('recognises a coding that is followed by blanks', async () => {
       const { headers, body } = await answered(
         'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked \r\n\r\n5\r\nhello\r\n0\r\n\r\n',
       )

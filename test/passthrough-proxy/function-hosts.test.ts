@@ -10,7 +10,7 @@ import { maxBytes, passthroughProxy, type PassthroughProxyOptions, type Sluicewa
 import { type Handler, hosts } from '../support/hosts.js'
 import { closeServers, serve, type TestServer } from '../support/servers.js'
 
-/** What a function adapter makes of an event. */
+/** The request that a function adapter makes from an event. */
 interface Event {
   readonly method?: string
   readonly url?: string
@@ -99,7 +99,7 @@ for (const { name, mount } of hosts) {
       return { status: res.statusCode, text: written.slice(written.indexOf('\r\n\r\n') + 4), error }
     }
 
-    it('keeps no connection for a login where the host has put a plain object for the connection', async () => {
+    it('keeps no connection for a login if the host uses a plain object as the connection', async () => {
       const server = await serve((_req, res) => {
         res.writeHead(401, { 'WWW-Authenticate': 'Negotiate', 'Content-Length': 6 }).end('log in')
       })
@@ -133,7 +133,7 @@ for (const { name, mount } of hosts) {
           })
         })
 
-        it(`sends on a body that nobody announces and that comes ${pushed} as ${kind}, in chunks`, async () => {
+        it(`sends on an unannounced body that comes ${pushed} as ${kind}, in chunks`, async () => {
           // A GET that is complete and is not read by the host's own means has none.
           const second = pushed === 'later' ? 'PUT' : 'GET'
           for (const method of ['POST', second]) {
@@ -144,7 +144,7 @@ for (const { name, mount } of hosts) {
         })
       }
 
-      it(`sends no body where none is announced and none comes ${pushed}`, async () => {
+      it(`sends no body if none is announced and none comes ${pushed}`, async () => {
         for (const method of ['GET', 'POST']) {
           for (const complete of [true, false]) {
             expect((await invoke({ method, headers: { host: 'h' }, pushed, complete })).status).to.equal(200)
@@ -155,7 +155,7 @@ for (const { name, mount } of hosts) {
       })
     }
 
-    it('sends on a body that nobody announces through a hook, and behind maxBytes', async () => {
+    it('sends on an unannounced body through a hook, and behind maxBytes', async () => {
       const onRequest: PassthroughProxyOptions['onRequest'] = ({ headers }) => headers.set('X-Hook', '1')
       await invoke({ headers: {}, body: BODY }, { onRequest })
       await invoke({ headers: {}, body: BODY }, {}, maxBytes('1mb'))
@@ -163,7 +163,7 @@ for (const { name, mount } of hosts) {
       expect(seen[0]!.headers).to.include({ 'x-hook': '1' })
     })
 
-    it('reads numbers, lists and capital letters in headers, as adapters give them', async () => {
+    it('reads numbers, lists and capital letters in headers, as adapters supply them', async () => {
       const headers = { 'Content-Length': Buffer.byteLength(BODY), 'X-List': ['1', '2'], Host: 'h' }
       expect((await invoke({ headers, body: BODY })).status).to.equal(200)
       expect(seen[0]!.headers).to.include({
@@ -174,7 +174,7 @@ for (const { name, mount } of hosts) {
       expect(seen[0]!.body).to.equal(BODY)
     })
 
-    it('sends no body where an empty one has ended before, read or not', async () => {
+    it('sends no body if an empty one has ended before, read or not', async () => {
       const waiting: Handler = (_req, _res, next) => void setImmediate(next)
       const reading: Handler = (req, _res, next) => {
         req.on('end', () => next()).resume()
@@ -185,7 +185,7 @@ for (const { name, mount } of hosts) {
       expect(seen.map(({ headers }) => headers['transfer-encoding'])).to.deep.equal([undefined, undefined])
     })
 
-    it('goes by the length in the lines, whatever the application makes of it', async () => {
+    it('uses the length in the raw lines, even if the application changes it', async () => {
       const rawHeaders = ['Host', 'h', 'Content-Length', LENGTH]
       const headers = { host: 'h', 'content-length': '3', 'transfer-encoding': 'chunked' }
       expect((await invoke({ rawHeaders, headers, body: BODY })).status).to.equal(200)
@@ -194,20 +194,20 @@ for (const { name, mount } of hosts) {
         .and.not.have.property('transfer-encoding')
     })
 
-    it('finds the length in the headers where the lines say nothing of it', async () => {
+    it('uses the length in the headers if the raw lines have none', async () => {
       const rawHeaders = ['Host', 'h', 'X-A', '1']
       const headers = { host: 'h', 'x-a': '1', 'content-length': LENGTH }
       expect((await invoke({ rawHeaders, headers, body: BODY })).status).to.equal(200)
       expect(seen[0]).to.include({ body: BODY })
     })
 
-    it('believes no client that says who it is, here neither', async () => {
+    it('does not believe the identity that a client claims', async () => {
       await invoke({ headers: { 'x-real-ip': '6.6.6.6', 'x-forwarded-for': '6.6.6.6' } })
       expect(seen[0]!.headers).not.to.have.property('x-real-ip')
       expect(seen[0]!.headers).to.include({ 'x-forwarded-for': '10.0.0.1' })
     })
 
-    it('names no client where there is no address', async () => {
+    it('names no client if there is no address', async () => {
       await invoke({ headers: {}, socket: Object.assign(new PassThrough(), { remoteAddress: '' }) })
       expect(seen[0]!.headers)
         .to.include({ 'x-forwarded-proto': 'http' })
@@ -233,7 +233,7 @@ for (const { name, mount } of hosts) {
       expect(seen).to.deep.equal([])
     })
 
-    it('tells of a body that fails before its first byte', async () => {
+    it('reports a body that fails before its first byte', async () => {
       const failing: Handler = (req, _res, next) => {
         req._read = () => void req.destroy(new Error('no disk'))
         next()

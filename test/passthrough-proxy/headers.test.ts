@@ -50,7 +50,7 @@ for (const { name, express } of expressVersions) {
     }
   }
 
-  describe(`passthroughProxy headers (${name})`, () => {
+  describe(`passthroughProxy and the headers (${name})`, () => {
     afterEach(closeServers)
 
     describe('of the request', () => {
@@ -69,7 +69,7 @@ for (const { name, express } of expressVersions) {
         expect(upstream.slice(2)).to.deep.equal(lines)
       })
 
-      it('keep case, order and repetitions beside headers that are set, and are found by getHeader', async () => {
+      it('keep case, order and repetitions beside headers that are set, and getHeader finds them', async () => {
         const seen: unknown[] = []
         const { client } = await exchange([], 'X-A: 1\r\nX-B: 2\r\nx-a: 3\r\nContent-Length: 0\r\n', {
           prepare: (app) =>
@@ -107,15 +107,18 @@ for (const { name, express } of expressVersions) {
           'Upgrade, HTTP2-Settings',
           ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAA'],
         ],
-        ['what Connection names', ['Connection: close, X-Foo', 'X-Foo: 1']],
+        ['the lines that Connection names', ['Connection: close, X-Foo', 'X-Foo: 1']],
         [
-          'what a second Connection line names',
+          'the lines that a second Connection line names',
           ['Connection: X-Foo', 'Connection: X-Bar', 'X-Foo: 1', 'x-bar: 2'],
         ],
         // CVE-2021-33197 (golang/go#46313)
-        ['what Connection names behind an empty line', ['Connection: ', 'Connection: X-Foo', 'X-Foo: 1']],
         [
-          'Cookie and Authorization where Connection names them',
+          'the lines that Connection names after an empty line',
+          ['Connection: ', 'Connection: X-Foo', 'X-Foo: 1'],
+        ],
+        [
+          'Cookie and Authorization if Connection names them',
           ['Connection: cookie, Authorization', 'Cookie: a=1', 'Authorization: x'],
         ],
       ] as const) {
@@ -125,22 +128,22 @@ for (const { name, express } of expressVersions) {
         })
       }
 
-      it('keep TE: trailers alone', async () => {
+      it('keep only TE: trailers', async () => {
         const { upstream } = await exchange(['TE: gzip, trailers;q=0.5'])
         expect(upstream.slice(2)).to.deep.equal(['TE: trailers'])
       })
 
-      it('keep Host and framing although Connection names them', async () => {
+      it('keep Host and framing even if Connection names them', async () => {
         const { upstream } = await exchange(['Connection: Host, Content-Length', 'Content-Length: 0'])
         expect(upstream[0]).to.match(/^host: 127\.0\.0\.1:\d+$/)
       })
 
-      it('keep TE where Connection names it, as RFC 9110 section 10.1.4 asks of clients', async () => {
+      it('keep TE if Connection names it, as RFC 9110 section 10.1.4 requires of clients', async () => {
         const { upstream } = await exchange(['Connection: TE, close', 'TE: trailers'])
         expect(upstream.slice(2)).to.deep.equal(['TE: trailers'])
       })
 
-      it('take nothing for trailers that only begins so', async () => {
+      it('lose a TE value that only begins with trailers', async () => {
         const { upstream } = await exchange(['TE: trailersx'])
         expect(upstream.slice(2)).to.deep.equal([])
       })
@@ -150,7 +153,7 @@ for (const { name, express } of expressVersions) {
         expect(upstream[0]).to.equal('host: test')
       })
 
-      it('name no Host with preserveHost that the client has not named', async () => {
+      it('name the upstream as Host with preserveHost if the client has sent none', async () => {
         const upstream = await scriptedUpstream()
         const { port } = await serve(express().use(passthroughProxy(upstream.url, { preserveHost: true })))
         const client = await RawClient.connect(port)
@@ -190,7 +193,7 @@ for (const { name, express } of expressVersions) {
         })
       }
 
-      it('lose the hop-by-hop lines, and what Connection names, but not the client its connection', async () => {
+      it('lose the hop-by-hop lines and those that Connection names, and the client keeps its connection', async () => {
         const { client } = await exchange(
           [],
           [
@@ -214,7 +217,7 @@ for (const { name, express } of expressVersions) {
         }
       })
 
-      it('take the place of those a middleware has set, except Set-Cookie and Vary', async () => {
+      it('replace headers that a middleware has set, except Set-Cookie and Vary', async () => {
         const { client } = await exchange(
           [],
           'cache-control: max-age=5\r\nSet-Cookie: own=2\r\nVary: Accept\r\nX-Powered-By: upstream\r\nContent-Length: 0\r\n',
@@ -258,7 +261,7 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('work where the same connection serves many requests', async () => {
+    it('work when one connection serves many requests', async () => {
       const upstream = await scriptedUpstream()
       const { port } = await serve(express().use(passthroughProxy(upstream.url)))
       const client = await RawClient.connect(port)

@@ -28,7 +28,7 @@ const SIZE = 8_000_000
 const LARGE_CHUNK = 40_000
 const MANY = 600
 
-/** Each four bytes are their own place. */
+/** Each four bytes are their own offset. */
 const body = Buffer.alloc(SIZE)
 for (let at = 0; at < SIZE; at += 4) body.writeUInt32LE(at, at)
 
@@ -49,7 +49,7 @@ function write(socket: Socket, framing: keyof typeof heads): void {
   socket.end(framing === 'chunks' ? '0\r\n\r\n' : '')
 }
 
-/** Answers each request with a large chunk and a small one in one packet, of the byte that its path names. */
+/** Answers each request with a large chunk and a small one in one packet, filled with the byte that its path names. */
 function answerEach(socket: Socket): void {
   let asked = ''
   socket.on('data', (chunk: Buffer) => {
@@ -64,7 +64,7 @@ function answerEach(socket: Socket): void {
   })
 }
 
-/** Reads an answer, and every now and then takes a while. */
+/** Reads an answer, with pauses now and then. */
 async function readSlowly(from: RequestOptions): Promise<Buffer> {
   const [res] = (await once(get(from), 'response')) as [IncomingMessage]
   const chunks: Buffer[] = []
@@ -74,7 +74,7 @@ async function readSlowly(from: RequestOptions): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-/** Two ends of a connection within this process: what is written at one end is held until it is read at the other. */
+/** Two ends of a connection within this process: a chunk written at one end is held until it is read at the other. */
 function pair(): readonly [Duplex, Duplex] {
   const end = (other: () => Duplex): Duplex =>
     new Duplex({
@@ -97,7 +97,7 @@ function firstDifference(one: Buffer, other: Buffer): number {
   return -1
 }
 
-// The memory that an upstream is read into is used again while Node still held what was in it: Node 26 corks a response
+// The buffer that an upstream is read into was reused while Node still held its bytes: Node 26 corks a response
 // by itself and then holds its chunks outside the socket.
 describe('passthroughProxy and chunks that Node holds', () => {
   afterEach(closeServers)
@@ -122,7 +122,7 @@ describe('passthroughProxy and chunks that Node holds', () => {
     }
   }
 
-  it('passes each byte on over a connection that is a stream of some kind, which keeps what it was given', async () => {
+  it('passes each byte on over a connection that is a custom stream which keeps its chunks', async () => {
     const upstream = await listen(
       net.createServer((socket) => socket.once('data', () => write(socket, 'Content-Length'))),
     )
@@ -133,7 +133,7 @@ describe('passthroughProxy and chunks that Node holds', () => {
     expect(firstDifference(body, seen)).to.equal(-1)
   })
 
-  it('passes each byte on to a tracer that has put its own method before that of each response', async () => {
+  it('passes each byte on to a tracer that has replaced ServerResponse.prototype.write', async () => {
     const upstream = await listen(
       net.createServer((socket) => socket.once('data', () => write(socket, 'Content-Length'))),
     )
@@ -154,7 +154,7 @@ describe('passthroughProxy and chunks that Node holds', () => {
     expect(firstDifference(seen, body)).to.equal(-1)
   })
 
-  it('lets the next answer overwrite nothing of one that ends with a small chunk and is not read yet', async function () {
+  it('does not let the next answer overwrite an unread answer that ends with a small chunk', async function () {
     needsOwnClient(
       this,
       'undici stops within what it has read, and keeps its connection for a client that does not read',

@@ -7,7 +7,7 @@ import { answer, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers } from '../support/servers.js'
 import { needsOwnClient } from '../support/transports.js'
 
-/** Sends one more request, which goes to a fresh connection and gets what was answered there. */
+/** Sends one more request, which must use a fresh connection and get the answer from there. */
 async function expectOwnAnswer(client: RawClient, upstream: ScriptedUpstream): Promise<void> {
   client.write(request('GET', '/second'))
   const next = await upstream.connection()
@@ -63,7 +63,7 @@ for (const { name, express } of expressVersions) {
         ['a length past 2^53', 'Content-Length: 18446744073709551615\r\n\r\nhello'],
         ['a length just past 2^53', 'Content-Length: 9007199254740993\r\n\r\nhello'],
       ] as const) {
-        it(`are refused with ${what}, and the upstream hears nothing`, async () => {
+        it(`are refused with ${what}, and the upstream gets no request`, async () => {
           const { client, upstream } = await proxied({ express })
           client.write(`POST / HTTP/1.1\r\nHost: test\r\n${raw}`)
           expect((await client.response()).status).to.equal(400)
@@ -79,7 +79,7 @@ for (const { name, express } of expressVersions) {
         ['an empty length', ['Content-Length', '']],
         ['two lengths', ['Content-Length', '5', 'Content-Length', '6']],
       ] as const) {
-        it(`are refused with ${what}, where the host is not as strict as Node`, async () => {
+        it(`are refused with ${what}, if the host is less strict than Node`, async () => {
           const { client, upstream } = await proxied({
             express,
             prepare: (app) => {
@@ -123,7 +123,7 @@ for (const { name, express } of expressVersions) {
         'a\u00e9b',
         'http://a',
       ]) {
-        it(`are refused with the Host ${JSON.stringify(host)}, which names none`, async () => {
+        it(`are refused with the Host ${JSON.stringify(host)}, which names no host`, async () => {
           const { client, upstream } = await proxied({ express })
           client.write(Buffer.from(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`, 'latin1'))
           expect((await client.response()).status).to.equal(400)
@@ -172,7 +172,7 @@ for (const { name, express } of expressVersions) {
         ['a length in decimal with a sign', '+5\r\nhello\r\n0\r\n\r\n'],
         ['a length of another base', '0x5\r\nhello\r\n0\r\n\r\n'],
         ['more bytes than its length', '5\r\nhello!\r\n0\r\n\r\n'],
-        ['LF alone behind its length', '5\nhello\r\n0\r\n\r\n'],
+        ['LF alone after its length', '5\nhello\r\n0\r\n\r\n'],
         // CVE-2025-55315
         ['LF in an extension', '5;a\nhello\r\n0\r\n\r\n'],
         ['a length past 64 bits', 'fffffffffffffffff\r\nhello\r\n0\r\n\r\n'],
@@ -200,7 +200,7 @@ for (const { name, express } of expressVersions) {
         expect((await client.response()).status).to.equal(200)
       })
 
-      it('lose the trailers that an upstream could take for headers of this proxy', async function () {
+      it('lose trailers that an upstream could take for headers of this proxy', async function () {
         needsOwnClient(this, 'undici sends no trailers')
         const { client, upstream } = await proxied({ express })
         const bad = ['Host', 'Authorization', 'Cookie', 'X-Forwarded-For']
@@ -215,7 +215,7 @@ for (const { name, express } of expressVersions) {
       })
 
       for (const target of ['\\evil.example/', '@evil.example/', 'evil.example', ':80/', 'a/b']) {
-        it(`are refused where they ask for ${target}`, async () => {
+        it(`are refused if they ask for ${target}`, async () => {
           const { client, upstream } = await proxied({ express })
           client.write(`GET ${target} HTTP/1.1\r\nHost: test\r\n\r\n`)
           expect((await client.response()).status).to.equal(400)
@@ -227,7 +227,7 @@ for (const { name, express } of expressVersions) {
         ['Content-Length', 'Content-Length: 5'],
         ['Transfer-Encoding', 'Transfer-Encoding: chunked'],
       ] as const) {
-        it(`keep their body although Connection names ${what}`, async () => {
+        it(`keep their body even if Connection names ${what}`, async () => {
           const { client, upstream } = await proxied({ express })
           const body = what === 'Content-Length' ? 'hello' : CHUNKS
           client.write(request('POST', '/', `Connection: keep-alive, ${what}`, line) + body)
@@ -297,7 +297,7 @@ for (const { name, express } of expressVersions) {
         expect(response.status).to.equal(502)
       })
 
-      it('do not become the answer to the next request: bytes behind the end are not read as one', async () => {
+      it('do not become the answer to the next request: bytes after the end', async () => {
         const { client, upstream, exchange } = await proxied({ express })
         // CVE-2026-6733, nginx' proxy_extra_data: a second answer that nobody asked for.
         const poison = 'HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison'
@@ -315,7 +315,7 @@ for (const { name, express } of expressVersions) {
         await expectOwnAnswer(client, upstream)
       })
 
-      it('do not become the answer to the next request: a body behind a HEAD, a 204 and a 304', async () => {
+      it('do not become the answer to the next request: a body after a HEAD, a 204 or a 304', async () => {
         for (const [method, status] of [
           ['HEAD', '200 OK'],
           ['GET', '204 No Content'],
@@ -331,7 +331,7 @@ for (const { name, express } of expressVersions) {
         }
       })
 
-      it('are not followed: a redirect to another origin goes to the client, its secrets nowhere', async () => {
+      it("are not followed: a redirect to another origin goes to the client, and the client's secrets go nowhere", async () => {
         const other = await proxied({ express })
         const { exchange, errors } = await proxied({ express })
         const { response } = await exchange(

@@ -10,7 +10,7 @@ import type { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen } from '../support/servers.js'
 
-// Express makes nothing of HTTP/2 requests; bare http does.
+// Express does not support HTTP/2 requests; bare http does.
 const { mount } = hosts[0]!
 
 interface Answered {
@@ -18,7 +18,7 @@ interface Answered {
   readonly body: string
 }
 
-/** Asks for something over HTTP/2, and gives the answer. Without a body the stream ends with its head. */
+/** Sends a request over HTTP/2, and returns the answer. Without a body the stream ends with its head. */
 function ask(
   session: ClientHttp2Session,
   headers: OutgoingHttpHeaders,
@@ -109,7 +109,7 @@ describe('passthroughProxy behind an HTTP/2 server', () => {
       })
     }
 
-    it(`takes no stream that was reset for a whole one (${name})`, async () => {
+    it(`does not take a stream that was reset for a whole one (${name})`, async () => {
       const port = await connect({}, ...before)
       const client = rawStream(port)
       client.write(frame(DATA, 0, 'abc'))
@@ -122,7 +122,7 @@ describe('passthroughProxy behind an HTTP/2 server', () => {
     })
   }
 
-  it('says the host that the client asked for, and sends no pseudo-header', async () => {
+  it('sends the host that the client asked for, and no pseudo-header', async () => {
     await connect({ preserveHost: true, forwarded: 'replace' })
     const asked = ask(session, { ':authority': 'example.org:81', 'x-a': '1' })
     const connection = await upstream.connection()
@@ -134,7 +134,7 @@ describe('passthroughProxy behind an HTTP/2 server', () => {
     await asked
   })
 
-  it('takes a Host that repeats :authority, and refuses another', async () => {
+  it('accepts a Host that repeats :authority, and refuses any other', async () => {
     await connect({ preserveHost: true })
     const asked = ask(session, { ':authority': 'a.example', host: 'a.example' })
     const connection = await upstream.connection()
@@ -146,7 +146,7 @@ describe('passthroughProxy behind an HTTP/2 server', () => {
     expect(String(connection.pending)).to.equal('')
   })
 
-  it('says the host that the application has set, in either way', async () => {
+  it('sends the host that the application has set, in either way', async () => {
     for (const [name, own] of [
       ['host', {}],
       [':authority', {}],
@@ -164,7 +164,7 @@ describe('passthroughProxy behind an HTTP/2 server', () => {
     }
   })
 
-  it('joins the crumbs of a cookie, and repeated lines as Node does (RFC 9113 section 8.2.3)', async () => {
+  it('joins the parts of a cookie, and repeated lines, as Node does (RFC 9113 section 8.2.3)', async () => {
     await connect()
     const asked = ask(session, { cookie: ['a=1', 'b=2'], 'x-a': ['1', '2'], 'user-agent': 'z' })
     const { lines, connection } = await seen(asked)
@@ -173,7 +173,7 @@ describe('passthroughProxy behind an HTTP/2 server', () => {
     await asked
   })
 
-  it('takes no line that a client repeats for one that the application has set', async () => {
+  it('does not take a line that a client repeats for one that the application has set', async () => {
     await connect({ forwarded: 'replace' })
     const asked = ask(session, { 'x-forwarded-user': ['root', 'admin'], 'x-a': '1' })
     const { lines, connection } = await seen(asked)
@@ -183,7 +183,7 @@ describe('passthroughProxy behind an HTTP/2 server', () => {
     await asked
   })
 
-  it('sends on what the application has changed, and what it has not', async () => {
+  it('sends on the headers that the application has changed, and those that it has not', async () => {
     await connect({}, (req, _res, next) => {
       req.headers['authorization'] = 'Bearer server'
       delete req.headers['x-gone']
@@ -206,7 +206,7 @@ describe('passthroughProxy behind an HTTP/2 server', () => {
     await asked
   })
 
-  it('passes trailers on by name, and a redirect to the host that the client asked for', async () => {
+  it('passes on trailers by name, and a redirect to the host that the client asked for', async () => {
     const port = await connect({ preserveHost: true, rewriteLocation: true })
     const stream = session.request({ ':path': '/' })
     const head = new Promise<Record<string, unknown>>((resolve) => stream.on('response', resolve))
@@ -231,7 +231,7 @@ describe('passthroughProxy behind an HTTP/2 server', () => {
     expect(body).to.contain('already read')
   })
 
-  it('ends the request of a client that leaves in its upload', async () => {
+  it('ends the upstream request of a client that leaves during its upload', async () => {
     const port = await connect()
     const client = rawStream(port)
     client.write(frame(DATA, 0, 'abc'))
@@ -259,7 +259,7 @@ function frame(type: number, flags: number, payload: string, stream = 1): Buffer
   return Buffer.concat([head, Buffer.from(payload, 'latin1')])
 }
 
-/** Opens a connection with one POST on it, of which the body is still to come. */
+/** Opens a connection with one POST on it, whose body has not been sent yet. */
 function rawStream(port: number): net.Socket {
   const lines = { ':method': 'POST', ':path': '/a?b', ':scheme': 'http', ':authority': 'test' }
   const literal = (text: string): string => String.fromCharCode(text.length) + text

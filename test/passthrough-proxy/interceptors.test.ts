@@ -9,7 +9,7 @@ type Dispatch = undici7.Dispatcher['dispatch']
 
 type Start = NonNullable<undici7.Dispatcher.DispatchHandler['onResponseStart']>
 
-/** A handler that begins a response in another way, and is `handler` in all else. */
+/** A handler that begins a response in another way, and otherwise behaves like `handler`. */
 function beginning(handler: object, begin: (start: Start, ...given: Parameters<Start>) => void): object {
   const start = (handler as { onResponseStart: Start }).onResponseStart.bind(handler)
   return new Proxy(handler, {
@@ -40,7 +40,7 @@ for (const [version, load] of undiciVersions) {
     })
     afterEach(endAll)
 
-    it('believes an interceptor that changes the headers', async () => {
+    it('uses the headers that an interceptor has changed', async () => {
       const { url } = await serve((_req, res) => {
         res.setHeader('X-Secret', 'no').setHeader('X-Kept', ['1', '2']).end('body')
       })
@@ -53,7 +53,7 @@ for (const [version, load] of undiciVersions) {
       expect(headers).not.to.have.any.keys('x-secret')
     })
 
-    it('sends again what an interceptor repeats', async () => {
+    it('sends a request again that an interceptor repeats', async () => {
       let asked = 0
       const { url } = await serve((_req, res) => {
         asked += 1
@@ -87,7 +87,7 @@ for (const [version, load] of undiciVersions) {
         ],
         ['later', () => Promise.reject(new Error('broken')), 'ERR_SLUICEWAY_PROXY_HOOK'],
         [
-          'with what is no error',
+          'with a value that is not an error',
           () => {
             // oxlint-disable-next-line no-throw-literal
             throw 'broken' as unknown
@@ -103,7 +103,7 @@ for (const [version, load] of undiciVersions) {
           'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE',
         ],
       ] as [string, (...asked: Parameters<Dispatch>) => unknown, string][]) {
-        it(`${what} gives its place back, and an error with a code`, async () => {
+        it(`${what} frees its place, and gives an error with a code`, async () => {
           const { url } = await serve((_req, res) => res.end('fine'))
           const dispatcher = keep(new undici.Agent()).compose(failing(3, how))
           const { client, errors } = await startProxy(url, dispatcher, { maxQueue: 1 })
@@ -118,7 +118,7 @@ for (const [version, load] of undiciVersions) {
         })
       }
 
-      it('within a response ends that exchange alone', async () => {
+      it('within a response ends only that exchange', async () => {
         const { url } = await serve((_req, res) => res.end('fine'))
         let left = 1
         const breaking =
@@ -141,7 +141,7 @@ for (const [version, load] of undiciVersions) {
       })
     })
 
-    it('is a 502 once its owner has closed it', async () => {
+    it('is a 502 after its owner has closed it', async () => {
       const { url } = await serve((_req, res) => res.end('fine'))
       const dispatcher = new undici.Agent()
       await dispatcher.close()

@@ -8,7 +8,7 @@ import { closeServers, serve } from '../support/servers.js'
 import { needsOwnClient } from '../support/transports.js'
 
 for (const { name, express } of expressVersions) {
-  describe(`passthroughProxy interim responses and trailers (${name})`, () => {
+  describe(`passthroughProxy and interim responses and trailers (${name})`, () => {
     let upstream: ScriptedUpstream
     let client: RawClient
 
@@ -19,7 +19,7 @@ for (const { name, express } of expressVersions) {
     })
     afterEach(closeServers)
 
-    it('passes 103 on before the answer exists', async () => {
+    it('passes on 103 before the answer exists', async () => {
       client.request('GET', '/')
       const connection = await upstream.connection()
       connection.write(
@@ -32,7 +32,7 @@ for (const { name, express } of expressVersions) {
       expect((await client.response()).status).to.equal(200)
     })
 
-    it('passes 102 on', async () => {
+    it('passes on 102', async () => {
       client.request('GET', '/')
       const connection = await upstream.connection()
       connection.write('HTTP/1.1 102 Processing\r\n\r\n')
@@ -41,14 +41,14 @@ for (const { name, express } of expressVersions) {
       expect((await client.response()).status).to.equal(200)
     })
 
-    it('answers as usual behind a 103 that Node would refuse', async () => {
+    it('answers as usual after a 103 that Node would refuse', async () => {
       client.request('GET', '/')
       const connection = await upstream.connection()
       connection.write(`HTTP/1.1 103 Early Hints\r\nLink: not a link\r\n\r\n${answer()}`)
       expect((await client.response()).status).to.equal(200)
     })
 
-    it('keeps interim responses from a HTTP/1.0 client', async () => {
+    it('sends no interim responses to an HTTP/1.0 client', async () => {
       client.write('GET / HTTP/1.0\r\n\r\n')
       const connection = await upstream.connection()
       connection.write(
@@ -57,7 +57,7 @@ for (const { name, express } of expressVersions) {
       expect((await client.response()).status).to.equal(200)
     })
 
-    it('keeps Expect to itself', async () => {
+    it('does not send Expect to the upstream', async () => {
       client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
       expect(await client.untilText('\r\n\r\n')).to.equal('HTTP/1.1 100 Continue\r\n\r\n')
       client.write('body')
@@ -67,7 +67,7 @@ for (const { name, express } of expressVersions) {
       expect((await client.response()).status).to.equal(200)
     })
 
-    it('passes trailers on, and not those that would frame or route', async () => {
+    it('passes on trailers, except those that would frame or route', async () => {
       client.request('GET', '/', { TE: 'trailers' })
       const connection = await upstream.connection()
       connection.write(
@@ -83,9 +83,9 @@ for (const { name, express } of expressVersions) {
 
     for (const [what, before] of [
       ['', undefined],
-      [', from what bodyCache has kept too', bodyCache()],
+      [' that bodyCache has kept', bodyCache()],
     ] as const) {
-      it(`passes the trailers of a request on${what}`, async function () {
+      it(`passes on the trailers of a request${what}`, async function () {
         needsOwnClient(this, 'undici sends no trailers')
         const app = express()
         if (before !== undefined) app.use(before)
@@ -113,7 +113,7 @@ for (const { name, express } of expressVersions) {
       expect((await client.response()).status).to.equal(200)
     })
 
-    it('announces no trailers where the answer has Content-Length', async () => {
+    it('announces no trailers if the answer has Content-Length', async () => {
       client.request('GET', '/')
       const connection = await upstream.connection()
       connection.write(answer('ok', 'Trailer: X-Sum\r\n'))

@@ -15,7 +15,7 @@ import { closeServers, listen, serve, type TestServer } from '../support/servers
 const REQUESTS = 1000
 const AT_ONCE = 50
 
-/** For each request, by its path: the upstream has it, or what was sent of its body. */
+/** By the path of each request: settles when the upstream has the request, or the part of its body that was sent. */
 let arrivals: Map<string, Deferred<void>>
 
 function arrived(path: string): Deferred<void> {
@@ -24,7 +24,7 @@ function arrived(path: string): Deferred<void> {
   return known
 }
 
-/** What the upstream does, by the first part of the path; and how a client comes to where it leaves. */
+/** The behaviour of the upstream, by the first part of the path; and how a client reaches the point where it leaves. */
 const phases: Record<
   string,
   { answer: RequestListener; ask: (client: RawClient, path: string) => Promise<unknown> }
@@ -68,7 +68,7 @@ function answerByPhase(req: IncomingMessage, res: ServerResponse): void {
   phases[req.url?.split('/')[1] ?? '']?.answer(req, res)
 }
 
-describe('passthroughProxy and what clients leave behind', () => {
+describe('passthroughProxy leaves', () => {
   let upstream: TestServer
   let proxy: TestServer
 
@@ -100,7 +100,7 @@ describe('passthroughProxy and what clients leave behind', () => {
   }
 
   for (const phase of Object.keys(phases)) {
-    it(`is nothing after ${REQUESTS} requests whose client left ${phase.replaceAll('-', ' ')}`, async function () {
+    it(`nothing behind after ${REQUESTS} requests whose client left ${phase.replaceAll('-', ' ')}`, async function () {
       this.timeout(60_000)
       upstream = await listen(createServer(answerByPhase))
       proxy = await serve(express().use(passthroughProxy(upstream.url)))
@@ -119,7 +119,7 @@ describe('passthroughProxy and what clients leave behind', () => {
     })
   }
 
-  it(`is nothing after ${REQUESTS} tunnels at once`, async function () {
+  it(`nothing behind after ${REQUESTS} tunnels at once`, async function () {
     this.timeout(60_000)
     const server = createServer().on('upgrade', (_req: IncomingMessage, socket: Duplex) => {
       socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')

@@ -49,7 +49,7 @@ for (const { name, express } of expressVersions) {
     }
 
     for (const host of ['127.0.0.1', 'localhost', '127.1.2.3']) {
-      it(`answers 508 at the second passage where a proxy asks itself as ${host}`, async () => {
+      it(`answers 508 at the second passage if a proxy asks itself as ${host}`, async () => {
         const server: TestServer = await proxyTo(() => `http://${host}:${server.port}`)
         expect(await statusOf(server.port)).to.equal(508)
         expect(server.connections).to.have.length(2)
@@ -57,26 +57,26 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('answers 508 although the client names the mark in Connection', async () => {
+    it('answers 508 even if the client names the mark in Connection', async () => {
       const server: TestServer = await proxyTo(() => `http://127.0.0.1:${server.port}`)
       expect(await statusOf(server.port, 'Connection: Sluiceway-Loop')).to.equal(508)
       expect(server.connections).to.have.length(2)
     })
 
-    it('answers 508 to an upgrade, and to one with a prefix that grows', async () => {
+    it('answers 508 to an upgrade, and to one whose prefix grows', async () => {
       const server: TestServer = await proxyTo(() => `http://127.0.0.1:${server.port}/again`)
       expect(await statusOf(server.port, ...HANDSHAKE)).to.equal(508)
       expect(server.connections).to.have.length(2)
     })
 
-    it('answers 508 where another proxy leads back', async () => {
+    it('answers 508 if another proxy leads back', async () => {
       const first: TestServer = await proxyTo(() => `http://127.0.0.1:${second.port}`)
       const second: TestServer = await proxyTo(() => `http://127.0.0.1:${first.port}`)
       expect(await statusOf(first.port)).to.equal(508)
       expect([first.connections.length, second.connections.length]).to.deep.equal([2, 1])
     })
 
-    it('answers 508 where nginx leads back', async function () {
+    it('answers 508 if nginx leads back', async function () {
       if (!hasNginx()) this.skip()
       const server: TestServer = await proxyTo(() => nginx.url)
       const nginx = await Nginx.before(server.port)
@@ -88,7 +88,7 @@ for (const { name, express } of expressVersions) {
       }
     })
 
-    it('answers 508 where each passage makes a proxy of its own, after some 80', async () => {
+    it('answers 508 after some 80 passages if each passage makes its own proxy', async () => {
       const app = express().set('env', 'test')
       app.use((req, res, next) => {
         // They share their connections, of which the circle needs one for each passage.
@@ -99,7 +99,7 @@ for (const { name, express } of expressVersions) {
       expect(server.connections.length).to.be.within(70, 90)
     })
 
-    it('lets a chain of proxies be, each of which adds its mark', async () => {
+    it('accepts a chain of proxies, each of which adds its mark', async () => {
       const last = await upstream()
       const second = await proxyTo(() => `http://127.0.0.1:${last.port}`)
       const first = await proxyTo(() => `http://127.0.0.1:${second.port}`)
@@ -120,7 +120,7 @@ for (const { name, express } of expressVersions) {
       expect(codes).to.deep.equal([])
     })
 
-    it('says nothing of it in answers, and lets a hook take the mark off', async () => {
+    it('does not reveal the mark in answers, and lets a hook remove it', async () => {
       const { port, seen } = await upstream()
       const app = express().use(
         passthroughProxy(`http://127.0.0.1:${port}`, {

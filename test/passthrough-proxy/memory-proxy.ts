@@ -5,9 +5,9 @@ import express from 'express'
 import { passthroughProxy } from 'sluiceway'
 
 /**
- * A proxy in a process of its own, which tells how much memory it uses. Run with `--expose-gc`.
- * 'held' and 'resident' choose what it watches from then on: what is left after garbage was collected, or resident memory
- * as it is. It answers with the bytes at that time, and to 'peak' with the most there were since.
+ * A proxy in its own process, which reports how much memory it uses. Run with `--expose-gc`.
+ * 'held' and 'resident' choose what it watches from then on: the memory left after a garbage collection, or the resident memory
+ * as it is. It answers with the current bytes, and to 'peak' with the most since then.
  */
 export type MemoryQuestion = 'held' | 'resident' | 'peak'
 
@@ -38,7 +38,7 @@ process.on('message', (question: MemoryQuestion) => {
   sample()
   process.send?.(peak)
 })
-// The test has its answer, or is no more.
+// The test has its answer, or has ended.
 process.on('disconnect', () => process.exit())
 
 const app = express().use(passthroughProxy(process.argv[2] ?? ''))

@@ -13,13 +13,13 @@ import { isThorough } from '../support/thorough.js'
 import type { MemoryQuestion } from './memory-proxy.js'
 
 const MB = 1024 * 1024
-/** `SLUICEWAY_THOROUGH=1` makes it the whole gigabyte of design.md; the difference is only time. */
+/** `SLUICEWAY_THOROUGH=1` makes it a whole gigabyte, as design.md says; the difference is only time. */
 const BODY = (isThorough ? 1024 : 256) * MB
 
 /**
- * An answer is read into memory that is used again. Of an upload, every read of Node's server is a buffer of its own, and V8
- * collects the old ones when 32 MB (Node 24: some 70) have piled up, as it does where nobody but Node reads. So there are
- * two figures: what is held, that is what is left after garbage was collected; and what a running server, which has its
+ * An answer is read into a buffer that is reused. Of an upload, every read of Node's server is a new buffer, and V8
+ * collects the old ones when 32 MB (Node 24: some 70) have piled up, as it does in bare Node. So there are
+ * two figures: the held memory, which is left after a garbage collection; and the memory that a running server, which has its
  * garbage already, adds for a large body.
  */
 const WARM_UP = 128 * MB
@@ -66,7 +66,7 @@ const ways: Record<string, (port: number, length: number) => Promise<number>> = 
   },
 }
 
-describe('passthroughProxy memory', () => {
+describe('the memory of passthroughProxy', () => {
   let proxy: ChildProcess
   let port: number
 
@@ -92,7 +92,7 @@ describe('passthroughProxy memory', () => {
   })
 
   for (const [way, carry] of Object.entries(ways)) {
-    it(`holds next to nothing of a ${way}, and stays flat over ${BODY / MB} MB with a slow reader`, async function () {
+    it(`hardly grows with a ${way}, and stays flat over ${BODY / MB} MB with a slow reader`, async function () {
       this.timeout(120_000)
       for (let n = 0; n < 20; n++) await carry(port, 1)
 

@@ -39,7 +39,7 @@ for (const { name, express } of expressVersions) {
     ])
   }
 
-  describe(`passthroughProxy, the slash behind its mount (${name})`, () => {
+  describe(`passthroughProxy and the slash after its mount (${name})`, () => {
     afterEach(closeServers)
 
     for (const [path, expected] of [
@@ -56,31 +56,31 @@ for (const { name, express } of expressVersions) {
       ['http://evil.example/graphql/x', '/graphql/x'],
       ['http://evil.example/graphql/', '/graphql/'],
     ] as const) {
-      it(`is that of the client: ${path} asks for ${expected}`, async () => {
+      it(`is sent only if the client sent it: ${path} becomes ${expected}`, async () => {
         expect(await asked(path)).to.equal(expected)
       })
     }
 
-    it('is there where the target is written with one', async () => {
+    it('is sent if the target ends with one', async () => {
       expect(await asked('/api', { mount: '/api', prefix: '/v1/' })).to.equal('/v1/')
       expect(await asked('/api?x', { mount: '/api', prefix: '/v1/' })).to.equal('/v1/?x')
       expect(await asked('/api/x', { mount: '/api', prefix: '/v1/' })).to.equal('/v1/x')
     })
 
-    it('is there where the target has no path', async () => {
+    it('is sent if the target has no path', async () => {
       for (const prefix of ['', '/']) {
         expect(await asked('/graphql', { prefix })).to.equal('/')
         expect(await asked('/graphql?x', { prefix })).to.equal('/?x')
       }
     })
 
-    it('is there without a mount', async () => {
+    it('is sent without a mount', async () => {
       expect(await asked('/', { mount: '/' })).to.equal('/graphql/')
       expect(await asked('/?x', { mount: '/' })).to.equal('/graphql/?x')
       expect(await asked('http://evil.example', { mount: '/' })).to.equal('/graphql/')
     })
 
-    it('is that of the client in routers within routers', async () => {
+    it('is sent only if the client sent it, in routers within routers', async () => {
       const place: Place['place'] = (app, proxy) => {
         app.use('/a', express.Router().use('/b', express.Router().use('/', proxy)))
       }
@@ -95,7 +95,7 @@ for (const { name, express } of expressVersions) {
       }
     })
 
-    it('is that of the client in a route of a router, and in a parameter', async () => {
+    it('is sent only if the client sent it, in a route of a router, and in a parameter', async () => {
       const prefix = '/up'
       const routed: Place['place'] = (app, proxy) => app.use('/a', express.Router().get('/', proxy))
       expect(await asked('/a', { place: routed, prefix })).to.equal('/up')
@@ -104,13 +104,13 @@ for (const { name, express } of expressVersions) {
       expect(await asked('/t%2F1?y', { mount: '/:tenant', prefix })).to.equal('/up?y')
     })
 
-    it('is of no concern to a route, of which Express strips nothing', async () => {
+    it('does not change in a route, from which Express strips nothing', async () => {
       const place: Place['place'] = (app, proxy) => app.get('/x', proxy)
       expect(await asked('/x', { place, prefix: '/v1' })).to.equal('/v1/x')
       expect(await asked('/x/?y', { place, prefix: '/v1' })).to.equal('/v1/x/?y')
     })
 
-    it('is there where the application has changed the URL before', async () => {
+    it('is sent if the application has changed the URL before', async () => {
       const place: Place['place'] = (app, proxy) => {
         app.use((req, _res, next) => {
           req.url = req.url.replace('/old', '/graphql')
@@ -122,14 +122,14 @@ for (const { name, express } of expressVersions) {
       expect(await asked('/old', { place })).to.equal('/graphql/')
     })
 
-    it('stays in front of what a pattern left of a name', async () => {
+    it('stays in front of the part of a name that a pattern left', async () => {
       const place: Place['place'] = (app, proxy) => app.use(/^\/api/, proxy)
       const path = await asked('/api.json', { place, prefix: '/v1' })
       // Express 5 mounts nothing in the middle of a name.
       expect(path).to.be.oneOf(['/v1/.json', 404])
     })
 
-    it('shows in `req.url` to the option `path`, and not in the path of `onRequest`', async () => {
+    it('is in the `req.url` that the option `path` sees, and not in the path of `onRequest`', async () => {
       expect(await asked('/graphql', { options: { path: (req) => req.url as string } })).to.equal('/graphql/')
       let path: string | undefined
       const onRequest: PassthroughProxyOptions['onRequest'] = (outgoing) => {
@@ -139,7 +139,7 @@ for (const { name, express } of expressVersions) {
       expect(path).to.equal('/graphql?x')
     })
 
-    it('is that of the client with a target that a function chooses', async () => {
+    it('is sent only if the client sent it, with a target that a function chooses', async () => {
       const upstream = await scriptedUpstream()
       const app = express().use(
         '/graphql',
@@ -150,7 +150,7 @@ for (const { name, express } of expressVersions) {
       expect(await (await upstream.connection()).untilText('\r\n')).to.equal('GET /graphql HTTP/1.1\r\n')
     })
 
-    it('is that of the client in an upgrade', async () => {
+    it('is sent only if the client sent it, in an upgrade', async () => {
       const upstream = await scriptedUpstream()
       const app = express().use('/graphql', passthroughProxy(`${upstream.url}/graphql`))
       const server = createServer(app)
@@ -160,7 +160,7 @@ for (const { name, express } of expressVersions) {
       expect(await (await upstream.connection()).untilText('\r\n')).to.equal('GET /graphql HTTP/1.1\r\n')
     })
 
-    it('comes back as it went with rewriteLocation', async () => {
+    it('is unchanged when the client follows a rewritten Location', async () => {
       for (const [prefix, location, expected] of [
         ['/v1', '/v1', '/api'],
         ['/v1', '/v1?x', '/api?x'],

@@ -12,7 +12,7 @@ const URL_ = 'http://127.0.0.1:9'
 describe('passthroughProxy options', () => {
   afterEach(closeServers)
 
-  it('are absent as undefined, {} and undefined fields', () => {
+  it('may be undefined, {} or have undefined fields', () => {
     expect(fromSubpath).to.equal(passthroughProxy)
     for (const options of [undefined, {}, Object.create(null), { path: undefined, upgrade: undefined }]) {
       expect(passthroughProxy(URL_, options)).to.have.property('name', 'passthroughProxyMiddleware')
@@ -30,7 +30,7 @@ describe('passthroughProxy options', () => {
   }
 
   for (const target of ['http://u:p@x', 'http://u@x', 'http://x/?a', 'http://x/#a']) {
-    it(`refuse the target ${target}, and keep its secrets`, () => {
+    it(`refuse the target ${target}, without revealing its secrets`, () => {
       expect(() => passthroughProxy(target)).to.throw(
         TypeError,
         /^passthroughProxy: target must have no query/,

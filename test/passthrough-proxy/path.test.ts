@@ -23,7 +23,7 @@ for (const { name, express } of expressVersions) {
     ])
   }
 
-  describe(`passthroughProxy path (${name})`, () => {
+  describe(`passthroughProxy and the path (${name})`, () => {
     afterEach(closeServers)
 
     for (const path of [
@@ -45,7 +45,7 @@ for (const { name, express } of expressVersions) {
       "/!$&'()*+,=:@[]{}|^`~",
       '/a?b=../../c',
     ]) {
-      it(`passes ${path} byte for byte`, async () => {
+      it(`passes on ${path} byte for byte`, async () => {
         expect(await asked(path)).to.equal(path)
         if (!/^\/(?:\.\.|%2e)/.test(path)) {
           expect(await asked(path, { prefix: '/base' })).to.equal(`/base${path}`)
@@ -102,13 +102,13 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it("lets dot segments be that stay below the target's prefix", async () => {
+    it("accepts dot segments that stay below the target's prefix", async () => {
       for (const path of ['/a/b/../c', '/a;v=1/../b', '/a%2Fb/../c', '/a/..', '/a/b%2f..', '/%252e%252e/a']) {
         expect(await asked(path, { prefix: '/base' })).to.equal(`/base${path}`)
       }
     })
 
-    it('strips what Express strips for a mount, and nothing else', async () => {
+    it('strips the part that Express strips for a mount, and nothing else', async () => {
       expect(await asked('/api/x%2Fy?z', { mount: '/api' })).to.equal('/x%2Fy?z')
       expect(await asked('/api?z', { mount: '/api', prefix: '/v1/' })).to.equal('/v1/?z')
       expect(await asked('/api/x//evil.example', { mount: '/api' })).to.equal('/x//evil.example')

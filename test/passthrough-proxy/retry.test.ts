@@ -42,7 +42,7 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('tries no third time', async function () {
+    it('does not try a third time', async function () {
       needsOwnClient(this, NO_RETRY)
       client.request('GET', '/again')
       await kept.untilText('/again')
@@ -69,7 +69,7 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('does not repeat what was answered by 103 already', async () => {
+    it('does not repeat a request that was already answered by 103', async () => {
       client.request('GET', '/once')
       await kept.untilText('/once')
       kept.write('HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n')
@@ -92,7 +92,7 @@ for (const { name, express } of expressVersions) {
       expect((await next.response()).status).to.equal(200)
     })
 
-    it('serves a POST on a fresh connection where the kept one has ended while it was idle', async () => {
+    it('serves a POST on a fresh connection if the kept one has ended while it was idle', async () => {
       kept.socket.end()
       await kept.closed()
       client.request('POST', '/later', {}, 'body')
@@ -102,7 +102,7 @@ for (const { name, express } of expressVersions) {
       expect((await client.response()).status).to.equal(200)
     })
 
-    it('does not repeat what was answered in part', async () => {
+    it('does not repeat a request that was answered in part', async () => {
       client.request('GET', '/once')
       await kept.untilText('/once')
       kept.socket.end('HTTP/1.1 200 ')

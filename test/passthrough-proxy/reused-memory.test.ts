@@ -15,7 +15,7 @@ import { closeServers, listen, serve } from '../support/servers.js'
 
 type Handler = (req: IncomingMessage, res: ServerResponse, next: () => void) => void
 
-/** Each four bytes of it differ from all others, so that none can take the place of another. */
+/** Each four bytes of it differ from all others, so that a mix-up shows. */
 const BODY = Buffer.alloc(12 * 1024 * 1024)
 for (let at = 0; at < BODY.length; at += 4) BODY.writeUInt32BE(at, at)
 
@@ -34,7 +34,7 @@ const framings: Readonly<Record<string, Handler>> = {
   },
 }
 
-/** What stands in front of the proxy, and what it may do with the chunks that it is given. */
+/** The code in front of the proxy, and what it may do with the chunks that it gets. */
 const fronts: Readonly<Record<string, Handler>> = {
   nothing(_req, _res, next) {
     next()
@@ -68,7 +68,7 @@ const fronts: Readonly<Record<string, Handler>> = {
   },
 }
 
-/** Reads a response slowly: what is behind it fills all buffers in between. */
+/** Reads a response slowly, so that it fills all buffers on the way. */
 async function readSlowly(response: AsyncIterable<Buffer>): Promise<Buffer> {
   const chunks: Buffer[] = []
   for (let pause = 0; pause < 50; pause++) await turn()
@@ -96,12 +96,12 @@ async function askedOverHttp2(url: string): Promise<AsyncIterable<Buffer>> {
   return Promise.resolve(stream)
 }
 
-describe('the memory that passthroughProxy reads into', () => {
+describe('the read buffer of passthroughProxy', () => {
   afterEach(closeServers)
 
   for (const [framing, send] of Object.entries(framings)) {
     for (const [front, handler] of Object.entries(fronts)) {
-      it(`is not used again while a slow client still needs it: ${framing}, behind ${front}`, async () => {
+      it(`is not reused while a slow client still needs it: ${framing}, behind ${front}`, async () => {
         const proxy = passthroughProxy((await serve(send as RequestListener)).url)
         const app: RequestListener = (req, res) =>
           handler(req, res, () => proxy(req, res, (error) => res.destroy(error as Error)))
@@ -110,7 +110,7 @@ describe('the memory that passthroughProxy reads into', () => {
       })
     }
 
-    it(`is not used again while a slow client still needs it: ${framing}, over TLS`, async () => {
+    it(`is not reused while a slow client still needs it: ${framing}, over TLS`, async () => {
       const proxy = passthroughProxy((await serve(send as RequestListener)).url)
       const server = https.createServer({ key, cert: certificate }, (req, res) =>
         proxy(req, res, (error) => res.destroy(error as Error)),
@@ -119,7 +119,7 @@ describe('the memory that passthroughProxy reads into', () => {
       expect((await readSlowly(await asked(`https://localhost:${port}`))).equals(BODY)).to.equal(true)
     })
 
-    it(`is not used again while a slow client still needs it: ${framing}, over HTTP/2`, async () => {
+    it(`is not reused while a slow client still needs it: ${framing}, over HTTP/2`, async () => {
       const proxy = passthroughProxy((await serve(send as RequestListener)).url)
       const server = http2.createServer((req, res) =>
         proxy(req as never, res as never, (error) => res.stream.destroy(error as Error)),
@@ -129,7 +129,7 @@ describe('the memory that passthroughProxy reads into', () => {
     })
   }
 
-  it('is not used again where a tracer keeps the chunks that it sees', async () => {
+  it('is not reused if a tracer keeps the chunks that it sees', async () => {
     for (const owner of ['http.OutgoingMessage', 'net.Socket']) {
       const { stdout } = await run(process.execPath, ['--input-type=module', '-e', tracer(owner)], {
         cwd: root,
@@ -138,7 +138,7 @@ describe('the memory that passthroughProxy reads into', () => {
     }
   })
 
-  it('goes through write to its last byte where the application stands in front of that alone', async () => {
+  it('goes through write to its last byte if that is the only method that the application replaces', async () => {
     const proxy = passthroughProxy((await serve((_req, res) => res.end('small'))).url)
     const { url } = await serve((req, res) => {
       const write = res.write.bind(res) as (chunk: string) => boolean
@@ -151,7 +151,7 @@ describe('the memory that passthroughProxy reads into', () => {
 
 const run = promisify(execFile)
 
-/** A program whose tracer was there before this package, and keeps what goes to clients. */
+/** A program whose tracer was installed before this package, and keeps the chunks that go to clients. */
 const tracer = (owner: string): string => `
   import http from 'node:http'
   import net from 'node:net'

@@ -88,7 +88,7 @@ for (const { name, express } of expressVersions) {
         ['http://localhost:80/v1/x', 'http://localhost:80/v1/x', { hostname: 'localhost' }],
         ['http://CAPITALS/v1/x', '/api/x', { hostname: 'localhost' }],
       ] as [string, string, Place?][]) {
-        it(`makes ${JSON.stringify(received)} of ${JSON.stringify(sent)} at ${JSON.stringify(place ?? {})}`, async () => {
+        it(`turns ${JSON.stringify(sent)} into ${JSON.stringify(received)} at ${JSON.stringify(place ?? {})}`, async () => {
           expect(await line(`Location: ${sent}`, { rewriteLocation: true }, place)).to.equal(
             `Location: ${received}`,
           )
@@ -115,7 +115,7 @@ for (const { name, express } of expressVersions) {
         'http://[bad/v1/x',
         'https:/v1/x',
       ]) {
-        it(`leaves ${JSON.stringify(sent)} alone`, async () => {
+        it(`does not change ${JSON.stringify(sent)}`, async () => {
           expect(await line(`Location: ${sent}`, { rewriteLocation: true })).to.equal(`Location: ${sent}`)
         })
       }
@@ -129,7 +129,7 @@ for (const { name, express } of expressVersions) {
         expect(await line('Location: http://other/v1/x', options)).to.equal('Location: http://other/v1/x')
       })
 
-      it('rewrites a 201, Content-Location and Refresh as well, and every line of them', async () => {
+      it('also rewrites a 201, Content-Location and Refresh, and every line of them', async () => {
         const options = { rewriteLocation: true }
         expect(await line('lOCATION: http://UPSTREAM/v1/x/7', options, {}, '201 Created')).to.equal(
           'lOCATION: /api/x/7',
@@ -178,7 +178,7 @@ for (const { name, express } of expressVersions) {
         [(url: string) => url.toUpperCase(), '/v1/x', '/V1/X'],
         [() => undefined, '/v1/x', '/v1/x'],
       ] as [NonNullable<PassthroughProxyOptions['rewriteLocation']>, string, string][]) {
-        it(`${typeof rule === 'function' ? String(rule) : JSON.stringify(rule)} makes ${received} of ${sent}`, async () => {
+        it(`${typeof rule === 'function' ? String(rule) : JSON.stringify(rule)} turns ${sent} into ${received}`, async () => {
           expect(await line(`Location: ${sent}`, { rewriteLocation: rule })).to.equal(`Location: ${received}`)
         })
       }
@@ -200,10 +200,10 @@ for (const { name, express } of expressVersions) {
             throw new Error('secret')
           },
         ],
-        ['gives CR LF', () => '/x\r\nSet-Cookie: evil=1'],
-        ['gives no string', (async () => '/x') as never],
+        ['returns CR LF', () => '/x\r\nSet-Cookie: evil=1'],
+        ['does not return a string', (async () => '/x') as never],
       ] as [string, () => string][]) {
-        it(`is an error of the hook where its function ${what}`, async () => {
+        it(`is an error of the hook if its function ${what}`, async () => {
           const { head, body } = await answered(['Location: /x'], { rewriteLocation })
           expect(head).not.to.match(/evil/)
           expect(body.toString()).to.equal(
@@ -277,12 +277,12 @@ for (const { name, express } of expressVersions) {
         [{ cookiePath: { '*': '/' } }, 'a=1; Path=/any', 'a=1; Path=/'],
         [{ cookiePath: () => '' }, 'a=1; Path=/any', 'a=1'],
       ] as [PassthroughProxyOptions, string, string, Place?][]) {
-        it(`${JSON.stringify(options)} makes ${JSON.stringify(received)} of ${JSON.stringify(sent)}`, async () => {
+        it(`${JSON.stringify(options)} turns ${JSON.stringify(sent)} into ${JSON.stringify(received)}`, async () => {
           expect(await line(`Set-Cookie: ${sent}`, options, place)).to.equal(`Set-Cookie: ${received}`)
         })
       }
 
-      it('add no attribute that a client has put into a mount with a parameter', async () => {
+      it('add no attribute that a client has put into a mount parameter', async () => {
         const { exchange } = await proxied({ express, mount: '/:tenant', cookiePath: true })
         const { response } = await exchange(
           request('GET', '/a;Domain=evil.example/x'),
@@ -291,7 +291,7 @@ for (const { name, express } of expressVersions) {
         expect(response.headers['set-cookie']).to.deep.equal(['a=1; Path=/a%3BDomain=evil.example'])
       })
 
-      it('lead to no other host by a mount with a parameter', async () => {
+      it('never lead to another host through a mount parameter', async () => {
         const { exchange } = await proxied({ express, mount: '/:tenant', rewriteLocation: true })
         const { response } = await exchange(
           request('GET', '/\\evil.example/x'),
@@ -300,7 +300,7 @@ for (const { name, express } of expressVersions) {
         expect(response.headers['location']).to.deep.equal(['/./\\evil.example/y'])
       })
 
-      it('rewrite each cookie of several, and keep their lines apart', async () => {
+      it('rewrite each of several cookies, and keep their lines separate', async () => {
         const cookies = ['a=1; Path=/v1', 'b=2; Expires=Wed, 21 Oct 2026 07:28:00 GMT; Path=/v1/b', 'c=3']
         const { headers } = await answered(
           cookies.map((cookie) => `Set-Cookie: ${cookie}`),

@@ -12,13 +12,13 @@ const BODY = 'a small body, \u00e9\u20ac\0'
 const LENGTH = Buffer.byteLength(BODY)
 const HEAD = `POST / HTTP/1.1\r\nHost: test\r\nContent-Length: ${LENGTH}\r\n\r\n`
 
-/** How a small body may come: whole with its head, which is the rule, or later. */
+/** The ways in which a small body may arrive: usually whole with its head, or later. */
 const arrivals: Record<string, (client: RawClient, upstream: ScriptedUpstream) => Promise<RawClient>> = {
   'with its head': (client, upstream) => {
     client.write(HEAD, BODY)
     return upstream.connection()
   },
-  'behind its head': async (client, upstream) => {
+  'after its head': async (client, upstream) => {
     client.write(HEAD)
     const connection = await upstream.connection()
     client.write(BODY)
@@ -32,7 +32,7 @@ const arrivals: Record<string, (client: RawClient, upstream: ScriptedUpstream) =
   },
 }
 
-/** What may stand before the proxy. */
+/** Code that may be mounted in front of the proxy. */
 const before: Record<string, Handler> = {
   nothing: (_req, _res, next) => next(),
   'a handler that waits': (_req, _res, next) => setImmediate(next),
@@ -43,12 +43,12 @@ const before: Record<string, Handler> = {
 }
 
 for (const { name, mount } of hosts) {
-  describe(`passthroughProxy of small bodies (${name})`, () => {
+  describe(`passthroughProxy with small bodies (${name})`, () => {
     afterEach(closeServers)
 
     for (const [what, handler] of Object.entries(before)) {
       for (const [how, send] of Object.entries(arrivals)) {
-        it(`passes a body on that comes ${how}, behind ${what}, and tells of its end`, async () => {
+        it(`passes on a body that comes ${how}, behind ${what}, and emits its end`, async () => {
           const upstream = await scriptedUpstream()
           const ended = deferred<unknown>()
           const listen: Handler = (req, _res, next) => {

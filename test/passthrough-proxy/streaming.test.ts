@@ -16,10 +16,10 @@ import { closeServers, serve } from '../support/servers.js'
 const MORE = Buffer.alloc(64 * 1024)
 const TOO_MUCH = 1024 * 1024 * 1024
 
-/** What the kernel's buffers of two connections hold, and little more. */
+/** A little more than the kernel's buffers of two connections hold. */
 const HELD_ON_THE_WAY = 32 * 1024 * 1024
 
-/** Writes as much as is taken, as soon as it is. */
+/** Writes as much as the receiver accepts, as soon as it does. */
 function writeOn(to: Writable, count: (length: number) => number): void {
   const more = (): void => {
     while (count(MORE.length) < TOO_MUCH && to.write(MORE));
@@ -29,8 +29,8 @@ function writeOn(to: Writable, count: (length: number) => number): void {
 }
 
 /**
- * Waits until `count` has stood still while a hundred other requests went the same way. Everybody is in this process,
- * so whatever could have moved on had its turn in between.
+ * Waits until `count` has stayed the same while a hundred other requests took the same path. Both sides are in this process,
+ * so any pending work had its turn in between.
  */
 async function untilStill(count: () => number, port: number): Promise<void> {
   const other = await RawClient.connect(port)
@@ -45,10 +45,10 @@ async function untilStill(count: () => number, port: number): Promise<void> {
 }
 
 for (const { name, express } of expressVersions) {
-  describe(`passthroughProxy streaming (${name})`, () => {
+  describe(`passthroughProxy while it streams (${name})`, () => {
     afterEach(closeServers)
 
-    it('has a connection for each of 300 event streams, and for a request beside them', async () => {
+    it('has a connection for each of 300 event streams, and for one more request', async () => {
       const upstream = await serve((req, res) => {
         if (req.url === '/plain') res.end('plain')
         else res.writeHead(200, { 'Content-Type': 'text/event-stream' }).write(`data: ${req.url}\n\n`)
@@ -62,7 +62,7 @@ for (const { name, express } of expressVersions) {
       }
     })
 
-    it('passes a GET and its answer, and keeps both connections for the next', async () => {
+    it('passes on a GET and its answer, and keeps both connections for the next request', async () => {
       const upstream = await serve((req, res) => res.end(`${req.method} ${req.url}`))
       const { port } = await serve(express().use(passthroughProxy(upstream.url)))
       const client = await RawClient.connect(port)
@@ -75,7 +75,7 @@ for (const { name, express } of expressVersions) {
       expect(upstream.connections).to.have.length(1)
     })
 
-    it('passes a POST body byte for byte', async () => {
+    it('passes on a POST body byte for byte', async () => {
       const upstream = await serve((req, res) => req.pipe(res))
       const { port } = await serve(express().use(passthroughProxy(upstream.url)))
       const client = await RawClient.connect(port)
@@ -146,7 +146,7 @@ for (const { name, express } of expressVersions) {
       await client.untilText(lastChunk)
     })
 
-    it('waits for a compressor many times with one listener', async () => {
+    it("waits for a compressor many times with one 'drain' listener", async () => {
       const text = randomBytes(2_000_000).toString('hex')
       const upstream = await serve((_req, res) => res.setHeader('Content-Type', 'text/plain').end(text))
       const listeners: number[] = []
@@ -193,7 +193,7 @@ for (const { name, express } of expressVersions) {
       await once(decoded, 'end')
     })
 
-    it('carries a conversation on raw sockets: each side speaks only after it has heard the other', async () => {
+    it('carries a conversation on raw sockets: each side sends only after it has received', async () => {
       const upstream = await scriptedUpstream()
       const { port } = await serve(express().use(passthroughProxy(upstream.url)))
       const client = await RawClient.connect(port)

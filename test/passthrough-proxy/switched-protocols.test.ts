@@ -14,7 +14,7 @@ for (const [through, open] of [
   ['the built-in pool', () => undefined],
   ['a dispatcher', () => new Agent()],
 ] as const) {
-  describe(`passthroughProxy and the 101 of an upstream, through ${through}`, () => {
+  describe(`the 101 of an upstream behind passthroughProxy, through ${through}`, () => {
     afterEach(closeServers)
 
     async function switching(
@@ -42,14 +42,14 @@ for (const [through, open] of [
     }
 
     for (const status of ['001', '099']) {
-      it(`and a status of ${status} is a 502`, async () => {
+      it(`is a 502 if its status is ${status}`, async () => {
         const { answered, errors } = await switching('', status)
         expect(answered).to.match(/^HTTP\/1\.1 502 /)
         expect(errors.map(({ code }) => code)).to.deep.equal(['ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE'])
       })
     }
 
-    it('passes one on that names the protocol it was asked for, in its own spelling', async () => {
+    it('is passed on if it names the protocol that was asked for, in its own spelling', async () => {
       const { answered, errors } = await switching(
         'Upgrade: webSocket\r\nConnection: X-A, upgrade\r\nX-A: 1\r\n',
       )
@@ -64,7 +64,7 @@ for (const [through, open] of [
       ['names none', 'Connection: Upgrade\r\n'],
       ['has no Connection: upgrade', 'Upgrade: websocket\r\n'],
     ] as const) {
-      it(`is a 502 where it ${what}, and the connection is closed`, async () => {
+      it(`is a 502 if it ${what}, and the connection is closed`, async () => {
         const { answered, errors } = await switching(lines)
         expect(answered).to.match(/^HTTP\/1\.1 502 /)
         expect(errors.map(({ code }) => code)).to.deep.equal(['ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE'])

@@ -11,7 +11,7 @@ import { startWatched } from './watched.js'
 describe('passthroughProxy timeouts', () => {
   afterEach(closeServers)
 
-  it('answers 504 where the connection does not open in time', async () => {
+  it('answer 504 if the connection does not open in time', async () => {
     // TLS begins, and is never answered.
     const upstream = await scriptedUpstream()
     const { client, errors } = await startWatched(express(), upstream.url.replace('http:', 'https:'), {
@@ -22,7 +22,7 @@ describe('passthroughProxy timeouts', () => {
     expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_TIMEOUT')
   })
 
-  it("does not take a client's own slowness for silence of the upstream", async () => {
+  it("do not take a client's own slowness for silence of the upstream", async () => {
     const upstream = await scriptedUpstream()
     const { client: slow, errors, port } = await startWatched(express(), upstream.url, { idleTimeoutMs: 50 })
     const silent = await RawClient.connect(port)
@@ -44,7 +44,7 @@ describe('passthroughProxy timeouts', () => {
     expect(errors.map(({ code }) => code)).to.deep.equal(['ERR_SLUICEWAY_UPSTREAM_TIMEOUT'])
   })
 
-  it('does not wait for the head while the client is still sending', async () => {
+  it('do not count the wait for the head while the client is still sending', async () => {
     const upstream = await scriptedUpstream()
     const {
       client: sending,

@@ -16,7 +16,7 @@ interface Failure {
   readonly maybeHeard: boolean
 }
 
-/** The part of the adapter that this calls. */
+/** The part of the adapter that this test calls. */
 interface Adapter {
   dispatcherUpstream: (dispatcher: object) => {
     send(request: object, receiver: { onFailure(failure: Failure): void }): { abandon(): void }
@@ -29,7 +29,7 @@ const file = path.join(root, 'dist/esm/passthrough-proxy/upstream/undici/adapter
 describe('the adapter of undici', () => {
   afterEach(closeServers)
 
-  it('refuses requests once it was closed, be it twice', async () => {
+  it('refuses requests after it was closed, even twice', async () => {
     const { dispatcherUpstream } = (await import(pathToFileURL(file).href)) as Adapter
     const upstream = dispatcherUpstream({})
     upstream.close()
@@ -43,7 +43,7 @@ describe('the adapter of undici', () => {
     expect(failures).to.deep.equal([{ kind: 'closed', maybeHeard: false, cause: undefined }])
   })
 
-  it('forgets the queues of origins that nothing waits for, however many a target function makes up', async () => {
+  it('forgets the queues of origins without a waiting request, however many a target function invents', async () => {
     let asked = 0
     const proxy = passthroughProxy(() => `http://127.0.0.1:${20_000 + (asked += 1)}`)
     const app = expressVersions[0].express().set('env', 'test').use(proxy)
@@ -68,7 +68,7 @@ describe('the adapter of undici', () => {
     client.destroy()
   })
 
-  it('fails the body of a request whose dispatcher throws at a piece of it', async () => {
+  it('fails the body of a request whose dispatcher throws on a chunk', async () => {
     const told = deferred<Error>()
     const dispatcher = {
       dispatch: ({ body }: { body: EventEmitter }): boolean => {

@@ -9,7 +9,7 @@ import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
 
-/** The part of undici 7's own handler that a dispatcher of an application may call, in place of the one that 8 has too. */
+/** The part of undici 7's own handler interface that a dispatcher may call instead of the one that undici 8 shares. */
 interface Handler7 {
   onConnect(abort: () => void): void
   onResponseStarted(): void
@@ -39,7 +39,7 @@ async function start(
   return { client: await RawClient.connect(port), errors }
 }
 
-/** A dispatcher of the application's, written for undici 7. */
+/** An application's own dispatcher, written for undici 7. */
 function dispatcherOf(play: (handler: Handler7) => void): {
   dispatch(options: object, handler: object): boolean
 } {
@@ -58,7 +58,7 @@ function dispatcherOf(play: (handler: Handler7) => void): {
 describe('passthroughProxy and dispatchers that were written for undici 7', () => {
   afterEach(closeServers)
 
-  it('passes on what they tell: head, body, trailers', async () => {
+  it('passes on head, body and trailers', async () => {
     const dispatcher = dispatcherOf((handler) => {
       handler.onResponseStarted()
       handler.onHeaders(200, ['Transfer-Encoding', 'chunked', 'Trailer', 'X-Sum'], () => {}, 'Fine')
@@ -73,7 +73,7 @@ describe('passthroughProxy and dispatchers that were written for undici 7', () =
     client.destroy()
   })
 
-  it('cuts an answer with trailers by name, which undici 7 takes for complete too early', async () => {
+  it('cuts an answer with trailers by name, which undici 7 completes too early', async () => {
     const dispatcher = dispatcherOf((handler) => {
       handler.onHeaders(200, ['Transfer-Encoding', 'chunked'], () => {}, 'OK')
       handler.onData(Buffer.from('half'))
@@ -85,7 +85,7 @@ describe('passthroughProxy and dispatchers that were written for undici 7', () =
     expect(errors.map(({ code }) => code)).to.deep.equal(['ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE'])
   })
 
-  it('refuses an interim response with a framing that is none', async () => {
+  it('refuses an interim response with invalid framing', async () => {
     const dispatcher = dispatcherOf((handler) => {
       handler.onHeaders(103, ['Transfer-Encoding', 'gzip'], () => {}, 'Early Hints')
     })
@@ -96,7 +96,7 @@ describe('passthroughProxy and dispatchers that were written for undici 7', () =
     client.destroy()
   })
 
-  it('tunnels what they upgrade', async () => {
+  it('tunnels a connection that they upgrade', async () => {
     const upstream = new Duplex({
       read() {},
       write(chunk: Buffer, _encoding, callback) {
@@ -115,7 +115,7 @@ describe('passthroughProxy and dispatchers that were written for undici 7', () =
     client.destroy()
   })
 
-  it('knows nothing of origins for which nothing waits, however many a target function makes up', async () => {
+  it('forgets origins without a waiting request, however many a target function invents', async () => {
     let asked = 0
     const target = (): string => `http://127.0.0.1:${20_000 + (asked += 1)}`
     const dispatcher = dispatcherOf((handler) => {
@@ -154,7 +154,7 @@ describe('passthroughProxy over a dispatcher', () => {
     client.destroy()
   })
 
-  it('does not count the time in which the client is sending', async () => {
+  it('does not count the time while the client is sending', async () => {
     const upstream = await scriptedUpstream()
     const { client } = await start(upstream.url, { dispatcher, headersTimeoutMs: 50 })
     client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel')
@@ -169,7 +169,7 @@ describe('passthroughProxy over a dispatcher', () => {
     client.destroy()
   })
 
-  it('takes a megabyte of interim responses, and no more', async () => {
+  it('accepts a megabyte of interim responses, and no more', async () => {
     const upstream = await scriptedUpstream()
     const { client, errors } = await start(upstream.url, { dispatcher })
     client.request('GET', '/')
@@ -185,7 +185,7 @@ describe('passthroughProxy over a dispatcher', () => {
     client.destroy()
   })
 
-  it('ends the request of a stream of onRequest that is closed before its end', async () => {
+  it('ends the request if the stream given by onRequest is closed before its end', async () => {
     const upstream = await scriptedUpstream()
     const body = new Readable({ read() {} })
     const { client } = await start(upstream.url, {
@@ -204,7 +204,7 @@ describe('passthroughProxy over a dispatcher', () => {
     client.destroy()
   })
 
-  it('blames onRequest for a stream of its own that fails', async () => {
+  it('blames onRequest if the stream that it gave fails', async () => {
     const upstream = await scriptedUpstream()
     const { client, errors } = await start(upstream.url, {
       dispatcher,

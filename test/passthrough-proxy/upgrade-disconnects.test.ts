@@ -18,7 +18,7 @@ type Side = 'client' | 'upstream'
 type Way = 'FIN' | 'RST'
 type Moment = 'before the 101' | 'right with the 101' | 'in the middle' | 'after the other has ended its half'
 
-/** What the other side gets: an answer of the proxy, a half-close behind which it may still speak, or a cut. */
+/** The result for the other side: an answer of the proxy, a half-close after which it may still send, or a cut. */
 type Sees = '502' | 'an end, and is still heard' | 'a cut'
 
 const orders: readonly (readonly [Side, Way, Moment, Sees])[] = [
@@ -41,7 +41,7 @@ const orders: readonly (readonly [Side, Way, Moment, Sees])[] = [
 ]
 
 for (const { name, express } of expressVersions) {
-  describe(`passthroughProxy tunnels when somebody leaves (${name})`, () => {
+  describe(`a passthroughProxy tunnel when one side leaves (${name})`, () => {
     let upstream: ScriptedUpstream
     let server: TestServer
     let client: RawClient
@@ -93,13 +93,23 @@ for (const { name, express } of expressVersions) {
       },
     }
 
-    it('takes the upstream along where the app destroys the connection, without an error', async () => {
+    it('closes the upstream connection, without an error, when the app destroys the connection', async () => {
       await open()
       server.connections[0]?.destroy()
       await connection.closed()
       expect(errors).to.deep.equal([])
       client.destroy()
       connection.destroy()
+    })
+
+    it('takes the upstream along where the app destroys the connection of a client that has ended its half', async () => {
+      await open()
+      client.socket.end()
+      await connection.closed()
+      server.connections[0]?.destroy()
+      await writeUntilRefused(connection.socket)
+      await proxyClosed
+      expect(errors).to.deep.equal([])
     })
 
     for (const [side, way, moment, sees] of orders) {
@@ -125,7 +135,7 @@ for (const { name, express } of expressVersions) {
   })
 }
 
-/** A peer that is gone resets the connection on what it gets; one that has only ended its half takes it. */
+/** A peer that has left resets the connection when it gets bytes; a peer that has only ended its half accepts them. */
 async function writeUntilRefused(socket: Socket): Promise<void> {
   while (!socket.closed) {
     socket.write('into the void')

@@ -11,7 +11,7 @@ const HANDSHAKE = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Ke
 const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
 
 for (const { name, express } of expressVersions) {
-  describe(`passthroughProxy upgrades (${name})`, () => {
+  describe(`passthroughProxy with upgrades (${name})`, () => {
     afterEach(closeServers)
 
     it('drops an upgrade that the upstream accepts after the app has begun an answer of its own', async () => {
@@ -52,7 +52,7 @@ for (const { name, express } of expressVersions) {
         return connection
       }
 
-      it('passes the handshake on, stripped of what Connection names beside it', async () => {
+      it('passes on the handshake without the other headers that Connection names', async () => {
         client.write(
           'GET /chat HTTP/1.1\r\nHost: test\r\nConnection: keep-alive, Upgrade, X-Foo\r\nX-Foo: 1\r\n' +
             'Upgrade: WebSocket\r\nSec-WebSocket-Key: abc\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n',
@@ -75,7 +75,7 @@ for (const { name, express } of expressVersions) {
         expect(head).not.to.match(/X-Bar|content-length|transfer-encoding/i)
       })
 
-      it('keeps bytes that come right behind the heads', async () => {
+      it('keeps bytes that come right after the heads', async () => {
         const connection = await tunnelled('early-client', 'early-upstream')
         await connection.untilText('early-client')
         await client.untilText('early-upstream')
@@ -110,7 +110,7 @@ for (const { name, express } of expressVersions) {
         }
       }
 
-      it('keeps what a client says before the 101, and passes on that it has no more to say', async () => {
+      it('keeps bytes that a client sends before the 101, and passes on its end', async () => {
         client.write(`GET / HTTP/1.1\r\nHost: test\r\n${HANDSHAKE}\r\n`)
         const connection = await upstream.connection()
         await connection.untilText('\r\n\r\n')
@@ -152,7 +152,7 @@ for (const { name, express } of expressVersions) {
         expect((await client.response()).body.length).to.equal(body.length)
       })
 
-      it('answers 502 where the upstream dies before its answer', async () => {
+      it('answers 502 if the upstream dies before its answer', async () => {
         client.write(`GET / HTTP/1.1\r\nHost: test\r\n${HANDSHAKE}\r\n`)
         const connection = await upstream.connection()
         await connection.untilText('\r\n\r\n')
@@ -180,7 +180,7 @@ for (const { name, express } of expressVersions) {
         })
       }
 
-      it('keeps the connection of a h2c request for the next one', async () => {
+      it('keeps the connection of an h2c request for the next one', async () => {
         client.write(
           'GET /1 HTTP/1.1\r\nHost: test\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: A\r\n\r\n',
         )
@@ -211,7 +211,7 @@ for (const { name, express } of expressVersions) {
       }
     })
 
-    it('serves an upgrade as a plain request where attach is not used', async () => {
+    it('serves an upgrade as a plain request if attach is not used', async () => {
       const upstream = await scriptedUpstream()
       const { port } = await serve(express().use(passthroughProxy(upstream.url)))
       const client = await RawClient.connect(port)

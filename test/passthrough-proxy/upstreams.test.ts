@@ -22,11 +22,11 @@ const echo: RequestListener = (req, res) => {
   req.pipe(res)
 }
 
-describe('passthroughProxy upstreams', () => {
+describe('the upstreams of passthroughProxy', () => {
   afterEach(endAll)
 
   describe('over TLS', () => {
-    it('are a 502 where their certificate is self-signed, and hear nothing of the request', async () => {
+    it('are a 502 if their certificate is self-signed, and get no request', async () => {
       const heard: unknown[] = []
       const { port } = await listen(createHttpsServer(asTls, (req, res) => res.end(heard.push(req.url))))
       const { status, errors } = await asked(`https://localhost:${port}`)
@@ -40,7 +40,7 @@ describe('passthroughProxy upstreams', () => {
       expect(heard).to.deep.equal([])
     })
 
-    it('are a 502 where the certificate is for another host', async () => {
+    it('are a 502 if the certificate is for another host', async () => {
       const { port } = await listen(createHttpsServer(asTls, echo))
       const dispatcher = kept(new Agent({ connect: { ca: certificate, servername: 'other.example' } }))
       const { status, errors } = await asked(`https://localhost:${port}`, dispatcher)
@@ -76,7 +76,7 @@ describe('passthroughProxy upstreams', () => {
       expect(without.status).to.equal(502)
     })
 
-    it('speak HTTP/2 where the dispatcher allows it: body, repeated lines and status go both ways', async () => {
+    it('speak HTTP/2 if the dispatcher allows it, with body, repeated lines and status', async () => {
       const server = createSecureServer(asTls, (req: Http2ServerRequest, res: Http2ServerResponse) => {
         res.writeHead(203, {
           'X-Seen': `${req.httpVersion} ${req.method} ${req.url}`,
@@ -105,7 +105,7 @@ describe('passthroughProxy upstreams', () => {
       client.destroy()
     })
 
-    it('over HTTP/2 end their stream when the client leaves, and cut the client off when they break', async () => {
+    it('over HTTP/2 end their stream when the client leaves, and cut the client off when they fail', async () => {
       const left = deferred()
       const server = createSecureServer(asTls)
       server.on('stream', (stream, headers) => {
@@ -135,7 +135,7 @@ describe('passthroughProxy upstreams', () => {
     [300_000, undefined],
     [300_000, '300000'],
   ] as const) {
-    it(`over HTTP/2 with trailers behind ${size} bytes do not pass for whole (Content-Length: ${announced})`, async () => {
+    it(`over HTTP/2 with trailers after ${size} bytes do not seem whole (Content-Length: ${announced})`, async () => {
       const server = createSecureServer(asTls)
       server.on('stream', (stream) => {
         stream.on('error', () => {})
@@ -174,12 +174,12 @@ describe('passthroughProxy upstreams', () => {
     expect(errors[0]?.cause).to.have.property('message').that.contains(socketPath)
   })
 
-  it('are reached through any pool, whatever the target is called', async () => {
+  it('are reached through any pool, whatever the name of the target', async () => {
     const { url } = await serve(echo)
     expect((await asked('http://whatever', kept(new Pool(url)))).headers['x-url']).to.deep.equal(['/asked'])
   })
 
-  it("are mocks in a user's own test", async () => {
+  it("may be mocks in a user's own test", async () => {
     const dispatcher = new MockAgent()
     dispatcher.disableNetConnect()
     dispatcher
@@ -195,7 +195,7 @@ describe('passthroughProxy upstreams', () => {
     await dispatcher.close()
   })
 
-  it('are reached through a proxy that tunnels', async () => {
+  it('are reached through a tunnelling proxy', async () => {
     const { url } = await serve(echo)
     const seen: (string | undefined)[] = []
     const tunnels = createServer().on('connect', (req: IncomingMessage, client: Socket) => {

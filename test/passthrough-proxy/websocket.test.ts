@@ -56,7 +56,7 @@ for (const { name, express } of expressVersions) {
       return { client, upstream: (await arrived)[0] as WebSocket }
     }
 
-    it('tunnels to the proxy whose path it is, on two servers, subprotocol included, first bytes kept', async () => {
+    it('tunnels through the proxy mounted at its path, on two servers, with subprotocol and first bytes', async () => {
       const app = express()
       app.use('/one', passthroughProxy(await echo('first')))
       app.use('/two', passthroughProxy(await echo('second')))
@@ -73,7 +73,7 @@ for (const { name, express } of expressVersions) {
       }
     })
 
-    it('lets the app refuse with 401 before the upstream hears of it', async () => {
+    it('lets the app refuse with 401 before the upstream gets the request', async () => {
       const app = express()
       app.use((req, res, next) =>
         req.headers.authorization ? next() : void res.status(401).send('who are you?'),
@@ -149,7 +149,7 @@ for (const { name, express } of expressVersions) {
         expect([code, String(reason), echoed]).to.deep.equal([4001, 'enough for today', 4001])
       })
 
-      it(`shows the other side that the ${closer} broke off (1006)`, async () => {
+      it(`shows the other side that the ${closer} closed abnormally (1006)`, async () => {
         const { client, upstream } = await connected()
         const [one, other] = closer === 'client' ? [client, upstream] : [upstream, client]
         one.terminate()

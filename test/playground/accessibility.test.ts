@@ -13,7 +13,7 @@ describeInChromium('playground for everybody', (open) => {
     })
 
     for (const colorScheme of ['light', 'dark'] as const) {
-      it(`has no violation that axe finds in ${colorScheme} colours`, async () => {
+      it(`has no violation according to axe in ${colorScheme} colours`, async () => {
         const opened = open()
         // With motion, colours fade into one another for a moment, and axe would measure that.
         await opened.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
@@ -36,7 +36,7 @@ describeInChromium('playground for everybody', (open) => {
     }
   })
 
-  it('changes its colours with the scheme', async () => {
+  it('changes its colours with the colour scheme', async () => {
     const { page } = open()
     const ground = 'getComputedStyle(document.body).backgroundColor'
     await page.emulateMedia({ colorScheme: 'light' })
@@ -45,7 +45,7 @@ describeInChromium('playground for everybody', (open) => {
     expect(await page.evaluate(ground)).not.to.equal(light)
   })
 
-  it('moves nothing for those who ask for less motion', async () => {
+  it('moves nothing if the user prefers reduced motion', async () => {
     const { page } = open()
     const motion = `[getComputedStyle(document.documentElement).scrollBehavior,
       getComputedStyle(document.querySelector('button')).transitionDuration]`
@@ -86,7 +86,7 @@ describeInChromium('playground for everybody', (open) => {
       expect(await focused(opened)).to.include({ text: 'Follow both routes' })
     })
 
-    it('reaches everything in the order of the page, and shows where it is', async () => {
+    it('reaches everything in the order of the page, and shows the focus', async () => {
       const opened = open()
       await opened.page.evaluate('document.documentElement.style.scrollBehavior = "auto"')
       const reachable = Number(await opened.page.evaluate(controls))
@@ -103,7 +103,7 @@ describeInChromium('playground for everybody', (open) => {
   })
 })
 
-/** Runs every panel at once; one of them with a refusal in words. */
+/** Runs every panel at once; one of them shows a refusal. */
 async function runAll(opened: PlaygroundPage): Promise<void> {
   await opened.panel('socket').getByLabel('I am logged in').uncheck()
   for (const name of panels) await opened.start(name)
@@ -120,12 +120,12 @@ async function violations({ page }: PlaygroundPage): Promise<string[]> {
   return found as string[]
 }
 
-/** What sticks out to the right, but for what scrolls or hides it by itself. */
+/** Elements that overflow to the right, except inside elements that scroll or hide them. */
 const outside = `[...document.querySelectorAll('body *')]
   .filter((node) => !node.closest('pre, svg, .unseen, .skip') && node.getBoundingClientRect().right > innerWidth + 0.5)
   .map((node) => node.outerHTML.slice(0, 80))`
 
-/** How many elements the Tab key reaches. */
+/** The number of elements that the Tab key reaches. */
 const controls = `[...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')]
   .filter((node) => node.checkVisibility()).length`
 

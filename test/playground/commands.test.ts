@@ -17,7 +17,7 @@ interface Output {
   readonly code: number | null
 }
 
-/** What each command of the page prints, as one would see it in a terminal. */
+/** The output of each command of the page, as in a terminal. */
 const outcomes: Readonly<Record<string, (output: Output, opened: PlaygroundPage) => void | Promise<void>>> = {
   'events-flushed'({ lines }) {
     expect(eventLines(lines)).to.have.length(8)
@@ -86,13 +86,18 @@ describeInChromium('playground commands', (open) => {
     this.skip()
   })
 
-  it('do in a shell what their titles say', async () => {
+  it('do in a shell as their titles say', async () => {
     const opened = open()
     const texts = await commandTexts(opened)
     expect(Object.keys(texts).toSorted()).to.deep.equal(Object.keys(outcomes).toSorted())
-    const { 'proxy-twice': twice = '', ...others } = texts
-    // By itself: beside other requests, the second may find another connection free.
-    const outputs = { 'proxy-twice': await runInShell(twice), ...(await runTogether(others)) }
+    const { 'proxy-twice': twice = '', duplex = '', ...others } = texts
+    const outputs = {
+      // Alone: beside other requests, the second may find another connection free.
+      'proxy-twice': await runInShell(twice),
+      // Alone: beside a dozen other programs, curl may start only when both lines are there.
+      duplex: await runInShell(duplex),
+      ...(await runTogether(others)),
+    }
     for (const [name, output] of Object.entries(outputs)) {
       try {
         await outcomes[name]?.(output, opened)
@@ -105,7 +110,7 @@ describeInChromium('playground commands', (open) => {
     expect(await (await fetch(`${url}/command/running`)).json()).to.deep.equal({ running: 0 })
   })
 
-  it('carries the signature of whatever stands in the field, quotes included', async () => {
+  it('carries the signature of the text in the field, quotes included', async () => {
     const opened = open()
     const order = `{"id":"it's","items":[{"sku":"a","quantity":1,"price":1}],"sentAt":"2026-01-01","customer":{"name":"A","country":"GB"}}`
     await opened.panel('body').locator('textarea').fill(order)
@@ -115,7 +120,7 @@ describeInChromium('playground commands', (open) => {
     expect(JSON.parse(text)).to.include({ sha256: createHash('sha256').update(order).digest('hex') })
   })
 
-  it('are copied by their buttons, which say so', async () => {
+  it('are copied by their buttons, which confirm it', async () => {
     const opened = open()
     const command = opened.page.locator('[data-command=proxy-hop]')
     await command.getByRole('button', { name: 'Copy the command: a header for this hop only' }).click()
@@ -125,7 +130,7 @@ describeInChromium('playground commands', (open) => {
     expect(copied).to.equal(await command.locator('code').textContent())
   })
 
-  it('are selected where there is no clipboard, and the button says how to go on', async () => {
+  it('are selected if there is no clipboard, and the button says how to continue', async () => {
     const opened = open()
     await opened.page.evaluate(
       'navigator.clipboard.writeText = () => Promise.reject(new Error("not allowed"))',
@@ -157,7 +162,7 @@ async function runTogether(texts: Readonly<Record<string, string>>): Promise<Rec
   return Object.fromEntries(await Promise.all(running))
 }
 
-/** Runs a command as it stands, and tells each line with the time it came. */
+/** Runs a command unchanged, and returns each line with its time. */
 async function runInShell(command: string): Promise<Output> {
   const child = spawn('sh', ['-c', command], { stdio: ['ignore', 'pipe', 'ignore'], timeout: 8000 })
   const lines: Line[] = []
@@ -180,7 +185,7 @@ function eventLines(lines: readonly Line[]): Line[] {
   return lines.filter(({ text }) => text.includes(' data: '))
 }
 
-/** When the server wrote the last event, by the clock that this process shares with it. */
+/** The time at which the server wrote the last event, by the clock that it shares with this process. */
 function lastWritten(lines: readonly Line[]): number {
   const [, data = ''] = eventLines(lines).at(-1)?.text.split(' data: ') ?? []
   return (JSON.parse(data) as { writtenAt: number }).writtenAt

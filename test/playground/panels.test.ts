@@ -27,7 +27,7 @@ describeInChromium('playground in a browser', (open) => {
     return rows.filter(({ who }) => who.endsWith(lane)).map(({ from, to }) => [from, to])
   }
 
-  it('draws events as they come with autoFlush, and all at the end without', async () => {
+  it('draws events as they arrive with autoFlush, and all at the end without it', async () => {
     const drawn = await opened.recordArrows('events')
     await opened.run('events')
     expect(await drawn()).to.include.members([1, 4, 16])
@@ -108,7 +108,7 @@ describeInChromium('playground in a browser', (open) => {
     expect(readings).to.deep.equal(['First reading', 'Second reading', 'Third reading', 'Fourth reading'])
   })
 
-  it('says that the signature does not fit a changed byte, and what to do', async () => {
+  it('says that the signature does not match a changed byte, and how to fix it', async () => {
     await opened.panel('body').getByLabel('change one byte after signing').check()
     await opened.run('body')
     expect(await opened.problem('body')).to.deep.equal({
@@ -119,7 +119,7 @@ describeInChromium('playground in a browser', (open) => {
     expect(seen().requests).to.equal(0)
   })
 
-  it('says which field does not fit the schema', async () => {
+  it('says which field does not match the schema', async () => {
     await opened.panel('body').getByLabel('The body to post').fill('{"id":1}')
     await opened.run('body')
     const { what, code } = await opened.problem('body')
@@ -127,7 +127,7 @@ describeInChromium('playground in a browser', (open) => {
     expect(code).to.equal('400 Bad Request · ERR_SLUICEWAY_BODY_INVALID')
   })
 
-  it('shows what A changed in the headers of question and answer', async () => {
+  it('shows the changes of A to the headers of the request and the response', async () => {
     await opened.run('proxy', 'Ask once')
     const row = (name: string): Promise<string[]> =>
       opened
@@ -145,7 +145,7 @@ describeInChromium('playground in a browser', (open) => {
     expect(await row('x-answered-by')).to.deep.equal(['B', 'B'])
   })
 
-  it('sends ten GETs over one connection on either side', async () => {
+  it('sends ten GETs over one connection on each side', async () => {
     await opened.run('proxy', 'Ask ten times')
     expect(await opened.status('proxy')).to.match(/^10 answers/)
     const facts = await opened.facts('proxy')
@@ -180,7 +180,7 @@ describeInChromium('playground in a browser', (open) => {
     expect(seen().upgrades).to.equal(1)
   })
 
-  it('shows that the check answers a stranger, and the upstream hears nothing', async () => {
+  it('shows that the check answers a stranger, and the upstream gets no request', async () => {
     await opened.panel('socket').getByLabel('I am logged in').uncheck()
     await opened.run('socket')
     expect(await opened.problem('socket')).to.deep.equal({
@@ -191,7 +191,7 @@ describeInChromium('playground in a browser', (open) => {
     expect(seen().upgrades).to.equal(0)
   })
 
-  it('shows words going both ways over one POST', async () => {
+  it('shows words that go both ways over one POST', async () => {
     await opened.run('duplex')
     expect(await opened.status('duplex')).to.match(
       /^5 words answered inside one POST, .*ONE POST, WORDS BOTH WAYS$/,
@@ -219,7 +219,7 @@ describeInChromium('playground in a browser', (open) => {
       }
     })
 
-    it('says in words that the server went away half way', async () => {
+    it('says in words that the server went away halfway', async () => {
       await opened.start('events')
       await opened.panel('events').locator('svg .step .head').first().waitFor()
       opened.playground.server.closeAllConnections()

@@ -4,7 +4,7 @@ import { createPlayground, type Playground } from '../../docs/playground/server.
 import { requireChromium } from '../support/chromium.js'
 import { closeServers, listen, type TestServer } from '../support/servers.js'
 
-/** A row of the table under a timeline: who, and when, in ms. */
+/** A row of the table under a timeline: the side and the times in ms. */
 export interface TableTimes {
   readonly who: string
   readonly from: number
@@ -152,7 +152,7 @@ export interface OpenPage {
 }
 
 /**
- * Calls `define` with a function that gives the open page. All tests of the suite share it, since opening it takes
+ * Calls `define` with a function that returns the open page. All tests of the suite share it, because opening it takes
  * longer than most of them.
  */
 export function describeInChromium(title: string, define: (open: OpenPage) => void): void {

@@ -9,7 +9,7 @@ import { closePlayground, panels, type RunningPlayground, startPlayground } from
 
 const megabyte = 1024 * 1024
 
-describe('playground over the wire', () => {
+describe('the playground over the wire', () => {
   let playground: RunningPlayground
 
   beforeEach(async () => {
@@ -26,7 +26,7 @@ describe('playground over the wire', () => {
     expect(shown).to.deep.equal(panels)
   })
 
-  it('lets the page run scripts and styles of its own only', async () => {
+  it('lets the page run only its own scripts and styles', async () => {
     const { headers, body } = await request('GET', '/')
     const [policy = ''] = headers['content-security-policy'] ?? []
     expect(policy.split('; ')).to.include.members([
@@ -54,7 +54,7 @@ describe('playground over the wire', () => {
     expect((await lines.lines.next()).done).to.equal(true)
   })
 
-  it('refuses 8 MB with numbers, by length and in chunks', async () => {
+  it('refuses 8 MB and names the numbers, with a length and in chunks', async () => {
     const body = Buffer.alloc(8 * megabyte)
     for (const sent of [body, [body.toString('latin1')]]) {
       const refused = await request('POST', '/upload', {}, sent)
@@ -110,7 +110,7 @@ describe('playground over the wire', () => {
     expect(playground.upstream.seen.upgrades).to.equal(0)
   })
 
-  it('tells what a run has left only when its connection is closed', async () => {
+  it('reports what a run has left only when its connection is closed', async () => {
     const client = await RawClient.connect(playground.listening.port)
     client.write('POST /upload?run=of-this-test HTTP/1.1\r\nHost: test\r\nContent-Length: 2097152\r\n\r\n')
     expect(await client.response()).to.include({ status: 413 })
@@ -126,7 +126,7 @@ describe('playground over the wire', () => {
     ])
   })
 
-  it('remembers the last 50 runs, and says so of others', async () => {
+  it('remembers the last 50 runs, and says that older ones are forgotten', async () => {
     for (let run = 0; run <= 50; run++) await request('GET', `/proxy/seen?run=number-${run}`)
     expect(await request('GET', '/trace/number-1')).to.include({ status: 200 })
     const forgotten = await request('GET', '/trace/number-0')

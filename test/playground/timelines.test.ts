@@ -11,7 +11,7 @@ describeInChromium('playground timelines', (open) => {
     ['duplex', undefined, ['client', 'sluiceway', 'upstream']],
   ]
   for (const [name, button, names] of lanes) {
-    it(`tells in words and as a table what the picture of ${name} shows`, async () => {
+    it(`shows the picture of ${name} in words and as a table too`, async () => {
       const opened = open()
       await opened.run(name, button)
       const figure = opened.panel(name).locator('[data-timeline]')
@@ -30,7 +30,7 @@ describeInChromium('playground timelines', (open) => {
     })
   }
 
-  it('draws the arrow of an event at the times that the table gives', async () => {
+  it('draws the arrow of an event at the times in the table', async () => {
     const opened = open()
     await opened.run('proxy', 'Ask once')
     const figure = opened.panel('proxy').locator('[data-timeline]')
@@ -54,7 +54,7 @@ describeInChromium('playground timelines', (open) => {
     }
   })
 
-  it('draws itself anew for another width, with text of the same size', async () => {
+  it('is drawn again for another width, with text of the same size', async () => {
     const opened = open()
     await opened.run('duplex')
     const svg = opened.panel('duplex').locator('[data-timeline] svg')
@@ -70,7 +70,7 @@ function widthOf(svg: Locator): Promise<number> {
   return svg.evaluate((node: { parentElement: { clientWidth: number } }) => node.parentElement.clientWidth)
 }
 
-/** Rows begin in the order of time, and nothing arrives before it left. */
+/** Rows are in the order of time, and nothing arrives before it was sent. */
 function expectOrder(rows: readonly TableTimes[]): void {
   expect(rows[0]?.from).to.equal(0)
   for (const [index, { from, to }] of rows.entries()) {

@@ -27,7 +27,7 @@ describe('recipe: answer a POST with the response of a GET to another server', (
   })
   after(closeServers)
 
-  it('sends a GET with the query and without the body, and its answer back', async () => {
+  it('sends a GET with the query and without the body, and returns its answer', async () => {
     answer = (req, res) => {
       res.writeHead(203, { 'Content-Type': 'text/x-found', 'X-Hits': '2' }).end('tea & cake')
     }
@@ -41,7 +41,7 @@ describe('recipe: answer a POST with the response of a GET to another server', (
     client.destroy()
   })
 
-  it('passes the first part of the answer on before the second is made', async () => {
+  it('passes on the first part of the answer before the second exists', async () => {
     const opened = new Promise<ServerResponse>((resolve) => {
       answer = (req, res) => {
         res.write('first,')
@@ -56,7 +56,7 @@ describe('recipe: answer a POST with the response of a GET to another server', (
     client.destroy()
   })
 
-  it('answers 400 to a body that is no search, and asks nobody', async () => {
+  it('answers 400 to a body that is not a search, and sends no request', async () => {
     const client = await search('{"page":1}')
     expect(await client.response()).to.include({ status: 400 })
     expect(asked).to.have.length(0)

@@ -25,7 +25,7 @@ describe('recipe: proxy with a changed body', () => {
   afterEach(() => client.destroy())
   after(closeServers)
 
-  it('puts a field into the JSON of an order, whose length follows', async () => {
+  it('adds a field to the JSON of an order, and adjusts the length', async () => {
     client.request('POST', '/orders', { 'Content-Type': 'application/json' }, '{ "id": "7" , "n": 1 }')
     const connection = await upstream.connection()
     const body = '{"id":"7","n":1,"source":"web"}'
@@ -34,14 +34,14 @@ describe('recipe: proxy with a changed body', () => {
     expect((await client.response()).body.toString()).to.equal('taken')
   })
 
-  it('answers 400 to what is no order, and the upstream hears nothing', async () => {
+  it('answers 400 to a body that is not an order, and the upstream gets no request', async () => {
     const before = upstream.accepted
     client.request('POST', '/orders', { 'Content-Type': 'application/json' }, '{"n":1}')
     expect((await client.response()).status).to.equal(400)
     expect(upstream.accepted).to.equal(before)
   })
 
-  it('masks card numbers as they stream through, also those that two chunks share', async () => {
+  it('masks card numbers as they stream through, even if split across two chunks', async () => {
     client.write('POST /import HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n')
     client.write(asChunk('a 1234567890123456 b 12345678'))
     const connection = await upstream.connection()
@@ -52,7 +52,7 @@ describe('recipe: proxy with a changed body', () => {
     expect((await client.response()).status).to.equal(200)
   })
 
-  it('puts a banner behind a page, chunk by chunk, and asks for text', async () => {
+  it('appends a banner to a page, chunk by chunk, and asks for uncompressed text', async () => {
     client.request('GET', '/pages/one', { 'Accept-Encoding': 'gzip' })
     const connection = await upstream.connection()
     expect(await connection.untilText('\r\n\r\n'))
@@ -80,7 +80,7 @@ describe('recipe: proxy with a changed body', () => {
     expect(body.length).to.equal(page.length + '<footer>Maintenance tonight at ten</footer>'.length)
   })
 
-  it('ends the upstream request where the client leaves in the middle of an import', async () => {
+  it('ends the upstream request when the client leaves in the middle of an import', async () => {
     client.write('POST /import HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n')
     client.write(asChunk('half '))
     const connection = await upstream.connection()

@@ -6,7 +6,7 @@ import { closeServers, serve } from '../support/servers.js'
 describe("recipe: stream a command's output", () => {
   afterEach(closeServers)
 
-  it('delivers stdout and stderr in their order, each step before the command has ended', async () => {
+  it('delivers stdout and stderr in order, each step before the command has ended', async () => {
     const { url } = await serve(app)
     const build = await requestLines(`${url}/build`)
     let ended = false

@@ -9,7 +9,7 @@ import { closeServers, serve } from '../support/servers.js'
 describe('recipe: send and receive chunks over one POST connection', () => {
   afterEach(closeServers)
 
-  it('answers chunk n before chunk n + 1 is sent, the head before the first', async () => {
+  it('answers chunk n before chunk n + 1 is sent, and sends the head before the first chunk', async () => {
     const { port, connections } = await serve(app)
     const client = await RawClient.connect(port)
     client.write('POST /shout HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n')

@@ -7,7 +7,7 @@ import { closeServers, serve } from '../support/servers.js'
 describe('recipe: echo a body back', () => {
   afterEach(closeServers)
 
-  it('sends 5 MB back byte for byte, with their type', async () => {
+  it('sends back 5 MB byte for byte, with their type', async () => {
     const { url } = await serve(app)
     const body = randomBytes(5_000_000)
     const headers = { 'Content-Type': 'image/png', Connection: 'close' }
@@ -16,7 +16,7 @@ describe('recipe: echo a body back', () => {
     expect(Buffer.from(await response.arrayBuffer()).equals(body)).to.equal(true)
   })
 
-  it('sends a part back before the next one is sent', async () => {
+  it('sends back a part before the next one is sent', async () => {
     const { port } = await serve(app)
     const client = await RawClient.connect(port)
     client.write('POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n')

@@ -8,7 +8,7 @@ function sign(body: string): string {
   return createHmac('sha256', 'sesame').update(body).digest('hex')
 }
 
-describe("recipe: move over from body-parser's verify", () => {
+describe("recipe: migrate from body-parser's verify", () => {
   let url: string
 
   beforeEach(async () => {
@@ -38,7 +38,7 @@ describe("recipe: move over from body-parser's verify", () => {
     expect((await post('{}', 'application/json', sign('{}'), 'eve')).status).to.equal(403)
   })
 
-  it('checks a body of a type that verify never sees, and a request without one', async () => {
+  it('checks a body of a type that verify never sees, and a request without a body', async () => {
     expect((await post('{}', 'application/x-unknown', sign('x'))).status).to.equal(403)
     expect((await fetch(`${url}/orders`)).status).to.equal(403)
     let seen = 0

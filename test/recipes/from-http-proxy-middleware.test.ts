@@ -16,7 +16,7 @@ import { certificate, key } from '../support/tls-certificate.js'
 const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket']
 const PAGE = 'docs/recipes/from-http-proxy-middleware.md'
 
-/** What the upstream saw of one request, and what the client got. */
+/** The upstream's view of one request, and the client's response. */
 async function one(
   options: ProxiedOptions,
   sent = request('GET', '/api/x'),
@@ -249,7 +249,7 @@ const rows: Readonly<Record<string, () => Promise<void>>> = {
   },
 }
 
-describe('recipe: move over from http-proxy-middleware', () => {
+describe('recipe: migrate from http-proxy-middleware', () => {
   let app: Express
   let upstream: ScriptedUpstream
 
@@ -262,7 +262,7 @@ describe('recipe: move over from http-proxy-middleware', () => {
   after(closeServers)
 
   describe('the program', () => {
-    it('does what the one before did', async () => {
+    it('does the same as the program before it', async () => {
       const server = createServer(app)
       attach(server, app)
       const client = await RawClient.connect((await listen(server)).port)

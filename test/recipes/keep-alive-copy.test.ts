@@ -4,7 +4,7 @@ import net from 'node:net'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, listen, serve, type TestServer } from '../support/servers.js'
 
-/** An answer as bytes, with duplicates, odd case and headers that belong to the connection only. */
+/** An answer as bytes, with duplicates, odd case and hop-by-hop headers. */
 const answer = [
   'HTTP/1.1 200 Very Fine',
   'X-CaSe: Kept',

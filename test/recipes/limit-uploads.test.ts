@@ -9,7 +9,7 @@ const megabyte = 1024 * 1024
 describe('recipe: limit uploads', () => {
   afterEach(closeServers)
 
-  it('takes a file of exactly the limit and refuses one byte more', async () => {
+  it('accepts a file of exactly the limit and refuses one byte more', async () => {
     const { port } = await serve(app)
     const file = randomBytes(megabyte)
     const client = await RawClient.connect(port)
@@ -23,7 +23,7 @@ describe('recipe: limit uploads', () => {
     client.destroy()
   })
 
-  it("delivers the app's own 413 to a client that writes 10 MB before it reads, then serves the next", async () => {
+  it("delivers the app's own 413 to a client that writes 10 MB before it reads, then serves the next client", async () => {
     const { port } = await serve(app)
     const client = await RawClient.connect(port)
     client.write('POST /files HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n')
@@ -46,7 +46,7 @@ describe('recipe: limit uploads', () => {
     next.destroy()
   })
 
-  it('lets the smaller limit win on its route', async () => {
+  it('applies the smaller limit on its route', async () => {
     const { port } = await serve(app)
     const client = await RawClient.connect(port)
     const json = JSON.stringify({ text: 'x'.repeat(11 * 1024) })

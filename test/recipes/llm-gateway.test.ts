@@ -53,7 +53,7 @@ describe('recipe: a gateway to a language model', () => {
     return asking
   }
 
-  it('passes each token on before the next is made, through gzip, with the key of the gateway', async () => {
+  it('passes on each token before the next is made, through gzip, with the key of the gateway', async () => {
     const thinking = model()
     const asking = await ask({ ...ADA, Cookie: 'private=1', 'Accept-Encoding': 'gzip' })
     const [response] = (await once(asking, 'response')) as [IncomingMessage]
@@ -93,7 +93,7 @@ describe('recipe: a gateway to a language model', () => {
     expect(told).to.deep.equal(['/v1/chat/completions ada stopped'])
   })
 
-  it('asks who is there, before the model hears of it', async () => {
+  it('checks the user before the model gets the request', async () => {
     answer = () => expect.fail('the model was asked')
     const client = await RawClient.connect((await serve(app)).port)
     client.request('POST', '/v1/chat/completions', { Authorization: 'Bearer key' }, '{}')

@@ -45,14 +45,14 @@ describe('recipe: NestJS', () => {
     return await fetch(`${served.url}/orders`, { method: 'POST', body, headers })
   }
 
-  it('checks the bytes of a body that Nest has parsed too', async () => {
+  it('checks the bytes of a body that Nest also parses', async () => {
     const taken = await order('{ "id" :  "A-1" }')
     expect(taken.status).to.equal(201)
     expect(await taken.json()).to.deep.equal({ taken: 'A-1' })
     expect((await order('{ "id" :  "A-1" }', 'other')).status).to.equal(403)
   })
 
-  it("leaves Nest's own rawBody as it is", async () => {
+  it("does not change Nest's own rawBody", async () => {
     const body = '{ "id" :  "A-1" }'
     const arrived = once(served.server, 'request')
     await order(body)
@@ -64,7 +64,7 @@ describe('recipe: NestJS', () => {
     announced: 'Content-Length: 2000000',
     chunked: 'Transfer-Encoding: chunked',
   })) {
-    it(`answers 413 to an upload that goes on, as Nest answers, and closes: ${framing}`, async () => {
+    it(`answers 413 in the form of Nest to an upload that continues, and closes: ${framing}`, async () => {
       const client = await RawClient.connect(served.port)
       client.write(`POST /orders HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n${headers}\r\n\r\n`)
       if (framing === 'chunked') client.write('200000\r\n', Buffer.alloc(1.5 * 1024 ** 2, 'x'))
@@ -105,14 +105,14 @@ describe('recipe: NestJS', () => {
     client.destroy()
   })
 
-  it('passes a body on, byte for byte, that Nest has parsed', async () => {
+  it('passes on, byte for byte, a body that Nest has parsed', async () => {
     const headers = { ...SESSION, 'Content-Type': 'application/json' }
     const body = '{ "spaces" :  "kept" }'
     const answer = await fetch(`${served.url}/legacy/a%2Fb?x=1`, { method: 'POST', body, headers })
     expect(await answer.text()).to.equal(`POST /a%2Fb?x=1 ${body}`)
   })
 
-  it('answers by its guard, and the upstream hears nothing', async () => {
+  it('lets its guard answer, and the upstream gets no request', async () => {
     const answer = await fetch(`${served.url}/legacy/x`)
     expect([answer.status, await answer.json()]).to.deep.equal([
       403,
@@ -120,7 +120,7 @@ describe('recipe: NestJS', () => {
     ])
   })
 
-  it('opens a WebSocket where the guard lets it', async () => {
+  it('opens a WebSocket if the guard allows it', async () => {
     const socket = new WebSocket(`${served.url}/legacy/chat`, { headers: SESSION })
     await once(socket, 'open')
     socket.send('hello')
@@ -137,7 +137,7 @@ describe('recipe: NestJS', () => {
     response.destroy()
   })
 
-  it('invites a body only when its guard has let the request pass', async () => {
+  it('invites a body only after its guard has let the request pass', async () => {
     const client = await RawClient.connect(served.port)
     const upload = ['Host: a', 'Expect: 100-continue', 'Transfer-Encoding: chunked']
     client.write(`POST /legacy/x HTTP/1.1\r\n${upload.join('\r\n')}\r\n\r\n`)

@@ -4,7 +4,7 @@ import { app } from '../../.recipes/parse-twice.js'
 import { type RawResponse, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 
-// Spaces and key order that no JSON.stringify would give again.
+// Spaces and a key order that JSON.stringify would not reproduce.
 const body = '{ "sentAt":"2026-01-02T03:04:05Z",\n "id" : "A-1", "items":[{"quantity":2,"sku":"tea"}] }'
 
 describe('recipe: parse a body twice', () => {
@@ -22,11 +22,11 @@ describe('recipe: parse a body twice', () => {
     expect(JSON.parse(answer.body.toString())).to.deep.equal({ keys: ['sentAt', 'id', 'items'] })
   })
 
-  it('refuses a body that was changed by one space', async () => {
+  it('refuses a body with one added space', async () => {
     expect(await post('/orders', body.replace('{ ', '{'), sign(body))).to.include({ status: 401 })
   })
 
-  it('answers 400 where the schema does not fit', async () => {
+  it('answers 400 if the body does not match the schema', async () => {
     const wrong = body.replace('2,', '"two",')
     expect(await post('/orders', wrong, sign(wrong))).to.include({ status: 400 })
   })

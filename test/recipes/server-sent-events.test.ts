@@ -14,7 +14,7 @@ describe('recipe: server-sent events', () => {
     await followsEachEvent(url, url)
   })
 
-  it('also behind nginx as it comes', async function () {
+  it('does so behind a default nginx', async function () {
     if (!hasNginx()) this.skip()
     const { url, port } = await serve(app)
     const nginx = await Nginx.before(port)
@@ -25,7 +25,7 @@ describe('recipe: server-sent events', () => {
     }
   })
 
-  it('sends what a client has missed while it was away', async () => {
+  it('sends the events that a client has missed while it was away', async () => {
     const { url } = await serve(app)
     const first = await requestLines(`${url}/events`)
     await nextEvent(first)
@@ -43,7 +43,7 @@ describe('recipe: server-sent events', () => {
     back.response.destroy()
   })
 
-  it('cuts off a client that does not read, and no other', async () => {
+  it('cuts off only the client that does not read', async () => {
     const { url, port, connections } = await serve(app)
     const stuck = await RawClient.connect(port)
     stuck.request('GET', '/events')
@@ -63,7 +63,7 @@ describe('recipe: server-sent events', () => {
   })
 })
 
-/** Follows the events at one address, while they are sent to another. */
+/** Follows the events at one address while they are posted to another. */
 async function followsEachEvent(url: string, sendTo: string): Promise<void> {
   const listener = await requestLines(`${url}/events`)
   expect(listener.response.headers['content-encoding']).to.equal('gzip')

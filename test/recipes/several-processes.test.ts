@@ -61,12 +61,12 @@ describe('recipe: several processes, and nginx in front', function () {
     await reader?.cancel()
   })
 
-  it('takes 2 MB, and answers 413 to 9 MB', async () => {
+  it('accepts 2 MB, and answers 413 to 9 MB', async () => {
     expect(await (await size(2_000_000)).json()).to.include({ length: 2_000_000, client: '127.0.0.1' })
     expect((await size(9_000_000)).status).to.equal(413)
   })
 
-  it('has both processes answer', async () => {
+  it('lets both processes answer', async () => {
     const answered = new Set<number>()
     for (let n = 0; n < 20; n++) {
       const { process: pid } = (await (await size(1)).json()) as { process: number }
@@ -82,7 +82,7 @@ describe('recipe: several processes, and nginx in front', function () {
     expect((await size(1)).status).to.equal(200)
   })
 
-  it('answers what is under way when it is told to stop, and ends', async () => {
+  it('answers the requests in progress when it is told to stop, and ends', async () => {
     const headers = { Expect: '100-continue', 'Content-Length': 9 }
     const upload = request(`http://127.0.0.1:${shared}/size`, { method: 'POST', agent: false, headers })
     const answered = once(upload, 'response') as Promise<[IncomingMessage]>

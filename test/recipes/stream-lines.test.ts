@@ -18,7 +18,7 @@ describe('recipe: stream lines as they are made', () => {
     follower.response.destroy()
   })
 
-  it('delivers a line to everybody who follows', async () => {
+  it('delivers a line to every client that follows', async () => {
     const { url } = await serve(app)
     const followers = await Promise.all([requestLines(`${url}/lines`), requestLines(`${url}/lines`)])
     for (const follower of followers) await nextLine(follower)

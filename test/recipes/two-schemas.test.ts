@@ -49,7 +49,7 @@ describe('recipe: validate one body with two schemas', () => {
     expect(await post(JSON.stringify({ ...payment(), sentAt }))).to.include({ status: 410 })
   })
 
-  it('tells a body that is no JSON from one that is invalid', async () => {
+  it('distinguishes a body that is not JSON from one that is invalid', async () => {
     const { status, answer } = await post('{')
     expect([status, answer]).to.deep.equal([400, { error: 'ERR_SLUICEWAY_BODY_MALFORMED' }])
   })

@@ -20,7 +20,7 @@ describe('recipe: upload files, with a limit and progress', () => {
     return [response.status, ((await response.json()) as { message: string }).message]
   }
 
-  it('takes a file below the limit, and refuses one above it', async () => {
+  it('accepts a file below the limit, and refuses one above it', async () => {
     expect(await send(megabyte)).to.deep.equal([201, 'zeros.bin: 1048576 bytes arrived'])
     expect(await send(9 * megabyte)).to.deep.equal([413, 'larger than 5242880 bytes'])
   })
@@ -31,7 +31,7 @@ describe('recipe: upload files, with a limit and progress', () => {
     expect((await fetch(`${url}/files`, { method: 'POST', body: form })).status).to.equal(400)
   })
 
-  it('shows progress and the reason of a refusal in Chromium', async function () {
+  it('shows the progress and the reason for a refusal in Chromium', async function () {
     this.timeout(60_000)
     const browser = findChromium()
     if (browser === undefined) {

@@ -4,7 +4,7 @@ import { expect } from 'chai'
 import { app } from '../../.recipes/webhook-signatures.js'
 import { closeServers, serve } from '../support/servers.js'
 
-/** A sender: what it sends, how it signs that, and what it is told when all is well. */
+/** A sender: its body, its signature, and the answer to a valid request. */
 interface Sender {
   readonly path: string
   readonly body: string
@@ -75,7 +75,7 @@ describe('recipe: check webhook signatures', () => {
     describe(`on ${path}`, () => {
       const refused = { status: 401, answer: { error: 'signature does not match' } }
 
-      it('takes a body with its signature, and parses it', async () => {
+      it('accepts a body with its signature, and parses it', async () => {
         expect(await send(sender, body, sign(body))).to.deep.equal({ status: 200, answer })
       })
 
@@ -97,7 +97,7 @@ describe('recipe: check webhook signatures', () => {
         expect(await send(sender, body, {})).to.deep.equal(refused)
       })
 
-      it('signs the bytes of the wire: of a compressed body, the compressed ones', async () => {
+      it('signs the bytes on the wire: for a compressed body, the compressed ones', async () => {
         const compressed = gzipSync(body)
         const gzip = { 'content-encoding': 'gzip' }
         expect(await send(sender, compressed, { ...sign(compressed), ...gzip })).to.deep.equal({
@@ -115,7 +115,7 @@ describe('recipe: check webhook signatures', () => {
   }
 
   for (const sender of [stripe, slack]) {
-    it(`refuses on ${sender.path} what was signed more than five minutes ago, or later than now`, async () => {
+    it(`refuses on ${sender.path} a body that was signed more than five minutes ago, or in the future`, async () => {
       const { body, sign, answer } = sender
       const at = (seconds: number): ReturnType<typeof send> => send(sender, body, sign(body, now() + seconds))
       expect(await at(-290)).to.deep.equal({ status: 200, answer })

@@ -28,7 +28,7 @@ describe('recipe: without Express', () => {
     })
   }
 
-  it('parses the body of an order, and answers 400 to what is no JSON', async () => {
+  it('parses the body of an order, and answers 400 to a body that is not JSON', async () => {
     const { url } = await serve(listeners['node:http'] as RequestListener)
     const taken = await fetch(`${url}/orders`, { method: 'POST', body: '{"id":"A-1"}' })
     expect(await taken.json()).to.deep.equal({ taken: { id: 'A-1' } })

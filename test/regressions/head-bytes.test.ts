@@ -1,6 +1,6 @@
-// Found by test/fuzz/proxied-heads: Node's `flushHeaders` writes a head as UTF-8, where one that goes with a body is
-// latin1, a byte for each character. A head that was flushed had each byte past ASCII doubled: `ü` in a file name
-// came as `Ã¼`, depending on whether the body came in the same read.
+// Found by test/fuzz/proxied-heads: Node's `flushHeaders` writes a head as UTF-8, whereas a head that is sent with a body is
+// latin1, a byte for each character. A flushed head had each byte beyond ASCII doubled: `ü` in a file name
+// arrived as `Ã¼`, depending on whether the body came in the same read.
 import { expect } from 'chai'
 import { autoFlush } from 'sluiceway'
 import { hosts } from '../support/hosts.js'
@@ -10,7 +10,7 @@ import { closeServers, serve } from '../support/servers.js'
 
 const LINE = Buffer.from('Content-Disposition: attachment; filename="\u00fc \u20ac"\r\n')
 
-describe('A head that is sent before its body', () => {
+describe('a head that is sent before its body', () => {
   afterEach(closeServers)
 
   for (const isPatched of [false, true]) {

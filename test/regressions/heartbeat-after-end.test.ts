@@ -1,6 +1,6 @@
-// A heartbeat that came due between `res.end()` and the last byte was written all the same. Node makes that an 'error'
-// event of the response, which nobody hears: a client that was slow to read the end of its events ended the process.
-// Found by mutation testing: the check for a response that is over could be taken out, and no test failed.
+// A heartbeat that came due between `res.end()` and the last byte was still written. Node emits that as an 'error'
+// event of the response, which has no listener: a client that was slow to read the end of its events ended the process.
+// Found by mutation testing: the check for a response that is over could be removed, and no test failed.
 import { expect } from 'chai'
 import express from 'express'
 import { autoFlush } from 'sluiceway'

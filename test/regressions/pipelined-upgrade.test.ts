@@ -6,15 +6,15 @@ import { RawClient } from '../support/raw-client.js'
 import { closeServers } from '../support/servers.js'
 
 /*
- * One packet ended the process of every server with `attach`: a request, and an upgrade behind it. Node hands an upgrade
- * over as soon as it is parsed, and giving it a response while another one had the connection threw
+ * One packet ended the process of every server with `attach`: a request followed by an upgrade. Node hands an upgrade
+ * over as soon as it is parsed, and assigning it a response while another one had the connection threw
  * ERR_HTTP_SOCKET_ASSIGNED in the 'upgrade' event. With h2c, the second request was never answered.
  */
 describe('an upgrade behind a request that has not been answered yet', () => {
   afterEach(closeServers)
 
   for (const token of ['websocket', 'h2c']) {
-    it(`is answered behind that one (${token})`, async () => {
+    it(`is answered after that one (${token})`, async () => {
       const { port } = await attached((req, res) => {
         if (req.url === '/slow') setTimeout(() => res.end('slow'), 20)
         else res.end('second')

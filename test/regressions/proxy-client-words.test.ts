@@ -1,6 +1,6 @@
-// `GET / HTTP/2.0` comes over HTTP/1 too, and Node serves it as HTTP/1.0: without chunks, so that an answer ends with
-// its connection. The proxy went by the version in the request line, and took a cut answer of its for a whole one.
-// Node 20 drops the header lines past `server.maxHeadersCount` without a word, and the framing with them.
+// `GET / HTTP/2.0` may come over HTTP/1 too, and Node serves it as HTTP/1.0: without chunks, so that an answer ends with
+// its connection. The proxy used the version in the request line, and ended a cut answer like a whole one.
+// Node 20 silently drops the header lines beyond `server.maxHeadersCount`, and the framing with them.
 import { expect } from 'chai'
 
 import { expressVersions } from '../support/express-versions.js'
@@ -12,13 +12,13 @@ import { closeServers } from '../support/servers.js'
 const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n'
 
 for (const { name, express } of expressVersions) {
-  describe(`words of the client (${name})`, () => {
+  describe(`the version and the header lines of a request behind the proxy (${name})`, () => {
     afterEach(closeServers)
 
     for (const version of ['1.0', '2.0']) {
       const sent = `GET / HTTP/${version}\r\nHost: test\r\n\r\n`
 
-      it(`an answer to HTTP/${version} has neither chunks nor trailers nor interim responses`, async () => {
+      it(`HTTP/${version} gets an answer without chunks, trailers or interim responses`, async () => {
         const { client, upstream } = await proxied({ express })
         client.write(sent)
         const connection = await upstream.connection()
@@ -32,7 +32,7 @@ for (const { name, express } of expressVersions) {
         expect(all).not.to.match(/trailer|x-sum|transfer-encoding/i)
       })
 
-      it(`an answer to HTTP/${version} that is cut is a reset`, async () => {
+      it(`HTTP/${version} gets a reset when its answer is cut`, async () => {
         const { client, upstream } = await proxied({ express })
         client.write(sent)
         const connection = await upstream.connection()
@@ -45,7 +45,7 @@ for (const { name, express } of expressVersions) {
     }
 
     for (const length of ['Content-Length: 5', 'Transfer-Encoding: chunked']) {
-      it(`a message that has lost lines, ${length} among them, is refused with 431`, async () => {
+      it(`more lines than Node keeps are refused with 431, even with ${length} among them`, async () => {
         const { upstream, server } = await proxied({ express })
         server.server.maxHeadersCount = 4
         const client = await RawClient.connect(server.port)
@@ -59,7 +59,7 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('a message with just as many lines as are kept goes on', async () => {
+    it('exactly as many lines as Node keeps are passed on', async () => {
       const { upstream, server } = await proxied({ express })
       server.server.maxHeadersCount = 4
       const client = await RawClient.connect(server.port)

@@ -1,5 +1,5 @@
-// What users of http-proxy, httpxy, http-proxy-middleware, @fastify/http-proxy, fast-proxy and express-http-proxy have
-// reported, and what was measured on them. Each test is named after one report. The rest is told by behaviour:
+// Faults that users of http-proxy, httpxy, http-proxy-middleware, @fastify/http-proxy, fast-proxy and express-http-proxy
+// reported, and that we measured in them. Each test is named after one report. Other files test the rest by behaviour:
 //
 //   a client or an upstream that leaves (http-proxy#1559, httpxy#85)       passthrough-proxy/aborts.test.ts
 //   an early answer, the next request (fastify-http-proxy#474)             passthrough-proxy/early-answer.test.ts
@@ -40,7 +40,7 @@ describe('faults of other proxies', () => {
     expect(upstream.accepted).to.equal(1)
   })
 
-  it("all seven: an upstream's Connection: close does not cost the client its connection", async () => {
+  it("all seven: an upstream's Connection: close does not close the connection of the client", async () => {
     const { client, server, upstream } = await proxied()
     for (let n = 0; n < 3; n++) {
       client.write(request('GET', '/'))
@@ -58,7 +58,7 @@ describe('faults of other proxies', () => {
     ['GET', '200 OK', '0'],
     ['HEAD', '200 OK', '2000'],
   ] as const) {
-    it(`http-proxy-middleware#658, #1121, express-http-proxy#261: compression makes no body of ${method} ${head}`, async () => {
+    it(`http-proxy-middleware#658, #1121, express-http-proxy#261: compression adds no body to ${method} ${head}`, async () => {
       const { exchange, client } = await proxied({ prepare: (app) => app.use(compression({ threshold: 0 })) })
       const lines = length === undefined ? '' : `Content-Length: ${length}\r\n`
       for (let n = 0; n < 2; n++) {
@@ -73,7 +73,7 @@ describe('faults of other proxies', () => {
     })
   }
 
-  it('express-http-proxy#236: hooks for headers do not make the body wait', async () => {
+  it('express-http-proxy#236: hooks for headers do not delay the body', async () => {
     const { client, upstream } = await proxied({
       onRequest: async ({ headers }) => headers.set('X-Hook', '1'),
       onResponse: ({ headers }) => headers.set('X-Hook', '1'),
@@ -127,7 +127,7 @@ describe('faults of other proxies', () => {
     })
   }
 
-  it('http-proxy#1168, http-proxy-middleware#343: an error handler that has answered is not written over', async () => {
+  it('http-proxy#1168, http-proxy-middleware#343: the answer of an error handler is not overwritten', async () => {
     const upstream = await scriptedUpstream()
     const app = express().use(passthroughProxy(upstream.url))
     app.use((_error: unknown, _req: unknown, res: express.Response, _next: unknown) => {

@@ -1,5 +1,5 @@
-// An upstream that sent 102 or 103 without end took 1.1 GB in 6 s where the client did not read, as interim responses
-// know no back-pressure; and it was never timed out, as each of them counted as a sign of life.
+// An upstream that endlessly sent 102 or 103 took 1.1 GB in 6 s when the client did not read, because interim responses
+// have no back-pressure; and it never timed out, because each of them counted as a sign of life.
 import { setTimeout as passed } from 'node:timers/promises'
 
 import { expect } from 'chai'
@@ -22,7 +22,7 @@ async function pour({ socket }: RawClient, response: string): Promise<void> {
   }
 }
 
-/** Sends one every few milliseconds until the connection ends. */
+/** Sends an interim response every few milliseconds until the connection ends. */
 async function drip(connection: RawClient, response: string): Promise<void> {
   while (!connection.socket.destroyed && !connection.socket.readableEnded) {
     connection.write(response)
@@ -31,7 +31,7 @@ async function drip(connection: RawClient, response: string): Promise<void> {
 }
 
 for (const { name, express } of expressVersions) {
-  describe(`interim responses without end (${name})`, () => {
+  describe(`endless interim responses (${name})`, () => {
     afterEach(closeServers)
 
     async function begin(
@@ -48,7 +48,7 @@ for (const { name, express } of expressVersions) {
     for (const [what, response] of [
       ['102', PROCESSING],
       ['103', HINTS],
-      ['199, which goes to nobody', 'HTTP/1.1 199 Any\r\n\r\n'],
+      ['199, which is not passed on', 'HTTP/1.1 199 Any\r\n\r\n'],
     ] as const) {
       it(`are a 502: ${what}`, async () => {
         const { client, connection, errors } = await begin({})
@@ -77,7 +77,7 @@ for (const { name, express } of expressVersions) {
       expect(errors.map(({ code }) => code)).to.deep.equal(['ERR_SLUICEWAY_UPSTREAM_TIMEOUT'])
     })
 
-    it('time nobody out while it is still the turn of the client', async () => {
+    it('cause no timeout while it is still the turn of the client', async () => {
       const { client, connection, errors } = await begin(
         { headersTimeoutMs: 100 },
         `${request('POST', '/', 'Content-Length: 2')}a`,
@@ -93,7 +93,7 @@ for (const { name, express } of expressVersions) {
       expect(errors).to.deep.equal([])
     })
 
-    it('time nobody out once the answer has begun, or for the next request', async () => {
+    it('cause no timeout after the answer has begun, or for the next request', async () => {
       const { client, connection } = await begin({ headersTimeoutMs: 100 })
       connection.write(`${PROCESSING}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na`)
       await passed(300)

@@ -1,5 +1,5 @@
-// The upstream accepted an upgrade with a head that Node would not write. By then the proxy held the exchange for
-// over, so that nobody was told: the client waited for ever.
+// The upstream accepted an upgrade with a head that Node would not write. By then the proxy considered the exchange
+// to be over, and told no one: the client waited for ever.
 import { expect } from 'chai'
 import type { Handler } from '../support/hosts.js'
 import { attach, passthroughProxy, type SluicewayError } from 'sluiceway'
@@ -56,7 +56,7 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('is a 500 where the application makes writeHead fail', async () => {
+    it('is a 500 if the application makes writeHead fail', async () => {
       const { client, connection, codes } = await upgraded('', (_req, res, next) => {
         const writeHead = res.writeHead.bind(res)
         res.writeHead = () => {
@@ -70,7 +70,7 @@ for (const { name, express } of expressVersions) {
       expect(codes).to.deep.equal(['careless'])
     })
 
-    it('is a cut where the head is out and the connections cannot be joined', async () => {
+    it('is a cut if the head has been sent and the connections cannot be joined', async () => {
       const { client, connection, codes } = await upgraded('', (req, _res, next) => {
         req.socket.setNoDelay = () => {
           throw new Error('careless')

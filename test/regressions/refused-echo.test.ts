@@ -1,6 +1,6 @@
-// Found by test/fuzz/options.test.ts: a request piped into its own response, as an echo does, fails once the head is
-// out. The response is cut for it, with its socket; Node then destroys the request, as one that was aborted. That still
-// had the `_destroy` of the round that failed, which told of an error nobody listened for: the process ended.
+// Found by test/fuzz/options.test.ts: a request piped into its own response, as in an echo, fails after the head has been
+// sent. The response is cut, with its socket; Node then destroys the request as aborted. The request still
+// had the `_destroy` of the failed round, which emitted an error without a listener: the process ended.
 import { expect } from 'chai'
 import { bodyCache, maxBytes } from 'sluiceway'
 import { type Handler, hosts } from '../support/hosts.js'
@@ -19,7 +19,7 @@ for (const { name: host, mount } of hosts) {
     afterEach(closeServers)
 
     for (const [name, refusing] of Object.entries(refusals)) {
-      it(`is cut by ${name}, and the server lives on`, async () => {
+      it(`is cut by ${name}, and the server continues`, async () => {
         const { port, connections } = await serve(mount(refusing(), (req, res) => void req.pipe(res)))
         const client = await RawClient.connect(port)
         client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n', asChunk('within'))

@@ -1,6 +1,6 @@
-// Found by test/fuzz/request-bodies.test.ts on Node 24: a body of which somebody took all that had come, and unpiped,
-// before its end came. The request then had its end and nothing in its buffer, which `Readable.toWeb` takes for a
-// stream that has been read: it gave an empty body.
+// Found by test/fuzz/request-bodies.test.ts on Node 24: a reader took all bytes of a body that had arrived, and unpiped
+// before the end came. The request then had its end and an empty buffer, which `Readable.toWeb` takes for a
+// stream that has been read: it returned an empty body.
 import { once } from 'node:events'
 import { PassThrough, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'

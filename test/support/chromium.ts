@@ -56,7 +56,7 @@ export async function openChromium(
   return { context, close }
 }
 
-/** The browser of a suite, in a `before` hook; skips the suite, and says so, where there is none. */
+/** The browser of a suite, in a `before` hook. Without a browser it skips the suite, and says so. */
 export function requireChromium(suite: Mocha.Context): Promise<Browser> {
   const browser = findChromium()
   if (browser !== undefined) return openChromium(browser)

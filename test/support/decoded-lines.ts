@@ -5,7 +5,7 @@ import { createGunzip } from 'node:zlib'
 
 import { waitFor } from './waiting.js'
 
-/** Reads a gzip answer line by line, each as soon as the bytes received so far can be decoded to it. */
+/** Reads a gzip answer line by line, each as soon as the received bytes can be decoded to it. */
 export async function requestLines(url: string, headers: OutgoingHttpHeaders = {}): Promise<DecodedLines> {
   const request = http.get(url, { headers: { 'Accept-Encoding': 'gzip', ...headers }, agent: false })
   const [response] = (await waitFor(`the head of ${url}`, once(request, 'response'))) as [
@@ -21,7 +21,7 @@ export interface DecodedLines {
   readonly lines: AsyncIterator<string>
 }
 
-/** The next line, which fails the test where the answer ended instead. */
+/** The next line. Fails the test if the answer has ended instead. */
 export async function nextLine({ lines }: DecodedLines): Promise<string> {
   const { value, done } = await waitFor('the next decoded line', lines.next())
   if (done === true) throw new Error('the answer ended')

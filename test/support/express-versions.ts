@@ -1,8 +1,8 @@
 import express5 from 'express'
-// @ts-expect-error express 4 is installed under an alias, without types of its own
+// @ts-expect-error express 4 is installed under an alias, without types
 import express4Untyped from 'express4'
 
-// Express writes errors that nobody handles to stderr, except under test.
+// Express writes unhandled errors to stderr, except under test.
 process.env['NODE_ENV'] ??= 'test'
 
 const express4 = express4Untyped as typeof express5
@@ -17,7 +17,7 @@ export type Express = typeof express5
 
 export type ExpressVersion = (typeof expressVersions)[number]
 
-/** The Express of a host; bare http gets the parsers of Express 5, which need nothing of Express. */
+/** The Express of a host. Bare http gets the parsers of Express 5, which do not need Express. */
 export function expressFor(host: string): Express {
   return host === 'Express 4' ? express4 : express5
 }

@@ -9,10 +9,10 @@ export interface ForeignWrite {
   readonly member: string
 }
 
-/** Where the types of Node's own members are declared that its documentation does not promise. */
+/** Declares the types of those members of Node that its documentation does not promise. */
 const INTERNALS = `${root}lib/node/internals.ts`
 
-/** Finds every place in lib that writes to an object that lib has not made, by the types of what it writes to. */
+/** Finds every place in lib that writes to an object that lib did not create, by the type of that object. */
 export function foreignWrites(): ForeignWrite[] {
   const files = filesBelow('lib')
     .filter((file) => file.endsWith('.ts'))
@@ -73,7 +73,7 @@ function writtenByCall(
   const callee = expression.getText()
   const [object, second] = given
   if (object === undefined || second === undefined) return []
-  // A bare `object` is a prototype, of whatever.
+  // A bare `object` is the prototype of any foreign object.
   const isBare = (checker.getTypeAtLocation(object).flags & ts.TypeFlags.NonPrimitive) !== 0
   if (!isBare && !isForeign(object, undefined, checker)) return []
   if (callee === 'Object.assign') return propertiesOf(checker.getTypeAtLocation(second))
@@ -82,7 +82,7 @@ function writtenByCall(
     : []
 }
 
-/** The names that an expression may stand for: those of its type, or that of the symbol. */
+/** The names that an expression may have: those of its type, or that of the symbol. */
 function namesOf(expression: ts.Expression, checker: ts.TypeChecker): string[] {
   const type = checker.getTypeAtLocation(expression)
   const literals = (type.isUnion() ? type.types : [type]).filter((one) => one.isStringLiteral())
@@ -93,12 +93,12 @@ function textOf(expression: ts.Expression): string {
   return expression.getText().replace(/!$/, '')
 }
 
-/** Names that TypeScript gives to the members of a symbol look like `__@asyncIterator@123`. */
+/** TypeScript names a member under a symbol like `__@asyncIterator@123`. */
 function propertiesOf(type: ts.Type): string[] {
   return type.getProperties().map(({ name }) => name.replace(/^__@(\w+)@\d+$/, '[$1]'))
 }
 
-/** Tells whether an object was made by Node or another package: by its type, and not where the member is of a class of lib. */
+/** Tells by the type whether Node or another package made an object, unless a class of lib has the member. */
 function isForeign(
   object: ts.Expression,
   access: ts.Expression | undefined,
@@ -127,7 +127,7 @@ function constituentsOf(type: ts.Type): ts.Type[] {
 
 function isForeignType(type: ts.Type, checker: ts.TypeChecker): boolean {
   const declarations = type.symbol?.declarations ?? []
-  // What is written to a Buffer is data.
+  // Writing to a Buffer changes data only.
   if (type.symbol?.name === 'Buffer' || declarations.some(isOfLanguage)) return false
   if (declarations.some((one) => isOfNode(one) || one.getSourceFile().fileName === INTERNALS)) return true
   if (!type.isClassOrInterface()) return false
@@ -140,7 +140,7 @@ function isOfNode(declaration: ts.Declaration): boolean {
   return declaration.getSourceFile().fileName.includes('/node_modules/')
 }
 
-/** Arrays, maps and errors are the language's own; lib makes those that it changes. */
+/** Arrays, maps and errors belong to the language; lib created those that it changes. */
 function isOfLanguage(declaration: ts.Declaration): boolean {
   return /\/typescript\w*\/lib\//.test(declaration.getSourceFile().fileName)
 }

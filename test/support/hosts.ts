@@ -1,7 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { expressVersions } from './express-versions.js'
 
-/** A handler at the end of a chain; what it throws or rejects with is an error of the request. */
+/** A handler at the end of a chain. An error that it throws or rejects with is an error of the request. */
 export type Handler = (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void) => unknown
 
 /** Builds a request listener from middlewares and a last handler. */
@@ -17,7 +17,7 @@ export const hosts: readonly Host[] = [
     name,
     mount: (...handlers: readonly Handler[]) => {
       const app = express()
-      // Express prints each error to stderr, unless in this mode.
+      // In this mode Express does not print errors to stderr.
       app.set('env', 'test')
       for (const handler of handlers) app.use(handler)
       return app as RequestListener

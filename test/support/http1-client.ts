@@ -5,8 +5,8 @@ import type * as WriterModule from '../../dist/esm/passthrough-proxy/upstream/ht
 import { root } from './repository.js'
 
 /*
- * The proxy's own client and its parts, which the package exports to nobody. They are loaded from where it is built,
- * so that a test runs what the package does.
+ * The proxy's own client and its parts, which the package does not export. They are loaded from the built package,
+ * so that a test runs the published code.
  */
 
 function built(name: string): Promise<unknown> {

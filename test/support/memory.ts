@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-/** Bytes that Buffers hold once what earlier tests left has been collected. */
+/** The bytes held by Buffers after the garbage of earlier tests has been collected. */
 export async function collectedBytes(): Promise<number> {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
@@ -12,7 +12,7 @@ export async function collectedBytes(): Promise<number> {
   return process.memoryUsage().arrayBuffers
 }
 
-/** The most bytes that Buffers hold at any turn of the event loop while `work` goes on, above those of before. */
+/** The most bytes that Buffers hold at any turn of the event loop during `work`, in addition to those held before. */
 export async function peakBytes(work: () => Promise<unknown>): Promise<number> {
   const before = await collectedBytes()
   let peak = before

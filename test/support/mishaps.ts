@@ -1,11 +1,11 @@
 /**
- * Notes what no test may cause: exceptions and rejections that nobody handles, and warnings of the process, such as
- * those of leaked listeners and of files that nobody closed.
+ * Notes the mishaps that no test may cause: unhandled exceptions and rejections, and warnings of the process, such as
+ * those about leaked listeners and about files that were not closed.
  */
 export class Mishaps {
   private readonly seen: unknown[] = []
   private readonly note = (what: unknown): void => {
-    // http-proxy calls a function that Node 22 has deprecated.
+    // http-proxy calls a function that Node 22 deprecates.
     if ((what as Error | undefined)?.name !== 'DeprecationWarning') this.seen.push(what)
   }
 
@@ -13,7 +13,7 @@ export class Mishaps {
     for (const event of events) process.on(event, this.note)
   }
 
-  /** Returns what was noted, once everything that is due has had its turn. */
+  /** Returns the mishaps after all pending callbacks have run. */
   async end(): Promise<readonly unknown[]> {
     for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
     for (const event of events) process.off(event, this.note)

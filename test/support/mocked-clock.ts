@@ -8,12 +8,12 @@ interface MockedTimer {
 
 const real = { setTimeout, clearTimeout, now: performance.now.bind(performance) }
 
-/** The clock of this process, for `setTimeout` and `performance.now()`: it stands still until it is told to go on. */
+/** The clock of this process, for `setTimeout` and `performance.now()`. It stands still until a test advances it. */
 export class MockedClock {
   private now = 0
   private readonly timers = new Set<MockedTimer>()
 
-  /** Stops the clock. `restore` has it go on by itself. */
+  /** Stops the clock. `restore` lets it run by itself again. */
   stop(): void {
     const set = (callback: (...args: unknown[]) => void, delay = 0, ...args: unknown[]): MockedTimer => {
       const start = (timer: MockedTimer): MockedTimer => {
@@ -47,7 +47,7 @@ export class MockedClock {
     return this.timers.size
   }
 
-  /** Lets time pass in one turn of the event loop, with every timer that goes off in it. */
+  /** Lets time pass in one turn of the event loop, and runs every timer that is due. */
   jump(milliseconds: number): void {
     const end = this.now + milliseconds
     for (;;) {
@@ -60,7 +60,7 @@ export class MockedClock {
     this.now = end
   }
 
-  /** Lets time pass, and what follows from it happen. */
+  /** Lets time pass, and then the event loop run. */
   async pass(milliseconds: number): Promise<void> {
     await turns()
     this.jump(milliseconds)

@@ -9,14 +9,14 @@ import { text } from 'node:stream/consumers'
 
 const program = process.env['NGINX_PATH'] ?? '/usr/sbin/nginx'
 
-/** Tells, in the log of the tests, where nginx is missing. */
+/** Says in the log of the tests that nginx is missing. */
 export function hasNginx(): boolean {
   const found = existsSync(program)
   if (!found) console.log(`      skipped: there is no ${program}`)
   return found
 }
 
-/** An nginx before a server on 127.0.0.1, as it comes but for the lines in `location`. */
+/** An nginx in front of a server on 127.0.0.1, in its default configuration except for the lines in `location`. */
 export class Nginx {
   readonly url: string
   private readonly child: ChildProcess

@@ -6,7 +6,7 @@ import { beginTest, waitedFor } from './waiting.js'
 
 const mishaps = new Mishaps()
 
-/** What mocha does around every test, its own hooks included: see `.mocharc.json`. */
+/** Mocha runs this around every test, including the hooks of the test: see `.mocharc.json`. */
 export const mochaHooks: RootHookObject = {
   beforeEach() {
     beginTest()

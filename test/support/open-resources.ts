@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 
 import { waitFor } from './waiting.js'
 
-/** Counts this process' file descriptors, sockets included; 0 where the system does not tell. */
+/** Counts the file descriptors of this process, sockets included; 0 if the system does not list them. */
 export function openDescriptors(): number {
   try {
     return readdirSync('/proc/self/fd').length
@@ -17,7 +17,7 @@ export function runningTimers(): number {
   return process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
 }
 
-/** Waits until a socket is closed, be it by an error, if it is not. */
+/** Waits until a socket is closed, with or without an error. */
 export function closed(socket: Socket): Promise<void> {
   if (socket.closed) return Promise.resolve()
   return waitFor(

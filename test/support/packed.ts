@@ -7,25 +7,25 @@ import { root } from './repository.js'
 
 const run = promisify(execFile)
 
-/** The package as npm would publish it, installed in a folder of its own. */
+/** The package as npm would publish it, installed in its own folder. */
 export interface Installed {
   readonly tarball: string
   readonly folder: string
-  /** What the tarball holds, by path. */
+  /** The files of the tarball, by path. */
   readonly files: readonly string[]
   /** The tarball's size in bytes. */
   readonly size: number
-  /** Links packages of the repository's node_modules into the folder, where npm has not put them: express, say. */
+  /** Links packages of the repository's node_modules into the folder that npm did not install there, such as express. */
   link(...names: string[]): void
   /** Links a folder of the repository in as the package `name`. */
   linkTo(name: string, target: string): void
-  /** Writes a program into the folder, runs it there, and gives what it printed. */
+  /** Writes a program into the folder, runs it there, and returns its output. */
   run(name: string, program: string): Promise<string>
 }
 
 let installed: Promise<Installed> | undefined
 
-/** The package packed and installed, once for all tests that ask for it. */
+/** The package, packed and installed once for all tests. */
 export function packedPackage(): Promise<Installed> {
   installed ??= installPacked()
   return installed
@@ -38,7 +38,7 @@ after(async () => {
 
 /**
  * Builds the package as it is published, packs it, and has npm install the tarball and its dependencies into a folder
- * that is empty otherwise.
+ * that is otherwise empty.
  */
 async function installPacked(): Promise<Installed> {
   const folder = mkdtempSync(path.join(tmpdir(), 'sluiceway-packed-'))

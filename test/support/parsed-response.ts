@@ -1,6 +1,6 @@
 import { ResponseParser } from './http1-client.js'
 
-/** What a response parser told of some bytes. */
+/** What a response parser reported about some bytes. */
 export interface ParsedResponse {
   /** Of each interim response. */
   readonly information: { status: number; lines: string[] }[]
@@ -11,7 +11,7 @@ export interface ParsedResponse {
   trailers?: readonly string[]
   /** The lines of a 101. */
   upgraded?: string[]
-  /** How many bytes were no part of it. */
+  /** The number of bytes after the response. */
   left: number
   isOver: boolean
   isKept: boolean
@@ -22,11 +22,11 @@ export interface ParseOptions {
   readonly method?: string
   readonly upgrade?: string
   readonly maxHeadBytes?: number
-  /** The connection ends behind the last piece. */
+  /** The connection ends after the last piece. */
   readonly ends?: boolean
 }
 
-/** Gives one response to a parser, in these pieces. Throws what the parser does. */
+/** Gives one response to a parser, in these pieces. Throws the error of the parser. */
 export function parsed(pieces: readonly (string | Buffer)[], options: ParseOptions = {}): ParsedResponse {
   const { method = 'GET', upgrade, maxHeadBytes = 64 * 1024, ends = false } = options
   const response: ParsedResponse = { information: [], body: '', left: 0, isOver: false, isKept: false }
@@ -52,7 +52,7 @@ export function parsed(pieces: readonly (string | Buffer)[], options: ParseOptio
   for (const piece of pieces) {
     const bytes = Buffer.from(piece as string, 'latin1')
     response.left += bytes.length - parser.execute(bytes)
-    // What it has told of must not be looked at again: a connection reads into the same memory.
+    // The parser must not look at these bytes again: a connection reads into the same buffer.
     bytes.fill('#')
   }
   if (ends) parser.finish()
@@ -63,7 +63,7 @@ export function parsed(pieces: readonly (string | Buffer)[], options: ParseOptio
   })
 }
 
-/** Every two pieces of a text, and all its characters one by one. */
+/** Every split of a text into two pieces, and the split into single characters. */
 export function* splits(text: string): Generator<string[]> {
   yield [text]
   for (let at = 1; at < text.length; at++) yield [text.slice(0, at), text.slice(at)]

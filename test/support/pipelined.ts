@@ -42,7 +42,7 @@ async function connectSecurely(port: number): Promise<RawClient> {
   return RawClient.over(socket, `the client of port ${port}`)
 }
 
-/** An upgrade to `token`, its path being its name. */
+/** An upgrade to `token`, with its name as its path. */
 export function upgradeTo(token: string, path = `/${token}`, ...lines: readonly string[]): string {
   return message(`GET ${path} HTTP/1.1`, 'Host: test', 'Connection: Upgrade', `Upgrade: ${token}`, ...lines)
 }
@@ -54,7 +54,7 @@ export function message(requestLine: string, ...lines: readonly string[]): strin
 
 const upgrade = ['Connection: Upgrade', 'Upgrade: websocket']
 
-/** Messages by kind. Each has its name in its path, and `?` behind it for the place in a sequence. */
+/** Messages by kind. The path of each is its name, followed by `?` and its place in a sequence. */
 export const kinds: Readonly<Record<string, (path: string) => string>> = {
   slow: (path) => message(`GET ${path} HTTP/1.1`, 'Host: test'),
   websocket: (path) => upgradeTo('websocket', path),

@@ -7,16 +7,16 @@ import { serve, type TestServer } from './servers.js'
 
 type Express = ReturnType<(typeof expressVersions)[number]['express']>
 
-/** How one proxy stands in an app. */
+/** How a proxy is mounted in an app. */
 export interface ProxiedOptions extends PassthroughProxyOptions {
   /** Which Express. @default Express 5 */
   readonly express?: (typeof expressVersions)[number]['express']
   readonly mount?: string
-  /** The path behind the upstream's origin. */
+  /** The path after the upstream's origin. */
   readonly prefix?: string
-  /** What comes before the proxy. */
+  /** The middlewares in front of the proxy. */
   readonly prepare?: (app: Express) => void
-  /** The target, where it is not the scripted upstream as it is. */
+  /** The target, if it is not the plain scripted upstream. */
   readonly target?: (upstream: ScriptedUpstream) => Parameters<typeof passthroughProxy>[0]
 }
 
@@ -25,9 +25,9 @@ export interface Proxied {
   readonly upstream: ScriptedUpstream
   readonly client: RawClient
   readonly server: TestServer
-  /** What `next` was given. */
+  /** The errors that `next` was given. */
   readonly errors: SluicewayError[]
-  /** Sends a request as it is and gives the head of it that the upstream saw. The upstream answers with `raw`. */
+  /** Sends a request unchanged and returns the head that the upstream saw. The upstream answers with `raw`. */
   readonly exchange: (sent: string, raw?: string) => Promise<Exchanged>
 }
 
@@ -44,7 +44,7 @@ export async function proxied(options: ProxiedOptions = {}): Promise<Proxied> {
   const upstream = await scriptedUpstream()
   const errors: SluicewayError[] = []
   const app = express()
-  // Express prints each error to stderr, unless in this mode.
+  // In this mode Express does not print errors to stderr.
   app.set('env', 'test')
   prepare?.(app)
   app.use(mount, passthroughProxy(target?.(upstream) ?? `${upstream.url}${prefix}`, own))
@@ -71,7 +71,7 @@ export async function proxied(options: ProxiedOptions = {}): Promise<Proxied> {
   }
 }
 
-/** The header lines of a request that the upstream saw, less the mark that the proxy adds to each (`Sluiceway-Loop`). */
+/** The header lines of a request that the upstream saw, without the mark that the proxy adds (`Sluiceway-Loop`). */
 export function unmarked(lines: readonly string[]): string[] {
   return lines.filter((line) => !/^sluiceway-loop: [\w-]{12}$/i.test(line))
 }

@@ -3,26 +3,26 @@ import { once } from 'node:events'
 
 import { lastOf, noteWait, waitFor } from './waiting.js'
 
-/** One response as it stood on the wire, its body without chunk framing. */
+/** One response as it was on the wire, with its body decoded from chunks. */
 export interface RawResponse {
   readonly status: number
   readonly reason: string
-  /** Names lower-cased; the values of a repeated header in their order. */
+  /** Names in lower case; the values of a repeated header in order. */
   readonly headers: Readonly<Record<string, readonly string[]>>
   /** The head as it was received, to assert case, order and duplicates. */
   readonly head: string
   readonly body: Buffer
-  /** The lines behind the last chunk. */
+  /** The lines after the last chunk. */
   readonly trailers: readonly string[]
 }
 
-/** A client on a plain socket: it says what is written, and tells what came back and when. */
+/** A client on a plain socket: a test writes raw bytes, and sees what came back and when. */
 export class RawClient {
   readonly socket: net.Socket
   private buffered: Buffer = Buffer.alloc(0)
   private ended = false
   private trailers: readonly string[] = []
-  /** Why the connection broke, where it has not ended by itself. */
+  /** The reason why the connection broke, if it did not end by itself. */
   private failure: NodeJS.ErrnoException | undefined
 
   /** What messages call it. */
@@ -52,22 +52,22 @@ export class RawClient {
     return client
   }
 
-  /** The same for a connection that is there already: the server's side of one, say. */
+  /** The same for an existing connection, such as the server's side of one. */
   static over(socket: net.Socket, name = 'the client'): RawClient {
     return new RawClient(socket, name)
   }
 
-  /** Bytes received and not yet taken by `response` or `until`. */
+  /** Bytes that were received and not yet taken by `response` or `until`. */
   get pending(): Buffer {
     return this.buffered
   }
 
-  /** Writes all parts at once. Returns false where the socket's buffer is full. */
+  /** Writes all parts at once. Returns false if the socket's buffer is full. */
   write(...parts: readonly (string | Uint8Array)[]): boolean {
     return this.socket.write(Buffer.concat(parts.map((part) => Buffer.from(part))))
   }
 
-  /** Sends one request; a body gets Content-Length, or chunks where it is a list. */
+  /** Sends one request. A body gets Content-Length; an array of bodies is sent in chunks. */
   request(
     method: string,
     path: string,
@@ -82,7 +82,7 @@ export class RawClient {
     for (const part of framing.parts) this.write(part)
   }
 
-  /** Waits until `found` gives something for the bytes at hand, and fails when the connection ends before. */
+  /** Waits until `found` returns a value for the received bytes, and fails if the connection ends first. */
   async until<Found>(
     found: (buffered: Buffer) => Found | undefined,
     what = 'what the test looks for',
@@ -160,13 +160,13 @@ export class RawClient {
     return this.bytes(Number(length))
   }
 
-  /** Waits for so many bytes and takes them. */
+  /** Waits for this number of bytes and takes them. */
   async bytes(length: number): Promise<Buffer> {
     await this.until((bytes) => (bytes.length >= length ? true : undefined), `${length} bytes`)
     return this.take(length)
   }
 
-  /** Waits for a whole chunked body and takes it, its framing left out. */
+  /** Waits for a whole chunked body and takes it, without its framing. */
   async chunkedBody(): Promise<Buffer> {
     const chunks: Buffer[] = []
     for (;;) {

@@ -4,17 +4,17 @@ import { RawClient } from './raw-client.js'
 import { listen } from './servers.js'
 import { waitFor } from './waiting.js'
 
-/** A server that answers nothing by itself: a test reads what arrived, byte for byte, and writes what it likes. */
+/** A server that answers nothing by itself: a test reads the received bytes, and writes any answer. */
 export interface ScriptedUpstream {
   readonly url: string
   readonly port: number
   /** How many connections it has seen. */
   readonly accepted: number
-  /** Takes the connections that `connection` has not given yet. */
+  /** Takes the connections that `connection` has not returned yet. */
   takeNew(): RawClient[]
   /** Waits for the next connection, in the order in which they were opened. */
   connection(): Promise<RawClient>
-  /** Waits for the connection that brings `text`. Any opened before it may carry nothing, such as undici 7 has for aborted requests. */
+  /** Waits for the connection that brings `text`. An earlier one may carry nothing: undici 7 opens such connections for aborted requests. */
   connectionWith(text: string): Promise<RawClient>
 }
 
@@ -50,7 +50,7 @@ export async function scriptedUpstream(): Promise<ScriptedUpstream> {
   }
 }
 
-/** Of the connections that `next` gives, the first with `text`; what comes after it is given back. */
+/** The first connection of `next` that brings `text`; later ones are put back. */
 async function firstWith(
   text: string,
   next: () => Promise<RawClient>,
@@ -74,7 +74,7 @@ async function firstWith(
   }
 }
 
-/** Never, where the connection ends without it. */
+/** Never resolves if the connection ends without it. */
 function withText(connection: RawClient, text: string): Promise<RawClient> {
   return connection
     .until((bytes) => (bytes.includes(text) ? connection : undefined), JSON.stringify(text))

@@ -7,7 +7,7 @@ export interface TestServer<Kind extends net.Server = Server> {
   readonly server: Kind
   readonly port: number
   readonly url: string
-  /** Every connection ever accepted, also those that are closed by now. */
+  /** Every connection ever accepted, including those that are closed. */
   readonly connections: readonly Socket[]
 }
 
@@ -18,7 +18,7 @@ export function serve(handler: RequestListener): Promise<TestServer> {
   return listen(createServer(handler))
 }
 
-/** Starts any server of Node's, on a free port of 127.0.0.1 if not told otherwise. `closeServers` ends it. */
+/** Starts any server of Node's, on a free port of 127.0.0.1 by default. `closeServers` ends it. */
 export function listen<Kind extends net.Server>(
   server: Kind,
   at: net.ListenOptions = { port: 0, host: '127.0.0.1' },

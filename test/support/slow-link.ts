@@ -2,12 +2,12 @@ import net, { type Socket } from 'node:net'
 import { listen, type TestServer } from './servers.js'
 
 export interface SlowLinkOptions {
-  /** How much later each byte arrives. */
+  /** The delay of each byte. */
   readonly delayMs: number
   readonly bytesPerSecond: number
 }
 
-/** A relay to `port` that is slow both ways, and passes on ends and resets. `closeServers` ends it. */
+/** A relay to `port` that is slow in both directions, and passes on ends and resets. `closeServers` ends it. */
 export function slowLink(port: number, options: SlowLinkOptions): Promise<TestServer<net.Server>> {
   const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (near) => {
     const far = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
@@ -17,12 +17,12 @@ export function slowLink(port: number, options: SlowLinkOptions): Promise<TestSe
   return listen(server)
 }
 
-/** One way of a link. It takes no more off the sender than it can carry, so that back-pressure reaches the sender. */
+/** One direction of a link. It reads no more from the sender than it can carry, so that back-pressure reaches the sender. */
 class Direction {
   private readonly from: Socket
   private readonly to: Socket
   private readonly options: SlowLinkOptions
-  /** When the last byte taken so far will have left the sender's end. */
+  /** The time when the last byte read so far will have left the sender's end. */
   private clearAt = 0
   private readonly underWay: (() => void)[] = []
 
@@ -36,7 +36,7 @@ class Direction {
     const { from, to } = this
     from.on('data', (chunk: Buffer) => this.carry(chunk))
     from.on('end', () => this.later(() => to.end()))
-    // Once it was ended, a reset leaks its handle on Node 20, and the process then never ends.
+    // On Node 20, resetting a socket that was ended leaks its handle, and the process never ends.
     from.on('error', () => this.later(() => (to.writableEnded ? to.destroy() : to.resetAndDestroy())))
     from.on('close', () => this.later(() => to.destroySoon()))
   }
@@ -54,11 +54,11 @@ class Direction {
     if (this.to.writable) this.to.write(chunk)
   }
 
-  /** Runs `action` when what was sent before it has arrived. */
+  /** Runs `action` after everything sent before it has arrived. */
   private later(action: () => void): void {
     const now = performance.now()
     this.underWay.push(action)
-    // Timers of different lengths may overtake each other; what is under way may not.
+    // Timers of different lengths may overtake each other; bytes on the link may not.
     setTimeout(() => this.underWay.shift()!(), Math.max(this.clearAt, now) - now + this.options.delayMs)
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Waits until `count` stays the same while three requests go through the server at `url`, and gives it. What is on
- * its way through the same event loop has arrived by then: no time is waited for.
+ * Waits until `count` stays the same while three requests go through the server at `url`, and returns it. By then everything
+ * that was on its way through the same event loop has arrived, without waiting for a fixed time.
  */
 export async function standstill(url: string, count: () => number): Promise<number> {
   let before = Number.NaN

@@ -9,12 +9,12 @@ import { createZstdDecompress } from './zstd-compression.js'
 export const codings = ['identity', 'gzip', 'deflate', 'br'] as const
 export type Coding = (typeof codings)[number] | 'zstd'
 
-/** A client that decodes a response as it comes, and waits for what it wants to see. */
+/** A client that decodes a response as it arrives, and waits for given text. */
 export class StreamingClient {
   readonly response: http.IncomingMessage
-  /** Bytes of the body as they came, still coded. */
+  /** The bytes of the body as they arrived, still encoded. */
   wireBytes = 0
-  /** What has been decoded so far. */
+  /** The text that has been decoded so far. */
   text = ''
   private readonly decoded: Readable
 
@@ -27,7 +27,7 @@ export class StreamingClient {
     response.on('error', () => {})
   }
 
-  /** Resolves as soon as the head of the response is here, and fails where its coding is not `coding`. */
+  /** Resolves as soon as the head of the response has arrived, and fails if its coding is not `coding`. */
   static async get(url: string, coding: Coding = 'identity'): Promise<StreamingClient> {
     const request = http.get(url, { agent: false, headers: { 'Accept-Encoding': coding } })
     request.on('error', () => {})

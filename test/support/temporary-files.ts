@@ -25,7 +25,7 @@ interface OpenFile {
   readonly size: number
 }
 
-/** The open files of this process in `directory`, unlinked ones included, with what the system tells of each. */
+/** The open files of this process in `directory`, unlinked ones included, with the system's information about each. */
 export function openFilesIn(directory: string): OpenFile[] {
   return fs.readdirSync('/proc/self/fd').flatMap((descriptor) => openFileIn(directory, descriptor) ?? [])
 }
@@ -42,12 +42,12 @@ function openFileIn(directory: string, descriptor: string): OpenFile | undefined
       size,
     }
   } catch {
-    // Closed by now, as is the descriptor that read the list.
+    // Closed in the meantime, like the descriptor that read the list.
     return undefined
   }
 }
 
-/** Waits until no file in `directory` is open any more: closing takes a turn of the thread pool. */
+/** Waits until no file in `directory` is open: closing takes a turn of the thread pool. */
 export async function allClosedIn(directory: string): Promise<void> {
   await until(() => openFilesIn(directory).length === 0, 'every file of a kept body to be closed')
 }

@@ -1,2 +1,2 @@
-/** `SLUICEWAY_THOROUGH=1 npm test` runs in full what a test run else takes a sample of. */
+/** `SLUICEWAY_THOROUGH=1 npm test` runs in full the tests that `npm test` only samples. */
 export const isThorough: boolean = process.env['SLUICEWAY_THOROUGH'] === '1'

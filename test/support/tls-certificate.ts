@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 
-// Made for these tests, for localhost and 127.0.0.1; it is worth nothing elsewhere. Read from the sources, as the
-// compiled tests stand two folders deep in build/.
+// Made for these tests, for localhost and 127.0.0.1; it is worthless elsewhere. Read from the sources, because the
+// compiled tests are two folders deep in build/.
 const folder = new URL('../../../test/support/tls/', import.meta.url)
 
 /** Key and self-signed certificate of the tests' TLS servers; a client trusts it by passing it as `ca`. */

@@ -23,7 +23,7 @@ const { Agent } =
     ? await loadNode22<UndiciModule>('undici')
     : ((await import(transport)) as UndiciModule)
 
-/** What the proxy's own client is replaced by: an Agent with the same limits. */
+/** The replacement of the proxy's own client: an Agent with the same limits. */
 export function createClient(options: ClientOptions): Upstream {
   const dispatcher = new Agent({
     connections: options.maxConnections,

@@ -1,8 +1,8 @@
 import { noteWait } from './waiting.js'
 
 /**
- * Waits until `look`, called once in a turn of the event loop, gives something true, and gives it. After ten seconds
- * it fails, so that no test leaves a loop behind that keeps the process alive.
+ * Calls `look` once in each turn of the event loop until it returns a true value, and returns that. After ten seconds
+ * it fails, so that no test leaves a loop that keeps the process alive.
  */
 export async function until<Found>(
   look: () => Found,

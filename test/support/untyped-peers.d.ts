@@ -1,4 +1,4 @@
-// Peers under an alias, or of a version, that comes without types.
+// Peers installed under an alias, or in a version, without types.
 
 declare module 'multer1' {
   import multer from 'multer'

@@ -3,10 +3,10 @@ import type { Duplex } from 'node:stream'
 import type { Failure, Receiver, Sending, Upstream, UpstreamRequest, Waiting } from './http1-client.js'
 import { noteWait } from './waiting.js'
 
-/** Tells which request a callback belongs to. */
+/** The request that a callback belongs to. */
 export const context = new AsyncLocalStorage<string>()
 
-/** What one request got of an upstream. */
+/** What one request received from an upstream. */
 export class RecordingReceiver implements Receiver {
   readonly events: string[] = []
   readonly information: [status: number, lines: readonly string[]][] = []
@@ -29,7 +29,7 @@ export class RecordingReceiver implements Receiver {
     return Buffer.concat(this.chunks).toString('latin1')
   }
 
-  /** Whatever came last. */
+  /** Tells whether the last event of the exchange has come. */
   get isOver(): boolean {
     return this.events.some((name) => ['end', 'failure', 'upgraded'].includes(name))
   }
@@ -127,7 +127,7 @@ const defaults = {
   maxQueue: 10,
 }
 
-/** Sends a request, a plain GET where nothing else is said. */
+/** Sends a request, a plain GET by default. */
 export function ask(
   upstream: Upstream,
   request: Partial<UpstreamRequest> & Pick<UpstreamRequest, 'origin'>,

@@ -7,12 +7,12 @@ type Zstd = typeof zlib & {
   readonly createZstdDecompress?: () => NodeJS.ReadWriteStream & Readable
 }
 
-/** Zstandard came to Node with 22.15, and the types are those of Node 20. */
+/** Node has Zstandard since 22.15, and the types are those of Node 20. */
 export const { createZstdCompress, createZstdDecompress } = zlib as Zstd
 
 /**
- * What `compression` would be with zstd, which it does not know: in place of `write`, `end` and `on` of the response
- * stand those of a zlib stream, and `res.on('drain')` gives that stream.
+ * A `compression` for zstd, which the real one does not support: like it, it replaces `write`, `end` and `on` of the
+ * response by those of a zlib stream, and `res.on('drain')` returns that stream.
  */
 export const zstdCompression: RequestHandler = (req, res, next) => {
   if (req.headers['accept-encoding'] !== 'zstd' || createZstdCompress === undefined) return next()

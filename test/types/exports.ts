@@ -1,4 +1,4 @@
-// Compiled, never run: every option, hook and error by its exact type. An option too many or too few shows here.
+// Compiled, never run: the exact type of every option, hook and error. An option too many or too few shows here.
 import type { ChildProcess } from 'node:child_process'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Server as SecureServer } from 'node:https'
@@ -71,7 +71,7 @@ expectTypeOf<ChildExit>().toEqualTypeOf<{
   readonly signal: NodeJS.Signals | null
 }>()
 
-// Their options: these and no others, all of them optional but one, and undefined counts as not given.
+// Their options: these and no others, all but one optional, and undefined means not given.
 type Optional<Options> = { readonly [Name in keyof Options]?: Options[Name] | undefined }
 
 expectTypeOf<ByteSize>().toEqualTypeOf<number | string>()
@@ -136,7 +136,7 @@ expectTypeOf<Omit<PassthroughProxyOptions, 'dispatcher'>>().toEqualTypeOf<
   }>
 >()
 
-// What the proxy's functions get.
+// The arguments of the proxy's functions.
 expectTypeOf<TargetFunction>().returns.toEqualTypeOf<string | URL | Promise<string | URL>>()
 expectTypeOf<ForwardedMode>().toEqualTypeOf<'auto' | 'append' | 'replace' | false>()
 expectTypeOf<OutgoingRequest>().toEqualTypeOf<{
@@ -191,7 +191,7 @@ expectTypeOf<SluicewayError['type']>().toEqualTypeOf<string | undefined>()
 expectTypeOf<SluicewayError['received']>().toEqualTypeOf<number | undefined>()
 expectTypeOf<SluicewayError['length']>().toEqualTypeOf<number | undefined>()
 
-// `bodyCache` is known of every request, of Express' too, and has these members.
+// Every request has the type of `bodyCache`, also in Express, with these members.
 expectTypeOf<IncomingMessage['bodyCache']>().toEqualTypeOf<BodyCache>()
 expectTypeOf<keyof BodyCache>().toEqualTypeOf<
   'blob' | 'buffer' | 'complete' | 'formData' | 'json' | 'size' | 'stream' | 'text' | 'urlencoded' | 'web'
@@ -199,5 +199,5 @@ expectTypeOf<keyof BodyCache>().toEqualTypeOf<
 expectTypeOf<BodyCache['stream']>().toEqualTypeOf<() => Readable>()
 expectTypeOf<ReturnType<BodyCache['web']>>().toExtend<ReadableStream>()
 
-// `flush` is known of every response, of Express' too.
+// Every response has the type of `flush`, also in Express.
 expectTypeOf<ServerResponse['flush']>().toEqualTypeOf<() => void>()

@@ -1,4 +1,4 @@
-// Compiled, never run: what the types promise to a user of Express, of bare node:http, and of a schema library.
+// Compiled, never run: the promises of the types to a user of Express, of bare node:http, and of a schema library.
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { expectTypeOf } from 'expect-type'
 import express, { type RequestHandler } from 'express'
@@ -18,7 +18,7 @@ import { maxBytes as maxBytesAlone } from 'sluiceway/max-bytes'
 import { passthroughProxy as passthroughProxyAlone } from 'sluiceway/passthrough-proxy'
 import { z } from 'zod'
 
-// Each factory gives what Express takes, for an app, a router and a route.
+// Each factory returns a handler that Express accepts, for an app, a router and a route.
 const middlewares = [maxBytes('1mb'), bodyCache(), autoFlush(), passthroughProxy('http://upstream')]
 expectTypeOf(middlewares).items.toExtend<RequestHandler>()
 express().use(...middlewares)
@@ -48,7 +48,7 @@ maxBytes(null)
 // @ts-expect-error there is no such option
 bodyCache({ limt: '1mb' })
 
-// What an upstream says of itself is rewritten by a flag, a string, an object or a function of the request.
+// The addresses of an upstream are rewritten by a flag, a string, an object or a function of the request.
 passthroughProxy('http://upstream', {
   rewriteLocation: true,
   cookieDomain: { '*': '' },
@@ -77,7 +77,7 @@ export async function parse(req: express.Request): Promise<void> {
   expectTypeOf(req.bodyCache.stream()).toExtend<NodeJS.ReadableStream>()
 }
 
-// Errors are told apart by a code that the compiler knows.
+// Errors are distinguished by a code that the compiler knows.
 export function explain(error: unknown): string {
   if (!isSluicewayError(error)) return 'something else'
   expectTypeOf(error.code).toEqualTypeOf<ErrorCode>()

@@ -1,4 +1,4 @@
-// Compiled, never run: what a schema of each library makes of the type of a parsed body.
+// Compiled, never run: the type of a parsed body with a schema of each library.
 import type { IncomingMessage } from 'node:http'
 import { type } from 'arktype'
 import { expectTypeOf } from 'expect-type'

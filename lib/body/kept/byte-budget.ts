@@ -6,7 +6,7 @@ export class ByteBudget {
     this.left = bytes
   }
 
-  /** Takes `bytes`, all or none. Returns false where there are not so many left. */
+  /** Takes `bytes`, all or none. Returns false if fewer are left. */
   take(bytes: number): boolean {
     if (bytes > this.left) return false
     this.left -= bytes

@@ -3,8 +3,8 @@ import type { BodyReader } from './reader.js'
 import type { BodyStore } from './store.js'
 
 /**
- * Hands a reader the chunk that was just kept. One that waits for it takes it as it came; one that is behind, or was
- * told to wait, is fed from the store in its turn.
+ * Hands a reader the chunk that was just kept. A reader that waits for it gets it directly; one that is behind, or
+ * was told to wait, is fed from the store later.
  */
 export function offer(reader: BodyReader, chunk: Buffer, body: ReadableBody): void {
   const { store } = body
@@ -14,8 +14,8 @@ export function offer(reader: BodyReader, chunk: Buffer, body: ReadableBody): vo
 }
 
 /**
- * Hands a reader what is kept for it, for as long as it wants any, and the end when it has had it all.
- * Returns true where it wants what the client has not sent yet.
+ * Hands a reader the kept bytes while it wants more, and then the end. Returns true if the reader wants bytes that
+ * the client has not sent yet.
  */
 export function feed(reader: BodyReader, body: ReadableBody): boolean {
   const { store, state, isReadable } = body
@@ -36,7 +36,7 @@ export function feed(reader: BodyReader, body: ReadableBody): boolean {
   return reader.wanting && state === 'arriving'
 }
 
-/** Tells whether a reader has had all that has come. */
+/** Tells whether a reader has had all bytes that have come. */
 export function isAtTail(reader: BodyReader, store: BodyStore): boolean {
   return reader.position === store.size
 }
@@ -46,7 +46,7 @@ function hand(reader: BodyReader, chunk: Buffer): void {
   reader.wanting = reader.accept(chunk)
 }
 
-/** Reads on from the file. What comes for a round that is over, or for a body that is, is discarded. */
+/** Reads on from the file. The result is discarded if the round or the body is over by then. */
 async function load(reader: BodyReader, body: ReadableBody, store: BodyStore): Promise<void> {
   const { position } = reader
   if (reader.loading === position) return

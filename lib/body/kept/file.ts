@@ -2,26 +2,26 @@ import { randomUUID } from 'node:crypto'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import path from 'node:path'
 
-/** How much is read at a time. */
+/** The number of bytes that are read at a time. */
 const READ_SIZE = 64 * 1024
 
-/** The owner of a file hears how it goes. */
+/** The owner of a file, as the file sees it. */
 export interface BodyFileOwner {
-  /** Everything that was appended has been written. */
+  /** Called when everything appended so far has been written. */
   onWritten(): void
-  /** The file could not be opened, written or read, and is of no more use. */
+  /** Called when the file could not be opened, written or read, and cannot be used any more. */
   onFileError(error: NodeJS.ErrnoException): void
 }
 
 /**
- * Bytes of one body in a temporary file. It has no name: it is unlinked as soon as it is open, so it cannot outlive the
- * process. Its mode is 0600. Positions are byte offsets from the file's start.
+ * Holds bytes of one body in a temporary file. The file has no name: it is unlinked as soon as it is open, so it
+ * cannot outlive the process. Its mode is 0600. Positions are byte offsets from the file's start.
  */
 export class BodyFile {
-  /** Bytes appended, written or not. */
+  /** The number of bytes appended, written or not. */
   size = 0
   private written = 0
-  /** What is not written yet, in order. */
+  /** The chunks that are not written yet, in order. */
   private readonly pending: Buffer[] = []
   private readonly owner: BodyFileOwner
   private readonly handle: Promise<FileHandle>
@@ -31,7 +31,7 @@ export class BodyFile {
     this.handle = openUnnamed(path.join(directory, `sluiceway-${randomUUID()}`))
   }
 
-  /** True until everything that was appended is written. */
+  /** True until everything appended is written. */
   get isWriting(): boolean {
     return this.pending.length > 0
   }
@@ -42,7 +42,7 @@ export class BodyFile {
     if (this.pending.length === 1) void this.writePending()
   }
 
-  /** Returns bytes from `position` on that are still in memory; undefined where those are written already. */
+  /** Returns bytes from `position` on that are still in memory; undefined if they have been written. */
   pendingAt(position: number): Buffer | undefined {
     let start = this.written
     if (position < start) return undefined
@@ -53,7 +53,10 @@ export class BodyFile {
     return undefined
   }
 
-  /** Reads written bytes from `position` on, as many as make a chunk. Without any its owner has been told why. */
+  /**
+   * Reads written bytes from `position` on, up to a chunk. Returns undefined after an error, which the owner has been
+   * told.
+   */
   async read(position: number): Promise<Buffer | undefined> {
     const chunk = Buffer.allocUnsafe(Math.min(READ_SIZE, this.written - position))
     try {
@@ -66,7 +69,7 @@ export class BodyFile {
     }
   }
 
-  /** Closes the file, once what is under way is done. */
+  /** Closes the file when the current read or write is done. */
   close(): void {
     this.pending.length = 0
     this.handle.then((handle) => handle.close()).catch(ignore)
@@ -85,7 +88,7 @@ export class BodyFile {
   private async writeOne(handle: FileHandle, chunk: Buffer): Promise<void> {
     const { bytesWritten } = await handle.write(chunk, 0, chunk.length, this.written)
     this.written += bytesWritten
-    // A disk that is nearly full takes a part.
+    // A disk that is nearly full writes only a part.
     if (bytesWritten < chunk.length) this.pending[0] = chunk.subarray(bytesWritten)
     else this.pending.shift()
   }

@@ -4,10 +4,10 @@ import { isAtTail } from './feed.js'
 import type { BodyReader } from './reader.js'
 import type { BodyStore } from './store.js'
 
-/** All that read one kept body: the request itself, and streams beside it. */
+/** The readers of one kept body: the request itself, and the streams beside it. */
 export class BodyReaders {
   private readonly list: BodyReader[] = []
-  /** How far the first of them has ever come, be it one that has left. */
+  /** The furthest position that any reader has reached, including readers that have left. */
   private furthest = 0
 
   /** Notes how far a reader has come, before it starts over or leaves. */
@@ -26,7 +26,7 @@ export class BodyReaders {
     this.list.splice(index, 1)
   }
 
-  /** How many bytes they have taken, all together. */
+  /** The number of bytes that the readers have taken, all together. */
   get taken(): number {
     return this.list.reduce((sum, { position }) => sum + position, 0)
   }
@@ -36,24 +36,25 @@ export class BodyReaders {
     return this.list.some((reader) => reader.readsRequest)
   }
 
-  /** What the application reads the body through. */
+  /** The streams through which the application reads the body. */
   get streams(): readonly Readable[] {
     return this.list.map(({ stream }) => stream)
   }
 
-  /** Those of them that have had all that has come. */
+  /** Returns the streams of the readers that have had all bytes so far. */
   streamsAtTail(store: BodyStore): readonly Readable[] {
     return this.list.filter((reader) => isAtTail(reader, store)).map(({ stream }) => stream)
   }
 
-  /** True while one that has had all that has come wants more. */
+  /** True while a reader that has had all bytes so far wants more. */
   isAwaited(store: BodyStore): boolean {
     return this.list.some((reader) => reader.wanting && isAtTail(reader, store))
   }
 
   /**
-   * True while more is welcome: one waits for it, or it would fit into the buffer of a request that is not kept, of
-   * `size` bytes. A connection that is paused earlier than in Node does not notice its client leave.
+   * True while more bytes are welcome: a reader waits for them, or they would fit into the buffer of `size` bytes
+   * that a request without bodyCache has. A connection that is paused earlier than by Node does not notice that its
+   * client leaves.
    */
   haveRoom(store: BodyStore, size: number): boolean {
     for (const reader of this.list) this.note(reader)
@@ -64,18 +65,18 @@ export class BodyReaders {
     return this.list.some((reader) => reader !== one)
   }
 
-  /** Hands all of them a chunk that was just kept. */
+  /** Hands every reader a chunk that was just kept. */
   offer(chunk: Buffer): void {
-    // A reader that ends meanwhile leaves the list.
+    // The list is copied, as a reader that ends leaves it.
     for (const reader of this.list.slice()) reader.offer(chunk)
   }
 
   advance(): void {
-    // A reader that ends while it advances leaves the list.
+    // The list is copied, as a reader that ends leaves it.
     for (const reader of this.list.slice()) reader.advance()
   }
 
-  /** Fails all but one, that of the request itself: Node or the replay tells it. Forgets them. */
+  /** Fails all readers except that of the request, which Node or the replay tells, and forgets them. */
   fail(error: SluicewayError, except: BodyReader | undefined): void {
     for (const reader of this.list.splice(0)) {
       if (reader !== except) reader.fail(error)

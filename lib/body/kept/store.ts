@@ -2,29 +2,29 @@ import { BodyFile, type BodyFileOwner } from './file.js'
 import type { ByteBudget } from './byte-budget.js'
 import { type SluicewayError, sluicewayError } from '../../shared/errors.js'
 
-/** Where the bodies of one middleware are kept. */
+/** The place where the bodies of one middleware are kept. */
 export interface Storage {
-  /** Bytes of one body kept in memory; what comes after them goes to a file in `directory`. */
+  /** The number of bytes of one body that are kept in memory; the bytes after them go to a file in `directory`. */
   readonly memory: number
   readonly directory: string
-  /** Bytes that all bodies together may take. */
+  /** The number of bytes that all bodies together may take. */
   readonly memoryBudget: ByteBudget
   readonly diskBudget: ByteBudget
 }
 
-/** The owner of a store hears how storing goes. */
+/** The owner of a store, as the store sees it. */
 export interface BodyStoreOwner {
-  /** The store can take more bytes again. */
+  /** Called when the store can take more bytes again. */
   onStored(): void
-  /** Bytes were lost: the body cannot be kept. */
+  /** Called when bytes were lost, so that the body cannot be kept. */
   onStoreError(error: SluicewayError): void
 }
 
-/** What a file system says when it is full or busy; anything else is a fault of its set-up. */
+/** The codes of a file system that is full or busy; any other code means that it is set up wrongly. */
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ENOMEM'])
 
 /**
- * Keeps the bytes of one body in the order they came: the first in memory, the rest in a temporary file.
+ * Keeps the bytes of one body in the order in which they came: the first in memory, the rest in a temporary file.
  * Positions are byte offsets from the body's start.
  */
 export class BodyStore implements BodyFileOwner {
@@ -41,12 +41,12 @@ export class BodyStore implements BodyFileOwner {
     this.owner = owner
   }
 
-  /** Bytes kept so far. */
+  /** The number of bytes kept so far. */
   get size(): number {
     return this.file === undefined ? this.inMemory : this.inMemory + this.file.size
   }
 
-  /** True while bytes are on their way to the file: no more should come. */
+  /** True while bytes are being written to the file, and the client should send no more. */
   get isWriting(): boolean {
     return this.file !== undefined && this.file.isWriting
   }
@@ -64,18 +64,22 @@ export class BodyStore implements BodyFileOwner {
     }
   }
 
-  /** Returns a chunk that starts at `position`, where it is at hand; a reader's positions are those of whole chunks. */
+  /**
+   * Returns a chunk that starts at `position` if it is in memory; the positions of readers are those of whole chunks.
+   */
   chunkAt(position: number): Buffer | undefined {
     if (position < this.inMemory) return this.chunks[this.indexOf(position)]
     return this.file?.pendingAt(position - this.inMemory)
   }
 
-  /** Reads a chunk that starts at `position` from the file. Without one the owner has been told why. */
+  /**
+   * Reads a chunk that starts at `position` from the file; undefined after an error, which the owner has been told.
+   */
   readAt(position: number): Promise<Buffer | undefined> {
     return this.file!.read(position - this.inMemory)
   }
 
-  /** Returns a copy of everything kept, where that is in memory. */
+  /** Returns a copy of everything kept if it is in memory. */
   copy(): Buffer | undefined {
     return this.file === undefined ? Buffer.concat(this.chunks, this.inMemory) : undefined
   }
@@ -108,7 +112,7 @@ export class BodyStore implements BodyFileOwner {
     return this.inMemory + length <= memory && memoryBudget.take(length)
   }
 
-  /** Finds the chunk that starts at `position`, by halving. */
+  /** Finds the chunk that starts at `position` by binary search. */
   private indexOf(position: number): number {
     let low = 0
     let high = this.starts.length - 1
@@ -121,7 +125,7 @@ export class BodyStore implements BodyFileOwner {
   }
 }
 
-/** Files are gone as soon as responses end, so a client may soon try again. */
+/** Files are released as soon as responses end, so a client may try again soon. */
 const RETRY_AFTER_SECONDS = '10'
 
 function storageFull(cause?: Error): SluicewayError {

@@ -65,7 +65,7 @@ export class BodyStream extends Readable implements BodyReader {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.body.leave(this)
-    // As a request does: one without a listener ends quietly, rather than with an uncaught exception.
+    // As a request does: without a listener the stream ends quietly instead of with an uncaught exception.
     callback(this.listenerCount('error') > 0 ? error : null)
   }
 }

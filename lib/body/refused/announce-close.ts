@@ -3,19 +3,19 @@ import { wrapMethod } from '../../node/response-methods.js'
 import { hasListeners } from '../../node/stream-state.js'
 import type { BodyExchange, BodyState } from '../owner.js'
 
-/** So much of an answered request's body is thrown away to keep its connection. */
+/** The number of bytes of an answered request's body that are discarded to keep its connection. */
 export const SMALL_REST: number = 256 * 1024
 
-/** A body whose answer may leave a large rest of it unread. */
+/** A body whose answer may leave a large part of it unread. */
 interface AnnouncedBody extends BodyExchange {
   readonly state: BodyState
   readonly length: number
   readonly received: number
-  /** True where a stream beside the request reads it. */
+  /** True if a stream beside the request reads it. */
   readonly hasReaders: boolean
 }
 
-/** Lets an answer say `Connection: close` where it comes while a large rest of the body is unread. */
+/** Adds `Connection: close` to an answer that is sent while a large part of the body is unread. */
 export function announceCloseOf(body: AnnouncedBody): void {
   wrapMethod(body.res, 'writeHead', (res, writeHead, args) => {
     if (leavesLargeRest(body)) announceClosing(res)
@@ -23,7 +23,7 @@ export function announceCloseOf(body: AnnouncedBody): void {
   })
 }
 
-/** A reader that is at work may well read it all. */
+/** Tells whether a large part will stay unread; a reader that is active probably reads all of it. */
 function leavesLargeRest({ req, state, received, length, hasReaders }: AnnouncedBody): boolean {
   return state === 'arriving' && length - received > SMALL_REST && !hasReaders && !hasListeners(req)
 }

@@ -7,11 +7,11 @@ import { readableStateOf } from '../../node/stream-state.js'
 import type { SluicewayError } from '../../shared/errors.js'
 
 /**
- * The answer to a request whose body was refused: the application's own where it says so, else ours.
+ * Answers a request whose body was refused: with the application's own answer if it reports an error, else with ours.
  *
- * A parser that swallows the error, or hides it in another, lets a handler answer as if half a body were the whole.
- * So an answer below 400, and a 500 (the error of code that did not recognise ours), becomes the refusal.
- * Any other status was chosen, and stands. A head that is out cannot be taken back.
+ * A parser that ignores the error, or hides it in another one, lets a handler answer as if half a body were the
+ * whole. So an answer below 400, and a 500 (of code that did not recognise the error), is replaced by the refusal.
+ * Any other status was chosen, and is kept. A head that has been sent cannot be taken back.
  */
 export class RefusedAnswer {
   private readonly res: ServerResponse
@@ -19,25 +19,25 @@ export class RefusedAnswer {
   /** The response's own `end`. */
   private readonly end: ServerResponse['end']
   private isDecided = false
-  /** True once our answer is out and whatever the application still writes is discarded. */
+  /** True once our answer has been sent and everything else that the application writes is discarded. */
   private isOurs = false
 
   constructor(res: ServerResponse, error: SluicewayError) {
     this.res = res
     this.error = error
-    // Kept to be called with the response as `this`.
+    // It is later called with the response as `this`.
     // oxlint-disable-next-line typescript/unbound-method
     this.end = res.end
     if (!res.headersSent) this.guard()
   }
 
-  /** Answers after `delay` milliseconds, or as soon as all that heard of the error have had their turn. */
+  /** Answers after `delay` milliseconds, or as soon as all listeners that got the error have had their turn. */
   answerIfNobodyDoes(delay: number): void {
     const timer = setTimeout(() => contain(this.res, () => this.decide(0)), delay).unref()
     this.res.once('close', () => clearTimeout(timer))
   }
 
-  /** Looks at the status with which the application begins its answer, before anything of it is written. */
+  /** Checks the status with which the application begins its answer, before any of it is written. */
   private decide(status: number): void {
     if (this.isDecided || this.res.headersSent || this.res.destroyed) return
     this.isDecided = true
@@ -51,7 +51,7 @@ export class RefusedAnswer {
     wrapMethod(res, 'end', (_, inner, args) => this.pass(res.statusCode, inner, args, res))
   }
 
-  /** Runs a method with which an answer may begin, unless the answer is ours: then it only returns what it would. */
+  /** Runs a method with which an answer may begin; if the answer is already ours, it only returns `result`. */
   private pass(status: number, inner: Method, args: unknown[], result: unknown): unknown {
     this.decide(status)
     return this.isOurs ? result : inner.apply(this.res, args)
@@ -64,18 +64,18 @@ export class RefusedAnswer {
     }
     res.statusCode = error.status
     const body = STATUS_CODES[error.status] ?? ''
-    // Express 4 and others set a phrase of their own for the status that is not sent. HTTP/2 has no phrases.
+    // Express 4 and other code set a reason phrase for the status that is replaced. HTTP/2 has none.
     if (!isHttp2(res.req)) res.statusMessage = body
     for (const [name, value] of Object.entries(error.headers ?? {})) res.setHeader(name, value)
     res.setHeader('Content-Type', 'text/plain; charset=utf-8')
-    // Node adds none where one has been removed.
+    // Node adds no length if the header has been removed.
     res.setHeader('Content-Length', body.length)
     Reflect.apply(this.end, res, [body])
     this.isOurs = true
   }
 }
 
-/** Tells whether an error of the body reaches a listener that may answer, or a reader that has yet to begin. */
+/** Tells whether an error of the body reaches a listener that may answer, or a reader that has not begun yet. */
 export function isHeard(req: ParsedRequest): boolean {
   const { flowing, pipes } = readableStateOf(req)
   return (

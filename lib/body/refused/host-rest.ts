@@ -1,6 +1,6 @@
 import type { Rest } from './rest.js'
 
-/** What a host still delivers of a refused body. There is no connection to close: it only must not be read. */
+/** Discards the bytes of a refused body that a host still delivers. There is no connection to close. */
 export class HostRest implements Rest {
   closeAfterAnswer(): void {}
 

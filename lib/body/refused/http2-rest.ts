@@ -3,9 +3,9 @@ import { constants, type Http2ServerResponse, type ServerHttp2Stream } from 'nod
 import type { Rest } from './rest.js'
 
 /**
- * What a client still sends over HTTP/2 of a body that was refused, or whose request has been answered.
+ * Ends the HTTP/2 stream of a body that was refused, or whose request has been answered.
  *
- * The stream ends, and the session with its other streams lives on. The client learns that no more is wanted.
+ * Only the stream ends; its session and the other streams stay open. The client learns that no more is wanted.
  *
  * @see https://www.rfc-editor.org/rfc/rfc9113#section-8.1
  */
@@ -25,7 +25,7 @@ export class Http2Rest implements Rest {
     return false
   }
 
-  /** Bytes that the client sent before it learnt of it are read by nothing, and would keep the stream open. */
+  /** Discards the bytes that the client sent before it was told; unread, they would keep the stream open. */
   answered(): void {
     this.stream.close(constants.NGHTTP2_NO_ERROR)
     this.stream.destroy()

@@ -6,18 +6,18 @@ import { letFlow } from '../../node/stream-state.js'
 import type { AnsweredBody } from '../owner.js'
 import type { LingerBounds, Rest } from './rest.js'
 
-/** Bounds where no limit of maxBytes has set others; they are its defaults. */
+/** The bounds if no limit of maxBytes has set others; these are also its defaults. */
 export const DEFAULT_LINGER: LingerBounds = { lingerMs: 2000, lingerBytes: 16 * 1024 * 1024 }
 
-/** So much of a refused body is discarded before its response, which is due at once. */
+/** The number of bytes of a refused body that are discarded before its response, which is sent soon. */
 const BEFORE_ANSWER = 64 * 1024
 
 /**
- * What a client still sends over HTTP/1 of a body that was refused, or whose request has been answered.
+ * Discards the rest of a body that was refused, or whose request has been answered, over HTTP/1.
  *
- * A socket that is closed with unread bytes resets the connection, and the client loses the answer it had not read
- * yet. So the rest is read and thrown away: a small one to keep the connection, a larger one within time and byte
- * bounds after the server's side has been closed.
+ * Closing a socket with unread bytes resets the connection, and the client loses an answer that it has not read yet.
+ * So the rest is read and discarded: a small one to keep the connection, a larger one within time and byte bounds
+ * after the server's side has been closed.
  *
  * @see RFC 9112, section 9.6: close in stages.
  */
@@ -25,7 +25,7 @@ export class Linger implements Rest, Closing {
   private readonly body: AnsweredBody
   private readonly bounds: LingerBounds
   private discarded = 0
-  /** Ends the wait for a rest that does not come. */
+  /** Limits the wait for a rest that does not come. */
   private timer: NodeJS.Timeout | undefined
   private isAnswered = false
   private isLingering = false
@@ -42,11 +42,11 @@ export class Linger implements Rest, Closing {
     announceClosing(res)
     ignoreRest(socket, res)
     if (res.writableFinished) {
-      // The response had ended before the body passed its limit.
+      // The response ended before the body passed its limit.
       this.answered()
       this.close()
     } else if (socket.writable) socket.once('finish', this.answered)
-    // The application has ended its half of the connection: no response will ever be out.
+    // The application has ended its half of the connection, so no response will be sent.
     else this.answered()
   }
 
@@ -59,8 +59,9 @@ export class Linger implements Rest, Closing {
   }
 
   /**
-   * A connection that is paused does not notice its client leave. The response may take long: others go out before it,
-   * or the application has begun it and does not end it. Half of the bound is left for the time behind it.
+   * The number of bytes to discard before the response. A paused connection does not notice that its client leaves,
+   * and the response may take long: others are sent before it, or the application does not end it. Half of the bound
+   * is left for the time after it.
    */
   private get mostBeforeAnswer(): number {
     const { res } = this.body
@@ -75,11 +76,13 @@ export class Linger implements Rest, Closing {
     if (socket.destroyed || !isClosedBy(socket, this)) return
     this.timer = setTimeout(destroy, this.bounds.lingerMs, socket).unref()
     socket.on('close', this.forget)
-    // Unread, Node would discard the rest itself, uncounted.
+    // Otherwise Node would discard the rest itself, without counting it.
     letFlow(req)
   }
 
-  /** Closes the connection in stages: our side after the response, the whole after the rest or its bounds. */
+  /**
+   * Closes the connection in stages: our side after the response, the whole connection after the rest or its bounds.
+   */
   close(): void {
     if (this.isLingering) return
     this.isLingering = true
@@ -89,7 +92,7 @@ export class Linger implements Rest, Closing {
     socket.end()
   }
 
-  /** The rest has come, or nothing comes any more. */
+  /** Stops waiting, as the rest has come or the connection has closed. */
   private readonly forget = (): void => {
     const { socket } = this.body
     clearTimeout(this.timer)
@@ -97,7 +100,7 @@ export class Linger implements Rest, Closing {
     socket.off('close', this.forget)
   }
 
-  /** The client has sent all of it. */
+  /** Notes that the client has sent the whole rest. */
   private end(): boolean {
     const { body } = this
     this.forget()
@@ -107,27 +110,30 @@ export class Linger implements Rest, Closing {
   }
 }
 
-/** Ignores what follows a refused body, and the end of a client that has not sent all of it. */
+/** Ignores the bytes after a refused body, and the end of a client that has not sent all of it. */
 function ignoreRest(socket: ServerSocket, res: OutgoingResponse): void {
   skipMessages(socket)
-  // As long as other responses have to go out before it, their client must be seen to leave.
+  // While other responses have to be sent first, Node has to notice that their client leaves.
   if (res.socket === null) res.once('socket', ignoreEnd)
   else ignoreEnd(socket)
 }
 
-/** Leftover bytes never become a request. The parser stays attached: it frames the rest, and takes it off the socket. */
+/**
+ * Keeps further bytes from becoming requests. The parser stays attached: it frames the rest, and reads it off the
+ * socket.
+ */
 function skipMessages({ parser }: ServerSocket): void {
   if (parser) skipFurtherMessages(parser)
 }
 
-/** The client's end never becomes a parse error, and does not keep an answer from it that is due. */
+/** Keeps the client's end from becoming a parse error, which would suppress an answer that is due. */
 function ignoreEnd(socket: ServerSocket): void {
   socket.removeAllListeners('end')
   socket.removeAllListeners('error')
   socket.on('error', ignore).on('end', endUnfinished)
 }
 
-/** A response that the application has begun may never end; Node ends the connection of a client that has left. */
+/** Ends a response that the application has begun and may never end, as Node does if the client leaves. */
 function endUnfinished(this: ServerSocket): void {
   const res = currentResponse(this)
   if (res?.headersSent === true && !res.writableEnded) this.end()

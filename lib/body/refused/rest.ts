@@ -1,15 +1,15 @@
-/** How long, and for how many bytes, the rest of an upload is read and discarded once it has been answered. */
+/** The time, and the number of bytes, for which the rest of an upload is read and discarded after its answer. */
 export interface LingerBounds {
   readonly lingerMs: number
   readonly lingerBytes: number
 }
 
-/** Takes what a client still sends of a body that was refused, or whose request has been answered. */
+/** Handles the bytes that a client still sends of a body that was refused, or whose request has been answered. */
 export interface Rest {
   /** Closes the connection, or the stream, as soon as the response has ended. */
   closeAfterAnswer(): void
-  /** Discards bytes, or notes the end of the body. Returns false where the connection should pause. */
+  /** Discards bytes, or notes the end of the body as null. Returns false if the connection should pause. */
   discard(chunk: Buffer | null): boolean
-  /** Notes that the response has ended: the rest may flow now. */
+  /** Notes that the response has ended, so that the rest may flow. */
   answered(): void
 }

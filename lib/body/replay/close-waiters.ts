@@ -4,24 +4,24 @@ import { hasListeners, whileEnded } from '../../node/stream-state.js'
 
 type Listener = (...args: unknown[]) => void
 
-/** The request, as the code that waits for its end sees it. */
+/** The request as `CloseWaiters` sees it. */
 interface WaitedRequest {
   readonly req: ParsedRequest
   /** True once the request was closed for good. */
   readonly hasClosed: boolean
-  /** False once the body has failed, or the exchange is over: its listeners are told of that. */
+  /** False once the body has failed, or the exchange is over: its listeners are told otherwise. */
   readonly isReadable: boolean
 }
 
 /**
- * Tells code that waits for a request to be over, once its body was read: `once(req, 'close')`, `finished(req)`, and
- * on-finished. Node closes a request behind its body; ours stays open for further readers, and code that holds the
+ * Tells code that waits for a request to be over that its body was read: `once(req, 'close')`, `finished(req)` and
+ * on-finished. Node closes a request after its body; ours stays open for further readers, and code that holds the
  * response back until 'close' would wait for ever.
  *
- *     the body is read ──two ticks──▶ each listener for 'close' is told, and taken off
+ *     the body is read ──two ticks──▶ each listener for 'close' is told, and removed
  *     a listener that is added later ──one tick──▶ the same
  *
- * A reader of the next round listens for 'close' as well, to see the request fail. It is told behind its own round.
+ * A reader of the next round also listens for 'close', to see the request fail. It is told after its own round.
  */
 export class CloseWaiters {
   private readonly request: WaitedRequest
@@ -33,15 +33,16 @@ export class CloseWaiters {
     this.request = request
   }
 
-  /** Notes that Node itself has told all that have waited for 'close' so far. */
+  /** Notes that Node itself has told all code that has waited for 'close' so far. */
   haveBeenTold(): void {
     this.isOver = true
     this.request.req.removeAllListeners('close')
   }
 
   /**
-   * Notes that the body was read to its end, on the request or beside it. As in Node, 'close' comes two ticks behind
-   * 'end'. A reader that is at work on the request listens for 'close' too, and gives up at it: its own end tells the rest.
+   * Notes that the body was read to its end, on the request or beside it. As in Node, 'close' comes two ticks after
+   * 'end'. An active reader of the request also listens for 'close', and would give up at it: its own end tells the
+   * others.
    */
   bodyWasRead(isBeside: boolean): void {
     const { req } = this.request
@@ -67,11 +68,13 @@ export class CloseWaiters {
     const { req } = this.request
     if (this.isRead) return
     if (!isHttp2(req)) this.tell(req.rawListeners('close') as Listener[])
-    // Only on-finished listens for it.
+    // Only on-finished listens for 'finish' of a request.
     req.emit('finish')
   }
 
-  /** What listens without a reader on the request waits for the end of the request, and not for that of a reading. */
+  /**
+   * True while the request has a reader. Without one, a listener waits for the end of the request, not of a reading.
+   */
   private get isRead(): boolean {
     const { req } = this.request
     return hasListeners(req) || req.readableFlowing === true

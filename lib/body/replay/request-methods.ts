@@ -3,11 +3,11 @@ import { markReplayed, NODE, putMethods, type ReplayedMethods } from '../../node
 import { letFlow, sourceOf } from '../../node/stream-state.js'
 import type { ToldWaiting } from '../owner.js'
 
-/** A replay, as the methods of its request see it. */
+/** A replay as the methods of its request see it. */
 interface ReplayedRequest {
   /** Serves `_read`. */
   read(): void
-  /** Hears of a `pause()`. */
+  /** Called after `pause()`. */
   paused(): void
   /** Serves `destroy`. */
   destroy(error: Error | undefined): void
@@ -15,7 +15,7 @@ interface ReplayedRequest {
   iterator(options?: { destroyOnReturn?: boolean }): AsyncIterableIterator<Buffer>
 }
 
-/** The methods by which a request is replayed. On a request without a replay they do what Node's own do. */
+/** The methods by which a request is replayed. On a request without a replay they do the same as Node's. */
 export const methods: ReplayedMethods = markReplayed({
   _read(this: ParsedRequest, size) {
     const replay = replayOf(this)
@@ -41,7 +41,7 @@ export const methods: ReplayedMethods = markReplayed({
   },
 })
 
-/** Gives a request the methods by which it is replayed, where it does not have them. */
+/** Gives a request the methods by which it is replayed, unless it has them. */
 export function replaceMethods(req: ParsedRequest): void {
   putMethods(req, methods)
 }
@@ -51,7 +51,7 @@ function replayOf(req: ParsedRequest): ReplayedRequest | undefined {
   return source?.replay
 }
 
-/** What watches the body hears of its iterators, too. */
+/** Returns the iterator, wrapped if the body is watched. */
 function watched(req: ParsedRequest, iterator: AsyncIterableIterator<Buffer>): AsyncIterableIterator<Buffer> {
   const source = sourceOf(req) as { readonly waiting: ToldWaiting | undefined } | undefined
   return source?.waiting?.iterate(req, iterator) ?? iterator

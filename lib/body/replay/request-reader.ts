@@ -7,20 +7,20 @@ import type { BodyReader } from '../kept/reader.js'
 import type { ReplayedBody } from '../owner.js'
 import { replaceMethods } from './request-methods.js'
 
-/** The request itself, as a reader of what is kept of its body. */
+/** The request itself as a reader of its kept body. */
 export abstract class RequestReader implements BodyReader {
   position = 0
-  /** The parser pushes without being asked, so a fresh request wants bytes. */
+  /** True at first: the parser pushes without being asked, so a fresh request wants bytes. */
   wanting = true
   ended = false
   loading: number | undefined = undefined
   readonly req: ParsedRequest
   protected readonly body: ReplayedBody
-  /** Where the next round begins: behind what an iterator has taken that left the rest to it. */
+  /** The position where the next round begins: after the bytes that an iterator has taken before it left the rest. */
   protected start = 0
-  /** Lets the connection flow: the request's `_read` as it was before. */
+  /** Makes the connection flow: the original `_read` of the request. */
   private readonly nativeRead: ParsedRequest['_read']
-  /** Puts bytes into the request's own buffer: its `push` as it was before. */
+  /** Puts bytes into the request's own buffer: the original `push` of the request. */
   private readonly nativePush: ParsedRequest['push']
 
   constructor(body: ReplayedBody, nativePush: ParsedRequest['push']) {
@@ -61,7 +61,7 @@ export abstract class RequestReader implements BodyReader {
 
   accept(chunk: Buffer | null): boolean {
     const { req } = this
-    // The end would make a stream look read that its reader has left: Readable.toWeb of Node 24 then gives nothing.
+    // The end would mark a stream as read although its reader has left: Readable.toWeb of Node 24 then gives nothing.
     if (chunk === null && req.readableDidRead && req.isPaused() && !hasListeners(req)) {
       this.rewind()
       return false
@@ -69,7 +69,7 @@ export abstract class RequestReader implements BodyReader {
     return this.nativePush.call(req, chunk)
   }
 
-  /** Serves `_read`: more bytes, a request to the client for some, or the reason why there are none. */
+  /** Serves `_read`: hands over more bytes, asks the client for some, or tells why there are none. */
   read(): void {
     const { body } = this
     if (!body.isReadable) {
@@ -80,17 +80,17 @@ export abstract class RequestReader implements BodyReader {
     if (feed(this, body)) body.pull()
   }
 
-  /** Asks the client for more, through whatever makes the connection flow. */
+  /** Asks the client for more bytes, through the original `_read`. */
   pull(): void {
     this.nativeRead.call(this.req, 0)
   }
 
-  /** Makes the request look unread, with what fits already in its buffer. */
+  /** Makes the request look unread, and fills its buffer with the bytes that fit. */
   renew(): void {
     const { req } = this
     this.body.readers.note(this)
     replaceMethods(req)
-    renewReadableState(req)
+    renewReadableState(req, !this.body.isReadable)
     this.position = this.start
     this.ended = false
     this.wanting = true
@@ -99,7 +99,7 @@ export abstract class RequestReader implements BodyReader {
 
   abstract fail(error: SluicewayError): void
 
-  /** Tells a reader that there is nothing to read any more, and why. */
+  /** Tells a reader that there is nothing more to read, and why. */
   protected abstract failRound(): void
 
   /** Starts over for the next reader, as the present one has left the request. */

@@ -22,9 +22,9 @@ import { StandIn } from './stand-in.js'
 import { givenUpRound, tellRound, type ToldRound } from './told-round.js'
 
 /**
- * - `unread`: the request looks as new.
+ * - `unread`: the request looks new.
  * - `reading`: it has a listener, or has had one in this round.
- * - `discarding`: it flows without a listener. The next reader has the body from its start.
+ * - `discarding`: it flows without a listener. The next reader gets the body from its start.
  * - `telling`: the body has failed, and the readers of this round are being told.
  *
  *     unread ── no listener ──────▶ discarding ──┐
@@ -34,17 +34,17 @@ import { givenUpRound, tellRound, type ToldRound } from './told-round.js'
  *       ├── 'end', given up, set aside ──────────┤
  *       └── told ◀── telling ◀── the body fails ─┘
  *
- * A reader that is set aside goes on from a stream of its own while the next round begins; the request is
- * `awaited` then, until a round ends with the body.
+ * A reader that is set aside goes on from a stream of its own while the next round begins; the request is `awaited`
+ * then, until a round reaches the end of the body.
  */
 type RoundState = 'unread' | 'reading' | 'discarding' | 'telling'
 
 /**
- * Makes a request readable again in place, any number of times, by anything that can read a stream.
+ * Makes a request readable again in place, any number of times, by any code that reads a stream.
  *
  * Each reading is a round. It ends when its reader has had the end of the body, has given up, or was told that the
- * body failed; then the request gets a fresh stream state and looks as new. docs/behaviour.md
- * tells for each rule in here which consumer made it necessary.
+ * body failed; then the request gets a fresh stream state and looks new. docs/behaviour.md names for each rule in
+ * here the reader that made it necessary.
  */
 export class Rounds extends RequestReader implements ToldRound, OverlappedRound {
   encoding: BufferEncoding | null = null
@@ -69,14 +69,14 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     return this.body.res
   }
 
-  /** Moves what the request has buffered so far to the store, or tells why the body cannot be kept. */
+  /** Moves the bytes that the request has buffered to the store, or returns why the body cannot be kept. */
   takeBuffered(store: BodyStore): ErrorCode | undefined {
     const { req } = this
     const lost = lossOf(req)
     if (lost !== undefined) return this.takeRawBody(store) ? undefined : lost
     const { length } = readableStateOf(req)
     if (length > 0) store.append(req.read(length) as Buffer)
-    // A request as new as the middleware usually finds it needs nothing more.
+    // Otherwise the request is as new as the middleware usually finds it.
     if (length > 0 || this.body.state === 'whole') this.renew()
     return undefined
   }
@@ -116,15 +116,15 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     return rest
   }
 
-  /** Tells the readers that the body failed. Without a reader the next one is told. */
+  /** Tells the readers that the body failed. If there is none, the next reader is told. */
   fail(error: SluicewayError): void {
-    // Of a body that was read before us, a reader that begins at once must not find the end, but the error.
+    // A reader of a body that was read before us must get the error instead of the end.
     if (readableStateOf(this.req).endEmitted) this.renew()
     else if (this.isListenedTo) this.tell(error)
     else process.nextTick(() => this.endRound())
   }
 
-  /** Starts the round after one that had the whole body: called as the first listener of its 'end'. */
+  /** Starts the round after one that had the whole body; called by the first listener of its 'end'. */
   next(): void {
     this.noteReadToEnd()
     this.isAwaited = false
@@ -150,7 +150,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     this.closeWaiters.admit(event)
   }
 
-  /** The core's iterator would read on after 'end', into the next round; a stream of its own has no next round. */
+  /** Node's own iterator would read on after 'end', into the next round; a stream of its own has no next round. */
   iterator(options?: { destroyOnReturn?: boolean }): AsyncIterableIterator<Buffer> {
     const rest = new StandIn(this.body, this)
     rest.position = this.start
@@ -162,14 +162,14 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     this.renew()
   }
 
-  /** Starts over for the next reader where one has paused and removed its listeners: it will not come back. */
+  /** Starts over for the next reader if the present one has paused and removed its listeners, and so is done. */
   paused(): void {
     const { req } = this
     const isAbandoned = req.readableDidRead && !hasListeners(req)
     if (isAbandoned) this.rewind()
   }
 
-  /** Keeps the request from holding the body, or the connection the request, once the response has ended. */
+  /** Keeps the request from holding the body, and the connection from holding the request, after the response. */
   release(): void {
     const { req } = this
     if (this.hasClosed) this.dropReaders()
@@ -177,15 +177,15 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     else if (this.state !== 'telling') this.renew()
     keepListeners(req)
     forgetRequest(this.body.socket, req)
-    // Over HTTP/2, Node emits 'close' with the end of the stream, however much was read.
+    // Over HTTP/2, Node emits 'close' with the end of the stream, even if the body was not read.
     const isClosing = this.hasClosed || req.destroyed || isHttp2(req)
     if (req.listenerCount('close') > 0 && !isClosing) process.nextTick(emitClose, req)
   }
 
   /**
-   * Stream internals and HTTP clients take the socket away before they destroy a request they were reading, and mean
-   * only their reading of it; that must not cost the client its answer. Any other call cuts the connection, as in Node,
-   * unless the body has been read to its end.
+   * Serves `destroy`. Stream internals and HTTP clients take the socket away before they destroy a request that they
+   * have read, and mean only their reading of it; that must not cost the client its answer. Any other call cuts the
+   * connection, as in Node, unless the body has been read to its end.
    */
   destroy(error: Error | undefined): void {
     const { req, body } = this
@@ -194,7 +194,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     else this.close(error)
   }
 
-  /** Ends a round whose reader gave up, and lets that reader know as a destroyed stream would. */
+  /** Ends a round whose reader gave up, and tells that reader so, as a destroyed stream would. */
   private giveUp(error: Error | undefined): void {
     const { req } = this
     const tellRest = givenUpRound(req, error)
@@ -202,18 +202,18 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     this.rewind()
     process.nextTick(() => {
       tellRest()
-      // The reader marks it behind its own destroy(), as it does not look destroyed.
+      // The reader marks the request after its own destroy(), as it does not look destroyed.
       forgetDestruction(req)
     })
   }
 
-  /** Destroys the request for good: the client has gone, or the application wants the connection cut. */
+  /** Destroys the request for good: the client has left, or the application wants to cut the connection. */
   private close(error: Error | undefined): void {
-    // Node destroys the request of a connection that ends, also where the application has done so before.
+    // Node destroys the request of a connection that ends, even if the application has already done so.
     if (this.hasClosed) return
     const { req, body } = this
     const clientHadSentAll = req.complete && body.socket.destroyed
-    // No 'aborted': nothing of the body is missing. A stream that has ended is closed quietly.
+    // There is no 'aborted', as the body is complete. A stream that has ended closes quietly.
     if (clientHadSentAll) pretendEnded(req)
     this.hasClosed = true
     body.abort(error)
@@ -226,7 +226,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     return hasListeners(this.req) || (!this.hasClosed && this.req.listenerCount('error') > 0)
   }
 
-  /** Behind the response, code that only throws the body away is told nothing, as after `pause()` in the last of its data. */
+  /** After the response, code that only discards the body is told nothing, as if it had paused at the end. */
   protected failRound(): void {
     const isTold = this.body.state === 'released' ? hasListeners(this.req) : this.isListenedTo
     const failure = isTold ? this.body.failure : undefined
@@ -238,7 +238,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   endRound(): void {
     this.state = 'unread'
     this.renew()
-    // body-parser and finalhandler read a request to its end before they go on; on-finished takes this for the end.
+    // body-parser and finalhandler read a request to its end before they go on; on-finished treats this as the end.
     this.req.emit('finish')
   }
 
@@ -248,7 +248,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     tellRound(this, error)
   }
 
-  /** Listeners of one round must not see the next: they would parse, write or call back twice. */
+  /** Removes the listeners of a round, which would parse, write or call back twice if they saw the next one. */
   dropReaders(): void {
     const { req } = this
     for (const event of ['data', 'readable']) {
@@ -259,7 +259,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     req.on('end', startNextRound)
   }
 
-  /** Starts over for the next reader. Without one the body is discarded where its end is awaited. */
+  /** Starts over for the next reader. Without one the body is discarded if code waits for its end. */
   protected rewind(): void {
     this.start = 0
     this.renew()
@@ -272,20 +272,20 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     super.renew()
   }
 
-  /** While readers are told that the body has failed, whatever else happens to the request begins nothing. */
+  /** Changes the state, but not while readers are told of a failure: other events must not begin a round then. */
   private enter(state: RoundState): void {
     if (this.state !== 'telling') this.state = state
   }
 }
 
-/** Why a body can no longer be had: it has been read, or its client left before that. */
+/** Returns why a body is not available any more: it has been read, or its client left before. */
 function lossOf(req: ParsedRequest): ErrorCode | undefined {
   const { dataEmitted, endEmitted, encoding, destroyed } = readableStateOf(req)
   if (dataEmitted || encoding !== null || (destroyed && endEmitted)) return 'ERR_SLUICEWAY_BODY_ALREADY_READ'
   return destroyed ? 'ERR_SLUICEWAY_BODY_ABORTED' : undefined
 }
 
-/** What a host such as Cloud Functions has read before us and left as `req.rawBody`. */
+/** Returns the body that a host such as Cloud Functions has read before us and left as `req.rawBody`. */
 function rawBodyOf(req: ParsedRequest & { readonly rawBody?: unknown }): Buffer | undefined {
   return Buffer.isBuffer(req.rawBody) ? req.rawBody : undefined
 }

@@ -7,24 +7,24 @@ import { BodyStream } from '../kept/stream.js'
 import type { ReadableBody } from '../owner.js'
 import { failDestination } from './told-round.js'
 
-/** The request, as a stream that stands in for it sees it. */
+/** The request as the stream that replaces it sees it. */
 interface ReplacedRequest {
   readonly req: ParsedRequest
   readonly res: OutgoingResponse
   /** True once the request was closed for good. */
   readonly hasClosed: boolean
-  /** Notes that a reader of the request is done. */
+  /** Notes that a reader of the request has had the whole body. */
   noteReadToEnd(): void
-  /** Has the next reader of the request go on from a position. */
+  /** Makes the next reader of the request begin at a position. */
   goOnAt(position: number): void
 }
 
-/** Stands in for the request: for its iterators, and for a reader whose round another has taken over. */
+/** Replaces the request for its iterators, and for a reader whose round another reader has interrupted. */
 export class StandIn extends BodyStream {
   private readonly request: ReplacedRequest
-  /** What the request was piped to: these get its error, as those that it is piped to still. */
+  /** The destinations that were moved from the request; they get its error even if they were unpiped. */
   private readonly destinations: Writable[] = []
-  /** True where its rest is left to the next reader. */
+  /** True if the rest is left to the next reader. */
   private isLeft = false
 
   constructor(body: ReadableBody, request: ReplacedRequest) {
@@ -47,7 +47,7 @@ export class StandIn extends BodyStream {
     return hasListeners(this)
   }
 
-  /** Goes on with a pipe of the request. */
+  /** Continues a pipe of the request. */
   pipeOn(destination: Writable, options: PipeOptions): void {
     this.destinations.push(destination)
     this.pipe(destination, options)
@@ -55,7 +55,7 @@ export class StandIn extends BodyStream {
 
   override fail(error: SluicewayError): void {
     super.fail(error)
-    // As in Node, the destinations of a request whose client has left are told nothing.
+    // As in Node, the destinations of a request are not told that its client has left.
     if (this.request.hasClosed) return
     for (const destination of this.destinations) {
       if (!destination.writableEnded) failDestination(this.request, destination, error, [])

@@ -8,35 +8,41 @@ import { loopHeader } from './loop.js'
 /** The lines of a head as the application has left them. */
 export interface GivenLines {
   readonly lines: readonly string[]
-  /** The names that the application has set, lower-cased. No client can have them stripped. */
+  /** The names that the application has set, lower-cased. No client can have them removed. */
   readonly setHere: ReadonlySet<string>
 }
 
 const NONE: ReadonlySet<string> = new Set()
 
-/** What frames the body. The connection decides; only a host may have no other place for it than `req.headers`. */
+/**
+ * The lines that frame the body. The connection decides; only a host may have no other place for them than
+ * `req.headers`.
+ */
 const framing = ['content-length', 'transfer-encoding'] as const
 
-/** What only the client says, of its own connection and of where its request has been. */
+/** The lines that only the client may set: they describe its connection, and where its request has been. */
 const clients: ReadonlySet<string> = new Set(['connection', loopHeader])
 
 const fixedIfFramed: ReadonlySet<string> = new Set([...clients, ...framing])
 
 /**
- * The lines of a request, with what the application has changed in `req.headers`. Lines that it has not changed keep
- * case, order and duplicates.
+ * Returns the lines of a request, with the changes that the application has made in `req.headers`. Unchanged lines
+ * keep their case, order and duplicates.
  */
 export function linesOf(req: IncomingMessage): GivenLines {
   if (isMadeByHost(req)) return { lines: linesIn(req.headers), setHere: NONE }
   if (isUnchanged(req)) return { lines: req.rawHeaders, setHere: NONE }
   const before = joinLines(req, req.rawHeaders)
-  // The crumbs of a cookie have to be joined (RFC 9113 §8.2.3). Where Node joins other lines than over HTTP/1, so it stays.
+  // The parts of a cookie have to be joined (RFC 9113 §8.2.3). Other lines that Node joins differently from HTTP/1
+  // stay so.
   const sent = isHttp2(req) ? linesIn(before) : req.rawHeaders
   const isFramed = isFramedByConnection(req) || framing.some((name) => before[name] !== undefined)
   return changedLines(sent, { before, now: req.headers, fixed: isFramed ? fixedIfFramed : clients })
 }
 
-/** The usual case, told at the least cost: each name has one line, and Node's object has the same names in the same order. */
+/**
+ * Recognizes the usual case cheaply: each name has one line, and Node's object has the same names in the same order.
+ */
 function isUnchanged({ rawHeaders, headers }: IncomingMessage): boolean {
   const names = Object.keys(headers)
   if (names.length * 2 !== rawHeaders.length) return false
@@ -56,19 +62,22 @@ function linesIn(headers: Headers): string[] {
   )
 }
 
-/** The names in an object as they are written, by lower-cased name. Of those that differ in case alone the last counts, as in `http.request`. */
+/**
+ * Returns the names in an object by their lower-cased form. Of names that differ only in case, the last counts, as in
+ * `http.request`.
+ */
 function namesIn(headers: Headers): Map<string, string> {
   const found = new Map<string, string>()
   for (const name of Object.keys(headers)) found.set(name.toLowerCase(), name)
   return found
 }
 
-/** The values of a header: one line for each. */
+/** Returns the values of a header, one for each line. */
 function valuesOf(name: string, value: unknown): string[] {
   if (value === undefined || value === null) return []
   if (!Array.isArray(value)) return [textOf(name, value)]
   const values = value.map((each) => textOf(name, each))
-  // RFC 6265 §5.4: one line of cookies.
+  // RFC 6265 §5.4 allows one line of cookies.
   return name.toLowerCase() === 'cookie' && values.length > 0 ? [values.join('; ')] : values
 }
 
@@ -82,11 +91,11 @@ function textOf(name: string, value: unknown): string {
 interface Changes {
   readonly before: Headers
   readonly now: Headers
-  /** Names that no application can change. */
+  /** The names that no application can change. */
   readonly fixed: ReadonlySet<string>
 }
 
-/** Puts the changes in the place of what was `sent`: a changed name stands where it stood, a new one at the end. */
+/** Applies the changes to the lines that were `sent`: a changed name keeps its place, a new one comes at the end. */
 function changedLines(sent: readonly string[], { before, now, fixed }: Changes): GivenLines {
   const lines: string[] = []
   const setHere = new Set<string>()
@@ -105,7 +114,7 @@ function changedLines(sent: readonly string[], { before, now, fixed }: Changes):
   return { lines, setHere }
 }
 
-/** Not `constructor`, say, where no line is called so. */
+/** Returns an own property only, and not the inherited `constructor`, for instance. */
 function ownValue(headers: Headers, name: string): unknown {
   return Object.hasOwn(headers, name) ? headers[name] : undefined
 }
@@ -130,7 +139,7 @@ function addLines({ lines, setHere }: ChangedLines, name: string, value: unknown
   }
 }
 
-/** RFC 9110 §5.1, and the pseudo-headers of HTTP/2, some of which Node changes by itself where `req.method` is set. */
+/** RFC 9110 §5.1, and the pseudo-headers of HTTP/2; Node itself changes some of them if `req.method` is set. */
 const NAME = /^:?[\w!#$%&'*+.^`|~-]+$/
 
 /** RFC 9110 §5.5: one character for each byte, and no line breaks. */

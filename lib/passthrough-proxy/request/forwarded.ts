@@ -5,24 +5,24 @@ import type { TLSSocket } from 'node:tls'
 import { HeaderList, removeLines } from '../header-list.js'
 import type { RequestHead } from './request-head.js'
 
-/** What is done with X-Forwarded-For, -Host and -Proto. */
+/** The treatment of X-Forwarded-For, -Host and -Proto. */
 export type ForwardedMode = 'auto' | 'append' | 'replace' | false
 
 /**
- * Names by which an upstream may learn who the client is, and by which way it came: every `X-Forwarded-…`, as identities
- * (`-User`, `-Client-Cert`) and paths (`-Prefix`, `-Uri`) are told so too. CGI and WSGI read `_` as `-`, some servers
- * anything that is no letter, so each way to write them counts.
+ * Matches names that may tell an upstream who the client is and how it came: every `X-Forwarded-…`, as identities
+ * (`-User`, `-Client-Cert`) and paths (`-Prefix`, `-Uri`) are among them. CGI and WSGI read `_` as `-`, and some
+ * servers any character that is not a letter, so every spelling counts.
  */
 const TELLS = /^(?:forwarded$|x[^a-z\d](?:forwarded[^a-z\d]|real[^a-z\d]ip$))/i
 
-/** Tells whether a line tells who the client is. */
+/** Tells whether a line describes the client. */
 export function tellsOfClient(name: string): boolean {
-  // 'x' or 'f', in either case: this runs for each line of each request.
+  // 'x' or 'f', in either case, is checked first, as this runs for each line of each request.
   const initial = name.charCodeAt(0) | 0x20
   return (initial === 0x78 || initial === 0x66) && TELLS.test(name)
 }
 
-/** What this proxy tells itself, and what contradicts it. An application that wants other words has `onRequest` for them. */
+/** The names that this proxy sets itself, or that would contradict them. `onRequest` can set other values. */
 const own: ReadonlySet<string> = new Set([
   'forwarded',
   'x-forwarded-for',
@@ -31,7 +31,7 @@ const own: ReadonlySet<string> = new Set([
   'x-forwarded-proto',
 ])
 
-/** Tells the upstream who the client is: in place of what the client said, or behind it where it is trusted. */
+/** Tells the upstream who the client is, instead of the client's own headers, or after them if it is trusted. */
 export function addForwarded(head: RequestHead, req: IncomingMessage, mode: ForwardedMode): void {
   if (mode === false) return
   if (!head.forwarded) {
@@ -51,7 +51,7 @@ function addLines(head: RequestHead, req: IncomingMessage): void {
   head.lines.push('X-Forwarded-Proto', protocol(req))
 }
 
-/** The address joins the list; Host and Proto are those of the first hop and stay where they are given. */
+/** Appends the address to the list; Host and Proto are those of the first hop, and stay if present. */
 function appendLines(head: RequestHead, req: IncomingMessage): void {
   const headers = new HeaderList(head.lines)
   const addresses = [...headers.getAll('x-forwarded-for'), clientAddress(req)].filter(Boolean)
@@ -62,7 +62,7 @@ function appendLines(head: RequestHead, req: IncomingMessage): void {
   if (!headers.has('x-forwarded-proto')) headers.append('X-Forwarded-Proto', protocol(req))
 }
 
-/** Over a Unix socket there is none; a host may say nothing, or have no connection at all. */
+/** Returns the address of the client. A Unix socket has none, and a host may give none, or have no connection. */
 function clientAddress(req: IncomingMessage): string | undefined {
   const address = (req.socket as Socket | undefined)?.remoteAddress
   if (address === undefined || address === '') return undefined
@@ -73,7 +73,7 @@ function protocol(req: IncomingMessage): string {
   return (req.socket as Partial<TLSSocket> | undefined)?.encrypted ? 'https' : 'http'
 }
 
-/** Asks Express' `trust proxy` setting about the peer; without Express nobody is trusted. */
+/** Asks Express's `trust proxy` setting about the peer; without Express no peer is trusted. */
 function isTrusted(req: IncomingMessage): boolean {
   const { app } = req as { app?: { get?: (name: string) => unknown } }
   const trusts = app?.get?.('trust proxy fn')

@@ -14,13 +14,13 @@ type Step = (head: RequestHead, name: string, value: string) => void
 
 const skip: Step = () => {}
 
-/** What is done with the lines that do not simply go on, by lower-cased name. */
+/** The treatment of lines that are not simply passed on, by lower-cased name. */
 const steps: ReadonlyMap<string, Step> = new Map<string, Step>([
   ...hopByHopNames.map((name) => [name, skip] as const),
   ['proxy-authorization', skip],
   ['http2-settings', skip],
   ['trailer', noteTrailer],
-  // Answered on this side: by Node, or by attach() once the body is read.
+  // This server answers it: Node, or attach() once the body is read.
   ['expect', skip],
   ['te', keepTrailersOnly],
   ['host', takeHost],
@@ -30,7 +30,7 @@ const steps: ReadonlyMap<string, Step> = new Map<string, Step>([
   [loopHeader, noteMarks],
 ])
 
-/** Walks the lines once: strips what is hop-by-hop, takes the framing apart, keeps the rest as it is. */
+/** Walks the lines once: removes hop-by-hop lines, reads the framing, and keeps the rest unchanged. */
 export function readRequestHead(req: IncomingMessage): RequestHead {
   const { lines, setHere } = linesOf(req)
   const head: RequestHead = {
@@ -46,17 +46,17 @@ export function readRequestHead(req: IncomingMessage): RequestHead {
   }
   const named = walk(head, lines)
   if (named !== undefined) {
-    // golang/go#50580: no client takes out what this application has put in.
+    // A client cannot remove lines that this application has set (golang/go#50580).
     removeLines(head.lines, (name) => named.has(name) && name !== 'te' && !setHere.has(name))
   }
   head.host = hostOf(head)
   if (head.contentLength === undefined && hasOpenStream(req)) head.chunked = true
-  // RFC 9110 §9.3.8: a TRACE has no content, so what follows it may be a request to the upstream.
+  // RFC 9110 §9.3.8: a TRACE has no content, so the upstream could read its body as another request.
   if (req.method === 'TRACE' && hasBody(head)) throw refused('a TRACE with a body')
   return head
 }
 
-/** Gives the names that `Connection` lines nominate, if any. */
+/** Walks the lines, and returns the names on `Connection` lines, if any. */
 function walk(head: RequestHead, lines: readonly string[]): Set<string> | undefined {
   let named: Set<string> | undefined
   for (let i = 0; i < lines.length; i += 2) {
@@ -79,16 +79,18 @@ function keepLine(head: RequestHead, name: string, value: string): void {
   head.lines.push(name, value)
 }
 
-/** Response trailers are passed on, so the client may ask for them; it must not negotiate codings with us. */
+/**
+ * Keeps only `trailers` of a TE line: the client may ask for trailers, as they are passed on, but not for codings.
+ */
 function keepTrailersOnly(head: RequestHead, name: string, value: string): void {
   if (/(?:^|,)\s*trailers\s*(?:$|[,;])/i.test(value)) head.lines.push(name, 'trailers')
 }
 
-/** A host and a port (RFC 3986 §3.2), which may both be absent. */
+/** Matches a host and a port (RFC 3986 §3.2), both optional. */
 const AUTHORITY = /^(?:\[[\w.:~!$&'()*+,;=%-]+\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*)(?::\d*)?$/i
 
 function takeHost(head: RequestHead, _name: string, value: string): void {
-  // RFC 9112 §3.2: more than one Host line is an error, whichever of them the upstream would believe.
+  // RFC 9112 §3.2: more than one Host line is an error, as another server may believe another line.
   if (head.host !== undefined) throw refused('more than one Host header')
   if (!AUTHORITY.test(value)) throw refused('its Host header names no host')
   head.host = value
@@ -99,7 +101,10 @@ function takeAuthority(head: RequestHead, _name: string, value: string): void {
   head.authority = value
 }
 
-/** Over HTTP/2 `:authority` is the host, and a Host line may only repeat it (RFC 9113 §8.3.1), or is the application's. */
+/**
+ * Returns the host. Over HTTP/2 it is `:authority`; a Host line may repeat it (RFC 9113 §8.3.1), or be the
+ * application's.
+ */
 function hostOf({ host, authority, setHere }: RequestHead): string | undefined {
   if (authority === undefined || host === authority) return host
   if (host === undefined || setHere.has(':authority')) return authority
@@ -108,8 +113,8 @@ function hostOf({ host, authority, setHere }: RequestHead): string | undefined {
 }
 
 /**
- * Node's parser has checked it, but not every host has one. Past 2^53 a length becomes another one as a number,
- * and no body is that long.
+ * Reads Content-Length. Node's parser has checked it, but not every host has a parser. Past 2^53 a number would
+ * differ from the length, and no body is that long.
  */
 function takeContentLength(head: RequestHead, _name: string, value: string): void {
   if (head.contentLength !== undefined) throw refused('more than one Content-Length header')
@@ -117,7 +122,9 @@ function takeContentLength(head: RequestHead, _name: string, value: string): voi
   head.contentLength = value
 }
 
-/** Node has decoded `chunked`; any other coding is still in the bytes, and none is announced to the upstream. */
+/**
+ * Reads Transfer-Encoding. Node has decoded `chunked`; other codings are still in the bytes, and cannot be announced.
+ */
 function takeTransferEncoding(head: RequestHead, _name: string, value: string): void {
   if (value.toLowerCase() !== 'chunked') throw refused('a transfer coding other than chunked')
   head.chunked = true

@@ -3,30 +3,31 @@ import { randomBytes } from 'node:crypto'
 import { sluicewayError } from '../../shared/errors.js'
 
 /**
- * The header in which a request carries the marks of the targets that it was sent to.
+ * The header with the marks of the targets to which a request was sent.
  *
- * RFC 9110 §7.6.3 has `Via` for this. It is not used, for the reason that RFC 8586 §1.1 gives for `CDN-Loop`: servers turn
- * features off where they see it. nginx, for one, compresses no answer to such a request (`gzip_proxied off`).
+ * RFC 9110 §7.6.3 has `Via` for this. It is not used, for the reason that RFC 8586 §1.1 gives for `CDN-Loop`: some
+ * servers turn features off if they see it. nginx, for instance, compresses no answer to such a request
+ * (`gzip_proxied off`).
  */
 const NAME = 'Sluiceway-Loop'
 
 export const loopHeader: string = NAME.toLowerCase()
 
-/** A request that has come through some 80 proxies goes in a circle, be it through proxies that are made anew each time. */
+/** A request that has passed some 80 proxies is in a loop, even if each request creates these proxies anew. */
 const MOST_MARKS = 1024
 
-/** Makes the mark of one target of one proxy. It is random, so that no client can take itself for a loop by chance. */
+/** Creates the mark of one target of one proxy. It is random, so that no text of a client matches it by chance. */
 export function newMark(): string {
   return randomBytes(9).toString('base64url')
 }
 
-/** What is noted of a request's passages: the values of its `Sluiceway-Loop` lines, and its lines. */
+/** The record of a request's passages: the values of its `Sluiceway-Loop` lines, and its lines. */
 export interface Marked {
   readonly lines: string[]
   readonly marks: string
 }
 
-/** Marks a request with the target that it is sent to, and refuses it where it has been there before. */
+/** Marks a request with the target to which it is sent, and refuses it if it has been there before. */
 export function refuseLoop(head: Marked, mark: string): void {
   if (head.marks !== '' && (head.marks.includes(mark) || head.marks.length > MOST_MARKS)) {
     throw sluicewayError('ERR_SLUICEWAY_PROXY_LOOP')

@@ -1,18 +1,18 @@
 import type { IncomingMessage } from 'node:http'
 
-/** The path that Express has stripped from `req.url` for a mount, as the client wrote it. */
+/** Returns the path that Express has stripped from `req.url` for a mount, as the client wrote it. */
 export function mountOf(req: IncomingMessage): string {
   return (req as { baseUrl?: string }).baseUrl ?? ''
 }
 
-/** The path and query of an absolute URL (RFC 9112 §3.2.2), of which they may be empty; undefined where it is none. */
+/** Returns path and query of an absolute URL (RFC 9112 §3.2.2), possibly empty; undefined for any other URL. */
 export function behindAuthority(url: string): string | undefined {
   return /^[a-z][a-z\d+.-]*:\/\/[^/?#]*(.*)$/is.exec(url)?.[1]
 }
 
 /**
- * Tells whether the client asked for the mount and nothing below it, not even a slash (`/graphql`, `/graphql?x`); `rest`
- * is what follows the mount. Express puts a slash into `req.url` then.
+ * Tells whether the client asked for the mount and nothing below it, not even a slash (`/graphql`, `/graphql?x`);
+ * `rest` is the part after the mount. Express adds a slash to `req.url` in that case.
  */
 export function asksForMount(req: IncomingMessage, rest: string): boolean {
   if (rest !== '' && !rest.startsWith('?')) return false
@@ -23,8 +23,8 @@ export function asksForMount(req: IncomingMessage, rest: string): boolean {
 }
 
 /**
- * What stands behind `prefix` in `path`, where the prefix ends with a segment ('/v1' is no prefix of '/v10').
- * A slash at its end is taken for the first character of the rest.
+ * Returns the rest of `path` after `prefix`, which has to end with a segment ('/v1' is no prefix of '/v10'). A slash
+ * at the end of the prefix counts as the first character of the rest.
  */
 export function behind(prefix: string, path: string): string | undefined {
   if (!path.startsWith(prefix)) return undefined
@@ -32,7 +32,7 @@ export function behind(prefix: string, path: string): string | undefined {
   return rest === '' || /^[/?#]/.test(rest) ? rest : undefined
 }
 
-/** Puts `base` before what stood behind a prefix; never with two slashes between them, and never nothing. */
+/** Joins `base` and the rest of a path, without a double slash between them; the result is never empty. */
 export function join(base: string, rest: string): string {
   const joined = base.endsWith('/') && rest.startsWith('/') ? base + rest.slice(1) : base + rest
   return joined === '' || /^[?#]/.test(joined) ? `/${joined}` : joined

@@ -12,7 +12,7 @@ import { takeBufferedBody } from './buffered-body.js'
 import { hasBody, type RequestHead } from './request-head.js'
 import { requestTrailers } from './trailers.js'
 
-/** A request before it is sent: the client's, and what hooks have made of it. */
+/** A request before it is sent: the client's, with the changes of hooks. */
 export interface Draft {
   readonly req: IncomingMessage
   readonly settings: ProxySettings
@@ -21,7 +21,7 @@ export interface Draft {
   readonly outgoing: OutgoingRequest
 }
 
-/** A request that nobody changes any more, in the upstream's terms, and what the exchange has to know of it. */
+/** A request that is not changed any more, as the upstream gets it, with the facts that the exchange needs. */
 export class Outgoing implements UpstreamRequest {
   readonly target: Target
   readonly origin: string
@@ -36,7 +36,7 @@ export class Outgoing implements UpstreamRequest {
   readonly maxQueue: number
   readonly clientConnection: ClientConnection | undefined
   readonly trailers: (() => readonly string[]) | undefined
-  /** Whether the client has a body that was not taken as one piece. */
+  /** True if the client has a body that was not taken in one piece. */
   readonly leavesBody: boolean
 
   constructor(draft: Draft) {
@@ -56,7 +56,7 @@ export class Outgoing implements UpstreamRequest {
     this.headersTimeoutMs = settings.headersTimeoutMs
     this.idleTimeoutMs = settings.idleTimeoutMs
     this.maxQueue = settings.maxQueue
-    // What a host has put there tells of no end, and may belong to any client.
+    // The object that a host puts there has no events, and may serve any number of clients.
     this.clientConnection = hasConnection(req) ? req.socket : undefined
     const hasTrailers = this.body === req && this.contentLength === undefined
     this.trailers = hasTrailers ? () => requestTrailers(req, head.setHere) : undefined
@@ -64,7 +64,7 @@ export class Outgoing implements UpstreamRequest {
   }
 }
 
-/** Hears of the errors of a hook's body for good: it may fail before any of it is asked for, and after all is over. */
+/** Listens for errors of a hook's body for good: it may fail before any of it is read, and after the exchange. */
 export function onBodyError(
   { body }: UpstreamRequest,
   req: IncomingMessage,
@@ -73,17 +73,20 @@ export function onBodyError(
   if (body !== req && body instanceof Readable) body.on('error', listener)
 }
 
-/** Lets go of what is left of the body of a hook. That of the client stays with its request. */
+/** Destroys the rest of a hook's body. The client's body stays with its request. */
 export function releaseBody({ body }: UpstreamRequest, req: IncomingMessage): void {
   if (body !== req && body instanceof Readable && !body.destroyed) body.destroy()
 }
 
-/** Unless a hook has named another. */
+/** Keeps the client's Host, unless a hook has set another. */
 function keepHost({ headers }: OutgoingRequest, { host }: RequestHead): void {
   if (host !== undefined && !headers.has('host')) headers.append('host', host)
 }
 
-/** The client's length for its own body, or for none; without one it goes in chunks; for that of a hook, what the hook says. */
+/**
+ * Returns the client's length for its own body, or the hook's length for a body of the hook; without one, chunks are
+ * used.
+ */
 function lengthOf({ settings, head, outgoing }: Draft, isOwn: boolean): string | undefined {
   const isVoid = outgoing.body === null
   const own = (isOwn || (isVoid && !hasBody(head))) && !head.chunked ? head.contentLength : undefined
@@ -93,14 +96,14 @@ function lengthOf({ settings, head, outgoing }: Draft, isOwn: boolean): string |
   return isVoid ? own : (own ?? set[0])
 }
 
-/** Takes the lengths out that a hook has set. */
+/** Removes the lengths that a hook has set, and returns them. */
 function takeLengths({ headers }: OutgoingRequest): string[] {
   const set = headers.getAll('content-length')
   if (set.length > 0) headers.delete('content-length')
   return set
 }
 
-/** The token under which the connection is to be tunnelled, if any. */
+/** Returns the token under which the connection is to be tunnelled, if any. */
 function acceptedUpgrade(req: IncomingMessage, { upgrade }: ProxySettings): string | undefined {
   if (pendingUpgrade(req) === undefined) return undefined
   const asked = (req.headers.upgrade ?? '').split(',').map((token) => token.trim())

@@ -6,8 +6,8 @@ import type { Target } from '../target.js'
 import { asksForMount, behindAuthority } from './mount-path.js'
 
 /**
- * The path and query of a request: as received, or what the option `path` gives. Without a path where the client asked
- * for the mount itself.
+ * Returns path and query of a request: as received, or the result of the option `path`. The path is empty if the
+ * client asked for the mount itself.
  */
 export function requestPath(
   req: IncomingMessage,
@@ -34,11 +34,11 @@ function chosenPath(req: IncomingMessage, choose: (req: IncomingMessage) => unkn
 }
 
 /**
- * Puts the target's prefix before the path of a request, which stays as it is, byte for byte.
- * The origin is no part of it, so no spelling of the path can reach another server.
+ * Puts the target's prefix before the path of a request, which is not changed. The origin is not part of the path, so
+ * no spelling of it can reach another server.
  */
 export function upstreamPath({ prefix, root }: Target, path: string): string {
-  // Empty, or a query.
+  // The path is empty, or only a query.
   if (path.charCodeAt(0) !== 0x2f) return root + path
   if (prefix !== '' && mayClimb(path) && climbs(path)) {
     throw refused('its path leaves the prefix of the target')
@@ -46,7 +46,9 @@ export function upstreamPath({ prefix, root }: Target, path: string): string {
   return prefix + path
 }
 
-/** Takes the path out of an absolute-form target (RFC 9112 §3.2.2): whatever it names, the upstream is ours. */
+/**
+ * Takes the path out of an absolute-form target (RFC 9112 §3.2.2); its host does not matter, as the target is fixed.
+ */
 function originForm(url: string, req: IncomingMessage): string {
   const path = behindAuthority(url)
   if (path === undefined) throw refused('its target is not a path')
@@ -61,16 +63,19 @@ const ENCODED_DOT = /%(?:u00)?2e/i
 
 const ENCODED_DOTS = /%(?:u00)?2e/gi
 
-/** What only some servers take for a slash: Windows and browsers `\`, the others what they decode too early. */
+/**
+ * Matches characters that only some servers read as a slash: Windows and browsers `\`, others after decoding too
+ * early.
+ */
 const MAYBE_SLASH = /\\|%(?:u00)?(?:2f|5c)/i
 
-/** What only some servers cut off a segment: `;parameters`, or a fragment. */
+/** Matches the beginning of a part that only some servers cut off a segment: `;parameters`, or a fragment. */
 const MAYBE_CUT = /[;#]|%(?:u00)?3b/i
 
 /**
- * Tells whether the dot segments of a path may lead above its root. Servers read a path in many ways, so the lowest
- * depth counts that any of them can reach: a segment takes a level up if one of them reads it so, and down only if
- * all of them do.
+ * Tells whether the dot segments of a path may lead above its root. Servers read a path in different ways, so this
+ * follows the lowest depth that any of them can reach: a segment goes up a level if one server reads it so, and down
+ * only if all servers do.
  * @see GHSA-2q7r-29rg-6m5h
  */
 function climbs(path: string): boolean {
@@ -84,10 +89,10 @@ function climbs(path: string): boolean {
   return false
 }
 
-/** The lowest depth that a segment may lead to, or one below 0 on the way there. */
+/** Returns the lowest depth that a segment may lead to; a depth below 0 on the way ends the search. */
 function lowestBehind(segment: string, depth: number): number {
   let lowest = depth
-  // The lowest depth where the slashes seen last are none, and belong to the name.
+  // The lowest depth if the last slashes are none, but part of the name.
   let unsplit = Infinity
   for (const part of segment.split(MAYBE_SLASH)) {
     const before = lowest
@@ -95,7 +100,7 @@ function lowestBehind(segment: string, depth: number): number {
     const levels = levelsOf(cut === -1 ? part : part.slice(0, cut))
     lowest = Math.min(before + levels, unsplit)
     if (lowest < 0) return lowest
-    // A name goes on behind a slash that is none, parameters are cut off together with it.
+    // If the next slash is none, the name goes on after it, and parameters are cut off together with it.
     unsplit = Math.min(unsplit, before + (cut === -1 ? 1 : levels))
   }
   return lowest

@@ -1,6 +1,6 @@
-/** The head of a request, with what belongs to the client's own connection taken out of its lines. */
+/** The head of a request without the lines that belong to the client's own connection. */
 export interface RequestHead {
-  /** Name, value, name, value, …: what goes on to the upstream. */
+  /** Name, value, name, value, …: the lines that are passed on. */
   readonly lines: string[]
   /** The names that the application has set, lower-cased. */
   readonly setHere: ReadonlySet<string>
@@ -9,11 +9,11 @@ export interface RequestHead {
   authority: string | undefined
   contentLength: string | undefined
   chunked: boolean
-  /** Whether the client sent a line that tells who it is (X-Forwarded-For and its kin). */
+  /** True if the client sent a line that tells who it is (X-Forwarded-For and similar). */
   forwarded: boolean
-  /** Whether the client announces trailers. */
+  /** True if the client announces trailers. */
   hasTrailer: boolean
-  /** Where the request has been before: what its `Sluiceway-Loop` lines say. */
+  /** The values of the `Sluiceway-Loop` lines: the targets where the request has been before. */
   marks: string
 }
 

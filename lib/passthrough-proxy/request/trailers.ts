@@ -7,8 +7,9 @@ import { loopHeader } from './loop.js'
 const notInTrailers: ReadonlySet<string> = new Set([...hopByHopNames, loopHeader])
 
 /**
- * The trailers of a request that go on, once its body has ended: name, value, name, value, … Without what an upstream could
- * take for the word of this proxy or of the application, should it read trailers as headers (RFC 9110 §6.5.1).
+ * Returns the trailers of a request that are passed on after its body: name, value, name, value, … It omits those
+ * that an upstream could take for lines of this proxy or of the application, if it reads trailers as headers (RFC
+ * 9110 §6.5.1).
  */
 export function requestTrailers(req: IncomingMessage, setHere: ReadonlySet<string>): string[] {
   const { rawTrailers = [] } = req as { rawTrailers?: readonly string[] }

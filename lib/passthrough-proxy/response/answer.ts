@@ -22,24 +22,24 @@ export interface ResponseHead {
   readonly status: number
   readonly reason: string
   readonly headers: ResponseHeaders
-  /** No body follows, whatever the headers say of it. */
+  /** True if no body follows, even if the headers announce one. */
   readonly endsWithHead: boolean
-  /** Who sent it. */
+  /** The target that sent it. */
   readonly target: Target
 }
 
-/** The exchange, as its answer sees it. */
+/** The exchange as its answer sees it. */
 export interface AnswerOwner {
   readonly req: IncomingMessage
   readonly res: ServerResponse
   readonly settings: ProxySettings
-  /** Lets the upstream go on that was paused as the client was full. */
+  /** Resumes the upstream, which was paused because the client's buffers were full. */
   resumeUpstream(): void
-  /** Ends it with what was thrown where nobody else would catch it. */
+  /** Ends the exchange with an exception that would not be caught elsewhere. */
   breakOff(error: unknown): unknown
 }
 
-/** The answer on its way to the client: interim responses, head, body at the client's pace, trailers. */
+/** Sends the answer to the client: interim responses, head, body at the client's pace, trailers. */
 export class Answer {
   readonly req: IncomingMessage
   readonly res: ServerResponse
@@ -47,9 +47,9 @@ export class Answer {
   private hasBegun = false
   private hasBody = false
   private isFull = false
-  /** Nobody on this side holds any of it. */
+  /** True if the kernel has everything, and no buffer on this side holds any of it. */
   private hasLeft = true
-  /** The application itself holds back what is written. */
+  /** True if the application has corked the response. */
   private isCorked = false
   private awaitsDrain = false
   private hearsOfDrain = false
@@ -60,22 +60,24 @@ export class Answer {
     this.owner = owner
   }
 
-  /** The head that the client gets is the upstream's. */
+  /** True if the client gets the upstream's head. */
   get isBegun(): boolean {
     return this.hasBegun
   }
 
-  /** Somebody else answers, a timeout middleware, say: that must neither be written over nor cut. */
+  /**
+   * True if another handler answers, such as a timeout middleware: its answer must be neither overwritten nor cut.
+   */
   get isTaken(): boolean {
     return this.res.headersSent && !this.hasBegun
   }
 
-  /** Somebody else has ended it, or it is cut: it takes no more. */
+  /** True if the answer was ended by another handler, or cut, and takes nothing more. */
   get isClosed(): boolean {
     return this.res.writableEnded || this.res.destroyed
   }
 
-  /** Passes an interim response on, where the client can take it. */
+  /** Passes an interim response on if the client supports it. */
   inform(status: number, lines: readonly string[]): void {
     try {
       writeInformation(this.req, this.res, status, lines)
@@ -84,7 +86,9 @@ export class Answer {
     }
   }
 
-  /** Writes the head, as the options and `onResponse` want it. It leaves with what comes of the body in the same read. */
+  /**
+   * Writes the head after the options and `onResponse` have changed it. It is sent with the first bytes of the body.
+   */
   begin(head: ResponseHead): void {
     const { headers, target } = head
     const { lines } = headers
@@ -94,30 +98,30 @@ export class Answer {
     if (onResponse !== undefined) runResponseHook(onResponse, incoming, this)
     fitToFraming(headers, this.req, incoming.statusCode, head.endsWithHead)
     this.writeHead(incoming.statusCode, incoming.statusMessage, lines)
-    // With a chunk, Node puts a head that waits its turn in front of a `100 Continue` that waits with it.
+    // Node would put a head that waits for its turn, if it came with a chunk, before a waiting `100 Continue`.
     if (this.res.socket === null) sendHead(this.res)
   }
 
-  /** Writes the head behind which the connection is the upstream's. */
+  /** Writes the head after which the connection belongs to the upstream. */
   upgrade(lines: string[]): void {
     this.writeHead(101, 'Switching Protocols', lines)
     sendHead(this.res)
   }
 
-  /** Writes a chunk, which leaves with the others of this read, also through compression. */
+  /** Writes a chunk, which is sent together with the others of this read, also through compression. */
   write(chunk: Buffer): void {
     const { res } = this
     this.hasBody = true
     if (this.hasLeft) this.isCorked = res.writableCorked > 0
     this.hasLeft = false
-    // As pipe() sees it: a `write` of the application's may give nothing at all.
+    // A `write` that the application has replaced may return nothing at all, which pipe() does not count as full.
     if ((res.write(chunk) as boolean | undefined) === false) this.isFull = true
-    res.flush?.() // where `compression` or autoFlush has put it
+    res.flush?.() // added by `compression` or autoFlush
   }
 
-  /** Lets go what was written. False: the client is full, and the upstream is resumed when it is not. */
+  /** Sends the written bytes. Returns false if the client's buffers are full; the upstream is resumed later. */
   takesMore(): boolean {
-    // No byte of the body came with it.
+    // The head came without a byte of the body.
     if (!this.hasBody && !this.isClosed) sendHead(this.res)
     this.hasLeft = !this.isCorked && leaveNow(this.res)
     const isFull = this.isFull && !this.hasLeft
@@ -126,22 +130,22 @@ export class Answer {
     return !isFull
   }
 
-  /** Somebody on this side still has the chunks that were written last. */
+  /** True while the chunks written last are still on this side. */
   get holdsChunks(): boolean {
     return !this.hasLeft
   }
 
-  /** Ends it as the upstream has, behind its `last` bytes, with trailers where the client can take them. */
+  /** Ends the answer after its `last` bytes, with trailers if the client supports them. */
   end(trailers: string[], last: Buffer | undefined): void {
     if (trailers.length > 0) writeTrailers(this.res, readTrailers(trailers))
     const isFree = endWith(this.res, last)
     this.hasLeft = (isFree && this.hasLeft) || leaveNow(this.res)
   }
 
-  /** Ends it visibly: a clean end would make a part look like the whole. */
+  /** Ends the answer visibly: a clean end would make a part look complete. */
   cut(): void {
     const { socket } = this.res
-    // HTTP/1.0 has no chunks: an orderly end of the connection would be that of the body.
+    // HTTP/1.0 has no chunks: an orderly end of the connection would look like the end of the body.
     if (isServedAsHttp10(this.req)) reset(socket)
     try {
       this.res.destroy()
@@ -151,7 +155,9 @@ export class Answer {
     }
   }
 
-  /** A head of which a part was written, by whatever stands before Node's own, is one that can only be cut. */
+  /**
+   * Writes the head. If a layer before Node's own method has sent part of it and failed, the answer can only be cut.
+   */
   private writeHead(status: number, reason: string, lines: string[]): void {
     const isTaken = this.res.headersSent
     try {
@@ -167,7 +173,7 @@ export class Answer {
     this.awaitsDrain = true
     if (this.hearsOfDrain) return
     this.hearsOfDrain = true
-    // For good: `compression` moves the listener to its own stream, and cannot take a `once` off that again.
+    // The listener stays: `compression` moves it to its own stream, and could not remove a `once` from there.
     this.res.on('drain', () => this.drained())
   }
 
@@ -182,7 +188,7 @@ export class Answer {
   }
 }
 
-/** Only TCP can; TLS tells a cut from an end by itself. */
+/** Resets a TCP connection; with TLS a client can tell a cut from an end. */
 function reset(socket: Socket | null): void {
   if (socket?.remoteFamily !== undefined && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
 }

@@ -1,7 +1,7 @@
 import { behind, join, mountOf } from '../request/mount-path.js'
 import type { Place, Rewrite, RuleKind } from './rewrite-rule.js'
 
-/** How `cookieDomain` reads its domains; '' takes the attribute away. */
+/** Reads the domains of `cookieDomain`; '' removes the attribute. */
 export const domainRule: RuleKind = {
   expected: "a domain such as 'example.org', or '' for none",
   isReplacement: (text) => /^(?:\.?[a-z\d-]+(?:\.[a-z\d-]+)*)?$/i.test(text),
@@ -13,17 +13,17 @@ export const domainRule: RuleKind = {
   named: (value, from, to) => (from === '*' || bare(from) === bare(value) ? to : undefined),
 }
 
-/** How `cookiePath` reads its paths. */
+/** Reads the paths of `cookiePath`. */
 export const pathRule: RuleKind = {
   expected: "a path such as '/api'",
   isReplacement: (text) => /^\/[\x20-\x3a\x3c-\x7e]*$/.test(text),
   own(value, replacement, { req, target }) {
-    // Without a path browsers take that of the URL they asked for: the client's own.
+    // Without a path, browsers use that of the URL they requested, which is already the client's own.
     const rest = value === '' ? undefined : behind(target.prefix, value)
     if (rest === undefined) return undefined
-    // '/' is the whole upstream here; '/api/' would not be sent to '/api' (RFC 6265 §5.1.4).
+    // '/' stands for the whole upstream here; '/api/' would not be sent to '/api' (RFC 6265 §5.1.4).
     const isWhole = rest === '/' && target.prefix === ''
-    // A mount with a parameter is text of the client's, which must add no attribute.
+    // A mount with a parameter contains text of the client, which must not add an attribute.
     return join(replacement ?? mountOf(req), isWhole ? '' : rest).replaceAll(';', '%3B')
   },
   named(value, from, to) {
@@ -33,8 +33,8 @@ export const pathRule: RuleKind = {
 }
 
 /**
- * Rewrites the attributes of one `Set-Cookie` line, split as browsers do, at each ';' (RFC 6265 §5.2).
- * A `__Host-` cookie is left alone: with a Domain, or a Path other than '/', browsers refuse it.
+ * Rewrites the attributes of one `Set-Cookie` line, split as browsers do, at each ';' (RFC 6265 §5.2). A `__Host-`
+ * cookie is left alone: browsers refuse it with a Domain, or a Path other than '/'.
  */
 export function rewriteCookie(
   line: string,
@@ -62,7 +62,7 @@ function rewriteAttribute(
   return rewritten === '' ? [] : [attribute.slice(0, equals + 1) + rewritten]
 }
 
-/** A dot in front says nothing (RFC 6265 §5.2.3). */
+/** Removes a leading dot, which has no meaning (RFC 6265 §5.2.3). */
 function bare(domain: string): string {
   return domain.replace(/^\./, '').toLowerCase()
 }

@@ -6,21 +6,21 @@ import { hasNoBody, isLength } from '../body-length.js'
 import { addConnectionOptions, hopByHopNames } from '../hop-by-hop.js'
 import { removeLines } from '../header-list.js'
 
-/** The header lines of a response, with what belongs to the upstream's connection taken out. */
+/** The header lines of a response without those that belong to the upstream's connection. */
 export interface ResponseHeaders {
-  /** Name, value, name, value, …: what goes on to the client. */
+  /** Name, value, name, value, …: the lines that are passed on. */
   readonly lines: string[]
   chunked: boolean
   hasContentLength: boolean
   hasTrailer: boolean
 }
 
-/** Looks at a line, and tells whether it goes on. */
+/** Reads a line. Returns true if it is passed on. */
 type Step = (headers: ResponseHeaders, value: string) => boolean
 
 const skip: Step = () => false
 
-/** What is done with the lines that do not simply go on, by lower-cased name. */
+/** The treatment of lines that are not simply passed on, by lower-cased name. */
 const steps: ReadonlyMap<string, Step> = new Map<string, Step>([
   ...hopByHopNames.map((name) => [name, skip] as const),
   ['te', skip],
@@ -29,7 +29,7 @@ const steps: ReadonlyMap<string, Step> = new Map<string, Step>([
   ['trailer', noteTrailer],
 ])
 
-/** Walks the lines once, in place: strips what is hop-by-hop, notes the framing, keeps the rest as it is. */
+/** Walks the lines once, in place: removes hop-by-hop lines, notes the framing, and keeps the rest unchanged. */
 export function readResponseHeaders(lines: string[]): ResponseHeaders {
   return readLines(lines, steps)
 }
@@ -55,8 +55,8 @@ function readLines(lines: string[], how: ReadonlyMap<string, Step>): ResponseHea
 }
 
 /**
- * Takes out what contradicts the framing towards the client; Node would refuse the head or send it wrong.
- * `endsWithHead` tells of the upstream's response; hooks may have changed the method it answers, and its `status`.
+ * Removes lines that contradict the framing towards the client; Node would refuse the head or send it wrong.
+ * `endsWithHead` describes the upstream's response; hooks may have changed the request's method and the `status`.
  */
 export function fitToFraming(
   headers: ResponseHeaders,
@@ -64,7 +64,7 @@ export function fitToFraming(
   status: number,
   endsWithHead: boolean,
 ): void {
-  // RFC 9110 §8.6: a 204 has no Content-Length. That of a 304 is no promise for any other status.
+  // RFC 9110 §8.6: a 204 has no Content-Length. The one of a 304 does not hold for any other status.
   const isVoid = status === 204 || (endsWithHead && !hasNoBody(req.method, status))
   if (isVoid && headers.hasContentLength) removeLine(headers.lines, 'content-length')
   // Trailers need chunks on both sides.
@@ -76,22 +76,25 @@ function removeLine(lines: string[], unwanted: string): void {
   removeLines(lines, (name) => name === unwanted)
 }
 
-/** Framing and routing have no place behind a body (RFC 9110 §6.5.1). */
+/** Framing and routing are not allowed after a body (RFC 9110 §6.5.1). */
 const notInTrailers = ['te', 'transfer-encoding', 'content-length', 'host', 'set-cookie', 'trailer']
 
 const trailerSteps: ReadonlyMap<string, Step> = new Map(
   [...hopByHopNames, ...notInTrailers].map((name) => [name, skip] as const),
 )
 
-/** The trailer lines that may go on. */
+/** Returns the trailer lines that may be passed on. */
 export function readTrailers(lines: string[]): string[] {
   return readLines(lines, trailerSteps).lines
 }
 
-/** White space of HTTP is space and tab alone. */
+/** In HTTP only spaces and tabs are white space. */
 const CHUNKED = /^[ \t]*chunked[ \t]*$/i
 
-/** The upstream has decoded `chunked`; a body in any other coding was never asked for and could not be announced. */
+/**
+ * Reads Transfer-Encoding. The upstream module has decoded `chunked`; other codings were not requested, and cannot be
+ * announced.
+ */
 function takeTransferEncoding(headers: ResponseHeaders, value: string): boolean {
   if (!CHUNKED.test(value)) throw badFraming('a transfer coding other than chunked')
   headers.chunked = true

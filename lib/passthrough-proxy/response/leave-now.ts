@@ -3,8 +3,8 @@ import type { ServerResponse } from 'node:http'
 import { isUntouched } from './untouched.js'
 
 /**
- * Hands what a response has written to the kernel now; Node would wait until the end of this tick. Returns true where
- * the kernel has taken all of it, so that nobody holds the chunks any more.
+ * Hands the written bytes of a response to the kernel now; Node would wait until the end of this tick. Returns true
+ * if the kernel has taken all of them, so that the memory of the chunks is free.
  */
 export function leaveNow(res: ServerResponse): boolean {
   const { socket } = res
@@ -15,17 +15,17 @@ export function leaveNow(res: ServerResponse): boolean {
   return res.writableLength === 0
 }
 
-/** What Node writes in one piece with the head: the system call for two pieces takes longer than to copy them. */
+/** The size up to which Node copies bytes next to the head: a second system call would take longer. */
 const SMALL = 8 * 1024
 
-/** Ends a response behind its last bytes. Returns true where nobody holds those. */
+/** Ends a response after its last bytes. Returns true if their memory is free. */
 export function endWith(res: ServerResponse, last: Buffer | undefined): boolean {
   if (last === undefined) {
     res.end()
     return true
   }
   if (!isUntouched(res)) {
-    // As pipe() does it: the application may have put itself in front of `write` alone.
+    // As in pipe(): the application may have replaced only `write`.
     res.write(last)
     res.end()
     return false

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { behind, join, mountOf } from '../request/mount-path.js'
 import type { Place, Rewrite, RuleKind } from './rewrite-rule.js'
 
-/** How `rewriteLocation` reads its URLs. */
+/** Reads the URLs of `rewriteLocation`. */
 export const locationRule: RuleKind = {
   expected: "a URL or a path such as 'https://www.example.org/api'",
   isReplacement: (text) => /^\/(?![/\\])[^?#]*$/.test(text) || isPlainUrl(text),
@@ -17,7 +17,7 @@ export const locationRule: RuleKind = {
   },
 }
 
-/** `Refresh: 5; url=…` names a URL as `Location` does. */
+/** Rewrites `Refresh: 5; url=…`, whose URL is like that of `Location`. */
 export function rewriteRefresh(value: string, rewrite: Rewrite, place: Place): string {
   const [, begin, quote, url] = /^([^=]*url=)(["']?)(.*)\2$/i.exec(value) ?? []
   const rewritten = url === undefined ? undefined : rewrite(url, place)
@@ -28,31 +28,31 @@ function isPlainUrl(text: string): boolean {
   return /^https?:\/\/[^/?#\\@]+(?:\/[^?#]*)?$/i.test(text) && URL.canParse(text)
 }
 
-/** What stands behind the upstream's own origin and prefix; undefined where a URL leads elsewhere. */
+/** Returns the part after the upstream's own origin and prefix; undefined if a URL leads elsewhere. */
 function restOf(url: string, place: Place): string | undefined {
   const { prefix } = place.target
   const [, scheme, authority, path] = /^(?:([a-z][a-z\d+.-]*):)?\/\/([^/?#\\]*)(.*)$/is.exec(url) ?? []
   if (authority !== undefined) {
     return isOwn(scheme, authority, place) ? behind(prefix, path as string) : undefined
   }
-  // What is relative to the answered URL is so on both sides; browsers read `/\` as `//`.
+  // A URL relative to the requested one is the same on both sides; browsers read `/\` as `//`.
   return /^\/(?!\\)/.test(url) ? behind(prefix, url) : undefined
 }
 
-/** With `preserveHost` the upstream takes the client's Host for its own. */
+/** Tells whether an origin is the upstream's own. With `preserveHost` that is also the client's Host. */
 function isOwn(scheme: string | undefined, authority: string, { req, target, preserveHost }: Place): boolean {
   if (preserveHost && authority.toLowerCase() === clientsHost(req)?.toLowerCase()) return true
   const url = `${scheme ?? target.origin.slice(0, target.origin.indexOf(':'))}://${authority}`
   return !authority.includes('@') && URL.canParse(url) && new URL(url).origin === target.origin
 }
 
-/** The name that the client asked for; over HTTP/2 it stands in `:authority` (RFC 9113 §8.3.1). */
+/** Returns the host that the client asked for; over HTTP/2 it is `:authority` (RFC 9113 §8.3.1). */
 function clientsHost({ headers }: IncomingMessage): string | undefined {
   const authority = headers[':authority']
   return typeof authority === 'string' ? authority : headers.host
 }
 
-/** A path that begins with two slashes would name another host (RFC 3986 §4.2). */
+/** Keeps a path that begins with two slashes on this host: it would name another one (RFC 3986 §4.2). */
 function onSameHost(location: string): string {
   return /^\/[\t]*[/\\]/.test(location) ? `/.${location}` : location
 }

@@ -5,10 +5,10 @@ import { hookError } from '../hooks.js'
 import type { Target } from '../target.js'
 
 /**
- * What takes the place of a URL, a domain or a path that an upstream gives in its answers.
- * false: nothing does. true: the upstream's own becomes the client's own. A string: the upstream's own becomes that.
- * An object: what begins with a key begins with its value instead; the first key that fits counts.
- * A function: what it returns; undefined leaves the value as it is. It must be synchronous.
+ * Replaces a URL, a domain or a path in the answers of an upstream. false replaces nothing. true replaces the
+ * upstream's own by the client's own. A string replaces the upstream's own. An object replaces the beginning of a
+ * value that is a key by the key's value; the first matching key counts. A function returns the replacement, or
+ * undefined to keep the value. It must be synchronous.
  */
 export type RewriteRule =
   | boolean
@@ -16,28 +16,28 @@ export type RewriteRule =
   | Readonly<Record<string, string>>
   | ((value: string, req: IncomingMessage) => string | undefined)
 
-/** One exchange, for which client and upstream have each their own names. */
+/** One exchange, in which client and upstream use different names. */
 export interface Place {
   readonly req: IncomingMessage
   readonly target: Target
   readonly preserveHost: boolean
 }
 
-/** Gives what takes the place of a value, or undefined where it stays. */
+/** Returns the replacement of a value, or undefined to keep it. */
 export type Rewrite = (value: string, place: Place) => string | undefined
 
-/** What a rule is about: URLs, domains or paths. */
+/** The subject of a rule: URLs, domains or paths. */
 export interface RuleKind {
-  /** How a string of this kind is described to who gave another. */
+  /** The description of a string of this kind, for error messages. */
   readonly expected: string
   isReplacement(text: string): boolean
-  /** Replaces what is the upstream's own, by the client's own where `replacement` is undefined. */
+  /** Replaces the upstream's own; without a `replacement`, by the client's own. */
   own(value: string, replacement: string | undefined, place: Place): string | undefined
-  /** Replaces what an object's key names. */
+  /** Replaces the value of an object's key. */
   named(value: string, from: string, to: string): string | undefined
 }
 
-/** Accepts a RewriteRule and turns it into one function; undefined where there is nothing to do. */
+/** Accepts a RewriteRule and turns it into one function; undefined if there is nothing to rewrite. */
 export function rewriteRule(kind: RuleKind): OptionCheck<Rewrite | undefined> {
   return (given, option) => {
     if (given === undefined || given === false) return undefined

@@ -2,7 +2,7 @@ import { rewriteCookie } from './cookies.js'
 import { rewriteRefresh } from './location.js'
 import type { Place, Rewrite } from './rewrite-rule.js'
 
-/** What of an answer's headers is rewritten. */
+/** The headers of an answer that are rewritten. */
 export interface Rewrites {
   readonly location: Rewrite | undefined
   readonly cookieDomain: Rewrite | undefined
@@ -11,7 +11,7 @@ export interface Rewrites {
 
 type Step = (value: string, rewrites: Rewrites, place: Place) => string
 
-/** By lower-cased name of the line. */
+/** The rewriting functions, by the lower-cased name of the line. */
 const steps: ReadonlyMap<string, Step> = new Map<string, Step>([
   ['location', rewriteUrl],
   ['content-location', rewriteUrl],
@@ -22,7 +22,7 @@ const steps: ReadonlyMap<string, Step> = new Map<string, Step>([
   ],
 ])
 
-/** Turns the upstream's names for itself into those its client knows, line by line, in place. */
+/** Replaces the upstream's names by those that the client knows, line by line, in place. */
 export function rewriteHeaders(lines: string[], rewrites: Rewrites, place: Place): void {
   for (let i = 0; i < lines.length; i += 2) {
     const step = steps.get((lines[i] as string).toLowerCase())

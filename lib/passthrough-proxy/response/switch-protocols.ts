@@ -2,7 +2,10 @@ import { sluicewayError } from '../../shared/errors.js'
 import { HeaderList } from '../header-list.js'
 import { readResponseHeaders } from './headers.js'
 
-/** The lines of a 101 as the client gets it, or an error where the upstream has not switched to what it was `asked` for. */
+/**
+ * Returns the lines of a 101 for the client. Throws if the upstream has not switched to the protocol that was `asked`
+ * for.
+ */
 export function switchedLines(lines: string[], asked: string | undefined): string[] {
   const headers = new HeaderList(lines)
   const protocol = headers.getAll('upgrade').join(', ')

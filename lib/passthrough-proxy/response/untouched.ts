@@ -1,7 +1,9 @@
 import { OutgoingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 
-/** Words in the text of Node's own methods, from Node 20 to 26. Where another text is found, somebody counts as standing in front. */
+/**
+ * Parts of the source text of Node's own methods, from Node 20 to 26. A method with another text counts as replaced.
+ */
 const ofResponse = {
   write: 'write_(this, chunk,',
   end: 'write_(this, chunk,',
@@ -20,7 +22,7 @@ const ofHead = { writeHead: "ERR_HTTP_HEADERS_SENT('write')" } as const
 
 type Methods = Readonly<Record<string, unknown>>
 
-/** The methods that a chunk goes through on its way to the kernel, as this package has found them. */
+/** The methods that pass a chunk on to the kernel, as they were when this package was loaded. */
 const found: readonly (readonly [name: string, method: unknown])[] = methodsIn(
   OutgoingMessage.prototype,
   ofResponse,
@@ -36,13 +38,13 @@ const foundInHeads: readonly (readonly [name: string, method: unknown])[] = meth
 )
 const isHeadNodes: boolean = areOfNode(ServerResponse.prototype, ofHead)
 
-/** Tracers may have been there before. */
+/** False if a tracer had replaced one of them before. */
 const areNodes: boolean =
   areOfNode(OutgoingMessage.prototype, ofResponse) && areOfNode(Socket.prototype, ofSocket)
 
 /**
- * Tells whether a response goes to the kernel through Node's own methods alone. Whatever stands in front of one of them
- * may keep what it was given, and so may a stream that is no socket.
+ * Tells whether a response reaches the kernel through Node's own methods alone. A method that replaces one of them
+ * may keep the chunks, and so may a stream that is not a socket.
  */
 export function isUntouched(res: ServerResponse): boolean {
   const { socket } = res
@@ -50,7 +52,7 @@ export function isUntouched(res: ServerResponse): boolean {
   return socket === null || (socket instanceof Socket && has(socket, foundInSockets))
 }
 
-/** Tells whether the head of a response is written by Node's own method alone. */
+/** Tells whether Node's own method alone writes the head of a response. */
 export function isHeadUntouched(res: ServerResponse): boolean {
   return isHeadNodes && has(res, foundInHeads)
 }

@@ -6,14 +6,14 @@ import { isHttp2, isServedAsHttp10 } from '../../node/request-facts.js'
 import { HeaderList } from '../header-list.js'
 import { isHeadUntouched } from './untouched.js'
 
-/** Lines that several hands may add to one response: what a middleware has set stays beside the upstream's. */
+/** The lines to which several writers may contribute: those of a middleware are sent beside the upstream's. */
 const shared: ReadonlySet<string> = new Set(['set-cookie', 'vary'])
 
-/** Not in a reason phrase, or Node refuses the whole head. HTTP/2 has no phrase, and Node warns of one. */
+/** Matches characters for which Node would refuse the whole head. HTTP/2 has no phrase, and Node warns of one. */
 // oxlint-disable-next-line no-control-regex
 const BAD_REASON = /[^\t\x20-\x7e\x80-\xff]/
 
-/** Writes the head of a response; it leaves with the first byte of the body, or when it is flushed. */
+/** Writes the head of a response; it is sent with the first byte of the body, or when it is flushed. */
 export function writeHead(res: ServerResponse, status: number, reason: string, lines: string[]): void {
   const phrase = BAD_REASON.test(reason) || isHttp2(res.req) ? undefined : reason
   keepDisposition(res, lines)
@@ -21,15 +21,15 @@ export function writeHead(res: ServerResponse, status: number, reason: string, l
     if (isNative(res)) writeLines(res, status, phrase, lines)
     else writeBesideOwn(res, status, phrase, lines)
   } catch (error) {
-    // The answer that tells of the error has a body, whatever this one was to have.
+    // The answer that reports the error has a body, even if this one was to have none.
     if (!res.headersSent) expectBody(res)
     throw error
   }
 }
 
 /**
- * Writes all lines as one array, so that order and case of each survive: where headers have been set, Node calls
- * `setHeader` for each line, and loses those that are repeated. Loggers find the lines by `getHeader` afterwards.
+ * Writes all lines as one array, so that each keeps its place and case: if headers have been set, Node calls
+ * `setHeader` for each line, and loses repeated ones. Loggers find the lines through `getHeader` afterwards.
  */
 function writeLines(
   res: OutgoingResponse,
@@ -64,7 +64,7 @@ function add(headers: OutgoingHeaders, name: string, value: string): void {
   else known[1] = [known[1] as string, value]
 }
 
-/** Gives the lines of what a middleware has set and the upstream does not say itself, and adds them to `headers`. */
+/** Returns the lines that a middleware has set and the upstream has not sent, and adds them to `headers`. */
 function takeOwn(own: OutgoingHeaders, headers: OutgoingHeaders): string[] {
   const lines: string[] = []
   for (const key of Object.keys(own)) {
@@ -89,15 +89,15 @@ function writeBesideOwn(
     appendLines(res, lines)
     res.writeHead(status, phrase)
   } catch (error) {
-    // Nor must it carry half of this one.
+    // The answer that reports the error must not carry half of these lines.
     for (let i = 0; i < lines.length; i += 2) res.removeHeader(lines[i] as string)
     throw error
   }
 }
 
 /**
- * Node takes the bytes of a Content-Disposition behind a Content-Length for UTF-8, and then sends the characters as
- * latin1. What is written here comes out of that as the bytes that came in.
+ * Prepares a Content-Disposition: Node decodes its bytes as UTF-8 if a Content-Length comes first, and then sends the
+ * characters as latin1. The value written here ends up as the bytes that came in.
  * @see https://github.com/nodejs/node/pull/46528
  */
 function keepDisposition(res: ServerResponse, lines: string[]): void {
@@ -118,12 +118,14 @@ function appendLines(res: ServerResponse, lines: readonly string[]): void {
   }
 }
 
-/** Tells whether nobody patches the head of a response, its class included: who does may ask for what has been set. */
+/**
+ * Tells whether the head of a response and its class are unpatched; a patch may read the headers that have been set.
+ */
 function isNative(res: ServerResponse): res is OutgoingResponse {
   return OUT_HEADERS !== undefined && isHeadUntouched(res)
 }
 
-/** Removes what a middleware has set and the upstream says itself. */
+/** Removes headers that a middleware has set and the upstream has sent too. */
 function replaceOwn(res: ServerResponse, lines: readonly string[]): void {
   const own = res.getHeaderNames()
   for (let i = 0; i < lines.length; i += 2) {
@@ -133,8 +135,8 @@ function replaceOwn(res: ServerResponse, lines: readonly string[]): void {
 }
 
 /**
- * Passes 102 and 103 on; HTTP/1.0 knows no interim responses (RFC 9110 §15.2). A client may do without any of them, so
- * none waits for one that does not read, or that has yet to get another answer.
+ * Passes 102 and 103 on; HTTP/1.0 has no interim responses (RFC 9110 §15.2). They are optional, so none waits for a
+ * client that does not read, or that has to get another answer first.
  */
 export function writeInformation(
   req: IncomingMessage,
@@ -162,15 +164,15 @@ function asHints(lines: readonly string[]): Record<string, string | string[]> {
   return { ...hints, link: links }
 }
 
-/** Adds trailers. Node itself leaves them out where it sends no chunks: with HTTP/1.0, or for HEAD. */
+/** Adds trailers. Node itself omits them if it sends no chunks: with HTTP/1.0, or for HEAD. */
 export function writeTrailers(res: ServerResponse, lines: string[]): void {
   const pairs = [...new HeaderList(lines)] as [string, string][]
-  // Over HTTP/2 Node takes them by name alone.
+  // Over HTTP/2 Node accepts them only by name.
   if (isHttp2(res.req)) res.addTrailers(Object.fromEntries(joined(pairs)))
   else res.addTrailers(pairs)
 }
 
-/** One value for each name (RFC 9110 §5.3). */
+/** Joins the values of each name (RFC 9110 §5.3). */
 function joined(pairs: readonly [string, string][]): Map<string, string> {
   const values = new Map<string, string>()
   for (const [name, value] of pairs) {

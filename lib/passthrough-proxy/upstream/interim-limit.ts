@@ -1,6 +1,6 @@
 /**
- * How much one request may get of interim responses: a megabyte of header lines, as long as each response counts
- * for 64 characters more. Go bounds their sum too; CPython and Ruby take 100, which reports of an upload's progress pass.
+ * The bound for the interim responses to one request: a megabyte of header lines, where each response counts for 64
+ * characters more. Go limits their sum too; CPython and Ruby allow 100, which progress reports of an upload exceed.
  */
 const MOST_CHARACTERS = 1024 * 1024
 const EACH = 64
@@ -15,7 +15,7 @@ export class InterimLimit {
     this.characters = 0
   }
 
-  /** Counts one. Returns false where there are too many. */
+  /** Counts one response. Returns false if there are too many. */
   count(lines: readonly string[]): boolean {
     this.characters += EACH
     for (const part of lines) this.characters += part.length

@@ -1,4 +1,4 @@
-/* What a client reads of a 504: each says which option sets the limit. */
+/* The messages of a 504: each names the option that sets the limit. */
 
 export const CONNECT_TIMEOUT = 'the upstream took too long to accept a connection (connectTimeoutMs)'
 

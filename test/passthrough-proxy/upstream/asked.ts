@@ -14,7 +14,7 @@ export const settings: ClientOptions = {
 /** Those of a pool of one connection. */
 export const ofOne: ClientOptions = { ...settings, maxConnections: 1 }
 
-/** Lets the event loop go round: a connection that has carried an answer is looked at once more before it is used again. */
+/** Waits some turns of the event loop: a connection is checked once more after an answer before it is reused. */
 export const turn = (): Promise<void> => turns(3)
 
 export type AskedRequest = Partial<Parameters<typeof ask>[1]>

@@ -45,24 +45,24 @@ const malformed: Readonly<Record<string, string>> = {
   'a size with a sign': '+5\r\n',
   'a size with a prefix': '0x5\r\n',
   'a space in front of a size': ' 5\r\n',
-  'a space behind a size': '5 \r\n',
+  'a space after a size': '5 \r\n',
   'a size that is none': 'g\r\n',
   'a size of 17 digits': '00000000000000005\r\n',
   'a size that cannot be counted': 'ffffffffffffffff\r\n',
-  'LF behind a size': '5\n',
-  'CR behind a size': '5\rh',
-  'CR CR LF behind a size': '5\r\r\n',
+  'LF after a size': '5\n',
+  'CR after a size': '5\rh',
+  'CR CR LF after a size': '5\r\r\n',
   'LF in an extension': '5;a\nb\r\n',
   'NUL in an extension': '5;a\0\r\n',
-  'no end of line behind data': '2\r\nabc',
-  'LF behind data': '2\r\nab\n',
-  'CR behind data': '2\r\nab\rc',
-  'a second CR behind data': '2\r\nab\r\r\n',
+  'no end of line after data': '2\r\nabc',
+  'LF after data': '2\r\nab\n',
+  'CR after data': '2\r\nab\rc',
+  'a second CR after data': '2\r\nab\r\r\n',
   'a trailer that is none': '0\r\nA\r\n\r\n',
   'a trailer with a space in front of its colon': '0\r\nA : b\r\n\r\n',
   'a folded trailer': '0\r\nA: b\r\n c\r\n\r\n',
-  'LF behind a trailer': '0\r\nA: b\n\r\n',
-  'bytes behind the last chunk': '0\r\n0\r\n',
+  'LF after a trailer': '0\r\nA: b\n\r\n',
+  'bytes after the last chunk': '0\r\n0\r\n',
 }
 
 describe('the chunk decoder', () => {
@@ -83,14 +83,14 @@ describe('the chunk decoder', () => {
     })
   }
 
-  it('bounds the extensions of a body', () => {
+  it('limits the chunk extensions of a body', () => {
     const chunk = (length: number): string => `1;${'e'.repeat(length)}\r\na\r\n`
     expect(decoded([chunk(16_000)]).body).to.equal('a')
     expect(() => decoded([chunk(16_400)])).to.throw('too many chunk extensions')
     expect(() => decoded(Array.from({ length: 5 }, () => chunk(4000)))).to.throw('too many chunk extensions')
   })
 
-  it('bounds the trailers', () => {
+  it('limits the trailers', () => {
     expect(decoded([`0\r\nA: ${'b'.repeat(900)}\r\n\r\n`]).trailers).to.have.length(2)
     expect(() => decoded([`0\r\nA: ${'b'.repeat(1000)}\r\n\r\n`])).to.throw('too large')
   })
@@ -106,7 +106,7 @@ describe('the chunk decoder', () => {
     for (const slice of slices) expect(slice.buffer).to.equal(bytes.buffer)
   })
 
-  it('leaves what comes behind', () => {
+  it('leaves the bytes after the body', () => {
     expect(decoded(['1\r\na\r\n0\r\n\r\nHTTP'])).to.deep.equal({ body: 'a', trailers: [], left: 4 })
   })
 })

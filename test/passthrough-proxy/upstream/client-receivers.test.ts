@@ -24,9 +24,9 @@ describe("the proxy's own client", () => {
   const asked = (request?: AskedRequest, connection?: RawClient): Promise<Arrived> =>
     askServer(upstream, server, { origin, ...request }, connection)
 
-  describe('and receivers', () => {
+  describe('with its receivers', () => {
     for (const event of ['sending', 'information', 'head', 'body', 'end']) {
-      it(`fails with what is thrown at '${event}'`, async () => {
+      it(`fails with the error that a receiver throws at '${event}'`, async () => {
         const thrown = new Error('thrown')
         const receiver = new RecordingReceiver()
         receiver.onEvent = (name) => {
@@ -46,7 +46,7 @@ describe("the proxy's own client", () => {
         await connection.closed()
       })
 
-      it(`hear nothing more when they give up at '${event}'`, async () => {
+      it(`calls a receiver no more after it gives up at '${event}'`, async () => {
         const receiver = new RecordingReceiver()
         receiver.onEvent = (name) => {
           if (name === event) receiver.waiting.abandon()
@@ -69,7 +69,7 @@ describe("the proxy's own client", () => {
       })
     }
 
-    it("fails with what is thrown at an 'end' that is the server's", async () => {
+    it("fails with the error that a receiver throws at an 'end' made by the end of the connection", async () => {
       const thrown = new Error('thrown')
       const receiver = new RecordingReceiver()
       receiver.onEnd = () => {
@@ -84,7 +84,7 @@ describe("the proxy's own client", () => {
       await connection.closed()
     })
 
-    it('run in the context of their own request, whoever opened the connection', async () => {
+    it('runs them in the context of their own request, whichever request opened the connection', async () => {
       const got: RecordingReceiver[] = []
       for (const name of ['a', 'b', 'c', 'd']) got.push(context.run(name, () => ask(upstream, { origin })))
       const connections = [await server.connection(), await server.connection()]
@@ -103,7 +103,7 @@ describe("the proxy's own client", () => {
       expect(got.map(({ contexts }) => [...contexts])).to.deep.equal([['a'], ['b'], ['c'], ['d']])
     })
 
-    it('hear of a failure in the context of their own request', async () => {
+    it('reports a failure in the context of their own request', async () => {
       const names = ['/a b', '/', '/']
       const origins = [origin, 'http://127.0.0.1:1', 'http://127.0.0.1:1']
       const got = names.map((path, index) =>
@@ -113,7 +113,7 @@ describe("the proxy's own client", () => {
       expect(got.map(({ contexts }) => [...contexts])).to.deep.equal([['0'], ['1'], ['2']])
     })
 
-    it('leave nothing of their context with a connection', async () => {
+    it('keeps nothing of their context in a connection', async () => {
       const held = await (async (): Promise<WeakRef<object>> => {
         const store = { name: 'a' }
         const als = new AsyncLocalStorage<object>()
@@ -131,8 +131,8 @@ describe("the proxy's own client", () => {
     })
   })
 
-  describe('and memory', () => {
-    it('reads on into other memory while the last is needed', async () => {
+  describe('with its read buffer', () => {
+    it('reads into another buffer while the last one is still needed', async () => {
       const kept: Buffer[] = []
       const receiver = new RecordingReceiver()
       receiver.onBody = (chunk) => void kept.push(chunk)

@@ -24,8 +24,8 @@ describe("the proxy's own client", () => {
   const asked = (request?: AskedRequest, connection?: RawClient): Promise<Arrived> =>
     askServer(upstream, server, { origin, ...request }, connection)
 
-  describe('and uploads', () => {
-    it('sends head and small body in one piece', async () => {
+  describe('with uploads', () => {
+    it('sends a head and a small body in one piece', async () => {
       for (const body of [Buffer.from('abc'), 'abc', Readable.from(['abc'])]) {
         const got = ask(upstream, {
           origin,
@@ -69,7 +69,7 @@ describe("the proxy's own client", () => {
       await got.ended()
     })
 
-    it('takes a stream that has ended by then, or was destroyed', async () => {
+    it('accepts a stream that has already ended or was destroyed', async () => {
       const ended = Readable.from([])
       await once(ended.resume(), 'end')
       const { got, connection } = await asked({ method: 'POST', body: ended })
@@ -83,7 +83,7 @@ describe("the proxy's own client", () => {
       expect(await broken.failed()).to.include({ kind: 'reset' })
     })
 
-    it('sends a large body that is in memory', async () => {
+    it('sends a large body from memory', async () => {
       const body = Buffer.alloc(3_000_000, 'a')
       const { got, connection, head } = await asked({ method: 'POST', body })
       expect(head).to.contain('\r\ncontent-length: 3000000\r\n')
@@ -92,7 +92,7 @@ describe("the proxy's own client", () => {
       await got.ended()
     })
 
-    it('reads no more of a body than its server takes', async () => {
+    it('reads no more of a body than its server accepts', async () => {
       let given = 0
       const body = new Readable({
         read() {
@@ -116,7 +116,7 @@ describe("the proxy's own client", () => {
       body.destroy()
     })
 
-    it('ends an upload with an answer that refuses it, and the connection behind it', async () => {
+    it('ends an upload, and its connection, with an answer that refuses it', async () => {
       const body = new PassThrough()
       const { got, connection } = await asked({ method: 'POST', body })
       body.write('abc')
@@ -152,7 +152,7 @@ describe("the proxy's own client", () => {
       }
     })
 
-    it('goes on sending while an answer comes that refuses nothing', async () => {
+    it('continues to send while an answer arrives that does not refuse the upload', async () => {
       const body = new PassThrough()
       const { got, connection } = await asked({ method: 'POST', body })
       connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n')

@@ -23,7 +23,7 @@ describe("the proxy's own client", () => {
   const asked = (request?: AskedRequest, connection?: RawClient): Promise<Arrived> =>
     askServer(upstream, server, { origin, ...request }, connection)
 
-  it('asks, and hears the whole answer', async () => {
+  it('sends a request and receives the whole answer', async () => {
     const { got, connection, head } = await asked({ path: '/a', lines: ['X-A', 'b'] })
     expect(head).to.equal(
       `GET /a HTTP/1.1\r\nhost: 127.0.0.1:${server.port}\r\nconnection: keep-alive\r\nX-A: b\r\n\r\n`,
@@ -40,7 +40,7 @@ describe("the proxy's own client", () => {
     expect(got.events).to.deep.equal(['sending', 'head', 'body', 'end'])
   })
 
-  it('keeps the connection, behind answers of every kind, also where it was paused', async () => {
+  it('keeps the connection after answers of every kind, even if it was paused', async () => {
     const kinds: [request: object, raw: string][] = [
       [{}, answer()],
       [{ method: 'HEAD' }, 'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n'],
@@ -68,7 +68,7 @@ describe("the proxy's own client", () => {
     expect(server.accepted).to.equal(1)
   })
 
-  it('says whether a connection is used again', async () => {
+  it('reports whether a connection is reused', async () => {
     const first = await asked()
     expect(first.got.sending?.isReused).to.equal(false)
     first.connection.write(answer())
@@ -99,7 +99,7 @@ describe("the proxy's own client", () => {
     'a second response': answer('poison'),
     'half a second response': 'HTTP/1.1 200 OK\r\nContent-Le',
   })) {
-    it(`closes the connection behind ${title}, and nobody hears of it`, async () => {
+    it(`closes the connection after ${title}, which reaches no receiver`, async () => {
       const first = await asked()
       first.connection.write(answer('first') + behind)
       expect((await first.got.ended()).body).to.equal('first')
@@ -109,7 +109,7 @@ describe("the proxy's own client", () => {
       expect((await second.got.ended()).body).to.equal('second')
     })
 
-    it(`closes an idle connection over ${title}`, async () => {
+    it(`closes an idle connection that receives ${title}`, async () => {
       const first = await asked()
       first.connection.write(answer('first'))
       await first.got.ended()
@@ -123,7 +123,7 @@ describe("the proxy's own client", () => {
     })
   }
 
-  it('closes the connection where the byte too many comes with the next read only', async () => {
+  it('closes the connection even if the extra byte comes only with the next read', async () => {
     const client = createClient({ ...settings, maxConnections: 1 })
     const first = ask(client, { origin })
     const second = ask(client, { origin, path: '/second' })
@@ -141,7 +141,7 @@ describe("the proxy's own client", () => {
     client.close()
   })
 
-  it('does not use a connection again that its server closes', async () => {
+  it('does not reuse a connection that its server closes', async () => {
     for (const raw of [
       'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n',
       'HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n',
@@ -154,7 +154,7 @@ describe("the proxy's own client", () => {
     }
   })
 
-  it('does not use a connection again that was asked to close', async () => {
+  it('does not reuse a connection after a request with Connection: close', async () => {
     const { got, connection, head } = await asked({ lines: ['Connection', 'close'] })
     expect(head).to.contain('\r\nconnection: close\r\n')
     connection.write(answer())
@@ -162,7 +162,7 @@ describe("the proxy's own client", () => {
     await connection.closed()
   })
 
-  it('takes the end of the connection for the end of a body without framing, but no reset', async () => {
+  it('takes an orderly end of the connection, but not a reset, for the end of a body without framing', async () => {
     const fin = await asked()
     fin.connection.write('HTTP/1.1 200 OK\r\n\r\nall of it')
     fin.connection.socket.end()
@@ -174,7 +174,7 @@ describe("the proxy's own client", () => {
     expect(await cut.got.failed()).to.include({ kind: 'reset', maybeHeard: true })
   })
 
-  it('takes no reset for it either that comes with the last bytes: libuv makes an end of that', async () => {
+  it('does not take a reset that comes with the last bytes for that end either, although libuv turns it into an end', async () => {
     const { got, connection } = await asked()
     connection.write('HTTP/1.1 200 OK\r\n\r\nnot all')
     connection.socket.resetAndDestroy()
@@ -190,7 +190,7 @@ describe("the proxy's own client", () => {
     'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n',
     'HTTP/1.1 103 Early\r\n\r\n',
   ]) {
-    it(`fails where ${JSON.stringify(raw)} is all that comes`, async () => {
+    it(`fails if ${JSON.stringify(raw)} is all that arrives`, async () => {
       const { got, connection } = await asked()
       connection.write(raw)
       connection.socket.end()
@@ -198,7 +198,7 @@ describe("the proxy's own client", () => {
     })
   }
 
-  it('fails over what is no response, and is not poisoned', async () => {
+  it('fails on bytes that are not a response, and answers the next request correctly', async () => {
     const { got, connection } = await asked()
     connection.write('HTTP/1.1 200 OK\r\nA : b\r\n\r\n')
     const failure = await got.failed()
@@ -209,14 +209,14 @@ describe("the proxy's own client", () => {
     await connection.closed()
   })
 
-  it('fails over a head that is too large', async () => {
+  it('fails on a head that is too large', async () => {
     const { got, connection } = await asked()
     connection.write(`HTTP/1.1 200 OK\r\nA: ${'b'.repeat(20_000)}\r\n\r\n`)
     const failure = await got.failed()
     expect(failure).to.include({ kind: 'malformed', message: 'the headers of the upstream are too large' })
   })
 
-  it('fails where nobody listens', async () => {
+  it('fails if no server listens', async () => {
     const got = ask(upstream, { origin: 'http://127.0.0.1:1' })
     expect(got.events).to.deep.equal([])
     const failure = await got.failed()
@@ -224,7 +224,7 @@ describe("the proxy's own client", () => {
     expect(failure.cause).to.include({ code: 'ECONNREFUSED' })
   })
 
-  it('fails a request that cannot be sent, and opens no connection for it', async () => {
+  it('fails a request that cannot be sent, without opening a connection', async () => {
     const got = ask(upstream, { origin, path: '/a b' })
     expect(got.events).to.deep.equal([])
     expect(await got.failed()).to.include({ kind: 'unsendable', maybeHeard: false })

@@ -9,12 +9,12 @@ import { closeServers } from '../../support/servers.js'
 import { ask, RecordingReceiver } from '../../support/upstream-receiver.js'
 
 const settings: ClientOptions = { maxConnections: 2, connectTimeoutMs: 2000, maxResponseHeadBytes: 16_384 }
-/** Lets the event loop go round: a connection that has carried an answer is looked at once more before it is used again. */
+/** Waits some turns of the event loop: a connection is checked once more after an answer before it is reused. */
 const turn = (): Promise<void> => turns(3)
 const after = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds))
 
-describe("what the proxy's own client waits for, and how much it takes", () => {
+describe("the limits of the proxy's own client", () => {
   let server: ScriptedUpstream
   let upstream: Upstream
   let origin: string
@@ -36,7 +36,7 @@ describe("what the proxy's own client waits for, and how much it takes", () => {
     return { got, connection }
   }
 
-  it('waits so long for a connection', async () => {
+  it('fail a request after connectTimeoutMs without a connection', async () => {
     const connect = { lookup: (() => {}) as unknown as net.LookupFunction }
     const client = createClient({ ...settings, connectTimeoutMs: 100, connect })
     const failure = await ask(client, { origin: 'http://nowhere.test' }).failed()
@@ -48,7 +48,7 @@ describe("what the proxy's own client waits for, and how much it takes", () => {
     client.close()
   })
 
-  it('waits so long for the final head, over interim responses', async () => {
+  it('fail a request after headersTimeoutMs without a final head, despite interim responses', async () => {
     const started = performance.now()
     const { got, connection } = await asked({ headersTimeoutMs: 200 })
     const interim = setInterval(() => connection.write('HTTP/1.1 102 Processing\r\n\r\n'), 20)
@@ -63,7 +63,7 @@ describe("what the proxy's own client waits for, and how much it takes", () => {
     await connection.closed()
   })
 
-  it('waits again with each request of a connection', async () => {
+  it('start again with each request of a connection', async () => {
     const first = await asked({ headersTimeoutMs: 300 })
     await after(200)
     first.connection.write(answer())
@@ -76,7 +76,7 @@ describe("what the proxy's own client waits for, and how much it takes", () => {
     await second.ended()
   })
 
-  it('does not count while the client is sending', async () => {
+  it('do not count the time while the client is sending', async () => {
     const body = new PassThrough()
     const { got, connection } = await asked({ method: 'POST', body, headersTimeoutMs: 100 })
     for (let piece = 0; piece < 5; piece++) {
@@ -92,7 +92,7 @@ describe("what the proxy's own client waits for, and how much it takes", () => {
     connection.destroy()
   })
 
-  it('counts while the server does not read', async () => {
+  it('count the time while the server does not read', async () => {
     const body = new PassThrough()
     const { got, connection } = await asked({ method: 'POST', body, headersTimeoutMs: 200 })
     connection.socket.pause()
@@ -104,7 +104,7 @@ describe("what the proxy's own client waits for, and how much it takes", () => {
     connection.destroy()
   })
 
-  it('waits so long within a body, but not while the client is slow', async () => {
+  it('fail a request after idleTimeoutMs within a body, but not while the client is slow', async () => {
     const { got, connection } = await asked({ headersTimeoutMs: 50, idleTimeoutMs: 200 })
     connection.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n')
     for (let piece = 0; piece < 5; piece++) {
@@ -123,7 +123,7 @@ describe("what the proxy's own client waits for, and how much it takes", () => {
     })
   })
 
-  it('waits without end where it is told to', async () => {
+  it('are off at 0', async () => {
     const { got, connection } = await asked({ headersTimeoutMs: 0, idleTimeoutMs: 0 })
     await after(100)
     connection.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n')
@@ -132,7 +132,7 @@ describe("what the proxy's own client waits for, and how much it takes", () => {
     await got.ended()
   })
 
-  it('takes a megabyte of interim responses', async () => {
+  it('allow a megabyte of interim responses', async () => {
     const { got, connection } = await asked({})
     const hint = `HTTP/1.1 103 Early Hints\r\nLink: ${'a'.repeat(1000)}\r\n\r\n`
     for (let sent = 0; sent < 2000; sent++) connection.write(hint)
@@ -144,14 +144,14 @@ describe("what the proxy's own client waits for, and how much it takes", () => {
     await connection.closed()
   })
 
-  it('takes a megabyte of those for which nobody has asked', async () => {
+  it('allow a megabyte of unsolicited 100 responses', async () => {
     const { got, connection } = await asked({})
     connection.write('HTTP/1.1 100 Continue\r\n\r\n'.repeat(20_000))
     expect(await got.failed()).to.include({ kind: 'malformed' })
     expect(got.information).to.deep.equal([])
   })
 
-  it('counts them anew for each request', async () => {
+  it('count interim responses separately for each request', async () => {
     let connection: RawClient | undefined
     for (let round = 0; round < 3; round++) {
       const got = ask(upstream, { origin })
@@ -163,7 +163,7 @@ describe("what the proxy's own client waits for, and how much it takes", () => {
     }
   })
 
-  it('stops reading interim responses that a receiver does not want yet', async () => {
+  it('stop reading interim responses while a receiver has paused', async () => {
     const receiver = new RecordingReceiver()
     receiver.onEvent = (name) => name === 'information' && receiver.sending!.pause()
     ask(upstream, { origin }, receiver)

@@ -20,7 +20,7 @@ describe("the pool of the proxy's own client", () => {
   afterEach(() => upstream.close())
   afterEach(closeServers)
 
-  describe('and logins that belong to a connection', () => {
+  describe('with the connection of a login', () => {
     class Client extends EventEmitter {
       destroyed = false
       end(): void {
@@ -50,7 +50,7 @@ describe("the pool of the proxy's own client", () => {
       ['was challenged', {}, challenge],
       ['logs in', { lines: ['authorization', 'Negotiate abc'] }, answer()],
     ] as const) {
-      it(`keeps one that ${title} for the client connection`, async () => {
+      it(`keeps one that ${title} for its client connection`, async () => {
         const first = ask(upstream, { origin, clientConnection: alice, ...request })
         const hers = await server.connection()
         await answered(first, hers, raw)
@@ -70,7 +70,7 @@ describe("the pool of the proxy's own client", () => {
       })
     }
 
-    it('has the next step of a login wait for its connection, which is free in a moment', async () => {
+    it('makes the next step of the login wait until the connection is free', async () => {
       const first = ask(upstream, { origin, clientConnection: alice })
       const hers = await server.connection()
       await hers.untilText('\r\n\r\n')
@@ -82,7 +82,7 @@ describe("the pool of the proxy's own client", () => {
       expect(server.accepted).to.equal(1)
     })
 
-    it('opens another one for the next step where the server closes behind its challenge', async () => {
+    it('opens another one for the next step if the server closes after its challenge', async () => {
       const first = ask(upstream, { origin, clientConnection: alice })
       const hers = await server.connection()
       await hers.untilText('\r\n\r\n')
@@ -93,7 +93,7 @@ describe("the pool of the proxy's own client", () => {
       await answered(second, await server.connection())
     })
 
-    it('forgets the next step of a client that gives it up', async () => {
+    it('forgets the next step when the client abandons it', async () => {
       const first = ask(upstream, { origin, clientConnection: alice })
       const hers = await server.connection()
       await hers.untilText('\r\n\r\n')
@@ -107,7 +107,7 @@ describe("the pool of the proxy's own client", () => {
     })
 
     for (const when of ['is idle', 'is under way'] as const) {
-      it(`ends one that ${when} where another client finds no place`, async () => {
+      it(`ends one that ${when} when another client finds no place`, async () => {
         upstream = createClient({ ...ofOne, maxConnections: 1 })
         const first = ask(upstream, { origin, clientConnection: alice })
         const hers = await server.connection()
@@ -119,7 +119,7 @@ describe("the pool of the proxy's own client", () => {
       })
     }
 
-    it('keeps none that comes back after close()', async () => {
+    it('keeps none that is returned after close()', async () => {
       const first = ask(upstream, { origin, clientConnection: alice })
       const hers = await server.connection()
       await hers.untilText('\r\n\r\n')
@@ -129,7 +129,7 @@ describe("the pool of the proxy's own client", () => {
       await hers.closed()
     })
 
-    it('shares one whose challenge does not belong to it', async () => {
+    it('shares one whose challenge is not bound to the connection', async () => {
       const basic = challenge.replace('WWW-Authenticate: NTLM\r\n', '')
       const first = ask(upstream, { origin, clientConnection: alice })
       const connection = await server.connection()
@@ -138,7 +138,7 @@ describe("the pool of the proxy's own client", () => {
       expect(server.accepted).to.equal(1)
     })
 
-    it('closes one of a client that has left meanwhile, or is not known', async () => {
+    it('closes one if the client has left meanwhile, or is unknown', async () => {
       for (const clientConnection of [undefined, alice]) {
         const got = ask(upstream, { origin, clientConnection })
         const connection = await server.connection()
@@ -158,7 +158,7 @@ describe("the pool of the proxy's own client", () => {
       await hers.closed()
     })
 
-    it('closes idle ones with the rest', async () => {
+    it('closes idle ones when the pool is closed', async () => {
       const first = ask(upstream, { origin, clientConnection: alice })
       const hers = await server.connection()
       await answered(first, hers, challenge)

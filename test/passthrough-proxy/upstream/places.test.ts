@@ -16,7 +16,7 @@ import { ask, type RecordingReceiver } from '../../support/upstream-receiver.js'
 import { until } from '../../support/until.js'
 
 const settings: ClientOptions = { maxConnections: 2, connectTimeoutMs: 2000, maxResponseHeadBytes: 16_384 }
-/** Lets the event loop go round: a connection that has carried an answer is looked at once more before it is used again. */
+/** Waits some turns of the event loop: a connection is checked once more after an answer before it is reused. */
 const turn = (): Promise<void> => turns(3)
 
 interface Seen {
@@ -26,7 +26,7 @@ interface Seen {
   readonly reused: (boolean | null)[]
 }
 
-describe("where the proxy's own client gets to", () => {
+describe("the proxy's own client", () => {
   afterEach(closeServers)
 
   async function secure(options: https.ServerOptions = {}): Promise<Seen> {
@@ -55,7 +55,7 @@ describe("where the proxy's own client gets to", () => {
     return got
   }
 
-  it('a server with TLS, by name and by address', async () => {
+  it('reaches a server with TLS, by name and by address', async () => {
     const { origin, sockets } = await secure()
     for (const at of [origin, origin.replace('localhost', '127.0.0.1')]) {
       const got = await answered(at, { ca: certificate })
@@ -68,7 +68,7 @@ describe("where the proxy's own client gets to", () => {
   })
 
   for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
-    it(`a server with ${version}, whose session it takes up again`, async () => {
+    it(`reaches a server with ${version}, and resumes its session`, async () => {
       const { origin, reused } = await secure({ minVersion: version, maxVersion: version })
       const client = createClient({ ...settings, connect: { ca: certificate } })
       for (let round = 0; round < 3; round++) {
@@ -82,7 +82,7 @@ describe("where the proxy's own client gets to", () => {
     })
   }
 
-  it('a server whose certificate is for another name', async () => {
+  it('reaches a server whose certificate is for another name only with servername', async () => {
     const { origin } = await secure()
     const got = await answered(origin, { ca: certificate, servername: 'example.org' })
     expect(got.failure).to.include({
@@ -96,7 +96,7 @@ describe("where the proxy's own client gets to", () => {
     expect(named.body).to.contain(`example.org:${port} `)
   })
 
-  it('no server that is not trusted', async () => {
+  it('refuses a server that is not trusted', async () => {
     const { origin } = await secure()
     expect((await answered(origin, undefined)).failure).to.include({
       kind: 'untrusted',
@@ -111,7 +111,7 @@ describe("where the proxy's own client gets to", () => {
     })
   })
 
-  it('no second response in a record of its own', async () => {
+  it('ignores a second response in a TLS record of its own', async () => {
     let requests = 0
     const server = tls.createServer({ key, cert: certificate }, (socket) => {
       socket
@@ -134,14 +134,14 @@ describe("where the proxy's own client gets to", () => {
     client.close()
   })
 
-  it('a server that asks for a certificate', async () => {
+  it('reaches a server that asks for a certificate', async () => {
     const { origin } = await secure({ requestCert: true, ca: certificate })
     const got = await answered(origin, { ca: certificate, key, cert: certificate })
     expect(got.status).to.equal(200)
     expect((await answered(origin, { ca: certificate })).failure?.kind).to.be.oneOf(['reset', 'unreachable'])
   })
 
-  it('no server that speaks no TLS, or ends it', async () => {
+  it('fails if the server does not speak TLS, or ends it', async () => {
     const plain = await listen(createServer())
     const got = await answered(plain.url.replace('http', 'https'), undefined)
     expect(got.failure).to.include({ kind: 'unreachable', maybeHeard: false })
@@ -152,9 +152,9 @@ describe("where the proxy's own client gets to", () => {
 
   for (const [where, text] of [
     ['within a response', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe'],
-    ['behind a response', answer('hello', 'Keep-Alive: timeout=600\r\n')],
+    ['after a response', answer('hello', 'Keep-Alive: timeout=600\r\n')],
   ] as const) {
-    it(`no connection on which TLS breaks ${where}, also where it stays open`, async () => {
+    it(`fails if TLS breaks ${where}, even if the connection stays open`, async () => {
       const server = net.createServer((tcp) => {
         const stream = Duplex.from({ readable: tcp, writable: tcp })
         const secured = new tls.TLSSocket(stream, { isServer: true, key, cert: certificate })
@@ -164,14 +164,14 @@ describe("where the proxy's own client gets to", () => {
       const { port, connections } = await listen(server)
       const client = createClient({ ...settings, maxConnections: 1, connect: { ca: certificate } })
       const got = ask(client, { origin: `https://localhost:${port}` })
-      if (where === 'behind a response') expect((await got.ended()).body).to.equal('hello')
+      if (where === 'after a response') expect((await got.ended()).body).to.equal('hello')
       else expect((await got.failed()).kind).to.equal('reset')
       await until(() => connections[0]?.closed)
       client.close()
     })
   }
 
-  it('a tunnel in TLS', async () => {
+  it('opens a tunnel in TLS', async () => {
     const server = tls.createServer({ key, cert: certificate }, (socket) => {
       socket.once('data', () => {
         socket.write('HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nearly')
@@ -191,7 +191,7 @@ describe("where the proxy's own client gets to", () => {
     client.close()
   })
 
-  it('a socket in the file system', async () => {
+  it('reaches a Unix socket', async () => {
     const path = join(mkdtempSync(join(tmpdir(), 'sluiceway-')), 'socket')
     const server: Server = createServer((req, res) => res.end(`${req.headers.host} ${req.url}`))
     await listen(server, { path })
@@ -201,7 +201,7 @@ describe("where the proxy's own client gets to", () => {
     expect(none.failure).to.include({ kind: 'unreachable', maybeHeard: false })
   })
 
-  it('an address of IPv6', async function () {
+  it('reaches an IPv6 address', async function () {
     const server = createServer((req, res) => res.end(req.headers.host))
     const listening = await new Promise((resolve) => {
       server.once('error', () => resolve(false)).listen(0, '::1', () => resolve(true))
@@ -214,7 +214,7 @@ describe("where the proxy's own client gets to", () => {
     return undefined
   })
 
-  it('the second address of a name whose first leads nowhere, and reads into its own memory', async () => {
+  it('reaches the second address of a name whose first fails, and reads into its own buffer', async () => {
     const server = createServer((_req, res) => res.end('a'.repeat(100_000)))
     const { port } = await listen(server)
     const lookup: net.LookupFunction = (_name, _options, callback) => {
@@ -231,7 +231,7 @@ describe("where the proxy's own client gets to", () => {
     expect(String(errors)).to.match(/127.0.0.2:1.*127.0.0.1:1/)
   })
 
-  it('no name that there is not, and no place that is none', async () => {
+  it('fails on a name that does not exist, and on an invalid place', async () => {
     for (const [origin, connect] of [
       ['http://nowhere.invalid', { lookup: noSuchName }],
       ['http://127.0.0.1:1', { localAddress: 'nonsense' }],

@@ -27,7 +27,7 @@ describe("the pool of the proxy's own client", () => {
 
   const used = (): Promise<RawClient> => usedConnection(upstream, server, origin)
 
-  it('has requests wait in their order, and refuses those for whom there is no place', async () => {
+  it('makes requests wait in order, and refuses those for which there is no place', async () => {
     const first = ask(upstream, { origin, path: '/1' })
     const connection = await server.connection()
     const second = ask(upstream, { origin, path: '/2', maxQueue: 2 })
@@ -71,7 +71,7 @@ describe("the pool of the proxy's own client", () => {
     await second.ended()
   })
 
-  it('gives up a connection for which nobody waits any more', async () => {
+  it('gives up a connection for which no request waits any more', async () => {
     const got = ask(upstream, { origin })
     got.waiting.abandon()
     const next = ask(upstream, { origin })
@@ -80,12 +80,12 @@ describe("the pool of the proxy's own client", () => {
     expect(got.events).to.deep.equal([])
   })
 
-  it('fails all that wait for a server that is not there', async () => {
+  it('fails all requests that wait for a server that is not there', async () => {
     const all = Array.from({ length: 5 }, () => ask(upstream, { origin: 'http://127.0.0.1:1' }))
     for (const got of all) expect(await got.failed()).to.include({ kind: 'unreachable', maybeHeard: false })
   })
 
-  it('uses the connection first that was used last', async () => {
+  it('first uses the connection that was used last', async () => {
     const two = createClient({ ...ofOne, maxConnections: 2 })
     const both = [ask(two, { origin }), ask(two, { origin })]
     const [a, b] = [await server.connection(), await server.connection()]
@@ -104,14 +104,14 @@ describe("the pool of the proxy's own client", () => {
     two.close()
   })
 
-  it('closes idle connections when nobody could want them any more', async () => {
+  it('closes idle connections when it is closed', async () => {
     const connection = await used()
     upstream.close()
     await connection.closed()
     expect(await ask(upstream, { origin }).failed()).to.include({ kind: 'closed', maybeHeard: false })
   })
 
-  it('lets what is under way come to its end when it is closed', async () => {
+  it('lets requests in progress finish when it is closed', async () => {
     const got = ask(upstream, { origin })
     const connection = await server.connection()
     await connection.untilText('\r\n\r\n')
@@ -121,7 +121,7 @@ describe("the pool of the proxy's own client", () => {
     await connection.closed()
   })
 
-  describe('is one for all clients', () => {
+  describe('is shared by clients', () => {
     /** Asks of one server that counts its connections. */
     async function connectionsOf(...options: Partial<ClientOptions>[]): Promise<number> {
       const counting = await serve((_req, res) => res.end('ok'))
@@ -133,7 +133,7 @@ describe("the pool of the proxy's own client", () => {
       return counting.connections.length
     }
 
-    it('with equal options, however many', async () => {
+    it('with equal options, however many there are', async () => {
       const lookup = (): void => {}
       const ca = (): Buffer[] => [Buffer.from('a')]
       expect(await connectionsOf({}, {}, { connect: undefined }, {})).to.equal(1)
@@ -142,7 +142,7 @@ describe("the pool of the proxy's own client", () => {
       ).to.equal(1)
     })
 
-    it('but not with others', async () => {
+    it('but not with different options', async () => {
       const connects = [
         {},
         { ca: 'a' },
@@ -157,7 +157,7 @@ describe("the pool of the proxy's own client", () => {
     })
   })
 
-  it('leaves nothing behind after its idle time', async function () {
+  it('leaves nothing after its idle time', async function () {
     this.timeout(20_000)
     const servers = await Promise.all(Array.from({ length: 100 }, () => serve((_req, res) => res.end('ok'))))
     const before = process.getActiveResourcesInfo().filter((name) => name !== 'Immediate')
@@ -174,7 +174,7 @@ describe("the pool of the proxy's own client", () => {
     )
   })
 
-  it('is forgotten after its idle time, whichever side has closed the connections', async function () {
+  it('is released after its idle time, whichever side has closed the connections', async function () {
     this.timeout(20_000)
     const { port } = await serve((req, res) => {
       res.shouldKeepAlive = req.url === '/keep'
@@ -211,7 +211,7 @@ describe("the pool of the proxy's own client", () => {
     expect(performance.now() - started).to.be.within(900, 1900)
   })
 
-  it('closes each connection in its own time', async () => {
+  it('closes each connection at its own time', async () => {
     const two = createClient({ ...ofOne, maxConnections: 2 })
     const both = [ask(two, { origin }), ask(two, { origin })]
     const [long, short] = [await server.connection(), await server.connection()]
@@ -231,7 +231,7 @@ describe("the pool of the proxy's own client", () => {
     await long.closed()
   })
 
-  it('holds no process with connections that are idle', async () => {
+  it('does not keep a process alive with idle connections', async () => {
     const { url } = await serve((_req, res) => res.end('ok'))
     const program = `
       const { createClient } = await import('${root}/dist/esm/passthrough-proxy/upstream/http1/client.js')

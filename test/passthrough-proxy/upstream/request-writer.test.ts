@@ -112,14 +112,14 @@ describe('the request writer', () => {
     })
   }
 
-  it('notes a login that belongs to the connection', () => {
+  it('recognises a login that belongs to the connection', () => {
     const logsIn = (value: string): boolean =>
       requestHead({ ...plain, lines: ['authorization', value] }, 'a').logsIn
     expect(['NTLM abc', 'negotiate abc', 'Negotiate'].map(logsIn)).to.deep.equal([true, true, true])
     expect(['Basic ntlm', 'Bearer negotiate', 'NTLMish a'].map(logsIn)).to.deep.equal([false, false, false])
   })
 
-  it('writes trailers, but none that belong into the head (RFC 9110 §6.5.1)', () => {
+  it('writes trailers, except those that belong in the head (RFC 9110 §6.5.1)', () => {
     expect(lastChunkWith([])).to.equal('0\r\n\r\n')
     expect(lastChunkWith(['X-Sum', '1', 'Content-Length', '5', 'host', 'a', 'x-sum', '2'])).to.equal(
       '0\r\nX-Sum: 1\r\nx-sum: 2\r\n\r\n',

@@ -138,7 +138,7 @@ const kept: readonly [string, boolean, (number | undefined)?][] = [
   ['HTTP/1.1 200 OK\r\nKeep-Alive: mytimeout=65\r\n', true, undefined],
 ]
 
-/** Behind a name: what fails, and what of it. */
+/** By title: a response that the parser refuses. */
 const malformed: Readonly<Record<string, string | readonly [raw: string, options: ParseOptions]>> = {
   'another protocol': 'SSH-2.0-OpenSSH_9\r\n',
   'another protocol that ends with nothing': 'RTSP',
@@ -157,7 +157,7 @@ const malformed: Readonly<Record<string, string | readonly [raw: string, options
   'a NUL in the reason': 'HTTP/1.1 200 O\0K\r\n\r\n',
   'a CR in the reason': 'HTTP/1.1 200 O\rK\r\n\r\n',
   'LF for an end of line': 'HTTP/1.1 200 OK\n\n',
-  'LF behind a line': `${OK}A: b\n\r\n`,
+  'LF after a line': `${OK}A: b\n\r\n`,
   'CR for an end of line': 'HTTP/1.1 200 OK\rA: b\r\n\r\n',
   'CR CR LF': `${OK}A: b\r\r\n\r\n`,
   'CR CR in front of a line': `${OK}\r\rSet-Cookie: a=b\r\n\r\n`,
@@ -195,7 +195,7 @@ const malformed: Readonly<Record<string, string | readonly [raw: string, options
   'Transfer-Encoding: chunked;a': `${OK}Transfer-Encoding: chunked;a\r\n\r\n`,
   'chunked twice': `${OK}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n`,
   'chunks in HTTP/1.0': 'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n',
-  'a 101 that nobody asked for': 'HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n',
+  'an unsolicited 101': 'HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n',
   'a 101 for another protocol': [
     'HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n',
     { upgrade: 'websocket' },
@@ -225,7 +225,7 @@ describe('the response parser', () => {
   }
 
   for (const [start, isKept, hint] of kept) {
-    it(`${isKept ? 'keeps' : 'ends'} the connection behind ${JSON.stringify(start)}`, () => {
+    it(`${isKept ? 'keeps' : 'ends'} the connection after ${JSON.stringify(start)}`, () => {
       expect(parsed([`${start}Content-Length: 0\r\n\r\n`])).to.deep.include({ isKept, hint })
     })
   }
@@ -242,13 +242,13 @@ describe('the response parser', () => {
     })
   }
 
-  it('says which head is too large', () => {
+  it('refuses a head above maxHeadBytes, and accepts one of exactly that size', () => {
     const head = `${OK}A: ${'b'.repeat(100)}\r\n\r\n`
     expect(() => parsed([head], { maxHeadBytes: 100 })).to.throw('the headers of the upstream are too large')
     expect(parsed([head], { maxHeadBytes: head.length })).to.include({ status: 200 })
   })
 
-  it('leaves what comes behind a response', () => {
+  it('leaves the bytes after a response', () => {
     expect(parsed([`${OK}Content-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n`])).to.include({
       body: 'ok',
       left: 17,

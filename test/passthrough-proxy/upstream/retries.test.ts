@@ -23,7 +23,7 @@ describe("the pool of the proxy's own client", () => {
   const used = (): Promise<RawClient> => usedConnection(upstream, server, origin)
 
   describe('retries', () => {
-    it('a request that a stale connection has lost, once and on a fresh one', async () => {
+    it('a request that a stale connection has lost, on a fresh connection', async () => {
       const stale = await used()
       const got = ask(upstream, { origin, path: '/again' })
       await stale.untilText('\r\n\r\n')
@@ -36,7 +36,7 @@ describe("the pool of the proxy's own client", () => {
       expect(got.sending?.isReused).to.equal(false)
     })
 
-    it('once only', async () => {
+    it('only once', async () => {
       const stale = await used()
       const got = ask(upstream, { origin })
       await stale.untilText('\r\n\r\n')
@@ -52,7 +52,7 @@ describe("the pool of the proxy's own client", () => {
       ['that is not idempotent', { method: 'POST' }, ''],
       ['with a body', { method: 'PUT', body: Buffer.from('a') }, ''],
       ['for an upgrade', { upgrade: 'websocket' }, ''],
-      ['of whose response something has come', {}, 'HTTP/1.1 103 Early\r\n\r\n'],
+      ['whose response has begun', {}, 'HTTP/1.1 103 Early\r\n\r\n'],
     ] as const) {
       it(`no request ${title}`, async () => {
         const stale = await used()
@@ -66,7 +66,7 @@ describe("the pool of the proxy's own client", () => {
       })
     }
 
-    it('no request on a connection that is new', async () => {
+    it('no request on a new connection', async () => {
       const got = ask(upstream, { origin })
       const connection = await server.connection()
       await connection.untilText('\r\n\r\n')
@@ -113,7 +113,7 @@ describe("the pool of the proxy's own client", () => {
       expect(await got.failed()).to.include({ kind: 'timeout' })
     })
 
-    it('no request that is given up while its next connection is opened', async () => {
+    it('no request that is abandoned while its next connection is opened', async () => {
       const { got, connect } = await reconnecting()
       got.waiting.abandon()
       const next = ask(upstream, { origin })
@@ -124,7 +124,7 @@ describe("the pool of the proxy's own client", () => {
       expect(server.accepted).to.equal(1)
     })
 
-    it('no request that was given up meanwhile', async () => {
+    it('no request that was abandoned meanwhile', async () => {
       const stale = await used()
       const got = ask(upstream, { origin })
       await stale.untilText('\r\n\r\n')

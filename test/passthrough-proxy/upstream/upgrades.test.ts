@@ -9,7 +9,7 @@ import { closeServers } from '../../support/servers.js'
 import { ask, context, RecordingReceiver } from '../../support/upstream-receiver.js'
 
 const settings: ClientOptions = { maxConnections: 1, connectTimeoutMs: 2000, maxResponseHeadBytes: 16_384 }
-/** Lets the event loop go round: a connection that has carried an answer is looked at once more before it is used again. */
+/** Waits some turns of the event loop: a connection is checked once more after an answer before it is reused. */
 const turn = (): Promise<void> => turns(3)
 const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX: y\r\n\r\n'
 
@@ -39,7 +39,7 @@ describe("upgrades with the proxy's own client", () => {
     return { got, connection }
   }
 
-  it('hands the connection over, with its lines and early bytes', async () => {
+  it('hand the connection over, with its lines and early bytes', async () => {
     const { got, connection, head } = await asked()
     expect(head).to.contain('\r\nconnection: upgrade\r\nupgrade: websocket\r\n')
     connection.write(`HTTP/1.1 103 Early\r\n\r\n${SWITCH}early`)
@@ -49,7 +49,7 @@ describe("upgrades with the proxy's own client", () => {
     connection.destroy()
   })
 
-  it('carries bytes both ways, in their order', async () => {
+  it('carry bytes both ways, in order', async () => {
     const { got, connection } = await upgraded()
     const tunnel = got.tunnel!
     tunnel.write('to the server')
@@ -71,7 +71,7 @@ describe("upgrades with the proxy's own client", () => {
     await connection.closed()
   })
 
-  it('keeps what was read before while more is read', async () => {
+  it('keep bytes that were read before while more are read', async () => {
     const { got, connection } = await upgraded()
     connection.write('first')
     const [first] = (await once(got.tunnel!, 'data')) as [Buffer]
@@ -81,7 +81,7 @@ describe("upgrades with the proxy's own client", () => {
     connection.destroy()
   })
 
-  it('applies back-pressure both ways', async () => {
+  it('apply back-pressure both ways', async () => {
     const { got, connection } = await upgraded()
     const tunnel = got.tunnel!
     const flushed = new Promise<void>((resolve) => {
@@ -100,7 +100,7 @@ describe("upgrades with the proxy's own client", () => {
     connection.destroy()
   })
 
-  it('ends each half by itself', async () => {
+  it('end each half separately', async () => {
     const { got, connection } = await upgraded()
     const tunnel = got.tunnel!
     tunnel.end('last')
@@ -122,14 +122,14 @@ describe("upgrades with the proxy's own client", () => {
     await Promise.all([closed, other.connection.untilText('and you')])
   })
 
-  it('breaks the stream with the connection', async () => {
+  it('destroy the stream when the connection breaks', async () => {
     const { got, connection } = await upgraded()
     const broken = once(got.tunnel!, 'error')
     connection.socket.resetAndDestroy()
     expect(((await broken) as [NodeJS.ErrnoException])[0].code).to.equal('ECONNRESET')
   })
 
-  it('fails with what its receiver throws, and closes the connection', async () => {
+  it('fail with the error that the receiver throws, and close the connection', async () => {
     const thrown = new Error('thrown')
     const receiver = new RecordingReceiver()
     receiver.onUpgraded = () => {
@@ -143,7 +143,7 @@ describe("upgrades with the proxy's own client", () => {
     await connection.closed()
   })
 
-  it('frees the place in the pool', async () => {
+  it('free the place in the pool', async () => {
     const { connection } = await upgraded()
     const next = ask(upstream, { origin: server.url })
     const other = await server.connection()
@@ -153,7 +153,7 @@ describe("upgrades with the proxy's own client", () => {
     connection.destroy()
   })
 
-  it('tells of the stream in the context of the request', async () => {
+  it('emit the events of the stream in the context of the request', async () => {
     const got = context.run('upgrade', () => ask(upstream, { origin: server.url, upgrade: 'websocket' }))
     const connection = await server.connection()
     await connection.untilText('\r\n\r\n')
@@ -166,7 +166,7 @@ describe("upgrades with the proxy's own client", () => {
     connection.destroy()
   })
 
-  it('takes an ordinary answer for one', async () => {
+  it('accept an ordinary answer as such', async () => {
     const { got, connection } = await asked()
     connection.write('HTTP/1.1 426 Other\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nno')
     expect(await got.ended()).to.include({ status: 426, body: 'no' })
@@ -181,9 +181,9 @@ describe("upgrades with the proxy's own client", () => {
     ['another protocol', SWITCH.replace('websocket', 'h2c'), {}],
     ['no protocol', SWITCH.replace('Upgrade: websocket\r\n', ''), {}],
     ['no Connection', SWITCH.replace('Connection: Upgrade\r\n', ''), {}],
-    ['what nobody asked for', SWITCH, { upgrade: undefined }],
+    ['a request without Upgrade', SWITCH, { upgrade: undefined }],
   ] as const) {
-    it(`refuses a 101 for ${title}`, async () => {
+    it(`refuse a 101 for ${title}`, async () => {
       const { got, connection } = await asked(request)
       connection.write(raw)
       expect(await got.failed()).to.include({ kind: 'malformed', maybeHeard: true })
@@ -191,7 +191,7 @@ describe("upgrades with the proxy's own client", () => {
     })
   }
 
-  it('sends a body with it, and takes the 101 behind that only', async () => {
+  it('send a body, and accept the 101 only after it', async () => {
     const body = new PassThrough()
     const { got, connection } = await asked({ method: 'POST', body })
     body.end('{}')

@@ -1,6 +1,6 @@
 import { runOutside } from './outside.js'
 
-/** What is to be free once all sockets have been read again. */
+/** An object to be freed once all sockets have been read again. */
 export interface Reading {
   free(): void
 }
@@ -10,8 +10,8 @@ let readBefore: Reading[] = []
 let isTurning = false
 
 /**
- * Calls `free` once all sockets have been read again: this turn of the event loop ends before that, the next one behind
- * it. All that have been read in one turn share it.
+ * Calls `free` once all sockets have been read again: this turn of the event loop ends before that, the next one
+ * after it. All connections that were read in one turn share it.
  */
 export function freeAfterPoll(reading: Reading): void {
   readNow.push(reading)

@@ -1,36 +1,36 @@
 import { addHeaderLine, LineSection, MalformedResponse } from './line-section.js'
 
-/** Hears of the body within the chunks. */
+/** Receives the body within the chunks. */
 export interface BodyEvents {
   onBody(chunk: Buffer): void
-  /** `last` are bytes that came together with the end. */
+  /** Called at the end; `last` are bytes that came together with it. */
   onEnd(trailers: string[], last?: Buffer): void
 }
 
-/** More digits than any size has that can be counted. */
+/** More digits than any countable size has. */
 const MOST_DIGITS = 16
-/** For all extensions of a body, as Node bounds them (CVE-2024-22019). */
+/** The bound for all extensions of a body, the same as Node's (CVE-2024-22019). */
 const MOST_EXTENSION_BYTES = 16 * 1024
 
 const [LF, CR, SEMICOLON] = [0x0a, 0x0d, 0x3b] as const
 
-/** What comes next. */
+/** The part that comes next. */
 type Part = 'size' | 'extension' | 'size-end' | 'data' | 'data-cr' | 'data-lf' | 'trailers' | 'over'
 
 /**
- * Decodes a body of chunks (RFC 9112 §7.1). Extensions are dropped, trailers are kept. Data goes on as slices of what
- * came in.
+ * Decodes a body of chunks (RFC 9112 §7.1). It drops extensions and keeps trailers. Data is passed on as slices of
+ * the input.
  */
 export class ChunkDecoder {
   private readonly events: BodyEvents
   private readonly section: LineSection
   private part: Part = 'size'
   private digits = 0
-  /** The size that is being read, then what is left of the chunk. */
+  /** The size that is being read, then the rest of the chunk. */
   private left = 0
   private extensionBytes = 0
   private trailers: string[] = []
-  /** Data of this piece that may turn out to be the last. */
+  /** Data of this piece that may be the last of the body. */
   private held: Buffer | undefined
 
   constructor(events: BodyEvents, maxTrailerBytes: number) {
@@ -51,7 +51,9 @@ export class ChunkDecoder {
     return this.part === 'over'
   }
 
-  /** Decodes bytes from `from` on, and returns where the body ends in them, or their length. */
+  /**
+   * Decodes bytes from `from` on. Returns the position of the body's end, or their length if it is not among them.
+   */
   execute(bytes: Buffer, from: number): number {
     let at = from
     while (at < bytes.length && this.part !== 'over') at = this.step(bytes, at)
@@ -145,7 +147,7 @@ function expected(byte: number, wanted: number, next: Part): Part {
   return next
 }
 
-/** The value of a hexadecimal digit, or -1. */
+/** Returns the value of a hexadecimal digit, or -1. */
 function digitOf(byte: number): number {
   if (byte >= 48 && byte <= 57) return byte - 48
   const letter = byte | 32

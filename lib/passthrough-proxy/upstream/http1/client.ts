@@ -12,12 +12,12 @@ export interface ClientOptions extends PoolSettings {
   readonly connect?: ConnectOptions | undefined
 }
 
-/** An HTTP/1.1 client. Those with equal options share their connections, however many there are. */
+/** Creates an HTTP/1.1 client. All clients with equal options share their connections. */
 export function createClient(options: ClientOptions): Upstream {
   return new Client(options)
 }
 
-/** Every pool of this process that is in use, by the options and the origin. */
+/** The active pools of this process, by options and origin. */
 const pools = new Map<string, Pool>()
 
 const NO_HEAD: RequestHead = { text: '', isChunked: false, isLast: false, logsIn: false }
@@ -25,9 +25,9 @@ const NO_HEAD: RequestHead = { text: '', isChunked: false, isLast: false, logsIn
 class Client implements Upstream {
   private readonly options: ClientOptions
   private readonly key: string
-  /** The pools that know of this client. Weak: they are gone when nothing has been going on in them for a while. */
+  /** The pools that this client has joined. They are held weakly, as a pool ends after a while without requests. */
   private readonly joined = new WeakSet<Pool>()
-  /** Where the last request went; most go there too. */
+  /** The origin of the last request; most requests go to the same one. */
   private origin = ''
   private pool: Pool | undefined
   private isClosed = false
@@ -79,7 +79,7 @@ class Client implements Upstream {
   private openPool(key: string, origin: string): Pool {
     const connector = new Connector(origin, this.options.connect ?? {})
     const pool = new Pool(connector, this.options, () => {
-      // There may be a new one by now.
+      // The key may belong to a new pool by now.
       if (pools.get(key) === pool) pools.delete(key)
     })
     pools.set(key, pool)

@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from 'node:tls'
 
+import { wrongOption } from '../../../shared/error-page.js'
 import { wrongKind, type OptionCheck } from '../../../shared/options.js'
 
 /** Options of `net.connect` and `tls.connect`; `socketPath` is the path of a Unix socket. */
@@ -12,7 +13,7 @@ export type ConnectOptions = ConnectionOptions & {
   readonly autoSelectFamilyAttemptTimeout?: number | undefined
 }
 
-/** What is the client's own to decide, and where it is decided instead. */
+/** The options that the client sets itself, each with the option that controls it. */
 const foreign: Readonly<Record<string, string>> = {
   host: 'the target names it',
   port: 'the target names it',
@@ -27,7 +28,7 @@ const foreign: Readonly<Record<string, string>> = {
   timeout: 'use "connectTimeoutMs"',
 }
 
-/** Accepts options of `net.connect` and `tls.connect`, but for those that the client sets by itself. */
+/** Accepts options of `net.connect` and `tls.connect`, except those that the client sets itself. */
 export const connectOptions: OptionCheck<ConnectOptions | undefined> = (given, option) => {
   if (given === undefined) return undefined
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
@@ -35,9 +36,7 @@ export const connectOptions: OptionCheck<ConnectOptions | undefined> = (given, o
   }
   for (const key of Object.keys(given)) {
     if (foreign[key] !== undefined) {
-      throw new TypeError(
-        `${option.owner}: option "${option.key}.${key}" is not yours to set: ${foreign[key]}`,
-      )
+      throw wrongOption(`${option.owner}: option "${option.key}.${key}" is not yours to set: ${foreign[key]}`)
     }
   }
   return Object.freeze({ ...given })

@@ -11,13 +11,13 @@ import { type SocketOpener, Transport, type TransportOwner } from './transport.j
 import type { Upload, UploadOwner } from './upload.js'
 import { writeRequest } from './write-request.js'
 
-/** What a connection tells its pool. */
+/** The pool as its connection sees it. */
 export interface ConnectionOwner {
-  /** It has read a response to its end, and is free unless more comes behind that. */
+  /** Called when a response has been read to its end; the connection is free unless more bytes follow. */
   onSettling(connection: Connection): void
-  /** It can carry a request. */
+  /** Called when the connection can carry a request. */
   onFree(connection: Connection): void
-  /** It carries nothing any more. `lost` is the request that was under way. */
+  /** Called when the connection has ended. `lost` is the request that it carried. */
   onGone(connection: Connection, failure: Failure, lost: Delivery | undefined): void
 }
 
@@ -42,11 +42,11 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
   private isLast = false
   private isOpen = false
   private isGone = false
-  /** A login belongs to it: it serves one client connection only. */
+  /** True if it carries a login, and therefore serves only one client connection. */
   hasLogin = false
-  /** The client connection of the last request, where it is known. */
+  /** The client connection of the last request, if it is known. */
   client: ClientConnection | undefined
-  /** When it has been idle for too long. */
+  /** The time at which it has been idle for too long. */
   expiresAt = 0
 
   constructor(opener: SocketOpener, owner: ConnectionOwner, settings: ConnectionSettings) {
@@ -57,12 +57,12 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     this.countdown.start(settings.connectTimeoutMs)
   }
 
-  /** Seconds for which the server says that it keeps the connection. */
+  /** The number of seconds for which the server says it keeps the connection. */
   get keepAliveHint(): number | undefined {
     return this.parser.keepAliveHint
   }
 
-  /** The connection has carried a request before, and nothing of the response to this one has come. */
+  /** True if it has carried an earlier request, and no byte of the present response has come. */
   get isStale(): boolean {
     return this.served > 1 && !this.parser.hasBegun
   }
@@ -82,12 +82,12 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     delivery.runInAsyncScope(() => this.start(delivery))
   }
 
-  /** Waits for a request, and does not hold the process. */
+  /** Waits for a request, without keeping the process alive. */
   rest(): void {
     this.transport.socket.unref()
   }
 
-  /** Ends it, whatever it is doing; nobody hears of it. */
+  /** Ends the connection in any state, without telling any receiver. */
   destroy(): void {
     this.delivery = undefined
     this.die(failure('closed', true, 'the connection was given up'))
@@ -108,7 +108,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     this.transport.resume()
   }
 
-  /** Tells the receiver, in whose context this runs, and writes. */
+  /** Tells the receiver, in its own context, and writes the request. */
   private start(delivery: Delivery): void {
     try {
       delivery.receiver.onSending(delivery)
@@ -120,7 +120,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     this.upload = writeRequest(delivery, this.transport.socket, this)
   }
 
-  /** Counts the time that the server has for what comes next. */
+  /** Starts counting the time that the server has for its next step. */
   private waitForServer(): void {
     const { request } = this.delivery as Delivery
     this.countdown.start(this.hasHead ? request.idleTimeoutMs : request.headersTimeoutMs)
@@ -148,7 +148,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     }
   }
 
-  /** A receiver that has given up may have left chunks behind that are still being written. */
+  /** Keeps the bytes of a read if the receiver needs them. One that has given up may still be writing its chunks. */
   private endRead(): void {
     if (this.hasHead && this.delivery?.receiver.onReadOver() !== false) this.transport.keepRead()
   }
@@ -160,7 +160,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
 
   onInformation(status: number, lines: string[]): void {
     if (!this.interim.count(lines)) throw new MalformedResponse(TOO_MANY_INTERIM)
-    // Nobody asked for it: `Expect` is never sent.
+    // A 100 was not requested: `Expect` is never sent.
     if (status !== 100) this.delivery?.receiver.onInformation(status, lines)
   }
 
@@ -184,7 +184,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     const { delivery } = this
     if (delivery === undefined) return
     this.countdown.stop()
-    // Whatever the receiver says to it now must not reach the connection, which goes to another.
+    // From here the receiver must not reach the connection, which goes to another request.
     delivery.holder = undefined
     const isFree = delivery.receiver.onEnd(trailers, last) === false
     if (!isFree) this.transport.keepRead()
@@ -205,25 +205,25 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     this.die({ kind: isMismatch ? 'unsendable' : 'reset', maybeHeard: true, cause })
   }
 
-  /** The body of the request is on its way, or was stopped there. */
+  /** True while the body of the request is being sent, or if that was stopped. */
   private get isSending(): boolean {
     return this.upload?.isWhole === false || this.transport.socket.writableLength > 0
   }
 
-  /** The response is over: the next request can go out, or the connection ends. */
+  /** Ends the response: the connection is freed for the next request, or ends. */
   private settle(isAll: boolean): void {
     const isKept =
       isAll && !this.isSending && !this.isLast && this.parser.isKept && this.writeError === undefined
     this.upload?.stop()
     this.upload = undefined
     if (!isKept) return this.destroy()
-    // One that is not read would never answer the next request.
+    // A paused connection would never answer the next request.
     this.transport.resume()
     this.owner.onSettling(this)
     freeAfterPoll(this)
   }
 
-  /** What came right behind the response, bytes or the end of the connection, has closed it by now. */
+  /** Frees the connection, unless bytes after the response, or the end of the connection, have closed it. */
   free(): void {
     if (!this.isGone) this.owner.onFree(this)
   }
@@ -257,7 +257,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
 
   onServerEnd(): void {
     try {
-      // A server also resets a connection on which it leaves a part of the request unread: its answer counts.
+      // A server also resets a connection if it leaves a part of the request unread; its answer counts.
       const isCut = this.transport.isReset && !this.isSending
       if (!isCut) this.delivery?.runInAsyncScope(finish, undefined, this.parser)
       this.onLost(new Error('the upstream closed the connection'))

@@ -6,7 +6,7 @@ import { TlsConnector } from './tls.js'
 
 /** Opens connections to one origin. */
 export class Connector {
-  /** What `Host` says. */
+  /** The value of `Host`. */
   readonly host: string
   private readonly options: NetConnectOpts
   private readonly tls: TlsConnector | undefined
@@ -20,13 +20,13 @@ export class Connector {
     this.tls = isSecure ? new TlsConnector(given, name) : undefined
   }
 
-  /** Begins a connection, which reads into the memory that `onread` gives. */
+  /** Opens a connection that reads into the memory of `onread`. */
   open(onread: OnReadOpts): Socket {
     return runOutside(() => this.begin(onread))
   }
 
   private begin(onread: OnReadOpts): Socket {
-    // Half-open: a tunnel has two halves, and an answer may still be read behind the end of a connection.
+    // It is half-open: a tunnel has two halves, and an answer may still be read after the end of a connection.
     const options = { ...this.options, onread, allowHalfOpen: true } as NetConnectOpts
     return this.tls === undefined ? connect(options) : this.tls.connect(options)
   }

@@ -1,8 +1,8 @@
 import { runOutside } from './outside.js'
 
 /**
- * The time that one connection gives its server. It is started and stopped with each request, so one timer is used
- * again and again, and a stopped one runs out unheard.
+ * The time that one connection gives its server. It starts and stops with each request, so one timer is reused, and
+ * does nothing if it fires while it is stopped.
  */
 export class Countdown {
   private readonly onOver: () => void
@@ -14,7 +14,7 @@ export class Countdown {
     this.onOver = onOver
   }
 
-  /** Starts from the beginning. 0: never over. */
+  /** Starts from the beginning. 0 never ends. */
   start(milliseconds: number): void {
     this.isRunning = milliseconds > 0
     if (!this.isRunning) return
@@ -22,7 +22,7 @@ export class Countdown {
     else this.startNew(milliseconds)
   }
 
-  /** Starts again where it is running. */
+  /** Restarts if it is running. */
   restart(): void {
     if (this.isRunning) this.timer?.refresh()
   }
@@ -31,14 +31,14 @@ export class Countdown {
     this.isRunning = false
   }
 
-  /** Leaves no timer behind. */
+  /** Clears the timer for good. */
   end(): void {
     this.isRunning = false
     clearTimeout(this.timer)
     this.timer = undefined
   }
 
-  /** The connection itself holds the process while a request is under way. */
+  /** Creates the timer. It need not keep the process alive, as the connection does so during a request. */
   private startNew(milliseconds: number): void {
     clearTimeout(this.timer)
     this.milliseconds = milliseconds

@@ -3,7 +3,7 @@ import { AsyncResource } from 'node:async_hooks'
 import type { Failure, Receiver, Sending, UpstreamRequest, Waiting } from '../upstream.js'
 import type { RequestHead } from './request-writer.js'
 
-/** What holds a request: the queue of a pool, or the connection on which it goes out. */
+/** The holder of a request: the queue of a pool, or the connection that carries it. */
 export interface Holder {
   drop(delivery: Delivery): void
   pause(): void
@@ -11,8 +11,8 @@ export interface Holder {
 }
 
 /**
- * One request, from `send` to its end. Whoever opened the connection, its receiver hears everything in the context in
- * which the request was sent.
+ * One request, from `send` to its end. Its receiver is called in the async context in which the request was sent,
+ * even if another request opened the connection.
  */
 export class Delivery extends AsyncResource implements Waiting, Sending {
   readonly request: UpstreamRequest
@@ -43,7 +43,7 @@ export class Delivery extends AsyncResource implements Waiting, Sending {
     this.holder?.resume()
   }
 
-  /** The receiver has heard the last of it. Whatever it still says to it reaches no connection. */
+  /** Ends the delivery. From here calls of the receiver do not reach any connection. */
   end(): void {
     this.isOver = true
     this.holder = undefined
@@ -55,12 +55,12 @@ export class Delivery extends AsyncResource implements Waiting, Sending {
     this.runInAsyncScope(() => this.receiver.onFailure(failure))
   }
 
-  /** Once the caller knows what it has sent. */
+  /** Fails in the next tick, once the caller has the result of `send`. */
   failSoon(failure: Failure): void {
     process.nextTick(failNow, this, failure)
   }
 
-  /** It may be sent twice without doing anything twice (RFC 9110 §9.2.2). */
+  /** True if the request can be sent twice without a second effect (RFC 9110 §9.2.2). */
   get isRepeatable(): boolean {
     const { method, body, upgrade } = this.request
     return idempotent.has(method) && body === null && upgrade === undefined

@@ -1,21 +1,21 @@
 import type { Connection } from './connection.js'
 import { runOutside } from './outside.js'
 
-/** How long a connection is kept whose server says nothing of it. Node's servers close theirs after 5 s. */
+/** The time for which a connection is kept if its server gives none. Node's servers close theirs after 5 s. */
 const IDLE_MS = 4000
-/** A server's own count runs while a request is on its way. */
+/** The margin for the time in which a request travels: the server counts meanwhile. */
 const MARGIN_MS = 1000
-/** No hint is believed beyond this. */
+/** The largest hint that is believed. */
 const MOST_MS = 600_000
 
-/** How long a connection may be idle, by what its server says; 0: not at all. */
+/** Returns how long a connection may be idle, given its server's hint; 0 means that it may not. */
 export function idleMs(hint: number | undefined): number {
   return hint === undefined ? IDLE_MS : Math.min(Math.max(hint * 1000 - MARGIN_MS, 0), MOST_MS)
 }
 
 /**
- * The idle connections of a pool. The one that was used last goes first, so that the others grow old. One timer looks
- * after all of them, and holds no process.
+ * The idle connections of a pool. The most recently used one is taken first, so that the others expire. One timer
+ * serves all of them, and does not keep the process alive.
  */
 export class IdleConnections {
   private readonly connections: Connection[] = []
@@ -38,18 +38,18 @@ export class IdleConnections {
     return this.connections.pop()
   }
 
-  /** Forgets one that has ended by itself. */
+  /** Forgets a connection that has ended by itself. */
   forget(connection: Connection): void {
     const index = this.connections.lastIndexOf(connection)
     if (index !== -1) this.connections.splice(index, 1)
   }
 
-  /** Ends them all. */
+  /** Ends all of them. */
   clear(): void {
     for (const connection of this.connections.splice(0)) connection.destroy()
   }
 
-  /** Looks after them in so many milliseconds, if not before. */
+  /** Makes the timer fire after `milliseconds`, unless it fires earlier. */
   wake(milliseconds: number = IDLE_MS): void {
     const at = performance.now() + milliseconds
     if (this.timer !== undefined && this.wakesAt <= at) return

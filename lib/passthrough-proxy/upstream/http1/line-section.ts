@@ -1,29 +1,29 @@
-/** The bytes of a server are no response. */
+/** The error for bytes of a server that are not a response. */
 export class MalformedResponse extends Error {
   override readonly name = 'MalformedResponse'
 }
 
 const END = Buffer.from('\r\n\r\n')
 const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/
-/** Control characters but the tab: RFC 9110 §5.5 has none of them in a value. */
+/** Matches control characters except the tab, which RFC 9110 §5.5 excludes from values. */
 // oxlint-disable-next-line no-control-regex -- those are what it looks for
 const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/
 
 const [TAB, SPACE] = [0x09, 0x20] as const
 
-/** Takes one line, which stands in `text` from `from` to `end`. */
+/** Receives one line, which is in `text` from `from` to `end`. */
 export type OnLine = (text: string, from: number, end: number) => void
 
 /**
- * Lines up to the empty one behind them, in any number of pieces: a head, or the trailers of a body. Each line is told
- * as soon as it is whole, so that what is no HTTP fails at once.
+ * Reads lines up to an empty one, in any number of pieces: a head, or the trailers of a body. Each line is passed on
+ * as soon as it is complete, so that bytes that are not HTTP fail at once.
  */
 export class LineSection {
   private readonly maxBytes: number
   private readonly onLine: OnLine
-  /** The line that is not whole yet. */
+  /** The line that is not complete yet. */
   private text = ''
-  /** The last characters before the next piece, where the end may have begun. */
+  /** The last characters before the next piece, which may contain the beginning of the end. */
   private tail = ''
   private length = 0
   isWhole = false
@@ -33,7 +33,7 @@ export class LineSection {
     this.onLine = onLine
   }
 
-  /** Begins anew. `before` is an end of line that stands in front of it, where an empty line alone ends it. */
+  /** Begins a section. `before` is the line end before it, if an empty line alone can end the section. */
   begin(before: '' | '\r\n'): void {
     this.text = ''
     this.tail = before
@@ -41,12 +41,12 @@ export class LineSection {
     this.isWhole = false
   }
 
-  /** The line that is not whole yet. */
+  /** The line that is not complete yet. */
   get unfinished(): string {
     return this.text
   }
 
-  /** Takes what belongs to the section, and returns where that ends. */
+  /** Takes the bytes that belong to the section, and returns the position of its end. */
   take(bytes: Buffer, from: number): number {
     const end = this.findEnd(bytes, from)
     this.length += end - from
@@ -65,7 +65,7 @@ export class LineSection {
     return found === -1 ? bytes.length : this.endAt(found + END.length)
   }
 
-  /** Where an end that has begun in the pieces before is whole. */
+  /** Finds an end that began in an earlier piece, and returns its position. */
   private findSplitEnd(bytes: Buffer, from: number): number {
     const joint = this.tail + bytes.toString('latin1', from, from + 3)
     const found = joint.indexOf('\r\n\r\n')
@@ -103,7 +103,7 @@ export function addHeaderLine(lines: string[], text: string, from: number, end: 
   lines.push(name, value)
 }
 
-/** Spaces and tabs around a value are no part of it (RFC 9110 §5.5); other white space of latin1 is. */
+/** Trims spaces and tabs around a value (RFC 9110 §5.5), but no other white space of latin1. */
 function trimmed(text: string, from: number, end: number): string {
   let first = from
   let last = end

@@ -1,4 +1,6 @@
-/** Tells whether credentials or a challenge belong to the connection, against all rules (RFC 4559 §6). */
+/**
+ * Tells whether credentials or a challenge belong to the connection, which HTTP does not provide for (RFC 4559 §6).
+ */
 export function isConnectionLogin(value: string): boolean {
   return /(?:^|,)\s*(?:ntlm|negotiate)(?:[\s,]|$)/i.test(value)
 }

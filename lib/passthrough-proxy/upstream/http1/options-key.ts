@@ -2,8 +2,8 @@ const identities = new WeakMap<object, number>()
 let last = 0
 
 /**
- * A text that is the same for options that are equal: what is plain by its value, functions and other objects by their
- * identity. A digest, as there may be keys among the values.
+ * Returns a text that is equal for equal options: plain values are compared by value, functions and other objects by
+ * identity. It is a digest, as the values may include private keys.
  */
 export function optionsKey(options: object): string {
   return process

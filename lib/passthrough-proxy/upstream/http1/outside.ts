@@ -3,8 +3,8 @@ import { AsyncResource } from 'node:async_hooks'
 const outside = new AsyncResource('SLUICEWAY_CONNECTIONS')
 
 /**
- * Runs something in no request's context. Connections and their timers outlive the request that makes them; they would
- * hold all that belongs to its context.
+ * Runs `make` outside any request's async context. Connections and their timers outlive the request that creates
+ * them, and would hold everything in its context.
  */
 export function runOutside<Result>(make: () => Result): Result {
   return outside.runInAsyncScope(make)

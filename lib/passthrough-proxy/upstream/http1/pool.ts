@@ -17,21 +17,21 @@ export class Pool implements ConnectionOwner, Holder {
   private readonly onUnused: (pool: Pool) => void
   private readonly idle = new IdleConnections(() => this.checkUse())
   private readonly logins = new LoginConnections()
-  /** In the order in which they came. Whichever leaves frees its place at once. */
+  /** The waiting requests, in the order in which they came. One that leaves frees its place at once. */
   private readonly queue = new Set<Delivery>()
-  /** Connections that are being opened, and for whom. */
+  /** The connections that are being opened, each with the request for which it is opened. */
   private readonly opening = new Map<Connection, Delivery>()
-  /** Connections that will be free in a moment, if nothing comes behind their responses. */
+  /** The connections that will be free in a moment, if no bytes follow their responses. */
   private readonly settling = new Set<Connection>()
   private count = 0
-  /** Connections that are being opened for one request only, which has lost its own. */
+  /** The connections that are being opened for a single request, which has lost its own connection. */
   private readonly retries = new Map<Connection, Delivery>()
-  /** Nothing has been going on for a while: the next request goes through another pool. */
+  /** True once the pool has been unused for a while: the next request goes through another pool. */
   isForgotten = false
-  /** How many clients would use a kept connection. */
+  /** The number of clients that may use a kept connection. */
   private users = 0
 
-  /** `onUnused` is called once nothing has been going on for a while. */
+  /** `onUnused` is called once the pool has been unused for a while. */
   constructor(connector: Connector, settings: PoolSettings, onUnused: (pool: Pool) => void) {
     this.connector = connector
     this.settings = settings
@@ -57,13 +57,13 @@ export class Pool implements ConnectionOwner, Holder {
     if (!isFull && this.waiting > this.settling.size) this.open(delivery)
   }
 
-  /** One more client sends requests. */
+  /** Adds a client that sends requests. */
   join(): this {
     this.users += 1
     return this
   }
 
-  /** A client sends no more: ends the connections that carry nothing. */
+  /** Removes a client that sends no more, and ends the idle connections. */
   leave(): void {
     this.users -= 1
     this.idle.clear()
@@ -73,11 +73,11 @@ export class Pool implements ConnectionOwner, Holder {
   drop(delivery: Delivery): void {
     this.logins.leave(delivery)
     if (!this.queue.delete(delivery)) return giveUp(this.retries, delivery)
-    // Nobody is left for whom it would be opened.
+    // No waiting request is left for the connection.
     if (this.queue.size < this.opening.size) giveUp(this.opening, delivery)
   }
 
-  /** Nothing is read for it yet. */
+  /** Does nothing, as no response is being read yet. */
   pause(): void {}
   resume(): void {}
 
@@ -115,12 +115,12 @@ export class Pool implements ConnectionOwner, Holder {
     return this.count >= this.settings.maxConnections
   }
 
-  /** The connection that a request has waited for is gone, and its login with it. */
+  /** Queues a request again whose connection is gone, together with its login. */
   private queueAgain(delivery: Delivery | undefined): void {
     if (delivery !== undefined) this.queue.add(delivery)
   }
 
-  /** Those for whom no connection is being opened. */
+  /** The number of waiting requests for which no connection is being opened. */
   private get waiting(): number {
     return this.queue.size - this.opening.size
   }
@@ -136,7 +136,7 @@ export class Pool implements ConnectionOwner, Holder {
     }
   }
 
-  /** A place is free for a connection. */
+  /** Opens a connection for the next waiting request, if there is room. */
   private openForNext(): void {
     if (this.waiting <= this.settling.size || this.isFull) return
     const openers = new Set(this.opening.values())
@@ -155,7 +155,10 @@ export class Pool implements ConnectionOwner, Holder {
     this.idle.put(connection, milliseconds)
   }
 
-  /** The server's own limit, the end of the client connection, or others that find no place, end it. */
+  /**
+   * Passes a login connection on. It ends by its server's limit, with its client connection, or if others need the
+   * room.
+   */
   private freeLogin(connection: Connection): void {
     const next = this.logins.takeAwaiting(connection)
     if (next !== undefined) return connection.send(next)
@@ -165,7 +168,7 @@ export class Pool implements ConnectionOwner, Holder {
     if (this.isFull && this.waiting > this.settling.size) this.logins.endOldest()
   }
 
-  /** There is no connection for them. They may have got another meanwhile. */
+  /** Fails the request for which a connection could not be opened, unless it has got another one. */
   private failOpener(connection: Connection, reason: Failure): void {
     const opener = this.opening.get(connection)
     const retry = this.retries.get(connection)
@@ -176,8 +179,8 @@ export class Pool implements ConnectionOwner, Holder {
   }
 
   /**
-   * A kept connection may have been closed while the request was on its way, and it was never heard. Once: the connection
-   * for it is fresh.
+   * Loses a request. If a kept connection was closed before it saw the request, the request is sent once more, over a
+   * new connection.
    */
   private lose(lost: Delivery, reason: Failure, connection: Connection): void {
     const isStale = reason.kind === 'reset' && connection.isStale

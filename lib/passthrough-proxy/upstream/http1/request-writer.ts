@@ -3,23 +3,23 @@ import type { Readable } from 'node:stream'
 import type { UpstreamRequest } from '../upstream.js'
 import { isConnectionLogin } from './login.js'
 
-/** A request that cannot be written as it is. */
+/** The error for a request that cannot be written as it is. */
 export class UnsendableRequest extends Error {
   override readonly name = 'UnsendableRequest'
 }
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/
 const LINE = /^[!#$%&'*+\-.^_`|~\w]+: [\t\x20-\x7e\x80-\xff]*$/
-/** Neither a control character nor what is no byte of latin1. */
+/** Matches values without control characters and without characters beyond latin1. */
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
-/** No space either: it would end the path. */
+/** Excludes spaces as well: they would end the path. */
 const PATH = /^[\x21-\xff]+$/
 const DIGITS = /^\d+$/
 
-/** Servers expect these methods to say that they have no body (RFC 9110 §8.6). */
+/** The methods for which servers expect a length even without a body (RFC 9110 §8.6). */
 const withBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH'])
 
-/** Lines that are this side's to write. */
+/** The lines that only this client writes. */
 const ownLines: ReadonlySet<string> = new Set([
   'content-length',
   'expect',
@@ -28,18 +28,18 @@ const ownLines: ReadonlySet<string> = new Set([
   'keep-alive',
 ])
 
-/** A head as it goes out, one character for each byte. */
+/** A head as it is sent, one character for each byte. */
 export interface RequestHead {
   readonly text: string
-  /** The body goes in chunks. */
+  /** True if the body is sent in chunks. */
   readonly isChunked: boolean
-  /** The connection carries nothing behind this request. */
+  /** True if the connection carries no further request. */
   readonly isLast: boolean
-  /** It carries a login that belongs to the connection (NTLM, Negotiate). */
+  /** True if it carries a login that belongs to the connection (NTLM, Negotiate). */
   readonly logsIn: boolean
 }
 
-/** Writes the head of a request for the server with this name, or throws `UnsendableRequest`. */
+/** Writes the head of a request for the server with this name. Throws `UnsendableRequest`. */
 export function requestHead(request: UpstreamRequest, host: string): RequestHead {
   const { method, path, upgrade } = request
   if (!TOKEN.test(method) || method === 'CONNECT') throw new UnsendableRequest('a method that cannot be sent')
@@ -59,7 +59,7 @@ function connectionLines(upgrade: string | undefined, isLast: boolean): string {
 
 interface GivenLines {
   text: string
-  /** The line, which goes first (RFC 9110 §7.2). */
+  /** The Host line, which is sent first (RFC 9110 §7.2). */
   host: string | undefined
   isLast: boolean
   logsIn: boolean
@@ -71,7 +71,7 @@ function readLines(lines: readonly string[]): GivenLines {
   return given
 }
 
-/** The length of a name tells most lines apart from those that mean something here. */
+/** Reads a line. The length of its name excludes most lines that have no meaning here. */
 function readLine(given: GivenLines, name: string, value: string): void {
   const line = lineOf(name, value)
   const { length } = name
@@ -84,7 +84,7 @@ function readLine(given: GivenLines, name: string, value: string): void {
   given.text += line
 }
 
-/** Servers disagree on which of two counts (RFC 9112 §3.2). */
+/** Notes a Host line, and refuses a second one: servers disagree on which counts (RFC 9112 §3.2). */
 function noteHost(given: GivenLines, line: string): void {
   if (given.host !== undefined) throw new UnsendableRequest('a second Host')
   given.host = line
@@ -110,7 +110,7 @@ function goesInChunks({ body, contentLength }: UpstreamRequest): boolean {
   return body !== null && isStream(body) && contentLength === undefined
 }
 
-/** A hook may have set anything for a body. */
+/** Tells whether a body is a stream; a hook may have set any value. */
 function isStream(body: NonNullable<UpstreamRequest['body']>): boolean {
   if (typeof body === 'string' || Buffer.isBuffer(body)) return false
   const { on, pause, resume } = body as Partial<Readable>
@@ -137,7 +137,10 @@ function wrongLength(): UnsendableRequest {
   return new UnsendableRequest('a Content-Length that is not that of the body')
 }
 
-/** What must not stand behind a body: framing, routing, logins, and what is needed before it (RFC 9110 §6.5.1). */
+/**
+ * The names that must not follow a body: framing, routing, logins, and lines that are needed before it (RFC 9110
+ * §6.5.1).
+ */
 const notInTrailers: ReadonlySet<string> = new Set([
   'authorization',
   'cache-control',
@@ -161,7 +164,7 @@ const notInTrailers: ReadonlySet<string> = new Set([
   'upgrade',
 ])
 
-/** The end of a body in chunks, with the trailers that may stand there. */
+/** Returns the end of a body in chunks, with the trailers that are allowed there. */
 export function lastChunk(trailers: readonly string[]): string {
   let text = '0\r\n'
   for (let i = 0; i < trailers.length; i += 2) {

@@ -1,23 +1,23 @@
 import { MalformedResponse } from './line-section.js'
 
 const DIGITS = /^\d+$/
-/** The largest length that other implementations take: 64 bits. */
+/** The largest length that other implementations accept: 64 bits. */
 const LARGEST = 0xffff_ffff_ffff_ffffn
-/** Digits of any number that a double holds exactly. */
+/** The number of digits that a double always holds exactly. */
 const EXACT_DIGITS = 15
 
-/** What the header lines of one response tell of its framing and of its connection (RFC 9112 §6, §9.3). */
+/** Reads the framing and the future of the connection from the header lines of one response (RFC 9112 §6, §9.3). */
 export class ResponseFraming {
   private isOld = false
   private asksToKeep = false
   private asksToClose = false
   private length: string | undefined
   isChunked = false
-  /** `Connection: upgrade` is there. */
+  /** True if there is `Connection: upgrade`. */
   namesUpgrade = false
-  /** What `Upgrade` says, lower-cased. */
+  /** The value of `Upgrade`, lower-cased. */
   protocol: string | undefined
-  /** Seconds for which the server keeps an idle connection, where it says so. */
+  /** The number of seconds for which the server keeps an idle connection, if it says so. */
   keepAliveHint: number | undefined
 
   begin(isOld: boolean): void {
@@ -31,17 +31,17 @@ export class ResponseFraming {
     this.keepAliveHint = undefined
   }
 
-  /** The server leaves the connection open behind this response. */
+  /** True if the server leaves the connection open after this response. */
   get isKept(): boolean {
     return !this.asksToClose && (this.asksToKeep || !this.isOld)
   }
 
-  /** The announced length. A double is exact enough: what it cannot hold is never sent. */
+  /** The announced length. A double is exact enough: a length that it cannot hold is never sent. */
   get contentLength(): number | undefined {
     return this.length === undefined ? undefined : Number(this.length)
   }
 
-  /** Takes one line. The length of a name tells most of them apart. */
+  /** Reads a line. The length of its name excludes most lines. */
   note(name: string, value: string): void {
     if (name.length === 14) this.noteLong(name.toLowerCase(), value)
     else if (name.length === 17) this.noteCoding(name.toLowerCase(), value)
@@ -90,7 +90,7 @@ export class ResponseFraming {
     if (seconds !== undefined) this.keepAliveHint = Number(seconds)
   }
 
-  /** Several lines are one list: no single protocol. */
+  /** Notes an `Upgrade` line. Several lines form a list, which is no single protocol. */
   private noteUpgrade(value: string): void {
     const protocol = value.toLowerCase()
     this.protocol = this.protocol === undefined ? protocol : `${this.protocol}, ${protocol}`

@@ -2,15 +2,15 @@ import { type BodyEvents, ChunkDecoder } from './chunked.js'
 import { addHeaderLine, LineSection, MalformedResponse } from './line-section.js'
 import { ResponseFraming } from './response-framing.js'
 
-/** Hears of one response, in the order of the wire. */
+/** Receives the events of one response, in the order of the wire. */
 export interface ResponseEvents extends BodyEvents {
   onInformation(status: number, lines: string[]): void
   onHead(status: number, reason: string, lines: string[]): void
-  /** The server has switched protocols: what follows is no HTTP. */
+  /** Called when the server has switched protocols: the bytes after the head are not HTTP. */
   onUpgrade(lines: string[]): void
 }
 
-/** HTTP/1.0 or 1.1, a status of three digits (RFC 9110 §15: 100 and above), a reason that may be missing. */
+/** Matches HTTP/1.0 or 1.1, a status of three digits (RFC 9110 §15: 100 and above), and an optional reason. */
 // oxlint-disable-next-line no-control-regex -- a reason has none of them, but tabs (RFC 9112 §4)
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([^\0-\x08\x0a-\x1f\x7f]*))?$/
 const BEGINNING = 'HTTP/1.'
@@ -18,8 +18,8 @@ const BEGINNING = 'HTTP/1.'
 type Phase = 'status' | 'lines' | 'length' | 'chunks' | 'rest' | 'over'
 
 /**
- * Parses the responses of one connection: bytes in, events out; no socket and no timer. Throws `MalformedResponse`
- * for what is no response. What a handler of an event throws goes through.
+ * Parses the responses of one connection: it takes bytes and emits events, without socket or timer. Throws
+ * `MalformedResponse` for bytes that are not a response. Exceptions of an event handler pass through.
  */
 export class ResponseParser {
   private readonly events: ResponseEvents
@@ -33,7 +33,7 @@ export class ResponseParser {
   private reason = ''
   private lines: string[] = []
   private left = 0
-  /** A byte of the response under way has come. */
+  /** True once a byte of the present response has come. */
   hasBegun = false
 
   constructor(events: ResponseEvents, maxHeadBytes: number) {
@@ -50,19 +50,19 @@ export class ResponseParser {
     this.beginHead()
   }
 
-  /** The response, or what of it is HTTP, has come whole. */
+  /** True once the response, or its part that is HTTP, is complete. */
   get isOver(): boolean {
     return this.phase === 'over'
   }
 
-  /** The connection may carry another request behind this response. */
+  /** True if the connection may carry another request after this response. */
   get isKept(): boolean {
     return this.framing.isKept
   }
 
   /**
-   * The server wants no more of the request, and may break the connection over it before its response is read. A success
-   * without a length may answer what is still to come, whatever becomes of the connection behind it.
+   * Tells whether the server wants no more of the request, and may close the connection before its response is read.
+   * A success without a length may answer bytes that are still to come, even if the connection closes after it.
    */
   refusesBody(status: number): boolean {
     const { isKept, contentLength } = this.framing
@@ -81,7 +81,7 @@ export class ResponseParser {
     return at
   }
 
-  /** The server has ended the connection. Returns true where that is the end of a body. */
+  /** Notes that the server has ended the connection. Returns true if that ends a body. */
   finish(): boolean {
     if (this.phase !== 'rest') return false
     this.phase = 'over'
@@ -109,7 +109,9 @@ export class ResponseParser {
     return end
   }
 
-  /** What does not speak HTTP may be silent behind its greeting. */
+  /**
+   * Checks the beginning of a status line early: a server that does not speak HTTP may be silent after its greeting.
+   */
   private checkBeginning(): void {
     const { unfinished } = this.section
     if (BEGINNING.startsWith(unfinished.slice(0, BEGINNING.length))) return
@@ -155,7 +157,7 @@ export class ResponseParser {
     this.events.onUpgrade(this.lines)
   }
 
-  /** RFC 9112 §6.3. */
+  /** Returns the phase for the body (RFC 9112 §6.3). */
   private bodyPhase(): Phase {
     const { status, framing } = this
     if (this.method === 'HEAD' || status === 204 || status === 304) return 'over'

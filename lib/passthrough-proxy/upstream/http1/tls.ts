@@ -1,16 +1,16 @@
 import { isIP, type NetConnectOpts, type Socket } from 'node:net'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
 
-/** Opens verified connections of one origin, and keeps the session of the last one for the next. */
+/** Opens verified connections to one origin, and keeps the session of the last one for the next. */
 export class TlsConnector {
   private readonly options: ConnectionOptions
   private session: Buffer | undefined
 
-  /** `options` are those of `tls.connect`, where the caller has any; `host` is the name in the origin. */
+  /** `options` are those of `tls.connect`, if the caller has any; `host` is the name in the origin. */
   constructor(options: ConnectionOptions, host: string) {
     this.options = {
       ALPNProtocols: ['http/1.1'],
-      // An address is no server name (RFC 6066 §3).
+      // An IP address is not a server name (RFC 6066 §3).
       ...(isIP(host) === 0 ? { servername: host } : undefined),
       ...options,
     }
@@ -18,7 +18,7 @@ export class TlsConnector {
 
   connect(options: NetConnectOpts): Socket {
     const { session } = this
-    // Not loaded where nobody needs it: it takes longer than all the rest.
+    // It is only loaded when needed, as it takes longer than everything else.
     const tls = process.getBuiltinModule('node:tls')
     const socket = tls.connect({
       ...options,
@@ -32,13 +32,13 @@ export class TlsConnector {
     this.session = session
   }
 
-  /** The server may not like it any more. */
+  /** Drops the session, which the server may not accept any more. */
   private readonly dropSession = (): void => {
     this.session = undefined
   }
 }
 
-/** Tells whether a connection is written to in TLS. */
+/** Tells whether a connection uses TLS. */
 export function isSecure(socket: Socket): boolean {
   return (socket as Partial<TLSSocket>).encrypted === true
 }

@@ -5,7 +5,7 @@ import { ReadMemory } from './read-memory.js'
 import { isSecure } from './tls.js'
 import { UpgradedStream } from './upgraded-stream.js'
 
-/** A dead host ends a silent stream; a live one may stay silent for hours. */
+/** Detects a dead host behind a silent stream; a live one may stay silent for hours. */
 const KEEP_ALIVE_MS = 60_000
 
 /** Opens a socket that reads into the memory it is given. */
@@ -13,22 +13,22 @@ export interface SocketOpener {
   open(onread: OnReadOpts): Socket
 }
 
-/** Hears of a socket, until that is a tunnel. */
+/** The connection as its transport sees it, until the socket becomes a tunnel. */
 export interface TransportOwner {
   onOpen(): void
-  /** Bytes have come; they are overwritten by the next ones where `keepRead` is not called. */
+  /** Called with bytes; the next ones overwrite them unless `keepRead` is called. */
   onBytes(bytes: Buffer): void
-  /** The connection takes more. */
+  /** Called when the socket can take more. */
   onDrain(): void
-  /** The server takes no more; what it has sent by then is still to come. */
+  /** Called when the server accepts no more; bytes that it has sent before are still to come. */
   onWriteError(error: Error): void
-  /** The server sends no more. */
+  /** Called when the server sends no more. */
   onServerEnd(): void
-  /** The connection is gone. Comes last, and also where nothing went wrong. */
+  /** Called last, when the connection is gone, even without an error. */
   onLost(error: Error): void
 }
 
-/** The socket of a connection: bytes out, bytes in. */
+/** The socket of a connection: bytes in and out. */
 export class Transport {
   readonly socket: Socket
   private readonly owner: TransportOwner
@@ -42,21 +42,22 @@ export class Transport {
       buffer: () => this.memory.give(),
       callback: (length) => this.onRead(length),
     })
-    // A server that answers early may close a connection that it has not read: its answer came before that.
+    // A server that answers early may close a connection that it has not read; its answer came before that.
     outliveWriting(this.socket)
     this.listen()
   }
 
   /**
-   * The server has reset the connection. Where that comes together with its last bytes, libuv tells of an orderly end; but
-   * then the socket has no peer any more. Nobody may have asked for its address before: Node remembers that.
+   * True if the server has reset the connection. If the reset comes together with its last bytes, libuv reports an
+   * orderly end, but the socket has no peer any more. No code may have read its address before, as Node remembers
+   * that.
    */
   get isReset(): boolean {
     const { localAddress, remoteAddress } = this.socket
     return localAddress !== undefined && remoteAddress === undefined
   }
 
-  /** Somebody still needs the bytes that came last. */
+  /** Keeps the last bytes, which a receiver still needs. */
   keepRead(): void {
     this.memory.leave()
   }
@@ -72,7 +73,7 @@ export class Transport {
     this.socket.resume()
   }
 
-  /** What comes from now on is no HTTP, and goes to a stream of its own. */
+  /** Turns the connection into a stream of its own: the bytes from now on are not HTTP. */
   intoStream(): UpgradedStream {
     this.tunnel = new UpgradedStream(this.socket)
     return this.tunnel
@@ -87,7 +88,7 @@ export class Transport {
     socket.on('close', () => this.onLost(undefined))
   }
 
-  /** Not before: of several addresses, each has a socket of its own beneath this one. */
+  /** Sets the keep-alive only now: if a name has several addresses, each has a socket of its own below this one. */
   private onOpen(): void {
     this.socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS)
     this.owner.onOpen()
@@ -106,7 +107,10 @@ export class Transport {
     else this.tunnel.receiveEnd()
   }
 
-  /** What TLS cannot read is no error of the stream, and does not destroy it either: nothing comes behind it. */
+  /**
+   * Handles an error. Bytes that TLS cannot read are not an error of the stream, and do not destroy it, but no bytes
+   * follow.
+   */
   private onError(error: Error): void {
     const isOfWriting = this.socket.errored === error && !this.socket.destroyed
     if (!isOfWriting || this.tunnel !== undefined) return this.onLost(error)

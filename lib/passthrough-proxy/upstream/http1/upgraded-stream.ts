@@ -3,12 +3,12 @@ import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 
 /**
- * A connection that has left HTTP, as a stream. Its socket emits no 'data', as it reads into memory that is used again;
- * the stream takes copies. Each half ends by itself.
+ * A connection that has left HTTP, as a stream. Its socket emits no 'data', as it reads into reused memory; the
+ * stream takes copies. Each half ends separately.
  */
 export class UpgradedStream extends Duplex {
   private readonly socket: Socket
-  /** That of the request which asked for the upgrade, not of the one that opened the connection. */
+  /** The context of the request that asked for the upgrade, instead of the one that opened the connection. */
   private readonly context = new AsyncResource('SLUICEWAY_TUNNEL')
 
   constructor(socket: Socket) {
@@ -16,12 +16,12 @@ export class UpgradedStream extends Duplex {
     this.socket = socket
   }
 
-  /** Bytes have come, in memory that is not theirs. */
+  /** Takes bytes, whose memory will be reused. */
   receive(bytes: Buffer): void {
     if (!this.pushInContext(Buffer.from(bytes))) this.socket.pause()
   }
 
-  /** The server has ended its half. */
+  /** Notes that the server has ended its half. */
   receiveEnd(): void {
     this.pushInContext(null)
   }

@@ -3,15 +3,15 @@ import type { Readable } from 'node:stream'
 
 import { lastChunk } from './request-writer.js'
 
-/** The connection, as the upload on it sees it. */
+/** The connection as its upload sees it. */
 export interface UploadOwner {
-  /** The body is on its way whole. */
+  /** Called when the whole body has been sent. */
   onSent(): void
-  /** The body has failed, or is not what was announced. */
+  /** Called when the body has failed, or is not as announced. */
   onBroken(cause: unknown, isMismatch: boolean): void
 }
 
-/** What an upload needs to know of its body. */
+/** The facts about a body that its upload needs. */
 export interface UploadBody {
   readonly source: Readable
   readonly isChunked: boolean
@@ -20,8 +20,8 @@ export interface UploadBody {
 }
 
 /**
- * A body on its way from a stream to a connection, as fast as the connection takes it. Does not destroy the stream,
- * whatever happens: it belongs to whoever made the request.
+ * Sends a body from a stream to a connection, as fast as the connection takes it. It never destroys the stream, which
+ * belongs to the maker of the request.
  */
 export class Upload {
   private readonly body: UploadBody
@@ -30,9 +30,9 @@ export class Upload {
   private sent = 0
   isOver = false
   private isStopped = false
-  /** The stream has told of its end. */
+  /** True once the stream has emitted 'end'. */
   private hasEnded = false
-  /** The server is slow to read. */
+  /** True while the server is slow to read. */
   isHeldUp = false
 
   constructor(body: UploadBody, socket: Socket, owner: UploadOwner) {
@@ -41,29 +41,29 @@ export class Upload {
     this.owner = owner
   }
 
-  /** All of the body has gone out. */
+  /** True once the whole body has been sent. */
   get isWhole(): boolean {
     return this.isOver && !this.isStopped
   }
 
-  /** Reads the stream. What it has by then goes out in one write with the head. */
+  /** Starts reading the stream. The bytes that it already has are sent in one write with the head. */
   start(): void {
     const { source } = this.body
     source.on('data', this.onData).on('end', this.onEnd).on('error', this.onError).on('close', this.onClose)
     source.resume()
-    // A destroyed stream emits nothing any more, and one that has ended neither.
+    // A destroyed stream emits no more events, and neither does one that has ended.
     if (source.readableEnded) process.nextTick(this.onEnd)
     else if (source.destroyed) process.nextTick(this.onClose)
   }
 
-  /** The connection takes more. */
+  /** Goes on when the connection takes more. */
   resume(): void {
     if (this.isOver || !this.isHeldUp) return
     this.isHeldUp = false
     this.body.source.resume()
   }
 
-  /** Sends nothing any more. */
+  /** Stops sending. */
   stop(): void {
     if (this.isOver) return
     this.isStopped = true
@@ -75,7 +75,7 @@ export class Upload {
     this.isOver = true
     const { source } = this.body
     source.off('data', this.onData).off('end', this.onEnd).off('close', this.onClose)
-    // Its last error may come later, and nobody else may listen.
+    // Its last error may come later, when it has no other listener.
     if (!source.destroyed) source.once('close', this.onGone)
     else this.onGone()
   }
@@ -116,7 +116,7 @@ export class Upload {
     process.nextTick(finish, this)
   }
 
-  /** Node takes an HTTP/2 stream that was reset for one that has ended, and says so a moment later. */
+  /** Ends the upload. Node first reports the end of an HTTP/2 stream that was reset, and the reset a moment later. */
   finish(): void {
     if (this.isOver) return
     const { aborted } = this.body.source as { aborted?: boolean }

@@ -4,15 +4,18 @@ import { Readable } from 'node:stream'
 import type { Delivery } from './delivery.js'
 import { Upload, type UploadOwner } from './upload.js'
 
-/** Of a body in memory, goes out in one piece; of a larger one, the time between two pieces tells a dead server. */
+/**
+ * A body in memory up to this size is sent in one piece; in a larger one, the time between pieces reveals a dead
+ * server.
+ */
 const PIECE = 256 * 1024
 
-/** Writes a request. Returns what is still on its way, where the body does not go out at once. */
+/** Writes a request. Returns its upload if the body is not sent at once. */
 export function writeRequest(delivery: Delivery, socket: Socket, owner: UploadOwner): Upload | undefined {
   const { text } = delivery.head
   const { body } = delivery.request
   if (body === null) return writeAlone(socket, text)
-  // A small body goes out in one write with the head.
+  // A small body is sent in one write with the head.
   socket.cork()
   socket.write(text, 'latin1')
   const source = asSource(body)
@@ -36,7 +39,7 @@ function startUpload(source: Readable, delivery: Delivery, socket: Socket, owner
   return upload
 }
 
-/** The stream of a body that does not go out at once. */
+/** Returns the stream of a body that is not sent at once. */
 function asSource(body: Readable | Buffer | string): Readable | undefined {
   if (typeof body === 'string') return undefined
   if (!Buffer.isBuffer(body)) return body

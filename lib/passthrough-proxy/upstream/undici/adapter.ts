@@ -5,7 +5,7 @@ import { InContext } from './in-context.js'
 import { Queues } from './queues.js'
 import { watchSockets } from './sockets.js'
 
-/** The way upstream through a dispatcher that the caller supplies, and keeps. */
+/** Creates an upstream that uses a dispatcher of the caller, who keeps it. */
 export function dispatcherUpstream(dispatcher: Dispatcher): Upstream {
   return new DispatcherUpstream(dispatcher)
 }
@@ -35,7 +35,7 @@ class DispatcherUpstream implements Upstream {
     return dispatched
   }
 
-  /** The dispatcher stays open: it is the caller's. */
+  /** Leaves the dispatcher open, as the caller owns it. */
   close(): void {
     this.isClosed = true
   }

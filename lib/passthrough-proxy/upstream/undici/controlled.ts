@@ -7,8 +7,8 @@ import { cameOverHttp2, trailersOverHttp2 } from './failures.js'
 import { headLines, namedLines, textLines } from './lines.js'
 
 /**
- * The same request to a dispatcher of the caller's, which may be undici 8 or 7: 8 knows this interface alone, 7 prefers
- * it, and what an application wrote for 7 may call the other one.
+ * Handles a request to a dispatcher of the caller, which may be undici 8 or 7: undici 8 supports only this interface,
+ * undici 7 prefers it, and code that an application wrote for undici 7 may use the other one.
  */
 export class ControlledDispatch extends Dispatched implements ControlledHandler {
   private controller: Controller | undefined
@@ -34,7 +34,7 @@ export class ControlledDispatch extends Dispatched implements ControlledHandler 
     headers: IncomingHttpHeaders,
     reason?: string,
   ): void {
-    // An interceptor that sends a request again gives another one.
+    // An interceptor that sends a request again supplies another controller.
     this.controller = controller
     if (this.isOver) controller.abort(new Error('the request is given up'))
     else this.takeHead(status, reason, headLines(controller.rawHeaders, headers))
@@ -46,7 +46,7 @@ export class ControlledDispatch extends Dispatched implements ControlledHandler 
 
   onResponseEnd({ rawTrailers }: Controller, trailers: IncomingHttpHeaders): void {
     if (Array.isArray(rawTrailers)) this.finish(textLines(rawTrailers as Buffer[]))
-    // Where only undici 7 has them, which does not read trailers by name.
+    // Only undici 7 passes them, which does not read trailers by name.
     else if (cameOverHttp2(rawTrailers) && !cameOverHttp2(trailers)) this.fail(trailersOverHttp2)
     else this.finish(namedLines(trailers))
   }

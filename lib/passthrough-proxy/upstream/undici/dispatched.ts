@@ -31,21 +31,24 @@ import { expectSocket, PausedEnd, type Sender } from './sockets.js'
 
 const debug = createDebug('sluiceway:passthrough-proxy')
 
-/** How often a request that found nobody is sent again: a balanced pool may have another upstream. */
+/**
+ * The number of times that a request which reached no server is sent again: a balanced pool may have another
+ * upstream.
+ */
 const MOST_RETRIES = 3
 
 const NOTHING = Buffer.alloc(0)
 
 /**
  * - `queued`: undici has the request, and no connection for it.
- * - `connected`: it goes out.
+ * - `connected`: it is being sent.
  * - `heard`: the first byte of a response has come.
  * - `answered`: the receiver has the final head.
- * - `over`: the receiver hears nothing any more, whatever undici tells.
+ * - `over`: the receiver is told nothing more, even if undici reports further events.
  */
 type Stage = 'queued' | 'connected' | 'heard' | 'answered' | 'over'
 
-/** One request on its way through a dispatcher: undici's handler on one side, the receiver's connection on the other. */
+/** One request through a dispatcher: undici's handler on one side, the receiver's connection on the other. */
 export class Dispatched implements Handler, Sending, Sender, Waiting, TimedRequest {
   private readonly request: UpstreamRequest
   private readonly receiver: Receiver
@@ -80,7 +83,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     this.queue.waiting += 1
     try {
       const result: unknown = this.dispatcher.dispatch(this.options, this)
-      // Interceptors may be async functions, though they should not.
+      // Interceptors may be async functions, although they should not.
       if (typeof result === 'object') Promise.resolve(result).catch((cause: unknown) => this.break(cause))
     } catch (cause) {
       this.break(cause)
@@ -106,7 +109,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
 
   onConnect(abort: (reason?: Error) => void): void {
     this.leaveQueue()
-    // Thrown, not aborted: that would cost the connection.
+    // This throws instead of aborting, which would cost the connection.
     if (this.isOver) throw new Error('the client has left')
     this.stage = 'connected'
     this.connectedAt = performance.now()
@@ -131,7 +134,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
   }
 
   onData(chunk: Buffer): boolean {
-    // As undici 7's parser goes on, it may give nothing once more.
+    // When undici 7's parser goes on, it may emit an empty chunk.
     if (chunk.length === 0) return this.isReading
     if (!this.isOver) this.receiver.onBody(chunk)
     this.endRead()
@@ -150,13 +153,13 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
   onError(error: Error): void {
     this.leaveQueue()
     if (this.isOver) return
-    // Nothing was to come: whatever befalls the connection now, the client has its whole answer.
+    // The client has its whole answer, so an error of the connection does not matter.
     if (this.stage === 'answered' && this.endsWithHead) this.finish([])
     else if (this.mayRetry(error)) this.retry(error)
     else this.fail(failureOf(error, this.stage !== 'queued'))
   }
 
-  /** The body of the request is still on its way. */
+  /** True while the body of the request is being sent. */
   get isBeingSent(): boolean {
     return (this.request.body as Partial<Readable> | null)?.readableEnded === false
   }
@@ -175,7 +178,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     this.timer?.end()
     this.endsWithHead = hasNoBody(this.options.method, status)
     this.receiver.onHead(status, phraseBytes(reason), lines)
-    // undici may tell of a part of the body in this tick; it does not tell where a read ends.
+    // undici may emit a part of the body in this tick, and does not report the end of a read.
     process.nextTick(endRead, this)
   }
 
@@ -212,9 +215,9 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     else this.breakOff({ kind: 'malformed', message: TOO_MANY_INTERIM, maybeHeard: true, cause: undefined })
   }
 
-  /** Tells whether the request was never heard. */
+  /** Tells whether the request can be sent again because no server has seen it. */
   private mayRetry(error: Error): boolean {
-    // Not a byte was sent; a balanced pool may have another upstream to send it to.
+    // No byte was sent, and a balanced pool may have another upstream.
     if (this.stage === 'queued') {
       return this.retries < MOST_RETRIES && isRefusal(error)
     }
@@ -227,11 +230,11 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     this.retries += 1
     this.stage = 'queued'
     this.abortConnection = undefined
-    // By then a balanced pool has heard of the failure too.
+    // By then a balanced pool has noticed the failure too.
     process.nextTick(dispatch, this)
   }
 
-  /** The dispatcher itself has failed. */
+  /** Ends the request because the dispatcher itself has failed. */
   private break(cause: unknown): void {
     this.leaveQueue()
     this.breakOff({ kind: 'broken', maybeHeard: this.stage !== 'queued', cause })
@@ -251,7 +254,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     this.stage = 'over'
     this.timer?.end()
     this.pausedEnd?.forget()
-    // What is left of it is the client's connection's.
+    // The rest of the body belongs to the client's connection.
     if (this.options.body instanceof ShieldedBody) this.options.body.destroy()
   }
 

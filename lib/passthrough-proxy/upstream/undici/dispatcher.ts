@@ -6,14 +6,14 @@ import type { UpstreamRequest } from '../upstream.js'
 import { ShieldedBody } from './shielded-body.js'
 
 /**
- * An undici 7 or 8 Dispatcher: an Agent, Pool, BalancedPool, ProxyAgent or MockAgent, with or without interceptors,
+ * A Dispatcher of undici 7 or 8: an Agent, Pool, BalancedPool, ProxyAgent or MockAgent, with or without interceptors,
  * from any copy of undici.
  */
 export interface Dispatcher {
   dispatch(options: object, handler: object): boolean
 }
 
-/** A dispatcher is told by what it does: it may come from any copy of its package. */
+/** Recognizes a dispatcher by its methods, as it may come from any copy of its package. */
 export const dispatcherOption: OptionCheck<Dispatcher | undefined> = (given, option) => {
   if (given !== undefined && typeof (given as Dispatcher | null)?.dispatch !== 'function') {
     throw wrongKind(option, 'an undici Dispatcher', given)
@@ -21,7 +21,7 @@ export const dispatcherOption: OptionCheck<Dispatcher | undefined> = (given, opt
   return given as Dispatcher | undefined
 }
 
-/** What a request is to undici, of either version. */
+/** The options of a request for undici 7 and 8. */
 export interface DispatchOptions {
   readonly origin: string
   readonly path: string
@@ -34,7 +34,7 @@ export interface DispatchOptions {
   readonly upgrade: string | undefined
 }
 
-/** Puts a request into undici's terms. */
+/** Converts a request to undici's options. */
 export function dispatchOptions(request: UpstreamRequest): DispatchOptions {
   const { origin, path, method, contentLength, body, headersTimeoutMs, idleTimeoutMs, upgrade } = request
   const lines = announcedLines(request)
@@ -47,13 +47,13 @@ export function dispatchOptions(request: UpstreamRequest): DispatchOptions {
     body: body instanceof Readable ? new ShieldedBody(body) : body,
     headersTimeout: headersTimeoutMs,
     bodyTimeout: idleTimeoutMs,
-    // Without `reset` undici gives up the connection after HEAD, and after a body with GET, DELETE or OPTIONS.
+    // Without `reset` undici closes the connection after HEAD, and after a body with GET, DELETE or OPTIONS.
     reset: upgrade === undefined ? false : undefined,
     upgrade,
   }
 }
 
-/** undici sends no trailers, so that none are announced. */
+/** Removes the announcement of trailers, as undici sends none. */
 function announcedLines({ lines, trailers }: UpstreamRequest): readonly string[] {
   if (trailers === undefined) return lines
   return lines.filter((_, at) => (lines[at - (at % 2)] as string).toLowerCase() !== 'trailer')
@@ -61,18 +61,18 @@ function announcedLines({ lines, trailers }: UpstreamRequest): readonly string[]
 
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
-/** Tells whether a request may be sent twice without doing anything twice (RFC 9110 §9.2.2). */
+/** Tells whether a request can be sent twice without a second effect (RFC 9110 §9.2.2). */
 export function isRepeatable({ method, body, upgrade }: DispatchOptions): boolean {
   return idempotent.has(method) && body == null && upgrade === undefined
 }
 
-/** Name, value, name, value, …; dispatchers of the caller's may give several values, or text. */
+/** One part of name, value, name, value, …; a caller's dispatcher may give several values, or text. */
 export type RawPart = Buffer | string | readonly (Buffer | string)[]
 
-/** What undici has read of header lines: one by one, or by name where they came over HTTP/2. */
+/** Header lines as undici has read them: one by one, or by name if they came over HTTP/2. */
 type Raw = readonly RawPart[] | IncomingHttpHeaders | null | undefined
 
-/** A handler as undici 7 has it. */
+/** The handler interface of undici 7. */
 export interface Handler {
   onConnect(abort: (reason?: Error) => void): void
   onResponseStarted(): void
@@ -83,7 +83,7 @@ export interface Handler {
   onError(error: Error): void
 }
 
-/** The connection of one request, as undici 8 gives it, and 7 to a handler that has `onRequestStart`. */
+/** The connection of one request, which undici 8 passes, and undici 7 to a handler that has `onRequestStart`. */
 export interface Controller {
   readonly rawHeaders?: Raw
   readonly rawTrailers?: Raw
@@ -92,13 +92,13 @@ export interface Controller {
   resume(): void
 }
 
-/** A handler as undici 8 has it. */
+/** The handler interface of undici 8. */
 export interface ControlledHandler {
   onRequestStart(controller: Controller): void
   onResponseStart(controller: Controller, status: number, headers: IncomingHttpHeaders, reason?: string): void
   onResponseData(controller: Controller, chunk: Buffer): void
   onResponseEnd(controller: Controller, trailers: IncomingHttpHeaders): void
   onRequestUpgrade(controller: Controller, status: number, headers: IncomingHttpHeaders, socket: Duplex): void
-  /** Without a controller where the request has never had a connection. */
+  /** Called without a controller if the request has never had a connection. */
   onResponseError(controller: Controller | null, error: Error): void
 }

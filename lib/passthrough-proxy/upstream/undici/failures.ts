@@ -7,7 +7,7 @@ interface Kind {
   readonly message?: string
 }
 
-/** By the `code` of undici's error, or of the one that it passes on. */
+/** The failures by the `code` of undici's error, or of the error that it passes on. */
 const byCode: Readonly<Record<string, Kind>> = {
   UND_ERR_CONNECT_TIMEOUT: { kind: 'timeout', message: CONNECT_TIMEOUT },
   UND_ERR_HEADERS_TIMEOUT: { kind: 'timeout', message: HEADERS_TIMEOUT },
@@ -25,21 +25,21 @@ const byCode: Readonly<Record<string, Kind>> = {
   },
 }
 
-/** What undici says of a dispatcher that its owner has closed. */
+/** undici's codes for a dispatcher that its owner has closed. */
 const closed: ReadonlySet<string> = new Set(['UND_ERR_CLOSED', 'UND_ERR_DESTROYED'])
 
-/** OpenSSL's names for a certificate that it does not trust. */
+/** Matches OpenSSL's names for a certificate that it does not trust. */
 const untrusted = /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/
 
-/** What comes back at once from an address where nobody is. */
+/** The codes of an address that refuses connections at once. */
 const refusals: ReadonlySet<string> = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH'])
 
-/** Tells whether nobody was there to connect to. */
+/** Tells whether the connection was refused. */
 export function isRefusal(error: Error): boolean {
   return refusals.has(codeOf(error))
 }
 
-/** Names a failure of undici or of the network. */
+/** Converts an error of undici or of the network to a failure. */
 export function failureOf(error: Error, isConnected: boolean): Failure {
   if (isUpgradeOverHttp2(error)) return upgradeOverHttp2(error)
   const { kind, message } = byCode[codeOf(error)] ?? { kind: networkKind(error, isConnected) }
@@ -58,20 +58,26 @@ function codeOf(error: Error): string {
 }
 
 /**
- * The parser's errors, those undici raises for a 100 or a 101 that nobody asked for, and the assertions that fail in it
- * where a status is below 100, or a 101 names no protocol.
+ * Recognizes errors of the parser, errors that undici raises for a 100 or a 101 without a request for it, and
+ * assertions that fail in undici if a status is below 100, or a 101 names no protocol.
  */
 function isMalformed(error: Error): boolean {
   const isUnexpected = /^bad (?:response|upgrade)$/.test(error.message) || codeOf(error) === 'ERR_ASSERTION'
   return error.name === 'HTTPParserError' || isUnexpected
 }
 
-/** Tells trailers by name, as undici gives those of HTTP/2, from raw lines; without any it gives an empty object. */
+/**
+ * Distinguishes trailers by name, as undici passes those of HTTP/2, from raw lines; if there are none, undici passes
+ * an empty object.
+ */
 export function cameOverHttp2(trailers: Controller['rawTrailers']): boolean {
   return trailers != null && !Array.isArray(trailers) && Object.keys(trailers).length > 0
 }
 
-/** undici 7 takes an answer for complete when its trailers come, whatever of its body has not been read by then. */
+/**
+ * The failure of an answer with trailers: undici 7 considers it complete when they come, even if its body was not
+ * read.
+ */
 export const trailersOverHttp2: Failure = {
   kind: 'malformed',
   maybeHeard: true,
@@ -80,7 +86,10 @@ export const trailersOverHttp2: Failure = {
   cause: undefined,
 }
 
-/** Over HTTP/2 an upgrade is another request with another answer (RFC 8441), for which a client of HTTP/1.1 has no use. */
+/**
+ * Creates the failure of an upgrade over HTTP/2, where it is another request with another answer (RFC 8441) that an
+ * HTTP/1.1 client cannot use.
+ */
 export function upgradeOverHttp2(cause?: unknown): Failure {
   return {
     kind: 'malformed',
@@ -91,12 +100,12 @@ export function upgradeOverHttp2(cause?: unknown): Failure {
   }
 }
 
-/** undici's words for an upgrade that it does not send over HTTP/2. */
+/** Recognizes undici's error for an upgrade that it does not send over HTTP/2. */
 export function isUpgradeOverHttp2({ message }: Error): boolean {
   return /^(?:HTTP\/2: Extended CONNECT |Custom upgrade .* over HTTP\/2$)/.test(message)
 }
 
-/** Tells the orderly end of an HTTP/2 connection, which the upstream has announced (RFC 9113 §6.8). */
+/** Recognizes the orderly end of an HTTP/2 connection, which the upstream has announced (RFC 9113 §6.8). */
 export function isGoAway({ message }: Error): boolean {
   return message === 'HTTP/2: "GOAWAY" frame received with code 0'
 }

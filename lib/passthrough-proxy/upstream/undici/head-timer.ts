@@ -1,17 +1,17 @@
-/** The request, as its timer sees it. */
+/** The request as its timer sees it. */
 export interface TimedRequest {
-  /** It is still being sent, so that it is the client's turn. */
+  /** True while it is being sent, so that the client is awaited and not the upstream. */
   readonly isBeingSent: boolean
   timeOut(): void
 }
 
-/** The time until the final head, once interim responses have come: undici takes each for a sign of life, and waits anew. */
+/** Limits the time until the final head after interim responses: at each of these, undici begins to wait anew. */
 export class HeadTimer {
   private readonly request: TimedRequest
   private readonly timeoutMs: number
   private timer: NodeJS.Timeout | undefined
 
-  /** `timeoutMs` is what the upstream may take, of which `waitedMs` have passed. 0: no limit. */
+  /** `timeoutMs` is the time that the upstream may take, of which `waitedMs` have passed. 0: no limit. */
   constructor(request: TimedRequest, timeoutMs: number, waitedMs: number) {
     this.request = request
     this.timeoutMs = timeoutMs

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 
 import type { Failure, Receiver, Sending } from '../upstream.js'
 
-/** Tells a receiver everything in the context in which its request was sent: undici calls in that of the connection. */
+/** Calls a receiver in the async context in which its request was sent: undici calls in that of the connection. */
 export class InContext extends AsyncResource implements Receiver {
   private readonly receiver: Receiver
 

@@ -4,7 +4,7 @@ import type { Controller, RawPart } from './dispatcher.js'
 
 type Raw = Controller['rawHeaders']
 
-/** Raw parts as text. Header bytes are latin1: every byte is one character, and goes out as that byte again. */
+/** Converts raw parts to text. Header bytes are latin1: each byte is one character, and is sent as the same byte. */
 export function textLines(raw: readonly RawPart[]): string[] {
   const lines: string[] = []
   for (let i = 0; i < raw.length; i += 2) {
@@ -17,8 +17,8 @@ export function textLines(raw: readonly RawPart[]): string[] {
 }
 
 /**
- * The lines of a head, as they came where that is known. An interceptor may have changed the headers by name, and knows
- * nothing of the lines: then its word counts.
+ * Returns the lines of a head, in their original form if it is known. An interceptor may change the headers only by
+ * name; in that case they count instead of the lines.
  */
 export function headLines(raw: Raw, headers: IncomingHttpHeaders | undefined): string[] {
   if (!Array.isArray(raw)) return namedLines(headers ?? (raw as IncomingHttpHeaders | null | undefined))
@@ -26,7 +26,7 @@ export function headLines(raw: Raw, headers: IncomingHttpHeaders | undefined): s
   return headers === undefined || saysTheSame(lines, headers) ? lines : namedLines(headers)
 }
 
-/** Lines of what is known by name alone. */
+/** Returns the lines of headers that are known only by name. */
 export function namedLines(headers: IncomingHttpHeaders | null | undefined): string[] {
   const lines: string[] = []
   for (const [name, value] of Object.entries(headers ?? {})) {
@@ -49,17 +49,17 @@ function saysTheSame(lines: readonly string[], headers: IncomingHttpHeaders): bo
   return true
 }
 
-/** Some versions of undici decode the values as UTF-8. */
+/** Compares values, as some versions of undici decode them as UTF-8. */
 function isSameText(line: string, value: string | undefined): boolean {
   return line === value || Buffer.from(line, 'latin1').toString('utf8') === value
 }
 
 const NOT_ASCII = /[^\0-\x7f]/
 
-/** What undici cannot read as UTF-8, and reads as this. */
+/** The character that replaces bytes which undici cannot decode as UTF-8. */
 const LOST = '\ufffd'
 
-/** undici reads a reason phrase as UTF-8, unlike all else of a head. */
+/** Returns the bytes of a reason phrase, which undici decodes as UTF-8, unlike the rest of a head. */
 export function phraseBytes(reason: string | undefined): string {
   if (reason === undefined || !NOT_ASCII.test(reason) || reason.includes(LOST)) return reason ?? ''
   return Buffer.from(reason, 'utf8').toString('latin1')

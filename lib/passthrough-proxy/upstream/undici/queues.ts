@@ -1,9 +1,9 @@
-/** How many requests wait for a connection to one origin. */
+/** The number of requests that wait for a connection to one origin. */
 export interface Queue {
   waiting: number
 }
 
-/** How many queues are remembered; a target function may make up as many origins as it likes. */
+/** The number of queues that are remembered; a target function may return any number of origins. */
 const MOST_QUEUES = 256
 
 /** The queues of one upstream, by origin. */

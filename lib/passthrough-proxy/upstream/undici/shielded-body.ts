@@ -2,17 +2,21 @@ import { AsyncResource } from 'node:async_hooks'
 import { Readable } from 'node:stream'
 
 /**
- * A body as undici reads it. undici destroys the body of a request that fails, and with an IncomingMessage the client's
- * connection; this stream stands between, so that the body stays with its owner. Nothing of it is read before undici asks.
+ * A body as undici reads it. undici destroys the body of a request that fails, and with an IncomingMessage the
+ * client's connection; this stream shields the body, which stays with its owner. None of it is read before undici
+ * asks.
  */
 export class ShieldedBody extends Readable {
   private readonly body: Readable
-  /** That of the request: `req` ends in the one in which it is read, and undici reads in that of its connection. */
+  /**
+   * The context of the request: `req` ends in the context in which it is read, and undici reads in that of its
+   * connection.
+   */
   private readonly context = new AsyncResource('SLUICEWAY_BODY')
   private listening = false
 
   constructor(body: Readable) {
-    // Nothing is kept here: what is read goes on at once, still in the processor's cache, or is not read yet.
+    // It buffers nothing: a chunk is passed on at once, while it is in the processor's cache, or is not read yet.
     super({ highWaterMark: 0 })
     this.body = body
     // The upstream may stop listening before the last error comes.

@@ -1,7 +1,7 @@
 import { subscribe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
 
-/** A request that is about to go out on a connection of undici's. */
+/** A request that is about to be sent on one of undici's connections. */
 export interface Sender {
   onSocket(socket: Socket): void
 }
@@ -9,7 +9,7 @@ export interface Sender {
 let next: Sender | undefined
 let isWatching = false
 
-/** undici tells of each head that it writes, and on which socket. */
+/** Subscribes to undici's event for each head that it writes, which names the socket. */
 export function watchSockets(): void {
   if (isWatching) return
   isWatching = true
@@ -20,7 +20,10 @@ export function watchSockets(): void {
   })
 }
 
-/** A head that undici writes now is this request's. Where there is none (a mock, HTTP/2), the next one is another's. */
+/**
+ * Assigns the next head that undici writes to this request. If it writes none (a mock, HTTP/2), the next one belongs
+ * to another request.
+ */
 export function expectSocket(sender: Sender): void {
   next = sender
   queueMicrotask(forget)
@@ -31,14 +34,14 @@ function forget(): void {
 }
 
 /**
- * undici 7 fails an assertion, and with it the process, where its parser is paused when the upstream ends a connection
- * that ends the body too (nodejs/undici#5360). All of the body has been read by then, so that nothing more comes of it.
+ * Avoids an assertion of undici 7 that ends the process: it fails if undici's parser is paused when the upstream ends
+ * a connection that also ends the body (nodejs/undici#5360). The whole body has been read by then.
  */
 export class PausedEnd {
   private readonly socket: Socket
   private readonly wake: () => void
 
-  /** `resume` is called before undici hears of the end. */
+  /** `resume` is called before undici notices the end. */
   constructor(socket: Socket, resume: () => void) {
     this.socket = socket
     this.wake = resume

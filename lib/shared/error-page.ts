@@ -1,0 +1,22 @@
+/** The page with an entry for each error: a path in the repository, until the package has a public address. */
+const PAGE = 'docs/errors.md'
+
+/** An entry of that page: the code of an error in lower case, or a heading for errors without a code. */
+export type Entry =
+  | Lowercase<`ERR_SLUICEWAY_${string}`>
+  | 'a-wrong-option'
+  | 'a-request-that-is-not-a-stream'
+  | 'a-thrown-value-that-is-not-an-error'
+
+/**
+ * Ends a message for developers with the address of its entry. A message that a client may read (status below 500) gets
+ * none: users compare it with those of body-parser, and its `code` names the entry.
+ */
+export function withEntry(message: string, entry: Entry): string {
+  return `${message} (see ${PAGE}#${entry})`
+}
+
+/** Creates the error for an option or argument of the wrong kind, or for options that contradict each other. */
+export function wrongOption(message: string): TypeError {
+  return new TypeError(withEntry(message, 'a-wrong-option'))
+}
