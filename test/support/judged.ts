@@ -1,7 +1,7 @@
 import { autoFlush, bodyCache, maxBytes, passthroughProxy } from 'sluiceway'
 import type { Handler } from './hosts.js'
 
-/** What stands in front of a whole application, and is to change nothing in it. */
+/** Middlewares in front of a whole application, which must change nothing in it. */
 export interface Judged {
   readonly handlers: readonly Handler[]
   /** Whether the server is attached as well. */

@@ -21,7 +21,7 @@ interface TimingOut {
   _timeoutError: (this: unknown, milliseconds: number) => Error
 }
 
-// Mocha makes the error at the moment at which the time is over: a hook runs too late to see what is waited for.
+// Mocha makes this error when the time is over; a hook would run too late, after the waits have ended.
 const runnable = Mocha.Runnable.prototype as unknown as TimingOut
 const timeoutError = runnable._timeoutError
 runnable._timeoutError = function (milliseconds) {

@@ -1,5 +1,6 @@
 /*
- * Packages that need Node 22. They have a folder of their own, test/node22, as `npm ci` would warn of each on Node 20.
+ * Packages that need Node 22. They have a folder of their own, test/node22, because `npm ci` would warn about each of
+ * them on Node 20.
  */
 
 import { existsSync } from 'node:fs'
@@ -12,7 +13,7 @@ const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 
 export const isNode22Installed: boolean = existsSync(`${folder}/node_modules/.package-lock.json`)
 
-/** Whether this Node runs the packages, and they are installed. */
+/** Whether the packages are installed and run on this Node. */
 export const hasNode22Packages: boolean = isNode22Installed && (major > 22 || (major === 22 && minor >= 19))
 
 if (!hasNode22Packages)
