@@ -1,20 +1,33 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import type { Server as SecureServer } from 'node:https'
 import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
-
-import createDebug from 'debug'
 
 import { declineUpgrades } from './attach/declined-upgrades.js'
+import { endOnError } from './attach/end-on-error.js'
+import { takeUpgrades, type UpgradeListener } from './attach/other-listeners.js'
+import type { Upgrade } from './attach/recipients.js'
 import { runUpgrade } from './attach/upgrade.js'
 import { ATTACHED } from './node/keys.js'
 import { continueOnRead } from './body/expect-continue.js'
 import { withEntry, wrongOption } from './shared/error-page.js'
+import { callback, readOptions } from './shared/options.js'
 
-const debug = createDebug('sluiceway:attach')
+/** What `attach` takes. */
+export interface AttachOptions {
+  /**
+   * Returns true for the upgrades of the app, if another 'upgrade' listener of the server (`ws`, socket.io, …) would
+   * take the same ones. True: only the app gets the upgrade, and if no handler takes it, the client gets the app's own
+   * 404. False: only the other listeners get it; without another listener, the app gets it as a plain request. An
+   * exception ends the connection. @default the app comes first, and the other listeners get the rest
+   */
+  readonly upgrade?: ((req: IncomingMessage) => boolean) | undefined
+}
+
+type IsOwn = AttachOptions['upgrade']
 
 interface Attached {
   readonly app: RequestListener
+  readonly isOwn: IsOwn
   readonly detach: () => void
 }
 
@@ -26,35 +39,55 @@ interface Attached {
  * `passthroughProxy` can tunnel it, and if no handler takes it, the client gets the app's own answer. `100 Continue`
  * is sent when the body is first read, so the client of a refused request is never asked to send it.
  *
+ * If the server has another 'upgrade' listener, such as that of `ws` or socket.io, it gets the upgrades that pass the
+ * last handler of the app. If the app answers all of them, the option `upgrade` says which are its own.
+ *
  * The server's 'request' listener is left alone; `createServer(app)` or `app.listen()` adds it. Attaching the same
  * app again does nothing, and returns the same function.
  *
- * NOTE: an 'upgrade' listener of another library on the same server would answer the same requests.
- *
  * @example const server = app.listen(3000); attach(server, app)
  * @returns a function that detaches the app; tunnels that are already open stay open.
- * @throws TypeError if `server` or `app` is of the wrong kind, Error if the server already has another app.
+ * @throws TypeError if an argument is of the wrong kind, Error if the server already has another app or `upgrade`.
  * @see docs/attach.md, RFC 9110 sections 7.8 and 10.1.1
  */
-export function attach(server: Server | SecureServer, app: RequestListener): () => void {
+export function attach(
+  server: Server | SecureServer,
+  app: RequestListener,
+  options?: AttachOptions,
+): () => void {
   requireKinds(server, app)
+  const { upgrade } = readOptions<Required<AttachOptions>>('attach', options, { upgrade: callback() })
   const present = attachedTo(server)
-  if (present !== undefined) {
-    if (present.app === app) return present.detach
+  if (present === undefined) return wire(server, app, upgrade)
+  if (present.app !== app) {
     throw new Error(
       withEntry('attach: the server already has another app; detach that one first', 'a-wrong-option'),
     )
   }
-  return wire(server, app)
+  if (upgrade !== undefined && upgrade !== present.isOwn) {
+    throw new Error(
+      withEntry(
+        'attach: the server already has this app with another option "upgrade"; detach it first',
+        'a-wrong-option',
+      ),
+    )
+  }
+  return present.detach
 }
 
 function requireKinds(server: unknown, app: unknown): void {
-  if (typeof (server as Server | undefined)?.on !== 'function') {
-    throw wrongOption('attach: server must be a http.Server or https.Server')
+  if (!isServer(server)) {
+    throw wrongOption('attach: server must be an http.Server or https.Server, such as app.listen() returns')
   }
   if (typeof app !== 'function') {
     throw wrongOption('attach: app must be an Express application or a (req, res) function')
   }
+}
+
+/** An Express application has `on` too. */
+function isServer(given: unknown): boolean {
+  const { on, listening } = (given ?? {}) as Partial<Server>
+  return typeof on === 'function' && typeof listening === 'boolean'
 }
 
 function attachedTo(server: object): Attached | undefined {
@@ -67,19 +100,23 @@ function attachedTo(server: object): Attached | undefined {
  *     bytes ─▶ parser ─▶ takeable, and its turn? ── no ──▶ 'request': served as plain      attach/declined-upgrades.ts
  *                            └─ yes ─▶ 'upgrade' ─▶ early bytes held, its turn awaited     attach/upgrade.ts
  *     app(req, res) ─┬─ takes the connection over ─▶ tunnel, which begins with the early bytes
- *                    └─ answers, or throws ────────▶ the connection closes
+ *                    ├─ answers, or throws ────────▶ the connection closes
+ *                    └─ passes it on ──────────────▶ the other 'upgrade' listeners         attach/recipients.ts
  */
-function wire(server: Server | SecureServer, app: RequestListener): () => void {
-  const onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    endOnError(socket, () => runUpgrade(server, app, { req, socket, head }))
+function wire(server: Server | SecureServer, app: RequestListener, isOwn: IsOwn): () => void {
+  const onUpgrade: UpgradeListener = (req, socket, head) => {
+    endOnError(socket, () => runUpgrade(wiring, { req, socket, head } as Upgrade))
   }
+  const wiring = { server, app, isOwn, listener: onUpgrade }
   const listeners = { ...sharedListeners, upgrade: onUpgrade }
+  for (const [event, listener] of Object.entries(listeners)) server.on(event, listener)
+  const giveBack = takeUpgrades(server, onUpgrade)
   const detach = (): void => {
+    giveBack()
     for (const [event, listener] of Object.entries(listeners)) server.off(event, listener)
     delete (server as { [ATTACHED]?: Attached })[ATTACHED]
   }
-  for (const [event, listener] of Object.entries(listeners)) server.on(event, listener)
-  Object.assign(server, { [ATTACHED]: { app, detach } satisfies Attached })
+  Object.assign(server, { [ATTACHED]: { app, isOwn, detach } satisfies Attached })
   return detach
 }
 
@@ -104,16 +141,4 @@ function onCheckContinue(this: Server | SecureServer, req: IncomingMessage, res:
     continueOnRead(req, res)
     this.emit('request', req, res)
   })
-}
-
-/**
- * Contains an exception: Node calls these listeners itself, so it would end the process instead of one connection.
- */
-function endOnError(socket: Duplex, run: () => void): void {
-  try {
-    run()
-  } catch (error) {
-    debug('the connection is cut: %o', error)
-    socket.destroy()
-  }
 }

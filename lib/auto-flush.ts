@@ -14,7 +14,13 @@ import {
   wrongKind,
 } from './shared/options.js'
 
-export { pipeChild, type ChildExit, type PipeChildOptions } from './pipe-child.js'
+export {
+  pipeChild,
+  type ChildExit,
+  type PipeChildOptions,
+  type PipedChild,
+  type PseudoTerminal,
+} from './pipe-child.js'
 
 declare module 'node:http' {
   interface ServerResponse<Request extends IncomingMessage = IncomingMessage> {
@@ -36,8 +42,8 @@ export interface AutoFlushOptions {
   readonly coalesce?: Coalesce | undefined
   /**
    * Decides whether a response is streamed, and therefore flushed. It is called at most once per response, before its
-   * head is sent, and only if a body follows; it must not write. An exception of it reaches the code that wrote to
-   * the response.
+   * head is sent, and only if a body follows; it must not write. If it throws, the code that wrote to the response gets
+   * the exception.
    * @default every response without Content-Length
    */
   readonly filter?: ((req: IncomingMessage, res: ServerResponse) => boolean) | undefined
@@ -62,10 +68,11 @@ export interface AutoFlushOptions {
 
 /**
  * Sends everything written to a response to the client at once: through `compression` (mounted before or after),
- * through a buffering nginx, and with the head as soon as it is written. Complete answers (`json`, `send`, HEAD, 204,
- * 304, …) are left as they are. If it is mounted twice, the later mount decides.
+ * through a buffering nginx, into a browser that would guess the type of plain text first, and with the head as soon as
+ * it is written. Complete answers (`json`, `send`, HEAD, 204, 304, …) are left as they are. If it is mounted twice, the
+ * later mount decides.
  *
- * NOTE: it cannot send bytes that have not been written yet, such as output in the own buffer of a child process.
+ * NOTE: it cannot send bytes that have not been written yet, such as output that a child process still buffers.
  *
  * @throws TypeError or RangeError for a wrong option.
  * @see docs/auto-flush.md, RFC 9112 section 7.1 for the chunks that carry a streamed body

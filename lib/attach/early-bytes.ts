@@ -34,9 +34,19 @@ function endToo(this: Duplex): void {
 /** Stops reading when a reader comes, which has to handle the end of the connection itself. */
 function leaveToReader(this: HoldingSocket, event: string | symbol): void {
   if (event !== 'data' && event !== 'readable') return
-  this.off('newListener', leaveToReader).off('end', endToo).off('data', hold)
-  const { chunks } = this[EARLY_BYTES]!
-  this[EARLY_BYTES] = undefined
-  forgetFlow(this)
-  if (chunks.length > 0) this.unshift(Buffer.concat(chunks))
+  const early = releaseEarlyBytes(this)!
+  if (early.length > 0) this.unshift(early)
+}
+
+/**
+ * Returns the bytes, and leaves the connection unread, as Node has handed it over. Returns undefined if a handler has
+ * taken the connection over.
+ */
+export function releaseEarlyBytes(socket: HoldingSocket): Buffer | undefined {
+  const held = socket[EARLY_BYTES]
+  if (held === undefined) return undefined
+  socket.off('newListener', leaveToReader).off('end', endToo).off('data', hold)
+  socket[EARLY_BYTES] = undefined
+  forgetFlow(socket)
+  return Buffer.concat(held.chunks)
 }

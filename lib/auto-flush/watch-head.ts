@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, OutgoingHttpHeader, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http'
 import type { AutoFlushSettings } from './mount-settings.js'
 import { lengthBeforeHead } from '../node/connection.js'
 import { outermost } from '../node/response-methods.js'
@@ -22,9 +22,9 @@ export const watchHead: (res: ServerResponse) => void = outermost(
     if (settings === undefined || res.headersSent || !isStreamed(res, args, settings)) {
       return writeHead.apply(res, args)
     }
-    const contentType = headerOf(res, args, 'content-type')
-    const result = writeHead.apply(res, settings.proxyBuffering ? args : withoutProxyBuffering(res, args))
-    startStreaming(res, settings, String(contentType))
+    const contentType = String(headerOf(res, args, 'content-type'))
+    const result = writeHead.apply(res, withStreamHeaders(res, args, settings, contentType))
+    startStreaming(res, settings, contentType)
     return result
   },
 )
@@ -68,22 +68,55 @@ function pairsOf(headers: HeaderArgument): (readonly [unknown, unknown])[] {
   return headers.flatMap((name, i) => (i % 2 === 0 ? [[name, headers[i + 1]] as const] : []))
 }
 
+/** Adds the headers that keep a proxy and a browser from holding a stream back. */
+function withStreamHeaders(
+  res: ServerResponse,
+  args: unknown[],
+  { proxyBuffering }: AutoFlushSettings,
+  contentType: string,
+): unknown[] {
+  const unbuffered = proxyBuffering ? args : withHeader(res, args, 'X-Accel-Buffering', 'no')
+  if (!PLAIN_TEXT.test(contentType) || isSubresource(res.req)) return unbuffered
+  return withHeader(res, unbuffered, 'X-Content-Type-Options', 'nosniff')
+}
+
 /**
- * Adds `X-Accel-Buffering: no` to the headers of the caller. `setHeader` before a `writeHead` with a list would make
- * Node drop all but the last line of a repeated header, such as Set-Cookie.
+ * Browsers hold this type back until they have enough of it to tell text from binary data. They also hold a response
+ * without a type back, but with `nosniff` they would show its HTML as text.
  */
-function withoutProxyBuffering(res: ServerResponse, args: unknown[]): unknown[] {
-  if (headerOf(res, args, 'x-accel-buffering') !== undefined) return args
+const PLAIN_TEXT = /^\s*text\/plain\s*(?:;|$)/i
+
+/** Returns true for a script, a style sheet, an image and the like: with `nosniff` a browser refuses plain text for them. */
+function isSubresource({ headers }: IncomingMessage): boolean {
+  return !SHOWN_AS_THEY_COME.has(headers['sec-fetch-dest'] ?? 'empty')
+}
+
+/** The values of `Sec-Fetch-Dest` for XMLHttpRequest, fetch and pages. */
+const SHOWN_AS_THEY_COME: ReadonlySet<unknown> = new Set([
+  'empty',
+  'document',
+  'iframe',
+  'frame',
+  'embed',
+  'object',
+])
+
+/**
+ * Adds a header to the headers of the caller, unless the response has it. `setHeader` before a `writeHead` with a list
+ * would make Node drop all but the last line of a repeated header, such as Set-Cookie.
+ */
+function withHeader(res: ServerResponse, args: unknown[], name: string, value: string): unknown[] {
+  if (headerOf(res, args, name.toLowerCase()) !== undefined) return args
   const index = headerIndex(args)
   const given = args[index] as HeaderArgument | undefined
   if (!given) {
-    res.setHeader('X-Accel-Buffering', 'no')
+    res.setHeader(name, value)
     return args
   }
-  return args.with(index, withHeader(given, 'X-Accel-Buffering', 'no'))
+  return args.with(index, including(given, name, value))
 }
 
-function withHeader(headers: HeaderArgument, name: string, value: string): HeaderArgument {
+function including(headers: HeaderArgument, name: string, value: string): HeaderArgument {
   if (!isList(headers)) return { ...headers, [name]: value }
   return Array.isArray(headers[0]) ? [...headers, [name, value]] : [...headers, name, value]
 }

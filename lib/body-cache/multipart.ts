@@ -3,7 +3,7 @@ import { type HeaderValue, parseHeaderValue } from './header-value.js'
 import { encodingIn } from './media-type.js'
 import { decodeText } from './text.js'
 
-/** The bounds of a form. RFC 2046, section 5.1.1 sets the one of the boundary. */
+/** The bounds of a form. RFC 2046, section 5.1.1 limits the boundary to 70 characters. */
 export const MOST_PARTS = 1000
 const LARGEST_HEAD = 16 * 1024
 const LONGEST_BOUNDARY = 70

@@ -69,7 +69,7 @@ export interface AnsweredBody extends BodyExchange {
   restHasCome(): void
 }
 
-/** Watches how a body comes, without influence on it; see `watchBody`. */
+/** Observes a body as it comes, without influencing it; see `watchBody`. */
 export interface BodyWatcher {
   /** Called when the client has sent `count` more bytes. */
   bytesCame(count: number): void
@@ -90,7 +90,7 @@ export interface ToldWaiting {
   iterate(stream: Readable, iterator: AsyncIterable<Buffer>): AsyncIterableIterator<Buffer>
 }
 
-/** The body as `Waiting` sees it, which tells its watchers. */
+/** The body as `Waiting` sees it, the class that tells its watchers. */
 export interface WatchedBody extends BodyExchange {
   readonly state: BodyState
   readonly store: BodyStore | undefined

@@ -48,7 +48,7 @@ class RateWatcher implements BodyWatcher {
   }
 
   /**
-   * Gives a busy process one more turn: it reads the bytes that have come in the meantime before an immediate runs.
+   * Waits for an immediate: a process that was busy first reads the bytes that have come in the meantime.
    */
   timeIsUp(): void {
     this.immediate = setImmediate(refuse, this)

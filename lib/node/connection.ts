@@ -68,7 +68,7 @@ export function expectBody(res: ServerResponse): void {
   ;(res as OutgoingResponse)._hasBody = res.req.method !== 'HEAD'
 }
 
-/** Is told of the end of a connection. */
+/** An object that is told when a connection ends. */
 export interface ConnectionWatcher {
   connectionClosed(): void
 }

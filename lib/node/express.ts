@@ -1,8 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 
 /*
  * Facts about Express: all requests of an application inherit from one object, and so do its responses. A member of
- * such an object costs nothing per request.
+ * such an object costs nothing per request. After its last handler an application answers itself, with a 404 or the page
+ * for an error, unless it was called with a third argument.
  */
 
 /**
@@ -31,4 +32,25 @@ export function expressRequestOf(req: IncomingMessage, base: object): object | u
     last = next
   }
   return last === req || Object.hasOwn(last, 'constructor') ? undefined : last
+}
+
+type Step = (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void) => void
+
+/**
+ * Lets an application of Express or connect answer as it does after its last handler: with its own 404, or with its page
+ * for an error, which it also logs. Returns false if `app` is no such application.
+ */
+export function answerBehind(app: RequestListener, res: ServerResponse, error?: unknown): boolean {
+  const { handle } = app as { handle?: unknown }
+  if (typeof handle !== 'function' || !('router' in app || 'stack' in app)) return false
+  Reflect.apply(handle, withoutHandlers(app, error), [res.req, res])
+  return true
+}
+
+/** Returns the application with a single handler, which passes `error` on: Express 5 has `router`, 4 `_router`, connect `stack`. */
+function withoutHandlers(app: RequestListener, error: unknown): object {
+  const handle: Step = (_req, _res, next) => next(error)
+  const router = { value: { handle } }
+  const stack = { value: [{ route: '', handle }] }
+  return Object.create(app, { router, _router: router, stack }) as object
 }

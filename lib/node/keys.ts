@@ -30,6 +30,9 @@ export const WRITE_LAYER: unique symbol = Symbol.for('sluiceway.autoFlush.write'
 /** On a response, or what it inherits from: the outermost layer of its `writeHead`. */
 export const HEAD_LAYER: unique symbol = Symbol.for('sluiceway.autoFlush.writeHead') as never
 
+/** On a response: the state of the child processes that are, or were, piped into it. */
+export const PIPED: unique symbol = Symbol.for('sluiceway.pipeChild') as never
+
 /** On a socket: the object that closes it instead of Node. */
 export const CLOSING: unique symbol = Symbol.for('sluiceway.closing') as never
 

@@ -30,7 +30,8 @@ function callListener(res: ServerResponse, listener: CloseListener): void {
   listener.call(res)
 }
 
-function closeWithConnection(res: ServerResponse): void {
+/** Closes a response without a socket as soon as the connection of its request closes. */
+export function closeWithConnection(res: ServerResponse): void {
   const { socket } = res.req
   if (socket.destroyed) {
     process.nextTick(close, res)

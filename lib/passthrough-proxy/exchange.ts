@@ -15,13 +15,13 @@ import { readResponseHeaders } from './response/headers.js'
 import { switchedLines } from './response/switch-protocols.js'
 import type { ProxySettings } from './settings.js'
 import { hookError } from './hooks.js'
-import { tunnel } from './tunnel.js'
+import { tunnelBehindHead } from './tunnel.js'
 import { answerError, failureError, type Hooked } from './upstream-errors.js'
 import type { Failure, Receiver, Sending, Waiting } from './upstream/upstream.js'
 
 const debug = createDebug('sluiceway:passthrough-proxy')
 
-const BODY_FAILED = 'the body that onRequest gave failed'
+const BODY_FAILED = 'the body from onRequest failed'
 
 /**
  * - `queued`: no server has seen the request; it is being prepared, or waits for a connection.
@@ -139,8 +139,7 @@ export class Exchange implements Receiver, AnswerOwner {
     }
     try {
       this.answer.upgrade(switchedLines(lines, this.outgoing?.upgrade))
-      if (early.length > 0) pending.socket.write(early)
-      tunnel(pending, connection)
+      tunnelBehindHead(this.res, pending, connection, early)
       this.finish()
       debug('%s %s: upgraded', this.req.method, this.req.url)
     } catch (error) {

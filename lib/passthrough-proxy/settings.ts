@@ -107,7 +107,7 @@ function rejectContradictions(given: GivenOptions): void {
   for (const key of ['rewriteLocation', 'cookiePath'] as const) {
     if (given.path !== undefined && given[key] === true) {
       throw wrongOption(
-        `${OWNER}: option "${key}" cannot be true beside "path", which it cannot turn round; give it a string, an object or a function`,
+        `${OWNER}: option "${key}" cannot be true together with "path", which cannot be reversed; give it a string, an object or a function`,
       )
     }
   }

@@ -1,16 +1,38 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { ServerResponse } from 'node:http'
 
-import type { PendingUpgrade } from '../node/pending-upgrade.js'
+import { contain } from '../node/contained.js'
+import { endHead, type PendingUpgrade } from '../node/pending-upgrade.js'
 
 /** How long a connection whose other side is gone may take to end. */
 const LINGER_MS = 2000
+
+/** Joins both connections once the client's 101 has been sent. A middleware may delay it until a session is saved. */
+export function tunnelBehindHead(
+  res: ServerResponse,
+  pending: PendingUpgrade,
+  upstream: Duplex,
+  early: Buffer,
+): void {
+  const { socket: client } = pending
+  const leave = (): void => void upstream.destroy()
+  client.once('close', leave)
+  upstream.on('error', ignore)
+  endHead(res, pending, () => {
+    client.off('close', leave)
+    contain(res, () => {
+      if (early.length > 0) client.write(early)
+      tunnel(pending, upstream)
+    })
+  })
+}
 
 /**
  * Joins the client's and the upstream's connection. Either side may end its half and still hear the other;
  * a side that breaks takes the other with it.
  */
-export function tunnel({ socket: client, head }: PendingUpgrade, upstream: Duplex): void {
+function tunnel({ socket: client, head }: PendingUpgrade, upstream: Duplex): void {
   for (const side of [client, upstream]) prepare(side)
   watch(client, upstream)
   watch(upstream, client)
@@ -50,3 +72,5 @@ function destroyLater(side: Duplex): void {
   const timer = setTimeout(() => side.destroy(), LINGER_MS)
   side.once('close', () => clearTimeout(timer))
 }
+
+function ignore(): void {}

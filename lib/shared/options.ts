@@ -70,7 +70,7 @@ function hint(key: string, known: string[], group: string): string {
   const isAlike = distance(key.toLowerCase(), nearest.toLowerCase()) <= Math.max(1, key.length / 3)
   return isAlike
     ? `did you mean ${show(group + nearest)}?`
-    : `there are ${known.map((name) => group + name).join(', ')}`
+    : `the options are ${known.map((name) => group + name).join(', ')}`
 }
 
 /**

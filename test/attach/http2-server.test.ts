@@ -40,7 +40,7 @@ describe('attach to a server that speaks HTTP/2 and HTTP/1.1', () => {
     client.destroy()
   })
 
-  it('takes an upgrade over HTTP/1.1', async () => {
+  it('accepts an upgrade over HTTP/1.1', async () => {
     const socket = tls.connect({
       port,
       ca: certificate,

@@ -87,10 +87,10 @@ describe('autoFlush', () => {
   it('marks a streamed response, which shows that the comparison can fail', async () => {
     const { express } = expressVersions[0]
     const { head } = await answerOf(express(), [autoFlush()], 'GET', (_req, res) => {
-      res.write('streamed')
+      res.type('text/plain').write('streamed')
       res.end()
     })
-    expect(head).to.include('X-Accel-Buffering: no')
+    expect(head).to.include('X-Accel-Buffering: no').and.to.include('X-Content-Type-Options: nosniff')
   })
 })
 

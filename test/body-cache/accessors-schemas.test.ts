@@ -4,6 +4,7 @@ import { expect } from 'chai'
 import type { StandardSchema } from 'sluiceway/body-cache'
 import * as v from 'valibot'
 import { z } from 'zod'
+import { withEntry } from '../support/error-entry.js'
 import { closeServers } from '../support/servers.js'
 import { type BodyError, found } from './reading.js'
 
@@ -132,7 +133,10 @@ describe('req.bodyCache, with an argument that is not a schema', () => {
       const read = (req: IncomingMessage): Promise<unknown> =>
         req.bodyCache.json(wrong as unknown as StandardSchema)
       expect(await found(read, '{}')).to.deep.equal({
-        message: 'req.bodyCache: schema must be a Standard Schema, such as one of zod, valibot or arktype',
+        message: withEntry(
+          'req.bodyCache: schema must be a Standard Schema, such as one of zod, valibot or arktype',
+          'a-wrong-option',
+        ),
       })
     })
   }

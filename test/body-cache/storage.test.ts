@@ -238,7 +238,7 @@ describeOnLinux('bodyCache, beyond memory', () => {
     })
   }
 
-  it('refuses with 503 itself where a parser swallows the error', async () => {
+  it('sends its own 503 when a parser swallows the error', async () => {
     const { port } = await upload({ memory: 0, diskBudget: 1000 }, (req, res) => {
       rawBody(req).catch(() => res.end('half a body'))
     })

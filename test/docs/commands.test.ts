@@ -100,7 +100,7 @@ const notRun: ReadonlyMap<RegExp, string> = new Map([
   [/^readme 2$/, 'is how these very tests are run'],
   [/^docs-recipes-readme 1$/, 'installs from the registry'],
   [
-    /^docs-recipes-websocket-behind-auth 1$/,
+    /^docs-recipes-websocket(?:-behind-auth|s-beside-the-proxy) 1$/,
     'wscat is not installed; test/recipes makes the same handshakes',
   ],
   [/^docs-benchmarks /, 'benchmarks take minutes'],

@@ -1,5 +1,7 @@
 import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
 import { expect } from 'chai'
+import { WebSocket } from 'ws'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 import { describingUpstream, type Example, examples, Surroundings } from './examples.js'
@@ -48,14 +50,16 @@ const expectations: Readonly<Record<string, () => Promise<void>>> = {
     const headers = { Cookie: 'session=1' }
     expect(await asked(fetch(`${url}/chat/1`, { headers }))).to.include({ url: '/1' })
   },
+  'docs-attach 2': async () => {
+    const port = await surroundings.port()
+    const client = new WebSocket(`ws://127.0.0.1:${port}/prices`)
+    await once(client, 'open')
+    client.terminate()
+    expect(await asked(fetch(`${url}/other`))).to.include({ url: '/other' })
+  },
   'docs-auto-flush 1': async () => {
     expect(await firstText('/events')).to.equal('data: 0\n\n')
   },
-  'docs-auto-flush 2': async () => {
-    expect(await firstText('/log')).to.equal('data: first line\n\n')
-  },
-  // Commands; test/pipe-child/block-buffered.test.ts runs them.
-  'docs-auto-flush 3': async () => {},
   'docs-body-cache 1': async () => {
     const body = '{ "a": 1 }'
     const signature = createHmac('sha256', '').update(body).digest('hex')
@@ -114,6 +118,11 @@ const expectations: Readonly<Record<string, () => Promise<void>>> = {
   'docs-recipes-from-http-proxy-middleware 1': async () => {
     expect((await fetch(`${url}/other`)).status).to.equal(404)
   },
+  'docs-pipe-child 1': async () => {
+    expect(await firstText('/log')).to.equal('data: first line\n\n')
+  },
+  // Commands; test/pipe-child/block-buffered.test.ts runs them.
+  'docs-pipe-child 2': async () => {},
 }
 
 /** The first text of an answer, without waiting for the rest. */

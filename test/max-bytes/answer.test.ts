@@ -175,7 +175,7 @@ for (const { name, mount } of hosts) {
       await once(connections[0]!, 'close')
     })
 
-    it('destroys the connection of a client that neither stops nor leaves after lingerMs', async () => {
+    it('after lingerMs, destroys the connection of a client that neither stops nor leaves', async () => {
       const { port, connections } = await serve(mount(maxBytes({ limit: 10, lingerMs: 50 }), readToEnd))
       const client = await RawClient.connect(port)
       client.write(CHUNKED)

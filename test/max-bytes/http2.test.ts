@@ -76,7 +76,7 @@ describe('maxBytes on HTTP/2', () => {
     expect(await answerOf(next)).to.include({ status: 200, body: '0123456789' })
   })
 
-  it('refuses one stream while another of the session goes on', async () => {
+  it('refuses one stream while another of the session continues', async () => {
     const { session } = await connect(maxBytes(10), echo)
     const good = session.request(POST)
     const goodAnswer = answerOf(good)

@@ -81,7 +81,7 @@ describe('the upstreams of passthroughProxy', () => {
       expect(tries).to.equal(4)
     })
 
-    it('get a whole upload, whichever of them takes it', async () => {
+    it('get a whole upload, whichever of them is chosen', async () => {
       const gone = await scriptedUpstream()
       await closeServers()
       const seen = await scriptedUpstream()

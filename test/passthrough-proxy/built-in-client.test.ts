@@ -9,6 +9,7 @@ import type { TLSSocket } from 'node:tls'
 import { expect } from 'chai'
 import { passthroughProxy, type PassthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
 
+import { withEntry } from '../support/error-entry.js'
 import { expressVersions } from '../support/express-versions.js'
 import { proxied } from '../support/proxied.js'
 import { RawClient } from '../support/raw-client.js'
@@ -88,7 +89,10 @@ describe("passthroughProxy's built-in client", () => {
       expect(response.status).to.equal(502)
       expect(errors[0]).to.include({
         code: 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE',
-        message: 'the headers of the upstream are too large',
+        message: withEntry(
+          'the headers of the upstream are too large',
+          'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE',
+        ),
       })
       const other = await proxied({ maxResponseHeadBytes: '32kb' })
       other.client.request('GET', '/')

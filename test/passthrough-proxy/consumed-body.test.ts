@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import multer from 'multer'
 import { passthroughProxy, type SluicewayError } from 'sluiceway'
 
+import { withEntry } from '../support/error-entry.js'
 import { expressFor, type Express } from '../support/express-versions.js'
 import { hosts, type Handler } from '../support/hosts.js'
 import { RawClient } from '../support/raw-client.js'
@@ -50,8 +51,10 @@ for (const { name, mount } of hosts) {
           expect(errors[0]).to.include({
             code: 'ERR_SLUICEWAY_BODY_ALREADY_READ',
             status: 500,
-            message:
+            message: withEntry(
               'passthroughProxy: the request body was already read by another middleware; mount bodyCache() before it',
+              'ERR_SLUICEWAY_BODY_ALREADY_READ',
+            ),
           })
           expect(upstream.accepted).to.equal(0)
         })

@@ -191,7 +191,7 @@ for (const [transport, load] of transports) {
 
     if (load === undefined) return
 
-    it('are their own behind an interceptor that sends later, or throws', async () => {
+    it('are their own with an interceptor that sends later, or throws', async () => {
       let asked = 0
       const careless = (dispatcher: Dispatcher): Dispatcher => ({
         dispatch(options, handler) {

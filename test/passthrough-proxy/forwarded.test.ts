@@ -128,7 +128,7 @@ for (const { name, mount } of hosts) {
       // Nobody has said whom to trust.
       ['TCP', '1.1', SPOOFED, 'auto', OWN],
     ] as const) {
-      it(`${forwarded}, by ${way} and HTTP/${version}, says who the client is${said.length > 0 ? ` that says ${said[0]}` : ''}`, async function () {
+      it(`${forwarded}, by ${way} and HTTP/${version}, names the client${said.length > 0 ? ` that sends ${said[0]}` : ''}`, async function () {
         if (way === 'IPv4 to a server of both' && !hasIPv6) {
           console.log('      skipped: this machine has no IPv6')
           this.skip()

@@ -178,7 +178,7 @@ for (const { name, express } of expressVersions) {
         ['set by Express', () => {}],
         ['not set before', (app: ReturnType<typeof express>) => app.disable('x-powered-by')],
       ] as const) {
-        it(`keep case, order and repeated lines, where headers are ${how}`, async () => {
+        it(`keep case, order and repeated lines, when headers are ${how}`, async () => {
           const lines = [
             'X-Zeta: 1',
             'Set-Cookie: a=1',

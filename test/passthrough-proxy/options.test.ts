@@ -66,13 +66,13 @@ describe('passthroughProxy options', () => {
     [{ connect: 'x' }, TypeError, 'option "connect" must be an object'],
     [{ connect: [] }, TypeError, 'option "connect" must be an object'],
     [{ connect: null }, TypeError, 'option "connect" must be an object'],
-    [{ connect: { host: 'x' } }, TypeError, 'option "connect.host" is not yours to set: the target names it'],
-    [{ connect: { path: '/x' } }, TypeError, 'option "connect.path" is not yours to set: use "socketPath"'],
+    [{ connect: { host: 'x' } }, TypeError, 'option "connect.host" cannot be set: the target names it'],
+    [{ connect: { path: '/x' } }, TypeError, 'option "connect.path" cannot be set: use "socketPath"'],
     [{ connect: { ALPNProtocols: ['h2'] } }, TypeError, 'option "connect.ALPNProtocols"'],
     [{ upgrade: 'websocket' }, TypeError, 'option "upgrade" must be a list'],
     [{ upgrade: ['web socket'] }, TypeError, 'option "upgrade" must be a list'],
     [{ upgrade: ['H2C'] }, TypeError, "without 'h2c'"],
-    [{ timeout: 1 }, TypeError, 'unknown option "timeout"; there are dispatcher, connect, '],
+    [{ timeout: 1 }, TypeError, 'unknown option "timeout"; the options are dispatcher, connect, '],
     [{ connectTimeout: 1 }, TypeError, 'unknown option "connectTimeout"; did you mean "connectTimeoutMs"?'],
   ] as [PassthroughProxyOptions, typeof Error, string][]) {
     it(`refuse ${JSON.stringify(options)}`, () => {
@@ -81,7 +81,7 @@ describe('passthroughProxy options', () => {
   }
 
   for (const option of ['connect', 'connectTimeoutMs', 'maxConnections', 'maxResponseHeadBytes']) {
-    it(`refuse ${option} beside a dispatcher, where it would do nothing`, () => {
+    it(`refuse ${option} beside a dispatcher, which would ignore it`, () => {
       const options = { dispatcher: new Agent(), [option]: option === 'connect' ? {} : 5 }
       const message = `option "${option}" belongs to the built-in client`
       expect(() => passthroughProxy(URL_, options)).to.throw(TypeError, message)

@@ -5,6 +5,7 @@ import { PassThrough, Readable } from 'node:stream'
 import { expect } from 'chai'
 import { bodyCache, type OutgoingRequest, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
 
+import { withEntry } from '../support/error-entry.js'
 import { expressVersions } from '../support/express-versions.js'
 import { proxied } from '../support/proxied.js'
 import type { RawClient } from '../support/raw-client.js'
@@ -264,7 +265,7 @@ for (const { name, express } of expressVersions) {
       expect((await sender.response()).status).to.equal(500)
       expect(errors[0]).to.include({
         code: 'ERR_SLUICEWAY_PROXY_HOOK',
-        message: 'passthroughProxy: the body that onRequest gave failed',
+        message: withEntry('passthroughProxy: the body from onRequest failed', 'ERR_SLUICEWAY_PROXY_HOOK'),
       })
       const connection = await upstream.connection()
       await connection.closed()
@@ -379,7 +380,8 @@ for (const { name, express } of expressVersions) {
         const sender = await client(options)
         sender.request('GET', '/')
         expect((await sender.response()).status).to.equal(500)
-        expect(errors[0]).to.include({ message: `passthroughProxy: onRequest failed` })
+        const message = withEntry('passthroughProxy: onRequest failed', 'ERR_SLUICEWAY_PROXY_HOOK')
+        expect(errors[0]).to.include({ message })
         expect(errors[0]?.cause).to.include({ message: cause })
       })
     }

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { type IncomingResponse, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
 
+import { withEntry } from '../support/error-entry.js'
 import { expressVersions } from '../support/express-versions.js'
 import type { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
@@ -183,7 +184,8 @@ for (const { name, express } of expressVersions) {
         sender.request('GET', '/')
         ;(await upstream.connection()).write(answer())
         expect((await sender.response()).status).to.equal(500)
-        expect(errors[0]).to.include({ message: `passthroughProxy: onResponse failed` })
+        const message = withEntry('passthroughProxy: onResponse failed', 'ERR_SLUICEWAY_PROXY_HOOK')
+        expect(errors[0]).to.include({ message })
         expect(errors[0]?.cause).to.include({ message: cause })
       })
     }

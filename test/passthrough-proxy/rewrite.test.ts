@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { expect } from 'chai'
 import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
 
+import { withEntry } from '../support/error-entry.js'
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient, type RawResponse } from '../support/raw-client.js'
 import { proxied, request } from '../support/proxied.js'
@@ -120,7 +121,7 @@ for (const { name, express } of expressVersions) {
         })
       }
 
-      it('takes the Host of the client for the upstream\u2019s own with preserveHost', async () => {
+      it('recognises the Host of the client as the upstream\u2019s own with preserveHost', async () => {
         const options = { rewriteLocation: true, preserveHost: true }
         expect(await line('Location: https://TEST/v1/x', options)).to.equal('Location: /api/x')
         expect(await line('Location: http://test/v1/x', { rewriteLocation: true })).to.equal(
@@ -207,7 +208,10 @@ for (const { name, express } of expressVersions) {
           const { head, body } = await answered(['Location: /x'], { rewriteLocation })
           expect(head).not.to.match(/evil/)
           expect(body.toString()).to.equal(
-            'ERR_SLUICEWAY_PROXY_HOOK: passthroughProxy: rewriteLocation failed',
+            withEntry(
+              'ERR_SLUICEWAY_PROXY_HOOK: passthroughProxy: rewriteLocation failed',
+              'ERR_SLUICEWAY_PROXY_HOOK',
+            ),
           )
         })
       }

@@ -4,6 +4,7 @@ import { expect } from 'chai'
 import { attach, passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
 import { Agent } from 'undici'
 
+import { withEntry } from '../support/error-entry.js'
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
@@ -180,7 +181,10 @@ describe('passthroughProxy over a dispatcher', () => {
     await client.untilText('HTTP/1.1 502 ')
     expect(errors[0]).to.include({
       code: 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE',
-      message: 'the upstream sent too many interim responses',
+      message: withEntry(
+        'the upstream sent too many interim responses',
+        'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE',
+      ),
     })
     client.destroy()
   })

@@ -10,6 +10,7 @@ import type { TLSSocket } from 'node:tls'
 import { expect } from 'chai'
 import { Agent, MockAgent, Pool, ProxyAgent } from 'undici'
 
+import { withEntry } from '../support/error-entry.js'
 import { deferred } from '../support/deferred.js'
 import { RawClient } from '../support/raw-client.js'
 import { listen, serve } from '../support/servers.js'
@@ -33,8 +34,10 @@ describe('the upstreams of passthroughProxy', () => {
       expect(status).to.equal(502)
       expect(errors[0]).to.include({
         code: 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE',
-        message:
+        message: withEntry(
           'the certificate of the upstream is not trusted; give its authority as `ca` in the option "connect"',
+          'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE',
+        ),
       })
       expect(errors[0]?.cause).to.have.property('code', 'DEPTH_ZERO_SELF_SIGNED_CERT')
       expect(heard).to.deep.equal([])

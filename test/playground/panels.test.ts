@@ -82,7 +82,7 @@ describeInChromium('playground in a browser', (open) => {
     })
   }
 
-  it('takes an upload of exactly the limit', async () => {
+  it('accepts an upload of exactly the limit', async () => {
     await opened.panel('upload').getByLabel('Size').selectOption('1048576')
     await opened.run('upload')
     expect(await opened.facts('upload')).to.include({ 'The answer': '201 Created', 'Let in': '1 MB' })

@@ -51,7 +51,7 @@ describe('recipe: a WebSocket behind authentication', () => {
     ['an old session', 401, PAGE, { Cookie: 'session=old' }],
     ["another site's page with the user's cookie", 403, 'http://evil.test', { Cookie: ADA }],
   ] as const) {
-    it(`answers ${who} with ${status}, and the chat server hears nothing`, async () => {
+    it(`answers ${who} with ${status}, and the chat server gets no request`, async () => {
       const socket = new WebSocket(url, { origin, headers })
       socket.on('error', () => {})
       const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage]

@@ -1,11 +1,13 @@
 // Compiled, never run: the exact type of every option, hook and error. An option too many or too few shows here.
 import type { ChildProcess } from 'node:child_process'
+import type { Worker } from 'node:worker_threads'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Server as SecureServer } from 'node:https'
 import type { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
 import { expectTypeOf } from 'expect-type'
 import {
+  type AttachOptions,
   type AutoFlushOptions,
   type BodyCache,
   type BodyCacheOptions,
@@ -25,6 +27,8 @@ import {
   type PassthroughProxy,
   type PassthroughProxyOptions,
   type PipeChildOptions,
+  type PipedChild,
+  type PseudoTerminal,
   type RequestHook,
   type ResponseHook,
   type RewriteRule,
@@ -62,8 +66,10 @@ expectTypeOf<Parameters<Middleware>>().toEqualTypeOf<
 >()
 expectTypeOf<NextFunction>().toEqualTypeOf<(error?: unknown) => void>()
 expectTypeOf(attach).returns.toEqualTypeOf<() => void>()
+expectTypeOf(attach).parameter(2).toEqualTypeOf<AttachOptions | undefined>()
 expectTypeOf(attach).parameter(0).toEqualTypeOf<Server | SecureServer>()
-expectTypeOf(pipeChild).parameter(1).toEqualTypeOf<ChildProcess>()
+expectTypeOf(pipeChild).parameter(1).toEqualTypeOf<PipedChild>()
+expectTypeOf<PipedChild>().toEqualTypeOf<ChildProcess | Worker | PseudoTerminal>()
 expectTypeOf(pipeChild).parameter(2).toEqualTypeOf<PipeChildOptions | undefined>()
 expectTypeOf(pipeChild).returns.resolves.toEqualTypeOf<ChildExit>()
 expectTypeOf<ChildExit>().toEqualTypeOf<{
@@ -98,6 +104,7 @@ expectTypeOf<BodyCacheOptions>().toEqualTypeOf<
     rawBody: boolean
   }>
 >()
+expectTypeOf<AttachOptions>().toEqualTypeOf<Optional<{ upgrade: (req: IncomingMessage) => boolean }>>()
 expectTypeOf<AutoFlushOptions>().toEqualTypeOf<
   Optional<{
     coalesce: number | 'immediate' | 'tick'
@@ -111,6 +118,8 @@ expectTypeOf<PipeChildOptions>().toEqualTypeOf<
   Optional<{
     stderr: 'merge' | 'drop' | 'event'
     exit: 'event' | 'trailer' | 'none'
+    end: boolean
+    stdin: Readable
     killSignal: NodeJS.Signals
     forceKillAfterMs: number
   }>

@@ -92,12 +92,12 @@ const AUTHORITY = /^(?:\[[\w.:~!$&'()*+,;=%-]+\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{
 function takeHost(head: RequestHead, _name: string, value: string): void {
   // RFC 9112 §3.2: more than one Host line is an error, as another server may believe another line.
   if (head.host !== undefined) throw refused('more than one Host header')
-  if (!AUTHORITY.test(value)) throw refused('its Host header names no host')
+  if (!AUTHORITY.test(value)) throw refused('its Host header is not a host')
   head.host = value
 }
 
 function takeAuthority(head: RequestHead, _name: string, value: string): void {
-  if (!AUTHORITY.test(value)) throw refused('its :authority names no host')
+  if (!AUTHORITY.test(value)) throw refused('its :authority is not a host')
   head.authority = value
 }
 
@@ -118,7 +118,7 @@ function hostOf({ host, authority, setHere }: RequestHead): string | undefined {
  */
 function takeContentLength(head: RequestHead, _name: string, value: string): void {
   if (head.contentLength !== undefined) throw refused('more than one Content-Length header')
-  if (!isLength(value)) throw refused('its Content-Length is no length')
+  if (!isLength(value)) throw refused('its Content-Length is not a length')
   head.contentLength = value
 }
 

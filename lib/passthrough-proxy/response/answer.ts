@@ -105,7 +105,6 @@ export class Answer {
   /** Writes the head after which the connection belongs to the upstream. */
   upgrade(lines: string[]): void {
     this.writeHead(101, 'Switching Protocols', lines)
-    sendHead(this.res)
   }
 
   /** Writes a chunk, which is sent together with the others of this read, also through compression. */

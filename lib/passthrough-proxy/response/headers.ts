@@ -64,7 +64,7 @@ export function fitToFraming(
   status: number,
   endsWithHead: boolean,
 ): void {
-  // RFC 9110 §8.6: a 204 has no Content-Length. The one of a 304 does not hold for any other status.
+  // RFC 9110 §8.6: a 204 has no Content-Length. A 304 may have one, which holds for no other status.
   const isVoid = status === 204 || (endsWithHead && !hasNoBody(req.method, status))
   if (isVoid && headers.hasContentLength) removeLine(headers.lines, 'content-length')
   // Trailers need chunks on both sides.

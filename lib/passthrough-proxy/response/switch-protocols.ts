@@ -25,7 +25,7 @@ function hasOption(headers: HeaderList, option: string): boolean {
 
 function refused(reason: string): Error {
   return sluicewayError('ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE', {
-    message: 'the upstream sent a 101 that does not switch to the protocol it was asked for',
+    message: 'the upstream sent a 101 that does not switch to the requested protocol',
     cause: new Error(reason),
   })
 }

@@ -83,7 +83,7 @@ export interface Sending {
   resume(): void
 }
 
-/** Is told of one request, always in the same order. It does not throw, but abandons the request instead. */
+/** Receives the events of one request, always in the same order. It never throws, but abandons the request instead. */
 export interface Receiver {
   /** Called when the request has a connection and is being sent; called again if it is sent a second time. */
   onSending(sending: Sending): void

@@ -58,7 +58,7 @@ describe("the pool of the proxy's own client", () => {
     expect(second.events).to.deep.equal([])
   })
 
-  it('opens another connection for the queue where one is lost', async () => {
+  it('opens another connection for the queue when one is lost', async () => {
     const first = ask(upstream, { origin })
     const second = ask(upstream, { origin, path: '/2' })
     const connection = await server.connection()

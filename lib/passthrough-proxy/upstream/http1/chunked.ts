@@ -98,7 +98,7 @@ export class ChunkDecoder {
       throw new MalformedResponse('the upstream sent too many chunk extensions')
     if (byte === CR) this.part = 'size-end'
     else if ((byte < 32 && byte !== 9) || byte === 127)
-      throw new MalformedResponse('the upstream sent a chunk extension that is none')
+      throw new MalformedResponse('the upstream sent an invalid chunk extension')
   }
 
   private endSize(byte: number): void {
@@ -143,7 +143,7 @@ export class ChunkDecoder {
 }
 
 function expected(byte: number, wanted: number, next: Part): Part {
-  if (byte !== wanted) throw new MalformedResponse('the upstream sent a chunk that is not framed as one')
+  if (byte !== wanted) throw new MalformedResponse('the upstream sent a chunk with invalid framing')
   return next
 }
 

@@ -36,7 +36,7 @@ export const connectOptions: OptionCheck<ConnectOptions | undefined> = (given, o
   }
   for (const key of Object.keys(given)) {
     if (foreign[key] !== undefined) {
-      throw wrongOption(`${option.owner}: option "${option.key}.${key}" is not yours to set: ${foreign[key]}`)
+      throw wrongOption(`${option.owner}: option "${option.key}.${key}" cannot be set: ${foreign[key]}`)
     }
   }
   return Object.freeze({ ...given })

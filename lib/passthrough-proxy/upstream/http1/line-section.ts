@@ -85,7 +85,7 @@ export class LineSection {
         throw new MalformedResponse('the upstream sent a line that does not end with CR LF')
       if (end - 1 > from) this.onLine(text, from, end - 1)
       else if (!this.isWhole || end + 1 < text.length)
-        throw new MalformedResponse('the upstream sent an empty line in front of a head')
+        throw new MalformedResponse('the upstream sent an empty line before a head')
       from = end + 1
     }
     this.text = text.slice(from)

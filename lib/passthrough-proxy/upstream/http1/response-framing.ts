@@ -54,7 +54,7 @@ export class ResponseFraming {
     if (this.length !== undefined)
       throw new MalformedResponse('the upstream sent more than one Content-Length')
     if (!DIGITS.test(value) || isTooLong(value))
-      throw new MalformedResponse('the upstream sent a Content-Length that is none')
+      throw new MalformedResponse('the upstream sent an invalid Content-Length')
     this.length = value
     this.checkOneFraming()
   }

@@ -115,7 +115,7 @@ export class ResponseParser {
   private checkBeginning(): void {
     const { unfinished } = this.section
     if (BEGINNING.startsWith(unfinished.slice(0, BEGINNING.length))) return
-    throw new MalformedResponse('the upstream sent something that is no HTTP response')
+    throw new MalformedResponse('the upstream sent bytes that are not an HTTP response')
   }
 
   private takeLine(text: string, from: number, end: number): void {
@@ -127,7 +127,7 @@ export class ResponseParser {
 
   private takeStatus(line: string): void {
     const parts = STATUS_LINE.exec(line)
-    if (parts === null) throw new MalformedResponse('the upstream sent something that is no HTTP response')
+    if (parts === null) throw new MalformedResponse('the upstream sent bytes that are not an HTTP response')
     this.status = Number(parts[2])
     this.reason = parts[3] ?? ''
     this.framing.begin(parts[1] === '0')
@@ -151,7 +151,7 @@ export class ResponseParser {
     if (this.upgrade === undefined)
       throw new MalformedResponse('the upstream sent a 101 without a request for it')
     if (protocol !== this.upgrade || !namesUpgrade) {
-      throw new MalformedResponse('the upstream sent a 101 for another protocol than the one asked for')
+      throw new MalformedResponse('the upstream sent a 101 for a protocol other than the requested one')
     }
     this.phase = 'over'
     this.events.onUpgrade(this.lines)

@@ -1,5 +1,6 @@
 import http from 'node:http'
 import { expect } from 'chai'
+import type { ErrorRequestHandler } from 'express'
 import {
   attach,
   autoFlush,
@@ -79,8 +80,7 @@ describe('the message of an error', () => {
     'options that are no object': () => autoFlush('now' as never),
     'a factory that was mounted': () => maxBytes({ socket: {}, headers: {} } as never),
     'a target': () => passthroughProxy('here'),
-    'an option that is not the caller’s': () =>
-      passthroughProxy('http://a', { connect: { port: 1 } as never }),
+    'an option that is not the caller’s': () => passthroughProxy('http://a', { connect: { port: 1 } }),
     'options that contradict each other': () =>
       passthroughProxy('http://a', { path: () => '/', rewriteLocation: true }),
     'a server': () => attach({} as never, () => {}),
@@ -125,7 +125,7 @@ for (const { name, express } of expressVersions) {
       app.use(maxBytes(3))
       app.use(((error, _req, res, _next) => {
         res.status(error.status).json({ message: error.message })
-      }) as import('express').ErrorRequestHandler)
+      }) as ErrorRequestHandler)
       const { url } = await serve(app)
       const answer = await fetch(url, { method: 'POST', body: 'four' })
       expect([answer.status, await answer.text()]).to.deep.equal([

@@ -1,0 +1,129 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+
+import createDebug from 'debug'
+
+import type { CheckingServer, ParsedRequest, ServerSocket } from '../node/internals.js'
+import { serveAsPlain } from '../node/parser.js'
+import { offerUpgrade, withdrawUpgrade } from '../node/pending-upgrade.js'
+import { closeWithConnection } from '../node/response-close.js'
+import { releaseEarlyBytes } from './early-bytes.js'
+import { endOnError } from './end-on-error.js'
+import { takersBeside, tellTakers, type UpgradeListener } from './other-listeners.js'
+import { responseOn } from './response.js'
+import { answerUnhandled } from './unhandled.js'
+
+const debug = createDebug('sluiceway:attach')
+
+/**
+ * The `head` of the inner 'upgrade': `holdEarlyBytes` gives the real bytes to the handler that takes the connection
+ * over.
+ */
+const NOTHING = Buffer.alloc(0)
+
+/** The arguments of an 'upgrade' event. */
+export interface Upgrade {
+  readonly req: ParsedRequest
+  readonly socket: ServerSocket
+  readonly head: Buffer
+}
+
+/** A server, and the functions that can answer its upgrades. */
+export interface Wiring {
+  readonly server: CheckingServer
+  readonly app: RequestListener
+  /** The option `upgrade`. */
+  readonly isOwn: ((req: IncomingMessage) => boolean) | undefined
+  /** Our own 'upgrade' listener. */
+  readonly listener: UpgradeListener
+}
+
+/** The time until an upgrade that all listeners ignore gets a 404: as long as Node keeps an idle connection open. */
+const PATIENCE_MS = 5000
+
+/**
+ * Sends an upgrade to the app first, and to the other listeners if the app passes it on, unless the option decides:
+ *
+ *     app -> its own answer
+ *         -> next()      -> another listener answers
+ *                        -> all of them ignore it -> the app's 404
+ *         -> next(error) -> the app's page of the error
+ */
+export function route(wiring: Wiring, upgrade: Upgrade): void {
+  const { isOwn } = wiring
+  const others = takersBeside(wiring.server, wiring.listener)
+  if (isOwn === undefined) void runApp(wiring, upgrade, others)
+  else if (isOwn(upgrade.req)) void runApp(wiring, upgrade, [])
+  else if (others.length > 0) leaveToOthers(wiring, upgrade, others)
+  else {
+    serveAsPlain(upgrade.req)
+    void runApp(wiring, upgrade, [])
+  }
+}
+
+/** Runs the app. An exception or a rejection ends this connection, as it would otherwise end the process. */
+async function runApp(wiring: Wiring, upgrade: Upgrade, others: readonly UpgradeListener[]): Promise<void> {
+  const { req, socket } = upgrade
+  const res = responseOn(wiring.server, socket, req)
+  try {
+    if (req.upgrade) offerUpgrade(res, socket, NOTHING)
+    await call(wiring.app, res, others.length > 0 ? next(wiring, upgrade, others, res) : undefined)
+  } catch (error) {
+    debug('%s %s: the app failed: %o', req.method, req.url, error)
+    // A response without a socket has been passed on: the connection belongs to another listener.
+    if (res.socket !== null) socket.destroy()
+  }
+}
+
+/** Calls the app. If it gets a third argument, an Express application calls that instead of its own 404. */
+function call(app: RequestListener, res: ServerResponse, done: Next | undefined): unknown {
+  return (app as (...args: unknown[]) => unknown)(res.req, res, done)
+}
+
+type Next = (error?: unknown) => void
+
+/** Returns the function that runs after the last handler of the app, if the server has other listeners. */
+function next(
+  wiring: Wiring,
+  upgrade: Upgrade,
+  others: readonly UpgradeListener[],
+  res: ServerResponse,
+): Next {
+  let isCalled = false
+  return (error) => {
+    if (isCalled) return
+    isCalled = true
+    endOnError(upgrade.socket, () => {
+      if (error) answerUnhandled(wiring.app, res, error)
+      else if (!res.headersSent) leaveToOthers(wiring, upgrade, others, res)
+    })
+  }
+}
+
+/** Hands an upgrade to the other listeners as Node would have done, unless a handler has taken it over. */
+function leaveToOthers(
+  wiring: Wiring,
+  upgrade: Upgrade,
+  others: readonly UpgradeListener[],
+  res?: ServerResponse,
+): void {
+  const { server, app } = wiring
+  const { req, socket } = upgrade
+  const head = releaseEarlyBytes(socket)
+  if (head === undefined) return
+  if (res !== undefined) takeBack(res, socket)
+  debug('%s %s: left to the other listeners of the server', req.method, req.url)
+  if (!socket.writable || socket.readableEnded) return void socket.destroy()
+  const isIgnored = tellTakers(others, server, [req, socket, head])
+  if (!isIgnored()) return
+  const answer = (): void => answerUnhandled(app, responseOn(server, socket, req))
+  setTimeout(() => isIgnored() && endOnError(socket, answer), PATIENCE_MS).unref()
+}
+
+/** Takes the connection from the app's response, which still closes with it. */
+function takeBack(res: ServerResponse, socket: Duplex): void {
+  withdrawUpgrade(res.req)
+  res.detachSocket(socket as Socket)
+  closeWithConnection(res)
+}

@@ -1,0 +1,24 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+import { announceClosing, responseClassOf } from '../node/connection.js'
+import type { CheckingServer, ServerSocket } from '../node/internals.js'
+import { closeConnection } from './close-connection.js'
+
+/** Creates a response as the server does for any request; the connection ends with it. */
+export function responseOn(
+  server: CheckingServer,
+  socket: ServerSocket,
+  req: IncomingMessage,
+): ServerResponse {
+  const { rejectNonStandardBodyWrites } = server
+  const highWaterMark = socket.writableHighWaterMark
+  const res = new (responseClassOf(server))(req, { highWaterMark, rejectNonStandardBodyWrites })
+  announceClosing(res)
+  res.assignSocket(socket)
+  res.on('finish', onResponseFinish)
+  return res
+}
+
+function onResponseFinish(this: ServerResponse): void {
+  if (this.socket !== null) closeConnection(this.socket)
+}

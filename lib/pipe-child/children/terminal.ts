@@ -1,0 +1,108 @@
+import { constants } from 'node:os'
+import { ListenerSet } from '../listener-set.js'
+import type { ChildExit, ChildOutput, RunningChild } from '../running-child.js'
+import { signalGroup } from './signal-group.js'
+import { bytesOf } from './stream-output.js'
+
+/** What `pipeChild` uses of a pseudo-terminal, such as node-pty makes. */
+export interface PseudoTerminal {
+  readonly pid: number
+  readonly onData: (listener: (data: string) => void) => { dispose(): void }
+  readonly onExit: (listener: (exit: { exitCode: number; signal?: number | undefined }) => void) => {
+    dispose(): void
+  }
+  kill(signal?: string): void
+  pause?(): void
+  resume?(): void
+}
+
+/** How long the exit of a terminal is waited for whose process is not there any more. It may have come before the call. */
+const EXIT_WAIT_MS = 250
+
+/** A command in a pseudo-terminal. It has one output, leads a session, and says nothing of an exit that came before. */
+export class TerminalChild implements RunningChild {
+  readonly started: Promise<void> = Promise.resolve()
+  readonly exited: Promise<ChildExit>
+  readonly stdin = null
+  readonly stdout: ChildOutput
+  readonly stderr = undefined
+  private readonly terminal: PseudoTerminal
+  private readonly listeners = new ListenerSet()
+  private hasExited = false
+
+  constructor(terminal: PseudoTerminal) {
+    this.terminal = terminal
+    this.exited = this.whenExited()
+    this.stdout = new TerminalOutput(terminal, this.exited)
+  }
+
+  signal(signal: NodeJS.Signals | 0): boolean {
+    const { pid } = this.terminal
+    if (signalGroup(pid, signal)) return true
+    if (this.hasExited || !isProcess(pid)) return false
+    if (signal !== 0) this.terminal.kill(signal)
+    return true
+  }
+
+  removeListeners(): void {
+    this.listeners.removeAll()
+  }
+
+  private async whenExited(): Promise<ChildExit> {
+    const exit = await new Promise<ChildExit>((resolve) => {
+      const subscription = this.terminal.onExit((end) => resolve(exitOf(end)))
+      this.listeners.addRemoval(() => subscription.dispose())
+      if (!isProcess(this.terminal.pid)) setTimeout(resolve, EXIT_WAIT_MS, { code: null, signal: null })
+    })
+    this.hasExited = true
+    return exit
+  }
+}
+
+class TerminalOutput implements ChildOutput {
+  readonly ended: Promise<void>
+  private readonly terminal: PseudoTerminal
+  private readonly listeners = new ListenerSet()
+  private onEnd: () => void = () => {}
+
+  constructor(terminal: PseudoTerminal, exited: Promise<unknown>) {
+    this.terminal = terminal
+    this.ended = exited.then(() => this.onEnd())
+  }
+
+  read(onChunk: (chunk: Buffer) => void, onEnd: () => void): void {
+    this.onEnd = onEnd
+    const subscription = this.terminal.onData((data) => onChunk(bytesOf(data, null) as Buffer))
+    this.listeners.addRemoval(() => subscription.dispose())
+  }
+
+  pause(): void {
+    this.terminal.pause?.()
+  }
+
+  resume(): void {
+    this.terminal.resume?.()
+  }
+
+  /** The terminal is closed with its last process. */
+  close(): void {}
+
+  removeListeners(): void {
+    this.listeners.removeAll()
+  }
+}
+
+function exitOf({ exitCode, signal }: { exitCode: number; signal?: number | undefined }): ChildExit {
+  const name = Object.entries(constants.signals).find(([, number]) => number === signal)?.[0]
+  return name === undefined
+    ? { code: exitCode, signal: null }
+    : { code: null, signal: name as NodeJS.Signals }
+}
+
+function isProcess(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}

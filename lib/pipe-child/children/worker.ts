@@ -1,0 +1,66 @@
+import type { Writable } from 'node:stream'
+import type { Worker } from 'node:worker_threads'
+import createDebug from 'debug'
+import { ListenerSet } from '../listener-set.js'
+import type { ChildExit, ChildOutput, RunningChild } from '../running-child.js'
+import { StreamOutput } from './stream-output.js'
+
+const debug = createDebug('sluiceway:pipe-child')
+
+/** A thread of `node:worker_threads`. It takes no signals: any of them terminates it. */
+export class WorkerChild implements RunningChild {
+  readonly started: Promise<void>
+  readonly exited: Promise<ChildExit>
+  readonly stdin: Writable | null
+  readonly stdout: ChildOutput | undefined
+  readonly stderr: ChildOutput | undefined
+  private readonly worker: Worker
+  private readonly listeners = new ListenerSet()
+  private readonly startListeners = new ListenerSet()
+
+  constructor(worker: Worker) {
+    this.worker = worker
+    // An exception in the thread would end the process otherwise; its exit code tells of it.
+    this.listeners.on(worker, 'error', (error: Error) => debug('worker: %s', error.message))
+    this.started = this.whenStarted().finally(() => this.startListeners.removeAll())
+    this.started.catch(() => {})
+    this.exited = this.whenExited()
+    this.stdin = worker.stdin
+    this.stdout = new StreamOutput(worker.stdout)
+    this.stderr = new StreamOutput(worker.stderr)
+  }
+
+  signal(signal: NodeJS.Signals | 0): boolean {
+    if (hasExited(this.worker)) return false
+    if (signal !== 0) void this.worker.terminate()
+    return true
+  }
+
+  removeListeners(): void {
+    this.startListeners.removeAll()
+    this.listeners.removeAll()
+  }
+
+  /** 'online' comes before the file is looked for, so only output tells. A missing file is an 'error' before any. */
+  private whenStarted(): Promise<void> {
+    const { worker, startListeners } = this
+    return new Promise((resolve, reject) => {
+      startListeners.on(worker, 'exit', () => resolve())
+      for (const output of [worker.stdout, worker.stderr])
+        startListeners.on(output, 'readable', () => resolve())
+      startListeners.on(worker, 'error', reject)
+      if (hasExited(worker)) resolve()
+    })
+  }
+
+  private whenExited(): Promise<ChildExit> {
+    if (hasExited(this.worker)) return Promise.resolve({ code: null, signal: null })
+    return new Promise((resolve) => {
+      this.listeners.on(this.worker, 'exit', (code: number) => resolve({ code, signal: null }))
+    })
+  }
+}
+
+function hasExited(worker: Worker): boolean {
+  return worker.threadId === -1
+}

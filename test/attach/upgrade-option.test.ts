@@ -1,0 +1,67 @@
+import type { IncomingMessage } from 'node:http'
+
+import { expect } from 'chai'
+
+import { upgradeTo } from '../support/pipelined.js'
+import { answered, apps, closeAll, expectOwn404, open, others, own, type Step } from './neighbors.js'
+
+describe('attach with the option "upgrade"', () => {
+  afterEach(closeAll)
+
+  const chain = apps['Express 5']!
+  const takesAll: Step = (_req, res) => {
+    res.writeHead(101, { Upgrade: 'websocket', Connection: 'Upgrade', 'X-By': 'app' }).flushHeaders()
+  }
+  const upgrade = ({ url }: IncomingMessage): boolean => url === '/app'
+
+  for (const [name, build] of Object.entries(apps)) {
+    it(`gives each its own where both would take it: ${name}`, async () => {
+      const seen = []
+      for (const path of ['/app', '/other']) {
+        const client = await open(build(takesAll), [others['ws with { server }']!], { upgrade })
+        seen.push(await answered(client, path))
+        client.destroy()
+      }
+      expect(seen).to.deep.equal(['app', 'ws'])
+    })
+  }
+
+  it("answers what is the app's, and what it does not take, with the app's own 404", async () => {
+    const client = await open(chain(), [others['ws with { server }']!], { upgrade })
+    expect(await answered(client, '/app')).to.equal('404')
+    await client.closed()
+  })
+
+  it('does not show the app what is not its own', async () => {
+    let asked = 0
+    const app = chain((_req, _res, next) => next(++asked && undefined))
+    const client = await open(app, [others['ws with { server }']!], { upgrade })
+    expect(await answered(client, '/other')).to.equal('ws')
+    expect(asked).to.equal(0)
+    client.destroy()
+  })
+
+  it('serves what is not its own as a plain request where there is no other listener', async () => {
+    const app = chain((req, res) => {
+      const { upgrade: asksFor } = req as IncomingMessage & { upgrade: boolean }
+      res.end(`${asksFor} ${req.headers.upgrade}`)
+    })
+    const client = await open(app, [], { upgrade })
+    client.write(upgradeTo('websocket', '/other'))
+    expect(String((await client.response()).body)).to.equal('false undefined')
+  })
+
+  it("has the app's own 404 where all of the others ignore an upgrade", async () => {
+    await expectOwn404(chain(own), { upgrade })
+  })
+
+  it('ends the one connection where it throws', async () => {
+    const client = await open(chain(own), [], {
+      upgrade: () => {
+        throw new Error('oops')
+      },
+    })
+    client.write(upgradeTo('websocket', '/app'))
+    await client.closed()
+  })
+})

@@ -1,0 +1,99 @@
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { promisify } from 'node:util'
+import { expect } from 'chai'
+import { pipeChild } from 'sluiceway'
+import { closeServers } from '../support/servers.js'
+import { fronts } from './fronts.js'
+import { nothingLeft } from './left-behind.js'
+import { sh } from './piped.js'
+
+type Call = (res: ServerResponse, child: ChildProcess, req: IncomingMessage) => readonly unknown[]
+
+/** A child that no test may leave behind, and what was given to `pipeChild`. */
+const calls: Record<string, [Call, string]> = {
+  'the child first': [
+    (res, child) => [child, res],
+    'the arguments are in the wrong order; the call is pipeChild(res, child)',
+  ],
+  'the request for the response': [
+    (_res, child, req) => [req, child],
+    'res must be a response, got a request',
+  ],
+  'no response': [(_res, child) => [undefined, child], 'res must be a response, got undefined'],
+  'the child twice': [(_res, child) => [child, child], 'res must be a response, got a child'],
+  'no child': [(res) => [res], 'child must be a child process, a Worker or a pseudo-terminal, got undefined'],
+  null: [(res) => [res, null], 'a Worker or a pseudo-terminal, got null'],
+  'the response twice': [(res) => [res, res], 'a Worker or a pseudo-terminal, got a response'],
+  'a command': [(res) => [res, 'ls'], 'a Worker or a pseudo-terminal, got "ls"; did you mean spawn("ls")?'],
+  spawn: [(res) => [res, spawn], 'a Worker or a pseudo-terminal, got a function'],
+  'an object': [(res) => [res, {}], 'a Worker or a pseudo-terminal, got an object'],
+  'its output': [
+    (res, child) => [res, { stdout: child.stdout, child }],
+    'got the result of a command that has ended',
+  ],
+  'a stream': [
+    (res, child) => [res, Object.assign(child.stdout!, { child })],
+    'got a stream; pass the child that it belongs to',
+  ],
+  'the result of spawnSync': [
+    (res) => [res, spawnSync('true')],
+    'got the result of a command that has ended',
+  ],
+  'a promise that fails': [
+    (res) => [res, Promise.reject(new Error('x'))],
+    'got a promise; pass the child itself, and not what tells of its end',
+  ],
+  'a promise with a child': [
+    (res, child) => [res, Object.assign(new Promise(() => {}), { child })],
+    'got a promise; pass the child itself',
+  ],
+  'a promise of an object with a child': [(res, child) => [res, Promise.resolve({ child })], 'got a promise'],
+}
+
+for (const front of fronts) {
+  describe(`pipeChild with wrong arguments on ${front.name}`, () => {
+    afterEach(closeServers)
+
+    for (const [what, [call, message]] of Object.entries(calls)) {
+      it(`${what}: rejects with a TypeError, and ends the child`, async () => {
+        const child = sh('sleep 60 & wait')
+        const { ask } = await front.serve((req, res) => refused(res, call(res, child, req)))
+        const text = await (await ask()).ended()
+        expect(text)
+          .to.match(/^TypeError: pipeChild: /)
+          .and.include(message)
+        if (call.toString().includes('child)') || call.toString().includes('child }'))
+          await nothingLeft(child)
+        else process.kill(-child.pid!)
+      })
+    }
+
+    it('the promise of promisify(execFile): ends its child', async () => {
+      const promise = promisify(execFile)('sleep', ['60'])
+      promise.catch(() => {})
+      const { ask } = await front.serve((_req, res) => refused(res, [res, promise]))
+      expect(await (await ask()).ended()).to.include('got a promise')
+      await nothingLeft(promise.child)
+      expect(promise.child.signalCode ?? (await signalOf(promise.child))).to.equal('SIGTERM')
+    })
+
+    it('a child that comes later, from a promise: ends it', async () => {
+      const later = sh('sleep 60 & wait')
+      // An async function that returns a child gives such a promise.
+      const { ask } = await front.serve((_req, res) => refused(res, [res, (async () => later)()]))
+      expect(await (await ask()).ended()).to.include('got a promise')
+      await nothingLeft(later)
+    })
+  })
+}
+
+async function refused(res: ServerResponse, given: readonly unknown[]): Promise<void> {
+  const call = pipeChild as (...args: readonly unknown[]) => Promise<unknown>
+  const error = await call(...given).catch((failure: Error) => failure)
+  res.end(`${(error as Error).name}: ${(error as Error).message}`)
+}
+
+function signalOf(child: ChildProcess): Promise<NodeJS.Signals | null> {
+  return new Promise((resolve) => void child.once('exit', (_code, signal) => resolve(signal)))
+}
