@@ -105,7 +105,7 @@ function attachedTo(server: object): Attached | undefined {
  */
 function wire(server: Server | SecureServer, app: RequestListener, isOwn: IsOwn): () => void {
   const onUpgrade: UpgradeListener = (req, socket, head) => {
-    endOnError(socket, () => runUpgrade(wiring, { req, socket, head } as Upgrade))
+    endOnError(socket, () => runUpgrade(wiring, { req, socket, head } as Upgrade), req)
   }
   const wiring = { server, app, isOwn, listener: onUpgrade }
   const listeners = { ...sharedListeners, upgrade: onUpgrade }
@@ -137,8 +137,12 @@ function isAttached(server: object): boolean {
 
 /** Replaces Node's handling: with a 'checkContinue' listener Node sends no `100 Continue` and emits no 'request'. */
 function onCheckContinue(this: Server | SecureServer, req: IncomingMessage, res: ServerResponse): void {
-  endOnError(req.socket, () => {
-    continueOnRead(req, res)
-    this.emit('request', req, res)
-  })
+  endOnError(
+    req.socket,
+    () => {
+      continueOnRead(req, res)
+      this.emit('request', req, res)
+    },
+    req,
+  )
 }

@@ -281,6 +281,11 @@ function draftOf({ req, settings }: Exchange, target: Target, head: RequestHead)
 
 /** Sends a request that is not changed any more. */
 function pass(exchange: Exchange, draft: Draft): void {
+  if (exchange.trace === undefined) send(exchange, draft)
+  else exchange.trace.start(draft, () => send(exchange, draft))
+}
+
+function send(exchange: Exchange, draft: Draft): void {
   try {
     const outgoing = new Outgoing(draft)
     // The source discards, within bounds, the part of the body that an early answer leaves unread.

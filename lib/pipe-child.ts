@@ -13,6 +13,7 @@ import {
 } from './shared/options.js'
 import { discardChildrenIn, type PipedChild, recognizeChild, wrongArguments } from './pipe-child/arguments.js'
 import { discardChild } from './pipe-child/end-child.js'
+import { observed } from './pipe-child/observed.js'
 import { PipedResponse } from './pipe-child/piped-response.js'
 import type { ChildExit, RunningChild } from './pipe-child/running-child.js'
 import { type PipeChildSettings, Transfer } from './pipe-child/transfer.js'
@@ -85,7 +86,7 @@ export async function pipeChild(
     for (const given of running === undefined ? [res, child] : [res]) void discardChildrenIn(given)
     throw new TypeError(`pipeChild: ${wrong}`)
   }
-  return new Transfer(...prepared(res, running, options)).run()
+  return observed(res, child, () => new Transfer(...prepared(res, running, options)).run())
 }
 
 /** Checks the options and takes hold of the response; a child that is refused is ended. */

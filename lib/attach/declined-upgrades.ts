@@ -1,5 +1,3 @@
-import createDebug from 'debug'
-
 import { closeAfter, currentResponse, isHeldUp } from '../node/connection.js'
 import type {
   CheckingServer,
@@ -21,9 +19,8 @@ import {
 } from '../node/parser.js'
 import { hasCutHead, hasUnknownCoding } from '../node/request-facts.js'
 import { closeConnection } from './close-connection.js'
+import { tellDecided } from './decided.js'
 import { isTakeable, isTurnOf } from './takeable.js'
-
-const debug = createDebug('sluiceway:attach')
 
 /** The properties of a parse error that Node adds to describe the bytes. */
 interface FailedPacket {
@@ -93,9 +90,10 @@ class ParsedConnection {
 
   private answerUpgrade(req: ParsedRequest, keepAlive: boolean): number {
     if (isTakeable(this.server, req) && isTurnOf(this.socket, this.queued)) return this.offer(req, keepAlive)
+    const { upgrade } = req.headers
     serveAsPlain(req)
     if (hasUnknownCoding(req)) return this.refuseCoding()
-    debug('%s %s: served as a plain request', req.method, req.url)
+    tellDecided(req, 'plain', upgrade)
     return this.findsEndOf(req) ? this.passDeclined(req, keepAlive) : this.passAsLast(req)
   }
 

@@ -1,26 +1,25 @@
+import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 
-import createDebug from 'debug'
-
-const debug = createDebug('sluiceway:attach')
+import { exceptionContained } from '../shared/channels.js'
 
 /**
  * Contains an exception of a function that Node itself calls: it would end the process instead of one connection.
  */
-export function endOnError(socket: Duplex, run: () => void): void {
+export function endOnError(socket: Duplex, run: () => void, req?: IncomingMessage): void {
   try {
     run()
   } catch (error) {
-    cut(socket, error)
+    cut(socket, error, req)
   }
 }
 
 /** Contains the rejection of a promise that nothing awaits. */
-export function endOnRejection(socket: Duplex, promise: PromiseLike<unknown>): void {
-  promise.then(undefined, (error: unknown) => cut(socket, error))
+export function endOnRejection(socket: Duplex, promise: PromiseLike<unknown>, req: IncomingMessage): void {
+  promise.then(undefined, (error: unknown) => cut(socket, error, req))
 }
 
-function cut(socket: Duplex, error: unknown): void {
-  debug('the connection is cut: %o', error)
+function cut(socket: Duplex, error: unknown, req: IncomingMessage | undefined): void {
+  if (exceptionContained.isObserved) exceptionContained.tell({ req, error })
   socket.destroy()
 }

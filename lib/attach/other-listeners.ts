@@ -92,7 +92,7 @@ type UpgradeArguments = Parameters<UpgradeListener>
 function tell(listener: UpgradeListener, server: Server, upgrade: UpgradeArguments): boolean {
   const result = listener.apply(server, upgrade)
   if (!isPromise(result)) return false
-  endOnRejection(upgrade[1], result)
+  endOnRejection(upgrade[1], result, upgrade[0])
   return true
 }
 

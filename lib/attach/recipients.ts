@@ -2,19 +2,17 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
-import createDebug from 'debug'
-
 import type { CheckingServer, ParsedRequest, ServerSocket } from '../node/internals.js'
 import { serveAsPlain } from '../node/parser.js'
 import { offerUpgrade, withdrawUpgrade } from '../node/pending-upgrade.js'
 import { closeWithConnection } from '../node/response-close.js'
+import { exceptionContained } from '../shared/channels.js'
+import { tellDecided } from './decided.js'
 import { releaseEarlyBytes } from './early-bytes.js'
 import { endOnError } from './end-on-error.js'
 import { takersBeside, tellTakers, type UpgradeListener } from './other-listeners.js'
 import { responseOn } from './response.js'
 import { answerUnhandled } from './unhandled.js'
-
-const debug = createDebug('sluiceway:attach')
 
 /**
  * The `head` of the inner 'upgrade': `holdEarlyBytes` gives the real bytes to the handler that takes the connection
@@ -57,7 +55,9 @@ export function route(wiring: Wiring, upgrade: Upgrade): void {
   else if (isOwn(upgrade.req)) void runApp(wiring, upgrade, [])
   else if (others.length > 0) leaveToOthers(wiring, upgrade, others)
   else {
+    const { upgrade: header } = upgrade.req.headers
     serveAsPlain(upgrade.req)
+    tellDecided(upgrade.req, 'plain', header)
     void runApp(wiring, upgrade, [])
   }
 }
@@ -67,10 +67,13 @@ async function runApp(wiring: Wiring, upgrade: Upgrade, others: readonly Upgrade
   const { req, socket } = upgrade
   const res = responseOn(wiring.server, socket, req)
   try {
-    if (req.upgrade) offerUpgrade(res, socket, NOTHING)
+    if (req.upgrade) {
+      tellDecided(req, 'offered')
+      offerUpgrade(res, socket, NOTHING)
+    }
     await call(wiring.app, res, others.length > 0 ? next(wiring, upgrade, others, res) : undefined)
   } catch (error) {
-    debug('%s %s: the app failed: %o', req.method, req.url, error)
+    if (exceptionContained.isObserved) exceptionContained.tell({ req, error })
     // A response without a socket has been passed on: the connection belongs to another listener.
     if (res.socket !== null) socket.destroy()
   }
@@ -94,10 +97,14 @@ function next(
   return (error) => {
     if (isCalled) return
     isCalled = true
-    endOnError(upgrade.socket, () => {
-      if (error) answerUnhandled(wiring.app, res, error)
-      else if (!res.headersSent) leaveToOthers(wiring, upgrade, others, res)
-    })
+    endOnError(
+      upgrade.socket,
+      () => {
+        if (error) answerUnhandled(wiring.app, res, error)
+        else if (!res.headersSent) leaveToOthers(wiring, upgrade, others, res)
+      },
+      upgrade.req,
+    )
   }
 }
 
@@ -113,12 +120,12 @@ function leaveToOthers(
   const head = releaseEarlyBytes(socket)
   if (head === undefined) return
   if (res !== undefined) takeBack(res, socket)
-  debug('%s %s: left to the other listeners of the server', req.method, req.url)
+  tellDecided(req, 'left')
   if (!socket.writable || socket.readableEnded) return void socket.destroy()
   const isIgnored = tellTakers(others, server, [req, socket, head])
   if (!isIgnored()) return
   const answer = (): void => answerUnhandled(app, responseOn(server, socket, req))
-  setTimeout(() => isIgnored() && endOnError(socket, answer), PATIENCE_MS).unref()
+  setTimeout(() => isIgnored() && endOnError(socket, answer, req), PATIENCE_MS).unref()
 }
 
 /** Takes the connection from the app's response, which still closes with it. */

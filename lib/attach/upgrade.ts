@@ -1,17 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 
-import createDebug from 'debug'
-
 import { currentResponse, tellDrained } from '../node/connection.js'
 import type { CheckingServer, ServerSocket } from '../node/internals.js'
 import { closeConnection } from './close-connection.js'
+import { tellDecided } from './decided.js'
 import { holdEarlyBytes } from './early-bytes.js'
 import { endOnError } from './end-on-error.js'
 import { tellWatchers, watchersBeside } from './other-listeners.js'
 import { route, type Upgrade, type Wiring } from './recipients.js'
 import { isTakeable, isTurnOf } from './takeable.js'
-
-const debug = createDebug('sluiceway:attach')
 
 /** Sends an upgrade through the app, as a request whose connection can be taken over, or to the other listeners. */
 export function runUpgrade(wiring: Wiring, upgrade: Upgrade): void {
@@ -22,13 +19,13 @@ export function runUpgrade(wiring: Wiring, upgrade: Upgrade): void {
   if (tellWatchers(watchersBeside(server, listener), server, [req, socket, head])) return
   // This is false only on a connection that was open before `attach`, so that its parser is not watched.
   if (!isTakeable(server, req) || !isTurnOf(socket)) {
-    debug('%s %s: cannot be taken, the connection is cut', req.method, req.url)
+    tellDecided(req, 'cut')
     socket.destroy()
     return
   }
   socket.on('drain', onSocketDrain)
   holdEarlyBytes(socket, head)
-  waitForTurn(server, socket, () => endOnError(socket, () => route(wiring, upgrade)))
+  waitForTurn(server, socket, () => endOnError(socket, () => route(wiring, upgrade), req))
 }
 
 /** Waits for the end of the current response: Node hands an upgrade over as soon as it is parsed. */

@@ -1,18 +1,16 @@
 import type { ServerResponse } from 'node:http'
-import createDebug from 'debug'
 import { contain } from '../node/contained.js'
 import { STREAMING } from '../node/keys.js'
 import { applicationResponseOf } from '../node/express.js'
 import { onResponseClose } from '../node/response-close.js'
 import { outermost } from '../node/response-methods.js'
 import { sendHead } from '../node/send-head.js'
+import { flushStarted } from '../shared/channels.js'
 import type { AutoFlushSettings, Coalesce } from './mount-settings.js'
 import { type Compressor, findCompressor, flushCompressor, watchCompressor } from './compressor.js'
 import { FlushSchedule } from './flush-schedule.js'
 import { Heartbeat } from './heartbeat.js'
 import { hasPassed } from './mount-settings.js'
-
-const debug = createDebug('sluiceway:auto-flush')
 
 interface StreamedResponse extends ServerResponse {
   [STREAMING]?: Streaming
@@ -43,7 +41,7 @@ export function startStreaming(
   // Node holds a head back until the first write of the body, which may come much later.
   setImmediate(sendHeadNow, res)
   if (heartbeat !== undefined || typeof settings.coalesce === 'number') onResponseClose(res, stopStreaming)
-  debug('%s %s: streamed, %s', res.req.method, res.req.url, schedule ? 'through a compressor' : 'as it is')
+  if (flushStarted.isObserved) flushStarted.tell({ req: res.req, res, isCompressed: schedule !== undefined })
 }
 
 function sendHeadNow(res: ServerResponse): void {

@@ -1,9 +1,10 @@
 import type { ServerResponse } from 'node:http'
 import { keepListeners } from '../node/connection.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../node/internals.js'
-import { announcedLength, hasComeWhole, hasConnection, isHttp2 } from '../node/request-facts.js'
+import { announcedLength, hasComeWhole, isHttp2 } from '../node/request-facts.js'
 import { onResponseClose } from '../node/response-close.js'
 import { hasListeners, readableStateOf, sourceOf } from '../node/stream-state.js'
+import { bodyRefused } from '../shared/channels.js'
 import { bodyTooLarge, type SluicewayError, sluicewayError } from '../shared/errors.js'
 import { sendContinue } from './expect-continue.js'
 import type { BodyReader } from './kept/reader.js'
@@ -14,9 +15,8 @@ import { LateReading, type LateReadingOwner } from './late-reading.js'
 import type { AnsweredBody, BodyState, ReplayedBody } from './owner.js'
 import { announceCloseOf, SMALL_REST } from './refused/announce-close.js'
 import { isHeard, RefusedAnswer } from './refused/answer.js'
-import { HostRest } from './refused/host-rest.js'
-import { Http2Rest } from './refused/http2-rest.js'
-import { DEFAULT_LINGER, Linger } from './refused/linger.js'
+import { DEFAULT_LINGER } from './refused/linger.js'
+import { openRest } from './refused/open-rest.js'
 import type { LingerBounds, Rest } from './refused/rest.js'
 import { Rounds } from './replay/rounds.js'
 import type { Waiting } from './waiting.js'
@@ -108,6 +108,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     const lost = replay.takeBuffered(store)
     if (lost !== undefined) this.fail(sluicewayError(lost))
     this.received = store.size
+    if (this.state === 'whole') store.end(true)
     if (this.error === undefined) this.readers.join(replay)
   }
 
@@ -179,6 +180,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     this.state = 'whole'
     this.lateReading?.bodyIsWhole()
     if (this.store === undefined) return this.nativePush.call(this.req, null)
+    this.store.end(true)
     this.readers.advance()
     return false
   }
@@ -221,7 +223,8 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
    */
   refuse(error: SluicewayError): void {
     const { res, req, linger } = this
-    this.rest = this.openRest()
+    if (bodyRefused.isObserved) bodyRefused.tell({ req, res, error })
+    this.rest = openRest(this, this.linger)
     const answer = new RefusedAnswer(res, error)
     answer.answerIfNobodyDoes(this.hasReaders || isHeard(req) ? linger.lingerMs : 0)
     this.fail(error)
@@ -260,7 +263,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   stopReading(): void {
     this.lateReading?.end()
     // Node emits the end of a body after its response only if the response was sent at once.
-    if (this.state === 'arriving' && this.received !== this.length) this.rest = this.openRest()
+    if (this.state === 'arriving' && this.received !== this.length) this.rest = openRest(this, this.linger)
     this.state = 'released'
     this.rest?.answered()
     if (this.lateReading?.isCloseDue) this.socket.destroySoon()
@@ -278,11 +281,6 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     this.state = 'released'
     this.readers.forget()
     this.store?.clear()
-  }
-
-  private openRest(): Rest {
-    if (isHttp2(this.req)) return new Http2Rest(this.res)
-    return hasConnection(this.req) ? new Linger(this, this.linger) : new HostRest()
   }
 
   /** Ends and closes an unread request when all of its body has come, as Node does: code may wait for that. */

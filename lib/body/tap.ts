@@ -3,6 +3,7 @@ import type { OutgoingResponse, ParsedRequest } from '../node/internals.js'
 import { hasCutHead, isStream, mayHaveBody } from '../node/request-facts.js'
 import { replacePush } from '../node/request-methods.js'
 import { setSource, sourceOf } from '../node/stream-state.js'
+import { keepContextOfBody } from '../shared/channels.js'
 import { withEntry } from '../shared/error-page.js'
 import { sluicewayError } from '../shared/errors.js'
 import { BodySource } from './source.js'
@@ -35,6 +36,7 @@ export function findBodySource(req: IncomingMessage): BodySource | undefined {
 function tap(req: ParsedRequest, res: OutgoingResponse): BodySource {
   const source = new BodySource(req, res, replacePush(req, pushToSource))
   setSource(req, source)
+  keepContextOfBody(req)
   // This runs before Node's own listener, which hands the connection over to the next request.
   res.prependListener('finish', releaseWithResponse)
   // A head with missing lines does not say which body belongs to it, so the body is refused.

@@ -1,7 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import createDebug from 'debug'
-
-const debug = createDebug('sluiceway:contained')
+import { exceptionContained } from '../shared/channels.js'
 
 /**
  * Runs a callback of a timer or an event, where an exception would end the process. It ends the connection of `res`
@@ -11,7 +9,7 @@ export function contain(res: ServerResponse, run: () => void): void {
   try {
     run()
   } catch (error) {
-    debug('%s %s: the connection ends after %o', res.req.method, res.req.url, error)
+    if (exceptionContained.isObserved) exceptionContained.tell({ req: res.req, error })
     res.destroy()
   }
 }

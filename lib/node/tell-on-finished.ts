@@ -1,8 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 
-import createDebug from 'debug'
-
-const debug = createDebug('sluiceway')
+import { exceptionContained } from '../shared/channels.js'
 
 /**
  * Makes finalhandler and body-parser answer at once. They discard the body (`resume()`) and wait through on-finished
@@ -27,7 +25,7 @@ function emitFinish(req: IncomingMessage): void {
   try {
     req.emit('finish')
   } catch (error) {
-    debug('%s %s: %o', req.method, req.url, error)
+    if (exceptionContained.isObserved) exceptionContained.tell({ req, error })
     req.destroy()
   }
 }

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable, type Duplex } from 'node:stream'
 
-import createDebug from 'debug'
-
+import { exceptionContained, isProxyObserved } from '../shared/channels.js'
+import type { ProxyOutcome } from '../shared/messages.js'
+import { isSluicewayError } from '../shared/errors.js'
 import type { NextFunction } from '../shared/middleware.js'
 import { isClosed, onResponseClose } from '../node/response-close.js'
 import { findBodySource } from '../body/tap.js'
@@ -15,11 +16,10 @@ import { readResponseHeaders } from './response/headers.js'
 import { switchedLines } from './response/switch-protocols.js'
 import type { ProxySettings } from './settings.js'
 import { hookError } from './hooks.js'
+import { Trace } from './trace.js'
 import { tunnelBehindHead } from './tunnel.js'
 import { answerError, failureError, type Hooked } from './upstream-errors.js'
 import type { Failure, Receiver, Sending, Waiting } from './upstream/upstream.js'
-
-const debug = createDebug('sluiceway:passthrough-proxy')
 
 const BODY_FAILED = 'the body from onRequest failed'
 
@@ -46,6 +46,8 @@ export class Exchange implements Receiver, AnswerOwner {
   private outgoing: Outgoing | undefined
   private waiting: Waiting | undefined
   private sending: Sending | undefined
+  /** Tells of the request, where anybody listens. */
+  readonly trace: Trace | undefined
 
   // This is a closure: up to Node 22, a property of the response that leads to the exchange would cost a hidden
   // class.
@@ -60,6 +62,7 @@ export class Exchange implements Receiver, AnswerOwner {
     onResponseClose(res, this.abandonWithResponse)
     // A client that has left gets no answer and sends no request.
     this.state = isClosed(res) ? 'over' : 'queued'
+    this.trace = isProxyObserved() && !this.isOver ? new Trace(req, res) : undefined
   }
 
   /** Hands the request to the upstream. */
@@ -74,6 +77,7 @@ export class Exchange implements Receiver, AnswerOwner {
 
   onSending(sending: Sending): void {
     this.state = 'sent'
+    if (this.sending !== undefined) this.trace?.sentAgain()
     this.sending = sending
   }
 
@@ -89,6 +93,7 @@ export class Exchange implements Receiver, AnswerOwner {
   onHead(status: number, reason: string, lines: string[]): void {
     if (this.answer.isTaken) return this.abandon()
     this.state = 'answering'
+    this.trace?.head(status)
     const { target, method } = this.outgoing as Outgoing
     try {
       const headers = readResponseHeaders(lines)
@@ -100,6 +105,7 @@ export class Exchange implements Receiver, AnswerOwner {
 
   onBody(chunk: Buffer): void {
     try {
+      this.trace?.receive(chunk.length)
       if (this.answer.isClosed) this.abandon()
       else this.answer.write(chunk)
     } catch (error) {
@@ -120,9 +126,10 @@ export class Exchange implements Receiver, AnswerOwner {
 
   onEnd(trailers: string[], last?: Buffer): boolean {
     try {
+      if (last !== undefined) this.trace?.receive(last.length)
       this.answer.end(trailers, last)
       this.finish()
-      debug('%s %s: %d', this.req.method, this.req.url, this.res.statusCode)
+      this.tellFinished('answered')
       return this.answer.holdsChunks
     } catch (error) {
       this.breakOff(error)
@@ -139,9 +146,13 @@ export class Exchange implements Receiver, AnswerOwner {
     }
     try {
       this.answer.upgrade(switchedLines(lines, this.outgoing?.upgrade))
-      tunnelBehindHead(this.res, pending, connection, early)
+      this.trace?.head(101)
+      const ends = { client: pending.socket, upstream: connection }
+      tunnelBehindHead(this.res, pending, connection, early, () =>
+        this.trace?.count(ends, { up: pending.head.length, down: early.length }),
+      )
       this.finish()
-      debug('%s %s: upgraded', this.req.method, this.req.url)
+      this.trace?.follow(ends)
     } catch (error) {
       connection.destroy()
       this.breakOff(error)
@@ -173,7 +184,7 @@ export class Exchange implements Receiver, AnswerOwner {
     if (this.answer.isTaken) this.abandon()
     if (this.isOver) return
     this.finish()
-    debug('%s %s: %o', this.req.method, this.req.url, error)
+    this.tellFinished(this.isClients(error) ? 'client-left' : 'failed', error)
     this.res.off('close', this.abandonWithResponse)
     this.tell(error)
   }
@@ -191,7 +202,7 @@ export class Exchange implements Receiver, AnswerOwner {
   abandon(): void {
     if (this.isOver) return
     this.finish()
-    debug('%s %s: given up', this.req.method, this.req.url)
+    this.tellFinished(this.answer.isTaken || this.res.writableEnded ? 'answered-here' : 'client-left')
     this.waiting?.abandon()
   }
 
@@ -208,6 +219,16 @@ export class Exchange implements Receiver, AnswerOwner {
     if (this.outgoing !== undefined) releaseBody(this.outgoing, this.req)
   }
 
+  private tellFinished(outcome: ProxyOutcome, error?: unknown): void {
+    this.trace?.finish(outcome, this.waiting?.bytesSent, outcome === 'failed' ? error : undefined)
+  }
+
+  /** The client has left in the middle of its body. */
+  private isClients(error: unknown): boolean {
+    if (isSluicewayError(error)) return error.code === 'ERR_SLUICEWAY_BODY_ABORTED'
+    return error !== null && error === this.req.errored
+  }
+
   /**
    * Passes the error to `next`. Exceptions of an error handler stop here: events of the upstream's connection call
    * this.
@@ -218,7 +239,7 @@ export class Exchange implements Receiver, AnswerOwner {
       else if (!this.req.complete && !this.req.destroyed) this.giveUpRest()
       this.next(error)
     } catch (thrown) {
-      debug('%s %s: an error handler threw %o', this.req.method, this.req.url, thrown)
+      if (exceptionContained.isObserved) exceptionContained.tell({ req: this.req, error: thrown })
       if (!this.answer.isClosed) this.answer.cut()
     }
   }
@@ -231,6 +252,7 @@ export class Exchange implements Receiver, AnswerOwner {
 
   private get hooked(): Hooked {
     const { path, onRequest, onResponse } = this.settings
-    return { request: (onRequest ?? path) !== undefined, response: onResponse !== undefined }
+    const isChanged = (onRequest ?? path) !== undefined || this.trace?.hasChangedHead === true
+    return { request: isChanged, response: onResponse !== undefined }
   }
 }

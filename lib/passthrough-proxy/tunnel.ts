@@ -8,12 +8,13 @@ import { endHead, type PendingUpgrade } from '../node/pending-upgrade.js'
 /** The time that a connection may take to end once its other side is gone. */
 const LINGER_MS = 2000
 
-/** Joins both connections once the client's 101 has been sent. A middleware may delay it until a session is saved. */
+/** Joins both connections once the client's 101 has been sent. A middleware may delay it until a session is saved. `onJoined` is called then. */
 export function tunnelBehindHead(
   res: ServerResponse,
   pending: PendingUpgrade,
   upstream: Duplex,
   early: Buffer,
+  onJoined: () => void,
 ): void {
   const { socket: client } = pending
   const leave = (): void => void upstream.destroy()
@@ -24,6 +25,7 @@ export function tunnelBehindHead(
     contain(res, () => {
       if (early.length > 0) client.write(early)
       tunnel(pending, upstream)
+      onJoined()
     })
   })
 }

@@ -1,8 +1,5 @@
 import { finished, type Readable, type Writable } from 'node:stream'
-import createDebug from 'debug'
 import { ListenerSet } from './listener-set.js'
-
-const debug = createDebug('sluiceway:pipe-child')
 
 /** Pipes a stream, such as a request, into a child that may stop reading at any time. */
 export class PipedInput {
@@ -23,22 +20,17 @@ export class PipedInput {
       if (error) onFailure(error)
     })
     this.listeners.addRemoval(stopWatching)
-    this.listeners.on(this.stdin, 'close', () => this.discardRest())
+    this.listeners.on(this.stdin, 'close', () => this.stop())
     this.source.pipe(this.stdin)
     // Now, and not in the next tick: behind the head, no client can be told `100 Continue`.
     this.source.read(0)
-    if (this.stdin.destroyed) this.discardRest()
+    if (this.stdin.destroyed) this.stop()
   }
 
   /**
    * Reads and discards what the child does not want: `head -1` has enough, but a client that sends its whole body before
    * it reads waits until that is taken. Any other stream is of no use to anybody now.
    */
-  private discardRest(): void {
-    if (!this.source.readableEnded) debug('the child reads no more of its input')
-    this.stop()
-  }
-
   stop(): void {
     this.listeners.removeAll()
     this.source.unpipe(this.stdin)

@@ -2,7 +2,9 @@
 const debugText = {
   shouldIgnore({ node }) {
     const isDebug = node.type === 'CallExpression' && /^(?:debug|createDebug)$/.test(node.callee.name ?? '')
-    return isDebug ? 'text for DEBUG=' : undefined
+    // Functions that put such a text together are called so.
+    const makesText = node.type === 'FunctionDeclaration' && /^debug[A-Z]/.test(node.id?.name ?? '')
+    return isDebug || makesText ? 'text for DEBUG=' : undefined
   },
 }
 

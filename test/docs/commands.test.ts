@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common' // sets globals, which mocha would take for leaks of the recipe
 import { expect } from 'chai'
 import { hasNginx, Nginx } from '../support/nginx.js'
+import { RecipeProcess } from '../support/recipe-process.js'
 import { readText } from '../support/repository.js'
 import { closeServers, serve } from '../support/servers.js'
 import { describingUpstream, type Example, nginxBlocks, shellBlocks, Surroundings } from './examples.js'
@@ -52,6 +53,11 @@ const expectations: Readonly<Record<string, (terminal: Terminal) => Promise<void
     console.info = info
     expect(printed).to.contain('"url":"/v1/chat/completions","authorization":"Bearer none"')
   },
+  'docs-recipes-metrics-with-prom-client 1': async (terminal) => {
+    const printed = await terminal.run()
+    expect(printed).to.contain('bodies_refused_total{status="413",code="ERR_SLUICEWAY_BODY_TOO_LARGE"} 1')
+    expect(Number(/^body_spilled_bytes_total (\d+)$/m.exec(printed)?.[1])).to.be.within(134_000, 137_000)
+  },
   'docs-recipes-nestjs 1': async (terminal) => {
     const [follow = '', ...rest] = terminal.commands
     const following = terminal.start([follow])
@@ -81,6 +87,9 @@ const expectations: Readonly<Record<string, (terminal: Terminal) => Promise<void
     await following.until('following')
     await terminal.run([publish])
     await following.until('hello')
+  },
+  'docs-recipes-tracing-with-opentelemetry 1': async (terminal) => {
+    expect(await terminal.run()).to.contain('"url":"/x"')
   },
   'docs-recipes-two-schemas 1': async (terminal) => {
     const printed = await terminal.run()
@@ -113,11 +122,15 @@ const notRun: ReadonlyMap<RegExp, string> = new Map([
 /** The programs that run behind nginx on their page: their commands are run through it. */
 const behindNginx = nginxBlocks().map(({ title }) => title)
 
+/** They subscribe to all of their process. */
+const inOwnProcess = ['metrics-with-prom-client', 'tracing-with-opentelemetry']
+
 describe('the commands of README and docs', function () {
   this.timeout(20_000)
 
   let surroundings: Surroundings
   let upstream: string
+  const processes: RecipeProcess[] = []
 
   before(async function () {
     if (!hasTools()) this.skip()
@@ -127,6 +140,7 @@ describe('the commands of README and docs', function () {
     Logger.overrideLogger(false)
   })
   after(() => surroundings?.leave())
+  after(() => Promise.all(processes.map((started) => started.end())))
   after(closeServers)
 
   it('are all run here, or have a reason why not', () => {
@@ -142,6 +156,11 @@ describe('the commands of README and docs', function () {
     if (recipe === 'several-processes') {
       const { app } = await import('../../.recipes/several-processes.js')
       return (await serve(app.set('env', 'test'))).port
+    }
+    if (inOwnProcess.includes(recipe)) {
+      const started = await RecipeProcess.start(recipe, { UPSTREAM: upstream })
+      processes.push(started)
+      return started.port
     }
     await surroundings.start(recipe, upstream)
     return await surroundings.port()

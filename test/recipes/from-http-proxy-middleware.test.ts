@@ -241,7 +241,7 @@ const rows: Readonly<Record<string, () => Promise<void>>> = {
     const written: string[] = []
     const { log } = debug
     debug.log = (...text: unknown[]) => void written.push(text.join(' '))
-    debug.enable('sluiceway:passthrough-proxy')
+    debug.enable('sluiceway:proxy')
     await one({})
     debug.disable()
     debug.log = log

@@ -11,11 +11,20 @@ import {
   type AutoFlushOptions,
   type BodyCache,
   type BodyCacheOptions,
+  type BodyRefused,
+  type BodySpilled,
+  type BodyStored,
   type ByteSize,
   type ConnectOptions,
+  type ChannelMessages,
   type ChildExit,
+  type ChildExited,
+  type ChildStarted,
   type ErrorCode,
+  type ExceptionContained,
+  type FlushStarted,
   type ForwardedMode,
+  type HeaderLines,
   type HeaderList,
   type IncomingResponse,
   type MaxBytesLimit,
@@ -23,9 +32,13 @@ import {
   type Middleware,
   type MinRate,
   type NextFunction,
+  type ObservedExchange,
+  type OutgoingHead,
   type OutgoingRequest,
   type PassthroughProxy,
   type PassthroughProxyOptions,
+  type ProxiedRequest,
+  type ProxyOutcome,
   type PipeChildOptions,
   type PipedChild,
   type PseudoTerminal,
@@ -34,6 +47,7 @@ import {
   type RewriteRule,
   type SluicewayError,
   type TargetFunction,
+  type UpgradeDecided,
   attach,
   autoFlush,
   bodyCache,
@@ -210,3 +224,32 @@ expectTypeOf<ReturnType<BodyCache['web']>>().toExtend<ReadableStream>()
 
 // Every response has the type of `flush`, also in Express.
 expectTypeOf<ServerResponse['flush']>().toEqualTypeOf<() => void>()
+
+// What observers are told.
+expectTypeOf<ChannelMessages>().toEqualTypeOf<{
+  readonly 'sluiceway:body:refused': BodyRefused
+  readonly 'sluiceway:body:spilled': BodySpilled
+  readonly 'sluiceway:body:stored': BodyStored
+  readonly 'sluiceway:flush': FlushStarted
+  readonly 'sluiceway:child:start': ChildStarted
+  readonly 'sluiceway:child:exit': ChildExited
+  readonly 'sluiceway:upgrade': UpgradeDecided
+  readonly 'sluiceway:contained': ExceptionContained
+  readonly 'tracing:sluiceway:proxy:start': ProxiedRequest
+  readonly 'tracing:sluiceway:proxy:end': ProxiedRequest
+  readonly 'tracing:sluiceway:proxy:asyncStart': ProxiedRequest
+  readonly 'tracing:sluiceway:proxy:asyncEnd': ProxiedRequest
+  readonly 'tracing:sluiceway:proxy:error': ProxiedRequest
+}>()
+for (const kind of [] as (BodyRefused | BodyStored | FlushStarted | ChildExited | ProxiedRequest)[]) {
+  expectTypeOf(kind).toExtend<ObservedExchange>()
+}
+expectTypeOf<BodyRefused['error']>().toEqualTypeOf<SluicewayError>()
+expectTypeOf<ProxiedRequest['outgoing']>().toEqualTypeOf<OutgoingHead | undefined>()
+expectTypeOf<ProxiedRequest['outcome']>().toEqualTypeOf<ProxyOutcome | undefined>()
+expectTypeOf<ProxyOutcome>().toEqualTypeOf<
+  'answered' | 'upgraded' | 'failed' | 'client-left' | 'answered-here'
+>()
+expectTypeOf<OutgoingHead['headers']>().toEqualTypeOf<HeaderLines>()
+// The same as hooks get.
+expectTypeOf<HeaderList>().toExtend<HeaderLines>()

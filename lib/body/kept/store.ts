@@ -1,5 +1,7 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { BodyFile, type BodyFileOwner } from './file.js'
 import type { ByteBudget } from './byte-budget.js'
+import { bodySpilled, bodyStored } from '../../shared/channels.js'
 import { type SluicewayError, sluicewayError } from '../../shared/errors.js'
 
 /** The place where the bodies of one middleware are kept. */
@@ -14,6 +16,8 @@ export interface Storage {
 
 /** The owner of a store, as the store sees it. */
 export interface BodyStoreOwner {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
   /** Called when the store can take more bytes again. */
   onStored(): void
   /** Called when bytes were lost, so that the body cannot be kept. */
@@ -35,6 +39,8 @@ export class BodyStore implements BodyFileOwner {
   private readonly starts: number[] = []
   private inMemory = 0
   private file: BodyFile | undefined
+  /** No more comes. */
+  private isOver = false
 
   constructor(storage: Storage, owner: BodyStoreOwner) {
     this.storage = storage
@@ -57,7 +63,7 @@ export class BodyStore implements BodyFileOwner {
       this.starts.push(this.inMemory)
       this.inMemory += chunk.length
     } else if (this.storage.diskBudget.take(chunk.length)) {
-      this.file ??= new BodyFile(this.storage.directory, this)
+      this.file ??= this.openFile()
       this.file.append(chunk)
     } else {
       this.owner.onStoreError(storageFull())
@@ -84,7 +90,15 @@ export class BodyStore implements BodyFileOwner {
     return this.file === undefined ? Buffer.concat(this.chunks, this.inMemory) : undefined
   }
 
+  /** Notes that no more comes. */
+  end(isWhole: boolean): void {
+    if (this.isOver) return
+    this.isOver = true
+    if (bodyStored.isObserved) this.tellStored(isWhole)
+  }
+
   clear(): void {
+    this.end(false)
     const { memoryBudget, diskBudget } = this.storage
     memoryBudget.giveBack(this.inMemory)
     diskBudget.giveBack(this.file?.size ?? 0)
@@ -105,6 +119,19 @@ export class BodyStore implements BodyFileOwner {
         ? storageFull(error)
         : sluicewayError('ERR_SLUICEWAY_STORAGE_FAILED', { cause: error }),
     )
+  }
+
+  private openFile(): BodyFile {
+    const { directory } = this.storage
+    const { req, res } = this.owner
+    if (bodySpilled.isObserved) bodySpilled.tell({ req, res, memoryBytes: this.inMemory, directory })
+    return new BodyFile(directory, this)
+  }
+
+  private tellStored(isWhole: boolean): void {
+    const { req, res } = this.owner
+    const { inMemory: memoryBytes, file } = this
+    bodyStored.tell({ req, res, memoryBytes, fileBytes: file?.size ?? 0, isWhole })
   }
 
   private fitsInMemory({ length }: Buffer): boolean {

@@ -2,10 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 
-import createDebug from 'debug'
-
 import { isServedAsHttp10 } from '../../node/request-facts.js'
 import { sendHead } from '../../node/send-head.js'
+import { exceptionContained } from '../../shared/channels.js'
 import { HeaderList } from '../header-list.js'
 import { runResponseHook } from '../hooks.js'
 import { writeHead, writeInformation, writeTrailers } from './write-head.js'
@@ -14,8 +13,6 @@ import { endWith, leaveNow } from './leave-now.js'
 import { rewriteHeaders } from './rewrite.js'
 import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'
-
-const debug = createDebug('sluiceway:passthrough-proxy')
 
 /** The head of an upstream's final response. */
 export interface ResponseHead {
@@ -81,8 +78,8 @@ export class Answer {
   inform(status: number, lines: readonly string[]): void {
     try {
       writeInformation(this.req, this.res, status, lines)
-    } catch (error) {
-      debug('%s %s: %d not passed on: %o', this.req.method, this.req.url, status, error)
+    } catch {
+      // Node writes no such line. A client may do without any of them.
     }
   }
 
@@ -149,7 +146,7 @@ export class Answer {
     try {
       this.res.destroy()
     } catch (error) {
-      debug('%s %s: %o', this.req.method, this.req.url, error)
+      if (exceptionContained.isObserved) exceptionContained.tell({ req: this.req, error })
       socket?.destroy()
     }
   }

@@ -72,6 +72,8 @@ export interface Waiting {
    * time, even within a call of the receiver, and after the end, when it has no effect.
    */
   abandon(): void
+  /** Bytes of its body that have gone out so far, framing left out. */
+  readonly bytesSent: number
 }
 
 /** A request that has a connection. */

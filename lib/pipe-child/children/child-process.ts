@@ -1,13 +1,10 @@
 import type { ChildProcess } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
 import { getSystemErrorName } from 'node:util'
-import createDebug from 'debug'
 import { ListenerSet } from '../listener-set.js'
 import type { ChildExit, ChildOutput, RunningChild } from '../running-child.js'
 import { signalGroup } from './signal-group.js'
 import { StreamOutput } from './stream-output.js'
-
-const debug = createDebug('sluiceway:pipe-child')
 
 /** A child process of `spawn`, `exec`, `fork`, or of a library such as execa, whose child is a promise as well. */
 export class ProcessChild implements RunningChild {
@@ -22,10 +19,9 @@ export class ProcessChild implements RunningChild {
   constructor(child: ChildProcess) {
     this.child = child
     // Also for errors of later: a signal that is not permitted, an AbortSignal, a message that cannot be sent.
-    this.listeners.on(child, 'error', (error: Error) => debug('child %d: %s', child.pid, error.message))
+    this.listeners.on(child, 'error', ignore)
     // In plain Node, a filter that stops reading (EPIPE) ends the process, unless somebody listens.
-    if (child.stdin)
-      this.listeners.on(child.stdin, 'error', (error: Error) => debug('stdin: %s', error.message))
+    if (child.stdin) this.listeners.on(child.stdin, 'error', ignore)
     this.started = this.whenStarted()
     this.started.catch(() => {})
     this.exited = this.whenExited()
@@ -95,3 +91,5 @@ function spawnError({ spawnfile, spawnargs }: ChildProcess, errno: number): Erro
   const details = { errno, code, syscall, path: spawnfile, spawnargs: spawnargs.slice(1) }
   return Object.assign(new Error(`${syscall} ${code}`), details)
 }
+
+function ignore(): void {}

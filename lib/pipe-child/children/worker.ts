@@ -1,11 +1,8 @@
 import type { Writable } from 'node:stream'
 import type { Worker } from 'node:worker_threads'
-import createDebug from 'debug'
 import { ListenerSet } from '../listener-set.js'
 import type { ChildExit, ChildOutput, RunningChild } from '../running-child.js'
 import { StreamOutput } from './stream-output.js'
-
-const debug = createDebug('sluiceway:pipe-child')
 
 /** A thread of `node:worker_threads`. It takes no signals: any of them terminates it. */
 export class WorkerChild implements RunningChild {
@@ -21,7 +18,7 @@ export class WorkerChild implements RunningChild {
   constructor(worker: Worker) {
     this.worker = worker
     // An exception in the thread would end the process otherwise; its exit code tells of it.
-    this.listeners.on(worker, 'error', (error: Error) => debug('worker: %s', error.message))
+    this.listeners.on(worker, 'error', ignore)
     this.started = this.whenStarted().finally(() => this.startListeners.removeAll())
     this.started.catch(() => {})
     this.exited = this.whenExited()
@@ -64,3 +61,5 @@ export class WorkerChild implements RunningChild {
 function hasExited(worker: Worker): boolean {
   return worker.threadId === -1
 }
+
+function ignore(): void {}

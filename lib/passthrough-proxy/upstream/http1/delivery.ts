@@ -2,6 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 
 import type { Failure, Receiver, Sending, UpstreamRequest, Waiting } from '../upstream.js'
 import type { RequestHead } from './request-writer.js'
+import type { Upload } from './upload.js'
 
 /** The holder of a request: the queue of a pool, or the connection that carries it. */
 export interface Holder {
@@ -20,6 +21,10 @@ export class Delivery extends AsyncResource implements Waiting, Sending {
   readonly head: RequestHead
   holder: Holder | undefined
   isReused = false
+  /** All of a body in memory has gone out. */
+  isWritten = false
+  /** A body that does not go out at once. */
+  upload: Upload | undefined
   private isOver = false
 
   constructor(request: UpstreamRequest, receiver: Receiver, head: RequestHead) {
@@ -33,6 +38,12 @@ export class Delivery extends AsyncResource implements Waiting, Sending {
     const { holder } = this
     this.end()
     holder?.drop(this)
+  }
+
+  get bytesSent(): number {
+    const { body } = this.request
+    if (this.upload !== undefined) return this.upload.sent
+    return this.isWritten && body !== null ? Buffer.byteLength(body as string | Buffer) : 0
   }
 
   pause(): void {

@@ -27,7 +27,8 @@ export class Upload {
   private readonly body: UploadBody
   private readonly socket: Socket
   private readonly owner: UploadOwner
-  private sent = 0
+  /** Bytes that the connection was given. */
+  sent = 0
   isOver = false
   private isStopped = false
   /** True once the stream has emitted 'end'. */

@@ -21,6 +21,7 @@ export function writeRequest(delivery: Delivery, socket: Socket, owner: UploadOw
   const source = asSource(body)
   if (source !== undefined) return startUpload(source, delivery, socket, owner)
   socket.write(body as string | Buffer)
+  delivery.isWritten = true
   socket.uncork()
   return undefined
 }
@@ -34,6 +35,7 @@ function startUpload(source: Readable, delivery: Delivery, socket: Socket, owner
   const length = contentLength ?? (Buffer.isBuffer(body) ? String(body.length) : undefined)
   const { isChunked } = delivery.head
   const upload = new Upload({ source, isChunked, contentLength: length, trailers }, socket, owner)
+  delivery.upload = upload
   upload.start()
   process.nextTick(uncork, socket)
   return upload

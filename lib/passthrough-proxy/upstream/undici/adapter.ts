@@ -14,7 +14,7 @@ const CLOSED: Failure = { kind: 'closed', maybeHeard: false, cause: undefined }
 
 const QUEUE_FULL: Failure = { kind: 'queue-full', maybeHeard: false, cause: undefined }
 
-const nothingWaits: Waiting = { abandon() {} }
+const nothingWaits: Waiting = { bytesSent: 0, abandon() {} }
 
 class DispatcherUpstream implements Upstream {
   private readonly dispatcher: Dispatcher

@@ -1,8 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
 
-import createDebug from 'debug'
-
 import { hasNoBody } from '../../body-length.js'
 import { InterimLimit, TOO_MANY_INTERIM } from '../interim-limit.js'
 import { HEADERS_TIMEOUT } from '../timeouts.js'
@@ -28,8 +26,6 @@ import { phraseBytes, textLines } from './lines.js'
 import type { Queue } from './queues.js'
 import { ShieldedBody } from './shielded-body.js'
 import { expectSocket, PausedEnd, type Sender } from './sockets.js'
-
-const debug = createDebug('sluiceway:passthrough-proxy')
 
 /**
  * The number of times that a request which reached no server is sent again: a balanced pool may have another
@@ -88,6 +84,12 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     } catch (cause) {
       this.break(cause)
     }
+  }
+
+  get bytesSent(): number {
+    const { body } = this.options
+    if (body instanceof ShieldedBody) return body.passed
+    return body === null || this.connectedAt === 0 ? 0 : Buffer.byteLength(body as string | Buffer)
   }
 
   abandon(): void {
@@ -155,7 +157,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     if (this.isOver) return
     // The client has its whole answer, so an error of the connection does not matter.
     if (this.stage === 'answered' && this.endsWithHead) this.finish([])
-    else if (this.mayRetry(error)) this.retry(error)
+    else if (this.mayRetry(error)) this.retry()
     else this.fail(failureOf(error, this.stage !== 'queued'))
   }
 
@@ -224,9 +226,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     return this.stage === 'connected' && isGoAway(error) && this.retries === 0 && isRepeatable(this.options)
   }
 
-  private retry(error: Error): void {
-    const { method, origin, path } = this.options
-    debug('%s %s%s: once more after %o', method, origin, path, error)
+  private retry(): void {
     this.retries += 1
     this.stage = 'queued'
     this.abortConnection = undefined

@@ -14,6 +14,8 @@ export class ShieldedBody extends Readable {
    */
   private readonly context = new AsyncResource('SLUICEWAY_BODY')
   private listening = false
+  /** Bytes that were passed on. */
+  passed = 0
 
   constructor(body: Readable) {
     // It buffers nothing: a chunk is passed on at once, while it is in the processor's cache, or is not read yet.
@@ -57,6 +59,7 @@ export class ShieldedBody extends Readable {
 
   private readonly onData = (chunk: Buffer): void => {
     try {
+      this.passed += chunk.length
       if (!this.push(chunk) || this.isPaused()) this.body.pause()
     } catch (error) {
       this.onError(error as Error)

@@ -1,0 +1,13 @@
+import type { IncomingMessage } from 'node:http'
+
+import { upgradeDecided } from '../shared/channels.js'
+import type { UpgradeDecided } from '../shared/messages.js'
+
+/** Tells what becomes of an upgrade. `upgrade` is its header, which a request that is served as plain loses. */
+export function tellDecided(
+  req: IncomingMessage,
+  outcome: UpgradeDecided['outcome'],
+  upgrade: string = req.headers.upgrade ?? '',
+): void {
+  if (upgradeDecided.isObserved) upgradeDecided.tell({ req, upgrade, outcome })
+}

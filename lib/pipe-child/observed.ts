@@ -1,0 +1,41 @@
+import type { ServerResponse } from 'node:http'
+import { isClosed } from '../node/response-close.js'
+import { childExited, childStarted } from '../shared/channels.js'
+
+interface Exit {
+  readonly code: number | null
+  readonly signal: string | null
+}
+
+/** Tells of a child from the call of `pipeChild` to its end, where anybody listens. */
+export function observed<Result extends Exit>(
+  res: ServerResponse,
+  child: object,
+  run: () => Promise<Result>,
+): Promise<Result> {
+  if (!childStarted.isObserved && !childExited.isObserved) return run()
+  childStarted.tell({ req: res.req, res, child })
+  return told(res, child, run)
+}
+
+async function told<Result extends Exit>(
+  res: ServerResponse,
+  child: object,
+  run: () => Promise<Result>,
+): Promise<Result> {
+  const startedAt = performance.now()
+  let end: Exit & { readonly error?: unknown } = { code: null, signal: null }
+  try {
+    const exit = await run()
+    end = exit
+    return exit
+  } catch (error) {
+    end = { ...end, error }
+    throw error
+  } finally {
+    const { code, signal, error } = end
+    const durationMs = performance.now() - startedAt
+    const isClientGone = isClosed(res) && !res.writableEnded
+    childExited.tell({ req: res.req, res, child, code, signal, durationMs, isClientGone, error })
+  }
+}

@@ -1,0 +1,157 @@
+import { spawn } from 'node:child_process'
+import { createServer, type RequestListener } from 'node:http'
+import { format } from 'node:util'
+
+import { expect } from 'chai'
+import createDebug from 'debug'
+import { attach, autoFlush, bodyCache, maxBytes, passthroughProxy, pipeChild } from 'sluiceway'
+
+import { expressVersions } from '../support/express-versions.js'
+import { RawClient } from '../support/raw-client.js'
+import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
+import { closeServers, listen } from '../support/servers.js'
+import { until } from '../support/until.js'
+
+for (const { name, express } of expressVersions) {
+  describe(`DEBUG=sluiceway:* (${name})`, () => {
+    const { log } = createDebug
+    let lines: string[]
+    let upstream: ScriptedUpstream
+    let client: RawClient
+
+    beforeEach(async () => {
+      lines = []
+      createDebug.enable('sluiceway:*')
+      createDebug.log = (...words: unknown[]) => void lines.push(format(...words))
+      upstream = await scriptedUpstream()
+      const app = express().set('env', 'test')
+      const mounted = express.Router()
+      mounted.use(autoFlush(), maxBytes(50), bodyCache({ memory: 10 }))
+      mounted.use('/up', passthroughProxy(upstream.url))
+      mounted.get('/run', (_req, res, next) => {
+        pipeChild(res, spawn('sh', ['-c', 'exit 2'])).catch(next)
+      })
+      mounted.get('/broken', (_req, res) => {
+        res.flushHeaders = () => {
+          throw new Error('not\nsent')
+        }
+        res.writeHead(200)
+      })
+      app.use('/mounted', mounted)
+      const server = createServer(app as RequestListener)
+      attach(server, app as RequestListener)
+      client = await RawClient.connect((await listen(server)).port)
+    })
+    afterEach(async () => {
+      createDebug.disable()
+      createDebug.log = log
+      client.destroy()
+      await closeServers()
+    })
+
+    /** The lines of a namespace, without what the terminal makes of it: colours, the time. */
+    function linesOf(namespace: string): string[] {
+      return lines.flatMap((line) => {
+        // oxlint-disable-next-line no-control-regex
+        const plain = line.replaceAll(/\u001b\[[\d;]*m/g, '')
+        const at = plain.indexOf(`${namespace} `)
+        return at === -1 ? [] : [plain.slice(at + namespace.length + 1).replace(/ \+\d+\w+$/, '')]
+      })
+    }
+
+    it('tells of a proxied request, its body, and its upstream', async () => {
+      client.request('POST', '/mounted/up/x?y', {}, 'more than ten')
+      const connection = await upstream.connection()
+      await connection.untilText('ten')
+      connection.write(answer('whole'))
+      await client.response()
+      expect(linesOf('sluiceway:body:spilled')[0]).to.match(/^POST \/mounted\/up\/x\?y: more than \d+ bytes/)
+      expect(linesOf('sluiceway:body:stored')[0]).to.match(
+        /^POST \/mounted\/up\/x\?y: 0 bytes .* 13 in a file$/,
+      )
+      expect(linesOf('sluiceway:proxy')).to.have.length(1)
+      expect(linesOf('sluiceway:proxy')[0])
+        .to.match(/^POST \/mounted\/up\/x\?y: 200 from http:[^ ]*\/x\?y; head after \d+ ms; /)
+        .and.contain('; 13 bytes up, 5 down')
+    })
+
+    it('tells of a body that is refused, with its figures', async () => {
+      client.request('POST', '/mounted/up', {}, 'x'.repeat(60))
+      await client.response()
+      expect(linesOf('sluiceway:body:refused')).to.deep.equal([
+        'POST /mounted/up: 413 ERR_SLUICEWAY_BODY_TOO_LARGE: request entity too large; limit 50, received 0, length 60',
+      ])
+    })
+
+    it('tells of an upstream that fails, with the errors behind the error', async () => {
+      await closeServersButOurs()
+      client.request('GET', '/mounted/up')
+      await client.response()
+      expect(linesOf('sluiceway:proxy')[0])
+        .to.match(/^GET \/mounted\/up: no answer from http/)
+        .and.contain('502 ERR_SLUICEWAY_UPSTREAM_RESET: the upstream closed the connection (')
+    })
+
+    it('tells of a client that leaves', async () => {
+      client.request('GET', '/mounted/up')
+      await (await upstream.connection()).untilText('\r\n\r\n')
+      client.destroy()
+      await until(() => linesOf('sluiceway:proxy').length)
+      expect(linesOf('sluiceway:proxy')[0]).to.match(
+        /^GET \/mounted\/up: no answer .*, the client has left; over/,
+      )
+    })
+
+    it('tells of a stream, and of a child', async () => {
+      client.request('GET', '/mounted/run?1')
+      await client.response()
+      await until(() => linesOf('sluiceway:child:exit').length)
+      expect(linesOf('sluiceway:flush')).to.deep.equal(['GET /mounted/run?1: streamed, as it is'])
+      expect(linesOf('sluiceway:child:start')[0]).to.match(/^GET \/mounted\/run\?1: sh, process \d+$/)
+      expect(linesOf('sluiceway:child:exit')[0]).to.match(/^GET \/mounted\/run\?1: code 2 after \d+ ms$/)
+    })
+
+    it('tells of an upgrade, and of the tunnel that it becomes', async () => {
+      client.write(
+        'GET /mounted/up/ws HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n',
+      )
+      const connection = await upstream.connection()
+      await connection.untilText('\r\n\r\n')
+      connection.write('HTTP/1.1 101 OK\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n')
+      await client.untilText('\r\n\r\n')
+      expect(linesOf('sluiceway:upgrade')).to.deep.equal([
+        'GET /mounted/up/ws: upgrade to websocket, goes to the app',
+      ])
+      expect(linesOf('sluiceway:proxy')[0]).to.match(
+        /^GET \/mounted\/up\/ws: 101 from .*, a tunnel begins; head/,
+      )
+      client.socket.end()
+      connection.socket.end()
+      await until(() => linesOf('sluiceway:proxy').length === 2)
+      expect(linesOf('sluiceway:proxy')[1]).to.match(
+        /: 101 from .*, the tunnel is closed; head .* 0 bytes up, 0 down$/,
+      )
+    })
+
+    it('tells in one line of an exception that was contained, and where it was thrown', async () => {
+      client.request('GET', '/mounted/broken')
+      await client.closed()
+      expect(linesOf('sluiceway:contained')).to.have.length(1)
+      expect(linesOf('sluiceway:contained')[0]).to.match(
+        /^GET \/mounted\/broken: the connection ends after Error: not sent, at .*debug-lines\.test/,
+      )
+    })
+
+    it('can be switched on while the process runs, and off', async () => {
+      createDebug.disable()
+      client.request('GET', '/mounted/run')
+      await client.response()
+      expect(lines).to.deep.equal([])
+    })
+
+    /** Every connection of the upstream is closed as it comes. */
+    async function closeServersButOurs(): Promise<void> {
+      void (async () => (await upstream.connection()).destroy())()
+    }
+  })
+}
