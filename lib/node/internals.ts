@@ -27,15 +27,12 @@ export interface ReadableState {
   endEmitted: boolean
   /** True once the end has come. Without it a body that a function adapter delivers when it is asked would look empty. */
   ended: boolean
-  /** True once 'close' was emitted. Without it a request that its host has just read would never end again. */
-  closeEmitted: boolean
-  closed: boolean
-  /** False where no 'close' is emitted. Without it a reader would fail with the close of the reading before it. */
-  emitClose: boolean
+  /** True once 'close' was emitted. Without it a reader would fail with the close of the reading before it. */
+  readonly closeEmitted: boolean
   /** Destinations of `pipe()`. Without it they would wait for ever for a body that has failed. */
   pipes: Writable[]
-  /** null: no data has been asked for yet. Without it Node would go on to flow in a state that was replaced. */
-  flowing: boolean | null
+  /** null: no data has been asked for yet. Without it a refused body that nobody has begun to read would seem read. */
+  readonly flowing: boolean | null
   /** Ours: the source of the body. */
   [BODY]?: object | undefined
 }
@@ -51,6 +48,8 @@ export interface ParsedRequest extends IncomingMessage {
   socket: ServerSocket
   /** Without it a request could not be read a second time, and its body's source would have no place. */
   _readableState: ReadableState
+  /** Documented to be read. Without writing it, Node would go on to flow in a state that was replaced. */
+  readableFlowing: boolean | null
   /** True where the head asks for an upgrade. Without it no upgrade could be served as a plain request. */
   upgrade: boolean
   /** Set by the first `_read`. Without it Node would read the rest of an answered body itself, without a bound. */
@@ -98,7 +97,6 @@ export interface OutgoingResponse extends ServerResponse {
 
 /** A response that is told of its connection's end, which up to Node 22 is told only to the one whose turn it is. */
 export interface ClosableResponse extends ServerResponse {
-  destroyed: boolean
   /** What `closed` tells. Without it files and budgets of the responses behind would stay for good. */
   _closed: boolean
 }

@@ -44,8 +44,7 @@ function closeWithConnection(res: ServerResponse): void {
 /** As Node does with the response whose turn it is. */
 function close(res: ServerResponse): void {
   if (res.closed) return
-  const closing = res as ClosableResponse
-  closing.destroyed = true
+  const closing = res.destroy() as ClosableResponse
   closing._closed = true
   closing.emit('close')
 }

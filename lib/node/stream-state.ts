@@ -49,29 +49,12 @@ export function outliveEnd(req: ParsedRequest): void {
 }
 
 /**
- * Keeps the close of a request that was read a moment ago from the state that is put in place of its own: Node marks, two
- * ticks behind 'end', the state that it finds by then, and emits 'close', at which readers that have begun would fail.
- * Returns true where such a close is due; then `passed` is called when it is over.
+ * Tells whether Node is about to close a request that its host has read a moment ago: it marks, two ticks behind 'end',
+ * the state that it finds by then, and emits 'close', at which readers that have begun meanwhile would fail.
  */
-export function outlivePendingClose(req: ParsedRequest, passed: () => void): boolean {
-  const { _readableState: state } = req
-  if (!state.destroyed || !state.endEmitted || state.closeEmitted) return false
-  state.emitClose = false
-  process.nextTick(() => {
-    reopen(req)
-    process.nextTick(() => {
-      reopen(req)
-      req._readableState.emitClose = true
-      passed()
-    })
-  })
-  return true
-}
-
-function reopen({ _readableState: state }: ParsedRequest): void {
-  if (state.destroyed) return
-  state.closed = false
-  state.closeEmitted = false
+export function isCloseDue(req: IncomingMessage): boolean {
+  const { destroyed, endEmitted, closeEmitted } = (req as ParsedRequest)._readableState
+  return destroyed && endEmitted && !closeEmitted
 }
 
 /** Has code that waits for the end of a request take it for ended, as long as `tell` runs. */
@@ -87,7 +70,7 @@ export function whileEnded(req: ParsedRequest, tell: () => void): void {
 }
 
 type ReadableStateConstructor = new (
-  options: { highWaterMark: number; autoDestroy: boolean; emitClose: boolean },
+  options: { highWaterMark: number; autoDestroy: boolean },
   stream: Readable,
   isDuplex: boolean,
 ) => ReadableState
@@ -96,8 +79,8 @@ const { ReadableState: NewReadableState } = Readable as unknown as { ReadableSta
 
 /** Makes a request unread, unended and not destroyed. Its listeners stay, and so does the source of its body. */
 export function renewReadableState(req: ParsedRequest): void {
-  const { highWaterMark, emitClose, [BODY]: source } = req._readableState
-  const fresh = new NewReadableState({ highWaterMark, autoDestroy: false, emitClose }, req, false)
+  const { highWaterMark, [BODY]: source } = req._readableState
+  const fresh = new NewReadableState({ highWaterMark, autoDestroy: false }, req, false)
   fresh[BODY] = source
   req._readableState = fresh
   if (req._body === true) req._body = false
@@ -106,7 +89,7 @@ export function renewReadableState(req: ParsedRequest): void {
 /** Ends a state that is about to be renewed: Node may be in the middle of its flow, with 'end' due on the next tick. */
 export function stopFlow(req: ParsedRequest): Readonly<ReadableState> {
   const { _readableState: state } = req
-  state.flowing = false
+  req.readableFlowing = false
   state.endEmitted = true
   return state
 }
