@@ -1,16 +1,8 @@
 import { expect } from 'chai'
 import { maxBytes } from 'sluiceway/max-bytes'
+import { turns } from '../support/host-turns.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { closeServers, serve } from '../support/servers.js'
-
-/** When the next middleware runs, behind the 'end' of a request that a host has read. */
-const turns: Readonly<Record<string, (next: () => void) => void>> = {
-  'at once': (next) => next(),
-  'in a microtask': (next) => void Promise.resolve().then(next),
-  'in the next tick': (next) => process.nextTick(next),
-  'in the tick after': (next) => process.nextTick(() => process.nextTick(next)),
-  'in an immediate': (next) => setImmediate(next),
-}
 
 for (const { name, mount } of hosts) {
   describe(`maxBytes on ${name}, behind a host that has read the body`, () => {
