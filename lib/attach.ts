@@ -12,7 +12,7 @@ import { continueOnRead } from './body/expect-continue.js'
 import { withEntry, wrongOption } from './shared/error-page.js'
 import { callback, readOptions } from './shared/options.js'
 
-/** What `attach` takes. */
+/** The options of `attach`, all of them optional. */
 export interface AttachOptions {
   /**
    * Returns true for the upgrades of the app, if another 'upgrade' listener of the server (`ws`, socket.io, …) would

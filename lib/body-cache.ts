@@ -7,6 +7,7 @@ import type { Storage } from './body/kept/store.js'
 import { ByteBudget } from './body/kept/byte-budget.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
 import { mayHaveBody } from './node/request-facts.js'
+import { isCloseDue } from './node/stream-state.js'
 import { type ByteSize, byteSize, flag, oneOf, readOptions, writableDirectory } from './shared/options.js'
 
 export type { BodyCache } from './body-cache/accessors.js'
@@ -132,17 +133,21 @@ function storageFor({ memory, memoryBudget, diskBudget, directory }: BodyCacheSe
   }
 }
 
-function keepBody(
+function keepBody(instance: Instance, req: IncomingMessage, res: ServerResponse, next: NextFunction): void {
+  const { settings } = instance
+  if (!mayHaveBody(req)) {
+    req.bodyCache = new KeptBody(req, undefined, settings)
+    provideRawBody(settings, req, next)
+  } else if (isCloseDue(req)) setImmediate(keepAnnounced, instance, req, res, next)
+  else keepAnnounced(instance, req, res, next)
+}
+
+function keepAnnounced(
   { settings, storage }: Instance,
   req: IncomingMessage,
   res: ServerResponse,
   next: NextFunction,
 ): void {
-  if (!mayHaveBody(req)) {
-    req.bodyCache = new KeptBody(req, undefined, settings)
-    provideRawBody(settings, req, next)
-    return
-  }
   const source = bodySourceOf(req, res)
   source.keep(storage)
   const error = source.addLimit(settings.limit)

@@ -13,6 +13,7 @@ import {
   readOptions,
 } from './shared/options.js'
 import { mayHaveBody } from './node/request-facts.js'
+import { isCloseDue } from './node/stream-state.js'
 
 export type { ByteSize } from './shared/options.js'
 
@@ -118,6 +119,17 @@ function limitBody(
     next(error)
     return
   }
+  if (isCloseDue(req)) setImmediate(limitAnnounced, settings, limit, req, res, next)
+  else limitAnnounced(settings, limit, req, res, next)
+}
+
+function limitAnnounced(
+  settings: MaxBytesSettings,
+  limit: number,
+  req: IncomingMessage,
+  res: ServerResponse,
+  next: NextFunction,
+): void {
   const source = bodySourceOf(req, res)
   const error = source.addLimit(limit, settings)
   if (settings.minRate !== undefined) requireRate(settings.minRate, source)

@@ -44,9 +44,9 @@ export function declineUpgrades(server: CheckingServer, socket: ServerSocket, is
  * A declined upgrade is a plain request (RFC 9110, section 7.8). Node serves it in its turn, with its framing and all
  * checks, as if it had no `Upgrade` header.
  *
- *     parser -> onIncoming -> declined -> Node: 'request'
- *                          -> taken ----> Node: 'upgrade'
- *            -> onExecute  -> the bytes after a declined upgrade are parsed
+ *     parser ─┬─ onIncoming ─┬─ declined ─▶ Node: 'request'
+ *             │              └─ taken ────▶ Node: 'upgrade'
+ *             └─ onExecute ──▶ the bytes after a declined upgrade are parsed
  */
 class ParsedConnection {
   private readonly server: CheckingServer

@@ -43,10 +43,10 @@ const PATIENCE_MS = 5000
 /**
  * Sends an upgrade to the app first, and to the other listeners if the app passes it on, unless the option decides:
  *
- *     app -> its own answer
- *         -> next()      -> another listener answers
- *                        -> all of them ignore it -> the app's 404
- *         -> next(error) -> the app's page of the error
+ *     app ─┬─ its own answer
+ *          ├─ next() ──────┬─ another listener answers
+ *          │               └─ all of them ignore it ─▶ the app's 404
+ *          └─ next(error) ─▶ the app's page for the error
  */
 export function route(wiring: Wiring, upgrade: Upgrade): void {
   const { isOwn } = wiring

@@ -27,7 +27,7 @@ async function readWhole(source: BodySource, most: number, parseLimit: number): 
     return await getRawBody(stream, { limit: most })
   } catch (error) {
     const failure = source.failure ?? (isLimit(error) ? refusal(source, parseLimit) : error)
-    // raw-body leaves the stream paused, and a paused reader would hold the body up.
+    // raw-body leaves the stream paused, and a paused reader would delay the body.
     stream.destroy()
     throw failure
   }

@@ -5,10 +5,10 @@ import { TLSSocket } from 'node:tls'
 import { isHttp2, isServedAsHttp10 } from './request-facts.js'
 
 /**
- * Breaks a response off, so that its client does not take what has come for the whole.
+ * Breaks a response off visibly, so that its client does not mistake a part for the whole.
  *
- * `destroy()` ends a stream of HTTP/2 as if all had been sent. HTTP/1.0 has no chunks: there, an orderly end of the
- * connection would be that of the body.
+ * `destroy()` ends an HTTP/2 stream as if everything had been sent. HTTP/1.0 has no chunks: an orderly end of the
+ * connection would look like the end of the body.
  */
 export function cutResponse(res: ServerResponse): void {
   if (isHttp2(res.req)) resetStream(res as unknown as Http2ServerResponse)
@@ -22,7 +22,7 @@ function resetStream({ stream }: Http2ServerResponse): void {
   if (!stream.destroyed) stream.close(constants.NGHTTP2_INTERNAL_ERROR)
 }
 
-/** Only TCP can; TLS tells a cut from an end by itself. */
+/** Resets a TCP connection; with TLS a client can tell a cut from an end. */
 function reset(socket: Socket | null): void {
   if (socket?.remoteFamily !== undefined && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
 }

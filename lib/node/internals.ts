@@ -28,23 +28,18 @@ export interface ReadableState {
   /** True once data was read. Without it half of a body would be kept as a whole one. */
   dataEmitted: boolean
   destroyed: boolean
-  /** False where a host has closed the request. Without it finalhandler would wait for a body that has failed. */
+  /** False if a host has closed the request. Without it finalhandler would wait for a body that has failed. */
   readable?: boolean
   /** True once 'end' was emitted. Without it a client that leaves after its whole body would be 'aborted'. */
   endEmitted: boolean
   /** True once the end has come. Without it a body that a function adapter delivers on demand would look empty. */
   ended: boolean
-  /** True once 'close' was emitted. Without it a request that its host has just read would never end again. */
-  closeEmitted: boolean
-  closed: boolean
-  /**
-   * False if no 'close' is to be emitted. Without it a reader would fail with the 'close' of the previous reading.
-   */
-  emitClose: boolean
+  /** True once 'close' was emitted. Without it a reader would fail with the 'close' of the previous reading. */
+  readonly closeEmitted: boolean
   /** The destinations of `pipe()`. Without it they would wait for ever for a body that has failed. */
   pipes: Writable[]
-  /** null until data is asked for. Without it Node would go on to flow in a state that was replaced. */
-  flowing: boolean | null
+  /** null until data is asked for. Without it a refused body that no reader has begun would look read. */
+  readonly flowing: boolean | null
   /** Our own: the source of the body. */
   [BODY]?: object | undefined
 }
@@ -60,6 +55,8 @@ export interface ParsedRequest extends IncomingMessage {
   socket: ServerSocket
   /** Without it a request could not be read a second time, and its body's source would have no place. */
   _readableState: ReadableState
+  /** Documented as readable. Without writing it, Node would go on to flow in a state that was replaced. */
+  readableFlowing: boolean | null
   /** True if the head asks for an upgrade. Without it no upgrade could be served as a plain request. */
   upgrade: boolean
   /** Set by the first `_read`. Without it Node would read the rest of an answered body itself, without a limit. */
@@ -114,7 +111,6 @@ export interface OutgoingResponse extends ServerResponse {
 
 /** A response that can be told of its connection's end; up to Node 22, Node tells only the one whose turn it is. */
 export interface ClosableResponse extends ServerResponse {
-  destroyed: boolean
   /** The value of `closed`. Without it the files and budgets of the responses after it would never be released. */
   _closed: boolean
 }

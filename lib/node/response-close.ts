@@ -46,8 +46,7 @@ export function closeWithConnection(res: ServerResponse): void {
 /** Closes a response as Node closes the one whose turn it is. */
 function close(res: ServerResponse): void {
   if (res.closed) return
-  const closing = res as ClosableResponse
-  closing.destroyed = true
+  const closing = res.destroy() as ClosableResponse
   closing._closed = true
   closing.emit('close')
 }

@@ -49,29 +49,12 @@ export function outliveEnd(req: ParsedRequest): void {
 }
 
 /**
- * Keeps the close of a request that was just read from closing the state that replaces its own: two ticks after
- * 'end', Node marks the state it then finds, and emits 'close', at which new readers would fail. Returns true if such
- * a close is due; `passed` is called when it is over.
+ * Tells whether Node is about to close a request that its host has just read: two ticks after 'end', Node marks the
+ * state that it then finds, and emits 'close', at which new readers would fail.
  */
-export function outlivePendingClose(req: ParsedRequest, passed: () => void): boolean {
-  const { _readableState: state } = req
-  if (!state.destroyed || !state.endEmitted || state.closeEmitted) return false
-  state.emitClose = false
-  process.nextTick(() => {
-    reopen(req)
-    process.nextTick(() => {
-      reopen(req)
-      req._readableState.emitClose = true
-      passed()
-    })
-  })
-  return true
-}
-
-function reopen({ _readableState: state }: ParsedRequest): void {
-  if (state.destroyed) return
-  state.closed = false
-  state.closeEmitted = false
+export function isCloseDue(req: IncomingMessage): boolean {
+  const { destroyed, endEmitted, closeEmitted } = (req as ParsedRequest)._readableState
+  return destroyed && endEmitted && !closeEmitted
 }
 
 /** Makes a request look ended to code that waits for its end, while `tell` runs. */
@@ -87,7 +70,7 @@ export function whileEnded(req: ParsedRequest, tell: () => void): void {
 }
 
 type ReadableStateConstructor = new (
-  options: { highWaterMark: number; autoDestroy: boolean; emitClose: boolean },
+  options: { highWaterMark: number; autoDestroy: boolean },
   stream: Readable,
   isDuplex: boolean,
 ) => ReadableState
@@ -95,13 +78,13 @@ type ReadableStateConstructor = new (
 const { ReadableState: NewReadableState } = Readable as unknown as { ReadableState: ReadableStateConstructor }
 
 /**
- * Makes a request unread, unended and not destroyed. It keeps its listeners and the source of its body. Where the body
+ * Makes a request unread, unended and not destroyed. It keeps its listeners and the source of its body. If the body
  * has failed, a request that its function adapter has closed stays closed: finalhandler would wait for the adapter's
- * socket, which is no event emitter.
+ * socket, which is not an event emitter.
  */
 export function renewReadableState(req: ParsedRequest, isFailed: boolean): void {
-  const { highWaterMark, emitClose, readable, [BODY]: source } = req._readableState
-  const fresh = new NewReadableState({ highWaterMark, autoDestroy: false, emitClose }, req, false)
+  const { highWaterMark, readable, [BODY]: source } = req._readableState
+  const fresh = new NewReadableState({ highWaterMark, autoDestroy: false }, req, false)
   fresh[BODY] = source
   if (readable === false && isFailed) fresh.readable = false
   req._readableState = fresh
@@ -113,7 +96,7 @@ export function renewReadableState(req: ParsedRequest, isFailed: boolean): void 
  */
 export function stopFlow(req: ParsedRequest): Readonly<ReadableState> {
   const { _readableState: state } = req
-  state.flowing = false
+  req.readableFlowing = false
   state.endEmitted = true
   return state
 }

@@ -12,8 +12,8 @@ export interface OutgoingRequest {
   /** The headers without Host, framing and hop-by-hop headers, which follow from the rest. */
   readonly headers: HeaderList
   /**
-   * The client's body as it arrives, or null if there is none. null drops the body; any other value replaces it. The
-   * proxy destroys a stream that a hook has put here.
+   * The client's body as it arrives, or null if there is none. null drops the body; any other value replaces it. A
+   * stream that a hook puts here belongs to the proxy, which destroys it in the end.
    */
   body: Readable | Buffer | string | null
 }

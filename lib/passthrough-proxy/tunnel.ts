@@ -5,7 +5,7 @@ import type { ServerResponse } from 'node:http'
 import { contain } from '../node/contained.js'
 import { endHead, type PendingUpgrade } from '../node/pending-upgrade.js'
 
-/** How long a connection whose other side is gone may take to end. */
+/** The time that a connection may take to end once its other side is gone. */
 const LINGER_MS = 2000
 
 /** Joins both connections once the client's 101 has been sent. A middleware may delay it until a session is saved. `onJoined` is called then. */
@@ -31,8 +31,8 @@ export function tunnelBehindHead(
 }
 
 /**
- * Joins the client's and the upstream's connection. Either side may end its half and still hear the other;
- * a side that breaks takes the other with it.
+ * Joins the connections of the client and the upstream. Either side may end its half and go on reading the other;
+ * a side that breaks off ends both.
  */
 function tunnel({ socket: client, head }: PendingUpgrade, upstream: Duplex): void {
   for (const side of [client, upstream]) prepare(side)
@@ -48,21 +48,21 @@ function prepare(side: Duplex): void {
   setTimeout?.call(side, 0)
   setNoDelay?.call(side, true)
   setKeepAlive?.call(side, true, 60_000)
-  // Without it Node would answer the end of one half by ending the other.
+  // Otherwise Node would answer the end of one half by ending the other.
   side.allowHalfOpen = true
 }
 
 function watch(side: Duplex, other: Duplex): void {
   side.on('error', () => other.destroy())
   side.on('close', () => {
-    // After a whole end `pipe` has ended the other side, which may still be writing.
+    // If this side has ended properly, `pipe` has ended the other side, which may still be writing.
     if (side.readableEnded) endAlone(other)
     else other.destroy()
   })
   if (side.destroyed) other.destroy()
 }
 
-/** Discards what still comes for the side that is gone, and waits only so long for its end: nothing else would end it. */
+/** Discards the bytes for the side that is gone, and limits the wait for the end, as nothing else would end this side. */
 function endAlone(side: Duplex): void {
   side.resume()
   if (side.writableFinished) destroyLater(side)

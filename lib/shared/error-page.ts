@@ -10,7 +10,7 @@ export type Entry =
 
 /**
  * Ends a message for developers with the address of its entry. A message that a client may read (status below 500) gets
- * none: users compare it with those of body-parser, and its `code` names the entry.
+ * none: applications send it or compare it, as they do with body-parser's, and its `code` names the entry.
  */
 export function withEntry(message: string, entry: Entry): string {
   return `${message} (see ${PAGE}#${entry})`

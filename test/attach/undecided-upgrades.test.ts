@@ -8,6 +8,8 @@ import { deferred } from '../support/deferred.js'
 import { message, transports, upgradeTo } from '../support/pipelined.js'
 import type { RawClient } from '../support/raw-client.js'
 import { closeServers, type TestServer } from '../support/servers.js'
+import { happened, waitFor } from '../support/waiting.js'
+import { until } from '../support/until.js'
 
 /** The number of bytes that are announced, and sent, before the answer ends. */
 const COUNTED = 10
@@ -74,9 +76,9 @@ for (const { name, serve, connect } of transports) {
 
     it('gives the early bytes to the handler that takes the connection over', async () => {
       client.write(UPGRADE)
-      const [{ socket }] = await exchange
+      const [{ socket }] = await waitFor('the app to be asked', exchange)
       client.write('early')
-      while (!socket.readableFlowing || socket.bytesRead === 0) await immediate()
+      await until(() => socket.readableFlowing && socket.bytesRead > 0, 'the early bytes to arrive')
       await immediate()
       socket.on('data', (chunk) => socket.end(`got ${String(chunk)}`))
       await client.untilText('got early')
@@ -122,13 +124,13 @@ for (const { name, serve, connect } of transports) {
       client.write(message('GET /begun HTTP/1.1', 'Host: test'))
       await client.untilText('begun')
       client.write(UPGRADE)
-      await once(server.server, 'upgrade')
+      await happened('the server', server.server, 'upgrade')
       const begun = pending!
       while (begun.write(Buffer.alloc(100_000)));
-      await once(begun, 'drain')
+      await happened('the answer in progress', begun, 'drain')
       begun.end('over')
       await client.untilText('over')
-      const [, res] = await exchange
+      const [, res] = await waitFor('the app to be asked', exchange)
       res.writeHead(426).end()
       await client.untilText('426')
     })

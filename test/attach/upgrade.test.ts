@@ -9,6 +9,7 @@ import { attached } from '../support/attached.js'
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers } from '../support/servers.js'
+import { waitFor } from '../support/waiting.js'
 
 const UPGRADE = 'GET /none HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
 
@@ -67,7 +68,7 @@ for (const { name, express } of expressVersions) {
         })
         const client = await clientOf(app)
         client.write(UPGRADE)
-        await left
+        await waitFor('the app to see its response closed', left)
         await client.closed()
       })
     }

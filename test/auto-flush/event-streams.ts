@@ -3,6 +3,7 @@ import express, { type Response } from 'express'
 import { autoFlush, type AutoFlushOptions } from 'sluiceway'
 import { serve } from '../support/servers.js'
 import { type Coding, StreamingClient } from '../support/streaming-client.js'
+import { waitFor } from '../support/waiting.js'
 
 /** One event stream, at both ends. */
 export interface OpenEventStream {
@@ -27,7 +28,10 @@ export async function open(
     })
   })
   const { url } = await serve(app)
-  const [client, res] = await Promise.all([StreamingClient.get(url, coding), handled])
+  const [client, res] = await Promise.all([
+    StreamingClient.get(url, coding),
+    waitFor('the app to be asked', handled),
+  ])
   return { res, client }
 }
 

@@ -11,6 +11,7 @@ import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 import { open } from './event-streams.js'
 import { StreamingClient } from '../support/streaming-client.js'
+import { waitFor } from '../support/waiting.js'
 
 describe('autoFlush', () => {
   afterEach(closeServers)
@@ -239,7 +240,7 @@ describe('autoFlush', () => {
     const { port } = await serve(app)
     const client = await RawClient.connect(port)
     client.write('GET / HTTP/1.0\r\n\r\n')
-    const res = await handled
+    const res = await waitFor('the app to be asked', handled)
     await client.untilText('data: 1\n\n')
     res.write('data: 2\n\n')
     await client.untilText('data: 2\n\n')

@@ -8,6 +8,7 @@ import { autoFlush } from 'sluiceway'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 import { standstill } from '../support/standstill.js'
+import { happened } from '../support/waiting.js'
 
 const chunk = Buffer.alloc(64 * 1024, 'incompressible? no, but large')
 
@@ -38,7 +39,7 @@ describe('autoFlush', () => {
       it("emits 'drain' when the client reads", async () => {
         const { res, client } = await open(mounted(autoFlush()))
         while (res.write(chunk));
-        const drained = once(res, 'drain')
+        const drained = happened('the response', res, 'drain')
         client.socket.resume()
         await drained
         res.end()

@@ -5,6 +5,7 @@ import type { Response } from 'express'
 import { deferred } from '../support/deferred.js'
 import { serve } from '../support/servers.js'
 import { type Coding, StreamingClient } from '../support/streaming-client.js'
+import { waitFor } from '../support/waiting.js'
 
 /** The sending end of a response. */
 export interface Sender {
@@ -88,7 +89,7 @@ export class StreamServer {
     this.way = way
     this.first = first
     const client = await StreamingClient.get(this.url, coding)
-    return { ...(await this.opening.promise), client }
+    return { ...(await waitFor('the app to be asked', this.opening.promise)), client }
   }
 
   /** Sends chunk n + 1 only once chunk n has been decoded at the client, and then ends the response. */

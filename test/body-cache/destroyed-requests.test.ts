@@ -7,6 +7,7 @@ import { type Handler, hosts } from '../support/hosts.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 import { until } from '../support/until.js'
+import { waitFor } from '../support/waiting.js'
 
 const LENGTH = 1000
 
@@ -60,7 +61,7 @@ for (const { name, mount } of hosts) {
       client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${LENGTH}\r\n\r\n`)
       await client.closed()
       // What has no listener ends the process: no-mishaps notices.
-      await listening.promise
+      await waitFor('the server to see the connection closed', listening.promise)
       await new Promise(setImmediate)
     })
 

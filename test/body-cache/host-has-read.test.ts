@@ -5,20 +5,11 @@ import { pipeline } from 'node:stream/promises'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { bodyCache } from 'sluiceway/body-cache'
+import { turns } from '../support/host-turns.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { closeServers, serve } from '../support/servers.js'
 
 type WithRawBody = IncomingMessage & { rawBody?: Buffer }
-
-/** The times at which the next middleware runs after the 'end' of a request that a host has read. */
-const turns: Readonly<Record<string, (next: () => void) => void>> = {
-  'at once': (next) => next(),
-  'in a microtask': (next) => void Promise.resolve().then(next),
-  'in the next tick': (next) => process.nextTick(next),
-  'in the tick after': (next) => process.nextTick(() => process.nextTick(next)),
-  'two ticks after': (next) => process.nextTick(() => process.nextTick(() => process.nextTick(next))),
-  'in an immediate': (next) => setImmediate(next),
-}
 
 const readers: Readonly<Record<string, (req: IncomingMessage) => Promise<string>>> = {
   'on(data)': async (req) => {

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { samplePairs } from '../matrix/cases.js'
-import { runMatrix } from '../matrix/run.js'
+import { samplePairs } from '../../trials/matrix/cases.js'
+import { runMatrix } from '../../trials/matrix/run.js'
 import { closeServers } from '../support/servers.js'
 
 describe('bodyCache', () => {

@@ -25,6 +25,9 @@ const expectations: Readonly<Record<string, (terminal: Terminal) => Promise<void
       await command.until(line.toUpperCase())
     }
   },
+  'docs-recipes-filter-over-http 1': async (terminal) => {
+    expect(await terminal.run()).to.equal('1000000\na\nb\nc\n')
+  },
   'docs-recipes-echo-body 1': async (terminal) => {
     const printed = await terminal.run()
     expect(printed).to.match(/^hello/)
@@ -107,6 +110,7 @@ const expectations: Readonly<Record<string, (terminal: Terminal) => Promise<void
 const notRun: ReadonlyMap<RegExp, string> = new Map([
   [/^readme 1$/, 'installs from the registry; test/package installs the packed package'],
   [/^readme 2$/, 'is how these very tests are run'],
+  [/^docs-recipes-deploy-log /, 'deploys; test/recipes runs its steps with programs in place of git and npm'],
   [/^docs-recipes-readme 1$/, 'installs from the registry'],
   [
     /^docs-recipes-websocket(?:-behind-auth|s-beside-the-proxy) 1$/,

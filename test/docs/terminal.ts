@@ -2,6 +2,8 @@ import { spawn, spawnSync, type ChildProcessByStdio } from 'node:child_process'
 import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 
+import { noteWait } from '../support/waiting.js'
+
 /** The tools that the commands of the pages need. */
 const tools = ['bash', 'curl', 'openssl', 'sha256sum']
 
@@ -65,9 +67,14 @@ export class Command {
 
   /** Waits until this text has been printed. */
   async until(text: string): Promise<void> {
-    while (!this.printed.includes(text)) {
-      const more = Promise.race([once(this.child.stdout, 'data'), this.ended.then(() => 'ended')])
-      if ((await more) === 'ended') throw new Error(`it ended after: ${this.printed}${this.reported}`)
+    const isOver = noteWait(() => `the command to print '${text}' (it has printed '${this.printed}')`)
+    try {
+      while (!this.printed.includes(text)) {
+        const more = Promise.race([once(this.child.stdout, 'data'), this.ended.then(() => 'ended')])
+        if ((await more) === 'ended') throw new Error(`it ended after: ${this.printed}${this.reported}`)
+      }
+    } finally {
+      isOver()
     }
   }
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { judged } from '../judges/judged.js'
+import { judged } from '../support/judged.js'
 import { attached } from '../support/attached.js'
 import { type ExpressVersion, expressVersions } from '../support/express-versions.js'
 import type { Handler } from '../support/hosts.js'

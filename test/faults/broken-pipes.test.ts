@@ -11,6 +11,7 @@ import { type Handler, hosts } from '../support/hosts.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 import { allClosedIn, emptyDirectory, removeDirectories } from '../support/temporary-files.js'
+import { happened, waitFor } from '../support/waiting.js'
 
 const body = Buffer.alloc(3_000_000, 'more than a pipe holds; ')
 
@@ -122,9 +123,9 @@ for (const { name, mount } of hosts) {
       const { port } = await serve(mount(passthroughProxy(upstream.url)))
       const client = await RawClient.connect(port)
       client.request('GET', '/')
-      await once(client.socket, 'data')
+      await happened('the client', client.socket, 'data')
       client.socket.resetAndDestroy()
-      await closed.promise
+      await waitFor('the upstream to see its response closed', closed.promise)
     })
   })
 }

@@ -12,6 +12,7 @@ import { scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
 import { allClosedIn, emptyDirectory, openFilesIn, removeDirectories } from '../support/temporary-files.js'
 import { until } from '../support/until.js'
+import { happened, waitFor } from '../support/waiting.js'
 
 const body = Buffer.alloc(50_000, 'kept in a file; ')
 
@@ -90,10 +91,10 @@ for (const { name, mount } of hosts) {
           },
           bodyCache({ directory, memory: 0 }),
         )
-        await arrived.promise
+        await waitFor('the request to reach the first middleware', arrived.promise)
         client.destroy()
-        const res = await left.promise
-        if (!res.closed) await once(res, 'close')
+        const res = await waitFor('that middleware to see the connection closed', left.promise)
+        if (!res.closed) await happened('the response', res, 'close')
         await allClosedIn(directory)
       })
 

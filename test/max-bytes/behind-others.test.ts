@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import { bodyCache, maxBytes } from 'sluiceway'
@@ -6,6 +5,7 @@ import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { asChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
+import { happened, waitFor } from '../support/waiting.js'
 
 const LARGE = 8_000_000
 const STREAM = 'GET /stream HTTP/1.1\r\nHost: a\r\n\r\n'
@@ -32,10 +32,10 @@ describe('a body that is too large, after the head of its own response', () => {
     const { port } = await serve(hosts[0]!.mount(maxBytes('1kb'), begin))
     const client = await RawClient.connect(port)
     client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
-    const response = await begun.promise
+    const response = await waitFor('the app to be asked', begun.promise)
     client.write(asChunk('x'.repeat(LARGE)))
     client.socket.end()
-    if (!response.closed) await once(response, 'close')
+    if (!response.closed) await happened('the response', response, 'close')
     client.destroy()
   })
 })
@@ -71,28 +71,28 @@ for (const { name, mount } of hosts) {
       for (const [how, leave] of Object.entries(farewells)) {
         it(`closes the response in progress when the client ${how}`, async () => {
           const { client, stream, refusal } = await sendBoth()
-          await refusal
+          await waitFor('the request to be told that it is refused', refusal)
           await client.untilText('begin')
           leave(client)
-          if (!stream.closed) await once(stream, 'close')
+          if (!stream.closed) await happened('the response in progress', stream, 'close')
           client.destroy()
         })
       }
 
       it('closes the response in progress when the client leaves after a large part of the body', async () => {
         const { client, stream, refusal } = await sendBoth()
-        await refusal
+        await waitFor('the request to be told that it is refused', refusal)
         await client.untilText('begin')
         // More than a connection holds that is not read.
         client.write(what.startsWith('found') ? asChunk('x'.repeat(LARGE)) : 'x'.repeat(LARGE))
         client.socket.end()
-        if (!stream.closed) await once(stream, 'close')
+        if (!stream.closed) await happened('the response in progress', stream, 'close')
         client.destroy()
       })
 
       it('gets its 413 once its turn has come', async () => {
         const { client, stream, refusal } = await sendBoth()
-        await refusal
+        await waitFor('the request to be told that it is refused', refusal)
         stream.end()
         expect((await client.response()).status).to.equal(200)
         const { status, headers } = await client.response()

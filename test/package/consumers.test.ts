@@ -5,6 +5,7 @@ import { promisify } from 'node:util'
 import { expect } from 'chai'
 import { build } from 'esbuild'
 import { type Installed, packedPackage } from '../support/packed.js'
+import { isNode22Installed } from '../support/node22.js'
 import { namesIn, root } from '../support/repository.js'
 import { isThorough } from '../support/thorough.js'
 
@@ -49,16 +50,7 @@ const strict = {
 }
 
 /** The packages that test/types imports besides sluiceway. */
-const typedPeers = [
-  '@types/express',
-  'arktype',
-  'expect-type',
-  'express',
-  'undici',
-  'undici8',
-  'valibot',
-  'zod',
-]
+const typedPeers = ['@types/express', 'arktype', 'expect-type', 'express', 'undici', 'valibot', 'zod']
 
 /**
  * The compilers written in JavaScript take several seconds for each project: they all check test/types, on one
@@ -75,6 +67,7 @@ describe('a TypeScript project with the packed package', function () {
   before(async () => {
     installed = await packedPackage()
     installed.link('@types/node', 'undici-types', ...typedPeers)
+    installed.linkTo('undici8', isNode22Installed ? 'test/node22/node_modules/undici' : 'node_modules/undici')
   })
 
   for (const [version, compiler] of Object.entries(compilers)) {

@@ -39,24 +39,22 @@ describe('the members that lib/node/internals.ts relies on', () => {
     const Constructor = member(Readable, 'ReadableState') as new (...args: unknown[]) => object
     const fresh = new Constructor({ highWaterMark: 7, autoDestroy: false }, req, false)
     expect(fresh).to.include({ highWaterMark: 7, length: 0, encoding: null, flowing: null })
-    for (const name of [
-      'autoDestroy',
-      'ended',
-      'endEmitted',
-      'dataEmitted',
-      'destroyed',
-      'closed',
-      'closeEmitted',
-    ]) {
+    for (const name of ['autoDestroy', 'ended', 'endEmitted', 'dataEmitted', 'destroyed', 'closeEmitted']) {
       expect(member(fresh, name), name).to.equal(false)
     }
-    expect(member(fresh, 'emitClose')).to.equal(true)
     expect(member(fresh, 'pipes')).to.deep.equal([])
     expect(member(fresh, 'errored')).to.equal(null)
     const closed = Object.assign(new Readable(), { readable: false })
     expect(member(member(closed, '_readableState') as object, 'readable')).to.equal(false)
     await once(req, 'data')
     expect(member(member(req, '_readableState') as object, 'dataEmitted')).to.equal(true)
+  })
+
+  it('let a stream flow or not, by a property that is documented as readable', () => {
+    for (const flowing of [false, null] as const) {
+      Object.assign(req, { readableFlowing: flowing })
+      expect(member(member(req, '_readableState') as object, 'flowing')).to.equal(flowing)
+    }
   })
 
   it('exist in the states of a socket, read and write', () => {

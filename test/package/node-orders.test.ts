@@ -9,6 +9,7 @@ import { expressVersions } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
 import { readText } from '../support/repository.js'
 import { closeServers, serve } from '../support/servers.js'
+import { waitFor } from '../support/waiting.js'
 
 type Exchange = [IncomingMessage, ServerResponse]
 
@@ -120,7 +121,7 @@ describe('the events and orders that lib/node/README.md relies on', () => {
       onFinished(req, resolve)
     })
     req.emit('finish')
-    await over
+    await waitFor('on-finished to take the request for over', over)
   })
 
   for (const { name, express } of expressVersions) {

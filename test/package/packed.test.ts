@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process'
-import { renameSync } from 'node:fs'
+import { readFileSync, renameSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
+import { type Analysis, checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
 import { expect } from 'chai'
 import * as imported from 'sluiceway'
 import { type Installed, packedPackage } from '../support/packed.js'
@@ -98,11 +99,15 @@ describe('the packed package', function () {
   })
 
   it('passes publint --strict', async () => {
-    await run('node_modules/.bin/publint', ['run', installed.tarball, '--strict'], { cwd: root })
+    const publint = run('node_modules/.bin/publint', ['run', installed.tarball, '--strict'], { cwd: root })
+    const { stdout } = await publint.catch((error: { stdout: string }) => error)
+    expect(stdout).to.contain('All good!')
   })
 
   it('passes attw with its strict profile', async () => {
-    await run('node_modules/.bin/attw', [installed.tarball, '--no-emoji', '--format', 'ascii'], { cwd: root })
+    const result = await checkPackage(createPackageFromTarballData(readFileSync(installed.tarball)))
+    expect(result.types).to.deep.equal({ kind: 'included' })
+    expect((result as Analysis).problems).to.deep.equal([])
   })
 })
 

@@ -7,15 +7,8 @@ import { attach, passthroughProxy, type Dispatcher, type PassthroughProxyOptions
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, listen, serve } from '../support/servers.js'
-import {
-  runsUndici8,
-  undiciVersions,
-  type ClosableDispatcher,
-  type Undici,
-} from '../support/undici-versions.js'
+import { undiciVersions, type ClosableDispatcher, type Undici } from '../support/undici-versions.js'
 import { until } from '../support/until.js'
-
-if (!runsUndici8) console.log('    skipped: undici 8, which needs Node 22.19')
 
 /** The number that a client sends and the middlewares of its request run with. */
 const numbers = new AsyncLocalStorage<string>()

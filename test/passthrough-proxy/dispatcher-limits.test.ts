@@ -7,10 +7,8 @@ import { expressVersions } from '../support/express-versions.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
-import { runsUndici8, undiciVersions } from '../support/undici-versions.js'
+import { undiciVersions } from '../support/undici-versions.js'
 import { until } from '../support/until.js'
-
-if (!runsUndici8) console.log('    skipped: undici 8, which needs Node 22.19')
 
 for (const [version, load] of undiciVersions) {
   describe(`passthroughProxy over a dispatcher of ${version}, with its limits`, () => {

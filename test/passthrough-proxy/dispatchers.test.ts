@@ -1,103 +1,28 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import {
-  createSecureServer,
-  type Http2SecureServer,
-  type Http2ServerRequest,
-  type Http2ServerResponse,
-} from 'node:http2'
 import net, { type Socket } from 'node:net'
 
 import { expect } from 'chai'
-import express from 'express'
-import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-import type * as undici7 from 'undici'
-import type { Dispatcher as Dispatcher8 } from 'undici8'
+import type { PassthroughProxyOptions } from 'sluiceway'
 
-import { attached } from '../support/attached.js'
 import { asChunk, RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen, serve } from '../support/servers.js'
-import { certificate, key } from '../support/tls-certificate.js'
-import { runsUndici8, undiciVersions, type Undici } from '../support/undici-versions.js'
+import { undiciVersions, type Undici } from '../support/undici-versions.js'
 import { until } from '../support/until.js'
-
-type Dispatch = undici7.Dispatcher['dispatch']
-
-if (!runsUndici8) console.log('    skipped: undici 8, which needs Node 22.19')
-
-const HANDSHAKE = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n'
-
-type Start = NonNullable<Dispatcher8.DispatchHandler['onResponseStart']>
-
-/** A handler that begins a response in another way, and otherwise behaves like `handler`. */
-function beginning(handler: object, begin: (start: Start, ...given: Parameters<Start>) => void): object {
-  const start = (handler as { onResponseStart: Start }).onResponseStart.bind(handler)
-  return new Proxy(handler, {
-    get(_target, name) {
-      if (name === 'onResponseStart') return begin.bind(undefined, start)
-      const member = Reflect.get(handler, name) as unknown
-      return typeof member === 'function' ? (member.bind(handler) as unknown) : member
-    },
-  })
-}
-
-function withoutSecret(dispatch: Dispatch): Dispatch {
-  return (options, handler) =>
-    dispatch(
-      options,
-      beginning(handler, (start, controller, status, { 'x-secret': _secret, ...headers }, reason) =>
-        start(controller, status, headers, reason),
-      ),
-    )
-}
+import { endAll, HANDSHAKE, keep, startProxy } from './dispatchers.js'
 
 for (const [version, load] of undiciVersions) {
   describe(`passthroughProxy with a dispatcher of ${version}`, () => {
     let undici: Undici
-    const kept: undici7.Dispatcher[] = []
-    const clients: RawClient[] = []
 
     before(async () => {
       undici = await load()
     })
-    afterEach(async () => {
-      for (const client of clients.splice(0)) client.destroy()
-      await Promise.all(kept.splice(0).map((dispatcher) => dispatcher.destroy()))
-      await closeServers()
-    })
-
-    function keep<Kind extends undici7.Dispatcher>(dispatcher: Kind): Kind {
-      kept.push(dispatcher)
-      return dispatcher
-    }
-
-    interface Started {
-      readonly client: RawClient
-      readonly port: number
-      readonly errors: SluicewayError[]
-    }
-
-    async function start(
-      target: string,
-      dispatcher: undici7.Dispatcher,
-      options: PassthroughProxyOptions = {},
-    ): Promise<Started> {
-      const errors: SluicewayError[] = []
-      const app = express().set('env', 'test').disable('x-powered-by')
-      app.use(passthroughProxy(target, { dispatcher, ...options }))
-      app.use((error: SluicewayError, _req: unknown, _res: unknown, next: (error: unknown) => void) => {
-        errors.push(error)
-        next(error)
-      })
-      const { port } = await attached(app)
-      const client = await RawClient.connect(port)
-      clients.push(client)
-      return { client, port, errors }
-    }
+    afterEach(endAll)
 
     it('keeps order, case, repeated lines, bytes and the reason of a response', async () => {
       const upstream = await scriptedUpstream()
-      const { client } = await start(upstream.url, keep(new undici.Agent()))
+      const { client } = await startProxy(upstream.url, keep(new undici.Agent()))
       client.request('GET', '/a?b', { 'X-One': '1', 'x-two': '2' })
       const connection = await upstream.connection()
       const seen = await connection.untilText('\r\n\r\n')
@@ -121,7 +46,7 @@ for (const [version, load] of undiciVersions) {
         res.setHeader('X-Framing', JSON.stringify(req.headers['content-length'] ?? null))
         req.pipe(res)
       })
-      const { client } = await start(url, keep(new undici.Agent()))
+      const { client } = await startProxy(url, keep(new undici.Agent()))
       const large = 'x'.repeat(300_000)
       for (const [body, framing] of [
         ['with a length', '"13"'],
@@ -138,7 +63,7 @@ for (const [version, load] of undiciVersions) {
     it('stops reading while the client does not read, and then continues', async () => {
       const body = Buffer.alloc(32 * 1024 * 1024, 'x')
       const upstream = await scriptedUpstream()
-      const { client } = await start(upstream.url, keep(new undici.Agent()))
+      const { client } = await startProxy(upstream.url, keep(new undici.Agent()))
       client.socket.removeAllListeners('data').pause()
       client.request('GET', '/')
       const { socket } = await upstream.connection()
@@ -154,7 +79,7 @@ for (const [version, load] of undiciVersions) {
 
     it('continues if the upstream ends its connection, and the body with it, while the response is full', async () => {
       const upstream = await scriptedUpstream()
-      const { client } = await start(upstream.url, keep(new undici.Agent()), { onResponse: fillAtOnce })
+      const { client } = await startProxy(upstream.url, keep(new undici.Agent()), { onResponse: fillAtOnce })
       client.request('GET', '/')
       const { socket } = await upstream.connection()
       const body = 'x'.repeat(100_000)
@@ -179,7 +104,7 @@ for (const [version, load] of undiciVersions) {
 
     it('announces no trailers of a request, because undici does not send them', async () => {
       const upstream = await scriptedUpstream()
-      const { client } = await start(upstream.url, keep(new undici.Agent()))
+      const { client } = await startProxy(upstream.url, keep(new undici.Agent()))
       client.write('POST / HTTP/1.1\r\nHost: a\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n')
       client.write(asChunk('ok'), '0\r\nX-Sum: 1\r\n\r\n')
       const connection = await upstream.connection()
@@ -202,7 +127,7 @@ for (const [version, load] of undiciVersions) {
 
     it('passes on 103, trailers, and answers without a body', async () => {
       const upstream = await scriptedUpstream()
-      const { client } = await start(upstream.url, keep(new undici.Agent({ connections: 1 })))
+      const { client } = await startProxy(upstream.url, keep(new undici.Agent({ connections: 1 })))
       client.request('GET', '/', { TE: 'trailers' })
       let connection = await upstream.connection()
       connection.write('HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n')
@@ -223,7 +148,7 @@ for (const [version, load] of undiciVersions) {
 
     it('ends the upstream request when the client leaves', async () => {
       const upstream = await scriptedUpstream()
-      const { client } = await start(upstream.url, keep(new undici.Agent()))
+      const { client } = await startProxy(upstream.url, keep(new undici.Agent()))
       client.request('GET', '/')
       const connection = await upstream.connection()
       await connection.untilText('\r\n\r\n')
@@ -235,7 +160,7 @@ for (const [version, load] of undiciVersions) {
 
     it('sends no request for a client that has left the queue, and keeps the connection', async () => {
       const upstream = await scriptedUpstream()
-      const { client, port } = await start(upstream.url, keep(new undici.Agent({ connections: 1 })))
+      const { client, port } = await startProxy(upstream.url, keep(new undici.Agent({ connections: 1 })))
       client.request('GET', '/running')
       const connection = await upstream.connection()
       await connection.untilText('/running')
@@ -255,7 +180,7 @@ for (const [version, load] of undiciVersions) {
 
     it('cuts the client off when the upstream dies within its answer', async () => {
       const upstream = await scriptedUpstream()
-      const { client, errors } = await start(upstream.url, keep(new undici.Agent()))
+      const { client, errors } = await startProxy(upstream.url, keep(new undici.Agent()))
       client.request('GET', '/')
       const connection = await upstream.connection()
       connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', asChunk('half'))
@@ -271,7 +196,7 @@ for (const [version, load] of undiciVersions) {
       const onRequest: PassthroughProxyOptions['onRequest'] = ({ headers, path }) => {
         if (path === '/bad') headers.set('Transfer-Encoding', 'chunked')
       }
-      const { client, errors } = await start(upstream.url, keep(new undici.Agent()), { onRequest })
+      const { client, errors } = await startProxy(upstream.url, keep(new undici.Agent()), { onRequest })
       client.request('GET', '/bad')
       expect((await client.response()).status).to.equal(500)
       client.request('GET', '/')
@@ -286,7 +211,7 @@ for (const [version, load] of undiciVersions) {
 
     it('tunnels an upgrade, with early bytes', async () => {
       const upstream = await scriptedUpstream()
-      const { client } = await start(upstream.url, keep(new undici.Agent()))
+      const { client } = await startProxy(upstream.url, keep(new undici.Agent()))
       client.write(`GET / HTTP/1.1\r\nHost: test\r\n${HANDSHAKE}\r\n`)
       const connection = await upstream.connection()
       await connection.untilText('\r\n\r\n')
@@ -306,7 +231,7 @@ for (const [version, load] of undiciVersions) {
         .get('http://api.example')
         .intercept({ path: '/asked', method: 'POST' })
         .reply(201, 'mocked', { headers: { 'X-Mock': 'yes', 'Set-Cookie': ['a=1', 'b=2'] } })
-      const { client } = await start('http://api.example', dispatcher)
+      const { client } = await startProxy('http://api.example', dispatcher)
       client.request('POST', '/asked', {}, 'body')
       const { status, headers, body } = await client.response()
       expect([status, body.toString()]).to.deep.equal([201, 'mocked'])
@@ -328,7 +253,7 @@ for (const [version, load] of undiciVersions) {
         for (const socket of [client, upstream]) socket.on('error', () => {})
       })
       const proxy = keep(new undici.ProxyAgent({ uri: (await listen(tunnels)).url, proxyTunnel: true }))
-      const { client } = await start(url, proxy)
+      const { client } = await startProxy(url, proxy)
       client.request('POST', '/', {}, 'through')
       expect((await client.response()).body.toString()).to.equal('through')
       expect(seen).to.deep.equal([new URL(url).host])
@@ -338,202 +263,11 @@ for (const [version, load] of undiciVersions) {
       const gone = await serve(() => {})
       await closeServers()
       const { url } = await serve((_req, res) => res.end('alive'))
-      const { client } = await start('http://balanced', keep(new undici.BalancedPool([gone.url, url])))
+      const { client } = await startProxy('http://balanced', keep(new undici.BalancedPool([gone.url, url])))
       for (let n = 0; n < 4; n++) {
         client.request('GET', '/')
         expect((await client.response()).body.toString()).to.equal('alive')
       }
-    })
-
-    it('uses the headers that an interceptor has changed', async () => {
-      const { url } = await serve((_req, res) => {
-        res.setHeader('X-Secret', 'no').setHeader('X-Kept', ['1', '2']).end('body')
-      })
-      const dispatcher = keep(new undici.Agent()).compose(withoutSecret)
-      const { client } = await start(url, dispatcher)
-      client.request('GET', '/')
-      const { headers, body } = await client.response()
-      expect(body.toString()).to.equal('body')
-      expect(headers['x-kept']).to.deep.equal(['1', '2'])
-      expect(headers).not.to.have.any.keys('x-secret')
-    })
-
-    it('sends a request again that an interceptor repeats', async () => {
-      let asked = 0
-      const { url } = await serve((_req, res) => {
-        asked += 1
-        res.statusCode = asked === 1 ? 503 : 200
-        res.end(String(asked))
-      })
-      const dispatcher = keep(new undici.Agent())
-      const retry = undici.interceptors.retry({ minTimeout: 1, maxRetries: 2 })
-      const { client } = await start(url, dispatcher.compose(retry as never))
-      client.request('GET', '/')
-      const { status, body } = await client.response()
-      expect([status, body.toString()]).to.deep.equal([200, '2'])
-    })
-
-    describe('and an interceptor that fails', () => {
-      /** Fails the first `times` requests, each in the way it is told. */
-      function failing(times: number, how: (...asked: Parameters<Dispatch>) => unknown) {
-        let left = times
-        return (dispatch: Dispatch): Dispatch =>
-          (options, handler) =>
-            left-- > 0 ? (how(options, handler) as boolean) : dispatch(options, handler)
-      }
-
-      for (const [what, how, code] of [
-        [
-          'as it is called',
-          () => {
-            throw new Error('broken')
-          },
-          'ERR_SLUICEWAY_PROXY_HOOK',
-        ],
-        ['later', () => Promise.reject(new Error('broken')), 'ERR_SLUICEWAY_PROXY_HOOK'],
-        [
-          'with a value that is not an error',
-          () => {
-            // oxlint-disable-next-line no-throw-literal
-            throw 'broken' as unknown
-          },
-          'ERR_SLUICEWAY_PROXY_HOOK',
-        ],
-        [
-          'by the handler',
-          (_options, handler) => {
-            const asked = handler as unknown as Dispatcher8.DispatchHandler
-            asked.onResponseError?.(null as never, new Error('broken'))
-            return true
-          },
-          'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE',
-        ],
-      ] as [string, (...asked: Parameters<Dispatch>) => unknown, string][]) {
-        it(`${what} frees its place, and gives an error with a code`, async () => {
-          const { url } = await serve((_req, res) => res.end('fine'))
-          const dispatcher = keep(new undici.Agent()).compose(failing(3, how))
-          const { client, errors } = await start(url, dispatcher, { maxQueue: 1 })
-          for (let n = 0; n < 3; n++) {
-            client.request('GET', '/')
-            expect((await client.response()).status).to.be.oneOf([500, 502])
-          }
-          client.request('GET', '/')
-          expect((await client.response()).body.toString()).to.equal('fine')
-          expect(errors.map((error) => error.code)).to.deep.equal([code, code, code])
-          expect(String(errors[0]?.cause)).to.contain('broken')
-        })
-      }
-
-      it('within a response ends only that exchange', async () => {
-        const { url } = await serve((_req, res) => res.end('fine'))
-        let left = 1
-        const breaking =
-          (dispatch: Dispatch): Dispatch =>
-          (options, handler) =>
-            dispatch(
-              options,
-              beginning(handler, (begin, ...given) => {
-                if (left-- > 0) throw new Error('broken')
-                begin(...given)
-              }),
-            )
-        const dispatcher = keep(new undici.Agent()).compose(breaking)
-        const { client, errors } = await start(url, dispatcher, { maxQueue: 1 })
-        client.request('GET', '/')
-        expect((await client.response()).status).to.equal(502)
-        client.request('GET', '/')
-        expect((await client.response()).body.toString()).to.equal('fine')
-        expect(errors.map(({ code }) => code)).to.deep.equal(['ERR_SLUICEWAY_UPSTREAM_RESET'])
-      })
-    })
-
-    it('is a 502 after its owner has closed it', async () => {
-      const { url } = await serve((_req, res) => res.end('fine'))
-      const dispatcher = new undici.Agent()
-      await dispatcher.close()
-      const { client, errors } = await start(url, dispatcher)
-      client.request('GET', '/')
-      expect((await client.response()).status).to.equal(502)
-      expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE')
-    })
-
-    describe('over HTTP/2', () => {
-      async function overHttp2(server: Http2SecureServer): Promise<Started> {
-        const { port } = await listen(server)
-        const dispatcher = keep(new undici.Agent({ allowH2: true, connect: { ca: certificate } }))
-        return start(`https://localhost:${port}`, dispatcher)
-      }
-
-      it('passes on head and body both ways', async () => {
-        const server = createSecureServer({ key, cert: certificate }, (req, res) => {
-          res.writeHead(203, {
-            'X-Seen': `${req.httpVersion} ${req.method} ${req.url}`,
-            'Set-Cookie': ['a=1', 'b=2'],
-          })
-          req.pipe(res)
-        })
-        const { client } = await overHttp2(server)
-        for (const body of [undefined, 'with a length', ['in ', 'chunks']]) {
-          client.request(body === undefined ? 'GET' : 'POST', '/h2?x', {}, body)
-          const response = await client.response()
-          expect(response.status).to.equal(203)
-          expect(response.headers['x-seen']?.[0]).to.match(/^2\.0 (?:GET|POST) \/h2\?x$/)
-          expect(response.headers['set-cookie']).to.deep.equal(['a=1', 'b=2'])
-          expect(response.body.toString()).to.equal(body === undefined ? '' : [body].flat().join(''))
-        }
-      })
-
-      it('passes on trailers after the whole body, or gives an error if it cannot', async () => {
-        const server = createSecureServer({ key, cert: certificate })
-        server.on('stream', (stream) => {
-          stream.on('error', () => {})
-          stream.respond({}, { waitForTrailers: true })
-          stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': '9' }))
-          stream.end(Buffer.alloc(300_000, 'x'))
-        })
-        const { client, errors } = await overHttp2(server)
-        client.request('GET', '/', { TE: 'trailers' })
-        if (version === 'undici 7') {
-          await client.closed()
-          expect(errors[0]?.message).to.contain('trailers over HTTP/2')
-        } else {
-          const got = await client.untilText('0\r\nx-sum: 9\r\n\r\n')
-          expect(got.match(/x/g)?.length).to.be.above(300_000)
-        }
-      })
-
-      for (const enableConnectProtocol of [false, true]) {
-        it(`refuses a WebSocket, and says why (extended CONNECT: ${enableConnectProtocol})`, async () => {
-          const server = createSecureServer({ key, cert: certificate, settings: { enableConnectProtocol } })
-          server.on('stream', (stream) => {
-            stream.on('error', () => {})
-            stream.respond({ ':status': 200 })
-          })
-          const { client, errors } = await overHttp2(server)
-          client.write(`GET / HTTP/1.1\r\nHost: test\r\n${HANDSHAKE}\r\n`)
-          expect((await client.response()).status).to.equal(502)
-          expect(errors.map(({ code }) => code)).to.deep.equal(['ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE'])
-          expect(errors[0]?.message).to.contain('use a dispatcher without allowH2')
-        })
-      }
-
-      it('sends a request again that an orderly GOAWAY did not let through', async () => {
-        const server = createSecureServer({ key, cert: certificate })
-        const heard: string[] = []
-        server.on('request', (req: Http2ServerRequest, res: Http2ServerResponse) => {
-          heard.push(req.url)
-          // Only the stream of the first request is said to be heard.
-          if (heard.length === 2) req.stream.session?.goaway(0, 1)
-          else res.end('fine')
-        })
-        const { client, errors } = await overHttp2(server)
-        for (const path of ['/first', '/second']) {
-          client.request('GET', path)
-          expect((await client.response()).body.toString()).to.equal('fine')
-        }
-        expect(heard).to.deep.equal(['/first', '/second', '/second'])
-        expect(errors).to.deep.equal([])
-      })
     })
   })
 }

@@ -3,12 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import net from 'node:net'
 
 import { expect } from 'chai'
-import {
-  passthroughProxy,
-  type PassthroughProxyOptions,
-  type ResponseHook,
-  type SluicewayError,
-} from 'sluiceway'
+import { passthroughProxy, type ResponseHook, type SluicewayError } from 'sluiceway'
 import { Agent, MockAgent } from 'undici'
 
 import { deferred } from '../support/deferred.js'
@@ -17,86 +12,16 @@ import { asChunk, RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen, serve } from '../support/servers.js'
 import { needsOwnClient } from '../support/transports.js'
+import { startWatched } from './watched.js'
 
 for (const { name, express } of expressVersions) {
-  /** A client of an app whose error handler keeps what it is given. */
-  async function start(
-    target: Parameters<typeof passthroughProxy>[0],
-    options?: PassthroughProxyOptions,
-  ): Promise<{ client: RawClient; errors: SluicewayError[]; port: number }> {
-    const errors: SluicewayError[] = []
-    const app = express().use(passthroughProxy(target, options))
-    app.use((error: SluicewayError, _req: unknown, _res: unknown, next: (error: unknown) => void) => {
-      errors.push(error)
-      next(error)
-    })
-    const { port } = await serve(app)
-    return { client: await RawClient.connect(port), errors, port }
-  }
-
-  // It takes undici's coarse clock a second to strike: once is enough. See disconnects.test.ts for silence in each phase.
-  if (name === 'Express 5') {
-    describe('passthroughProxy timeouts', () => {
-      afterEach(closeServers)
-
-      it('answer 504 if the connection does not open in time', async () => {
-        // TLS begins, and is never answered.
-        const upstream = await scriptedUpstream()
-        const { client, errors } = await start(upstream.url.replace('http:', 'https:'), {
-          connectTimeoutMs: 50,
-        })
-        client.request('GET', '/')
-        expect((await client.response()).status).to.equal(504)
-        expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_TIMEOUT')
-      })
-
-      it("do not take a client's own slowness for silence of the upstream", async () => {
-        const upstream = await scriptedUpstream()
-        const { client: slow, errors, port } = await start(upstream.url, { idleTimeoutMs: 50 })
-        const silent = await RawClient.connect(port)
-        slow.socket.pause()
-        slow.request('GET', '/slow')
-        const busy = await upstream.connection()
-        await busy.untilText('\r\n\r\n')
-        const body = Buffer.alloc(8 * 1024 * 1024, 1)
-        busy.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`)
-        busy.write(body)
-        silent.request('GET', '/silent')
-        const quiet = await upstream.connection()
-        quiet.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf')
-        // The same clock runs for both, and has struck for this one.
-        await silent.untilText('half')
-        await silent.closed()
-        slow.socket.resume()
-        expect((await slow.response()).body.length).to.equal(body.length)
-        expect(errors.map(({ code }) => code)).to.deep.equal(['ERR_SLUICEWAY_UPSTREAM_TIMEOUT'])
-      })
-
-      it('do not count the wait for the head while the client is still sending', async () => {
-        const upstream = await scriptedUpstream()
-        const { client: sending, errors, port } = await start(upstream.url, { headersTimeoutMs: 50 })
-        const waiting = await RawClient.connect(port)
-        sending.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 8\r\n\r\nhalf')
-        const connection = await upstream.connection()
-        await connection.untilText('half')
-        waiting.request('GET', '/silent')
-        expect((await waiting.response()).status).to.equal(504)
-        sending.write('rest')
-        await connection.untilText('rest')
-        connection.write(answer())
-        expect((await sending.response()).status).to.equal(200)
-        expect(errors).to.have.length(1)
-      })
-    })
-  }
-
   describe(`passthroughProxy when something fails (${name})`, () => {
     afterEach(closeServers)
 
     it('answers 502 if no server listens, without revealing the cause', async () => {
       const { port } = await listen(net.createServer())
       await closeServers()
-      const { client, errors } = await start(`http://127.0.0.1:${port}`)
+      const { client, errors } = await startWatched(express(), `http://127.0.0.1:${port}`)
       client.request('GET', '/')
       const response = await client.response()
       expect(response.status).to.equal(502)
@@ -107,7 +32,7 @@ for (const { name, express } of expressVersions) {
     })
 
     it('answers 502 if the name is not known', async () => {
-      const { client, errors } = await start('http://nowhere.invalid')
+      const { client, errors } = await startWatched(express(), 'http://nowhere.invalid')
       client.request('POST', '/', {}, 'body')
       expect((await client.response()).status).to.equal(502)
       expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE')
@@ -115,7 +40,7 @@ for (const { name, express } of expressVersions) {
 
     it('answers 502 if the upstream does not speak TLS', async () => {
       const upstream = await scriptedUpstream()
-      const { client, errors } = await start(upstream.url.replace('http:', 'https:'))
+      const { client, errors } = await startWatched(express(), upstream.url.replace('http:', 'https:'))
       client.request('GET', '/')
       const connection = await upstream.connection()
       connection.write('HTTP/1.1 400 Bad Request\r\n\r\n')
@@ -136,7 +61,7 @@ for (const { name, express } of expressVersions) {
     ] as const) {
       it(`answers 502 to ${what}`, async () => {
         const upstream = await scriptedUpstream()
-        const { client, errors } = await start(upstream.url)
+        const { client, errors } = await startWatched(express(), upstream.url)
         client.request('GET', '/')
         const connection = await upstream.connection()
         await connection.untilText('\r\n\r\n')
@@ -150,7 +75,7 @@ for (const { name, express } of expressVersions) {
     it('skips an unsolicited 100', async function () {
       needsOwnClient(this, 'undici fails at a 100 that nobody asked for')
       const upstream = await scriptedUpstream()
-      const { client, errors } = await start(upstream.url)
+      const { client, errors } = await startWatched(express(), upstream.url)
       client.request('GET', '/')
       const connection = await upstream.connection()
       await connection.untilText('\r\n\r\n')
@@ -201,7 +126,10 @@ for (const { name, express } of expressVersions) {
         dispatcher.dispatch = () => {
           throw new Error('out of order')
         }
-        const { client, errors } = await start('http://upstream.example', { dispatcher, maxQueue: 1 })
+        const { client, errors } = await startWatched(express(), 'http://upstream.example', {
+          dispatcher,
+          maxQueue: 1,
+        })
         // Each gives its place in the queue back.
         for (let n = 0; n < 3; n++) {
           client.request(method, '/', {}, body)
@@ -221,7 +149,10 @@ for (const { name, express } of expressVersions) {
     ] as const) {
       it(`answers 503 with Retry-After beyond maxQueue of ${what}, and frees the places of requests that are served`, async () => {
         const upstream = await scriptedUpstream()
-        const { port, errors } = await start(targetOf(upstream.url), { maxConnections: 1, maxQueue: 1 })
+        const { port, errors } = await startWatched(express(), targetOf(upstream.url), {
+          maxConnections: 1,
+          maxQueue: 1,
+        })
         const clients = await Promise.all([1, 2, 3, 4].map(() => RawClient.connect(port)))
         const [running, waiting, refused, later] = clients as [RawClient, RawClient, RawClient, RawClient]
         running.request('GET', '/running')
@@ -247,7 +178,7 @@ for (const { name, express } of expressVersions) {
 
     it('frees the place of a request whose connection fails, once', async () => {
       const upstream = await scriptedUpstream()
-      const { port, client } = await start(upstream.url, { maxConnections: 1, maxQueue: 1 })
+      const { port, client } = await startWatched(express(), upstream.url, { maxConnections: 1, maxQueue: 1 })
       client.request('GET', '/fails')
       const failing = await upstream.connection()
       await failing.untilText('GET /fails')
@@ -265,7 +196,7 @@ for (const { name, express } of expressVersions) {
       const upstream = await scriptedUpstream()
       const dispatcher = new Agent({ connections: 1 })
       const arrived = deferred()
-      const { port } = await start(upstream.url, {
+      const { port } = await startWatched(express(), upstream.url, {
         dispatcher,
         maxQueue: 1,
         path(req) {

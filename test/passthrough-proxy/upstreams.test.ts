@@ -1,58 +1,21 @@
-import { lookup } from 'node:dns/promises'
-import type { LookupAddress } from 'node:dns'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
 import { createServer as createHttpsServer } from 'node:https'
 import { mkdtemp, rm } from 'node:fs/promises'
-import net, { type AddressInfo, type Socket } from 'node:net'
+import net, { type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 
 import { expect } from 'chai'
-import express from 'express'
-import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-import { Agent, BalancedPool, MockAgent, Pool, ProxyAgent, type Dispatcher } from 'undici'
+import { Agent, MockAgent, Pool, ProxyAgent } from 'undici'
 
 import { withEntry } from '../support/error-entry.js'
 import { deferred } from '../support/deferred.js'
-import { RawClient, type RawResponse } from '../support/raw-client.js'
-import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, listen, serve, type TestServer } from '../support/servers.js'
+import { RawClient } from '../support/raw-client.js'
+import { listen, serve } from '../support/servers.js'
 import { certificate, key } from '../support/tls-certificate.js'
-import { until } from '../support/until.js'
-
-const dispatchers: Dispatcher[] = []
-
-function kept<Kind extends Dispatcher>(dispatcher: Kind): Kind {
-  dispatchers.push(dispatcher)
-  return dispatcher
-}
-
-async function start(
-  target: string,
-  options: PassthroughProxyOptions = {},
-): Promise<{ port: number; client: RawClient; errors: SluicewayError[] }> {
-  const errors: SluicewayError[] = []
-  const app = express().set('env', 'test').disable('x-powered-by').use(passthroughProxy(target, options))
-  app.use((error: SluicewayError, _req: unknown, _res: unknown, next: (error: unknown) => void) => {
-    errors.push(error)
-    next(error)
-  })
-  const { port } = await serve(app)
-  return { port, client: await RawClient.connect(port), errors }
-}
-
-async function asked(
-  target: string,
-  dispatcher?: Dispatcher,
-): Promise<RawResponse & { readonly errors: SluicewayError[] }> {
-  const { client, errors } = await start(target, { dispatcher })
-  client.request('GET', '/asked')
-  const response = await client.response()
-  client.destroy()
-  return { ...response, errors }
-}
+import { endAll, kept, start, asked } from './upstreams.js'
 
 const asTls = { key, cert: certificate }
 const echo: RequestListener = (req, res) => {
@@ -61,10 +24,7 @@ const echo: RequestListener = (req, res) => {
 }
 
 describe('the upstreams of passthroughProxy', () => {
-  afterEach(async () => {
-    await Promise.all(dispatchers.splice(0).map((dispatcher) => dispatcher.destroy()))
-    await closeServers()
-  })
+  afterEach(endAll)
 
   describe('over TLS', () => {
     it('are a 502 if their certificate is self-signed, and get no request', async () => {
@@ -253,169 +213,5 @@ describe('the upstreams of passthroughProxy', () => {
     const dispatcher = kept(new ProxyAgent({ uri: (await listen(tunnels)).url, proxyTunnel: true }))
     expect((await asked(url, dispatcher)).headers['x-url']).to.deep.equal(['/asked'])
     expect(seen).to.deep.equal([new URL(url).host])
-  })
-
-  describe('by address and by name', () => {
-    let hasIpv6 = true
-
-    before(async function ipv6() {
-      const probe = net.createServer()
-      hasIpv6 = await new Promise((resolve) => {
-        probe.once('error', () => resolve(false)).listen(0, '::1', () => probe.close(() => resolve(true)))
-      })
-      if (!hasIpv6) console.log('      skipped: there is no IPv6 here')
-    })
-
-    async function on(address: string): Promise<number> {
-      const server = net.createServer((socket) => {
-        socket.on('error', () => {})
-        socket.on('data', () => socket.end(answer(address)))
-      })
-      await new Promise<void>((resolve) => server.listen(0, address, resolve))
-      return listening(server)
-    }
-
-    const open: net.Server[] = []
-    function listening(server: net.Server): number {
-      open.push(server)
-      return (server.address() as AddressInfo).port
-    }
-    afterEach(() => {
-      for (const server of open.splice(0)) server.close()
-    })
-
-    it('are reached at ::1', async function needsIpv6() {
-      if (!hasIpv6) this.skip()
-      const port = await on('::1')
-      expect((await asked(`http://[::1]:${port}/`)).body.toString()).to.equal('::1')
-    })
-
-    for (const address of ['127.0.0.1', '::1']) {
-      it(`are reached as localhost if they listen only on ${address}`, async function needsBoth() {
-        const known = await lookup('localhost', { all: true })
-        if (!known.some((entry) => entry.address === address)) {
-          console.log(`        skipped: localhost is not ${address} here`)
-          this.skip()
-        }
-        const port = await on(address)
-        expect((await asked(`http://localhost:${port}`)).body.toString()).to.equal(address)
-      })
-
-      it(`are reached by a name with both addresses if they listen only on ${address}`, async function needsIpv6() {
-        if (!hasIpv6) this.skip()
-        const port = await on(address)
-        expect((await asked(`http://both.example:${port}`, bothAddresses())).body.toString()).to.equal(
-          address,
-        )
-      })
-    }
-
-    function bothAddresses(): Agent {
-      const addresses: LookupAddress[] = [
-        { address: '::1', family: 6 },
-        { address: '127.0.0.1', family: 4 },
-      ]
-      const both: net.LookupFunction = (_name, _options, done) => done(null, addresses)
-      return kept(new Agent({ connect: { lookup: both } }))
-    }
-
-    it('are named in the cause with each address that was tried, if none listens', async function needsIpv6() {
-      if (!hasIpv6) this.skip()
-      const port = await on('127.0.0.1')
-      const server = open.pop()
-      await new Promise((resolve) => server?.close(resolve))
-      const { errors, body } = await asked(`http://both.example:${port}`, bothAddresses())
-      expect(errors[0]?.cause).to.have.property('code', 'ECONNREFUSED')
-      expect(errors[0]?.cause)
-        .to.have.property('message')
-        .that.matches(new RegExp(`::1:${port}; connect ECONNREFUSED 127.0.0.1:${port}`))
-      expect(body.toString()).not.to.contain('ECONNREFUSED')
-    })
-  })
-
-  describe('three in a BalancedPool', () => {
-    it('lose only the requests in flight at one of them when it dies under load', async () => {
-      const held: (() => void)[] = []
-      const upstreams = await Promise.all([1, 2, 3].map(() => serve(holding(held))))
-      const dispatcher = kept(new BalancedPool(upstreams.map(({ url }) => url)))
-      const { port, errors } = await start('http://balanced', { dispatcher })
-      const clients = await Promise.all(Array.from({ length: 12 }, () => RawClient.connect(port)))
-      for (const client of clients) client.request('GET', '/held')
-      await until(() => held.length === clients.length)
-      const inFlight = die(upstreams[0] as TestServer)
-      expect(inFlight).to.be.above(0).and.below(clients.length)
-      for (const release of held) release()
-      const lost = (await statusesOf(clients)).filter((status) => status !== 200)
-      expect(lost).to.deep.equal(Array.from({ length: inFlight }, () => 502))
-      for (const body of [undefined, 'body', ['in ', 'chunks']]) {
-        for (let round = 0; round < 10; round++) {
-          for (const client of clients) client.request('POST', '/after', {}, body)
-          expect(await statusesOf(clients)).to.deep.equal(clients.map(() => 200))
-        }
-      }
-      expect(errors).to.have.length(inFlight)
-      for (const client of clients) client.destroy()
-    })
-
-    /** Keeps requests for /held until they are released. */
-    function holding(held: (() => void)[]): RequestListener {
-      return (req, res) => {
-        if (req.url === '/held') held.push(() => res.end('held'))
-        else req.pipe(res)
-      }
-    }
-
-    /** Ends a server as a crash would; gives how many connections it had. */
-    function die({ server, connections }: TestServer): number {
-      const alive = connections.filter((socket) => !socket.destroyed)
-      server.close()
-      for (const socket of alive) socket.destroy()
-      return alive.length
-    }
-
-    async function statusesOf(clients: readonly RawClient[]): Promise<number[]> {
-      return Promise.all(clients.map(async (client) => (await client.response()).status))
-    }
-
-    it('are a 502 when all are gone', async () => {
-      const gone = await Promise.all([1, 2].map(() => serve(() => {})))
-      await closeServers()
-      const dispatcher = kept(new BalancedPool(gone.map(({ url }) => url)))
-      const { status, errors } = await asked('http://balanced', dispatcher)
-      expect(status).to.equal(502)
-      expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_UNREACHABLE')
-    })
-
-    it('are tried at most four times', async () => {
-      const gone = await serve(() => {})
-      await closeServers()
-      let tries = 0
-      const count =
-        (dispatch: Dispatcher['dispatch']): Dispatcher['dispatch'] =>
-        (options, handler) => {
-          tries += 1
-          return dispatch(options, handler)
-        }
-      const dispatcher = kept(new BalancedPool([gone.url]))
-      const { client } = await start('http://balanced', { dispatcher: dispatcher.compose(count) })
-      client.request('GET', '/')
-      expect((await client.response()).status).to.equal(502)
-      expect(tries).to.equal(4)
-    })
-
-    it('get a whole upload, whichever of them is chosen', async () => {
-      const gone = await scriptedUpstream()
-      await closeServers()
-      const seen = await scriptedUpstream()
-      const dispatcher = kept(new BalancedPool([gone.url, seen.url]))
-      const { client } = await start('http://balanced', { dispatcher })
-      for (let n = 0; n < 2; n++) {
-        client.request('POST', '/', {}, ['one ', 'two'])
-        const connection = await seen.connection()
-        await connection.untilText('\r\n0\r\n\r\n')
-        connection.write(answer('ok', 'Connection: close\r\n'))
-        expect((await client.response()).status).to.equal(200)
-      }
-    })
   })
 })

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { expect } from 'chai'
 import { StreamingClient } from '../support/streaming-client.js'
 import { closeServers } from '../support/servers.js'
+import { waitFor } from '../support/waiting.js'
 import { piped } from './piped.js'
 
 /** Prints each line that it reads, as most programs do: without a thought of flushing. */
@@ -48,7 +49,7 @@ describe('pipeChild', () => {
         if (isMissing(command[0]) || isMissing(needs)) this.skip()
         const { url, child } = await piped(() => start(command, env), {})
         const client = await StreamingClient.get(url)
-        const { stdin } = await child
+        const { stdin } = await waitFor('the child to be started', child)
         for (const n of [1, 2, 3]) {
           stdin?.write(`line ${n}\n`)
           await client.received(`line ${n}${lineEnd}`)
@@ -62,7 +63,7 @@ describe('pipeChild', () => {
         if (isMissing(command[0])) this.skip()
         const { url, child } = await piped(() => start(command), {})
         const client = await StreamingClient.get(url)
-        const { stdin } = await child
+        const { stdin } = await waitFor('the child to be started', child)
         while (client.text === '') {
           stdin?.write(`${'x'.repeat(59)}\n`)
           await (await fetch(`${url}/meanwhile`)).text()

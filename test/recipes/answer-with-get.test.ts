@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import type { Express } from 'express'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve, type TestServer } from '../support/servers.js'
+import { waitFor } from '../support/waiting.js'
 
 describe('recipe: answer a POST with the response of a GET to another server', () => {
   let answer: RequestListener
@@ -49,7 +50,8 @@ describe('recipe: answer a POST with the response of a GET to another server', (
     })
     const client = await search('{"q":"slow"}')
     await client.untilText('first,')
-    ;(await opened).end('second')
+    const res = await waitFor('the upstream to be asked', opened)
+    res.end('second')
     await client.untilText('second')
     client.destroy()
   })
@@ -71,7 +73,7 @@ describe('recipe: answer a POST with the response of a GET to another server', (
     const client = await search('{"q":"endless"}')
     await client.untilText('endless')
     client.destroy()
-    await left
+    await waitFor('the upstream to see its response closed', left)
   })
 
   async function search(body: string): Promise<RawClient> {

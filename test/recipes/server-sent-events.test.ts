@@ -4,6 +4,7 @@ import { nextLine, requestLines, type DecodedLines } from '../support/decoded-li
 import { hasNginx, Nginx } from '../support/nginx.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
+import { noteWait } from '../support/waiting.js'
 
 describe('recipe: server-sent events', () => {
   afterEach(closeServers)
@@ -51,10 +52,12 @@ describe('recipe: server-sent events', () => {
     const isCutOff = (): boolean => connections[0]!.destroyed
     const reader = await requestLines(`${url}/events`)
     await nextEvent(reader)
+    const isOver = noteWait(() => 'the client that does not read to be cut off')
     while (!isCutOff()) {
       await send(url, 'x'.repeat(50_000))
       await nextEvent(reader)
     }
+    isOver()
     stuck.destroy()
     reader.response.destroy()
   })

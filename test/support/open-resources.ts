@@ -1,6 +1,8 @@
 import { readdirSync } from 'node:fs'
 import type { Socket } from 'node:net'
 
+import { waitFor } from './waiting.js'
+
 /** Counts the file descriptors of this process, sockets included; 0 if the system does not list them. */
 export function openDescriptors(): number {
   try {
@@ -18,5 +20,8 @@ export function runningTimers(): number {
 /** Waits until a socket is closed, with or without an error. */
 export function closed(socket: Socket): Promise<void> {
   if (socket.closed) return Promise.resolve()
-  return new Promise((resolve) => void socket.once('close', () => resolve()))
+  return waitFor(
+    'a socket to be closed',
+    new Promise<void>((resolve) => void socket.once('close', () => resolve())),
+  )
 }

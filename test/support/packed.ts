@@ -17,6 +17,8 @@ export interface Installed {
   readonly size: number
   /** Links packages of the repository's node_modules into the folder that npm did not install there, such as express. */
   link(...names: string[]): void
+  /** Links a folder of the repository in as the package `name`. */
+  linkTo(name: string, target: string): void
   /** Writes a program into the folder, runs it there, and returns its output. */
   run(name: string, program: string): Promise<string>
 }
@@ -59,7 +61,8 @@ async function installPacked(): Promise<Installed> {
     folder,
     files: packed.files.map((file) => file.path),
     size: packed.size,
-    link: (...names) => names.forEach((name) => linkPackage(folder, name)),
+    link: (...names) => names.forEach((name) => linkPackage(folder, name, `node_modules/${name}`)),
+    linkTo: (name, target) => linkPackage(folder, name, target),
     run: async (name, program) => {
       writeFileSync(path.join(folder, name), program)
       return (await run(process.execPath, [name], { cwd: folder, timeout: 20_000 })).stdout
@@ -67,9 +70,9 @@ async function installPacked(): Promise<Installed> {
   }
 }
 
-function linkPackage(folder: string, name: string): void {
+function linkPackage(folder: string, name: string, target: string): void {
   const link = path.join(folder, 'node_modules', name)
   if (existsSync(link)) return
   mkdirSync(path.dirname(link), { recursive: true })
-  symlinkSync(path.join(root, 'node_modules', name), link, 'junction')
+  symlinkSync(path.join(root, target), link, 'junction')
 }

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import tls from 'node:tls'
@@ -8,6 +7,7 @@ import { attach } from 'sluiceway'
 import { RawClient } from './raw-client.js'
 import { listen, type TestServer } from './servers.js'
 import { certificate, key } from './tls-certificate.js'
+import { happened } from './waiting.js'
 
 /** How a test reaches a server: with or without TLS. */
 export interface Transport {
@@ -38,8 +38,8 @@ function start(server: Server, app: RequestListener): Promise<TestServer> {
 async function connectSecurely(port: number): Promise<RawClient> {
   const socket = tls.connect({ port, host: '127.0.0.1', ca: certificate, servername: 'localhost' })
   socket.setNoDelay(true)
-  await once(socket, 'secureConnect')
-  return RawClient.over(socket)
+  await happened(`the client of port ${port}`, socket, 'secureConnect')
+  return RawClient.over(socket, `the client of port ${port}`)
 }
 
 /** An upgrade to `token`, with its name as its path. */

@@ -1,6 +1,8 @@
 import net from 'node:net'
 import { once } from 'node:events'
 
+import { lastOf, noteWait, waitFor } from './waiting.js'
+
 /** One response as it was on the wire, with its body decoded from chunks. */
 export interface RawResponse {
   readonly status: number
@@ -23,8 +25,12 @@ export class RawClient {
   /** The reason why the connection broke, if it did not end by itself. */
   private failure: NodeJS.ErrnoException | undefined
 
-  private constructor(socket: net.Socket) {
+  /** What messages call it. */
+  private readonly name: string
+
+  private constructor(socket: net.Socket, name: string) {
     this.socket = socket
+    this.name = name
     socket.on('data', (chunk: Buffer) => {
       this.buffered = Buffer.concat([this.buffered, chunk])
     })
@@ -41,14 +47,14 @@ export class RawClient {
 
   static async connect(port: number): Promise<RawClient> {
     const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
-    const client = new RawClient(socket)
-    await once(socket, 'connect')
+    const client = new RawClient(socket, `the client of port ${port}`)
+    await waitFor(`port ${port} to accept a connection`, once(socket, 'connect'))
     return client
   }
 
   /** The same for an existing connection, such as the server's side of one. */
-  static over(socket: net.Socket): RawClient {
-    return new RawClient(socket)
+  static over(socket: net.Socket, name = 'the client'): RawClient {
+    return new RawClient(socket, name)
   }
 
   /** Bytes that were received and not yet taken by `response` or `until`. */
@@ -77,30 +83,43 @@ export class RawClient {
   }
 
   /** Waits until `found` returns a value for the received bytes, and fails if the connection ends first. */
-  async until<Found>(found: (buffered: Buffer) => Found | undefined): Promise<Found> {
-    for (;;) {
-      const result = found(this.buffered)
-      if (result !== undefined) return result
-      if (this.ended) throw this.endedEarly()
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          for (const event of ['data', 'end', 'close']) this.socket.off(event, wake)
-          resolve()
-        }
-        for (const event of ['data', 'end', 'close']) this.socket.on(event, wake)
-      })
+  async until<Found>(
+    found: (buffered: Buffer) => Found | undefined,
+    what = 'what the test looks for',
+  ): Promise<Found> {
+    const isOver = noteWait(() => `${this.name} to receive ${what} (${lastOf(this.buffered)})`)
+    try {
+      for (;;) {
+        const result = found(this.buffered)
+        if (result !== undefined) return result
+        if (this.ended) throw this.endedEarly(what)
+        await this.news()
+      }
+    } finally {
+      isOver()
     }
+  }
+
+  /** Waits until something has come, or nothing will. */
+  private news(): Promise<void> {
+    return new Promise<void>((resolve) => {
+      const wake = (): void => {
+        for (const event of ['data', 'end', 'close']) this.socket.off(event, wake)
+        resolve()
+      }
+      for (const event of ['data', 'end', 'close']) this.socket.on(event, wake)
+    })
   }
 
   /** Waits until `text` has been received and takes everything up to its end. */
   async untilText(text: string): Promise<string> {
-    const end = await this.until((bytes) => positive(bytes.indexOf(text)))
+    const end = await this.until((bytes) => positive(bytes.indexOf(text)), JSON.stringify(text))
     return this.take(end + Buffer.byteLength(text)).toString('latin1')
   }
 
   /** Waits for one whole response and takes it. A response without framing lasts until the connection ends. */
   async response({ head = false }: { head?: boolean } = {}): Promise<RawResponse> {
-    const headEnd = await this.until((bytes) => positive(bytes.indexOf('\r\n\r\n')))
+    const headEnd = await this.until((bytes) => positive(bytes.indexOf('\r\n\r\n')), 'the head of a response')
     const parsed = parseHead(this.take(headEnd + 4).toString('latin1'))
     this.trailers = []
     if (head || isBodyless(parsed.status)) return { ...parsed, body: Buffer.alloc(0), trailers: [] }
@@ -113,18 +132,22 @@ export class RawClient {
   /** Waits until the server has ended or cut the connection. */
   async closed(): Promise<void> {
     if (this.ended) return
+    const isOver = noteWait(
+      () => `the connection of ${this.name} to be ended or cut (${lastOf(this.buffered)})`,
+    )
     await new Promise<void>((resolve) => {
       for (const event of ['end', 'close']) this.socket.once(event, () => resolve())
     })
+    isOver()
   }
 
   destroy(): void {
     this.socket.destroy()
   }
 
-  private endedEarly(): Error {
+  private endedEarly(what: string): Error {
     const how = this.failure === undefined ? 'ended' : `failed (${this.failure.code})`
-    return new Error(`connection ${how} before ${JSON.stringify(this.buffered.toString('latin1'))} was whole`)
+    return new Error(`connection ${how} before ${what} came: ${lastOf(this.buffered)}`)
   }
 
   private async body(headers: RawResponse['headers']): Promise<Buffer> {
@@ -139,7 +162,7 @@ export class RawClient {
 
   /** Waits for this number of bytes and takes them. */
   async bytes(length: number): Promise<Buffer> {
-    await this.until((bytes) => (bytes.length >= length ? true : undefined))
+    await this.until((bytes) => (bytes.length >= length ? true : undefined), `${length} bytes`)
     return this.take(length)
   }
 
@@ -152,7 +175,7 @@ export class RawClient {
         this.trailers = await this.linesToEmpty()
         return Buffer.concat(chunks)
       }
-      await this.until((bytes) => (bytes.length >= size + 2 ? true : undefined))
+      await this.until((bytes) => (bytes.length >= size + 2 ? true : undefined), `a chunk of ${size} bytes`)
       chunks.push(this.take(size))
       this.take(2)
     }

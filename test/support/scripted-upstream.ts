@@ -2,6 +2,7 @@ import net from 'node:net'
 
 import { RawClient } from './raw-client.js'
 import { listen } from './servers.js'
+import { waitFor } from './waiting.js'
 
 /** A server that answers nothing by itself: a test reads the received bytes, and writes any answer. */
 export interface ScriptedUpstream {
@@ -26,12 +27,15 @@ export async function scriptedUpstream(): Promise<ScriptedUpstream> {
     if (waiter === undefined) arrived.push(opened)
     else waiter(opened)
   }
-  const server = net.createServer({ allowHalfOpen: true }, (socket) => offer(RawClient.over(socket)))
+  const server = net.createServer({ allowHalfOpen: true }, (socket) =>
+    offer(RawClient.over(socket, 'the upstream')),
+  )
   const { url, port, connections } = await listen(server)
 
   function connection(): Promise<RawClient> {
     const next = arrived.shift()
-    return next === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(next)
+    if (next !== undefined) return Promise.resolve(next)
+    return waitFor('a connection to the upstream', new Promise<RawClient>((resolve) => waiting.push(resolve)))
   }
 
   return {
@@ -72,7 +76,9 @@ async function firstWith(
 
 /** Never resolves if the connection ends without it. */
 function withText(connection: RawClient, text: string): Promise<RawClient> {
-  return connection.until((bytes) => (bytes.includes(text) ? connection : undefined)).catch(() => never)
+  return connection
+    .until((bytes) => (bytes.includes(text) ? connection : undefined), JSON.stringify(text))
+    .catch(() => never)
 }
 
 const never = new Promise<RawClient>(() => {})

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import http from 'node:http'
 import zlib from 'node:zlib'
 import type { Readable } from 'node:stream'
+import { happened, lastOf, noteWait, waitFor } from './waiting.js'
 import { createZstdDecompress } from './zstd-compression.js'
 
 /** The content codings that `compression` knows. */
@@ -30,7 +31,9 @@ export class StreamingClient {
   static async get(url: string, coding: Coding = 'identity'): Promise<StreamingClient> {
     const request = http.get(url, { agent: false, headers: { 'Accept-Encoding': coding } })
     request.on('error', () => {})
-    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+    const [response] = (await waitFor(`the head of ${url}`, once(request, 'response'))) as [
+      http.IncomingMessage,
+    ]
     const actual = response.headers['content-encoding'] ?? 'identity'
     if (actual !== coding) throw new Error(`asked for ${coding}, got ${actual}`)
     return new StreamingClient(response, actual)
@@ -38,11 +41,16 @@ export class StreamingClient {
 
   /** Waits until `text` has been decoded. */
   async received(text: string): Promise<void> {
-    while (!this.text.includes(text)) await once(this.decoded, 'data')
+    const isOver = noteWait(() => `the client to decode ${JSON.stringify(text)} (${lastOf(this.text)})`)
+    try {
+      while (!this.text.includes(text)) await once(this.decoded, 'data')
+    } finally {
+      isOver()
+    }
   }
 
   async ended(): Promise<string> {
-    if (!this.decoded.readableEnded) await once(this.decoded, 'end')
+    if (!this.decoded.readableEnded) await happened('the decoded response', this.decoded, 'end')
     return this.text
   }
 

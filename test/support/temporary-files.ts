@@ -49,5 +49,5 @@ function openFileIn(directory: string, descriptor: string): OpenFile | undefined
 
 /** Waits until no file in `directory` is open: closing takes a turn of the thread pool. */
 export async function allClosedIn(directory: string): Promise<void> {
-  await until(() => openFilesIn(directory).length === 0)
+  await until(() => openFilesIn(directory).length === 0, 'every file of a kept body to be closed')
 }

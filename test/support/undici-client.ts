@@ -2,6 +2,7 @@ import type { Dispatcher } from 'sluiceway'
 
 import type * as AdapterModule from '../../dist/esm/passthrough-proxy/upstream/undici/adapter.js'
 import type { ClientOptions, Upstream } from './http1-client.js'
+import { loadNode22 } from './node22.js'
 import { root } from './repository.js'
 import { transport } from './transports.js'
 
@@ -13,7 +14,14 @@ const { dispatcherUpstream } = (await import(
   `${root}/dist/esm/passthrough-proxy/upstream/undici/adapter.js`
 )) as typeof AdapterModule
 
-const { Agent } = (await import(transport)) as { Agent: new (options: object) => ClosableDispatcher }
+interface UndiciModule {
+  Agent: new (options: object) => ClosableDispatcher
+}
+
+const { Agent } =
+  transport === 'undici8'
+    ? await loadNode22<UndiciModule>('undici')
+    : ((await import(transport)) as UndiciModule)
 
 /** The replacement of the proxy's own client: an Agent with the same limits. */
 export function createClient(options: ClientOptions): Upstream {

@@ -1,6 +1,8 @@
 import type { Dispatcher } from 'sluiceway'
 import * as undici7 from 'undici'
 
+import { hasNode22Packages, loadNode22 } from './node22.js'
+
 export type Undici = typeof undici7
 
 /** A dispatcher for tests, whose connections can be ended. */
@@ -9,17 +11,13 @@ export interface ClosableDispatcher extends Dispatcher {
   destroy(): Promise<void>
 }
 
-const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
-
-export const runsUndici8 = major > 22 || (major === 22 && minor >= 19)
-
-async function undici8(): Promise<Undici> {
-  // The parts used by the tests have the same types in both, except for the handlers.
-  return (await import('undici8')) as unknown as Undici
+/** The parts used by the tests have the same types in both, except for the handlers. */
+export function undici8(): Promise<Undici> {
+  return loadNode22<Undici>('undici')
 }
 
-/** The versions that run on this Node. */
+/** The versions that run on this Node and are installed. */
 export const undiciVersions: readonly [string, () => Promise<Undici>][] = [
   ['undici 7', async () => undici7],
-  ...(runsUndici8 ? [['undici 8', undici8] as [string, () => Promise<Undici>]] : []),
+  ...(hasNode22Packages ? [['undici 8', undici8] as [string, () => Promise<Undici>]] : []),
 ]

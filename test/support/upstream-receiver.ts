@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Duplex } from 'node:stream'
 import type { Failure, Receiver, Sending, Upstream, UpstreamRequest, Waiting } from './http1-client.js'
+import { noteWait } from './waiting.js'
 
 /** The request that a callback belongs to. */
 export const context = new AsyncLocalStorage<string>()
@@ -35,14 +36,19 @@ export class RecordingReceiver implements Receiver {
 
   /** Waits for an event of this name. */
   async until(name: string): Promise<this> {
-    while (!this.events.includes(name)) {
-      if (this.isOver)
-        throw new Error(
-          `over before '${name}': ${this.events.join()} ${(this.failure?.cause as Error)?.message}`,
-        )
-      await new Promise<void>((resolve) => this.wakers.add(resolve))
+    const isOver = noteWait(() => `the receiver to be told of '${name}' (it was of ${this.events.join()})`)
+    try {
+      while (!this.events.includes(name)) {
+        if (this.isOver)
+          throw new Error(
+            `over before '${name}': ${this.events.join()} ${(this.failure?.cause as Error)?.message}`,
+          )
+        await new Promise<void>((resolve) => this.wakers.add(resolve))
+      }
+      return this
+    } finally {
+      isOver()
     }
-    return this
   }
 
   /** Waits for the end of the response. */

@@ -1,4 +1,6 @@
-// Dispatchers of both versions of undici are accepted unchanged, in strict TypeScript.
+// Dispatchers of both versions of undici are accepted unchanged, in strict TypeScript. Where test/node22 is not installed,
+// both are of undici 7.
+/* oxlint-disable import/namespace -- it does not follow the alias of undici 8 into its declarations */
 import { passthroughProxy, type Dispatcher } from 'sluiceway'
 import * as undici7 from 'undici'
 import * as undici8 from 'undici8'

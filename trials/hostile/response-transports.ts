@@ -1,6 +1,8 @@
 import type { PassthroughProxyOptions } from 'sluiceway'
 import * as undici7 from 'undici'
+import { hasNode22Packages } from '../../test/support/node22.js'
 import { certificate } from '../../test/support/tls-certificate.js'
+import { type Undici, undici8 } from '../../test/support/undici-versions.js'
 
 /** A way of requests to an upstream, over one connection to each. */
 export interface Transport {
@@ -16,12 +18,6 @@ export interface Connections {
 }
 
 const trusting = { ca: certificate }
-
-type Undici = typeof undici7
-
-const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
-/** Its package asks for as much. */
-const runsUndici8 = major > 22 || (major === 22 && minor >= 19)
 
 const builtIn: Transport = {
   name: 'built-in',
@@ -47,8 +43,5 @@ function agentOf(name: string, load: () => Promise<Undici>): Transport {
 export const transports: Readonly<Record<string, Transport | undefined>> = {
   'built-in': builtIn,
   'undici 7': agentOf('undici 7', async () => undici7),
-  // What is used here has the same types in both.
-  'undici 8': runsUndici8
-    ? agentOf('undici 8', async () => (await import('undici8')) as unknown as Undici)
-    : undefined,
+  'undici 8': hasNode22Packages ? agentOf('undici 8', undici8) : undefined,
 }

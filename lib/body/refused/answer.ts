@@ -62,14 +62,14 @@ export class RefusedAnswer {
     for (const name of res.getHeaderNames()) {
       if (name.startsWith('content-') || name === 'etag' || name === 'last-modified') res.removeHeader(name)
     }
-    res.statusCode = error.status
     const body = STATUS_CODES[error.status] ?? ''
-    // Express 4 and other code set a reason phrase for the status that is replaced. HTTP/2 has none.
-    if (!isHttp2(res.req)) res.statusMessage = body
     for (const [name, value] of Object.entries(error.headers ?? {})) res.setHeader(name, value)
     res.setHeader('Content-Type', 'text/plain; charset=utf-8')
     // Node adds no length if the header has been removed.
     res.setHeader('Content-Length', body.length)
+    // Express 4 and other code set a reason phrase for the status that is replaced. HTTP/2 has none.
+    if (isHttp2(res.req)) res.writeHead(error.status)
+    else res.writeHead(error.status, body)
     Reflect.apply(this.end, res, [body])
     this.isOurs = true
   }

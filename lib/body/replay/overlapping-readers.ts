@@ -78,8 +78,8 @@ function setReadersAside(req: ParsedRequest, round: OverlappedRound): boolean {
 }
 
 /**
- * Lets a stream go on with a pipe. A pipe pauses the stream with which it began, and counts its destinations in that
- * stream's old state: it could neither pause the other stream nor be counted there.
+ * Moves a pipe to another stream. The old pipe would pause the stream with which it began, and count its destinations
+ * in that stream's old state.
  */
 function movePipe(req: ParsedRequest, rest: StandIn, destination: Writable): void {
   const options = takePipe(req, destination)

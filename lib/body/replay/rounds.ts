@@ -6,7 +6,6 @@ import { isHttp2 } from '../../node/request-facts.js'
 import {
   forgetDestruction,
   hasListeners,
-  outlivePendingClose,
   pretendEnded,
   readableStateOf,
   restoreSocket,
@@ -62,7 +61,6 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     const { req } = this
     req.prependListener('end', startNextRound)
     admitOverlappingReaders(req)
-    outlivePendingClose(req, () => this.bodyWasRead())
   }
 
   get res(): OutgoingResponse {

@@ -68,7 +68,7 @@ export interface Upstream {
 /** A request that has been handed over. */
 export interface Waiting {
   /**
-   * Gives the request up, in the queue or in progress. The receiver is not called any more. It may be called at any
+   * Gives the request up, in the queue or in progress. The receiver is not called any more. This may be called at any
    * time, even within a call of the receiver, and after the end, when it has no effect.
    */
   abandon(): void

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { EventEmitter, once } from 'node:events'
+import { once } from 'node:events'
 import type { LookupFunction } from 'node:net'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
@@ -8,13 +8,9 @@ import { collectedBytes } from '../../support/memory.js'
 import type { RawClient } from '../../support/raw-client.js'
 import { root } from '../../support/repository.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { turns } from '../../fuzz/wire.js'
 import { closeServers, serve } from '../../support/servers.js'
-import { ask, type RecordingReceiver } from '../../support/upstream-receiver.js'
-
-const settings: ClientOptions = { maxConnections: 1, connectTimeoutMs: 2000, maxResponseHeadBytes: 16_384 }
-/** Waits some turns of the event loop: a connection is checked once more after an answer before it is reused. */
-const turn = (): Promise<void> => turns(3)
+import { ask } from '../../support/upstream-receiver.js'
+import { ofOne, usedConnection, turn } from './asked.js'
 
 describe("the pool of the proxy's own client", () => {
   let server: ScriptedUpstream
@@ -24,21 +20,12 @@ describe("the pool of the proxy's own client", () => {
   beforeEach(async () => {
     server = await scriptedUpstream()
     origin = server.url
-    upstream = createClient(settings)
+    upstream = createClient(ofOne)
   })
   afterEach(() => upstream.close())
   afterEach(closeServers)
 
-  /** A connection that has carried a request. */
-  async function used(): Promise<RawClient> {
-    const got = ask(upstream, { origin })
-    const connection = await server.connection()
-    await connection.untilText('\r\n\r\n')
-    connection.write(answer())
-    await got.ended()
-    await turn()
-    return connection
-  }
+  const used = (): Promise<RawClient> => usedConnection(upstream, server, origin)
 
   it('makes requests wait in order, and refuses those for which there is no place', async () => {
     const first = ask(upstream, { origin, path: '/1' })
@@ -98,122 +85,8 @@ describe("the pool of the proxy's own client", () => {
     for (const got of all) expect(await got.failed()).to.include({ kind: 'unreachable', maybeHeard: false })
   })
 
-  describe('retries', () => {
-    it('a request that a stale connection has lost, on a fresh connection', async () => {
-      const stale = await used()
-      const got = ask(upstream, { origin, path: '/again' })
-      await stale.untilText('\r\n\r\n')
-      stale.destroy()
-      const fresh = await server.connection()
-      await fresh.untilText('GET /again ')
-      fresh.write(answer('again'))
-      expect((await got.ended()).body).to.equal('again')
-      expect(got.events).to.deep.equal(['sending', 'sending', 'head', 'end'])
-      expect(got.sending?.isReused).to.equal(false)
-    })
-
-    it('only once', async () => {
-      const stale = await used()
-      const got = ask(upstream, { origin })
-      await stale.untilText('\r\n\r\n')
-      stale.destroy()
-      const fresh = await server.connection()
-      await fresh.untilText('\r\n\r\n')
-      fresh.destroy()
-      expect(await got.failed()).to.include({ kind: 'reset', maybeHeard: true })
-      expect(server.accepted).to.equal(2)
-    })
-
-    for (const [title, request, sent] of [
-      ['that is not idempotent', { method: 'POST' }, ''],
-      ['with a body', { method: 'PUT', body: Buffer.from('a') }, ''],
-      ['for an upgrade', { upgrade: 'websocket' }, ''],
-      ['whose response has begun', {}, 'HTTP/1.1 103 Early\r\n\r\n'],
-    ] as const) {
-      it(`no request ${title}`, async () => {
-        const stale = await used()
-        const got = ask(upstream, { origin, ...request })
-        await stale.untilText('\r\n\r\n')
-        stale.write(sent)
-        if (sent !== '') await got.until('information')
-        stale.destroy()
-        expect(await got.failed()).to.include({ kind: 'reset', maybeHeard: true })
-        expect(server.accepted).to.equal(1)
-      })
-    }
-
-    it('no request on a new connection', async () => {
-      const got = ask(upstream, { origin })
-      const connection = await server.connection()
-      await connection.untilText('\r\n\r\n')
-      connection.destroy()
-      expect(await got.failed()).to.include({ kind: 'reset', maybeHeard: true })
-      expect(server.accepted).to.equal(1)
-    })
-
-    /** A request that has lost its connection; `connect` lets the next one be opened. */
-    async function reconnecting(): Promise<{ got: RecordingReceiver; connect: () => void }> {
-      let looked = (): void => {}
-      const connects: (() => void)[] = []
-      const lookup: LookupFunction = (_name, _options, callback) => {
-        connects.push(() => callback(null, [{ address: '127.0.0.1', family: 4 }]))
-        looked()
-      }
-      upstream = createClient({ ...settings, connectTimeoutMs: 500, connect: { lookup } })
-      origin = `http://localhost:${server.port}`
-      const first = used()
-      connects[0]!()
-      const stale = await first
-      const got = ask(upstream, { origin, path: '/again' })
-      await stale.untilText('\r\n\r\n')
-      const again = new Promise<void>((resolve) => (looked = resolve))
-      stale.destroy()
-      await again
-      return { got, connect: connects[1]! }
-    }
-
-    it('a request that is paused while its next connection is opened', async () => {
-      const { got, connect } = await reconnecting()
-      got.sending!.pause()
-      got.sending!.resume()
-      connect()
-      const fresh = await server.connection()
-      await fresh.untilText('GET /again ')
-      fresh.write(answer('again'))
-      expect((await got.ended()).body).to.equal('again')
-    })
-
-    it('no longer than a connection may take to open, paused or not', async () => {
-      const { got } = await reconnecting()
-      got.sending!.pause()
-      expect(await got.failed()).to.include({ kind: 'timeout' })
-    })
-
-    it('no request that is abandoned while its next connection is opened', async () => {
-      const { got, connect } = await reconnecting()
-      got.waiting.abandon()
-      const next = ask(upstream, { origin })
-      await turn()
-      connect()
-      expect(await next.failed()).to.include({ kind: 'timeout' })
-      expect(got.events).to.deep.equal(['sending'])
-      expect(server.accepted).to.equal(1)
-    })
-
-    it('no request that was abandoned meanwhile', async () => {
-      const stale = await used()
-      const got = ask(upstream, { origin })
-      await stale.untilText('\r\n\r\n')
-      got.waiting.abandon()
-      await stale.closed()
-      await turn()
-      expect(got.events).to.deep.equal(['sending'])
-      expect(server.accepted).to.equal(1)
-    })
-  })
-
   it('first uses the connection that was used last', async () => {
-    const two = createClient({ ...settings, maxConnections: 2 })
+    const two = createClient({ ...ofOne, maxConnections: 2 })
     const both = [ask(two, { origin }), ask(two, { origin })]
     const [a, b] = [await server.connection(), await server.connection()]
     for (const connection of [a, b]) {
@@ -253,7 +126,7 @@ describe("the pool of the proxy's own client", () => {
     async function connectionsOf(...options: Partial<ClientOptions>[]): Promise<number> {
       const counting = await serve((_req, res) => res.end('ok'))
       for (const one of options) {
-        const client = createClient({ ...settings, ...one })
+        const client = createClient({ ...ofOne, ...one })
         await ask(client, { origin: counting.url }).ended()
         await turn()
       }
@@ -312,7 +185,7 @@ describe("the pool of the proxy's own client", () => {
     const held = async (path: string): Promise<WeakRef<object>> => {
       const lookup: LookupFunction = (_name, _options, callback) =>
         callback(null, [{ address: '127.0.0.1', family: 4 }])
-      const client = createClient({ ...settings, connect: { lookup, autoSelectFamily: true } })
+      const client = createClient({ ...ofOne, connect: { lookup, autoSelectFamily: true } })
       await ask(client, { origin: `http://localhost:${port}`, path }).ended()
       return new WeakRef(lookup)
     }
@@ -339,7 +212,7 @@ describe("the pool of the proxy's own client", () => {
   })
 
   it('closes each connection at its own time', async () => {
-    const two = createClient({ ...settings, maxConnections: 2 })
+    const two = createClient({ ...ofOne, maxConnections: 2 })
     const both = [ask(two, { origin }), ask(two, { origin })]
     const [long, short] = [await server.connection(), await server.connection()]
     for (const [connection, seconds] of [
@@ -358,159 +231,11 @@ describe("the pool of the proxy's own client", () => {
     await long.closed()
   })
 
-  describe('with the connection of a login', () => {
-    class Client extends EventEmitter {
-      destroyed = false
-      end(): void {
-        this.destroyed = true
-        this.emit('close')
-      }
-    }
-    const challenge =
-      'HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm="a"\r\nWWW-Authenticate: NTLM\r\nContent-Length: 0\r\n\r\n'
-    let alice: Client
-    let bob: Client
-
-    beforeEach(() => {
-      alice = new Client()
-      bob = new Client()
-      upstream = createClient({ ...settings, maxConnections: 3 })
-    })
-
-    async function answered(got: RecordingReceiver, connection: RawClient, raw = answer()): Promise<void> {
-      await connection.untilText('\r\n\r\n')
-      connection.write(raw)
-      await got.ended()
-      await turn()
-    }
-
-    for (const [title, request, raw] of [
-      ['was challenged', {}, challenge],
-      ['logs in', { lines: ['authorization', 'Negotiate abc'] }, answer()],
-    ] as const) {
-      it(`keeps one that ${title} for its client connection`, async () => {
-        const first = ask(upstream, { origin, clientConnection: alice, ...request })
-        const hers = await server.connection()
-        await answered(first, hers, raw)
-        const other = ask(upstream, { origin, clientConnection: bob })
-        const his = await server.connection()
-        await answered(other, his)
-        const anonymous = ask(upstream, { origin })
-        await answered(anonymous, his)
-        const again = ask(upstream, { origin, clientConnection: alice, path: '/hers' })
-        await hers.untilText('GET /hers ')
-        await answered(again, hers)
-        expect(server.accepted).to.equal(2)
-        alice.end()
-        await hers.closed()
-        expect(alice.listenerCount('close')).to.equal(0)
-        expect(bob.listenerCount('close')).to.equal(0)
-      })
-    }
-
-    it('makes the next step of the login wait until the connection is free', async () => {
-      const first = ask(upstream, { origin, clientConnection: alice })
-      const hers = await server.connection()
-      await hers.untilText('\r\n\r\n')
-      hers.write(challenge)
-      await first.ended()
-      const second = ask(upstream, { origin, clientConnection: alice, path: '/2' })
-      await hers.untilText('GET /2 ')
-      await answered(second, hers)
-      expect(server.accepted).to.equal(1)
-    })
-
-    it('opens another one for the next step if the server closes after its challenge', async () => {
-      const first = ask(upstream, { origin, clientConnection: alice })
-      const hers = await server.connection()
-      await hers.untilText('\r\n\r\n')
-      hers.write(challenge)
-      hers.socket.end()
-      await first.ended()
-      const second = ask(upstream, { origin, clientConnection: alice, method: 'POST' })
-      await answered(second, await server.connection())
-    })
-
-    it('forgets the next step when the client abandons it', async () => {
-      const first = ask(upstream, { origin, clientConnection: alice })
-      const hers = await server.connection()
-      await hers.untilText('\r\n\r\n')
-      hers.write(challenge)
-      await first.ended()
-      ask(upstream, { origin, clientConnection: alice, path: '/2' }).waiting.abandon()
-      await turn()
-      const third = ask(upstream, { origin, clientConnection: alice, path: '/3' })
-      expect(await hers.untilText('GET /3 ')).to.not.include('GET /2 ')
-      await answered(third, hers)
-    })
-
-    for (const when of ['is idle', 'is under way'] as const) {
-      it(`ends one that ${when} when another client finds no place`, async () => {
-        upstream = createClient({ ...settings, maxConnections: 1 })
-        const first = ask(upstream, { origin, clientConnection: alice })
-        const hers = await server.connection()
-        if (when === 'is idle') await answered(first, hers, challenge)
-        const other = ask(upstream, { origin, clientConnection: bob })
-        if (when === 'is under way') await answered(first, hers, challenge)
-        await hers.closed()
-        await answered(other, await server.connection())
-      })
-    }
-
-    it('keeps none that is returned after close()', async () => {
-      const first = ask(upstream, { origin, clientConnection: alice })
-      const hers = await server.connection()
-      await hers.untilText('\r\n\r\n')
-      upstream.close()
-      hers.write(challenge)
-      await first.ended()
-      await hers.closed()
-    })
-
-    it('shares one whose challenge is not bound to the connection', async () => {
-      const basic = challenge.replace('WWW-Authenticate: NTLM\r\n', '')
-      const first = ask(upstream, { origin, clientConnection: alice })
-      const connection = await server.connection()
-      await answered(first, connection, basic)
-      await answered(ask(upstream, { origin, clientConnection: bob }), connection)
-      expect(server.accepted).to.equal(1)
-    })
-
-    it('closes one if the client has left meanwhile, or is unknown', async () => {
-      for (const clientConnection of [undefined, alice]) {
-        const got = ask(upstream, { origin, clientConnection })
-        const connection = await server.connection()
-        alice.end()
-        await answered(got, connection, challenge)
-        await connection.closed()
-      }
-    })
-
-    it('closes one in the middle of an answer when its client leaves', async () => {
-      const first = ask(upstream, { origin, clientConnection: alice })
-      const hers = await server.connection()
-      await answered(first, hers, challenge)
-      ask(upstream, { origin, clientConnection: alice })
-      await hers.untilText('\r\n\r\n')
-      alice.end()
-      await hers.closed()
-    })
-
-    it('closes idle ones when the pool is closed', async () => {
-      const first = ask(upstream, { origin, clientConnection: alice })
-      const hers = await server.connection()
-      await answered(first, hers, challenge)
-      upstream.close()
-      await hers.closed()
-      expect(alice.listenerCount('close')).to.equal(0)
-    })
-  })
-
   it('does not keep a process alive with idle connections', async () => {
     const { url } = await serve((_req, res) => res.end('ok'))
     const program = `
       const { createClient } = await import('${root}/dist/esm/passthrough-proxy/upstream/http1/client.js')
-      const client = createClient(${JSON.stringify(settings)})
+      const client = createClient(${JSON.stringify(ofOne)})
       const request = { origin: '${url}', method: 'GET', path: '/', lines: [], body: null, headersTimeoutMs: 60_000 }
       const onEnd = () => console.log('ended')
       client.send(request, { onSending() {}, onHead() {}, onEnd, onFailure: console.error })`

@@ -1,0 +1,170 @@
+import { EventEmitter } from 'node:events'
+import { expect } from 'chai'
+import { createClient, type Upstream } from '../../support/http1-client.js'
+import type { RawClient } from '../../support/raw-client.js'
+import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
+import { closeServers } from '../../support/servers.js'
+import { ask, type RecordingReceiver } from '../../support/upstream-receiver.js'
+import { ofOne, turn } from './asked.js'
+
+describe("the pool of the proxy's own client", () => {
+  let server: ScriptedUpstream
+  let upstream: Upstream
+  let origin: string
+
+  beforeEach(async () => {
+    server = await scriptedUpstream()
+    origin = server.url
+    upstream = createClient(ofOne)
+  })
+  afterEach(() => upstream.close())
+  afterEach(closeServers)
+
+  describe('with the connection of a login', () => {
+    class Client extends EventEmitter {
+      destroyed = false
+      end(): void {
+        this.destroyed = true
+        this.emit('close')
+      }
+    }
+    const challenge =
+      'HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm="a"\r\nWWW-Authenticate: NTLM\r\nContent-Length: 0\r\n\r\n'
+    let alice: Client
+    let bob: Client
+
+    beforeEach(() => {
+      alice = new Client()
+      bob = new Client()
+      upstream = createClient({ ...ofOne, maxConnections: 3 })
+    })
+
+    async function answered(got: RecordingReceiver, connection: RawClient, raw = answer()): Promise<void> {
+      await connection.untilText('\r\n\r\n')
+      connection.write(raw)
+      await got.ended()
+      await turn()
+    }
+
+    for (const [title, request, raw] of [
+      ['was challenged', {}, challenge],
+      ['logs in', { lines: ['authorization', 'Negotiate abc'] }, answer()],
+    ] as const) {
+      it(`keeps one that ${title} for its client connection`, async () => {
+        const first = ask(upstream, { origin, clientConnection: alice, ...request })
+        const hers = await server.connection()
+        await answered(first, hers, raw)
+        const other = ask(upstream, { origin, clientConnection: bob })
+        const his = await server.connection()
+        await answered(other, his)
+        const anonymous = ask(upstream, { origin })
+        await answered(anonymous, his)
+        const again = ask(upstream, { origin, clientConnection: alice, path: '/hers' })
+        await hers.untilText('GET /hers ')
+        await answered(again, hers)
+        expect(server.accepted).to.equal(2)
+        alice.end()
+        await hers.closed()
+        expect(alice.listenerCount('close')).to.equal(0)
+        expect(bob.listenerCount('close')).to.equal(0)
+      })
+    }
+
+    it('makes the next step of the login wait until the connection is free', async () => {
+      const first = ask(upstream, { origin, clientConnection: alice })
+      const hers = await server.connection()
+      await hers.untilText('\r\n\r\n')
+      hers.write(challenge)
+      await first.ended()
+      const second = ask(upstream, { origin, clientConnection: alice, path: '/2' })
+      await hers.untilText('GET /2 ')
+      await answered(second, hers)
+      expect(server.accepted).to.equal(1)
+    })
+
+    it('opens another one for the next step if the server closes after its challenge', async () => {
+      const first = ask(upstream, { origin, clientConnection: alice })
+      const hers = await server.connection()
+      await hers.untilText('\r\n\r\n')
+      hers.write(challenge)
+      hers.socket.end()
+      await first.ended()
+      const second = ask(upstream, { origin, clientConnection: alice, method: 'POST' })
+      await answered(second, await server.connection())
+    })
+
+    it('forgets the next step when the client abandons it', async () => {
+      const first = ask(upstream, { origin, clientConnection: alice })
+      const hers = await server.connection()
+      await hers.untilText('\r\n\r\n')
+      hers.write(challenge)
+      await first.ended()
+      ask(upstream, { origin, clientConnection: alice, path: '/2' }).waiting.abandon()
+      await turn()
+      const third = ask(upstream, { origin, clientConnection: alice, path: '/3' })
+      expect(await hers.untilText('GET /3 ')).to.not.include('GET /2 ')
+      await answered(third, hers)
+    })
+
+    for (const when of ['is idle', 'is under way'] as const) {
+      it(`ends one that ${when} when another client finds no place`, async () => {
+        upstream = createClient({ ...ofOne, maxConnections: 1 })
+        const first = ask(upstream, { origin, clientConnection: alice })
+        const hers = await server.connection()
+        if (when === 'is idle') await answered(first, hers, challenge)
+        const other = ask(upstream, { origin, clientConnection: bob })
+        if (when === 'is under way') await answered(first, hers, challenge)
+        await hers.closed()
+        await answered(other, await server.connection())
+      })
+    }
+
+    it('keeps none that is returned after close()', async () => {
+      const first = ask(upstream, { origin, clientConnection: alice })
+      const hers = await server.connection()
+      await hers.untilText('\r\n\r\n')
+      upstream.close()
+      hers.write(challenge)
+      await first.ended()
+      await hers.closed()
+    })
+
+    it('shares one whose challenge is not bound to the connection', async () => {
+      const basic = challenge.replace('WWW-Authenticate: NTLM\r\n', '')
+      const first = ask(upstream, { origin, clientConnection: alice })
+      const connection = await server.connection()
+      await answered(first, connection, basic)
+      await answered(ask(upstream, { origin, clientConnection: bob }), connection)
+      expect(server.accepted).to.equal(1)
+    })
+
+    it('closes one if the client has left meanwhile, or is unknown', async () => {
+      for (const clientConnection of [undefined, alice]) {
+        const got = ask(upstream, { origin, clientConnection })
+        const connection = await server.connection()
+        alice.end()
+        await answered(got, connection, challenge)
+        await connection.closed()
+      }
+    })
+
+    it('closes one in the middle of an answer when its client leaves', async () => {
+      const first = ask(upstream, { origin, clientConnection: alice })
+      const hers = await server.connection()
+      await answered(first, hers, challenge)
+      ask(upstream, { origin, clientConnection: alice })
+      await hers.untilText('\r\n\r\n')
+      alice.end()
+      await hers.closed()
+    })
+
+    it('closes idle ones when the pool is closed', async () => {
+      const first = ask(upstream, { origin, clientConnection: alice })
+      const hers = await server.connection()
+      await answered(first, hers, challenge)
+      upstream.close()
+      await hers.closed()
+      expect(alice.listenerCount('close')).to.equal(0)
+    })
+  })
+})

@@ -1,0 +1,33 @@
+import { expect } from 'chai'
+import express from 'express'
+import { attach, passthroughProxy } from 'sluiceway'
+
+import { request } from '../support/proxied.js'
+import { RawClient } from '../support/raw-client.js'
+import { scriptedUpstream } from '../support/scripted-upstream.js'
+import { closeServers, serve } from '../support/servers.js'
+
+describe('envoyproxy/envoy#44525', () => {
+  afterEach(closeServers)
+
+  it('what Connection names is stripped from upgrades too', async () => {
+    const upstream = await scriptedUpstream()
+    const app = express().use(passthroughProxy(upstream.url))
+    const { server, port } = await serve(app)
+    attach(server, app)
+    const client = await RawClient.connect(port)
+    client.write(
+      request(
+        'GET',
+        '/',
+        'Connection: Upgrade, X-Internal',
+        'Upgrade: websocket',
+        'X-Internal: admin',
+        'Keep-Alive: 1',
+      ),
+    )
+    const connection = await upstream.connection()
+    expect(await connection.untilText('\r\n\r\n')).not.to.match(/x-internal|admin|keep-alive: 1/i)
+    client.destroy()
+  })
+})

@@ -1,0 +1,37 @@
+import { expect } from 'chai'
+import express from 'express'
+import { attach, passthroughProxy } from 'sluiceway'
+
+import { request } from '../support/proxied.js'
+import { RawClient } from '../support/raw-client.js'
+import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
+import { closeServers, serve } from '../support/servers.js'
+import { linesOf } from './advisories.js'
+
+describe('golang/go#80416 (Go, net/http/httputil.ReverseProxy)', () => {
+  afterEach(closeServers)
+
+  it('h2c is no tunnel, whatever the client asks for, and HTTP2-Settings goes nowhere', async () => {
+    const upstream = await scriptedUpstream()
+    const app = express().use(passthroughProxy(upstream.url, { forwarded: false }))
+    const { server, port } = await serve(app)
+    attach(server, app)
+    for (const upgrade of ['h2c', 'H2C', 'h2c, websocket-like', 'h2']) {
+      const client = await RawClient.connect(port)
+      client.write(
+        request(
+          'GET',
+          '/',
+          upgrade === 'h2' ? 'Connection: Upgrade' : 'Connection: Upgrade, HTTP2-Settings',
+          `Upgrade: ${upgrade}`,
+          'HTTP2-Settings: AAA',
+        ),
+      )
+      const connection = await upstream.connection()
+      expect(linesOf(await connection.untilText('\r\n\r\n'))).to.deep.equal([])
+      connection.write(answer('plain', 'Connection: close\r\n'))
+      expect((await client.response()).body.toString()).to.equal('plain')
+      client.destroy()
+    }
+  })
+})

@@ -1,0 +1,67 @@
+import { expect } from 'chai'
+import Mocha from 'mocha'
+
+import { deferred } from './deferred.js'
+import { RawClient } from './raw-client.js'
+import { answer, scriptedUpstream } from './scripted-upstream.js'
+import { closeServers, serve } from './servers.js'
+import { StreamingClient } from './streaming-client.js'
+import { until } from './until.js'
+import { beginTest, waitFor } from './waiting.js'
+
+describe('a test that times out', () => {
+  beforeEach(beginTest)
+  afterEach(closeServers)
+
+  it('says which text its client was to receive, and what has come instead', async () => {
+    const upstream = await scriptedUpstream()
+    const client = await RawClient.connect(upstream.port)
+    const connection = await upstream.connection()
+    connection.write(answer('pong 1'))
+    await client.untilText('pong 1')
+    connection.write('pong 1')
+    await client.until((bytes) => bytes.length === 6 || undefined)
+    expect(await messageOf(() => client.untilText('pong 2'))).to.equal(
+      `waited 0.05 s for the client of port ${upstream.port} to receive "pong 2" (it has received "pong 1")`,
+    )
+    expect(await messageOf(() => connection.closed())).to.contain(
+      'for the connection of the upstream to be ended or cut',
+    )
+    expect(await messageOf(() => upstream.connection())).to.contain('for a connection to the upstream')
+  })
+
+  it('says what else it was to see', async () => {
+    const { url } = await serve((_req, res) => res.write('begun'))
+    const client = await StreamingClient.get(url)
+    await client.received('begun')
+    expect(await messageOf(() => client.received('over'))).to.contain(
+      'for the client to decode "over" (it has received "begun")',
+    )
+    let isClosed = false
+    expect(await messageOf(() => until(() => isClosed, 'the file to be closed'))).to.contain(
+      'for the file to be closed',
+    )
+    isClosed = true
+    expect(await messageOf(() => waitFor('the upstream to see its client leave', never))).to.contain(
+      'for the upstream to see its client leave',
+    )
+  })
+
+  it('says nothing of what has come', async () => {
+    expect(await messageOf(() => waitFor('this', Promise.resolve()).then(() => never))).to.match(
+      /^Timeout of 50ms exceeded/,
+    )
+  })
+})
+
+const never = new Promise<never>(() => {})
+
+/** How mocha says that a test with this body has timed out. */
+async function messageOf(body: () => PromiseLike<unknown>): Promise<string> {
+  beginTest()
+  const test = new Mocha.Test('', async () => void (await body()))
+  test.timeout(50)
+  const failed = deferred<Error>()
+  test.run(failed.resolve as () => void)
+  return (await failed.promise).message
+}
