@@ -8,7 +8,10 @@ import { endHead, type PendingUpgrade } from '../node/pending-upgrade.js'
 /** The time that a connection may take to end once its other side is gone. */
 const LINGER_MS = 2000
 
-/** Joins both connections once the client's 101 has been sent. A middleware may delay it until a session is saved. `onJoined` is called then. */
+/**
+ * Joins both connections once the client's 101 has been sent, and calls `onJoined`. A middleware may delay it until a
+ * session is saved.
+ */
 export function tunnelBehindHead(
   res: ServerResponse,
   pending: PendingUpgrade,
@@ -21,10 +24,10 @@ export function tunnelBehindHead(
   client.once('close', leave)
   upstream.on('error', ignore)
   endHead(res, pending, () => {
-    client.off('close', leave)
     contain(res, () => {
       if (early.length > 0) client.write(early)
       tunnel(pending, upstream)
+      client.off('close', leave)
       onJoined()
     })
   })
