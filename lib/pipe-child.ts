@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { constants } from 'node:os'
 import type { Readable } from 'node:stream'
+import { wrongOption } from './shared/error-page.js'
 import { sluicewayError } from './shared/errors.js'
 import {
   flag,
@@ -84,7 +85,7 @@ export async function pipeChild(
   if (running === undefined || wrong !== undefined) {
     if (running !== undefined) void discardChild(running)
     for (const given of running === undefined ? [res, child] : [res]) void discardChildrenIn(given)
-    throw new TypeError(`pipeChild: ${wrong}`)
+    throw wrongOption(`pipeChild: ${wrong}`)
   }
   return observed(res, child, () => new Transfer(...prepared(res, running, options)).run())
 }
@@ -116,7 +117,7 @@ function readPipeOptions(res: ServerResponse, options: PipeChildOptions | undefi
   })
   for (const key of ['stderr', 'exit'] as const) {
     if (settings[key] === 'event' && !events) {
-      throw new TypeError(`pipeChild: option "${key}" is "event", which needs Content-Type text/event-stream`)
+      throw wrongOption(`pipeChild: option "${key}" is "event", which needs Content-Type text/event-stream`)
     }
   }
   return { ...settings, events }

@@ -147,9 +147,14 @@ export class Exchange implements Receiver, AnswerOwner {
       this.answer.upgrade(switchedLines(lines, this.outgoing?.upgrade))
       this.trace?.head(101)
       const ends = { client: pending.socket, upstream: connection }
-      tunnelBehindHead(this.res, pending, connection, early, () => this.trace?.count(ends, early))
-      this.finish()
-      this.trace?.follow(ends)
+      tunnelBehindHead(this.res, pending, connection, early, {
+        onJoined: () => {
+          this.finish()
+          this.trace?.count(ends, early)
+          this.trace?.follow(ends)
+        },
+        onFailed: (error) => this.breakOff(error),
+      })
     } catch (error) {
       connection.destroy()
       this.breakOff(error)

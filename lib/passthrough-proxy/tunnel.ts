@@ -2,34 +2,39 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ServerResponse } from 'node:http'
 
-import { contain } from '../node/contained.js'
 import { endHead, type PendingUpgrade } from '../node/pending-upgrade.js'
 
 /** The time that a connection may take to end once its other side is gone. */
 const LINGER_MS = 2000
 
-/**
- * Joins both connections once the client's 101 has been sent, and calls `onJoined`. A middleware may delay it until a
- * session is saved.
- */
+/** Is told what becomes of a tunnel. */
+export interface TunnelOwner {
+  onJoined(): void
+  onFailed(error: unknown): void
+}
+
+/** Joins both connections once the client's 101 has been sent. A middleware may delay it until a session is saved. */
 export function tunnelBehindHead(
   res: ServerResponse,
   pending: PendingUpgrade,
   upstream: Duplex,
   early: Buffer,
-  onJoined: () => void,
+  owner: TunnelOwner,
 ): void {
   const { socket: client } = pending
   const leave = (): void => void upstream.destroy()
   client.once('close', leave)
   upstream.on('error', ignore)
   endHead(res, pending, () => {
-    contain(res, () => {
+    client.off('close', leave)
+    try {
       if (early.length > 0) client.write(early)
       tunnel(pending, upstream)
-      client.off('close', leave)
-      onJoined()
-    })
+      owner.onJoined()
+    } catch (error) {
+      upstream.destroy()
+      owner.onFailed(error)
+    }
   })
 }
 

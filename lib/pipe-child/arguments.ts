@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import type { Worker } from 'node:worker_threads'
+import { wrongOption } from '../shared/error-page.js'
 import { show } from '../shared/options.js'
 import { ProcessChild } from './children/child-process.js'
 import { type PseudoTerminal, TerminalChild } from './children/terminal.js'
@@ -42,12 +43,12 @@ export function wrongArguments(
 /** Throws where the child lacks a pipe that is needed: its output would be an empty 200. */
 export function requirePipes({ stdin, stdout, stderr }: RunningChild, options: NeededPipes): void {
   if (options.stdin !== undefined && stdin === null) {
-    throw new TypeError(
+    throw wrongOption(
       'pipeChild: option "stdin" needs a child with a stdin of its own; spawn it with stdio "pipe"',
     )
   }
   if (stdout === undefined && (stderr === undefined || options.stderr === 'drop')) {
-    throw new TypeError(
+    throw wrongOption(
       'pipeChild: the child has no output to read; spawn it with stdio "pipe", not "ignore" or "inherit"',
     )
   }

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
+import { wrongOption } from '../shared/error-page.js'
 import { contain } from '../node/contained.js'
 import { cutResponse } from '../node/cut-response.js'
 import { PIPED } from '../node/keys.js'
@@ -47,8 +48,8 @@ export class PipedResponse {
     this.settings = settings
     this.hasBody = takesBody(res)
     this.before = this.res[PIPED]
-    if (this.before === 'in use') throw new TypeError(`pipeChild: ${IN_USE}`)
-    if (this.before === 'ended') throw new TypeError(`pipeChild: ${ENDED}`)
+    if (this.before === 'in use') throw wrongOption(`pipeChild: ${IN_USE}`)
+    if (this.before === 'ended') throw wrongOption(`pipeChild: ${ENDED}`)
     this.res[PIPED] = 'in use'
   }
 

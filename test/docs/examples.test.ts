@@ -121,8 +121,12 @@ const expectations: Readonly<Record<string, () => Promise<void>>> = {
   'docs-pipe-child 1': async () => {
     expect(await firstText('/log')).to.equal('data: first line\n\n')
   },
-  // Commands; test/pipe-child/block-buffered.test.ts runs them.
+  // The same steps are the recipe of the deploy log: test/recipes/deploy-log.test.ts.
   'docs-pipe-child 2': async () => {},
+  // It ends a process; test/pipe-child/shutdown.test.ts does so.
+  'docs-pipe-child 3': async () => {},
+  // Commands; test/pipe-child/block-buffered.test.ts runs them.
+  'docs-pipe-child 4': async () => {},
 }
 
 /** The first text of an answer, without waiting for the rest. */

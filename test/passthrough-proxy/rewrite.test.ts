@@ -343,8 +343,11 @@ describe('passthroughProxy rewriting options', () => {
     [{ cookiePath: 'app' }, /option "cookiePath" must be .*a path such as/],
     [{ cookiePath: '/a;b' }, /option "cookiePath"/],
     [{ cookiePath: '/a\r\nb' }, /option "cookiePath"/],
-    [{ rewriteLocation: true, path: () => '/' }, /option "rewriteLocation" cannot be true beside "path"/],
-    [{ cookiePath: true, path: () => '/' }, /option "cookiePath" cannot be true beside "path"/],
+    [
+      { rewriteLocation: true, path: () => '/' },
+      /option "rewriteLocation" cannot be true together with "path"/,
+    ],
+    [{ cookiePath: true, path: () => '/' }, /option "cookiePath" cannot be true together with "path"/],
   ] as [PassthroughProxyOptions, RegExp][]) {
     it(`refuse ${JSON.stringify(options)}`, () => {
       expect(() => passthroughProxy('http://127.0.0.1:9', options)).to.throw(TypeError, message)

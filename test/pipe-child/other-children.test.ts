@@ -220,8 +220,9 @@ for (const front of fronts) {
           kill: () => false,
         }
         const child = Object.assign(new EventEmitter(), never)
-        // oxlint-disable-next-line unicorn/no-thenable
+
         const then = (_: unknown, reject: (error: Error) => void): void => reject(new Error('E2BIG'))
+        // oxlint-disable-next-line unicorn/no-thenable -- execa's subprocess is one
         Object.defineProperty(child, 'then', { value: then })
         const [reply] = await asked(front, { start: () => child as never })
         expect(await reply.ended()).to.equal('refused: E2BIG')

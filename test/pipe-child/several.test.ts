@@ -96,10 +96,9 @@ for (const front of fronts) {
       const { ask } = await front.serve((req, res) => {
         const first = spawn('cat', { detached: true })
         void pipedCleanly(req, res, first, { end: false }).then(() => res.end('end\n'))
-        void failure(pipeChild(res, second)).then((error) => {
-          found.resolve(error)
-          first.stdin.end('one\n')
-        })
+        const rejected = failure(pipeChild(res, second))
+        void rejected.then(found.resolve)
+        void rejected.then(() => first.stdin.end('one\n'))
       })
       expect(await (await ask()).ended()).to.equal('one\nend\n')
       const error = await found.promise

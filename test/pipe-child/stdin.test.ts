@@ -134,12 +134,7 @@ for (const front of fronts) {
         'maxBytes and bodyCache': [maxBytes('100kb'), bodyCache()],
       })) {
         it(`${name}: a body that passes the limit under way ends the child, and cuts the response`, async () => {
-          const { ask, outcome, child } = await filtered(
-            front,
-            () => sh('sleep 60 & cat'),
-            {},
-            before as Handler[],
-          )
+          const { ask, outcome, child } = await filtered(front, () => sh('sleep 60 & cat'), {}, before)
           const reply = await ask()
           reply.upload.write('half')
           await reply.received('half')
@@ -151,19 +146,14 @@ for (const front of fronts) {
         })
 
         it(`${name}: a body within the limit passes`, async () => {
-          const { ask } = await filtered(
-            front,
-            () => spawn('cat', { detached: true }),
-            {},
-            before as Handler[],
-          )
+          const { ask } = await filtered(front, () => spawn('cat', { detached: true }), {}, before)
           const reply = await ask()
           reply.upload.end('x'.repeat(50_000))
           expect(await reply.ended()).to.have.length(50_000)
         })
 
         it(`${name}: a client that leaves is no failure`, async () => {
-          const { ask, outcome } = await filtered(front, () => sh('sleep 60 & cat'), {}, before as Handler[])
+          const { ask, outcome } = await filtered(front, () => sh('sleep 60 & cat'), {}, before)
           const reply = await ask()
           reply.upload.write('half')
           await reply.received('half')

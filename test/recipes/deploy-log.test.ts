@@ -47,10 +47,17 @@ describe('recipe: a deploy log', () => {
     const events = (await text(response)).split('\n\n').filter((event) => event !== 'data: careful')
     const exit = 'event: exit\ndata: {"code":0,"signal":null}'
     expect(events).to.deep.equal([
-      ...['event: step\ndata: git pull --ff-only', 'data: git pull --ff-only', exit],
-      ...['event: step\ndata: npm ci', 'data: npm ci', exit],
-      ...['event: step\ndata: npm run build', 'data: npm run build', exit],
-      ...['event: end\ndata: deployed', ''],
+      'event: step\ndata: git pull --ff-only',
+      'data: git pull --ff-only',
+      exit,
+      'event: step\ndata: npm ci',
+      'data: npm ci',
+      exit,
+      'event: step\ndata: npm run build',
+      'data: npm run build',
+      exit,
+      'event: end\ndata: deployed',
+      '',
     ])
   })
 

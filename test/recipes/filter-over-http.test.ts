@@ -67,9 +67,11 @@ describe('recipe: a filter over HTTP', () => {
     const { upload, response } = await filter('gzip')
     const sent = createHash('md5')
     const received = createHash('md5')
-    const whole = response.then(async (found) => {
+    const reading = async (): Promise<void> => {
+      const found = await response
       for await (const chunk of found.pipe(createGunzip())) received.update(chunk as Buffer)
-    })
+    }
+    const whole = reading()
     for (let n = 0; n < total; n++) {
       const piece = Buffer.alloc(MB, `piece ${n} `)
       sent.update(piece)

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { wrongOption } from '../../shared/error-page.js'
 import { ListenerSet } from '../listener-set.js'
 import type { ChildOutput } from '../running-child.js'
 
@@ -27,7 +28,7 @@ export class StreamOutput implements ChildOutput {
     this.listeners.on(this.stream, 'data', (chunk: unknown) => {
       const bytes = bytesOf(chunk, this.stream.readableEncoding)
       if (bytes === undefined)
-        this.fail(new TypeError('pipeChild: the output of the child holds objects, not bytes'))
+        this.fail(wrongOption('pipeChild: the output of the child holds objects, not bytes'))
       else onChunk(bytes)
     })
     this.listeners.on(this.stream, 'end', onEnd)
