@@ -27,6 +27,8 @@ export class Http2Rest implements Rest {
 
   /** Discards the bytes that the client sent before it was told; unread, they would keep the stream open. */
   answered(): void {
+    // If the response was cut, `destroy()` would drop the reset, and the client would see an orderly end.
+    if (this.stream.closed && this.stream.rstCode !== constants.NGHTTP2_NO_ERROR) return
     this.stream.close(constants.NGHTTP2_NO_ERROR)
     this.stream.destroy()
   }
