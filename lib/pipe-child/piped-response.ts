@@ -38,8 +38,8 @@ export class PipedResponse {
   private readonly listeners = new ListenerSet()
   private readonly hasBody: boolean
   private hasBegun = false
-  private onOver: Listener = () => {}
-  private onFull: Listener = () => {}
+  private onOver: Listener | undefined
+  private onFull: Listener | undefined
   private look: NodeJS.Timeout | undefined
 
   /** Throws where another child has the response, or has ended it. */
@@ -86,7 +86,7 @@ export class PipedResponse {
 
   write(framed: string | Buffer): void {
     if (framed.length === 0 || !this.hasBody) return
-    if (this.isOver) this.onOver()
+    if (this.isOver) this.onOver?.()
     else contain(this.res, () => this.res.write(framed) || this.waitForDrain())
   }
 
@@ -154,10 +154,10 @@ export class PipedResponse {
   }
 
   private waitForDrain(): void {
-    this.onFull()
+    this.onFull?.()
     clearInterval(this.look)
     this.look = setInterval(() => {
-      if (this.isOver) this.onOver()
+      if (this.isOver) this.onOver?.()
     }, LOOK_EVERY_MS).unref()
   }
 

@@ -110,6 +110,21 @@ for (const { name, mount } of hosts) {
       expect(client.pending.toString()).not.to.match(/^HTTP\/1\.1 200/)
     })
 
+    it('makes an error of a thrown value that is not one', async () => {
+      const { got, errors } = await run((_req, res, next) => {
+        const writeHead = res.writeHead.bind(res)
+        res.writeHead = () => {
+          res.writeHead = writeHead
+          // oxlint-disable-next-line no-throw-literal, typescript/only-throw-error -- some code does
+          throw 'careless'
+        }
+        next()
+      })
+      expect(got).to.match(/^HTTP\/1\.1 500 /)
+      expect(errors).to.have.length(1)
+      expect(errors[0]).to.be.instanceOf(Error).and.have.property('cause', 'careless')
+    })
+
     it('cuts the connection if destroy fails too', async () => {
       const destroys = failing('destroy')
       const { errors } = await run((req, res, next) =>

@@ -1,4 +1,4 @@
-import type { ChildProcess } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { constants } from 'node:os'
 import { Readable } from 'node:stream'
@@ -40,8 +40,10 @@ function worker(code: string): Worker {
 }
 
 /** What node-pty makes, over a child that leads a group: one output, no streams, exits as numbers. */
-function terminal(script: string): PseudoTerminal & { readonly child: ChildProcess } {
-  const child = sh(`exec 2>&1; ${script}`)
+function terminal(
+  script: string,
+  child = sh(`exec 2>&1; ${script}`),
+): PseudoTerminal & { readonly child: ChildProcess } {
   const emitter = new EventEmitter()
   child.stdout!.setEncoding('utf8').on('data', (data: string) => emitter.emit('data', data))
   child.once('close', (exitCode, signal) =>
@@ -176,6 +178,26 @@ for (const front of fronts) {
         reply.leave()
         expect(await outcome).to.deep.equal({ exit: { code: null, signal: 'SIGTERM' } })
         expect(pty!.emitter!.eventNames()).to.deep.equal([])
+      })
+
+      it('ends it alone when the client leaves, if it leads no group', async () => {
+        const start = (): PipedChild => terminal('', spawn('sh', ['-c', 'echo ready; exec sleep 60']))
+        const [reply, outcome] = await asked(front, { start })
+        await reply.received('ready')
+        reply.leave()
+        expect(await outcome).to.deep.equal({ exit: { code: null, signal: 'SIGTERM' } })
+      })
+
+      it('pauses it while the client does not keep up', async () => {
+        let pauses = 0
+        const start = (): PipedChild => {
+          const pty = terminal('yes | head -c 30000000')
+          return Object.assign(pty, { pause: () => void (pauses++, pty.child.stdout!.pause()) })
+        }
+        const [reply, outcome] = await asked(front, { start })
+        expect(await reply.ended()).to.have.length(30_000_000)
+        expect(pauses).to.be.above(0)
+        expect(await outcome).to.deep.equal({ exit: { code: 0, signal: null } })
       })
 
       it('that has ended before the call: settles, with an exit that is not known', async () => {

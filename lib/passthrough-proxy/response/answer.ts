@@ -1,8 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
 
-import { isServedAsHttp10 } from '../../node/request-facts.js'
+import { cutResponse } from '../../node/cut-response.js'
 import { sendHead } from '../../node/send-head.js'
 import { exceptionContained } from '../../shared/channels.js'
 import { HeaderList } from '../header-list.js'
@@ -140,14 +138,11 @@ export class Answer {
 
   /** Ends the answer visibly: a clean end would make a part look complete. */
   cut(): void {
-    const { socket } = this.res
-    // HTTP/1.0 has no chunks: an orderly end of the connection would look like the end of the body.
-    if (isServedAsHttp10(this.req)) reset(socket)
     try {
-      this.res.destroy()
+      cutResponse(this.res)
     } catch (error) {
       if (exceptionContained.isObserved) exceptionContained.tell({ req: this.req, error })
-      socket?.destroy()
+      this.res.socket?.destroy()
     }
   }
 
@@ -182,9 +177,4 @@ export class Answer {
       this.owner.breakOff(error)
     }
   }
-}
-
-/** Resets a TCP connection; with TLS a client can tell a cut from an end. */
-function reset(socket: Socket | null): void {
-  if (socket?.remoteFamily !== undefined && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
 }
