@@ -63,8 +63,7 @@ for (const front of fronts) {
         expect(text)
           .to.match(/^TypeError: pipeChild: /)
           .and.include(message)
-        if (call.toString().includes('child)') || call.toString().includes('child }'))
-          await nothingLeft(child)
+        if (/\bchild\b/.test(call.toString())) await nothingLeft(child)
         else process.kill(-child.pid!)
       })
     }
