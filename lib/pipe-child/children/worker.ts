@@ -38,14 +38,21 @@ export class WorkerChild implements RunningChild {
     this.listeners.removeAll()
   }
 
-  /** 'online' comes before the file is looked for, so only output tells. A missing file is an 'error' before any. */
+  /**
+   * 'online' comes before the file is looked for, so only output tells. An 'error' may overtake output that was written
+   * before it: the exit, which comes last, tells whether there was any.
+   */
   private whenStarted(): Promise<void> {
     const { worker, startListeners } = this
+    let failure: Error | undefined
     return new Promise((resolve, reject) => {
-      startListeners.on(worker, 'exit', () => resolve())
+      startListeners.on(worker, 'error', (error: Error) => (failure = error))
+      startListeners.on(worker, 'exit', () => {
+        if (failure === undefined || hasOutput(worker)) resolve()
+        else reject(failure)
+      })
       for (const output of [worker.stdout, worker.stderr])
-        startListeners.on(output, 'readable', () => resolve())
-      startListeners.on(worker, 'error', reject)
+        startListeners.on(output, 'readable', () => hasOutput(worker) && resolve())
       if (hasExited(worker)) resolve()
     })
   }
@@ -56,6 +63,10 @@ export class WorkerChild implements RunningChild {
       this.listeners.on(this.worker, 'exit', (code: number) => resolve({ code, signal: null }))
     })
   }
+}
+
+function hasOutput({ stdout, stderr }: Worker): boolean {
+  return stdout.readableLength > 0 || stderr.readableLength > 0
 }
 
 function hasExited(worker: Worker): boolean {
