@@ -259,6 +259,9 @@ for (const front of fronts) {
   })
 }
 
+/** Beyond the largest that a system gives out. */
+const NO_PID = 2 ** 30
+
 describe('pipeChild with a child that cannot be ended', () => {
   afterEach(closeServers)
 
@@ -268,7 +271,7 @@ describe('pipeChild with a child that cannot be ended', () => {
     const { ask } = await fronts[0]!.serve((_req, res) => {
       const stubborn = sh('trap "" TERM; echo ready; while :; do sleep 0.05; done')
       // As of another user: no signal arrives.
-      const unreachable = Object.assign(stubborn, { group: stubborn.pid!, pid: undefined, kill: () => true })
+      const unreachable = Object.assign(stubborn, { group: stubborn.pid!, pid: NO_PID, kill: () => true })
       child.resolve(unreachable)
       void pipeChild(res, stubborn, { forceKillAfterMs: 10 }).then(exit.resolve)
     })

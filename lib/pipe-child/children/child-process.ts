@@ -30,10 +30,11 @@ export class ProcessChild implements RunningChild {
     this.stderr = outputOf(child.stderr)
   }
 
+  /** Without a pid there is nothing to signal: Node 20 would take that for 0, its own process group. */
   signal(signal: NodeJS.Signals | 0): boolean {
     const { child } = this
-    if (child.pid !== undefined && signalGroup(child.pid, signal)) return true
-    return isRunning(child) && child.kill(signal)
+    if (child.pid === undefined) return false
+    return signalGroup(child.pid, signal) || (isRunning(child) && child.kill(signal))
   }
 
   removeListeners(): void {
