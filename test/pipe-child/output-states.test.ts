@@ -247,7 +247,8 @@ for (const front of fronts) {
         expect(reply.status).to.equal(200)
         expect(await reply.ended()).to.equal('out\n')
         expect('exit-code' in reply.trailers()).to.equal(front.isHttp2)
-        expect(await outcome).to.deep.equal(exited(3))
+        // The client has the whole by then, and may have left before the exit.
+        expect((await outcome).error).to.equal(undefined)
       })
     })
 
