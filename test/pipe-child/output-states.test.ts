@@ -123,7 +123,7 @@ for (const front of fronts) {
 
       it('is too long for execFile, which ends the child: tells its exit', async () => {
         const start = (): ChildProcess =>
-          execFile('sh', ['-c', 'head -c 2000 /dev/zero; sleep 60'], { maxBuffer: 1000 }, () => {})
+          execFile('sh', ['-c', 'head -c 2000 /dev/zero; exec sleep 60'], { maxBuffer: 1000 }, () => {})
         const [reply, outcome] = await asked(front, { start })
         await reply.ended()
         expect((await outcome).exit).to.deep.equal({ code: null, signal: 'SIGTERM' })
