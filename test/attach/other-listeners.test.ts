@@ -17,7 +17,7 @@ import { attach, passthroughProxy } from 'sluiceway'
 
 import { deferred } from '../support/deferred.js'
 import { MockedClock, turns } from '../support/mocked-clock.js'
-import { message, upgradeTo } from '../support/pipelined.js'
+import { cut, message, upgradeTo } from '../support/pipelined.js'
 import { RawClient } from '../support/raw-client.js'
 import { listen, serve } from '../support/servers.js'
 import { certificate, key } from '../support/tls-certificate.js'
@@ -298,11 +298,11 @@ describe('attach beside other listeners for upgrades', () => {
     client.destroy()
   })
 
-  it('leaves them no connection whose client has left', async () => {
+  it('leaves them no connection that its client has cut', async () => {
     let told = 0
     const arrival = deferred()
-    const app = chain((req, _res, next) => {
-      req.socket.on('end', () => setImmediate(next))
+    const app = chain((_req, res, next) => {
+      res.on('close', () => setImmediate(next))
       arrival.resolve()
     })
     const client = await open(app, [
@@ -310,7 +310,7 @@ describe('attach beside other listeners for upgrades', () => {
     ])
     client.write(upgradeTo('websocket', '/other'))
     await arrival.promise
-    client.socket.end()
+    cut(client)
     await client.closed()
     await turns()
     expect(told).to.equal(0)

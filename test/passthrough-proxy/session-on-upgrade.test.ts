@@ -168,7 +168,7 @@ for (const { name, express } of expressVersions) {
     })
 
     for (const [who, leave] of [
-      ['client', (client: RawClient): void => client.destroy()],
+      ['client', (client: RawClient): void => void client.socket.resetAndDestroy()],
       [
         'upstream',
         (_client: RawClient, connection: RawClient): void => void connection.socket.resetAndDestroy(),
