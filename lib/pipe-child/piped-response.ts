@@ -99,7 +99,7 @@ export class PipedResponse {
 
   /** Breaks the response off: what was sent must not look like the whole. */
   cut(): void {
-    contain(this.res, () => cutResponse(this.res))
+    cutResponse(this.res)
   }
 
   /** Leaves the response to whoever pipes another child into it. Where nothing was sent, the caller may still answer. */
@@ -114,12 +114,8 @@ export class PipedResponse {
     this.listeners.on(this.res, 'finish', listener)
     onResponseClose(this.res, listener)
     this.listeners.addRemoval(() => this.res.off('close', listener))
-    if (isHttp2(this.res.req)) this.listenForStreamEnd(listener)
-  }
-
-  /** The response to HEAD never tells of its client's leaving; any other only when the request has ended too. */
-  private listenForStreamEnd(listener: Listener): void {
-    for (const event of ['finish', 'close']) this.listeners.on(streamOf(this.res), event, listener)
+    // A response over HTTP/2 emits 'finish' only when the request has ended too.
+    if (isHttp2(this.res.req)) this.listeners.on(streamOf(this.res), 'finish', listener)
   }
 
   private sendHeadNow(): void {
