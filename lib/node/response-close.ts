@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { Http2ServerResponse } from 'node:http2'
+import { constants, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2'
 import { type ConnectionWatcher, unwatchConnection, watchConnection } from './connection.js'
 import type { ClosableResponse } from './internals.js'
 import { isHttp2 } from './request-facts.js'
@@ -12,33 +12,66 @@ type CloseListener = (this: ServerResponse) => void
  *
  * Up to Node 22 the end of a connection closes only the response whose turn it is. Later responses, for a client that
  * sends its requests without waiting for answers, would never be closed; this closes them. Over HTTP/2, Node does not
- * tell the response to HEAD either that its client has left.
+ * tell the response to HEAD that its client has left, and up to Node 24 no response whose client resets the stream
+ * without an error and does not read.
  */
 export function onResponseClose(res: ServerResponse, listener: CloseListener): void {
   if (isClosed(res)) process.nextTick(callListener, res, listener)
   else {
     res.on('close', listener)
-    if (isHttp2(res.req)) callWithStream(res, listener)
+    if (isHttp2(res.req)) watchStream(res, listener)
     else if (res.socket === null) closeWithConnection(res)
   }
 }
 
 /** Tells whether a response is over, either sent completely or cut off because its client has gone. */
 export function isClosed(res: ServerResponse): boolean {
-  return isHttp2(res.req) ? (res as unknown as Http2ServerResponse).stream.destroyed : res.closed
+  if (!isHttp2(res.req)) return res.closed
+  const { destroyed, aborted } = streamOf(res)
+  return destroyed || aborted
+}
+
+/** The listeners that are called even if Node does not emit 'close'. */
+const closeListeners = new WeakSet<Function>()
+
+const watchedStreams = new WeakSet<ServerHttp2Stream>()
+
+function watchStream(res: ServerResponse, listener: CloseListener): void {
+  closeListeners.add(listener)
+  const stream = streamOf(res)
+  if (watchedStreams.has(stream)) return
+  watchedStreams.add(stream)
+  // Only the response to HEAD still has listeners then, without `res.end()`.
+  stream.on('close', () => !res.writableEnded && closeForUs(res))
+  // A stream with an unread body stays open. The turn is for Node, which closes any other.
+  stream.on('aborted', () => void setImmediate(closeForUs, res))
+  stream.on('end', destroyIfReset)
+  if (stream.readableEnded) destroyIfReset.call(stream)
+}
+
+/** Calls our 'close' listeners once: Node may emit 'close' later, with a late `res.end()`. */
+function closeForUs(res: ServerResponse): void {
+  for (const listener of res.listeners('close')) {
+    if (!closeListeners.has(listener)) continue
+    res.off('close', listener as CloseListener)
+    listener.call(res)
+  }
 }
 
 /**
- * Calls a 'close' listener of a response when its stream closes without `res.end()`: only a response to HEAD still has
- * it then. A late `res.end()` would make Node emit 'close', so the listener is removed.
+ * Destroys a stream that its client has reset, once its body was read. Up to Node 24, Node waits for the end of a write
+ * that can never end. A stream that the application has closed still sends its response.
  */
-function callWithStream(res: ServerResponse, listener: CloseListener): void {
-  if (res.req.method !== 'HEAD') return
-  ;(res as unknown as Http2ServerResponse).stream.once('close', () => {
-    if (res.writableEnded || !res.listeners('close').includes(listener)) return
-    res.off('close', listener)
-    listener.call(res)
+function destroyIfReset(this: ServerHttp2Stream): void {
+  if (!this.closed) return
+  // nghttp2 forgets a stream only after it has told of its end.
+  setImmediate(() => {
+    if (this.state.state === constants.NGHTTP2_STREAM_STATE_IDLE && !this.writableFinished) this.destroy()
   })
+}
+
+function streamOf(res: ServerResponse): ServerHttp2Stream {
+  return (res as unknown as Http2ServerResponse).stream
 }
 
 function callListener(res: ServerResponse, listener: CloseListener): void {
