@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { constants } from 'node:os'
 import type { Readable } from 'node:stream'
+import { headerOf } from './node/send-head.js'
 import { wrongOption } from './shared/error-page.js'
 import { sluicewayError } from './shared/errors.js'
 import {
@@ -12,8 +13,15 @@ import {
   readOptions,
   wrongKind,
 } from './shared/options.js'
-import { discardChildrenIn, type PipedChild, recognizeChild, wrongArguments } from './pipe-child/arguments.js'
-import { discardChild } from './pipe-child/end-child.js'
+import {
+  discardChildrenIn,
+  discardGiven,
+  type PipedChild,
+  recognizeChild,
+  unwrapChild,
+  using,
+  wrongArguments,
+} from './pipe-child/arguments.js'
 import { observed } from './pipe-child/observed.js'
 import { PipedResponse } from './pipe-child/piped-response.js'
 import type { ChildExit, RunningChild } from './pipe-child/running-child.js'
@@ -80,27 +88,29 @@ export async function pipeChild(
   child: PipedChild,
   options?: PipeChildOptions,
 ): Promise<ChildExit> {
-  const running = recognizeChild(child)
-  const wrong = wrongArguments(res, child, running)
-  if (running === undefined || wrong !== undefined) {
-    if (running !== undefined) void discardChild(running)
-    for (const given of running === undefined ? [res, child] : [res]) void discardChildrenIn(given)
+  const given = unwrapChild(child) as PipedChild
+  const wrong = wrongArguments(res, given)
+  if (wrong !== undefined) {
+    for (const each of [res, given, options]) discardChildrenIn(each).catch(() => {})
     throw wrongOption(`pipeChild: ${wrong}`)
   }
-  return observed(res, child, () => new Transfer(...prepared(res, running, options)).run())
+  return observed(res, child, () => transferred(res, given, options))
 }
 
 /** Checks the options and claims the response. If either fails, the child is ended. */
-function prepared(
+async function transferred(
   res: ServerResponse,
-  child: RunningChild,
+  child: PipedChild,
   options: PipeChildOptions | undefined,
-): ConstructorParameters<typeof Transfer> {
+): Promise<ChildExit> {
   try {
     const settings = readPipeOptions(res, options)
-    return [new PipedResponse(res, settings), child, res.req, settings]
+    const response = new PipedResponse(res, settings)
+    return using(child, () =>
+      new Transfer(response, recognizeChild(child) as RunningChild, res.req, settings).run(),
+    )
   } catch (error) {
-    void discardChild(child)
+    void discardGiven(child)
     throw error
   }
 }
@@ -124,7 +134,7 @@ function readPipeOptions(res: ServerResponse, options: PipeChildOptions | undefi
 }
 
 function isEventStream(res: ServerResponse): boolean {
-  return /^text\/event-stream *(?:;|$)/i.test(String(res.getHeader('content-type') ?? ''))
+  return /^text\/event-stream *(?:;|$)/i.test(headerOf(res, 'content-type') ?? '')
 }
 
 /** Accepts a stream that has not ended: otherwise the child would wait for an end that never comes. */

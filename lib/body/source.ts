@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http'
 import { keepListeners } from '../node/connection.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../node/internals.js'
-import { announcedLength, hasComeWhole, isHttp2 } from '../node/request-facts.js'
+import { announcedLength, hasComeWhole, isCutShort, isHttp2, wasReset } from '../node/request-facts.js'
 import { onResponseClose } from '../node/response-close.js'
-import { hasListeners, readableStateOf, sourceOf } from '../node/stream-state.js'
+import { destroyClosed, hasListeners, readableStateOf, sourceOf } from '../node/stream-state.js'
 import { bodyRefused } from '../shared/channels.js'
 import { bodyTooLarge, type SluicewayError, sluicewayError } from '../shared/errors.js'
 import { sendContinue } from './expect-continue.js'
@@ -173,8 +173,9 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
 
   private complete(): boolean {
     // Node first reports the end of an HTTP/2 stream that was reset, and 'aborted' a moment later.
-    if (isHttp2(this.req) && this.received < this.length) {
+    if (isCutShort(this)) {
       this.abort(undefined)
+      if (this.replay === undefined) destroyClosed(this.req)
       return false
     }
     this.state = 'whole'
@@ -250,6 +251,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
 
   release(): void {
     if (this.state === 'released') return
+    if (wasReset(this.req) && !this.res.writableEnded) this.abort(undefined)
     // An active reader may go on after the response, within the limit.
     if (this.isReadOn && this.res.writableEnded) this.readOn()
     else this.stopReading()

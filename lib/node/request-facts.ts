@@ -99,6 +99,26 @@ export function hasOpenStream(req: IncomingMessage): boolean {
   return isHttp2(req) && !(req as unknown as Http2ServerRequest).stream.endAfterHeaders
 }
 
+/** Tells whether the stream of a request over HTTP/2 was reset, or its connection lost: its body may then be cut. */
+export function wasReset(req: IncomingMessage): boolean {
+  if (!isHttp2(req)) return false
+  const { aborted, rstCode } = (req as unknown as Http2ServerRequest).stream
+  return aborted || (rstCode ?? 0) !== 0
+}
+
+/** Tells whether a body over HTTP/2 has ended before its announced length or, without one, with its stream. */
+export function isCutShort({ req, received, length }: ReceivedBody): boolean {
+  if (!isHttp2(req)) return false
+  return received < length || (Number.isNaN(length) && wasReset(req))
+}
+
+interface ReceivedBody {
+  readonly req: IncomingMessage
+  readonly received: number
+  /** The announced length, or NaN. */
+  readonly length: number
+}
+
 /** Returns the length of the body that the head announces; NaN for a body in chunks, and if it announces none. */
 export function announcedLength(req: IncomingMessage): number {
   const framing = framingOf(req)

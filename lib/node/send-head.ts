@@ -14,6 +14,32 @@ export function sendHead(res: ServerResponse): void {
   res._send('', 'latin1')
 }
 
+/** Adds trailers to those that the application has added; Node's own method replaces them, except over HTTP/2. */
+export function addTrailers(res: ServerResponse, trailers: Record<string, string>): void {
+  const { _trailer: before } = res as OutgoingResponse
+  res.addTrailers(trailers)
+  if (before) (res as OutgoingResponse)._trailer = before + (res as OutgoingResponse)._trailer
+}
+
+/**
+ * Returns a header of a response, also of a written head: Node keeps no headers of `writeHead` unless others were set
+ * before.
+ */
+export function headerOf(res: ServerResponse, name: string): string | undefined {
+  const value = res.getHeader(name) ?? lineOf((res as OutgoingResponse)._header, name)
+  return value === undefined ? undefined : String(value)
+}
+
+function lineOf(head: unknown, name: string): string | undefined {
+  if (typeof head !== 'string') return undefined
+  const lines = head.split('\r\n').slice(1)
+  const prefix = `${name.toLowerCase()}:`
+  return lines
+    .find((line) => line.toLowerCase().startsWith(prefix))
+    ?.slice(prefix.length)
+    .trim()
+}
+
 /** False for HTTP/2, which has no such bytes, and for a `flushHeaders` of other code, which has to be called. */
 // oxlint-disable-next-line typescript/unbound-method
 function hasNodesFlush(res: ServerResponse): res is OutgoingResponse {

@@ -128,6 +128,15 @@ export function restoreSocket(req: ParsedRequest, socket: ServerSocket): boolean
   return isGone
 }
 
+/**
+ * Destroys a request over HTTP/2 that was cut, and whose 'close' Node emits itself. Node would go on to read it, which
+ * ends the process if it has closed, and a late reader would wait for ever.
+ */
+export function destroyClosed(req: ParsedRequest): void {
+  req._readableState.emitClose = false
+  req.destroy()
+}
+
 /** Makes a stream look as if no data had been asked for: the next 'data' listener makes it flow. */
 export function forgetFlow(stream: Readable): void {
   ;(stream as { readableFlowing: boolean | null }).readableFlowing = null

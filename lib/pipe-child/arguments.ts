@@ -13,28 +13,46 @@ export type PipedChild = ChildProcess | Worker | PseudoTerminal
 
 type Given = Readonly<Record<string, unknown>>
 
-/** Recognizes a child by its methods, because libraries have classes of their own. */
+const EMITTER = ['on', 'off', 'listenerCount'] as const
+
+/** Wraps a child, which is recognized by its methods, because libraries have classes of their own. */
 export function recognizeChild(given: unknown): RunningChild | undefined {
-  if (!isObject(given)) return undefined
-  if (hasMethods(given, 'onData', 'onExit')) return new TerminalChild(given as unknown as PseudoTerminal)
-  if (hasMethods(given, 'terminate', 'postMessage')) return new WorkerChild(given as unknown as Worker)
-  if (hasMethods(given, 'kill', 'on') && 'exitCode' in given) {
-    return new ProcessChild(given as unknown as ChildProcess)
-  }
-  return undefined
+  if (isTerminal(given)) return new TerminalChild(given)
+  if (isWorker(given)) return new WorkerChild(given)
+  return isProcess(given) ? new ProcessChild(given) : undefined
+}
+
+/** Returns the child itself: a promise of zx has the methods of one, but not the events, and it as its `child`. */
+export function unwrapChild(given: unknown): unknown {
+  if (isChild(given) || !isObject(given) || !hasMethods(given, 'kill') || !isProcess(given['child']))
+    return given
+  if (isPromise(given)) void settled(given)
+  return given['child']
+}
+
+function isChild(given: unknown): given is PipedChild {
+  return isTerminal(given) || isWorker(given) || isProcess(given)
+}
+
+function isTerminal(given: unknown): given is PseudoTerminal {
+  return isObject(given) && hasMethods(given, 'onData', 'onExit')
+}
+
+function isWorker(given: unknown): given is Worker {
+  return isObject(given) && hasMethods(given, 'terminate', 'postMessage', ...EMITTER)
+}
+
+function isProcess(given: unknown): given is ChildProcess {
+  return isObject(given) && hasMethods(given, 'kill', ...EMITTER) && 'exitCode' in given
 }
 
 /** Returns a description of the wrong argument of a call, or undefined. */
-export function wrongArguments(
-  res: unknown,
-  child: unknown,
-  running: RunningChild | undefined,
-): string | undefined {
+export function wrongArguments(res: unknown, child: unknown): string | undefined {
   if (!isResponse(res)) {
     if (isResponse(child)) return 'the arguments are in the wrong order; the call is pipeChild(res, child)'
     return `res must be a response, got ${describe(res)}`
   }
-  if (running === undefined) {
+  if (!isChild(child)) {
     return `child must be a child process, a Worker or a pseudo-terminal, got ${describe(child)}${hintAbout(child)}`
   }
   return undefined
@@ -59,12 +77,42 @@ interface NeededPipes {
   readonly stderr: 'merge' | 'drop' | 'event'
 }
 
-/** Ends the children in rejected arguments, so that none is left behind. A promise may resolve to one later. */
+/**
+ * Ends the children in rejected arguments, so that none is left behind: also those in an array, in a plain object, and
+ * in what a promise resolves to later.
+ */
 export async function discardChildrenIn(given: unknown): Promise<void> {
   if (!isObject(given)) return
-  const child = recognizeChild(given) ?? recognizeChild(given['child'])
-  if (child !== undefined) await discardChild(child)
-  else if (isPromise(given)) await discardChildrenIn(await settled(given))
+  const promised = isPromise(given) ? settled(given) : undefined
+  const found = [given, given['child'], ...valuesOf(given)].map(unwrapChild).filter(isChild)
+  await Promise.all(found.map(discardGiven))
+  if (found.length === 0 && promised !== undefined) await discardChildrenIn(await promised)
+}
+
+/** Ends the child of a rejected call, unless another call has it. */
+export async function discardGiven(child: PipedChild): Promise<void> {
+  if (!inUse.has(child)) await discardChild(recognizeChild(child) as RunningChild)
+}
+
+/** The children of calls that have not settled. */
+const inUse = new WeakSet<PipedChild>()
+
+/** Keeps a child from being ended by another call, until `run` has settled. */
+export async function using<Result>(child: PipedChild, run: () => Promise<Result>): Promise<Result> {
+  const isShared = inUse.has(child)
+  inUse.add(child)
+  try {
+    return await run()
+  } finally {
+    if (!isShared) inUse.delete(child)
+  }
+}
+
+function valuesOf(given: Given): unknown[] {
+  const prototype: unknown = Object.getPrototypeOf(given)
+  return Array.isArray(given) || prototype === Object.prototype || prototype === null
+    ? Object.values(given)
+    : []
 }
 
 function settled(promise: unknown): Promise<unknown> {
@@ -85,7 +133,7 @@ function describe(given: unknown): string {
 function hintAbout(child: unknown): string {
   if (typeof child === 'string') return `; did you mean spawn(${show(child)})?`
   if (!isObject(child)) return ''
-  if (isPromise(child)) return '; pass the child itself, and not what tells of its end'
+  if (isPromise(child)) return '; pass the child itself, and not a promise of its end'
   return hasMethods(child, 'pipe') ? '; pass the child that it belongs to' : ''
 }
 

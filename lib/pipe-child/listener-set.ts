@@ -8,7 +8,8 @@ export class ListenerSet {
 
   /** Adds a listener. `compression` moves 'drain' listeners to its own stream, and `on` returns that stream. */
   on(emitter: EventEmitter, event: string, listener: Listener): void {
-    const holder = (emitter.on(event, listener) as EventEmitter | undefined) ?? emitter
+    const returned = emitter.on(event, listener) as Partial<EventEmitter> | undefined
+    const holder = typeof returned?.off === 'function' ? (returned as EventEmitter) : emitter
     this.removals.push(() => holder.off(event, listener))
   }
 

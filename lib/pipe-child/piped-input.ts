@@ -1,30 +1,54 @@
 import { finished, type Readable, type Writable } from 'node:stream'
+import { wrongOption } from '../shared/error-page.js'
+import { bytesOf } from './children/stream-output.js'
 import { ListenerSet } from './listener-set.js'
 
-/** Pipes a stream, such as a request, into a child that may stop reading at any time. */
+/** The exchange that an input belongs to. */
+export interface InputOwner {
+  readonly isRequest: boolean
+  /** Tells whether the response is over, and its child is being ended. */
+  readonly isOver: () => boolean
+}
+
+/**
+ * Passes a stream, such as a request, on to a child that may stop reading at any time. It is not a pipe: `bodyCache`
+ * destroys the destinations of a body that fails, and a child would take that for the end of its input.
+ */
 export class PipedInput {
   private readonly source: Readable
   private readonly stdin: Writable
-  private readonly isRequest: boolean
+  private readonly owner: InputOwner
   private readonly listeners = new ListenerSet()
+  private fail: (error: Error) => void = () => {}
 
-  constructor(source: Readable, stdin: Writable, isRequest: boolean) {
+  constructor(source: Readable, stdin: Writable, owner: InputOwner) {
     this.source = source
     this.stdin = stdin
-    this.isRequest = isRequest
+    this.owner = owner
   }
 
   /** Calls `onFailure` if the source fails or is cut, because the child has then read only a part. */
   start(onFailure: (error: Error) => void): void {
+    this.fail = onFailure
     const stopWatching = finished(this.source, { writable: false }, (error) => {
       if (error) onFailure(error)
     })
     this.listeners.addRemoval(stopWatching)
     this.listeners.on(this.stdin, 'close', () => this.stop())
-    this.source.pipe(this.stdin)
+    this.pass()
     // Read now, and not in the next tick: `100 Continue` cannot be sent after the head.
     this.source.read(0)
     if (this.stdin.destroyed) this.stop()
+  }
+
+  private pass(): void {
+    const { source, stdin, listeners } = this
+    listeners.on(source, 'data', (chunk: unknown) => this.write(chunk))
+    listeners.on(stdin, 'drain', () => source.resume())
+    // A stream of HTTP/2 ends in the turn in which its client resets it.
+    listeners.on(source, 'end', () => setImmediate(() => this.endStdin()))
+    if (stdin.writableNeedDrain) source.pause()
+    else source.resume()
   }
 
   /**
@@ -33,8 +57,22 @@ export class PipedInput {
    */
   stop(): void {
     this.listeners.removeAll()
-    this.source.unpipe(this.stdin)
-    if (this.isRequest) this.source.resume()
+    if (this.owner.isRequest) this.source.resume()
     else this.source.destroy()
+  }
+
+  private write(chunk: unknown): void {
+    const bytes = bytesOf(chunk, this.source.readableEncoding)
+    if (bytes === undefined)
+      this.fail(wrongOption('pipeChild: the stream of option "stdin" holds objects, not bytes'))
+    else if (this.stdin.writable && !this.stdin.write(bytes)) this.source.pause()
+  }
+
+  /**
+   * Ends the input of the child, unless the response is over: over HTTP/2, a request that its client has cut ends like
+   * a whole one, and a child that has not ended yet would take its part for the whole.
+   */
+  private endStdin(): void {
+    if (!this.owner.isOver() && !this.stdin.destroyed) this.stdin.end()
   }
 }

@@ -1,12 +1,11 @@
 import type { ServerResponse } from 'node:http'
 import type { Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import { wrongOption } from '../shared/error-page.js'
-import { contain } from '../node/contained.js'
 import { cutResponse } from '../node/cut-response.js'
 import { PIPED } from '../node/keys.js'
 import { isHttp2, takesChunks } from '../node/request-facts.js'
 import { isClosed, onResponseClose } from '../node/response-close.js'
-import { sendHead } from '../node/send-head.js'
+import { addTrailers, sendHead } from '../node/send-head.js'
 import { ListenerSet } from './listener-set.js'
 import type { ChildExit } from './running-child.js'
 
@@ -43,6 +42,7 @@ export class PipedResponse {
   private hasBegun = false
   private onOver: Listener | undefined
   private onFull: Listener | undefined
+  private onFailure: ((error: Error) => void) | undefined
   private look: NodeJS.Timeout | undefined
 
   /** Throws if the response belongs to another child, or was ended by one. */
@@ -68,6 +68,11 @@ export class PipedResponse {
     this.listenForEnd(listener)
   }
 
+  /** Calls `listener` with the exception of a method of the response: Node throws for a wrong Content-Length. */
+  whenFailed(listener: (error: Error) => void): void {
+    this.onFailure = listener
+  }
+
   /**
    * Sends the head, unless it has no body: the client of such a head has everything that it waits for and may leave,
    * which would end the child. That head is sent when the child has ended.
@@ -90,13 +95,13 @@ export class PipedResponse {
   write(framed: string | Buffer): void {
     if (framed.length === 0 || !this.hasBody) return
     if (this.isOver) this.onOver?.()
-    else contain(this.res, () => this.res.write(framed) || this.waitForDrain())
+    else this.attempt(() => this.res.write(framed) || this.waitForDrain())
   }
 
   /** Sends the exit to the client, and ends the response or leaves it to the next child. */
   async finish(exit: ChildExit): Promise<void> {
     if (this.isOver) return
-    contain(this.res, () => this.sendExit(exit))
+    this.attempt(() => this.sendExit(exit))
     if (this.settings.end) await this.end()
   }
 
@@ -123,26 +128,30 @@ export class PipedResponse {
 
   private sendHeadNow(): void {
     const { res } = this
-    const added = Object.entries(this.headers()).filter(([name]) => !res.hasHeader(name))
+    const added = Object.entries(this.headers()).map(
+      ([name, value]) => [name, value, res.getHeader(name)] as const,
+    )
     for (const [name, value] of added) res.setHeader(name, value)
     try {
       sendHead(res)
     } catch (error) {
       // The application may still answer with a head of its own.
-      if (!res.headersSent) for (const [name] of added) res.removeHeader(name)
+      if (!res.headersSent) for (const [name, , before] of added) restoreHeader(res, name, before)
       throw error
     }
   }
 
   private headers(): Record<string, string> {
-    const type = String(this.res.getHeader('content-type') ?? PLAIN_TEXT)
-    return {
-      'Content-Type': type,
-      // Browsers would hold back the first kilobyte of plain text to guess its type.
-      ...(/^text\/plain *(?:;|$)/i.test(type) && { 'X-Content-Type-Options': 'nosniff' }),
-      ...(this.settings.events && { 'Cache-Control': 'no-cache' }),
-      ...(this.announcesTrailer() && { Trailer: 'Exit-Code, Exit-Signal' }),
-    }
+    const { res } = this
+    const type = String(res.getHeader('content-type') ?? PLAIN_TEXT)
+    const defaults: [name: string, value: string][] = [['Content-Type', type]]
+    // Browsers would hold back the first kilobyte of plain text to guess its type.
+    if (/^text\/plain *(?:;|$)/i.test(type)) defaults.push(['X-Content-Type-Options', 'nosniff'])
+    if (this.settings.events) defaults.push(['Cache-Control', 'no-cache'])
+    const headers = Object.fromEntries(defaults.filter(([name]) => !res.hasHeader(name)))
+    if (this.announcesTrailer())
+      headers['Trailer'] = [res.getHeader('trailer') ?? [], TRAILERS].flat().join(', ')
+    return headers
   }
 
   /** Only a body in chunks may have trailers; Node throws if they are announced for any other. */
@@ -163,15 +172,34 @@ export class PipedResponse {
   private sendExit(exit: ChildExit): void {
     if (!this.hasBody) return
     if (this.settings.exit === 'event') this.res.write(`event: exit\ndata: ${JSON.stringify(exit)}\n\n`)
-    if (this.settings.exit === 'trailer') this.res.addTrailers(trailersOf(exit))
+    if (this.settings.exit === 'trailer') addTrailers(this.res, trailersOf(exit))
+  }
+
+  private attempt(send: () => unknown): void {
+    try {
+      send()
+    } catch (error) {
+      this.onFailure?.(error as Error)
+    }
   }
 
   private async end(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.listenForEnd(resolve)
-      contain(this.res, () => this.res.end())
+      this.attempt(() => this.res.end())
     })
   }
+}
+
+const TRAILERS = ['Exit-Code', 'Exit-Signal']
+
+function restoreHeader(
+  res: ServerResponse,
+  name: string,
+  before: ReturnType<ServerResponse['getHeader']>,
+): void {
+  if (before === undefined) res.removeHeader(name)
+  else res.setHeader(name, before)
 }
 
 const PLAIN_TEXT = 'text/plain; charset=utf-8'

@@ -47,6 +47,7 @@ export class Transfer {
     this.req = req
     this.settings = settings
     this.over = this.whenChildOver()
+    response.whenFailed((error) => this.fail(error))
     this.abandoned = new Promise((resolve) => {
       response.whenOver(() => resolve(this.abandonOnce()))
     })
@@ -58,8 +59,8 @@ export class Transfer {
       await Promise.race([this.child.started, this.abandoned.then(nextTurn)])
       this.begin()
       const exit = await Promise.race([this.over, this.abandoned.then(() => this.exitIfKnown())])
+      if (this.failure === undefined) await this.response.finish(exit)
       if (this.failure !== undefined) throw this.failure
-      await this.response.finish(exit)
       return exit
     } finally {
       this.release()
@@ -118,7 +119,10 @@ export class Transfer {
   private inputOf(source: Readable | undefined): PipedInput | undefined {
     const { stdin } = this.child
     if (source === undefined || stdin === null) return undefined
-    return new PipedInput(source, stdin, source === this.req)
+    return new PipedInput(source, stdin, {
+      isRequest: source === this.req,
+      isOver: () => this.response.isOver,
+    })
   }
 
   /** Ignores a client that leaves in the middle of its body: the end of its response is handled elsewhere. */

@@ -1,5 +1,7 @@
 import type { Writable } from 'node:stream'
+import { types } from 'node:util'
 import type { Worker } from 'node:worker_threads'
+import { show } from '../../shared/options.js'
 import { ListenerSet } from '../listener-set.js'
 import type { ChildExit, ChildOutput, RunningChild } from '../running-child.js'
 import { StreamOutput } from './stream-output.js'
@@ -39,20 +41,21 @@ export class WorkerChild implements RunningChild {
   }
 
   /**
-   * Resolves with the first output: 'online' comes before Node looks for the file. An 'error' may overtake earlier
-   * output, so the decision waits for the exit, which comes last.
+   * Resolves with the first output, or when the thread reads its input: 'online' comes before Node looks for the file.
+   * An 'error' may overtake earlier output, so the decision waits for the exit, which comes last.
    */
   private whenStarted(): Promise<void> {
     const { worker, startListeners } = this
     let failure: Error | undefined
     return new Promise((resolve, reject) => {
-      startListeners.on(worker, 'error', (error: Error) => (failure = error))
+      startListeners.on(worker, 'error', (thrown: unknown) => (failure = errorOf(thrown)))
       startListeners.on(worker, 'exit', () => {
         if (failure === undefined || hasOutput(worker)) resolve()
         else reject(failure)
       })
       for (const output of [worker.stdout, worker.stderr])
         startListeners.on(output, 'readable', () => hasOutput(worker) && resolve())
+      whenReading(worker, resolve)
       if (hasExited(worker)) resolve()
     })
   }
@@ -63,6 +66,17 @@ export class WorkerChild implements RunningChild {
       this.listeners.on(this.worker, 'exit', (code: number) => resolve({ code, signal: null }))
     })
   }
+}
+
+/** Calls `listener` when a thread reads its input: Node takes a write back only then, even an empty one. */
+function whenReading({ stdin }: Worker, listener: () => void): void {
+  if (stdin?.writable) stdin.write('', (error) => error ?? listener())
+}
+
+/** Returns what a thread has thrown, as an Error. */
+function errorOf(thrown: unknown): Error {
+  if (types.isNativeError(thrown)) return thrown
+  return new Error(`the Worker threw ${show(thrown)}`, { cause: thrown })
 }
 
 function hasOutput({ stdout, stderr }: Worker): boolean {
