@@ -14,11 +14,25 @@ export function sendHead(res: ServerResponse): void {
   res._send('', 'latin1')
 }
 
-/** Adds trailers to those that the application has added; Node's own method replaces them, except over HTTP/2. */
-export function addTrailers(res: ServerResponse, trailers: Record<string, string>): void {
+/**
+ * Adds trailers to those that were added before, except `replaced`. Node's own method drops all earlier ones, but not
+ * over HTTP/2.
+ */
+export function addTrailers(
+  res: ServerResponse,
+  trailers: Record<string, string>,
+  replaced: readonly string[],
+): void {
   const { _trailer: before } = res as OutgoingResponse
   res.addTrailers(trailers)
-  if (before) (res as OutgoingResponse)._trailer = before + (res as OutgoingResponse)._trailer
+  if (!before) return
+  const kept = before.split('\r\n').filter((line) => line !== '' && !replaced.includes(nameOf(line)))
+  ;(res as OutgoingResponse)._trailer =
+    kept.map((line) => `${line}\r\n`).join('') + (res as OutgoingResponse)._trailer
+}
+
+function nameOf(line: string): string {
+  return line.slice(0, line.indexOf(':')).toLowerCase()
 }
 
 /**
@@ -33,11 +47,8 @@ export function headerOf(res: ServerResponse, name: string): string | undefined 
 function lineOf(head: unknown, name: string): string | undefined {
   if (typeof head !== 'string') return undefined
   const lines = head.split('\r\n').slice(1)
-  const prefix = `${name.toLowerCase()}:`
-  return lines
-    .find((line) => line.toLowerCase().startsWith(prefix))
-    ?.slice(prefix.length)
-    .trim()
+  const line = lines.find((each) => nameOf(each) === name)
+  return line?.slice(name.length + 1).trim()
 }
 
 /** False for HTTP/2, which has no such bytes, and for a `flushHeaders` of other code, which has to be called. */

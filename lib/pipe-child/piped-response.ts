@@ -172,7 +172,8 @@ export class PipedResponse {
   private sendExit(exit: ChildExit): void {
     if (!this.hasBody) return
     if (this.settings.exit === 'event') this.res.write(`event: exit\ndata: ${JSON.stringify(exit)}\n\n`)
-    if (this.settings.exit === 'trailer') addTrailers(this.res, trailersOf(exit))
+    if (this.settings.exit === 'trailer')
+      addTrailers(this.res, trailersOf(exit), ['exit-code', 'exit-signal'])
   }
 
   private attempt(send: () => unknown): void {

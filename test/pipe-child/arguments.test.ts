@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, exec, execFile, spawn, spawnSync } from 'node:child_process'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
@@ -42,7 +42,7 @@ const calls: Record<string, [Call, string]> = {
   ],
   'a promise that fails': [
     (res) => [res, Promise.reject(new Error('x'))],
-    'got a promise; pass the child itself, and not what tells of its end',
+    'got a promise; pass the child itself, and not a promise of its end',
   ],
   'a promise with a child': [
     (res, child) => [res, Object.assign(new Promise(() => {}), { child })],
@@ -67,6 +67,52 @@ for (const front of fronts) {
         else process.kill(-child.pid!)
       })
     }
+
+    for (const [what, call] of Object.entries({
+      'the options and the child in the wrong order': (res, child) => [res, { end: false }, child],
+      'an array': (res, child) => [res, [child]],
+      'an object that holds it under another name': (res, child) => [res, { proc: child }],
+      'a promise of an array': (res, child) => [res, Promise.resolve([child])],
+    } satisfies Record<string, Call>)) {
+      it(`${what}: ends the child`, async () => {
+        const child = sh('sleep 60 & wait')
+        const { ask } = await front.serve((req, res) => refused(res, (call as Call)(res, child, req)))
+        expect(await (await ask()).ended()).to.match(/^TypeError: pipeChild: child must be/)
+        await nothingLeft(child)
+      })
+    }
+
+    it('an object with a child that lacks its events: rejects with a TypeError', async () => {
+      const odd = { kill: () => true, on: () => odd, exitCode: null, stdout: null, stderr: null }
+      const { ask } = await front.serve((_req, res) => refused(res, [res, odd]))
+      expect(await (await ask()).ended()).to.match(/^TypeError: pipeChild: child must be/)
+    })
+
+    it('a child that another call has: leaves it to that', async () => {
+      const child = sh('read line; echo "$line"')
+      const { ask } = await front.serve(async (_req, res) => {
+        const first = pipeChild(res, child, { end: false })
+        for (const args of [
+          [res, child],
+          [child, res],
+          [res, { child }],
+        ]) {
+          const call = pipeChild as (...args: readonly unknown[]) => Promise<unknown>
+          expect(await call(...args).catch((error: Error) => error)).to.be.instanceOf(TypeError)
+        }
+        child.stdin!.end('alive\n')
+        await first
+        res.end()
+      })
+      expect(await (await ask()).ended()).to.equal('alive\n')
+    })
+
+    it('the promise of promisify(exec), which nobody else handles: ends its child', async () => {
+      const promise = promisify(exec)('exec sleep 60')
+      const { ask } = await front.serve((_req, res) => refused(res, [res, promise]))
+      expect(await (await ask()).ended()).to.include('got a promise')
+      expect(promise.child.signalCode ?? (await signalOf(promise.child))).to.equal('SIGTERM')
+    })
 
     it('the promise of promisify(execFile): ends its child', async () => {
       const promise = promisify(execFile)('sleep', ['60'])

@@ -80,6 +80,16 @@ function promisedChild(script: string): ChildProcess & Promise<void> {
   return child as never
 }
 
+/** As zx makes it: a promise with the methods of a child, without its events, that rejects with a failure. */
+function processPromise(script: string): PipedChild {
+  const child = sh(script)
+  const { pid, stdout } = child
+  const ended = new Promise<void>((_, reject) => child.once('close', () => reject(new Error('failed'))))
+  const promise = { child, pid, stdout, exitCode: ended, kill: () => true, on: () => promise }
+  // `asked` would await a Promise.
+  return Object.defineProperty(promise, 'then', { value: ended.then.bind(ended) }) as never
+}
+
 for (const front of fronts) {
   describe(`pipeChild on ${front.name}`, () => {
     afterEach(closeServers)
@@ -105,6 +115,38 @@ for (const front of fronts) {
         })
         expect(await reply.ended()).to.equal('out\n')
         expect((await outcome).exit).to.deep.equal({ code: 1, signal: null })
+      })
+
+      for (const thrown of ['undefined', 'null', '5', '"text"', '({ a: 1 })']) {
+        it(`that throws ${thrown}: rejects with an Error whose cause is that`, async () => {
+          const [reply, outcome] = await asked(front, { start: () => worker(`throw ${thrown}`) })
+          const { error } = await outcome
+          expect(error).to.be.instanceOf(Error)
+          // oxlint-disable-next-line no-eval -- the values above
+          expect(error!.cause).to.deep.equal((0, eval)(thrown))
+          expect(await reply.ended()).to.match(/^refused: the Worker threw /)
+        })
+      }
+
+      for (const code of [
+        'process.stdin.pipe(process.stdout)',
+        '(async () => { for await (const chunk of process.stdin) process.stdout.write(chunk) })()',
+      ]) {
+        it(`that reads its input before it writes: ${code}`, async () => {
+          const [reply, outcome] = await asked(front, {
+            start: () => new Worker(code, { eval: true, stdin: true, stdout: true, stderr: true }),
+            options: { stdin: Readable.from(['in', 'put']) },
+          })
+          expect(await reply.ended()).to.equal('input')
+          expect((await outcome).exit).to.deep.equal({ code: 0, signal: null })
+        })
+      }
+
+      it('with an input, whose file is missing: rejects before anything is sent', async () => {
+        const start = (): Worker => new Worker('/no/such/file.mjs', { stdin: true, stdout: true })
+        const [reply, outcome] = await asked(front, { start, options: { stdin: Readable.from(['x']) } })
+        expect((await outcome).error?.message).to.match(/Cannot find module/)
+        expect(await reply.ended()).to.match(/^refused: /)
       })
 
       it('whose file is missing: rejects before anything is sent', async () => {
@@ -216,6 +258,14 @@ for (const front of fronts) {
         const options = { stdin: Readable.from(['x']) }
         const [reply] = await asked(front, { start: () => terminal('sleep 60'), options })
         expect(await reply.ended()).to.match(/^refused: pipeChild: option "stdin" needs a child with a stdin/)
+      })
+    })
+
+    describe('with a promise that has a child and its methods, as of zx', () => {
+      it('sends the output of the child, and leaves no unhandled rejection', async () => {
+        const [reply, outcome] = await asked(front, { start: () => processPromise('echo out; exit 3') })
+        expect(await reply.ended()).to.equal('out\n')
+        expect(await outcome).to.deep.equal({ exit: { code: 3, signal: null } })
       })
     })
 

@@ -1,5 +1,4 @@
 import type { Writable } from 'node:stream'
-import { types } from 'node:util'
 import type { Worker } from 'node:worker_threads'
 import { show } from '../../shared/options.js'
 import { ListenerSet } from '../listener-set.js'
@@ -75,7 +74,7 @@ function whenReading({ stdin }: Worker, listener: () => void): void {
 
 /** Returns what a thread has thrown, as an Error. */
 function errorOf(thrown: unknown): Error {
-  if (types.isNativeError(thrown)) return thrown
+  if (thrown instanceof Error) return thrown
   return new Error(`the Worker threw ${show(thrown)}`, { cause: thrown })
 }
 

@@ -1,0 +1,167 @@
+import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import http2, { type ClientHttp2Session } from 'node:http2'
+import { expect } from 'chai'
+import { autoFlush, bodyCache, type ChildExit, maxBytes, passthroughProxy, pipeChild } from 'sluiceway'
+import { deferred } from '../support/deferred.js'
+import { type Handler, hosts } from '../support/hosts.js'
+import { frameClient } from '../support/http2-frames.js'
+import { scriptedUpstream } from '../support/scripted-upstream.js'
+import { closed } from '../support/open-resources.js'
+import { closeServers, listen } from '../support/servers.js'
+import { sh } from '../pipe-child/piped.js'
+
+const { mount } = hosts[0]!
+const { NGHTTP2_CANCEL: CANCEL, NGHTTP2_NO_ERROR: NO_ERROR } = http2.constants
+
+/** More than a stream buffers. */
+const MUCH = Buffer.alloc(3_000_000)
+
+describe('a client that resets its HTTP/2 stream without an error, and does not read', () => {
+  let session: ClientHttp2Session
+  afterEach(async () => {
+    session.destroy()
+    await closeServers()
+  })
+
+  async function serve(...handlers: readonly Handler[]): Promise<number> {
+    const { port } = await listen(http2.createServer(mount(...handlers) as never) as never)
+    // Less than any response sends.
+    session = http2.connect(`http://127.0.0.1:${port}`, { settings: { initialWindowSize: 100 } })
+    session.on('error', () => {})
+    return port
+  }
+
+  /** Resets a request once its response has come, and more than is read waits. */
+  async function resetUnread(full: Promise<unknown>): Promise<void> {
+    const stream = session.request({ ':path': '/' })
+    stream.on('error', () => {}).pause()
+    await Promise.all([once(stream, 'response'), full])
+    stream.close(NO_ERROR)
+  }
+
+  it('ends the child of pipeChild', async () => {
+    const exit = deferred<ChildExit>()
+    const full = deferred<void>()
+    await serve((_req, res) => {
+      const child = sh('exec yes')
+      pipeChild(res, child).then(exit.resolve)
+      child.stdout!.on('pause', () => full.resolve())
+    })
+    await resetUnread(full.promise)
+    expect(await exit.promise).to.deep.equal({ code: null, signal: 'SIGTERM' })
+  })
+
+  it('ends pipeChild whose child has ended before', async () => {
+    const exit = deferred<ChildExit>()
+    const ended = deferred<void>()
+    await serve((_req, res) => {
+      const child = sh('head -c 5000 /dev/zero')
+      pipeChild(res, child).then(exit.resolve)
+      child.once('close', () => setImmediate(ended.resolve))
+    })
+    await resetUnread(ended.promise)
+    expect(await exit.promise).to.deep.equal({ code: 0, signal: null })
+  })
+
+  it('frees the connection of passthroughProxy to its upstream', async () => {
+    const upstream = await scriptedUpstream()
+    await serve(passthroughProxy(upstream.url))
+    const answered = upstream.connection().then(async (connection) => {
+      await connection.untilText('\r\n\r\n')
+      connection.write(`HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n`)
+      connection.write(MUCH.toString('latin1'))
+      return connection
+    })
+    await resetUnread(answered)
+    const { socket } = await answered
+    socket.on('error', () => {})
+    await closed(socket)
+  })
+
+  for (const [name, before, how] of [
+    ['autoFlush with heartbeats', [autoFlush({ heartbeatMs: 1000 })], 'write'],
+    ['bodyCache', [bodyCache()], 'write'],
+    ['bodyCache, for a response that has been ended', [bodyCache()], 'end'],
+  ] as const) {
+    it(`closes the response behind ${name}`, async () => {
+      const over = deferred<void>()
+      const full = deferred<void>()
+      await serve(...before, (_req, res) => {
+        res.on('close', over.resolve)
+        if (name.includes('autoFlush')) res.setHeader('Content-Type', 'text/event-stream')
+        res[how](MUCH)
+        full.resolve()
+      })
+      await resetUnread(full.promise)
+      await over.promise
+    })
+  }
+
+  it('leaves a stream alone that the application itself has closed, and that still sends', async () => {
+    const port = await serve(bodyCache(), (_req, res) => {
+      res.end(MUCH)
+      ;(res as unknown as http2.Http2ServerResponse).stream.close(NO_ERROR)
+    })
+    const { session: own, stream } = await frameClient(port)
+    let received = 0
+    stream.on('data', (chunk: Buffer) => {
+      received += chunk.length
+      stream.end()
+    })
+    await once(stream, 'close')
+    own.destroy()
+    expect(received).to.equal(MUCH.length)
+  })
+})
+
+describe('a client that cuts its HTTP/2 upload', () => {
+  afterEach(closeServers)
+
+  /** Serves one request, sends a part of its body and cuts it. */
+  async function cut(
+    code: number | 'connection',
+    headers: http2.OutgoingHttpHeaders,
+    ...handlers: readonly Handler[]
+  ): Promise<[IncomingMessage, ServerResponse]> {
+    const arrived = deferred<[IncomingMessage, ServerResponse]>()
+    const last: Handler = (req, res) => arrived.resolve([req, res])
+    const { port } = await listen(http2.createServer(mount(...handlers, last) as never) as never)
+    const client = await frameClient(port, headers)
+    client.stream.write('part')
+    const exchange = await arrived.promise
+    const requestClosed = once(exchange[0], 'close')
+    if (code === 'connection') client.session.destroy()
+    else client.reset(code)
+    await requestClosed
+    client.session.destroy()
+    return exchange
+  }
+
+  for (const [how, headers] of [
+    ['of unknown length', {}],
+    ['with a length', { 'content-length': 1000 }],
+  ] as const) {
+    for (const [what, code] of [
+      ['an error', CANCEL],
+      ['no error', NO_ERROR],
+      ['its connection', 'connection'],
+    ] as const) {
+      it(`${how}, with ${what}: an unread body behind maxBytes does not end the process`, async () => {
+        const [req] = await cut(code, headers, maxBytes('1mb'))
+        await new Promise(setImmediate)
+        const late = req.toArray().catch((error: NodeJS.ErrnoException) => error.code)
+        expect(await late).to.equal('ERR_STREAM_PREMATURE_CLOSE')
+      })
+
+      it(`${how}, with ${what}: a reader of bodyCache gets an error`, async () => {
+        const read = deferred<unknown>()
+        await cut(code, headers, bodyCache(), (req, _res, next) => {
+          req.bodyCache!.buffer().then(read.resolve, read.resolve)
+          next()
+        })
+        expect(await read.promise).to.include({ code: 'ERR_SLUICEWAY_BODY_ABORTED' })
+      })
+    }
+  }
+})
