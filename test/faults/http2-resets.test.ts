@@ -42,10 +42,10 @@ describe('a client that resets its HTTP/2 stream without an error, and does not 
 
   it('ends the child of pipeChild', async () => {
     const exit = deferred<ChildExit>()
-    const full = deferred<void>()
+    const full = deferred()
     await serve((_req, res) => {
       const child = sh('exec yes')
-      pipeChild(res, child).then(exit.resolve)
+      void pipeChild(res, child).then(exit.resolve)
       child.stdout!.on('pause', () => full.resolve())
     })
     await resetUnread(full.promise)
@@ -54,10 +54,10 @@ describe('a client that resets its HTTP/2 stream without an error, and does not 
 
   it('ends pipeChild whose child has ended before', async () => {
     const exit = deferred<ChildExit>()
-    const ended = deferred<void>()
+    const ended = deferred()
     await serve((_req, res) => {
       const child = sh('head -c 5000 /dev/zero')
-      pipeChild(res, child).then(exit.resolve)
+      void pipeChild(res, child).then(exit.resolve)
       child.once('close', () => setImmediate(ended.resolve))
     })
     await resetUnread(ended.promise)
@@ -85,8 +85,8 @@ describe('a client that resets its HTTP/2 stream without an error, and does not 
     ['bodyCache, for a response that has been ended', [bodyCache()], 'end'],
   ] as const) {
     it(`closes the response behind ${name}`, async () => {
-      const over = deferred<void>()
-      const full = deferred<void>()
+      const over = deferred()
+      const full = deferred()
       await serve(...before, (_req, res) => {
         res.on('close', over.resolve)
         if (name.includes('autoFlush')) res.setHeader('Content-Type', 'text/event-stream')
@@ -157,7 +157,7 @@ describe('a client that cuts its HTTP/2 upload', () => {
       it(`${how}, with ${what}: a reader of bodyCache gets an error`, async () => {
         const read = deferred<unknown>()
         await cut(code, headers, bodyCache(), (req, _res, next) => {
-          req.bodyCache!.buffer().then(read.resolve, read.resolve)
+          req.bodyCache.buffer().then(read.resolve, read.resolve)
           next()
         })
         expect(await read.promise).to.include({ code: 'ERR_SLUICEWAY_BODY_ABORTED' })

@@ -87,6 +87,7 @@ function processPromise(script: string): PipedChild {
   const ended = new Promise<void>((_, reject) => child.once('close', () => reject(new Error('failed'))))
   const promise = { child, pid, stdout, exitCode: ended, kill: () => true, on: () => promise }
   // `asked` would await a Promise.
+  // oxlint-disable-next-line unicorn/no-thenable -- zx's promise is one
   return Object.defineProperty(promise, 'then', { value: ended.then.bind(ended) }) as never
 }
 
