@@ -114,9 +114,7 @@ type Parser = (req: never, res: never, next: (error?: unknown) => void) => unkno
 function parsing(parser: Parser): (req: IncomingMessage, res: ServerResponse) => Promise<void> {
   return (req, res) =>
     new Promise((resolve, reject) => {
-      parser(req as never, res as never, (error) =>
-        error === undefined ? resolve() : reject(error),
-      )
+      parser(req as never, res as never, (error) => (error === undefined ? resolve() : reject(error)))
     })
 }
 
