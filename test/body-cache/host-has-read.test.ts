@@ -95,6 +95,22 @@ for (const { name, mount } of hosts) {
         })
       }
 
+      it(`answers after the application has destroyed the request, ${when}`, async () => {
+        const answer: Handler = (req, res) => {
+          req.destroy()
+          setImmediate(() => res.end('answered'))
+        }
+        const middleware = bodyCache()
+        const cache: Handler = (req, res, next) => middleware(req, res, () => next())
+        for (const keepsRawBody of [true, false]) {
+          const { url } = await serve(mount(hostOf(turn, keepsRawBody), cache, answer))
+          for (const body of ['', 'abc']) {
+            const response = await fetch(url, { method: 'POST', body })
+            expect(await response.text()).to.equal('answered')
+          }
+        }
+      })
+
       it(`emits 'close' once for a response that waits for it, ${when}`, async () => {
         let closes = 0
         const early: Handler = (req, _res, next) => {

@@ -53,7 +53,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   private state: RoundState = 'unread'
   /** True while a reader that was set aside waits for the end of a round. */
   private isAwaited = false
-  /** True once a round had the whole body, or an iterator was done with it. */
+  /** True once a round, or before that a host, had the whole body, or an iterator was done with it. */
   private wasRead = false
   private readonly closeWaiters = new CloseWaiters(this)
 
@@ -82,12 +82,14 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 
   /** Takes over a body that its host has read, whose listeners must not see the next round. */
   private takeReadBody(store: BodyStore): ErrorCode | undefined {
+    const { endEmitted, closeEmitted } = readableStateOf(this.req)
+    this.wasRead = endEmitted
     this.dropReaders()
     const bytes = bytesReadBefore(this.req)
     if (bytes === undefined) return 'ERR_SLUICEWAY_BODY_ALREADY_READ'
     if (bytes.length > 0) store.append(bytes)
     this.body.hasComeWhole()
-    this.bodyWasRead(readableStateOf(this.req).closeEmitted ? 'before' : 'here')
+    this.bodyWasRead(closeEmitted ? 'before' : 'here')
     this.renew()
     return undefined
   }
