@@ -15,6 +15,8 @@ export function wasReadBefore(req: ParsedRequest): boolean {
 export function bytesReadBefore(req: ParsedRequest & { readonly rawBody?: unknown }): Buffer | undefined {
   if (Buffer.isBuffer(req.rawBody)) return req.rawBody
   const { dataEmitted, endEmitted } = readableStateOf(req)
-  const wasEmpty = endEmitted && !dataEmitted && !(announcedLength(req) > 0)
+  // Node also emits 'end' on an HTTP/2 stream that was reset.
+  const isAwaited = announcedLength(req) > 0
+  const wasEmpty = endEmitted && !dataEmitted && !isAwaited
   return wasEmpty ? Buffer.alloc(0) : undefined
 }
