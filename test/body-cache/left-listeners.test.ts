@@ -22,30 +22,32 @@ const readings: Readonly<Record<string, Handler>> = {
   ...Object.fromEntries(stops),
 }
 
-function listenersOf(req: IncomingMessage): string {
-  const counts = req.eventNames().map((event) => `${String(event)} ${req.listenerCount(event)}`)
-  return counts.toSorted().join(', ')
+/** The most that two readings leave for one event: two pipelines. */
+const MOST = 6
+
+function mostListeners(req: IncomingMessage): number {
+  return Math.max(...req.eventNames().map((event) => req.listenerCount(event)))
 }
 
 describe('a request that was read many times', () => {
   afterEach(closeServers)
 
   for (const [name, read] of Object.entries(readings)) {
-    it(`has no more listeners than after the second time, read by ${name}`, async () => {
+    it(`has no more listeners than two readings leave, read by ${name}`, async () => {
       const headers = { 'content-type': 'text/plain' }
-      const counts: string[] = []
+      const counts: number[] = []
       const { url } = await serve(
         hosts[0]!.mount(bodyCache(), async (req, res, next) => {
           for (let i = 0; i < MANY; i += 1) {
             await read(req, res, next)
             await new Promise(setImmediate)
-            counts.push(listenersOf(req))
+            counts.push(mostListeners(req))
           }
           res.end()
         }),
       )
       await (await fetch(url, { method: 'POST', headers, body: 'x'.repeat(1000) })).text()
-      expect(new Set(counts.slice(1))).to.have.property('size', 1)
+      expect(Math.max(...counts)).to.be.at.most(MOST)
       expect(counts).to.have.length(MANY)
     })
   }

@@ -127,10 +127,11 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 
   /** Starts the round after one that had the whole body; called by the first listener of its 'end'. */
   next(): void {
+    // A body that is read only once leaves as many as in Node.
+    if (this.wasRead) dropLeftListeners(this.req)
     this.noteReadToEnd()
     this.isAwaited = false
     this.dropReaders()
-    dropLeftListeners(this.req)
     this.renew()
     this.body.readerIsDone(true)
   }
