@@ -2,7 +2,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { cutResponse } from '../../node/cut-response.js'
 import { sendHead } from '../../node/send-head.js'
-import { exceptionContained } from '../../shared/channels.js'
 import { HeaderList } from '../header-list.js'
 import { runResponseHook } from '../hooks.js'
 import { writeHead, writeInformation, writeTrailers } from './write-head.js'
@@ -138,12 +137,7 @@ export class Answer {
 
   /** Ends the answer visibly: a clean end would make a part look complete. */
   cut(): void {
-    try {
-      cutResponse(this.res)
-    } catch (error) {
-      if (exceptionContained.isObserved) exceptionContained.tell({ req: this.req, error })
-      this.res.socket?.destroy()
-    }
+    cutResponse(this.res)
   }
 
   /**
