@@ -171,8 +171,7 @@ export class ChangedBody implements BodyReceiver {
     const { upstream } = this.body
     client.open(head, incoming)
     owner.passDirectly()
-    const waiting = upstream.takeAll()
-    if (waiting !== null) client.write(waiting)
+    for (const chunk of upstream.takeAll()) client.write(chunk)
     if (upstream.hasEnded) {
       client.end(upstream.trailers, undefined)
       owner.answered()

@@ -103,12 +103,21 @@ export class Decoder extends Transform {
 /** Up to Node 23, zstd takes data that was cut off for complete. */
 const MISSES_TRUNCATION = Number.parseInt(process.versions.node, 10) < 24
 
-/** Ends a stream of zstd. Bytes that begin no frame tell complete data from others: only behind a whole frame they are refused as such. */
+/** The bytes with which each frame of zstd begins. */
+const MAGIC_LENGTH = 4
+
+/**
+ * Ends a stream of zstd. Bytes that begin no frame tell complete data from truncated data: they are refused as such
+ * only behind a whole frame.
+ */
 function endZstd(engine: Engine, callback: TransformCallback): void {
+  const isBegun = engine.bytesWritten > MAGIC_LENGTH
+  const truncated = new Error('unexpected end of file')
   engine.removeAllListeners('data').removeAllListeners('error').resume()
-  engine.once('error', ({ code }: NodeJS.ErrnoException) => {
-    callback(code === 'ZSTD_error_prefix_unknown' ? null : new Error('unexpected end of file'))
-  })
-  engine.once('end', () => callback(new Error('unexpected end of file')))
-  engine.end(Buffer.alloc(8, 0xff))
+  engine
+    .once('end', () => callback(truncated))
+    .once('error', ({ code }: NodeJS.ErrnoException) => {
+      callback(isBegun && code === 'ZSTD_error_prefix_unknown' ? null : truncated)
+    })
+  engine.end(Buffer.alloc(2 * MAGIC_LENGTH, 0xff))
 }

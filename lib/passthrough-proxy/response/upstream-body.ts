@@ -77,9 +77,12 @@ export class UpstreamBody extends Readable {
   }
 
   /** Takes everything that waits here; the rest is read elsewhere. */
-  takeAll(): Buffer | null {
+  takeAll(): Buffer[] {
     this.waits = false
-    return this.read() as Buffer | null
+    const chunks: Buffer[] = []
+    // From Node 26 on, `read` returns one chunk at a time.
+    for (let chunk = this.read(); chunk !== null; chunk = this.read()) chunks.push(chunk as Buffer)
+    return chunks
   }
 
   override _read(): void {
