@@ -1,5 +1,6 @@
 import { Readable, type Writable } from 'node:stream'
 
+import { contain } from './contained-transform.js'
 import { described } from './described.js'
 import { WebInput, WebOutput, type WebReadable, type WebWritable } from './web-streams.js'
 
@@ -25,11 +26,17 @@ const taken = new WeakSet<object>()
 export function stageOf(transform: unknown): Stage {
   if (isNodeTransform(transform)) {
     take(transform)
+    contain(transform as unknown as Readable)
     return { input: transform as unknown as Writable, output: transform as unknown as Readable }
   }
   if (!isWebTransform(transform)) throw notATransform(transform)
   take(transform)
   return { input: new WebInput(transform.writable), output: new WebOutput(transform.readable) }
+}
+
+/** Destroys a transform that gets no body. */
+export function drop({ input, output }: Stage): void {
+  for (const stream of new Set([input, output])) stream.on('error', ignore).destroy()
 }
 
 /** Returns the bytes of a chunk that came out of a transform. */
@@ -79,3 +86,5 @@ function notATransform(value: unknown): TypeError {
     `pipeThrough takes a Duplex, or { readable, writable } as a TransformStream has them, got ${described(value)}`,
   )
 }
+
+function ignore(): void {}

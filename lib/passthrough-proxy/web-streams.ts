@@ -1,5 +1,6 @@
 import { Readable, Writable } from 'node:stream'
 
+import { asError } from './contained-transform.js'
 import { described } from './described.js'
 
 interface WebReader {
@@ -40,7 +41,7 @@ export class WebOutput extends Readable {
   override _read(): void {
     this.reader.read().then(
       ({ done, value }) => this.deliver(done, value),
-      (error: unknown) => this.destroy(errorOf(error)),
+      (error: unknown) => this.destroy(asError(error)),
     )
   }
 
@@ -83,13 +84,8 @@ export class WebInput extends Writable {
 function settle(promise: Promise<unknown>, callback: (error?: Error | null) => void): void {
   promise.then(
     () => callback(),
-    (error: unknown) => callback(errorOf(error)),
+    (error: unknown) => callback(asError(error)),
   )
-}
-
-/** A web stream may fail with any value. */
-function errorOf(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error('a web stream has failed', { cause: thrown })
 }
 
 function ignore(): void {}

@@ -174,8 +174,8 @@ for (const { name, express } of expressVersions) {
           'HTTP/1.1 206 Partial Content\r\nContent-Encoding: gzip\r\nContent-Range: bytes 0-1/9\r\nContent-Length: 2\r\n\r\nab'
         const { response } = await exchange(request('GET', '/', 'Range: bytes=0-1'), part)
         expect(response.status).to.equal(500)
-        expect((errors[0]?.cause as Error).message).to.match(
-          /^\w+\(\) cannot change a part.*delete Range and If-Range/,
+        expect(String(errors[0]?.cause)).to.match(
+          /^TypeError: \w+\(\) cannot change a part.*delete Range and If-Range/,
         )
       })
     }
@@ -394,8 +394,8 @@ for (const { name, express } of expressVersions) {
           onResponse: (incoming) => void incoming.pipeThrough(given as never),
         })
         expect((await exchange(request('GET', '/'))).response.status).to.equal(500)
-        expect((errors[0]?.cause as Error).message)
-          .to.match(/^pipeThrough takes a Duplex/)
+        expect(String(errors[0]?.cause))
+          .to.match(/^TypeError: pipeThrough takes a Duplex/)
           .and.include(got)
       })
     }
@@ -414,7 +414,9 @@ for (const { name, express } of expressVersions) {
         })
         const { response } = await exchange(request('GET', '/'), answer('body'))
         expect(response.status).to.equal(message === undefined ? 200 : 500)
-        expect((errors[0]?.cause as Error | undefined)?.message).to.equal(message)
+        expect(errors.map(({ cause }) => String(cause))).to.deep.equal(
+          message === undefined ? [] : [`TypeError: ${message}`],
+        )
       }
     })
 
@@ -432,10 +434,7 @@ for (const { name, express } of expressVersions) {
       })
       const packed = zlib.gzipSync('text')
       const head = `HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: ${packed.length}\r\n\r\n`
-      const { response } = await exchange(
-        request('GET', '/'),
-        Buffer.concat([Buffer.from(head), packed]) as never,
-      )
+      const { response } = await exchange(request('GET', '/'), Buffer.concat([Buffer.from(head), packed]))
       expect(response.headers['content-encoding']).to.deep.equal(['gzip'])
       expect(Buffer.concat(bytes).equals(packed)).to.equal(true)
       expect(response.body.equals(packed)).to.equal(true)

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { PassThrough, Readable, Transform } from 'node:stream'
-import { ReadableStream } from 'node:stream/web'
+import type { ReadableStream } from 'node:stream/web'
 
 import { expect } from 'chai'
 import type { ReplacementBody } from 'sluiceway'
@@ -35,7 +35,7 @@ const gone = [
   'content-range',
 ] as const
 
-const webStream = (text: string): ReadableStream => new Blob([text]).stream() as ReadableStream
+const webStream = (text: string): ReadableStream => new Blob([text]).stream()
 
 for (const { name, express } of expressVersions) {
   describe(`passthroughProxy replaces the body of a response (${name})`, () => {
@@ -231,8 +231,8 @@ for (const { name, express } of expressVersions) {
           onResponse: (incoming) => void incoming.replace(given as never),
         })
         expect((await exchange(request('GET', '/'))).response.status).to.equal(500)
-        expect((errors[0]?.cause as Error).message).to.match(
-          /^replace takes a stream, a Buffer, a string or null, got/,
+        expect(String(errors[0]?.cause)).to.match(
+          /^TypeError: replace takes a stream, a Buffer, a string or null, got/,
         )
       })
     }
@@ -470,7 +470,7 @@ for (const { name, express } of expressVersions) {
           onResponse: (incoming) => void incoming.buffer({ limit: '10x' }),
         })
         expect((await exchange(request('GET', '/'))).response.status).to.equal(500)
-        expect((errors[0]?.cause as Error).message).to.match(/^buffer: option "limit" must be/)
+        expect(String(errors[0]?.cause)).to.match(/^\w+: buffer: option "limit" must be/)
       })
 
       it('reads no more than the limit and a little from the upstream', async function () {

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 
-import { type BodyTransform, stageOf } from '../body-transform.js'
+import { type BodyTransform, drop, type Stage, stageOf } from '../body-transform.js'
 import { digestNames } from '../digests.js'
 import { HeaderList } from '../header-list.js'
 import type { OutgoingRequest } from '../hooks.js'
@@ -25,12 +25,15 @@ export class DraftedRequest implements OutgoingRequest {
 
   pipeThrough(transform: BodyTransform): this {
     const stage = stageOf(transform)
-    if (this.body === null) return this
-    const changed =
-      this.body instanceof ChangedBody ? this.body : new ChangedBody(this.body, this.body !== this.own)
-    changed.through(stage)
-    this.body = changed
+    if (this.body === null) drop(stage)
+    else this.body = this.through(this.body, stage)
     for (const name of ['content-length', ...digestNames]) this.headers.delete(name)
     return this
+  }
+
+  private through(body: Readable | Buffer | string, stage: Stage): ChangedBody {
+    const changed = body instanceof ChangedBody ? body : new ChangedBody(body, body !== this.own)
+    changed.through(stage)
+    return changed
   }
 }

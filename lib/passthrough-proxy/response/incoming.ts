@@ -3,12 +3,14 @@ import type { Readable } from 'node:stream'
 import { byteSize, readOptions, type OptionChecks } from '../../shared/options.js'
 import {
   type BodyTransform,
+  drop,
   isNodeReadable,
   isWebReadable,
   readableOf,
   type Stage,
   stageOf,
 } from '../body-transform.js'
+import { contain } from '../contained-transform.js'
 import { described } from '../described.js'
 import { HeaderList } from '../header-list.js'
 import { hookError, type BufferOptions, type IncomingResponse, type ReplacementBody } from '../hooks.js'
@@ -131,11 +133,6 @@ function decoding(coding: string): Stage {
   return { input: decoder, output: decoder }
 }
 
-/** Destroys a transform without a body. */
-function drop({ input, output }: Stage): void {
-  for (const stream of new Set([input, output])) stream.on('error', ignore).destroy()
-}
-
 /** Returns the bytes of a body in memory; undefined for a stream. */
 function bytesIn(body: ReplacementBody): Buffer | undefined {
   if (body === null) return Buffer.alloc(0)
@@ -150,6 +147,7 @@ function streamIn(body: ReplacementBody): Readable {
     throw new TypeError(`replace takes a stream, a Buffer, a string or null, got ${described(body)}`)
   }
   if (body.destroyed || body.readableEnded) throw new TypeError('replace got a stream that has ended before')
+  contain(body)
   return body
 }
 
@@ -160,5 +158,3 @@ function transformError(cause: unknown): unknown {
 function replacementError(cause: unknown): unknown {
   return hookError('the body that onResponse gave to replace() failed', cause)
 }
-
-function ignore(): void {}
