@@ -1,5 +1,6 @@
 import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { NEED_DRAIN, type OutgoingResponse, type ParsedRequest, type ServerSocket } from './internals.js'
 import { WATCHERS } from './keys.js'
 
@@ -34,6 +35,15 @@ export function closeAfter(res: OutgoingResponse): void {
 export function tellDrained(res: OutgoingResponse): void {
   res[NEED_DRAIN] = false
   res.emit('drain')
+}
+
+/**
+ * Tells whether the client has reset a connection: the reset may come together with its last bytes, and libuv then
+ * reports an orderly end. `remoteAddress` does not tell, as Node remembers it.
+ */
+export function isReset(socket: Duplex): boolean {
+  const error = (socket as Partial<ServerSocket>)._handle?.getpeername?.({})
+  return error !== undefined && error !== 0
 }
 
 /** The constructor with the options that Node documents for `OutgoingMessage`, but leaves out of its types. */

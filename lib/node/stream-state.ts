@@ -1,6 +1,6 @@
 import { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import { Readable } from 'node:stream'
+import { type Duplex, Readable } from 'node:stream'
 import {
   type ParsedRequest,
   type ReadableState,
@@ -129,6 +129,24 @@ export function restoreSocket(req: ParsedRequest, socket: ServerSocket): boolean
 /** Makes a stream look as if no data had been asked for: the next 'data' listener makes it flow. */
 export function forgetFlow(stream: Readable): void {
   ;(stream as { readableFlowing: boolean | null }).readableFlowing = null
+}
+
+/** Lets either side of a connection end first: otherwise Node answers the end of one half by ending the other. */
+export function keepHalfOpen(connection: Duplex): void {
+  connection.allowHalfOpen = true
+}
+
+/**
+ * Takes back the 'end' that a connection is emitting: it is emitted again to the next
+ * reader, which may first get bytes that are put back. This time Node does not end the other half.
+ */
+export function takeBackEnd(connection: Duplex): void {
+  ;(connection as Duplex & SocketState)._readableState.endEmitted = false
+  if (connection.allowHalfOpen) return
+  keepHalfOpen(connection)
+  process.nextTick(() => {
+    connection.allowHalfOpen = false
+  })
 }
 
 interface SocketState extends Socket {
