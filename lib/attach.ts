@@ -10,7 +10,7 @@ import { runUpgrade } from './attach/upgrade.js'
 import { ATTACHED } from './node/keys.js'
 import { continueOnRead } from './body/expect-continue.js'
 import { withEntry, wrongOption } from './shared/error-page.js'
-import { callback, readOptions } from './shared/options.js'
+import { callback, readOptions, show } from './shared/options.js'
 
 /** The options of `attach`, all of them optional. */
 export interface AttachOptions {
@@ -77,10 +77,15 @@ export function attach(
 
 function requireKinds(server: unknown, app: unknown): void {
   if (!isServer(server)) {
-    throw wrongOption('attach: server must be an http.Server or https.Server, such as app.listen() returns')
+    const given =
+      typeof server === 'function' ? 'a function; it comes second: attach(server, app)' : show(server)
+    throw wrongOption(
+      `attach: server must be an http.Server or https.Server, such as app.listen() returns, got ${given}`,
+    )
   }
   if (typeof app !== 'function') {
-    throw wrongOption('attach: app must be an Express application or a (req, res) function')
+    const given = app === undefined ? 'undefined: write attach(server, app)' : show(app)
+    throw wrongOption(`attach: app must be an Express application or a (req, res) function, got ${given}`)
   }
 }
 

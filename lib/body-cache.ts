@@ -92,11 +92,13 @@ interface Instance {
  * NOTE: mount it before everything that reads the body. A body that was read before is an error with `code`
  * 'ERR_SLUICEWAY_BODY_ALREADY_READ', unless the host left it as `req.rawBody`.
  *
+ * `bodyCache('1mb')` is short for `bodyCache({ limit: '1mb' })`.
+ *
  * @example app.use(bodyCache())
  * @throws TypeError or RangeError for a wrong option.
  * @see docs/body-cache.md
  */
-export function bodyCache(options: BodyCacheOptions = {}): Middleware {
+export function bodyCache(options: BodyCacheOptions | ByteSize = {}): Middleware {
   const settings = readSettings(options)
   const instance: Instance = { settings, storage: storageFor(settings) }
   return function bodyCacheMiddleware(req, res, next) {
@@ -110,9 +112,10 @@ export function bodyCache(options: BodyCacheOptions = {}): Middleware {
   }
 }
 
-function readSettings(options: BodyCacheOptions): BodyCacheSettings {
+function readSettings(options: BodyCacheOptions | ByteSize): BodyCacheSettings {
   const unlimited = { unlimited: true }
-  return readOptions<BodyCacheSettings>('bodyCache', options, {
+  const isLimit = typeof options === 'string' || typeof options === 'number'
+  return readOptions<BodyCacheSettings>('bodyCache', isLimit ? { limit: options } : options, {
     limit: byteSize('100mb', unlimited),
     memory: byteSize('1mb', unlimited),
     memoryBudget: byteSize('256mb', unlimited),

@@ -17,8 +17,12 @@ import { isCloseDue } from './node/stream-state.js'
 
 export type { ByteSize } from './shared/options.js'
 
-/** Decides the limit of one request. An exception, or a result that is not a size, goes to `next` as an error. */
-export type MaxBytesLimit = (req: IncomingMessage) => ByteSize
+/**
+ * Decides the limit of one request. An exception, or a result that is not a size, goes to `next` as an error. The
+ * parameter may be declared as a request of Express, as in `(req: Request) => req.path`: a type that is taken from a
+ * method allows that under strict settings.
+ */
+export type MaxBytesLimit = { limit(req: IncomingMessage): ByteSize }['limit']
 
 export interface MaxBytesOptions {
   /**
@@ -62,7 +66,7 @@ interface MaxBytesSettings extends LingerBounds {
   readonly minRate: MinRateSettings | undefined
 }
 
-const LIMIT = { owner: 'maxBytes', key: 'limit' }
+const RESULT = { owner: 'maxBytes', key: 'limit', isResult: true }
 
 /**
  * Limits the size of request bodies: the client of a larger one reliably gets a 413, and its connection is closed.
@@ -137,5 +141,5 @@ function limitAnnounced(
 }
 
 function limitOf({ limit }: MaxBytesSettings, req: IncomingMessage): number {
-  return typeof limit === 'function' ? parseByteSize(limit(req), LIMIT, true) : limit
+  return typeof limit === 'function' ? parseByteSize(limit(req), RESULT, true) : limit
 }

@@ -10,6 +10,8 @@ export type ByteSize = number | string
 export interface OptionName {
   readonly owner: string
   readonly key: string
+  /** True if the option is a function, and its result is wrong. */
+  readonly isResult?: boolean
 }
 
 /** Turns the value given by a caller into the value used by the middleware, or throws. */
@@ -190,9 +192,27 @@ export function optionGroup<Settings>(checks: OptionChecks<Settings>): OptionChe
   return (given, option) => {
     if (given === undefined) return undefined
     if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-      throw wrongKind(option, `an object with ${Object.keys(checks).join(' and ')}`, given)
+      throw wrongKind(option, `an object with ${membersOf(checks)}`, given)
     }
     return readOptions(option.owner, given, checks, `${option.key}.`)
+  }
+}
+
+/** The names of a group's options, in words. */
+function membersOf<Settings>(checks: OptionChecks<Settings>): string {
+  const names = Object.entries<OptionCheck<unknown>>(checks).map(([key, check]) =>
+    isRequired(check) ? key : `${key} (optional)`,
+  )
+  return names.join(' and ')
+}
+
+/** An option without a default refuses `undefined`. */
+function isRequired(check: OptionCheck<unknown>): boolean {
+  try {
+    check(undefined, { owner: '', key: '' })
+    return false
+  } catch {
+    return true
   }
 }
 
@@ -211,8 +231,9 @@ export function outOfRange(option: OptionName, expected: string, given: unknown)
   return new RangeError(withEntry(complaint(option, expected, given), 'a-wrong-option'))
 }
 
-function complaint({ owner, key }: OptionName, expected: string, given: unknown): string {
-  return `${owner}: option "${key}" must be ${expected}, got ${show(given)}`
+function complaint({ owner, key, isResult }: OptionName, expected: string, given: unknown): string {
+  const subject = isResult === true ? `the result of your function "${key}"` : `option "${key}"`
+  return `${owner}: ${subject} must be ${expected}, got ${show(given)}`
 }
 
 /** Shows any value in an error message; JSON cannot show a BigInt or a cycle. */

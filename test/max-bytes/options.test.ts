@@ -107,6 +107,21 @@ describe('maxBytes options', () => {
         })
       }
 
+      it('names the function where its result is no size', async () => {
+        const errors: unknown[] = []
+        const limited = maxBytes(() => 'lots')
+        const { url } = await serve((req, res) => {
+          limited(req, res, (error) => {
+            errors.push(error)
+            res.end()
+          })
+        })
+        await fetch(url, { method: 'POST', body: 'abc' })
+        expect(String(errors)).to.match(
+          /^TypeError: maxBytes: the result of your function "limit" must be a whole number .*, got "lots" \(see /,
+        )
+      })
+
       it('uses the size it returns for this request', async () => {
         const limit = (req: { url?: string | undefined }): string => (req.url === '/large' ? '1kb' : '1b')
         const { url } = await serve(mount(maxBytes(limit), (_req, res) => res.end('let through')))

@@ -68,7 +68,7 @@ expectTypeOf<keyof typeof Sluiceway>().toEqualTypeOf<
 
 // The factories.
 expectTypeOf(maxBytes).parameter(0).toEqualTypeOf<MaxBytesOptions | ByteSize | MaxBytesLimit>()
-expectTypeOf(bodyCache).parameter(0).toEqualTypeOf<BodyCacheOptions | undefined>()
+expectTypeOf(bodyCache).parameter(0).toEqualTypeOf<BodyCacheOptions | ByteSize | undefined>()
 expectTypeOf(autoFlush).parameter(0).toEqualTypeOf<AutoFlushOptions | undefined>()
 expectTypeOf(passthroughProxy).parameter(0).toEqualTypeOf<string | URL | TargetFunction>()
 expectTypeOf(passthroughProxy).parameter(1).toEqualTypeOf<PassthroughProxyOptions | undefined>()

@@ -40,7 +40,28 @@ expectTypeOf(attachAlone).toEqualTypeOf(attach)
 
 // A limit may be a number, a size, or decided per request.
 maxBytes((req) => (req.url === '/large' ? '1gb' : 1024))
+// … which may be declared as a request of Express, with its parameters and what other middlewares have added.
+interface Signed extends express.Request<{ id: string }> {
+  readonly user: { readonly plan: string }
+}
+maxBytes((req: express.Request) => (req.path === '/large' ? '1gb' : 1024))
+maxBytes({ limit: (req: Signed) => (req.user.plan === 'large' && req.params.id !== '' ? '1gb' : 1024) })
+express().post(
+  '/:id',
+  maxBytes((req: express.Request<{ id: string }>) => req.params.id),
+  (req, res) => {
+    expectTypeOf(req.params.id).toEqualTypeOf<string>()
+    res.end()
+  },
+)
+// @ts-expect-error a limit function returns a size
+maxBytes((req: express.Request) => req)
+// @ts-expect-error it is given a request
+maxBytes((size: number) => size)
+
 maxBytes({ limit: '1mb', lingerMs: undefined })
+bodyCache('1mb')
+bodyCache(1024)
 // @ts-expect-error a limit is required
 maxBytes({ lingerMs: 100 })
 // @ts-expect-error null is no limit
