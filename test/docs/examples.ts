@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Express } from 'express'
+import '../support/example-secrets.js'
 import 'zod' // sets globals, which mocha would take for leaks of the example that loads it
 import { namesIn, readText, root } from '../support/repository.js'
 import { serve, type TestServer } from '../support/servers.js'

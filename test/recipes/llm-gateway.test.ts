@@ -7,6 +7,7 @@ import { createGunzip } from 'node:zlib'
 import { expect } from 'chai'
 import type { Express } from 'express'
 
+import '../support/example-secrets.js'
 import { nextLine } from '../support/decoded-lines.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
