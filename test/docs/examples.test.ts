@@ -80,10 +80,12 @@ const expectations: Readonly<Record<string, () => Promise<void>>> = {
     expect((await post('/avatar', 'x'.repeat(600_000))).status).to.equal(413)
     expect((await post('/other', 'x'.repeat(600_000))).status).to.equal(404)
   },
-  'docs-max-bytes 2': async () => {
+  'docs-max-bytes 2': async () => takesLargeVideos(),
+  'docs-max-bytes 3': async () => takesLargeVideos(),
+  'docs-max-bytes 4': async () => {
     expect((await post('/', 'x'.repeat(600_000))).status).to.equal(404)
   },
-  'docs-max-bytes 3': async () => {
+  'docs-max-bytes 5': async () => {
     const answer = await post('/', 'x'.repeat(2_000_000))
     expect(await answer.json()).to.deep.equal({ message: 'too large', limit: 1_048_576 })
   },
@@ -132,6 +134,12 @@ const expectations: Readonly<Record<string, () => Promise<void>>> = {
   'docs-pipe-child 3': async () => {},
   // Commands; test/pipe-child/block-buffered.test.ts runs them.
   'docs-pipe-child 4': async () => {},
+}
+
+async function takesLargeVideos(): Promise<void> {
+  const large = 'x'.repeat(2_000_000)
+  expect(await (await post('/videos', large)).json()).to.deep.equal({ taken: true })
+  expect((await post('/others', large)).status).to.equal(413)
 }
 
 /** The first text of an answer, without waiting for the rest. */
