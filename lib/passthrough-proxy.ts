@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 
 import { bodySourceOf } from './body/tap.js'
-import { sluicewayError } from './shared/errors.js'
 import type { Middleware } from './shared/middleware.js'
 import {
   byteSize,
@@ -15,10 +14,11 @@ import {
   type ByteSize,
   type OptionChecks,
 } from './shared/options.js'
-import { hasCutHead, mayHaveUnannouncedBody } from './node/request-facts.js'
+import { mayHaveUnannouncedBody } from './node/request-facts.js'
+import { Attempts } from './passthrough-proxy/attempts.js'
 import { Exchange } from './passthrough-proxy/exchange.js'
-import { addForwarded, type ForwardedMode } from './passthrough-proxy/request/forwarded.js'
-import { HeaderList } from './passthrough-proxy/header-list.js'
+import { type ForwardedMode } from './passthrough-proxy/request/forwarded.js'
+import { type HeaderList } from './passthrough-proxy/header-list.js'
 import {
   runRequestHook,
   type IncomingResponse,
@@ -26,9 +26,7 @@ import {
   type RequestHook,
   type ResponseHook,
 } from './passthrough-proxy/hooks.js'
-import { refuseLoop } from './passthrough-proxy/request/loop.js'
-import { readRequestHead } from './passthrough-proxy/request/headers.js'
-import { hasBody, type RequestHead } from './passthrough-proxy/request/request-head.js'
+import { draftOf, readHead } from './passthrough-proxy/request/draft.js'
 import { domainRule, pathRule } from './passthrough-proxy/response/cookies.js'
 import { locationRule } from './passthrough-proxy/response/location.js'
 import { rewriteRule, type RewriteRule } from './passthrough-proxy/response/rewrite-rule.js'
@@ -41,8 +39,13 @@ import {
   type ProxySettings,
 } from './passthrough-proxy/settings.js'
 import { Outgoing, type Draft } from './passthrough-proxy/request/outgoing.js'
-import { parseTarget, TargetChooser, type Target, type TargetFunction } from './passthrough-proxy/target.js'
-import { requestPath, upstreamPath } from './passthrough-proxy/request/path.js'
+import {
+  parseTarget,
+  TargetChooser,
+  type FailedTarget,
+  type Target,
+  type TargetFunction,
+} from './passthrough-proxy/target.js'
 import { bodyBegins, mayBeUnannounced } from './passthrough-proxy/request/unannounced-body.js'
 import { mayBeBuffered } from './passthrough-proxy/request/buffered-body.js'
 import { dispatcherOption, type Dispatcher } from './passthrough-proxy/upstream/undici/dispatcher.js'
@@ -57,7 +60,7 @@ export type {
   RequestHook,
   ResponseHook,
 }
-export type { RewriteRule, TargetFunction }
+export type { FailedTarget, RewriteRule, TargetFunction }
 
 /** The options of `passthroughProxy`, all of them optional. */
 export interface PassthroughProxyOptions {
@@ -205,6 +208,7 @@ export function passthroughProxy(
  * A proxied request:
  *
  *     client ─▶ readHead ─▶ draft ─▶ onRequest ─▶ new Outgoing ─▶ Exchange.send ─┐   request/*
+ *                  ▲ startOver: no server has received any of it (attempts.ts) ◀─┤
  *                                                                  Upstream.send   upstream/*
  *     client ◀─ Answer ◀─ onResponse ◀─ readResponseHeaders ◀─ Exchange.on… ◀────┘   response/*
  *     any failure ─▶ Exchange.fail ─▶ next(error), or a cut if the answer has begun   exchange.ts
@@ -218,7 +222,7 @@ function plainProxy(target: Target, settings: ProxySettings): Middleware {
     const exchange = new Exchange(req, res, next, settings)
     try {
       const head = readHead(exchange)
-      const draft = draftOf(exchange, target, head)
+      const draft = draftOf(exchange, target, head, false)
       if (mayBeBuffered(req, head)) process.nextTick(pass, exchange, draft)
       else pass(exchange, draft)
     } catch (error) {
@@ -233,50 +237,37 @@ function plainProxy(target: Target, settings: ProxySettings): Middleware {
 function askingProxy(chosen: Target | TargetChooser, settings: ProxySettings): Middleware {
   return function passthroughProxyMiddleware(req, res, next) {
     const exchange = new Exchange(req, res, next, settings)
-    passAfterAsking(exchange, chosen).catch((error: unknown) => exchange.fail(error))
+    const attempts = chosen instanceof TargetChooser ? new Attempts(chosen, exchange) : undefined
+    const start = (): void => {
+      passAfterAsking(exchange, attempts ?? (chosen as Target)).catch((error: unknown) =>
+        exchange.fail(error),
+      )
+    }
+    if (attempts !== undefined) exchange.startOver = startingOver(attempts, start)
+    start()
   }
 }
 
-async function passAfterAsking(exchange: Exchange, chosen: Target | TargetChooser): Promise<void> {
+/** Prepares a request anew for the target after the one that has failed. */
+function startingOver(attempts: Attempts, start: () => void): (error: Error) => void {
+  return (error) => {
+    attempts.noteFailure(error)
+    // By then a stream of a hook that has read a body from bodyCache has let go of it.
+    setImmediate(start)
+  }
+}
+
+async function passAfterAsking(exchange: Exchange, chosen: Target | Attempts): Promise<void> {
   const { req, settings } = exchange
-  const head = readHead(exchange)
+  if (exchange.isOver) return
+  const attempts = chosen instanceof Attempts ? chosen : undefined
+  const head = readHead(exchange, attempts?.failed?.error)
   if (mayBeUnannounced(req, head)) head.chunked = await bodyBegins(req)
-  const target = chosen instanceof TargetChooser ? await chosen.targetOf(req) : chosen
-  const draft = draftOf(exchange, target, head)
+  const target = chosen instanceof Attempts ? await chosen.next() : chosen
+  if (exchange.isOver) return
+  const draft = draftOf(exchange, target, head, attempts !== undefined)
   if (settings.onRequest !== undefined) await runRequestHook(settings.onRequest, draft.outgoing, req)
   pass(exchange, draft)
-}
-
-/** Reads the client's head: removes its hop-by-hop lines, and adds who the client is. */
-function readHead({ req, res, settings }: Exchange): RequestHead {
-  if (hasCutHead(req)) throw bodySourceOf(req, res).failure ?? sluicewayError('ERR_SLUICEWAY_HEAD_CUT')
-  const head = readRequestHead(req)
-  if (hasBody(head) || mayBeUnannounced(req, head)) requireUnread(req, head)
-  addForwarded(head, req, settings.forwarded)
-  return head
-}
-
-/** Throws if another middleware has read the body. bodyCache makes such a request look unread. */
-function requireUnread(req: IncomingMessage, head: RequestHead): void {
-  // A request without an announced body that has ended without a byte may never have had one.
-  const isOver = hasBody(head) && (req.readableEnded || req.destroyed)
-  if (!isOver && !req.readableDidRead) return
-  throw sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ', {
-    message:
-      'passthroughProxy: the request body was already read by another middleware; mount bodyCache() before it',
-  })
-}
-
-/** Creates the request as it would be sent, for `onRequest` to change. */
-function draftOf({ req, settings }: Exchange, target: Target, head: RequestHead): Draft {
-  refuseLoop(head, target.mark)
-  const outgoing = {
-    method: req.method as string,
-    path: upstreamPath(target, requestPath(req, settings.path)),
-    headers: new HeaderList(head.lines),
-    body: hasBody(head) ? req : null,
-  }
-  return { req, settings, target, head, outgoing }
 }
 
 /** Sends a request that is not changed any more. */

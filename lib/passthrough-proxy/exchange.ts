@@ -8,6 +8,7 @@ import { isClosed, onResponseClose } from '../node/response-close.js'
 import { findBodySource } from '../body/tap.js'
 import { tellOnFinished } from '../node/tell-on-finished.js'
 import { pendingUpgrade } from '../node/pending-upgrade.js'
+import { mayGoElsewhere } from './attempts.js'
 import { hasNoBody } from './body-length.js'
 import { onBodyError, releaseBody, type Outgoing } from './request/outgoing.js'
 import { Answer, type AnswerOwner } from './response/answer.js'
@@ -29,7 +30,8 @@ const BODY_FAILED = 'the body from onRequest failed'
  * - `over`: both sides are done.
  *
  *     queued ── onSending ──▶ sent ── onHead ──▶ answering ── onEnd ──▶ over
- *        │                     │ └──── onUpgraded ──────────────────────▲
+ *        │ ▲                   │ └──── onUpgraded ──────────────────────▲
+ *        │ └─ no server has received any of it: another target          │
  *        └─────────────────────┴───── fail, abandon ─────┴──────────────┘
  */
 type State = 'queued' | 'sent' | 'answering' | 'over'
@@ -45,6 +47,10 @@ export class Exchange implements Receiver, AnswerOwner {
   private outgoing: Outgoing | undefined
   private waiting: Waiting | undefined
   private sending: Sending | undefined
+  /** Prepares the request for another target; undefined if there is only one. */
+  startOver: ((error: Error) => void) | undefined
+  /** Called once when the exchange is over. */
+  whenOver: (() => void) | undefined
   /** Tells of the request, where anybody listens. */
   readonly trace: Trace | undefined
 
@@ -66,7 +72,7 @@ export class Exchange implements Receiver, AnswerOwner {
 
   /** Hands the request to the upstream. */
   send(outgoing: Outgoing): void {
-    onBodyError(outgoing, this.req, (error) => this.breakQueued(error))
+    onBodyError(outgoing, this.req, (error) => this.breakQueued(outgoing, error))
     if (this.isOver) return releaseBody(outgoing, this.req)
     this.outgoing = outgoing
     this.waiting = this.settings.upstream.send(outgoing, this)
@@ -162,7 +168,21 @@ export class Exchange implements Receiver, AnswerOwner {
   }
 
   onFailure(failure: Failure): void {
-    this.fail(this.bodyError(failure.cause) ?? failureError(failure, this.hooked))
+    const bodyError = this.bodyError(failure.cause)
+    const error = bodyError ?? failureError(failure, this.hooked)
+    const isLast = bodyError !== undefined || this.answer.isTaken || !mayGoElsewhere(failure)
+    if (isLast || this.startOver === undefined) this.fail(error)
+    else this.goElsewhere(this.startOver, error as Error)
+  }
+
+  private goElsewhere(startOver: (error: Error) => void, error: Error): void {
+    if (this.isOver) return
+    if (this.outgoing !== undefined) releaseBody(this.outgoing, this.req)
+    this.state = 'queued'
+    this.outgoing = undefined
+    this.waiting = undefined
+    this.sending = undefined
+    startOver(error)
   }
 
   /** Returns the error of the request's own body, if that has failed: the client's as it is, or that of a hook. */
@@ -177,8 +197,8 @@ export class Exchange implements Receiver, AnswerOwner {
   /**
    * Ends the exchange if the body of a hook fails before it is sent. After that, the upstream reports the failure.
    */
-  private breakQueued(cause: Error): void {
-    if (this.state === 'queued') this.breakOff(hookError(BODY_FAILED, cause))
+  private breakQueued(outgoing: Outgoing, cause: Error): void {
+    if (this.state === 'queued' && this.outgoing === outgoing) this.breakOff(hookError(BODY_FAILED, cause))
   }
 
   /** Ends the exchange with an error: through the app's error handlers if it can be answered, else by a cut. */
@@ -212,13 +232,14 @@ export class Exchange implements Receiver, AnswerOwner {
     if (!this.isOver) this.sending?.resume()
   }
 
-  private get isOver(): boolean {
+  get isOver(): boolean {
     return this.state === 'over'
   }
 
   private finish(): void {
     this.state = 'over'
     if (this.outgoing !== undefined) releaseBody(this.outgoing, this.req)
+    this.whenOver?.()
   }
 
   private tellFinished(outcome: ProxyOutcome, error?: unknown): void {

@@ -25,6 +25,11 @@ export interface UpstreamRequest {
   readonly lines: readonly string[]
   readonly body: Readable | Buffer | string | null
   /**
+   * Takes the body out of its stream if it has come whole by now. It may be called once the request has a connection;
+   * until then nothing of the body is read, so that the request can be sent elsewhere.
+   */
+  readonly takeBody?: (() => Buffer | string | undefined) | undefined
+  /**
    * The announced length of the body, in digits. If it is undefined, a stream is sent in chunks. A body of another
    * length is `unsendable`.
    */
