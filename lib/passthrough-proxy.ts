@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 
-import { bodySourceOf } from './body/tap.js'
 import type { Middleware } from './shared/middleware.js'
 import {
   byteSize,
@@ -15,12 +14,11 @@ import {
   type OptionChecks,
 } from './shared/options.js'
 import { mayHaveUnannouncedBody } from './node/request-facts.js'
-import { Attempts } from './passthrough-proxy/attempts.js'
+import { askingProxy } from './passthrough-proxy/asking-proxy.js'
 import { Exchange } from './passthrough-proxy/exchange.js'
 import { type ForwardedMode } from './passthrough-proxy/request/forwarded.js'
 import { type HeaderList } from './passthrough-proxy/header-list.js'
 import {
-  runRequestHook,
   type IncomingResponse,
   type OutgoingRequest,
   type RequestHook,
@@ -31,6 +29,8 @@ import { domainRule, pathRule } from './passthrough-proxy/response/cookies.js'
 import { locationRule } from './passthrough-proxy/response/location.js'
 import { rewriteRule, type RewriteRule } from './passthrough-proxy/response/rewrite-rule.js'
 import { connectOptions, type ConnectOptions } from './passthrough-proxy/upstream/http1/connect-options.js'
+import { pass } from './passthrough-proxy/pass.js'
+import { lifecycleOf, type ProxyStats } from './passthrough-proxy/progress.js'
 import {
   OWNER,
   settingsOf,
@@ -38,7 +38,6 @@ import {
   type CheckedOptions,
   type ProxySettings,
 } from './passthrough-proxy/settings.js'
-import { Outgoing, type Draft } from './passthrough-proxy/request/outgoing.js'
 import {
   parseTarget,
   TargetChooser,
@@ -46,7 +45,6 @@ import {
   type Target,
   type TargetFunction,
 } from './passthrough-proxy/target.js'
-import { bodyBegins, mayBeUnannounced } from './passthrough-proxy/request/unannounced-body.js'
 import { mayBeBuffered } from './passthrough-proxy/request/buffered-body.js'
 import { dispatcherOption, type Dispatcher } from './passthrough-proxy/upstream/undici/dispatcher.js'
 
@@ -60,7 +58,7 @@ export type {
   RequestHook,
   ResponseHook,
 }
-export type { FailedTarget, RewriteRule, TargetFunction }
+export type { FailedTarget, ProxyStats, RewriteRule, TargetFunction }
 
 /** The options of `passthroughProxy`, all of them optional. */
 export interface PassthroughProxyOptions {
@@ -172,12 +170,19 @@ const checks: OptionChecks<CheckedOptions> = {
 
 /** A proxy as a middleware. */
 export interface PassthroughProxy extends Middleware {
+  /** The numbers of requests and tunnels in progress, at any time. */
+  readonly stats: ProxyStats
   /**
    * Ends the idle connections to the upstream, and refuses further requests (502,
-   * `ERR_SLUICEWAY_UPSTREAM_UNREACHABLE`). Active requests and tunnels go on. A `dispatcher` stays open. Further
-   * calls have no effect.
+   * `ERR_SLUICEWAY_UPSTREAM_UNREACHABLE`). Active requests and tunnels go on; the promise is fulfilled when none is
+   * left, and never rejected. A `dispatcher` stays open. Further calls have no effect.
    */
-  close(): void
+  close(): Promise<void>
+  /**
+   * Closes the proxy, and ends the requests and tunnels that are still active: a request without an answer fails
+   * (502, `ERR_SLUICEWAY_UPSTREAM_UNREACHABLE`), an answer that has begun and a tunnel are cut.
+   */
+  destroy(): Promise<void>
 }
 
 /**
@@ -201,7 +206,7 @@ export function passthroughProxy(
   const settings = settingsOf(readOptions(OWNER, options, checks), options)
   const isPlain = !(chosen instanceof TargetChooser) && settings.onRequest === undefined
   const middleware = isPlain ? plainProxy(chosen, settings) : askingProxy(chosen, settings)
-  return Object.assign(middleware, { close: () => settings.upstream.close() })
+  return Object.assign(middleware, lifecycleOf(settings))
 }
 
 /*
@@ -228,61 +233,5 @@ function plainProxy(target: Target, settings: ProxySettings): Middleware {
     } catch (error) {
       exchange.fail(error)
     }
-  }
-}
-
-/**
- * Proxies a request that has to wait in between: for the caller's functions, or for a body that no header announces.
- */
-function askingProxy(chosen: Target | TargetChooser, settings: ProxySettings): Middleware {
-  return function passthroughProxyMiddleware(req, res, next) {
-    const exchange = new Exchange(req, res, next, settings)
-    const attempts = chosen instanceof TargetChooser ? new Attempts(chosen, exchange) : undefined
-    const start = (): void => {
-      passAfterAsking(exchange, attempts ?? (chosen as Target)).catch((error: unknown) =>
-        exchange.fail(error),
-      )
-    }
-    if (attempts !== undefined) exchange.startOver = startingOver(attempts, start)
-    start()
-  }
-}
-
-/** Prepares a request anew for the target after the one that has failed. */
-function startingOver(attempts: Attempts, start: () => void): (error: Error) => void {
-  return (error) => {
-    attempts.noteFailure(error)
-    // By then a stream of a hook that has read a body from bodyCache has let go of it.
-    setImmediate(start)
-  }
-}
-
-async function passAfterAsking(exchange: Exchange, chosen: Target | Attempts): Promise<void> {
-  const { req, settings } = exchange
-  if (exchange.isOver) return
-  const attempts = chosen instanceof Attempts ? chosen : undefined
-  const head = readHead(exchange, attempts?.failed?.error)
-  if (mayBeUnannounced(req, head)) head.chunked = await bodyBegins(req)
-  const target = chosen instanceof Attempts ? await chosen.next() : chosen
-  if (exchange.isOver) return
-  const draft = draftOf(exchange, target, head, attempts !== undefined)
-  if (settings.onRequest !== undefined) await runRequestHook(settings.onRequest, draft.outgoing, req)
-  pass(exchange, draft)
-}
-
-/** Sends a request that is not changed any more. */
-function pass(exchange: Exchange, draft: Draft): void {
-  if (exchange.trace === undefined) send(exchange, draft)
-  else exchange.trace.start(draft, () => send(exchange, draft))
-}
-
-function send(exchange: Exchange, draft: Draft): void {
-  try {
-    const outgoing = new Outgoing(draft)
-    // The source discards, within bounds, the part of the body that an early answer leaves unread.
-    if (outgoing.leavesBody) bodySourceOf(exchange.req, exchange.res)
-    exchange.send(outgoing)
-  } catch (error) {
-    exchange.fail(error)
   }
 }

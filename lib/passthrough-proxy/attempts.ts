@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 
-import { sluicewayError } from '../shared/errors.js'
+import { sluicewayError, type SluicewayError } from '../shared/errors.js'
 import { hookError } from './hooks.js'
 import type { ProxySettings } from './settings.js'
 import type { ChosenTarget, FailedTarget, GivenTarget, Target, TargetChooser } from './target.js'
@@ -46,7 +46,7 @@ export class Attempts {
     this.asking = asking
   }
 
-  noteFailure(error: Error): void {
+  noteFailure(error: SluicewayError): void {
     this.failed = { target: this.given, error, attempt: this.tried.length }
   }
 

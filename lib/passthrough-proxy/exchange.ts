@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable, type Duplex } from 'node:stream'
 
 import { exceptionContained, isProxyObserved } from '../shared/channels.js'
+import type { SluicewayError } from '../shared/errors.js'
 import type { ProxyOutcome } from '../shared/messages.js'
 import type { NextFunction } from '../shared/middleware.js'
 import { isClosed, onResponseClose } from '../node/response-close.js'
@@ -14,6 +15,7 @@ import { onBodyError, releaseBody, type Outgoing } from './request/outgoing.js'
 import { Answer, type AnswerOwner } from './response/answer.js'
 import { readResponseHeaders } from './response/headers.js'
 import { switchedLines } from './response/switch-protocols.js'
+import type { Stoppable } from './progress.js'
 import type { ProxySettings } from './settings.js'
 import { hookError } from './hooks.js'
 import { Trace } from './trace.js'
@@ -37,7 +39,7 @@ const BODY_FAILED = 'the body from onRequest failed'
 type State = 'queued' | 'sent' | 'answering' | 'over'
 
 /** One request on its way to the upstream and back, in the order of events. */
-export class Exchange implements Receiver, AnswerOwner {
+export class Exchange implements Receiver, AnswerOwner, Stoppable {
   readonly req: IncomingMessage
   readonly res: ServerResponse
   private readonly next: NextFunction
@@ -48,7 +50,7 @@ export class Exchange implements Receiver, AnswerOwner {
   private waiting: Waiting | undefined
   private sending: Sending | undefined
   /** Prepares the request for another target; undefined if there is only one. */
-  startOver: ((error: Error) => void) | undefined
+  startOver: ((error: SluicewayError) => void) | undefined
   /** Called once when the exchange is over. */
   whenOver: (() => void) | undefined
   /** Tells of the request, where anybody listens. */
@@ -67,6 +69,7 @@ export class Exchange implements Receiver, AnswerOwner {
     onResponseClose(res, this.abandonWithResponse)
     // A client that has left gets no answer and sends no request.
     this.state = isClosed(res) ? 'over' : 'queued'
+    if (!this.isOver) settings.progress.begin(this)
     this.trace = isProxyObserved() && !this.isOver ? new Trace(req, res) : undefined
   }
 
@@ -155,6 +158,7 @@ export class Exchange implements Receiver, AnswerOwner {
       const ends = { client: pending.socket, upstream: connection }
       tunnelBehindHead(this.res, pending, connection, early, {
         onJoined: () => {
+          this.settings.progress.follow(ends)
           this.finish()
           this.trace?.count(ends, early)
           this.trace?.follow(ends)
@@ -169,13 +173,13 @@ export class Exchange implements Receiver, AnswerOwner {
 
   onFailure(failure: Failure): void {
     const bodyError = this.bodyError(failure.cause)
-    const error = bodyError ?? failureError(failure, this.hooked)
-    const isLast = bodyError !== undefined || this.answer.isTaken || !mayGoElsewhere(failure)
-    if (isLast || this.startOver === undefined) this.fail(error)
-    else this.goElsewhere(this.startOver, error as Error)
+    const error = failureError(failure, this.hooked)
+    const mayGo = bodyError === undefined && mayGoElsewhere(failure) && !this.answer.isTaken
+    if (mayGo && this.startOver !== undefined) this.goElsewhere(this.startOver, error)
+    else this.fail(bodyError ?? error)
   }
 
-  private goElsewhere(startOver: (error: Error) => void, error: Error): void {
+  private goElsewhere(startOver: (error: SluicewayError) => void, error: SluicewayError): void {
     if (this.isOver) return
     if (this.outgoing !== undefined) releaseBody(this.outgoing, this.req)
     this.state = 'queued'
@@ -228,6 +232,11 @@ export class Exchange implements Receiver, AnswerOwner {
     this.waiting?.abandon()
   }
 
+  /** Ends the exchange because the proxy is being destroyed. */
+  stop(): void {
+    this.breakOff(failureError({ kind: 'closed', maybeHeard: true, cause: undefined }, this.hooked))
+  }
+
   resumeUpstream(): void {
     if (!this.isOver) this.sending?.resume()
   }
@@ -240,6 +249,7 @@ export class Exchange implements Receiver, AnswerOwner {
     this.state = 'over'
     if (this.outgoing !== undefined) releaseBody(this.outgoing, this.req)
     this.whenOver?.()
+    this.settings.progress.end(this)
   }
 
   private tellFinished(outcome: ProxyOutcome, error?: unknown): void {

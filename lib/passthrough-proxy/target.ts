@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 
 import { wrongOption } from '../shared/error-page.js'
-import { sluicewayError } from '../shared/errors.js'
+import { sluicewayError, type SluicewayError } from '../shared/errors.js'
 import { show } from '../shared/options.js'
 import { newMark } from './request/loop.js'
 
@@ -28,7 +28,7 @@ export interface FailedTarget {
   /** What the target function returned. */
   readonly target: GivenTarget
   /** The error that `next` gets if no other target takes the request. */
-  readonly error: Error
+  readonly error: SluicewayError
   /** The number of targets that were tried for the request so far, from 1. */
   readonly attempt: number
 }

@@ -36,6 +36,8 @@ export function readHead({ req, res, settings }: Received, failure?: Error): Req
 
 /** Tells whether nobody has read the body. bodyCache makes such a request look unread. */
 function isUnread(req: IncomingMessage, head: RequestHead): boolean {
+  // The end of a pipe pauses before it removes its listeners; at a second pause, bodyCache sees that nobody reads.
+  if (req.readableDidRead && req.isPaused()) req.pause()
   // A request without an announced body that has ended without a byte may never have had one.
   const isOver = hasBody(head) && (req.readableEnded || req.destroyed)
   return !isOver && !req.readableDidRead
