@@ -85,7 +85,7 @@ function inTime(answer: PromiseLike<ChosenTarget>, asking: Asking): Promise<Chos
     const timer = headersTimeoutMs > 0 ? setTimeout(giveUp, headersTimeoutMs, reject) : undefined
     asking.whenOver = () => {
       clearTimeout(timer)
-      reject(new Error('the exchange is over'))
+      resolve(undefined)
     }
     const settle = (settled: () => void): void => {
       clearTimeout(timer)

@@ -31,9 +31,11 @@ const BODY_FAILED = 'the body from onRequest failed'
  * - `answering`: the head of the final response has come.
  * - `over`: both sides are done.
  *
+ * If the target could not be reached, the request is prepared anew for another one.
+ *
  *     queued ── onSending ──▶ sent ── onHead ──▶ answering ── onEnd ──▶ over
  *        │ ▲                   │ └──── onUpgraded ──────────────────────▲
- *        │ └─ no server has received any of it: another target          │
+ *        │ └─ goElsewhere ─────┤                                        │
  *        └─────────────────────┴───── fail, abandon ─────┴──────────────┘
  */
 type State = 'queued' | 'sent' | 'answering' | 'over'
@@ -185,7 +187,6 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
     this.state = 'queued'
     this.outgoing = undefined
     this.waiting = undefined
-    this.sending = undefined
     startOver(error)
   }
 

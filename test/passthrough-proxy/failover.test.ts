@@ -6,6 +6,7 @@ import { deferred } from '../support/deferred.js'
 import { RawClient, type RawResponse } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers } from '../support/servers.js'
+import { needsOwnClient } from '../support/transports.js'
 import { deadTargets, echoingUpstream, REFUSING, type Echo } from './dead-targets.js'
 import { startWatched } from './watched.js'
 
@@ -226,6 +227,25 @@ describe('failover', () => {
     client.destroy()
     await done.promise
     expect([hooks, errors, upstream.connections]).to.deep.equal([['/left'], [], []])
+  })
+
+  it('sends a GET elsewhere if its kept connection has died, and its upstream with it', async function () {
+    needsOwnClient(this, 'undici repeats nothing')
+    const [dying, upstream] = [await scriptedUpstream(), await echoingUpstream()]
+    const told: FailedTarget[] = []
+    const { client } = await startWatched(express(), oneAfterTheOther([dying.url, upstream.url], told))
+    client.request('GET', '/first')
+    const kept = await dying.connection()
+    await kept.untilText('/first')
+    kept.write(answer())
+    await client.response()
+    client.request('GET', '/again')
+    await kept.untilText('/again')
+    dying.stopListening()
+    kept.socket.resetAndDestroy()
+    expect(echoed(await client.response())).to.include({ url: '/again' })
+    expect(told).to.have.length(1)
+    client.destroy()
   })
 
   it('does not go elsewhere once an upstream may have received a part of the request', async () => {

@@ -140,7 +140,10 @@ export type FailureKind =
 
 export interface Failure {
   readonly kind: FailureKind
-  /** False if no server can have received any of the request, so that it may be sent elsewhere. */
+  /**
+   * False if the request may be sent elsewhere: no server can have received any of it, or it may be sent twice without
+   * a second effect, and was to be sent once more.
+   */
   readonly maybeHeard: boolean
   /** A description that a client may read if its status is below 500; the default is that of the kind. */
   readonly message?: string | undefined
