@@ -104,11 +104,10 @@ function ask(port: number, number: string, body: string | undefined): Promise<st
     const asking = request({ port, agent, path: `/${number}`, method: body === undefined ? 'GET' : 'POST' })
     asking.on('error', (error: NodeJS.ErrnoException) => resolve(`client: ${error.code}`))
     asking.on('response', (response) => {
+      const isRight = (length: string): boolean =>
+        response.statusCode === 200 && length === String(body?.length ?? 0)
       text(response).then(
-        (length) => {
-          const isRight = response.statusCode === 200 && length === String(body?.length ?? 0)
-          resolve(isRight ? 'right' : `${response.statusCode}`)
-        },
+        (length) => resolve(isRight(length) ? 'right' : `${response.statusCode}`),
         () => resolve('cut'),
       )
     })
