@@ -59,8 +59,10 @@ interface Sent {
   outcome: string
 }
 
-/** The errors of requests, by their number. */
-const errors = new Map<string, string>()
+/** The errors of requests, by their number, and how the last upstream to die did. */
+const errors = new Map<string, { readonly code: string; readonly death: string }>()
+
+let lastDeath = 'none'
 
 function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => void setTimeout(resolve, milliseconds))
@@ -88,7 +90,7 @@ async function startProxy(upstreams: readonly Upstream[], isCached: boolean): Pr
     }),
   )
   app.use((error: SluicewayError, req: Request, res: Response, _next: NextFunction) => {
-    errors.set(req.url.slice(1), error.code)
+    errors.set(req.url.slice(1), { code: error.code, death: lastDeath })
     if (res.headersSent) res.destroy()
     else res.sendStatus(error.status)
   })
@@ -130,7 +132,8 @@ async function killInTurn(upstreams: readonly Upstream[], isOver: () => boolean)
   for (; !isOver(); deaths += 1) {
     const upstream = upstreams[deaths % upstreams.length] as Upstream
     await pause(300)
-    await upstream.stop(deaths % 2 === 0 ? 'SIGKILL' : 'SIGTERM')
+    lastDeath = deaths % 2 === 0 ? 'SIGKILL' : 'SIGTERM'
+    await upstream.stop(lastDeath as NodeJS.Signals)
     await pause(300)
     await upstream.start()
   }
@@ -165,9 +168,14 @@ interface Result {
   readonly received: Readonly<Record<string, number>>
 }
 
+function causeOf({ number, outcome }: Sent): string {
+  const { code, death } = errors.get(number) ?? {}
+  return `${outcome}, ${code}, after ${death}`
+}
+
 function report({ what, deaths, sent, received }: Result): boolean {
   const lost = sent.filter(({ outcome }) => outcome !== 'right')
-  const unheard = lost.filter(({ number }) => errors.get(number) !== 'ERR_SLUICEWAY_UPSTREAM_RESET')
+  const unheard = lost.filter(({ number }) => errors.get(number)?.code !== 'ERR_SLUICEWAY_UPSTREAM_RESET')
   const twice = sent.filter(({ number, hasBody }) => hasBody && (received[number] ?? 0) > 1)
   console.log('%s: %d requests, %d deaths of one of three upstreams', what, sent.length, deaths)
   console.log(
@@ -175,10 +183,7 @@ function report({ what, deaths, sent, received }: Result): boolean {
     lost.length,
     lost.filter(({ number }) => number in received).length,
   )
-  console.log(
-    '  by code: %o',
-    countBy(lost.map(({ number, outcome }) => `${outcome} ${errors.get(number) ?? 'no error'}`)),
-  )
+  console.log('  by cause: %o', countBy(lost.map(causeOf)))
   console.log(
     '  lost though no upstream can have received them: %d; with a body, received twice: %d',
     unheard.length,
