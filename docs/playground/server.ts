@@ -1,5 +1,4 @@
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import express from 'express'
 import { attach } from 'sluiceway'
 import { Connections } from './connections.js'
@@ -44,13 +43,4 @@ export async function createPlayground(): Promise<Playground> {
   app.use('/duplex', duplexRoutes(traces, upstream.url))
   app.use(reportFailure)
   return { server, upstream }
-}
-
-if (import.meta.filename === process.argv[1]) {
-  const { server, upstream } = await createPlayground()
-  server.listen(Number(process.env['PORT'] ?? 3000), process.env['HOST'] ?? '127.0.0.1', () => {
-    const { address, port } = server.address() as AddressInfo
-    console.log(`sluiceway playground: http://${address === '127.0.0.1' ? 'localhost' : address}:${port}`)
-    console.log(`upstream behind it:   ${upstream.url}`)
-  })
 }
