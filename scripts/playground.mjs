@@ -15,7 +15,9 @@ const host = HOST || '127.0.0.1'
 function checkNode() {
   const [major, minor] = process.versions.node.split('.').map(Number)
   if (major < needed.major || (major === needed.major && minor < needed.minor)) {
-    stop(`This needs Node ${needed.major}.${needed.minor} or later, and this is Node ${process.versions.node}.`)
+    stop(
+      `This needs Node ${needed.major}.${needed.minor} or later, and this is Node ${process.versions.node}.`,
+    )
   }
   if (!existsSync(tsc)) stop('The packages are not installed: run "npm ci" first.')
 }
@@ -29,7 +31,9 @@ function readPort() {
 /** Listens there. The port may be taken while the build runs, so this is done before it and after it. */
 async function listen(server, port) {
   await new Promise((resolve) => {
-    server.once('error', ({ code, message }) => stop(sentences[code]?.(port) ?? `It cannot listen: ${message}.`))
+    server.once('error', ({ code, message }) =>
+      stop(sentences[code]?.(port) ?? `It cannot listen: ${message}.`),
+    )
     server.listen(port, host, resolve)
   })
 }
@@ -37,8 +41,10 @@ async function listen(server, port) {
 const sentences = {
   EADDRINUSE: (port) =>
     `Port ${port} of ${host} is in use: end the program that has it, or try "PORT=${port === 3001 ? 3002 : 3001} npm start".`,
-  EACCES: (port) => `Port ${port} is reserved for the administrator of this machine: try "PORT=3001 npm start".`,
-  EADDRNOTAVAIL: () => `HOST is "${host}", which is no address of this machine: try "HOST=0.0.0.0 npm start".`,
+  EACCES: (port) =>
+    `Port ${port} is reserved for the administrator of this machine: try "PORT=3001 npm start".`,
+  EADDRNOTAVAIL: () =>
+    `HOST is "${host}", which is no address of this machine: try "HOST=0.0.0.0 npm start".`,
   ENOTFOUND: () => `HOST is "${host}", which is no address of this machine: try "HOST=0.0.0.0 npm start".`,
 }
 
@@ -68,7 +74,9 @@ async function start(port) {
   await listen(server, port)
   const { address, port: taken } = server.address()
   const name = address === '127.0.0.1' ? 'localhost' : address.includes(':') ? `[${address}]` : address
-  console.log(`The playground is on http://${name}:${taken} (Ctrl+C ends it). The server behind its proxy is ${upstream.url}.`)
+  console.log(
+    `The playground is on http://${name}:${taken} (Ctrl+C ends it). The server behind its proxy is ${upstream.url}.`,
+  )
 }
 
 function stop(sentence) {

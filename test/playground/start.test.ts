@@ -41,7 +41,9 @@ describe('npm start', function () {
 
   it('compiles all that it needs', async () => {
     for (const project of ['docs/playground', 'docs/playground/page']) {
-      await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', project, '--noEmit'], { cwd: root })
+      await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', project, '--noEmit'], {
+        cwd: root,
+      })
     }
   })
 
@@ -53,8 +55,12 @@ describe('npm start', function () {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     try {
-      const [, url = ''] = /^The playground is on (http:\/\/localhost:\d+) \(Ctrl\+C ends it\)/.exec(await firstLine(child)) ?? []
-      expect(await (await fetch(url.replace('localhost', '127.0.0.1'))).text()).to.contain('<title>sluiceway playground</title>')
+      const [, url = ''] =
+        /^The playground is on (http:\/\/localhost:\d+) \(Ctrl\+C ends it\)/.exec(await firstLine(child)) ??
+        []
+      expect(await (await fetch(url.replace('localhost', '127.0.0.1'))).text()).to.contain(
+        '<title>sluiceway playground</title>',
+      )
     } finally {
       const gone = once(child, 'exit')
       child.kill()
