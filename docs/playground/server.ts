@@ -5,6 +5,7 @@ import { Connections } from './connections.js'
 import { pageRoutes } from './page.js'
 import { bodyRoutes } from './panels/body.js'
 import { commandRoutes } from './panels/command.js'
+import { deployRoutes } from './panels/deploy.js'
 import { duplexRoutes } from './panels/duplex.js'
 import { eventsRoutes } from './panels/events.js'
 import { proxyRoutes } from './panels/proxy.js'
@@ -36,6 +37,7 @@ export async function createPlayground(): Promise<Playground> {
   app.use(traceRequests(traces, new Connections(server)))
   app.use('/events', eventsRoutes())
   app.use('/command', commandRoutes(traces))
+  app.use('/deploy', deployRoutes(traces))
   app.use('/upload', uploadRoutes(traces))
   app.use('/body', bodyRoutes(traces, upstream.url))
   app.use('/proxy', proxyRoutes(traces, upstream))

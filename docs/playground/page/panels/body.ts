@@ -166,7 +166,7 @@ function lastSteps({ status, answeredAt }: Answer, moments: readonly Moment[]): 
     return replied ? [{ from: replied, to: end, tone: 'bad', text: `The answer is ${status}` }] : []
   }
   return [
-    { from: asked, to: arrived, tone: 'ask', text: 'Fourth reading: the proxy sends the same bytes on' },
-    { from: read, to: end, tone: 'good', text: 'The upstream answers with its fingerprint' },
+    { from: asked, to: arrived, tone: 'ask', text: 'Fourth reading: proxied as it came' },
+    { from: read, to: end, tone: 'good', text: 'The upstream answers' },
   ]
 }
