@@ -37,7 +37,7 @@ const remedies: Readonly<Record<string, string>> = {
   OTHER_ORIGIN: 'Open the page under the name that its server knows, without a proxy that changes Host.',
 }
 
-const serverGone: FailureWords = {
+export const serverGone: FailureWords = {
   what: 'The playground’s server gives no answer.',
   code: 'no HTTP status: the connection failed',
   remedy: 'Start it again with “npm start” in its terminal, then press the button once more.',

@@ -1,6 +1,6 @@
 /** A timeline on the page: its title, the picture, its numbers in words, and every moment as a table. */
 import { html } from './elements.js'
-import { fromZero, type Lane, type Step, type Story, type ToldStory } from './story.js'
+import { fromZero, lengthOf, type Lane, type Step, type Story, type ToldStory } from './story.js'
 import { drawStory } from './timeline-picture.js'
 import { many, timesText } from './words.js'
 
@@ -24,8 +24,12 @@ export function createTimeline(holder: HTMLElement, lanes: readonly Lane[]): (st
 
   return (next) => {
     story = fromZero({ lanes, ...next })
-    legend.replaceChildren(...story.steps.filter(({ minor }) => !minor).map(legendItem))
-    rows.replaceChildren(...story.steps.map((step) => tableRow(step, story.lanes)))
+    // The clocks agree to about a millisecond: tenths only put what follows closely into its order.
+    const digits = lengthOf(story) < 100 ? 1 : 0
+    legend.replaceChildren(
+      ...story.steps.filter(({ minor }) => !minor).map((step, index) => legendItem(step, index, digits)),
+    )
+    rows.replaceChildren(...story.steps.map((step) => tableRow(step, story.lanes, digits)))
     count.textContent = `Every moment as a table (${many(story.steps.length, 'row')})`
     table.hidden = story.steps.length === 0
     redraw()
@@ -41,12 +45,12 @@ function redrawWhenResized(picture: HTMLElement, redraw: () => void): void {
   }).observe(picture)
 }
 
-function legendItem({ from, to, text, tone }: Step, index: number): HTMLElement {
+function legendItem({ from, to, text, tone }: Step, index: number, digits: number): HTMLElement {
   return html(
     'li',
     {},
     html('span', { class: `number ${tone}` }, String(index + 1)),
-    html('span', { class: 'at' }, timesText(from.at, to?.at)),
+    html('span', { class: 'at' }, timesText(digits, from.at, to?.at)),
     ' ',
     html('span', { class: 'text' }, text),
   )
@@ -57,12 +61,12 @@ function momentTable(rows: HTMLElement): HTMLElement {
   return html('table', {}, html('thead', {}, html('tr', {}, ...columns)), rows)
 }
 
-function tableRow({ from, to, text }: Step, lanes: readonly Lane[]): HTMLElement {
+function tableRow({ from, to, text }: Step, lanes: readonly Lane[], digits: number): HTMLElement {
   const nameOf = (id: string): string => {
     const { name = id, note = '' } = lanes.find((lane) => lane.id === id) ?? {}
     return `${name} ${note}`.trim()
   }
   const who = to === undefined ? nameOf(from.lane) : `${nameOf(from.lane)} → ${nameOf(to.lane)}`
-  const when = timesText(from.at, to?.at)
+  const when = timesText(digits, from.at, to?.at)
   return html('tr', {}, html('td', {}, when), html('td', {}, who), html('td', {}, text))
 }

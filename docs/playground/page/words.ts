@@ -22,9 +22,8 @@ export function msText(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`
 }
 
-/** When something happened, or when it left and arrived: '44 ms', '0 → 44 ms', with decimals where it took little. */
-export function timesText(from: number, to?: number): string {
-  const digits = to !== undefined && to - from < 10 ? 1 : 0
+/** When something happened, or when it left and arrived, to so many decimals: '44 ms', '0 → 44 ms'. */
+export function timesText(digits: number, from: number, to?: number): string {
   const text = (ms: number): string => Number(ms.toFixed(digits)).toLocaleString('en')
   return to === undefined ? `${text(from)} ms` : `${text(from)} → ${text(to)} ms`
 }

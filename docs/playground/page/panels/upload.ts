@@ -1,6 +1,6 @@
 /** maxBytes: the same upload with it and without it, and the answers that came. */
 import { need } from '../elements.js'
-import { type FailureBody, PanelFailure, parseFailure } from '../failures.js'
+import { type FailureBody, PanelFailure, parseFailure, serverGone } from '../failures.js'
 import { showFacts } from '../facts.js'
 import { createPanel } from '../panel.js'
 import { now, type Run } from '../runs.js'
@@ -59,6 +59,7 @@ function send(bytes: number, path: string, current: Run): Promise<Answer> {
 }
 
 function broken(sent: number): PanelFailure {
+  if (sent === 0) return new PanelFailure(serverGone)
   return new PanelFailure({
     what: `The connection broke after ${bytesText(sent)}, and no answer came.`,
     code: 'no HTTP status: the connection failed',
