@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
-import { constants, type Http2ServerResponse } from 'node:http2'
+import type { Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
+import { INTERNAL_ERROR } from './http2-codes.js'
 import { isHttp2, isServedAsHttp10 } from './request-facts.js'
 
 /**
@@ -19,10 +19,10 @@ export function cutResponse(res: ServerResponse): void {
 }
 
 function resetStream({ stream }: Http2ServerResponse): void {
-  if (!stream.destroyed) stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+  if (!stream.destroyed) stream.close(INTERNAL_ERROR)
 }
 
 /** Resets a TCP connection; with TLS a client can tell a cut from an end. */
 function reset(socket: Socket | null): void {
-  if (socket?.remoteFamily !== undefined && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
+  if (socket?.remoteFamily !== undefined && !('encrypted' in socket)) socket.resetAndDestroy()
 }
