@@ -63,7 +63,12 @@ function rowsOf(samples) {
 
 /** The smallest of each: whatever else runs on the machine only ever makes an import more expensive. */
 function above(samples, base) {
-  const least = (all, kind) => Math.min(...all.map((each) => each[kind]))
-  const difference = (kind) => least(samples, kind) - least(base, kind)
-  return { cpu: difference('cpu'), rss: difference('rss') }
+  return {
+    cpu: least(samples, 'cpu') - least(base, 'cpu'),
+    rss: least(samples, 'rss') - least(base, 'rss'),
+  }
+}
+
+function least(samples, kind) {
+  return Math.min(...samples.map((each) => each[kind]))
 }
