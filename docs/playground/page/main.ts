@@ -2,6 +2,7 @@
 import { prepareCommands } from './commands.js'
 import './panels/body.js'
 import './panels/command.js'
+import './panels/deploy.js'
 import './panels/duplex.js'
 import './panels/events.js'
 import './panels/proxy.js'
