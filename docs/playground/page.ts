@@ -8,7 +8,7 @@ const source = new URL('../../../docs/playground/page/', import.meta.url)
 const scripts = new URL('page/', import.meta.url)
 
 /** In the order of the page. Each has a fragment of HTML, a script and routes of that name. */
-const panels = ['events', 'command', 'deploy', 'upload', 'body', 'proxy', 'socket', 'duplex']
+const panels = ['events', 'command', 'deploy', 'upload', 'body', 'proxy', 'changed', 'socket', 'duplex']
 
 /** The page, its styles and its scripts. */
 export async function pageRoutes(): Promise<Router> {

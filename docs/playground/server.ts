@@ -4,6 +4,7 @@ import { attach } from 'sluiceway'
 import { Connections } from './connections.js'
 import { pageRoutes } from './page.js'
 import { bodyRoutes } from './panels/body.js'
+import { changedRoutes } from './panels/changed.js'
 import { commandRoutes } from './panels/command.js'
 import { deployRoutes } from './panels/deploy.js'
 import { duplexRoutes } from './panels/duplex.js'
@@ -41,6 +42,7 @@ export async function createPlayground(): Promise<Playground> {
   app.use('/upload', uploadRoutes(traces))
   app.use('/body', bodyRoutes(traces, upstream.url))
   app.use('/proxy', proxyRoutes(traces, upstream))
+  app.use('/changed', changedRoutes(traces, upstream.url))
   app.use('/socket', socketRoutes(traces, upstream.url))
   app.use('/duplex', duplexRoutes(traces, upstream.url))
   app.use(reportFailure)

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { constants, createGzip } from 'node:zlib'
 import { WebSocketServer } from 'ws'
 import { Connections, type Place } from './connections.js'
 import { now, type Trace, type Traces } from './traces.js'
@@ -69,6 +70,7 @@ const routes: Readonly<Record<string, Route>> = {
   'POST /shout': shout,
   'GET /events': sendEvents,
   'GET /work': work,
+  'GET /payments': sendPayments,
 }
 
 /** Tells what was asked. One header of the answer is for the next hop alone: the proxy keeps it. */
@@ -144,6 +146,20 @@ async function sendEvents({ res }: Asked): Promise<void> {
     await sleep(50)
   }
   res.end()
+}
+
+/** Six payments, one each 80 ms, compressed; each is flushed. */
+async function sendPayments({ res }: Asked): Promise<void> {
+  res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Content-Encoding': 'gzip' })
+  const compressor = createGzip()
+  compressor.pipe(res)
+  for (let payment = 1; payment <= 6 && !res.destroyed; payment++) {
+    const card = `4111 1111 1111 ${1000 + payment}`
+    compressor.write(`data: ${JSON.stringify({ card, writtenAt: now() })}\n\n`)
+    compressor.flush(constants.Z_SYNC_FLUSH)
+    await sleep(80)
+  }
+  compressor.end()
 }
 
 /** Works for a second, step by step, unless the one who asked leaves. */

@@ -72,6 +72,11 @@ const outcomes: Readonly<Record<string, (output: Output, opened: PlaygroundPage)
   'proxy-hop'({ text }) {
     expect(JSON.parse(text).headers).to.include({ 'x-open': 'for B' }).and.not.to.have.property('x-secret')
   },
+  changed({ text }) {
+    expect(text).not.to.match(/^Content-Encoding:/im)
+    expect(text).not.to.contain('1111')
+    expect(text.match(/ 100[1-6]"/g)).to.have.length(6)
+  },
   'socket-stranger'({ text, code }) {
     expect(text).to.match(/^HTTP\/1\.1 401 /)
     expect(answerOf(text)).to.include({ code: 'NOT_LOGGED_IN' })

@@ -252,6 +252,18 @@ describeInChromium('playground in a browser', (open) => {
     ])
   })
 
+  it('shows a compressed stream that is changed piece by piece', async () => {
+    const drawn = await opened.recordArrows('changed')
+    await opened.run('changed')
+    expect(await drawn()).to.include.members([1, 3, 6])
+    expect(await opened.panel('changed').locator('.terminal li').allTextContents()).to.deep.equal(
+      [1, 2, 3, 4, 5, 6].map((payment) => `•••• •••• •••• ${1000 + payment}`),
+    )
+    expect(await opened.status('changed')).to.match(
+      /^6 payments masked, .*; the upstream’s coding was gzip\.$/,
+    )
+  })
+
   it('talks over a WebSocket behind the check', async () => {
     await opened.panel('socket').getByLabel('Message').fill('good day')
     await opened.panel('socket').getByLabel('Message').press('Enter')

@@ -32,7 +32,17 @@ export async function closePlayground({ upstream }: Playground): Promise<void> {
 }
 
 /** The panels in the order of the page, each with its first button. */
-export const panels = ['events', 'command', 'deploy', 'upload', 'body', 'proxy', 'socket', 'duplex'] as const
+export const panels = [
+  'events',
+  'command',
+  'deploy',
+  'upload',
+  'body',
+  'proxy',
+  'changed',
+  'socket',
+  'duplex',
+] as const
 export type PanelName = (typeof panels)[number]
 
 /** The page of a fresh playground in Chromium, for one test. */
