@@ -20,7 +20,7 @@ export interface AttachOptions {
    * 404. False: only the other listeners get it; without another listener, the app gets it as a plain request. An
    * exception ends the connection. @default the app comes first, and the other listeners get the rest
    */
-  readonly upgrade?: ((req: IncomingMessage) => boolean) | undefined
+  readonly upgrade?: { isOwn(req: IncomingMessage): boolean }['isOwn'] | undefined
 }
 
 type IsOwn = AttachOptions['upgrade']

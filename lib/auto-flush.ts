@@ -46,7 +46,7 @@ export interface AutoFlushOptions {
    * the exception.
    * @default every response without Content-Length
    */
-  readonly filter?: ((req: IncomingMessage, res: ServerResponse) => boolean) | undefined
+  readonly filter?: { filter(req: IncomingMessage, res: ServerResponse): boolean }['filter'] | undefined
   /**
    * False asks nginx and similar proxies not to buffer streamed responses (`X-Accel-Buffering: no`), unless the
    * response already has that header. True leaves the header alone. @default false

@@ -67,7 +67,7 @@ export interface PassthroughProxyOptions {
    * The default is `req.url`: the path as received, byte for byte, without the part that Express strips for a mount,
    * and without the slash that Express adds if a request asks for the mount itself.
    */
-  readonly path?: ((req: IncomingMessage) => string) | undefined
+  readonly path?: { path(req: IncomingMessage): string }['path'] | undefined
   /** True sends the client's Host to the upstream, false the upstream's own. @default false */
   readonly preserveHost?: boolean | undefined
   /**

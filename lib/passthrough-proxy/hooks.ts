@@ -66,15 +66,20 @@ export interface BufferOptions {
 /** A body that a hook can put in the place of the upstream's. */
 export type ReplacementBody = NodeJS.ReadableStream | WebReadable | Uint8Array | string | null
 
-/** Changes a request before it is sent. */
-export type RequestHook = (outgoing: OutgoingRequest, req: IncomingMessage) => void | Promise<void>
+/*
+ * The types of functions are taken from methods, whose parameters TypeScript compares in both directions. So a hook may
+ * declare the request of a framework: `(outgoing, req: express.Request<{ id: string }>) => …`.
+ */
 
-/** Changes a response before its head is sent. */
-export type ResponseHook = (
-  incoming: IncomingResponse,
-  req: IncomingMessage,
-  res: ServerResponse,
-) => void | Promise<void>
+/** Changes a request before it is sent. `req` may be declared as a request of Express. */
+export type RequestHook = {
+  hook(outgoing: OutgoingRequest, req: IncomingMessage): void | Promise<void>
+}['hook']
+
+/** Changes a response before its head is sent. `req` and `res` may be declared as those of Express. */
+export type ResponseHook = {
+  hook(incoming: IncomingResponse, req: IncomingMessage, res: ServerResponse): void | Promise<void>
+}['hook']
 
 /** Runs `onRequest`; an exception becomes an error of the hook. */
 export async function runRequestHook(

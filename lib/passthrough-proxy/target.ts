@@ -38,16 +38,17 @@ export interface FailedTarget {
  * request: no connection, a certificate that is not trusted, or a full queue. Another target is tried then; undefined,
  * or a target that has failed already, ends the request with that error.
  */
-export type TargetFunction = (
-  req: IncomingMessage,
-  failed?: FailedTarget,
-) => ChosenTarget | Promise<ChosenTarget>
+export type TargetFunction = {
+  choose(req: IncomingMessage, failed?: FailedTarget): ChosenTarget | Promise<ChosenTarget>
+}['choose']
 
 /** Parses a target. Throws a TypeError that says what is wrong with it. */
 export function parseTarget(target: string | URL): Target {
   const url = target instanceof URL ? target : parseUrl(target)
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    throw complaint(`must be an http: or https: URL, got ${JSON.stringify(String(target))}`)
+    throw complaint(
+      `must be an http: or https: URL, got ${JSON.stringify(String(target))}${withScheme(target)}`,
+    )
   }
   if (url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '') {
     throw complaint(
@@ -65,7 +66,13 @@ export function parseTarget(target: string | URL): Target {
 
 function parseUrl(target: unknown): URL {
   if (typeof target === 'string' && URL.canParse(target)) return new URL(target)
-  throw complaint(`must be a URL such as 'http://127.0.0.1:8080', got ${show(target)}`)
+  throw complaint(`must be a URL such as 'http://127.0.0.1:8080', got ${show(target)}${withScheme(target)}`)
+}
+
+/** Suggests the URL of a target without a scheme: URL takes the host of `localhost:4000` for one. */
+function withScheme(target: unknown): string {
+  const isHost = typeof target === 'string' && /^(?:[\w.-]+|\[[\da-f:]+\]):\d+(?:\/|$)/i.test(target)
+  return isHost ? `; did you mean 'http://${target}'?` : ''
 }
 
 function complaint(problem: string): TypeError {

@@ -76,6 +76,10 @@ const expectations: Readonly<Record<string, () => Promise<void>>> = {
     const answer = await post('/', 'x'.repeat(2_000_000))
     expect(await answer.json()).to.include({ code: 'ERR_SLUICEWAY_BODY_TOO_LARGE' })
   },
+  'docs-errors 2': async () => {
+    expect(await (await post('/orders', '[1]')).json()).to.deep.equal({ order: [1] })
+    expect((await post('/orders', '[1')).status).to.equal(400)
+  },
   'docs-max-bytes 1': async () => {
     expect((await post('/avatar', 'x'.repeat(600_000))).status).to.equal(413)
     expect((await post('/other', 'x'.repeat(600_000))).status).to.equal(404)
@@ -116,6 +120,9 @@ const expectations: Readonly<Record<string, () => Promise<void>>> = {
   'docs-readme 1': async () => {
     expect(await asked(post('/api/x', '{}'))).to.include({ url: '/x', body: '{}' })
   },
+  // Clients; test/recipes/duplex-chunks.test.ts calls them.
+  'docs-recipes-duplex-chunks 1': async () => {},
+  'docs-recipes-duplex-chunks 2': async () => {},
   'docs-recipes-from-body-parser-verify 1': async () => {
     const signature = createHmac('sha256', 'sesame').update('{}').digest('hex')
     expect((await post('/', '{}', { 'X-Signature': signature })).status).to.equal(404)

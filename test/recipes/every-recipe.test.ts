@@ -34,7 +34,7 @@ describe('a recipe with a secret', () => {
     for (const env of [{}, { [secret]: '' }]) {
       it(`does not start without it: ${recipe}, ${JSON.stringify(env)}`, async () => {
         const error = await run(process.execPath, [`build/.recipes/${recipe}.js`], { cwd: root, env }).catch(
-          (error: Error) => error,
+          (reason: Error) => reason,
         )
         expect(error).to.be.an('error').with.property('message').that.contains(`${secret} is not set`)
       })

@@ -69,6 +69,27 @@ maxBytes(null)
 // @ts-expect-error there is no such option
 bodyCache({ limt: '1mb' })
 
+// The functions of the proxy, of autoFlush and of attach take a request of Express as well.
+passthroughProxy((req: Signed) => `http://upstream-of-${req.user.plan}`, {
+  path: (req: Signed) => `/${req.params.id}`,
+  onRequest(outgoing, req: Signed) {
+    outgoing.headers.set('X-User', req.user.plan)
+  },
+  async onResponse(incoming, req: Signed, res: express.Response) {
+    incoming.headers.set('X-Plan', req.user.plan)
+    res.locals['status'] = incoming.statusCode
+  },
+  cookiePath: (path, req: express.Request) => (req.secure ? path : undefined),
+})
+autoFlush({
+  filter: (req: express.Request, res: express.Response) => req.path !== '/' && res.statusCode === 200,
+})
+attach(express().listen(), express(), { upgrade: (req: express.Request) => req.url !== '/prices' })
+// @ts-expect-error a hook is given no number
+passthroughProxy('http://upstream', { onRequest: (outgoing: number) => void outgoing })
+// @ts-expect-error a path is text
+passthroughProxy('http://upstream', { path: (req: express.Request) => req })
+
 // The addresses of an upstream are rewritten by a flag, a string, an object or a function of the request.
 passthroughProxy('http://upstream', {
   rewriteLocation: true,
