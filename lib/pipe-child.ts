@@ -27,50 +27,50 @@ export type { ChildExit } from './pipe-child/running-child.js'
  *     stdin (req) ─▶ child.stdin                                                 piped-input.ts
  *     child.stdout, child.stderr ─▶ bytes, or lines as events ─▶ res.write       transfer.ts, event-lines.ts
  *     child has exited and closed both ─▶ exit event or trailer ─▶ res.end       piped-response.ts
- *     res is over before that ─▶ killSignal ─▶ SIGKILL ─▶ our ends of the pipes  end-child.ts
- *     the later of child and res settles the promise                             transfer.ts
+ *     res is over first ─▶ killSignal ─▶ SIGKILL ─▶ close our ends of the pipes  end-child.ts
+ *     child and res are both over ─▶ the promise settles                         transfer.ts
  */
 
 const signals = Object.keys(constants.signals) as NodeJS.Signals[]
 
-/** What `pipeChild` takes. Every field may be left out. */
+/** The options of `pipeChild`, all of them optional. */
 export interface PipeChildOptions {
   /**
-   * What becomes of stderr: 'merge' mixes it into stdout as it arrives, 'drop' discards it, 'event' names its lines
+   * Where stderr goes: 'merge' mixes it into stdout as it arrives, 'drop' discards it, 'event' sends its lines as
    * `event: stderr` (only on `text/event-stream`). @default 'merge'
    */
   readonly stderr?: 'merge' | 'drop' | 'event' | undefined
   /**
-   * How the client learns of the exit: 'event' as a last event `exit` with `{"code":0,"signal":null}`
-   * (only on `text/event-stream`), 'trailer' as the HTTP trailers Exit-Code and Exit-Signal (not for HTTP/1.0 clients,
-   * nor beside a Content-Length), 'none' not at all. @default 'event' on `text/event-stream`, else 'none'
+   * The form in which the client gets the exit. 'event': a last event `exit` with `{"code":0,"signal":null}` (only on
+   * `text/event-stream`). 'trailer': the HTTP trailers Exit-Code and Exit-Signal (not for HTTP/1.0 clients, nor beside
+   * a Content-Length). 'none': the client is not told. @default 'event' on `text/event-stream`, else 'none'
    */
   readonly exit?: 'event' | 'trailer' | 'none' | undefined
-  /** False leaves the response open behind the child, for the next one or for the handler. @default true */
+  /** False keeps the response open after the child has ended, for another child or for the handler. @default true */
   readonly end?: boolean | undefined
   /**
-   * A stream to pipe into the stdin of the child, such as `req`. A child may stop reading it at any time; the rest of a
-   * request is discarded then, and another stream destroyed. Its failure ends the child. @default none
+   * A stream to pipe into the stdin of the child, such as `req`. A child may stop reading at any time: the rest of a
+   * request is then discarded, and any other stream destroyed. An error of the stream ends the child. @default none
    */
   readonly stdin?: Readable | undefined
-  /** The signal sent to the child when the response is over before it. @default 'SIGTERM' */
+  /** The signal that ends the child if the response is over first. @default 'SIGTERM' */
   readonly killSignal?: NodeJS.Signals | undefined
-  /** How long after `killSignal` whatever still runs gets SIGKILL, in milliseconds; 0: at once. @default 5000 */
+  /** The time between `killSignal` and SIGKILL for a child that still runs, in milliseconds; 0: at once. @default 5000 */
   readonly forceKillAfterMs?: number | undefined
 }
 
 /**
- * Sends what a child process writes to stdout and stderr as the body of a response, as it comes, and ends the response
- * when the child has exited and closed both. Resolves with the child's exit, also when the client has left early, or
- * the handler has ended the response: the child is then ended with its process group, which takes
- * `spawn(…, { detached: true })`. Call it in the same tick as `spawn`.
+ * Sends the stdout and stderr of a child process as the body of a response while the child writes them, and ends the
+ * response when the child has exited and closed both. It resolves with the exit of the child. If the client leaves
+ * early, or the handler ends the response, the child is ended together with its process group (which only
+ * `spawn(…, { detached: true })` gives it). Call it in the same tick as `spawn`.
  *
- * Rejects with the error of `spawn`, such as ENOENT, before anything is sent: the caller can still answer. Wrong
- * arguments and options reject with TypeError or RangeError. The child belongs to `pipeChild` from the call on, and is
- * ended on rejection too.
+ * It rejects with the error of `spawn`, such as ENOENT, before anything is sent, so that the caller can still answer.
+ * Wrong arguments and options reject with a TypeError or RangeError. The child belongs to `pipeChild` from the call on,
+ * and is ended on rejection too.
  *
- * On `text/event-stream` (set before the call) each line becomes one event; otherwise the bytes pass unchanged, as
- * `text/plain; charset=utf-8` where no Content-Type is set. Works with and without `autoFlush`, which a compressed
+ * On `text/event-stream` (set before the call) each line becomes one event. Otherwise the bytes pass unchanged, as
+ * `text/plain; charset=utf-8` if no Content-Type is set. It works with and without `autoFlush`, which a compressed
  * response needs.
  *
  * @see docs/pipe-child.md
@@ -90,7 +90,7 @@ export async function pipeChild(
   return observed(res, child, () => new Transfer(...prepared(res, running, options)).run())
 }
 
-/** Checks the options and takes hold of the response; a child that is refused is ended. */
+/** Checks the options and claims the response. If either fails, the child is ended. */
 function prepared(
   res: ServerResponse,
   child: RunningChild,
@@ -127,7 +127,7 @@ function isEventStream(res: ServerResponse): boolean {
   return /^text\/event-stream *(?:;|$)/i.test(String(res.getHeader('content-type') ?? ''))
 }
 
-/** Accepts a stream that nobody has read or destroyed: its child would wait for an end that has been. */
+/** Accepts a stream that has not ended: otherwise the child would wait for an end that never comes. */
 const unreadStream: OptionCheck<Readable | undefined> = (given, option) => {
   if (given === undefined) return undefined
   const stream = requireStream(given, option)

@@ -28,8 +28,6 @@ export interface ReadableState {
   /** True once data was read. Without it half of a body would be kept as a whole one. */
   dataEmitted: boolean
   destroyed: boolean
-  /** False if a host has closed the request. Without it finalhandler would wait for a body that has failed. */
-  readable?: boolean
   /**
    * True once 'end' was emitted. Without it a client that leaves after its whole body would be 'aborted', and one that
    * ends its half before its upgrade is taken would get no 101.

@@ -8,12 +8,12 @@ import { WorkerChild } from './children/worker.js'
 import { discardChild } from './end-child.js'
 import type { RunningChild } from './running-child.js'
 
-/** What `pipeChild` takes for a child. */
+/** The children that `pipeChild` accepts. */
 export type PipedChild = ChildProcess | Worker | PseudoTerminal
 
 type Given = Readonly<Record<string, unknown>>
 
-/** Recognizes a child by what it has; libraries make their own. */
+/** Recognizes a child by its methods, because libraries have classes of their own. */
 export function recognizeChild(given: unknown): RunningChild | undefined {
   if (!isObject(given)) return undefined
   if (hasMethods(given, 'onData', 'onExit')) return new TerminalChild(given as unknown as PseudoTerminal)
@@ -24,7 +24,7 @@ export function recognizeChild(given: unknown): RunningChild | undefined {
   return undefined
 }
 
-/** Says what is wrong with the arguments of a call; undefined where nothing is. */
+/** Returns a description of the wrong argument of a call, or undefined. */
 export function wrongArguments(
   res: unknown,
   child: unknown,
@@ -40,7 +40,7 @@ export function wrongArguments(
   return undefined
 }
 
-/** Throws where the child lacks a pipe that is needed: its output would be an empty 200. */
+/** Throws if the child lacks a pipe that is needed. Without output, the response would be an empty 200. */
 export function requirePipes({ stdin, stdout, stderr }: RunningChild, options: NeededPipes): void {
   if (options.stdin !== undefined && stdin === null) {
     throw wrongOption(
@@ -59,7 +59,7 @@ interface NeededPipes {
   readonly stderr: 'merge' | 'drop' | 'event'
 }
 
-/** Ends the children in arguments that were refused, so that none is left behind. A promise may have one later. */
+/** Ends the children in rejected arguments, so that none is left behind. A promise may resolve to one later. */
 export async function discardChildrenIn(given: unknown): Promise<void> {
   if (!isObject(given)) return
   const child = recognizeChild(given) ?? recognizeChild(given['child'])

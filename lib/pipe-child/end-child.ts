@@ -1,32 +1,32 @@
 import { outputsOf, type RunningChild } from './running-child.js'
 
-/** How a child is ended, with all that it has started, as far as the system lets us. */
+/** The way in which a child and the processes that it has started are ended. */
 export interface EndSettings {
   readonly killSignal: NodeJS.Signals
   readonly forceKillAfterMs: number
 }
 
-/** How often it is looked whether the whole group is gone. */
+/** The interval at which we check whether the whole group has ended. */
 const WATCH_EVERY_MS = 50
 
-/** What SIGKILL has not ended after this time belongs to another user, or waits for a device. */
+/** A process that survives SIGKILL for this long belongs to another user, or waits for a device. */
 const GIVE_UP_AFTER_MS = 1000
 
 /**
- * Ends a child whose response is over, or which got none. What it still writes is discarded meanwhile, so that it is not
- * stuck in the middle of its own cleaning up. Resolves when nothing of it is left.
+ * Ends a child whose response is over, or that never had one. Its further output is discarded, so that a full pipe does
+ * not block it while it cleans up. Resolves when the whole group has ended.
  */
 export async function endChild(child: RunningChild, settings: EndSettings): Promise<void> {
   for (const output of outputsOf(child)) output.resume()
   await endGroup(child, settings)
-  // Somebody outside of the group may still hold the other side.
+  // A process outside of the group may still hold the other end.
   for (const output of outputsOf(child)) output.close()
 }
 
-/** How the child of a refused call is ended, whose options may be wrong. */
+/** The settings for the child of a rejected call, whose own options may be wrong. */
 const DISCARD: EndSettings = { killSignal: 'SIGTERM', forceKillAfterMs: 5000 }
 
-/** Ends the child of a refused call. */
+/** Ends the child of a rejected call. */
 export async function discardChild(child: RunningChild, settings: EndSettings = DISCARD): Promise<void> {
   await endChild(child, settings)
   await child.started.catch(() => {})
@@ -38,7 +38,7 @@ export function removeChildListeners(child: RunningChild): void {
   for (const output of outputsOf(child)) output.removeListeners()
 }
 
-/** Sends `killSignal`, and SIGKILL to what is left after `forceKillAfterMs`. */
+/** Sends `killSignal`, and SIGKILL to the processes that are left after `forceKillAfterMs`. */
 async function endGroup(child: RunningChild, { killSignal, forceKillAfterMs }: EndSettings): Promise<void> {
   if (!child.signal(killSignal)) return
   if (await isGoneWithin(child, forceKillAfterMs)) return
@@ -58,7 +58,7 @@ function isGoneWithin(child: RunningChild, milliseconds: number): Promise<boolea
       if (!child.signal(0)) finish(true)
     }
     const limit = setTimeout(finish, milliseconds, false)
-    // Nothing tells of the end of a grandchild.
+    // There is no event for the end of a grandchild.
     const watch = setInterval(look, WATCH_EVERY_MS)
     void child.exited.then(look)
   })

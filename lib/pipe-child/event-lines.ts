@@ -1,6 +1,6 @@
 import { StringDecoder } from 'node:string_decoder'
 
-/** A line that never ends is given out in pieces of this many characters, so that it cannot fill the memory. */
+/** A longer line is sent in pieces of this many characters, so that it cannot fill the memory. */
 const LONGEST_LINE = 1024 * 1024
 
 /** Cuts the bytes of one stream into lines, and frames each line as a server-sent event. */
@@ -10,7 +10,7 @@ export class EventLines {
   private partial = ''
   private afterCarriageReturn = false
 
-  /** `event` is the name of the events; undefined leaves them nameless, which browsers call 'message'. */
+  /** `event` is the name of the events. Without one, browsers call them 'message'. */
   constructor(event?: string) {
     this.eventField = event === undefined ? '' : `event: ${event}\n`
   }
@@ -20,7 +20,7 @@ export class EventLines {
     return this.frame(this.decoder.write(chunk))
   }
 
-  /** Returns the event for the last line where it has no line end, or ''. */
+  /** Returns the event for the last line if it has no line end, otherwise ''. */
   end(): string {
     return this.frame(this.decoder.end()) + (this.partial === '' ? '' : this.event(this.partial))
   }
@@ -35,7 +35,7 @@ export class EventLines {
     return lines.map((line) => this.event(line)).join('')
   }
 
-  /** A CR ends its line at once, as progress bars want it; the LF of a CRLF may come in the next chunk. */
+  /** Removes the LF of a CRLF whose CR ended the last chunk. A CR ends its line at once, for progress bars. */
   private withoutSplitLineEnd(text: string): string {
     const rest = this.afterCarriageReturn && text.startsWith('\n') ? text.slice(1) : text
     this.afterCarriageReturn = text.endsWith('\r')

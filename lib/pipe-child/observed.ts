@@ -7,7 +7,7 @@ interface Exit {
   readonly signal: string | null
 }
 
-/** Tells of a child from the call of `pipeChild` to its end, where anybody listens. */
+/** Publishes the start and the exit of a child, if there are subscribers. */
 export function observed<Result extends Exit>(
   res: ServerResponse,
   child: object,

@@ -14,7 +14,7 @@ export class PipedInput {
     this.isRequest = isRequest
   }
 
-  /** Calls `onFailure` where the source fails or is cut: what the child has read is not the whole. */
+  /** Calls `onFailure` if the source fails or is cut, because the child has then read only a part. */
   start(onFailure: (error: Error) => void): void {
     const stopWatching = finished(this.source, { writable: false }, (error) => {
       if (error) onFailure(error)
@@ -22,14 +22,14 @@ export class PipedInput {
     this.listeners.addRemoval(stopWatching)
     this.listeners.on(this.stdin, 'close', () => this.stop())
     this.source.pipe(this.stdin)
-    // Now, and not in the next tick: behind the head, no client can be told `100 Continue`.
+    // Read now, and not in the next tick: `100 Continue` cannot be sent after the head.
     this.source.read(0)
     if (this.stdin.destroyed) this.stop()
   }
 
   /**
-   * Reads and discards what the child does not want: `head -1` has enough, but a client that sends its whole body before
-   * it reads waits until that is taken. Any other stream is of no use to anybody now.
+   * Discards the rest of a request that the child does not read, such as `head -1`: many clients read the response only
+   * after they have sent the whole body. Any other stream is destroyed.
    */
   stop(): void {
     this.listeners.removeAll()

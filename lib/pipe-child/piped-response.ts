@@ -10,15 +10,18 @@ import { sendHead } from '../node/send-head.js'
 import { ListenerSet } from './listener-set.js'
 import type { ChildExit } from './running-child.js'
 
-/** How the exit of a child is told to the client, and whether the response ends with it. */
+/** The form in which the client gets the exit of a child, and whether the response ends with it. */
 export interface ResponseSettings {
   readonly exit: 'event' | 'trailer' | 'none'
   readonly end: boolean
-  /** True where each line is sent as a server-sent event. */
+  /** True if each line is sent as a server-sent event. */
   readonly events: boolean
 }
 
-/** How often a response that the client does not read is asked whether the handler has ended it. No event tells. */
+/**
+ * The interval at which we check whether the handler has ended a response that the client does not read. There is no
+ * event for it.
+ */
 const LOOK_EVERY_MS = 100
 
 const IN_USE =
@@ -42,7 +45,7 @@ export class PipedResponse {
   private onFull: Listener | undefined
   private look: NodeJS.Timeout | undefined
 
-  /** Throws where another child has the response, or has ended it. */
+  /** Throws if the response belongs to another child, or was ended by one. */
   constructor(res: ServerResponse, settings: ResponseSettings) {
     this.res = res
     this.settings = settings
@@ -53,12 +56,12 @@ export class PipedResponse {
     this.res[PIPED] = 'in use'
   }
 
-  /** Tells whether nothing can be sent any more: the client is gone, or the response was ended. */
+  /** True if nothing more can be sent: the client has left, or the response was ended. */
   get isOver(): boolean {
     return isClosed(this.res) || this.res.writableEnded || this.res.destroyed
   }
 
-  /** Calls `listener`, once or more, when the response is over; where it is already, in the next tick. */
+  /** Calls `listener`, once or more, when the response is over; in the next tick if it already is. */
   whenOver(listener: Listener): void {
     this.onOver = listener
     if (this.isOver) process.nextTick(listener)
@@ -66,8 +69,8 @@ export class PipedResponse {
   }
 
   /**
-   * A head without a body is all that its client waits for: it may leave then, and over HTTP/2 the response is over. So
-   * that head goes when the child is over.
+   * Sends the head, unless it has no body: the client of such a head has everything that it waits for and may leave,
+   * which would end the child. That head is sent when the child has ended.
    */
   sendHead(): void {
     const { res } = this
@@ -75,7 +78,7 @@ export class PipedResponse {
     this.hasBegun = true
   }
 
-  /** Calls `onFull` where the client does not keep up, and `onDrain` when it has. */
+  /** Calls `onFull` if the client reads too slowly, and `onDrain` when it has caught up. */
   watchPressure(onFull: Listener, onDrain: Listener): void {
     this.onFull = onFull
     this.listeners.on(this.res, 'drain', () => {
@@ -90,19 +93,19 @@ export class PipedResponse {
     else contain(this.res, () => this.res.write(framed) || this.waitForDrain())
   }
 
-  /** Tells the client of the exit, and ends the response or leaves it to the next child. */
+  /** Sends the exit to the client, and ends the response or leaves it to the next child. */
   async finish(exit: ChildExit): Promise<void> {
     if (this.isOver) return
     contain(this.res, () => this.sendExit(exit))
     if (this.settings.end) await this.end()
   }
 
-  /** Breaks the response off: what was sent must not look like the whole. */
+  /** Cuts the response, so that a part of the output does not look complete. */
   cut(): void {
     cutResponse(this.res)
   }
 
-  /** Leaves the response to whoever pipes another child into it. Where nothing was sent, the caller may still answer. */
+  /** Releases the response for another child. If nothing was sent, the caller may still answer. */
   release(): void {
     clearInterval(this.look)
     this.listeners.removeAll()
@@ -125,7 +128,7 @@ export class PipedResponse {
     try {
       sendHead(res)
     } catch (error) {
-      // The application can answer with a head of its own.
+      // The application may still answer with a head of its own.
       if (!res.headersSent) for (const [name] of added) res.removeHeader(name)
       throw error
     }
@@ -135,14 +138,14 @@ export class PipedResponse {
     const type = String(this.res.getHeader('content-type') ?? PLAIN_TEXT)
     return {
       'Content-Type': type,
-      // Browsers would hold back the first kilobyte of plain text, to guess whether it is any.
+      // Browsers would hold back the first kilobyte of plain text to guess its type.
       ...(/^text\/plain *(?:;|$)/i.test(type) && { 'X-Content-Type-Options': 'nosniff' }),
       ...(this.settings.events && { 'Cache-Control': 'no-cache' }),
       ...(this.announcesTrailer() && { Trailer: 'Exit-Code, Exit-Signal' }),
     }
   }
 
-  /** Only a body in chunks has a place for trailers; Node throws where one is announced for another. */
+  /** Only a body in chunks may have trailers; Node throws if they are announced for any other. */
   private announcesTrailer(): boolean {
     const { req } = this.res
     if (this.settings.exit !== 'trailer' || !this.hasBody) return false

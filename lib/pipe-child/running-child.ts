@@ -1,38 +1,38 @@
 import type { Writable } from 'node:stream'
 
-/** How a child ended: by `code`, or by `signal`. Both are null where nothing tells of its end any more. */
+/** The exit of a child: its `code`, or the `signal` that ended it. Both are null if they are not known. */
 export interface ChildExit {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
 }
 
-/** One output of a child: its stdout or stderr, or all that a pseudo-terminal shows. */
+/** One output of a child: its stdout, its stderr, or the only one of a pseudo-terminal. */
 export interface ChildOutput {
-  /** Resolves when nothing more comes. Rejects with the error of the stream, or of a chunk that is no bytes. */
+  /** Resolves at the end of the output. Rejects with an error of the stream, or for a chunk that is not bytes. */
   readonly ended: Promise<void>
-  /** Calls `onChunk` for all that comes from now on, and `onEnd` behind the last. */
+  /** Calls `onChunk` for each further chunk, and `onEnd` after the last. */
   read(onChunk: (chunk: Buffer) => void, onEnd: () => void): void
   pause(): void
   resume(): void
-  /** Closes our side, so that nobody else who holds the other one is waited for. */
+  /** Closes our end of the pipe, which another process may hold open for longer. */
   close(): void
   removeListeners(): void
 }
 
-/** What `pipeChild` needs of a child, be it a process, a Worker or a pseudo-terminal. */
+/** A child as `pipeChild` uses it: a process, a Worker or a pseudo-terminal. */
 export interface RunningChild {
-  /** Resolves once the child runs, and rejects with the reason why it could not. */
+  /** Resolves when the child runs. Rejects with the error if it could not be started. */
   readonly started: Promise<void>
   readonly exited: Promise<ChildExit>
   readonly stdin: Writable | null
   readonly stdout: ChildOutput | undefined
   readonly stderr: ChildOutput | undefined
-  /** Signals the child and its group, as far as it leads one. False: nothing is left to signal. 0 only asks. */
+  /** Signals the child, and its group if it leads one. Returns false if neither runs any more. 0 only checks. */
   signal(signal: NodeJS.Signals | 0): boolean
   removeListeners(): void
 }
 
-/** The outputs that a child has. */
+/** Returns the outputs of a child. */
 export function outputsOf({ stdout, stderr }: RunningChild): ChildOutput[] {
   return [stdout, stderr].filter((output) => output !== undefined)
 }

@@ -7,7 +7,7 @@ import { PipedInput } from './piped-input.js'
 import type { PipedResponse, ResponseSettings } from './piped-response.js'
 import { type ChildExit, type ChildOutput, outputsOf, type RunningChild } from './running-child.js'
 
-/** The options of `pipeChild` as they hold for one response. */
+/** The checked options of `pipeChild` for one response. */
 export interface PipeChildSettings extends EndSettings, ResponseSettings {
   readonly stderr: 'merge' | 'drop' | 'event'
   readonly stdin: Readable | undefined
@@ -21,13 +21,13 @@ interface Framing {
 
 const unframed: Framing = { push: (chunk) => chunk, end: () => '' }
 
-/** One child whose output is the body of one response, or a part of it. */
+/** The transfer of one child's output into one response. */
 export class Transfer {
   private readonly response: PipedResponse
   private readonly child: RunningChild
   private readonly settings: PipeChildSettings
   private readonly req: IncomingMessage
-  /** Resolves when the response was over before the child, and nothing of the child is left. */
+  /** Resolves when the response was over first, and the child has been ended. */
   private readonly abandoned: Promise<void>
   private readonly over: Promise<ChildExit>
   private input: PipedInput | undefined
@@ -52,7 +52,7 @@ export class Transfer {
     })
   }
 
-  /** Runs until the child is over, and the client has the response or is gone. */
+  /** Runs until the child has ended, and the client has the response or has left. */
   async run(): Promise<ChildExit> {
     try {
       await Promise.race([this.child.started, this.abandoned.then(nextTurn)])
@@ -66,7 +66,7 @@ export class Transfer {
     }
   }
 
-  /** Waits until the child is gone and so is everybody who could write to its output. */
+  /** Waits until the child has exited, and no process can write to its output any more. */
   private async whenChildOver(): Promise<ChildExit> {
     const outputs = outputsOf(this.child).map(({ ended }) => ended.catch((error: Error) => this.fail(error)))
     const [exit] = await Promise.all([this.child.exited, ...outputs])
@@ -87,7 +87,7 @@ export class Transfer {
     this.forward(this.child.stderr, this.stderrFraming())
   }
 
-  /** Makes the child wait while the client does not read: its pipes fill up. */
+  /** Makes the child wait while the client does not read, by letting its pipes fill up. */
   private applyPressure(): void {
     const outputs = outputsOf(this.child)
     this.response.watchPressure(
@@ -121,12 +121,12 @@ export class Transfer {
     return new PipedInput(source, stdin, source === this.req)
   }
 
-  /** A client that leaves in the middle of its body is no failure: its response tells of it. */
+  /** Ignores a client that leaves in the middle of its body: the end of its response is handled elsewhere. */
   private inputFailed(error: Error): void {
     if (!this.req.aborted) this.fail(error)
   }
 
-  /** Once the head is out, breaking the response off is all that can tell the client. */
+  /** Notes a failure. After the head, only a cut can tell the client. */
   private fail(error: Error): void {
     this.failure ??= error
     if (this.hasBegun) this.response.cut()

@@ -16,8 +16,8 @@ import type {
 import { asked, inWords, keepContext, Observation, withPlace } from './observation.js'
 
 /*
- * Everything that this package tells to `node:diagnostics_channel`, and in the same words to `DEBUG=sluiceway:*`.
- * docs/observing.md says when each message comes.
+ * The diagnostics channels of this package, and the line of each for `DEBUG=sluiceway:*`. docs/observing.md says when
+ * each message is published.
  */
 
 export const bodyRefused: Observation<BodyRefused> = new Observation(
@@ -91,7 +91,7 @@ export const exceptionContained: Observation<ExceptionContained> = new Observati
   },
 )
 
-/** What is told of a body may come from its parser, which knows of no request's context. */
+/** Keeps the context for messages about a body, which Node's parser may cause in the context of its connection. */
 export function keepContextOfBody(req: IncomingMessage): void {
   const isObserved = bodyRefused.hasSubscribers || bodySpilled.hasSubscribers || bodyStored.hasSubscribers
   if (isObserved) keepContext(req)
@@ -102,12 +102,12 @@ export const proxyChannels: TracingChannel<unknown, ProxiedRequest> = tracingCha
 
 const debug = createDebug('sluiceway:proxy')
 
-/** Whether anybody wants to hear of proxied requests. */
+/** Tells whether proxied requests have subscribers, or a `DEBUG` line. */
 export function isProxyObserved(): boolean {
   return proxyChannels.hasSubscribers || debug.enabled
 }
 
-/** Writes the line of a proxied request that is over, or has become a tunnel. */
+/** Writes the `DEBUG` line of a proxied request that is over, or has become a tunnel. */
 export function proxyLine(message: ProxiedRequest): void {
   if (debug.enabled) debug('%s: %s%s', asked(message.req), debugOutcome(message), debugFigures(message))
 }
@@ -126,9 +126,10 @@ function debugOutcome({ outcome, outgoing, status, error }: ProxiedRequest): str
 }
 
 function debugFigures(message: ProxiedRequest): string {
-  const { headMs, totalMs, requestBytes, responseBytes, isRetried } = message
+  const { headMs, totalMs, requestBytes, responseBytes, isRetried, attempts } = message
   const head = headMs === undefined ? '' : `; head after ${Math.round(headMs)} ms`
   const end = totalMs === undefined ? '' : `; over after ${Math.round(totalMs)} ms`
   const bytes = totalMs === undefined ? '' : `; ${requestBytes} bytes up, ${responseBytes} down`
-  return `${head}${end}${bytes}${isRetried ? '; sent twice' : ''}`
+  const targets = attempts > 1 ? `; target number ${attempts}` : ''
+  return `${head}${end}${bytes}${targets}${isRetried ? '; sent twice' : ''}`
 }

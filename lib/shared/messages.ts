@@ -2,10 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { SluicewayError } from './errors.js'
 
 /*
- * The messages of the diagnostics channels, which channels.ts has. docs/observing.md says when each of them comes.
+ * The messages of the diagnostics channels in channels.ts. docs/observing.md says when each of them is published.
  */
 
-/** Every channel and its message. Of a proxied request, five channels tell with one message: see `ProxiedRequest`. */
+/** The message of each channel. The five channels of a proxied request share one message: see `ProxiedRequest`. */
 export interface ChannelMessages {
   readonly 'sluiceway:body:refused': BodyRefused
   readonly 'sluiceway:body:spilled': BodySpilled
@@ -22,134 +22,139 @@ export interface ChannelMessages {
   readonly 'tracing:sluiceway:proxy:error': ProxiedRequest
 }
 
-/** The exchange that a message is about. */
+/** The request and response that a message is about. */
 export interface ObservedExchange {
   readonly req: IncomingMessage
   readonly res: ServerResponse
 }
 
-/** `sluiceway:body:refused`: no more of a body is read, and its connection will close. */
+/** `sluiceway:body:refused`: the rest of a body is not read, and its connection will close. */
 export interface BodyRefused extends ObservedExchange {
-  /** Why: 413 too large, 408 too slow, 431 a head with too many lines, 503 no room to keep it, 500 its file has failed. */
+  /** The reason: 413 too large, 408 too slow, 431 too many header lines, 503 no room to keep it, 500 its file failed. */
   readonly error: SluicewayError
 }
 
-/** `sluiceway:body:spilled`: a body that is kept does not fit into memory, and goes on into a file. */
+/** `sluiceway:body:spilled`: a kept body is too large for memory, and its rest goes into a file. */
 export interface BodySpilled extends ObservedExchange {
-  /** How much of it stays in memory. */
+  /** The bytes that stay in memory. */
   readonly memoryBytes: number
-  /** Where the file is. */
+  /** The directory of the file. */
   readonly directory: string
 }
 
-/** `sluiceway:body:stored`: no more of a kept body comes. */
+/** `sluiceway:body:stored`: a kept body is complete, or was cut. */
 export interface BodyStored extends ObservedExchange {
   readonly memoryBytes: number
   readonly fileBytes: number
-  /** False where the body was refused, or its client has left before its end. */
+  /** False if the body was refused, or its client left before the end. */
   readonly isWhole: boolean
 }
 
-/** `sluiceway:flush`: autoFlush has found that a response is a stream; what is written to it goes out from here on. */
+/** `sluiceway:flush`: autoFlush has found that a response is a stream, and sends each write from now on. */
 export interface FlushStarted extends ObservedExchange {
-  /** It goes through a compressor, which is flushed behind the writes. */
+  /** True if the response goes through a compressor, which is then flushed after each write. */
   readonly isCompressed: boolean
 }
 
-/** `sluiceway:child:start`: pipeChild has been given a child. */
+/** `sluiceway:child:start`: pipeChild was called with a child. */
 export interface ChildStarted extends ObservedExchange {
-  /** The very object. */
+  /** The child that was given. */
   readonly child: object
 }
 
-/** `sluiceway:child:exit`: pipeChild is done with a child. */
+/** `sluiceway:child:exit`: pipeChild has settled. */
 export interface ChildExited extends ChildStarted {
-  /** Both are null where the child could not be started, or its end was not waited for. */
+  /** The exit code. It is null, like `signal`, if the child could not be started or its exit is not known. */
   readonly code: number | null
   readonly signal: string | null
   /** Milliseconds since `sluiceway:child:start`. */
   readonly durationMs: number
-  /** The client had left by then, which ends the child. */
+  /** True if the client had left by then, which ends the child. */
   readonly isClientGone: boolean
-  /** What pipeChild rejects with. */
+  /** The error with which pipeChild rejects, if it does. */
   readonly error: unknown
 }
 
-/** `sluiceway:upgrade`: attach has decided what becomes of a request with `Upgrade`. */
+/** `sluiceway:upgrade`: attach has decided how a request with `Upgrade` is handled. */
 export interface UpgradeDecided {
   readonly req: IncomingMessage
-  /** What its header asks for: 'websocket'. */
+  /** The value of its header: 'websocket'. */
   readonly upgrade: string
   /**
-   * 'offered' to the app, with the connection; 'left' to the other listeners of the server, perhaps after that; served as a
-   * 'plain' request; or 'cut' off.
+   * 'offered': the app gets it with its connection. 'left': the other listeners of the server get it, possibly after the
+   * app. 'plain': it is served as a request without an upgrade. 'cut': its connection is closed.
    */
   readonly outcome: 'offered' | 'left' | 'plain' | 'cut'
 }
 
-/** `sluiceway:contained`: something threw where the process would have ended; only this connection does. */
+/** `sluiceway:contained`: an exception that would have ended the process ends only this connection. */
 export interface ExceptionContained {
-  /** undefined where there is no request yet. */
+  /** undefined if there is no request yet. */
   readonly req: IncomingMessage | undefined
   readonly error: unknown
 }
 
-/** Header lines. Names are compared without regard to case; a repeated name has several lines. */
+/** Header lines. Names are compared without regard to case, and a repeated name has several lines. */
 export interface HeaderLines extends Iterable<readonly [name: string, value: string]> {
-  /** The value of the first line called `name`. */
+  /** Returns the value of the first line called `name`; undefined if there is none. */
   get(name: string): string | undefined
-  /** The values of all lines called `name`. */
+  /** Returns the values of all lines called `name`. */
   getAll(name: string): string[]
   has(name: string): boolean
-  /** Replaces every line called `name` by one at the end. */
+  /** Replaces all lines called `name` by one at the end. */
   set(name: string, value: string): void
   /** Adds one line at the end. */
   append(name: string, value: string): void
-  /** Removes every line called `name`. */
+  /** Removes all lines called `name`. */
   delete(name: string): void
 }
 
-/** The head of a request as it goes to the upstream. */
+/** The head of a request to the upstream. */
 export interface OutgoingHead {
   /** Scheme, host and port. */
   readonly origin: string
   readonly method: string
   /** Path and query. */
   readonly path: string
-  /** Without Host, framing and hop-by-hop headers. A subscriber of `start` may change them; later it has no effect. */
+  /**
+   * The lines without Host, framing and hop-by-hop headers. Subscribers of `start` may change them; later changes have
+   * no effect.
+   */
   readonly headers: HeaderLines
 }
 
 /**
  * - `answered`: the upstream's answer was read to its end, and handed to the client's connection.
- * - `upgraded`: the connections were joined, and are closed by now.
- * - `failed`: it ended with `error`.
- * - `client-left`: the client has left before the end.
- * - `answered-here`: the application has answered itself meanwhile, with a timeout, say.
+ * - `upgraded`: the two connections were joined, and are now closed.
+ * - `failed`: the request ended with `error`.
+ * - `client-left`: the client left before the end.
+ * - `answered-here`: the application answered in the meantime, for example with a timeout.
  */
 export type ProxyOutcome = 'answered' | 'upgraded' | 'failed' | 'client-left' | 'answered-here'
 
 /**
- * `tracing:sluiceway:proxy:…`: a request on its way through passthroughProxy, from `start` to `asyncEnd`. All five tell
- * with one object, which is filled in as it goes.
+ * `tracing:sluiceway:proxy:…`: a request on its way through passthroughProxy, from `start` to `asyncEnd`. All five
+ * channels publish the same object, which is filled in on the way.
  */
 export interface ProxiedRequest extends ObservedExchange {
-  /** undefined where the request has failed before there was one. */
+  /** The head of the request to the upstream; undefined if the request failed before there was one. */
   readonly outgoing: OutgoingHead | undefined
-  /** The status of the upstream's answer, 101 for a tunnel; undefined while there is none. */
+  /** The status of the upstream's answer, 101 for a tunnel; undefined before the head. */
   readonly status: number | undefined
-  /** Milliseconds from when the proxy got the request to the head of the answer; undefined while there is none. */
+  /** Milliseconds between the call of the proxy and the head of the answer; undefined before the head. */
   readonly headMs: number | undefined
-  /** Milliseconds from when the proxy got the request to `asyncEnd`; undefined before. */
+  /** Milliseconds between the call of the proxy and `asyncEnd`; undefined before. */
   readonly totalMs: number | undefined
-  /** Bytes of the body that have gone to the upstream, or through the tunnel. */
+  /** Bytes of the body, or of the tunnel, that were sent to the upstream. */
   readonly requestBytes: number
-  /** Bytes of the body that have come from there, as they came. */
+  /** Bytes of the body, or of the tunnel, that the upstream has sent, before any change. */
   readonly responseBytes: number
-  /** It was sent twice: the first connection had been closed meanwhile. */
+  /** True if the request was sent twice, because the upstream had closed the first connection. */
   readonly isRetried: boolean
-  /** undefined before the end. */
+  /** The number of targets it was sent to, one after the other: more than one if the first could not be reached. */
+  readonly attempts: number
+  /** The way in which the request ended; undefined before the end. */
   readonly outcome: ProxyOutcome | undefined
-  /** What `next` is given, or what the answer was cut for. */
+  /** The error that `next` gets, or for which the answer was cut. */
   readonly error: unknown
 }

@@ -3,7 +3,7 @@ import { type Channel, channel } from 'node:diagnostics_channel'
 import type { IncomingMessage } from 'node:http'
 import createDebug, { type Debugger } from 'debug'
 
-/** What every message tells: which request it is about. */
+/** The part that every message has. */
 export interface AboutRequest {
   readonly req?: IncomingMessage | undefined
 }
@@ -12,10 +12,10 @@ export interface AboutRequest {
 export type Line<Message> = (debug: Debugger, message: Message) => void
 
 /**
- * One kind of event that can be observed: through a diagnostics channel, and as a line of `DEBUG=` under the same name.
+ * A kind of event that can be observed through a diagnostics channel, and as a line of `DEBUG=` under the same name.
  *
- * A message is made only where `isObserved`. What a subscriber throws reaches the process as an uncaught exception in the
- * next tick, as of any channel, and does nothing to the request.
+ * A message is created only if `isObserved`. As with every channel, an exception of a subscriber becomes an uncaught
+ * exception in the next tick, and does not affect the request.
  */
 export class Observation<Message extends AboutRequest> {
   private readonly channel: Channel
@@ -28,7 +28,7 @@ export class Observation<Message extends AboutRequest> {
     this.line = line
   }
 
-  /** Whether anybody subscribes to the channel. */
+  /** True if the channel has subscribers. */
   get hasSubscribers(): boolean {
     return this.channel.hasSubscribers
   }
@@ -37,7 +37,7 @@ export class Observation<Message extends AboutRequest> {
     return this.channel.hasSubscribers || this.debug.enabled
   }
 
-  /** Tells of an event, in the context that was kept for its request, or else in the present one. */
+  /** Publishes a message in the context that was kept for its request, or else in the current one. */
   tell(message: Message): void {
     const context = message.req === undefined ? undefined : contexts.get(message.req)
     if (context === undefined) this.publish(message)
@@ -54,21 +54,21 @@ function publish<Message extends AboutRequest>(observation: Observation<Message>
   observation.publish(message)
 }
 
-/** The contexts in which middlewares were called. What the parser tells of a body, it tells in that of its connection. */
+/** The async contexts in which middlewares were called. Events of Node's parser run in that of the connection. */
 const contexts = new WeakMap<IncomingMessage, AsyncResource>()
 
-/** Keeps the present context for what will be told of a request. */
+/** Keeps the current async context for later messages about a request. */
 export function keepContext(req: IncomingMessage): void {
   contexts.set(req, new AsyncResource('SLUICEWAY_OBSERVED'))
 }
 
-/** The method and the path that the client asked for; a mount of Express takes its own part of `req.url` away. */
+/** Returns the method and the path of the request line; Express removes the mount path from `req.url`. */
 export function asked(req: IncomingMessage): string {
   const { originalUrl = req.url } = req as { originalUrl?: string }
   return `${req.method} ${originalUrl}`
 }
 
-/** An error in one line: its status, code and words, and those of the errors behind it. */
+/** Describes an error and its causes in one line: status, code and message. */
 export function inWords(error: unknown): string {
   if (!(error instanceof Error)) return oneLine(String(error))
   const { status, code = error.name } = error as { status?: number; code?: string }
@@ -76,13 +76,13 @@ export function inWords(error: unknown): string {
   return oneLine(error.cause === undefined ? words : `${words} (${inWords(error.cause)})`)
 }
 
-/** The same with the place where it was thrown, for an error that nobody else will show. */
+/** Like `inWords`, with the place where the error was thrown, because it is not reported elsewhere. */
 export function withPlace(error: unknown): string {
   const place = error instanceof Error ? /^ +at .+$/m.exec(error.stack ?? '')?.[0].trim() : undefined
   return place === undefined ? inWords(error) : `${inWords(error)}, ${place}`
 }
 
-/** What an upstream says may hold anything. */
+/** Replaces control characters: the text of an upstream may contain any. */
 function oneLine(text: string): string {
   // oxlint-disable-next-line no-control-regex
   return text.replaceAll(/[\0-\x1f\x7f]+/g, ' ')

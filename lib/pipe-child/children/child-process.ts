@@ -6,7 +6,7 @@ import type { ChildExit, ChildOutput, RunningChild } from '../running-child.js'
 import { signalGroup } from './signal-group.js'
 import { StreamOutput } from './stream-output.js'
 
-/** A child process of `spawn`, `exec`, `fork`, or of a library such as execa, whose child is a promise as well. */
+/** A child process of `spawn`, `exec` or `fork`, or of a library such as execa, whose children are promises too. */
 export class ProcessChild implements RunningChild {
   readonly started: Promise<void>
   readonly exited: Promise<ChildExit>
@@ -18,9 +18,9 @@ export class ProcessChild implements RunningChild {
 
   constructor(child: ChildProcess) {
     this.child = child
-    // Also for errors of later: a signal that is not permitted, an AbortSignal, a message that cannot be sent.
+    // It also hears later errors: a signal without permission, an AbortSignal, a message that cannot be sent.
     this.listeners.on(child, 'error', ignore)
-    // In plain Node, a filter that stops reading (EPIPE) ends the process, unless somebody listens.
+    // Without a listener, the EPIPE of a filter that stops reading would end this process.
     if (child.stdin) this.listeners.on(child.stdin, 'error', ignore)
     this.started = this.whenStarted()
     this.started.catch(() => {})
@@ -30,7 +30,7 @@ export class ProcessChild implements RunningChild {
     this.stderr = outputOf(child.stderr)
   }
 
-  /** Without a pid there is nothing to signal: Node 20 would take that for 0, its own process group. */
+  /** Signals only a child with a pid: Node 20 would take undefined for 0, its own process group. */
   signal(signal: NodeJS.Signals | 0): boolean {
     const { child } = this
     if (child.pid === undefined) return false
@@ -41,7 +41,7 @@ export class ProcessChild implements RunningChild {
     this.listeners.removeAll()
   }
 
-  /** A child that could not be started has no pid; its 'error' comes in the next tick, or has come before the call. */
+  /** A child that could not be started has no pid. Its 'error' comes in the next tick, or came before the call. */
   private async whenStarted(): Promise<void> {
     const { child } = this
     if (child.exitCode !== null && child.exitCode < 0) throw spawnError(child, child.exitCode)
@@ -53,7 +53,7 @@ export class ProcessChild implements RunningChild {
     })
   }
 
-  /** A child that was never started has ended, too. */
+  /** Resolves for a child that was never started, too. */
   private whenExited(): Promise<ChildExit> {
     const { child } = this
     if (!isRunning(child)) return Promise.resolve({ code: child.exitCode, signal: child.signalCode })
@@ -65,19 +65,19 @@ export class ProcessChild implements RunningChild {
   }
 }
 
-/** Tells whether the child has not exited yet. One that could not be started has a negative `exitCode`. */
+/** Tells whether the child runs. One that could not be started has a negative `exitCode`. */
 function isRunning(child: ChildProcess): boolean {
   return child.exitCode === null && child.signalCode === null
 }
 
-/** Up to Node 26, a child for which no descriptor was left has no `stdout` at all. */
+/** Up to Node 26, a child has no `stdout` at all if no descriptor was left for it. */
 function outputOf(stream: Readable | null | undefined): ChildOutput | undefined {
   return stream ? new StreamOutput(stream) : undefined
 }
 
 /**
- * A child that is a promise as well rejects where we end it, which nobody may have expected. Where it never was a
- * process (execa, for arguments that are too long), its rejection is all that tells.
+ * Handles the rejection of a child that is also a promise. It rejects when we end the child, and the application may not
+ * expect that. If the process never existed (execa, with arguments that are too long), there is no other event.
  */
 function settleWith(child: ChildProcess & { then?: unknown }, reject: (error: Error) => void): void {
   if (typeof child.then === 'function') {
@@ -85,7 +85,7 @@ function settleWith(child: ChildProcess & { then?: unknown }, reject: (error: Er
   }
 }
 
-/** Makes the error anew that the child has emitted before the call. */
+/** Creates the error that the child emitted before the call. */
 function spawnError({ spawnfile, spawnargs }: ChildProcess, errno: number): Error {
   const code = getSystemErrorName(errno)
   const syscall = `spawn ${spawnfile}`

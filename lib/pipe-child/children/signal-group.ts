@@ -1,10 +1,10 @@
 /**
- * Signals the process group that `pid` leads; 0 only asks. Returns false where there is none, or none we may signal.
+ * Signals the process group that `pid` leads; 0 only checks. Returns false if there is no such group, or no permission.
  *
- * A child leads a group of its own when it was spawned with `detached: true`, or by a pseudo-terminal. Of any other
- * child only the process itself can be reached: `sh -c` would die and leave its command running.
+ * A child leads a group of its own if it was spawned with `detached: true`, or by a pseudo-terminal. Of any other child,
+ * only the process itself can be signalled: `sh -c` would end and leave its command running.
  *
- * No group is led by 0 or 1, which mocks of a child have: to `kill`, these are our own group, and every process.
+ * Mocks of a child may have the pid 0 or 1. For `kill`, these would be our own group, and every process.
  *
  * @see https://github.com/nodejs/node/issues/46865
  */

@@ -3,7 +3,7 @@ import { wrongOption } from '../../shared/error-page.js'
 import { ListenerSet } from '../listener-set.js'
 import type { ChildOutput } from '../running-child.js'
 
-/** An output that is a stream, whatever state it is in when `pipeChild` is called. */
+/** An output that is a stream, in any state at the call of `pipeChild`. */
 export class StreamOutput implements ChildOutput {
   readonly ended: Promise<void>
   private readonly stream: Readable
@@ -14,7 +14,7 @@ export class StreamOutput implements ChildOutput {
     this.stream = stream
     this.ended = new Promise((resolve, reject) => {
       this.fail = reject
-      // The stream of a child that was destroyed, or read to its end by others, says nothing of it again.
+      // A stream that has ended or was destroyed before the call emits nothing more.
       if (stream.errored) reject(stream.errored)
       else if (stream.destroyed || stream.readableEnded) resolve()
       for (const event of ['end', 'close']) this.listeners.on(stream, event, () => resolve())
@@ -51,7 +51,7 @@ export class StreamOutput implements ChildOutput {
   }
 }
 
-/** `exec` and others set an encoding: the bytes are those of before. */
+/** Returns the original bytes of a chunk: `exec` and others set an encoding. */
 export function bytesOf(chunk: unknown, encoding: BufferEncoding | null): Buffer | undefined {
   if (typeof chunk === 'string') return Buffer.from(chunk, encoding ?? 'utf8')
   if (!(chunk instanceof Uint8Array)) return undefined

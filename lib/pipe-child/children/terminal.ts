@@ -4,7 +4,7 @@ import type { ChildExit, ChildOutput, RunningChild } from '../running-child.js'
 import { signalGroup } from './signal-group.js'
 import { bytesOf } from './stream-output.js'
 
-/** What `pipeChild` uses of a pseudo-terminal, such as node-pty makes. */
+/** A pseudo-terminal, such as those of node-pty, as far as `pipeChild` uses it. */
 export interface PseudoTerminal {
   readonly pid: number
   readonly onData: (listener: (data: string) => void) => { dispose(): void }
@@ -16,10 +16,10 @@ export interface PseudoTerminal {
   resume?(): void
 }
 
-/** How long the exit of a terminal is waited for whose process is not there any more. It may have come before the call. */
+/** The wait for the exit of a terminal whose process has ended. It may have been emitted before the call. */
 const EXIT_WAIT_MS = 250
 
-/** A command in a pseudo-terminal. It has one output, leads a session, and says nothing of an exit that came before. */
+/** A command in a pseudo-terminal. It has one output and leads a session. An earlier exit is not known. */
 export class TerminalChild implements RunningChild {
   readonly started: Promise<void> = Promise.resolve()
   readonly exited: Promise<ChildExit>
@@ -84,7 +84,7 @@ class TerminalOutput implements ChildOutput {
     this.terminal.resume?.()
   }
 
-  /** The terminal is closed with its last process. */
+  /** Does nothing: the terminal closes with its last process. */
   close(): void {}
 
   removeListeners(): void {

@@ -4,7 +4,7 @@ import { ListenerSet } from '../listener-set.js'
 import type { ChildExit, ChildOutput, RunningChild } from '../running-child.js'
 import { StreamOutput } from './stream-output.js'
 
-/** A thread of `node:worker_threads`. It takes no signals: any of them terminates it. */
+/** A thread of `node:worker_threads`. It has no signals: any of them terminates it. */
 export class WorkerChild implements RunningChild {
   readonly started: Promise<void>
   readonly exited: Promise<ChildExit>
@@ -17,7 +17,7 @@ export class WorkerChild implements RunningChild {
 
   constructor(worker: Worker) {
     this.worker = worker
-    // An exception in the thread would end the process otherwise; its exit code tells of it.
+    // Without a listener, an exception in the thread would end the process. The exit code shows it.
     this.listeners.on(worker, 'error', ignore)
     this.started = this.whenStarted().finally(() => this.startListeners.removeAll())
     this.started.catch(() => {})
@@ -39,8 +39,8 @@ export class WorkerChild implements RunningChild {
   }
 
   /**
-   * 'online' comes before the file is looked for, so only output tells. An 'error' may overtake output that was written
-   * before it: the exit, which comes last, tells whether there was any.
+   * Resolves with the first output: 'online' comes before Node looks for the file. An 'error' may overtake earlier
+   * output, so the decision waits for the exit, which comes last.
    */
   private whenStarted(): Promise<void> {
     const { worker, startListeners } = this
