@@ -42,6 +42,7 @@ import {
 } from './passthrough-proxy/settings.js'
 import { Outgoing, type Draft } from './passthrough-proxy/request/outgoing.js'
 import { parseTarget, TargetChooser, type Target, type TargetFunction } from './passthrough-proxy/target.js'
+import { namesElsewhere } from './passthrough-proxy/names-elsewhere.js'
 import { requestPath, upstreamPath } from './passthrough-proxy/request/path.js'
 import { bodyBegins, mayBeUnannounced } from './passthrough-proxy/request/unannounced-body.js'
 import { mayBeBuffered } from './passthrough-proxy/request/buffered-body.js'
@@ -195,7 +196,7 @@ export function passthroughProxy(
 ): PassthroughProxy {
   rejectRequest(OWNER, target)
   const chosen = typeof target === 'function' ? new TargetChooser(target) : parseTarget(target)
-  const settings = settingsOf(readOptions(OWNER, options, checks), options)
+  const settings = settingsOf(readOptions(OWNER, options, checks, { elsewhere: namesElsewhere }), options)
   const isPlain = !(chosen instanceof TargetChooser) && settings.onRequest === undefined
   const middleware = isPlain ? plainProxy(chosen, settings) : askingProxy(chosen, settings)
   return Object.assign(middleware, { close: () => settings.upstream.close() })
