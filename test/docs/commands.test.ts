@@ -116,6 +116,10 @@ const notRun: ReadonlyMap<RegExp, string> = new Map([
     /^docs-recipes-websocket(?:-behind-auth|s-beside-the-proxy) 1$/,
     'wscat is not installed; test/recipes makes the same handshakes',
   ],
+  [
+    /^docs-recipes-(?:private-ca-and-mtls|preserve-host-over-https|docker-socket|corporate-proxy) 1$/,
+    'needs certificates, a daemon or a proxy of its own; test/recipes has them, and asks for the same',
+  ],
   [/^docs-benchmarks /, 'benchmarks take minutes'],
 ])
 

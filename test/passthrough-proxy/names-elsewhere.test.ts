@@ -1,12 +1,5 @@
 import { expect } from 'chai'
-import {
-  attach,
-  autoFlush,
-  bodyCache,
-  maxBytes,
-  passthroughProxy,
-  type PassthroughProxyOptions,
-} from 'sluiceway'
+import { attach, autoFlush, bodyCache, maxBytes, passthroughProxy } from 'sluiceway'
 import { createServer } from 'node:http'
 
 import { isNode22Installed } from '../support/node22.js'
@@ -16,7 +9,7 @@ import { namesOf, needsNode22, peers } from './peer-options.js'
 /** The message with which a proxy with this option is refused. */
 function refusal(option: string): string {
   try {
-    passthroughProxy('http://127.0.0.1:9', { [option]: 1 } as PassthroughProxyOptions)
+    passthroughProxy('http://127.0.0.1:9', { [option]: 1 })
   } catch (error) {
     expect(error, option).to.be.instanceOf(TypeError)
     return (error as Error).message
