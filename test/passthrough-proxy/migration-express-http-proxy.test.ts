@@ -81,7 +81,7 @@ const rows: Readonly<Record<string, Row>> = {
           headers.set('X-Added', '1')
         },
       }),
-    answer: answering(200, { Server: 'x', 'Content-Length': '2' }, 'ok'),
+    answer: answering(200, { Server: 'x', 'Content-Type': 'text/plain', 'Content-Length': '2' }, 'ok'),
   },
   proxyErrorHandler: {
     peers,
