@@ -18,14 +18,8 @@ import {
 import { hasCutHead, mayHaveUnannouncedBody } from './node/request-facts.js'
 import { Exchange } from './passthrough-proxy/exchange.js'
 import { addForwarded, type ForwardedMode } from './passthrough-proxy/request/forwarded.js'
-import { HeaderList } from './passthrough-proxy/header-list.js'
-import {
-  runRequestHook,
-  type IncomingResponse,
-  type OutgoingRequest,
-  type RequestHook,
-  type ResponseHook,
-} from './passthrough-proxy/hooks.js'
+import { runRequestHook, type RequestHook, type ResponseHook } from './passthrough-proxy/hooks.js'
+import { DraftedRequest } from './passthrough-proxy/request/drafted-request.js'
 import { refuseLoop } from './passthrough-proxy/request/loop.js'
 import { readRequestHead } from './passthrough-proxy/request/headers.js'
 import { hasBody, type RequestHead } from './passthrough-proxy/request/request-head.js'
@@ -48,16 +42,15 @@ import { bodyBegins, mayBeUnannounced } from './passthrough-proxy/request/unanno
 import { mayBeBuffered } from './passthrough-proxy/request/buffered-body.js'
 import { dispatcherOption, type Dispatcher } from './passthrough-proxy/upstream/undici/dispatcher.js'
 
+export type { BodyTransform } from './passthrough-proxy/body-transform.js'
+export type { HeaderList } from './passthrough-proxy/header-list.js'
 export type {
-  ConnectOptions,
-  Dispatcher,
-  ForwardedMode,
-  HeaderList,
+  BufferOptions,
   IncomingResponse,
   OutgoingRequest,
-  RequestHook,
-  ResponseHook,
-}
+  ReplacementBody,
+} from './passthrough-proxy/hooks.js'
+export type { ConnectOptions, Dispatcher, ForwardedMode, RequestHook, ResponseHook }
 export type { RewriteRule, TargetFunction }
 
 /** The options of `passthroughProxy`, all of them optional. */
@@ -91,8 +84,8 @@ export interface PassthroughProxyOptions {
    */
   readonly onRequest?: RequestHook | undefined
   /**
-   * Changes status and headers of the response before its head is sent. It must be synchronous. It is not called for
-   * interim (1xx) responses, nor if the upstream fails.
+   * Changes status, headers and body of the response before its head is sent; it may be asynchronous. It is not called
+   * for interim (1xx) responses, nor if the upstream fails. An exception is a 500 (ERR_SLUICEWAY_PROXY_HOOK).
    */
   readonly onResponse?: ResponseHook | undefined
   /**
@@ -271,12 +264,8 @@ function requireUnread(req: IncomingMessage, head: RequestHead): void {
 /** Creates the request as it would be sent, for `onRequest` to change. */
 function draftOf({ req, settings }: Exchange, target: Target, head: RequestHead): Draft {
   refuseLoop(head, target.mark)
-  const outgoing = {
-    method: req.method as string,
-    path: upstreamPath(target, requestPath(req, settings.path)),
-    headers: new HeaderList(head.lines),
-    body: hasBody(head) ? req : null,
-  }
+  const path = upstreamPath(target, requestPath(req, settings.path))
+  const outgoing = new DraftedRequest(req.method as string, path, head.lines, hasBody(head) ? req : null)
   return { req, settings, target, head, outgoing }
 }
 

@@ -11,6 +11,7 @@ import { pendingUpgrade } from '../node/pending-upgrade.js'
 import { hasNoBody } from './body-length.js'
 import { onBodyError, releaseBody, type Outgoing } from './request/outgoing.js'
 import { Answer, type AnswerOwner } from './response/answer.js'
+import type { BodyReceiver } from './response/changed-body.js'
 import { readResponseHeaders } from './response/headers.js'
 import { switchedLines } from './response/switch-protocols.js'
 import type { ProxySettings } from './settings.js'
@@ -41,6 +42,8 @@ export class Exchange implements Receiver, AnswerOwner {
   private readonly next: NextFunction
   readonly settings: ProxySettings
   private readonly answer: Answer
+  /** Receives the body of the response: the answer, or a body that a hook changes. */
+  private receiver: BodyReceiver
   private state: State
   private outgoing: Outgoing | undefined
   private waiting: Waiting | undefined
@@ -58,6 +61,7 @@ export class Exchange implements Receiver, AnswerOwner {
     this.next = next
     this.settings = settings
     this.answer = new Answer(this)
+    this.receiver = this.answer
     onResponseClose(res, this.abandonWithResponse)
     // A client that has left gets no answer and sends no request.
     this.state = isClosed(res) ? 'over' : 'queued'
@@ -96,7 +100,13 @@ export class Exchange implements Receiver, AnswerOwner {
     const { target, method } = this.outgoing as Outgoing
     try {
       const headers = readResponseHeaders(lines)
-      this.answer.begin({ status, reason, headers, endsWithHead: hasNoBody(method, status), target })
+      this.receiver = this.answer.begin({
+        status,
+        reason,
+        headers,
+        endsWithHead: hasNoBody(method, status),
+        target,
+      })
     } catch (error) {
       this.breakOff(error)
     }
@@ -106,7 +116,7 @@ export class Exchange implements Receiver, AnswerOwner {
     try {
       this.trace?.receive(chunk.length)
       if (this.answer.isClosed) this.abandon()
-      else this.answer.write(chunk)
+      else this.receiver.write(chunk)
     } catch (error) {
       this.breakOff(error)
     }
@@ -114,9 +124,9 @@ export class Exchange implements Receiver, AnswerOwner {
 
   onReadOver(): boolean {
     try {
-      const isFull = !this.answer.takesMore()
+      const isFull = !this.receiver.takesMore()
       if (isFull) this.sending?.pause()
-      return this.answer.holdsChunks
+      return this.receiver.holdsChunks
     } catch (error) {
       this.breakOff(error)
       return true
@@ -126,10 +136,8 @@ export class Exchange implements Receiver, AnswerOwner {
   onEnd(trailers: string[], last?: Buffer): boolean {
     try {
       if (last !== undefined) this.trace?.receive(last.length)
-      this.answer.end(trailers, last)
-      this.finish()
-      this.tellFinished('answered')
-      return this.answer.holdsChunks
+      if (this.receiver.end(trailers, last)) this.answered()
+      return this.receiver.holdsChunks
     } catch (error) {
       this.breakOff(error)
       return true
@@ -185,7 +193,7 @@ export class Exchange implements Receiver, AnswerOwner {
   fail(error: unknown): void {
     if (this.answer.isTaken) this.abandon()
     if (this.isOver) return
-    this.finish()
+    this.finish(error)
     this.tellFinished('failed', error)
     this.res.off('close', this.abandonWithResponse)
     this.tell(error)
@@ -203,7 +211,7 @@ export class Exchange implements Receiver, AnswerOwner {
   /** Ends the exchange because the client has left, or another handler has ended the response. */
   abandon(): void {
     if (this.isOver) return
-    this.finish()
+    this.finish(new Error('the response was closed before its end'))
     this.tellFinished(this.answer.isTaken || this.res.writableEnded ? 'answered-here' : 'client-left')
     this.waiting?.abandon()
   }
@@ -212,12 +220,30 @@ export class Exchange implements Receiver, AnswerOwner {
     if (!this.isOver) this.sending?.resume()
   }
 
+  answered(): void {
+    if (this.isOver) return
+    this.finish()
+    this.tellFinished('answered')
+    // A changed body may end before that of the upstream.
+    if (this.receiver !== this.answer) this.waiting?.abandon()
+  }
+
+  leaveUpstream(): void {
+    this.waiting?.abandon()
+  }
+
+  passDirectly(): void {
+    this.receiver = this.answer
+    this.answer.takeBack()
+  }
+
   private get isOver(): boolean {
     return this.state === 'over'
   }
 
-  private finish(): void {
+  private finish(reason?: unknown): void {
     this.state = 'over'
+    if (this.receiver !== this.answer) this.answer.release(reason)
     if (this.outgoing !== undefined) releaseBody(this.outgoing, this.req)
   }
 

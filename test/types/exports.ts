@@ -3,8 +3,8 @@ import type { ChildProcess } from 'node:child_process'
 import type { Worker } from 'node:worker_threads'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Server as SecureServer } from 'node:https'
-import type { Readable } from 'node:stream'
-import type { ReadableStream } from 'node:stream/web'
+import type { Readable, Transform } from 'node:stream'
+import type { CompressionStream, ReadableStream, TransformStream } from 'node:stream/web'
 import { expectTypeOf } from 'expect-type'
 import {
   type AttachOptions,
@@ -14,6 +14,8 @@ import {
   type BodyRefused,
   type BodySpilled,
   type BodyStored,
+  type BodyTransform,
+  type BufferOptions,
   type ByteSize,
   type ConnectOptions,
   type ChannelMessages,
@@ -42,6 +44,7 @@ import {
   type PipeChildOptions,
   type PipedChild,
   type PseudoTerminal,
+  type ReplacementBody,
   type RequestHook,
   type ResponseHook,
   type RewriteRule,
@@ -167,12 +170,23 @@ expectTypeOf<OutgoingRequest>().toEqualTypeOf<{
   path: string
   readonly headers: HeaderList
   body: Readable | Buffer | string | null
+  pipeThrough(transform: BodyTransform): OutgoingRequest
 }>()
 expectTypeOf<IncomingResponse>().toEqualTypeOf<{
   statusCode: number
   statusMessage: string
   readonly headers: HeaderList
+  decode(): IncomingResponse
+  pipeThrough(transform: BodyTransform): IncomingResponse
+  buffer(options?: BufferOptions): Promise<Buffer>
+  replace(body: ReplacementBody): IncomingResponse
 }>()
+expectTypeOf<BufferOptions>().toEqualTypeOf<{ readonly limit?: ByteSize | undefined }>()
+expectTypeOf<Transform>().toExtend<BodyTransform>()
+expectTypeOf<TransformStream<Uint8Array, string>>().toExtend<BodyTransform>()
+expectTypeOf<CompressionStream>().toExtend<BodyTransform>()
+expectTypeOf<Readable>().not.toExtend<BodyTransform>()
+expectTypeOf<Readable | ReadableStream | Buffer | Uint8Array | string | null>().toExtend<ReplacementBody>()
 expectTypeOf<HeaderList['get']>().toEqualTypeOf<(name: string) => string | undefined>()
 expectTypeOf<HeaderList['getAll']>().toEqualTypeOf<(name: string) => string[]>()
 expectTypeOf<HeaderList['set']>().toEqualTypeOf<(name: string, value: string) => void>()
@@ -183,7 +197,7 @@ expectTypeOf<RequestHook>().toEqualTypeOf<
   (outgoing: OutgoingRequest, req: IncomingMessage) => void | Promise<void>
 >()
 expectTypeOf<ResponseHook>().toEqualTypeOf<
-  (incoming: IncomingResponse, req: IncomingMessage, res: ServerResponse) => void
+  (incoming: IncomingResponse, req: IncomingMessage, res: ServerResponse) => void | Promise<void>
 >()
 expectTypeOf<RewriteRule>().toEqualTypeOf<
   | boolean

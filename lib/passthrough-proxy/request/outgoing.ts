@@ -9,6 +9,7 @@ import type { Target } from '../target.js'
 import { unsendableRequest } from '../upstream-errors.js'
 import type { ClientConnection, UpstreamRequest } from '../upstream/upstream.js'
 import { takeBufferedBody } from './buffered-body.js'
+import { isChangedBodyOf } from './changed-body.js'
 import { hasBody, type RequestHead } from './request-head.js'
 import { requestTrailers } from './trailers.js'
 
@@ -58,8 +59,9 @@ export class Outgoing implements UpstreamRequest {
     this.maxQueue = settings.maxQueue
     // The object that a host puts there has no events, and may serve any number of clients.
     this.clientConnection = hasConnection(req) ? req.socket : undefined
-    const hasTrailers = this.body === req && this.contentLength === undefined
-    this.trailers = hasTrailers ? () => requestTrailers(req, head.setHere) : undefined
+    const changed = isChangedBodyOf(req, this.body)
+    const hasTrailers = (this.body === req || changed) && this.contentLength === undefined
+    this.trailers = hasTrailers ? () => requestTrailers(req, head.setHere, changed) : undefined
     if (head.hasTrailer && !hasTrailers) outgoing.headers.delete('trailer')
   }
 }
