@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 
 import { isNode22Installed } from '../support/node22.js'
 import { root } from '../support/repository.js'
-import { namesOf, needsNode22, peers } from './peer-options.js'
+import { namesOf, needsNode22, peers } from './migration/peer-options.js'
 
 /** The message with which a proxy with this option is refused. */
 function refusal(option: string): string {

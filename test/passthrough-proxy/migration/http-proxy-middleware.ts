@@ -1,13 +1,13 @@
-import { expect } from 'chai'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { gzipSync } from 'node:zlib'
+
+import { expect } from 'chai'
 import express, { type ErrorRequestHandler } from 'express'
-import { fixRequestBody } from 'http-proxy-middleware'
+import { fixRequestBody, responseInterceptor } from 'http-proxy-middleware'
 import { bodyCache, isSluicewayError, passthroughProxy } from 'sluiceway'
 
-import { closeServers } from '../support/servers.js'
-import { until } from '../support/until.js'
-import { answering, get, HOST, post, type Row } from './migration.js'
-import { runRows } from './migration-rows.js'
+import { until } from '../../support/until.js'
+import { answering, get, HOST, post, type Row, valueOf } from './harness.js'
 
 const LIKE_THERE = { preserveHost: true, forwarded: false } as const
 const JSON_TYPE = 'Content-Type: application/json'
@@ -29,7 +29,7 @@ async function toldTheSame(times: number): Promise<void> {
 
 type ProxyRequest = { readonly setHeader: (name: string, value: string) => void }
 
-const rows: Readonly<Record<string, Row>> = {
+export const middlewareRows: Readonly<Record<string, Row>> = {
   'pathFilter: string': {
     peers,
     there: () => ({ pathFilter: ['/api', '/auth'] }),
@@ -49,7 +49,9 @@ const rows: Readonly<Record<string, Row>> = {
   },
   'pathFilter: function': {
     peers,
-    there: () => ({ pathFilter: (_path: string, req: IncomingMessage) => req.headers['x-old'] === undefined }),
+    there: () => ({
+      pathFilter: (_path: string, req: IncomingMessage) => req.headers['x-old'] === undefined,
+    }),
     here: ({ url }) => {
       const proxy = passthroughProxy(url, LIKE_THERE)
       return (req, res, next) => (req.headers['x-old'] === undefined ? proxy(req, res, next) : next())
@@ -82,10 +84,15 @@ const rows: Readonly<Record<string, Row>> = {
     there: ({ url, other }) => ({ target: url, router: { [HOST]: other.url, '/rest': other.url } }),
     here: ({ url, other }) =>
       passthroughProxy(
-        ({ headers, url: path = '' }) => (headers.host === HOST || path.startsWith('/rest') ? other.url : url),
+        ({ headers, url: path = '' }) =>
+          headers.host === HOST || path.startsWith('/rest') ? other.url : url,
         LIKE_THERE,
       ),
-    sent: [get('/api/x'), get('/api/rest').replace(HOST, 'a.example'), get('/api/x').replace(HOST, 'a.example')],
+    sent: [
+      get('/api/x'),
+      get('/api/rest').replace(HOST, 'a.example'),
+      get('/api/x').replace(HOST, 'a.example'),
+    ],
   },
   'router: function': {
     peers,
@@ -126,10 +133,7 @@ const rows: Readonly<Record<string, Row>> = {
       },
       passthroughProxy(url, LIKE_THERE),
     ],
-    differs: async (there, here) => {
-      expect(here).to.have.property('got').that.deep.equals(there.got)
-      await toldTheSame(1)
-    },
+    alsoDone: () => toldTheSame(1),
   },
   'on.start, on.end': {
     peers: withEvents,
@@ -142,10 +146,7 @@ const rows: Readonly<Record<string, Row>> = {
       },
       passthroughProxy(url, LIKE_THERE),
     ],
-    differs: async (there, here) => {
-      expect(here.got).to.deep.equal(there.got)
-      await toldTheSame(2)
-    },
+    alsoDone: () => toldTheSame(2),
   },
   'on.proxyReq': {
     peers: withEvents,
@@ -193,6 +194,47 @@ const rows: Readonly<Record<string, Row>> = {
       res.end('try again')
     }) satisfies ErrorRequestHandler,
   },
+  responseInterceptor: {
+    peers,
+    there: () => ({
+      selfHandleResponse: true,
+      on: {
+        proxyRes: responseInterceptor(async (body, _response, _req, res) => {
+          res.setHeader('X-Length', body.length)
+          return body.toString().replace('Hello', 'Goodbye')
+        }),
+      },
+    }),
+    here: ({ url }) =>
+      passthroughProxy(url, {
+        ...LIKE_THERE,
+        async onResponse(incoming) {
+          const body = await incoming.decode().buffer()
+          incoming.replace(body.toString().replace('Hello', 'Goodbye'))
+          incoming.headers.set('X-Length', String(body.length))
+        },
+      }),
+    answer: answering(
+      200,
+      { 'Content-Encoding': 'gzip', ETag: '"1"', 'Set-Cookie': 'a=1; Domain=old.example' },
+      gzipSync('Hello'),
+    ),
+    differs: (there, here) => {
+      for (const name of ['x-length', 'content-length', 'content-encoding']) {
+        expect(valueOf(here.got[0], name)).to.equal(valueOf(there.got[0], name))
+      }
+      expect(here.got[0]?.body).to.equal(there.got[0]?.body).and.to.equal('Goodbye')
+      // The tag of another body stays there, and a Domain loses its name and its first letter.
+      expect(['etag', 'set-cookie'].map((name) => valueOf(there.got[0], name))).to.deep.equal([
+        '"1"',
+        'a=1; ld.example',
+      ])
+      expect(['etag', 'set-cookie'].map((name) => valueOf(here.got[0], name))).to.deep.equal([
+        undefined,
+        'a=1; Domain=old.example',
+      ])
+    },
+  },
   fixRequestBody: {
     peers,
     there: () => ({ on: { proxyReq: fixRequestBody } }),
@@ -207,8 +249,3 @@ const rows: Readonly<Record<string, Row>> = {
     },
   },
 }
-
-describe('migration: the options and events of http-proxy-middleware', () => {
-  afterEach(closeServers)
-  runRows(rows)
-})

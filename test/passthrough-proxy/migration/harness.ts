@@ -16,10 +16,11 @@ import expressHttpProxy from 'express-http-proxy'
 import httpProxy from 'http-proxy'
 import * as version3 from 'http-proxy-middleware'
 
-import { loadNode22 } from '../support/node22.js'
-import { RawClient, type RawResponse } from '../support/raw-client.js'
-import { listen, serve, type TestServer } from '../support/servers.js'
-import { key, serverCertificate } from '../support/tls-certificate.js'
+import { loadNode22 } from '../../support/node22.js'
+import { RawClient, type RawResponse } from '../../support/raw-client.js'
+import { listen, serve, type TestServer } from '../../support/servers.js'
+import { key, serverCertificate } from '../../support/tls-certificate.js'
+import { until } from '../../support/until.js'
 
 type Create = (options: object) => RequestHandler
 
@@ -83,6 +84,8 @@ export interface Row {
   readonly mount?: string
   /** The requests, one after the other, each on a connection of its own. */
   readonly sent?: readonly string[]
+  /** How many requests the upstreams see, where one may come after the response. */
+  readonly atLeast?: number
   /** How the upstream answers. */
   readonly answer?: RequestListener
   /** Middlewares before either proxy, and only before ours. */
@@ -96,6 +99,8 @@ export interface Row {
   readonly secure?: boolean
   /** Asserts in what the two differ. Without it they must be equal. */
   readonly differs?: (there: Outcome, here: Outcome, peer: PeerName) => void | Promise<void>
+  /** Awaits what else both have done, where they must be equal. */
+  readonly alsoDone?: () => Promise<void>
 }
 
 const THREE: readonly PeerName[] = ['http-proxy', 'http-proxy-middleware 3', 'http-proxy-middleware 4']
@@ -122,11 +127,15 @@ export function post(path: string, body: string, ...lines: readonly string[]): s
 export async function compare(row: Row, peer: PeerName): Promise<void> {
   const create = await creators[peer]()
   const { beforeHere = [], afterHere, ...both } = row
-  const there = await outcomeOf({ ...both, here: (place) => create({ target: place.url, ...row.there(place) }) })
+  const there = await outcomeOf({
+    ...both,
+    here: (place) => create({ target: place.url, ...row.there(place) }),
+  })
   const here = await outcomeOf({ ...both, before: [...beforeHere, ...(row.before ?? [])] }, afterHere)
   if (row.differs !== undefined) return await row.differs(there, here, peer)
   expect(here.seen, 'the upstream').to.deep.equal(there.seen.map((message) => withoutAdded(message, peer)))
   expect(here.got, 'the client').to.deep.equal(there.got)
+  await row.alsoDone?.()
 }
 
 async function outcomeOf(row: Row, after?: ErrorRequestHandler): Promise<Outcome> {
@@ -140,6 +149,7 @@ async function outcomeOf(row: Row, after?: ErrorRequestHandler): Promise<Outcome
   if (after !== undefined) app.use(after)
   if (row.next !== undefined) app.use(row.next)
   const got = await answers((await serve(app)).port, sent)
+  await until(() => seen.length >= (row.atLeast ?? 0))
   const plain = (message: Message): Message => withoutPorts(message, [upstream.port, other.port])
   return { seen: seen.map(plain), got: got.map(plain), connections: upstream.connections.length }
 }
@@ -204,7 +214,8 @@ function withoutAdded({ headers, ...message }: Message, peer: PeerName): Message
 
 /** Ports differ from run to run. */
 function withoutPorts({ line, headers, body }: Message, [port, other]: readonly number[]): Message {
-  const plain = (value: string): string => value.replaceAll(`:${port}`, ':80xx').replaceAll(`:${other}`, ':81xx')
+  const plain = (value: string): string =>
+    value.replaceAll(`:${port}`, ':80xx').replaceAll(`:${other}`, ':81xx')
   return { line, headers: headers.map(plain), body: plain(body) }
 }
 
@@ -217,7 +228,7 @@ export function valueOf(message: Message | undefined, name: string): string | un
 export function answering(
   status: number,
   headers: Readonly<Record<string, string | string[]>>,
-  body = '',
+  body: string | Buffer = '',
 ): RequestListener {
   return (_req: IncomingMessage, res: ServerResponse) => void res.writeHead(status, headers).end(body)
 }

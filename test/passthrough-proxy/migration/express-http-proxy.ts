@@ -1,13 +1,12 @@
 import type { IncomingMessage } from 'node:http'
+import { gzipSync } from 'node:zlib'
 
 import { expect } from 'chai'
 import type { ErrorRequestHandler, Request, Response } from 'express'
 import { isSluicewayError, maxBytes, passthroughProxy } from 'sluiceway'
 
-import { closeServers } from '../support/servers.js'
-import { authority } from '../support/tls-certificate.js'
-import { answering, get, type Outcome, post, type Row } from './migration.js'
-import { runRows } from './migration-rows.js'
+import { authority } from '../../support/tls-certificate.js'
+import { answering, get, type Outcome, post, type Row, valueOf } from './harness.js'
 
 /** As express-http-proxy does: the Host of the target, and no X-Forwarded-… headers. */
 const LIKE_THERE = { forwarded: false } as const
@@ -17,7 +16,7 @@ function statuses(there: Outcome, here: Outcome): string[] {
   return [...there.got, ...here.got].map(({ line }) => line.split(' ')[1] ?? '')
 }
 
-const rows: Readonly<Record<string, Row>> = {
+export const expressHttpProxyRows: Readonly<Record<string, Row>> = {
   host: {
     peers,
     there: ({ port }) => ({ target: `127.0.0.1:${port}` }),
@@ -81,7 +80,33 @@ const rows: Readonly<Record<string, Row>> = {
           headers.set('X-Added', '1')
         },
       }),
-    answer: answering(200, { Server: 'x', 'Content-Type': 'text/plain', 'Content-Length': '2' }, 'ok'),
+    answer: answering(
+      200,
+      { Server: 'x', 'Content-Type': 'text/plain; charset=utf-8', 'Content-Length': '2' },
+      'ok',
+    ),
+  },
+  userResDecorator: {
+    peers,
+    there: () => ({
+      userResDecorator: (_response: unknown, body: Buffer) => body.toString().replace('Hello', 'Goodbye'),
+    }),
+    here: ({ url }) =>
+      passthroughProxy(url, {
+        ...LIKE_THERE,
+        async onResponse(incoming) {
+          const body = await incoming.decode().buffer()
+          incoming.replace(body.toString().replace('Hello', 'Goodbye'))
+        },
+      }),
+    answer: answering(200, { 'Content-Encoding': 'gzip', 'Content-Type': 'text/plain' }, gzipSync('Hello')),
+    differs: (there, here) => {
+      expect([there.got[0]?.line, here.got[0]?.line]).to.deep.equal(['HTTP/1.1 200 OK', 'HTTP/1.1 200 OK'])
+      expect(here.got[0]?.body).to.equal('Goodbye')
+      // It is compressed again there.
+      expect(valueOf(there.got[0], 'content-encoding')).to.equal('gzip')
+      expect(valueOf(here.got[0], 'content-encoding')).to.equal(undefined)
+    },
   },
   proxyErrorHandler: {
     peers,
@@ -170,8 +195,3 @@ const rows: Readonly<Record<string, Row>> = {
     },
   },
 }
-
-describe('migration: the options of express-http-proxy', () => {
-  afterEach(closeServers)
-  runRows(rows)
-})
