@@ -201,6 +201,8 @@ export function passthroughProxy(
  *     client ─▶ readHead ─▶ draft ─▶ onRequest ─▶ new Outgoing ─▶ Exchange.send ─┐   request/*
  *                                                                  Upstream.send   upstream/*
  *     client ◀─ Answer ◀─ onResponse ◀─ readResponseHeaders ◀─ Exchange.on… ◀────┘   response/*
+ *                  ▲      ChangedBody ◀─ BodyChain ◀─ onBody      if the hook waits or changes the body
+ *                  └───────────┘
  *     any failure ─▶ Exchange.fail ─▶ next(error), or a cut if the answer has begun   exchange.ts
  */
 

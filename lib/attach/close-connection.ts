@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { ServerSocket } from '../node/internals.js'
+import { releaseEarlyBytes } from './early-bytes.js'
 
 /**
  * Closes a connection as the HTTP server does after the last response. Any Duplex can be a connection
@@ -7,6 +8,9 @@ import type { ServerSocket } from '../node/internals.js'
  */
 export function closeConnection(socket: Duplex): void {
   const { destroySoon } = socket as Partial<ServerSocket>
-  if (destroySoon === undefined) socket.end()
-  else destroySoon.call(socket)
+  if (destroySoon === undefined) {
+    // It closes by itself once both halves have ended, so the other one has to be read.
+    if (releaseEarlyBytes(socket) !== undefined) socket.resume()
+    socket.end()
+  } else destroySoon.call(socket)
 }

@@ -1,7 +1,8 @@
 import type { Duplex } from 'node:stream'
 
+import { isReset } from '../node/connection.js'
 import { EARLY_BYTES } from '../node/keys.js'
-import { forgetFlow } from '../node/stream-state.js'
+import { forgetFlow, takeBackEnd } from '../node/stream-state.js'
 
 type HoldingSocket = Duplex & { [EARLY_BYTES]?: EarlyBytes | undefined }
 
@@ -12,12 +13,13 @@ interface EarlyBytes {
 
 /**
  * Reads a connection until a handler takes it over, and then gives the bytes back, beginning with `head`, the bytes
- * that came with the upgrade. A socket that nothing reads does not report its end. If the client ends its side first,
- * it has left, as with any request, and `res` emits 'close'.
+ * that came with the upgrade. A connection that nothing reads does not report that its client has cut it.
+ *
+ * A client that ends its half still reads. The end is held back behind the bytes: the handler hears of it when it reads.
  */
 export function holdEarlyBytes(socket: HoldingSocket, head: Buffer): void {
   socket[EARLY_BYTES] = { chunks: head.length > 0 ? [head] : [], length: head.length }
-  socket.on('data', hold).on('end', endToo).on('newListener', leaveToReader)
+  socket.on('data', hold).on('end', holdEnd).on('newListener', leaveToReader)
 }
 
 function hold(this: HoldingSocket, chunk: Buffer): void {
@@ -27,8 +29,9 @@ function hold(this: HoldingSocket, chunk: Buffer): void {
   if (held.length > this.readableHighWaterMark) this.pause()
 }
 
-function endToo(this: Duplex): void {
-  this.end()
+function holdEnd(this: Duplex): void {
+  if (isReset(this)) this.destroy()
+  else takeBackEnd(this)
 }
 
 /** Stops reading when a reader comes, which has to handle the end of the connection itself. */
@@ -45,7 +48,7 @@ function leaveToReader(this: HoldingSocket, event: string | symbol): void {
 export function releaseEarlyBytes(socket: HoldingSocket): Buffer | undefined {
   const held = socket[EARLY_BYTES]
   if (held === undefined) return undefined
-  socket.off('newListener', leaveToReader).off('end', endToo).off('data', hold)
+  socket.off('newListener', leaveToReader).off('end', holdEnd).off('data', hold)
   socket[EARLY_BYTES] = undefined
   forgetFlow(socket)
   return Buffer.concat(held.chunks)

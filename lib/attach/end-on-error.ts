@@ -1,10 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 
+import { cutExchange } from '../node/cut-response.js'
+import { isHttp2 } from '../node/request-facts.js'
 import { exceptionContained } from '../shared/channels.js'
 
 /**
- * Contains an exception of a function that Node itself calls: it would end the process instead of one connection.
+ * Contains an exception of a function that Node itself calls: it would end the process instead of one connection,
+ * or one stream of HTTP/2.
  */
 export function endOnError(socket: Duplex, run: () => void, req?: IncomingMessage): void {
   try {
@@ -21,5 +24,6 @@ export function endOnRejection(socket: Duplex, promise: PromiseLike<unknown>, re
 
 function cut(socket: Duplex, error: unknown, req: IncomingMessage | undefined): void {
   if (exceptionContained.isObserved) exceptionContained.tell({ req, error })
-  socket.destroy()
+  if (req !== undefined && isHttp2(req)) cutExchange(req)
+  else socket.destroy()
 }

@@ -93,10 +93,7 @@ function next(
   others: readonly UpgradeListener[],
   res: ServerResponse,
 ): Next {
-  let isCalled = false
   return (error) => {
-    if (isCalled) return
-    isCalled = true
     endOnError(
       upgrade.socket,
       () => {
@@ -115,17 +112,24 @@ function leaveToOthers(
   others: readonly UpgradeListener[],
   res?: ServerResponse,
 ): void {
-  const { server, app } = wiring
   const { req, socket } = upgrade
   const head = releaseEarlyBytes(socket)
   if (head === undefined) return
   if (res !== undefined) takeBack(res, socket)
   tellDecided(req, 'left')
-  if (!socket.writable || socket.readableEnded) return void socket.destroy()
-  const isIgnored = tellTakers(others, server, [req, socket, head])
+  if (!socket.writable) return void socket.destroy()
+  answerIfIgnored(wiring, upgrade, () => tellTakers(others, wiring.server, [req, socket, head]))
+}
+
+/** Calls the listeners by `tell`, and answers if all of them still ignore the upgrade after `PATIENCE_MS`. */
+function answerIfIgnored({ server, app }: Wiring, { req, socket }: Upgrade, tell: () => () => boolean): void {
+  let timer: NodeJS.Timeout | undefined
+  // First, as a later listener would look like one of theirs.
+  socket.once('close', () => clearTimeout(timer))
+  const isIgnored = tell()
   if (!isIgnored()) return
   const answer = (): void => answerUnhandled(app, responseOn(server, socket, req))
-  setTimeout(() => isIgnored() && endOnError(socket, answer, req), PATIENCE_MS).unref()
+  timer = setTimeout(() => isIgnored() && endOnError(socket, answer, req), PATIENCE_MS).unref()
 }
 
 /** Takes the connection from the app's response, which still closes with it. */

@@ -1,5 +1,6 @@
 import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { NEED_DRAIN, type OutgoingResponse, type ParsedRequest, type ServerSocket } from './internals.js'
 import { WATCHERS } from './keys.js'
 
@@ -36,6 +37,15 @@ export function tellDrained(res: OutgoingResponse): void {
   res.emit('drain')
 }
 
+/**
+ * Tells whether the client has reset a connection: the reset may come together with its last bytes, and libuv then
+ * reports an orderly end. `remoteAddress` does not tell, as Node remembers it.
+ */
+export function isReset(socket: Duplex): boolean {
+  const error = (socket as Partial<ServerSocket>)._handle?.getpeername?.({})
+  return error !== undefined && error !== 0
+}
+
 /** The constructor with the options that Node documents for `OutgoingMessage`, but leaves out of its types. */
 type ResponseClass = new (
   req: IncomingMessage,
@@ -54,6 +64,21 @@ export function responseClassOf(server: Server): ResponseClass {
 /** Keeps a request readable after its response: Node removes the listeners of a request that was not read by then. */
 export function keepListeners(req: ParsedRequest): void {
   req._consuming = true
+}
+
+/**
+ * Lets code listen to the socket of a request that can be read again. Function adapters use a plain object, and mark the
+ * request as finished, so that finalhandler answers without waiting. A request that looks unread makes it wait for the
+ * socket too, with the two methods of an emitter that it calls. Nothing happens on such a socket.
+ */
+export function letListen(req: ParsedRequest): void {
+  const { socket } = req as { socket?: ServerSocket | null }
+  if (!socket || Reflect.has(socket, 'on')) return
+  Object.assign(socket, { on: returnThis, removeListener: returnThis })
+}
+
+function returnThis(this: unknown): unknown {
+  return this
 }
 
 /**

@@ -1,15 +1,15 @@
 import type { ServerResponse } from 'node:http'
 import { exceptionContained } from '../shared/channels.js'
+import { cutResponse } from './cut-response.js'
 
 /**
- * Runs a callback of a timer or an event, where an exception would end the process. It ends the connection of `res`
- * instead: an application or a library may have replaced any method of a response by one that throws.
+ * Runs a callback of a timer or an event, where an exception would end the process. It cuts `res` instead: an application or a library may have replaced any method of a response by one that throws.
  */
 export function contain(res: ServerResponse, run: () => void): void {
   try {
     run()
   } catch (error) {
     if (exceptionContained.isObserved) exceptionContained.tell({ req: res.req, error })
-    res.destroy()
+    cutResponse(res)
   }
 }

@@ -1,24 +1,37 @@
-import type { ServerResponse } from 'node:http'
-import { constants, type Http2ServerResponse } from 'node:http2'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { constants, type Http2ServerRequest } from 'node:http2'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import { exceptionContained } from '../shared/channels.js'
 import { isHttp2, isServedAsHttp10 } from './request-facts.js'
 
 /**
- * Breaks a response off visibly, so that its client does not mistake a part for the whole.
+ * Breaks a response off visibly, so that its client does not mistake a part for the whole. Never throws, although other
+ * code may have replaced the methods of a response.
  *
  * `destroy()` ends an HTTP/2 stream as if everything had been sent. HTTP/1.0 has no chunks: an orderly end of the
  * connection would look like the end of the body.
  */
 export function cutResponse(res: ServerResponse): void {
-  if (isHttp2(res.req)) resetStream(res as unknown as Http2ServerResponse)
-  else {
-    if (isServedAsHttp10(res.req)) reset(res.socket)
+  const { req } = res
+  try {
+    if (isHttp2(req)) return resetStream(req)
+    if (isServedAsHttp10(req)) reset(res.socket)
     res.destroy()
+  } catch (error) {
+    if (exceptionContained.isObserved) exceptionContained.tell({ req, error })
+    res.socket?.destroy()
   }
 }
 
-function resetStream({ stream }: Http2ServerResponse): void {
+/** Breaks an exchange off in the same way where its response is not at hand. */
+export function cutExchange(req: IncomingMessage): void {
+  if (isHttp2(req)) resetStream(req)
+  else req.destroy()
+}
+
+function resetStream(req: IncomingMessage): void {
+  const { stream } = req as unknown as Http2ServerRequest
   if (!stream.destroyed) stream.close(constants.NGHTTP2_INTERNAL_ERROR)
 }
 

@@ -28,9 +28,10 @@ export interface ReadableState {
   /** True once data was read. Without it half of a body would be kept as a whole one. */
   dataEmitted: boolean
   destroyed: boolean
-  /** False if a host has closed the request. Without it finalhandler would wait for a body that has failed. */
-  readable?: boolean
-  /** True once 'end' was emitted. Without it a client that leaves after its whole body would be 'aborted'. */
+  /**
+   * True once 'end' was emitted. Without it a client that leaves after its whole body would be 'aborted', and one that
+   * ends its half before its upgrade is taken would get no 101.
+   */
   endEmitted: boolean
   /** True once the end has come. Without it a body that a function adapter delivers on demand would look empty. */
   ended: boolean
@@ -153,6 +154,11 @@ export interface ServerSocket extends Socket {
    * True while the server accepts no more requests. Without it bytes after a declined upgrade would come out of turn.
    */
   _paused?: boolean
+  /**
+   * The TCP connection, also below TLS; its `getpeername` returns an error number if there is no peer any more.
+   * Without it a connection that was reset would look like one whose client has ended its half.
+   */
+  readonly _handle?: { getpeername?(address: object): number } | null
   /** Called by the server after the last response. Without it the rest of an upload would reset the connection. */
   destroySoon(): void
 }

@@ -11,19 +11,34 @@ type CloseListener = (this: ServerResponse) => void
  * tick.
  *
  * Up to Node 22 the end of a connection closes only the response whose turn it is. Later responses, for a client that
- * sends its requests without waiting for answers, would never be closed; this closes them.
+ * sends its requests without waiting for answers, would never be closed; this closes them. Over HTTP/2, Node does not
+ * tell the response to HEAD either that its client has left.
  */
 export function onResponseClose(res: ServerResponse, listener: CloseListener): void {
   if (isClosed(res)) process.nextTick(callListener, res, listener)
   else {
     res.on('close', listener)
-    if (res.socket === null) closeWithConnection(res)
+    if (isHttp2(res.req)) callWithStream(res, listener)
+    else if (res.socket === null) closeWithConnection(res)
   }
 }
 
 /** Tells whether a response is over, either sent completely or cut off because its client has gone. */
 export function isClosed(res: ServerResponse): boolean {
   return isHttp2(res.req) ? (res as unknown as Http2ServerResponse).stream.destroyed : res.closed
+}
+
+/**
+ * Calls a 'close' listener of a response when its stream closes without `res.end()`: only a response to HEAD still has
+ * it then. A late `res.end()` would make Node emit 'close', so the listener is removed.
+ */
+function callWithStream(res: ServerResponse, listener: CloseListener): void {
+  if (res.req.method !== 'HEAD') return
+  ;(res as unknown as Http2ServerResponse).stream.once('close', () => {
+    if (res.writableEnded || !res.listeners('close').includes(listener)) return
+    res.off('close', listener)
+    listener.call(res)
+  })
 }
 
 function callListener(res: ServerResponse, listener: CloseListener): void {

@@ -1,6 +1,6 @@
 import { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import { Readable } from 'node:stream'
+import { type Duplex, Readable } from 'node:stream'
 import {
   type ParsedRequest,
   type ReadableState,
@@ -78,15 +78,13 @@ type ReadableStateConstructor = new (
 const { ReadableState: NewReadableState } = Readable as unknown as { ReadableState: ReadableStateConstructor }
 
 /**
- * Makes a request unread, unended and not destroyed. It keeps its listeners and the source of its body. If the body
- * has failed, a request that its function adapter has closed stays closed: finalhandler would wait for the adapter's
- * socket, which is not an event emitter.
+ * Makes a request unread, unended and not destroyed, even if its host has marked it as finished. It keeps its
+ * listeners and the source of its body.
  */
-export function renewReadableState(req: ParsedRequest, isFailed: boolean): void {
-  const { highWaterMark, readable, [BODY]: source } = req._readableState
+export function renewReadableState(req: ParsedRequest): void {
+  const { highWaterMark, [BODY]: source } = req._readableState
   const fresh = new NewReadableState({ highWaterMark, autoDestroy: false }, req, false)
   fresh[BODY] = source
-  if (readable === false && isFailed) fresh.readable = false
   req._readableState = fresh
   if (req._body === true) req._body = false
 }
@@ -131,6 +129,24 @@ export function restoreSocket(req: ParsedRequest, socket: ServerSocket): boolean
 /** Makes a stream look as if no data had been asked for: the next 'data' listener makes it flow. */
 export function forgetFlow(stream: Readable): void {
   ;(stream as { readableFlowing: boolean | null }).readableFlowing = null
+}
+
+/** Lets either side of a connection end first: otherwise Node answers the end of one half by ending the other. */
+export function keepHalfOpen(connection: Duplex): void {
+  connection.allowHalfOpen = true
+}
+
+/**
+ * Takes back the 'end' that a connection is emitting: it is emitted again to the next
+ * reader, which may first get bytes that are put back. This time Node does not end the other half.
+ */
+export function takeBackEnd(connection: Duplex): void {
+  ;(connection as Duplex & SocketState)._readableState.endEmitted = false
+  if (connection.allowHalfOpen) return
+  keepHalfOpen(connection)
+  process.nextTick(() => {
+    connection.allowHalfOpen = false
+  })
 }
 
 interface SocketState extends Socket {

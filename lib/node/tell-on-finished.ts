@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 
 import { exceptionContained } from '../shared/channels.js'
+import { cutExchange } from './cut-response.js'
 
 /**
  * Makes finalhandler and body-parser answer at once. They discard the body (`resume()`) and wait through on-finished
@@ -18,7 +19,7 @@ function onNewListener(this: IncomingMessage, event: string | symbol): void {
 }
 
 /**
- * Emits 'finish'. An exception of a listener, as it answers, is not caught elsewhere: it ends this connection instead
+ * Emits 'finish'. An exception of a listener, as it answers, is not caught elsewhere: it ends this exchange instead
  * of the process.
  */
 function emitFinish(req: IncomingMessage): void {
@@ -26,6 +27,6 @@ function emitFinish(req: IncomingMessage): void {
     req.emit('finish')
   } catch (error) {
     if (exceptionContained.isObserved) exceptionContained.tell({ req, error })
-    req.destroy()
+    cutExchange(req)
   }
 }

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { ServerResponse } from 'node:http'
 
 import { endHead, type PendingUpgrade } from '../node/pending-upgrade.js'
+import { keepHalfOpen } from '../node/stream-state.js'
 
 /** The time that a connection may take to end once its other side is gone. */
 const LINGER_MS = 2000
@@ -56,8 +57,7 @@ function prepare(side: Duplex): void {
   setTimeout?.call(side, 0)
   setNoDelay?.call(side, true)
   setKeepAlive?.call(side, true, 60_000)
-  // Otherwise Node would answer the end of one half by ending the other.
-  side.allowHalfOpen = true
+  keepHalfOpen(side)
 }
 
 function watch(side: Duplex, other: Duplex): void {

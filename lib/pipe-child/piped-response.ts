@@ -102,7 +102,7 @@ export class PipedResponse {
 
   /** Cuts the response, so that a part of the output does not look complete. */
   cut(): void {
-    contain(this.res, () => cutResponse(this.res))
+    cutResponse(this.res)
   }
 
   /** Releases the response for another child. If nothing was sent, the caller may still answer. */
@@ -117,12 +117,8 @@ export class PipedResponse {
     this.listeners.on(this.res, 'finish', listener)
     onResponseClose(this.res, listener)
     this.listeners.addRemoval(() => this.res.off('close', listener))
-    if (isHttp2(this.res.req)) this.listenForStreamEnd(listener)
-  }
-
-  /** Over HTTP/2, the response has no 'close' event for HEAD, and for others only after the request has ended. */
-  private listenForStreamEnd(listener: Listener): void {
-    for (const event of ['finish', 'close']) this.listeners.on(streamOf(this.res), event, listener)
+    // A response over HTTP/2 emits 'finish' only when the request has ended too.
+    if (isHttp2(this.res.req)) this.listeners.on(streamOf(this.res), 'finish', listener)
   }
 
   private sendHeadNow(): void {

@@ -7,6 +7,7 @@ import tls from 'node:tls'
 import { expect } from 'chai'
 import { attach } from 'sluiceway'
 
+import { closed } from '../support/open-resources.js'
 import { kinds, message, upgradeTo } from '../support/pipelined.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, listen } from '../support/servers.js'
@@ -64,5 +65,23 @@ describe('attach to a server that speaks HTTP/2 and HTTP/1.1', () => {
     expect(await text(stream)).to.equal('/up body')
     session.close()
     await once(session, 'close')
+  })
+
+  it('resets the stream of an app that throws behind Expect over HTTP/2, and no other', async () => {
+    const broken: RequestListener = (req, res) => {
+      if (req.url !== '/broken') return void res.end('whole')
+      res.writeHead(200)
+      res.write('a part')
+      throw new Error('the app is broken')
+    }
+    const server = http2.createSecureServer({ allowHTTP1: true, key, cert: certificate }, broken as never)
+    attach(server as unknown as Server, broken)
+    const session = http2.connect(`https://localhost:${(await listen(server)).port}`, { ca: certificate })
+    const stream = session.request({ ':method': 'POST', ':path': '/broken', expect: '100-continue' })
+    stream.on('error', () => {}).resume()
+    await closed(stream)
+    expect(stream.rstCode).to.equal(http2.constants.NGHTTP2_INTERNAL_ERROR)
+    expect(await text(session.request({ ':path': '/' }))).to.equal('whole')
+    session.close()
   })
 })

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import { createServer } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import net from 'node:net'
 import tls from 'node:tls'
 
 import { expect } from 'chai'
@@ -20,6 +21,7 @@ import { closeServers, listen } from '../support/servers.js'
 const { passthroughProxy } = createRequire(import.meta.url)('sluiceway') as typeof sluiceway
 
 describe('attach to an https server, with the proxy of the CommonJS copy', () => {
+  let tcp: net.Socket
   let client: RawClient
   let upstream: Awaited<ReturnType<typeof scriptedUpstream>>
 
@@ -38,7 +40,8 @@ describe('attach to an https server, with the proxy of the CommonJS copy', () =>
     const server = createServer(certificate(), app)
     attach(server, app)
     const { port } = await listen(server)
-    const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+    tcp = net.connect({ port, host: '127.0.0.1' })
+    const socket = tls.connect({ socket: tcp, rejectUnauthorized: false })
     client = RawClient.over(socket)
     await once(socket, 'secureConnect')
   })
@@ -59,11 +62,11 @@ describe('attach to an https server, with the proxy of the CommonJS copy', () =>
     await connection.closed()
   })
 
-  it('ends the upstream request when the client ends its connection before the 101', async () => {
+  it('ends the upstream request when the client cuts its connection before the 101', async () => {
     client.write('GET / HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
     const connection = await upstream.connection()
     await connection.untilText('\r\n\r\n')
-    client.socket.end()
+    tcp.resetAndDestroy()
     await Promise.all([connection.closed(), client.closed()])
   })
 

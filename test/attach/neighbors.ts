@@ -130,7 +130,7 @@ export async function answered(client: RawClient, path: string): Promise<string>
 }
 
 /** Has a listener ignore an upgrade that the app has not taken either. */
-export async function expectOwn404(app: RequestListener, options?: AttachOptions): Promise<void> {
+export async function expectOwn404(app: RequestListener, options?: AttachOptions): Promise<string> {
   const clock = new MockedClock()
   const told = deferred()
   const ignoring: UpgradeListener = (_req, _socket) => told.resolve()
@@ -145,6 +145,8 @@ export async function expectOwn404(app: RequestListener, options?: AttachOptions
   } finally {
     clock.restore()
   }
-  expect((await client.response()).status).to.equal(404)
+  const { status, body } = await client.response()
+  expect(status).to.equal(404)
   await client.closed()
+  return body.toString()
 }

@@ -1,5 +1,11 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  ServerResponse,
+} from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
 import type { Duplex } from 'node:stream'
@@ -7,13 +13,13 @@ import { setImmediate as immediate } from 'node:timers/promises'
 import tls from 'node:tls'
 
 import { expect } from 'chai'
-import { attach } from 'sluiceway'
+import { attach, passthroughProxy } from 'sluiceway'
 
 import { deferred } from '../support/deferred.js'
-import { turns } from '../support/mocked-clock.js'
-import { message, upgradeTo } from '../support/pipelined.js'
+import { MockedClock, turns } from '../support/mocked-clock.js'
+import { cut, message, upgradeTo } from '../support/pipelined.js'
 import { RawClient } from '../support/raw-client.js'
-import { listen } from '../support/servers.js'
+import { listen, serve } from '../support/servers.js'
 import { certificate, key } from '../support/tls-certificate.js'
 import {
   answered,
@@ -26,10 +32,18 @@ import {
   others,
   own,
   type Step,
+  type UpgradeListener,
 } from './neighbors.js'
 
 /** The same, after a while, as behind a login. */
 const ownLater: Step = (req, res, next) => void setImmediate(() => own(req, res, next))
+
+/** A frame of a WebSocket, masked with zeros, and the answer to it. */
+const PING = Buffer.from('898000000000', 'hex')
+const PONG = '8a00'
+
+/** Those that answer with pages of their own. */
+const PAGES = new Set(['Express 5', 'Express 4', 'connect'])
 
 const failing: Step = (_req, _res, next) => next(Object.assign(new Error('not today'), { status: 418 }))
 
@@ -64,13 +78,23 @@ describe('attach beside other listeners for upgrades', () => {
     }
 
     it(`has an error answered by the app, and not by another listener: ${name}`, async () => {
-      const client = await open(chain(failing), [others['ws with { server }']!])
-      expect(await answered(client, '/other')).to.equal('418')
+      let calls = 0
+      const app = chain((req, res, next) => {
+        calls++
+        failing(req, res, next)
+      })
+      const client = await open(app, [others['ws with { server }']!])
+      client.write(upgradeTo('websocket', '/other', ...HANDSHAKE))
+      const { status, body } = await client.response()
+      expect(status).to.equal(418)
+      expect(body.toString()).to.match(PAGES.has(name) ? /<pre>Error: not today/ : /^I'm a Teapot$/)
+      expect(calls).to.equal(1)
       await client.closed()
     })
 
     it(`has the app's own 404 where all of them ignore an upgrade: ${name}`, async () => {
-      await expectOwn404(chain(own))
+      const body = await expectOwn404(chain(own))
+      expect(body).to.match(PAGES.has(name) ? /Cannot GET \/none/ : /^Not Found$/)
     })
   }
 
@@ -81,6 +105,159 @@ describe('attach beside other listeners for upgrades', () => {
     expect(await answered(client, '/none')).to.equal('400')
     await client.closed()
   })
+
+  for (const [how, answer] of Object.entries<(socket: Duplex) => void>({
+    writes: (socket) => void socket.write('HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n'),
+    'cuts the connection': (socket) => void socket.destroy(),
+  })) {
+    it(`calls no other behind a listener that ${how}`, async () => {
+      const told = deferred()
+      let rest = 0
+      const client = await open(chain(own), [
+        (server) =>
+          void server
+            .on('upgrade', (_req: IncomingMessage, socket: Duplex) => {
+              answer(socket)
+              told.resolve()
+            })
+            .on('upgrade', (_req: IncomingMessage, _socket: Duplex) => rest++),
+      ])
+      client.write(upgradeTo('websocket', '/other'))
+      await told.promise
+      await turns()
+      expect(rest).to.equal(0)
+      client.destroy()
+    })
+  }
+
+  it('leaves one to a listener that is called once', async () => {
+    const calledOnce = (server: Server): void => {
+      others['ws with { server }']!(server)
+      const [listener] = server.listeners('upgrade').slice(-1)
+      server.off('upgrade', listener as UpgradeListener).once('upgrade', listener as UpgradeListener)
+    }
+    const client = await open(chain(own), [calledOnce])
+    expect(await answered(client, '/app')).to.equal('app')
+    client.destroy()
+    const other = await open(chain(own), [calledOnce])
+    expect(await answered(other, '/other')).to.equal('ws')
+    other.destroy()
+  })
+
+  for (const [how, step] of Object.entries<Step>({
+    'has answered': (_req, res, next) => {
+      res.writeHead(200).end('answered')
+      next()
+    },
+    'has begun to answer': (_req, res, next) => {
+      res.writeHead(200, { 'Content-Length': 8 }).write('answered')
+      next()
+    },
+    'has taken the connection over': ({ socket }, _res, next) => {
+      socket.on('data', () => {}).write('answered')
+      next()
+    },
+  })) {
+    it(`calls none of them where the app ${how} before it passes on`, async () => {
+      let told = 0
+      const client = await open(chain(step), [
+        (server) => void server.on('upgrade', (_req: IncomingMessage, _socket: Duplex) => told++),
+      ])
+      client.write(upgradeTo('websocket', '/other'))
+      await client.untilText('answered')
+      await turns()
+      expect(told).to.equal(0)
+      client.destroy()
+    })
+  }
+
+  it('leaves a connection alone that the app has passed on before it fails, or passed on twice', async () => {
+    for (const app of [
+      (async (...[, , next]: Parameters<Step>) => {
+        next()
+        await Promise.reject(new Error('too late'))
+      }) as unknown as RequestListener,
+      chain((_req, _res, next) => {
+        next()
+        next()
+      }),
+    ]) {
+      const client = await open(app, [choosing('/other')])
+      expect(await answered(client, '/other')).to.equal('ws')
+      client.write(PING)
+      expect((await client.bytes(2)).toString('hex')).to.equal(PONG)
+      client.destroy()
+    }
+  })
+
+  it('offers an upgrade to no proxy any more that it has passed on', async () => {
+    const asked = deferred<IncomingMessage>()
+    const upstream = await serve((req, res) => {
+      asked.resolve(req)
+      res.end()
+    })
+    const proxy = passthroughProxy(upstream.url)
+    const client = await open(chain(own), [
+      (server) =>
+        void server.on('upgrade', (req: IncomingMessage, _socket: Duplex) => {
+          proxy(req, new ServerResponse(req), () => {})
+        }),
+    ])
+    client.write(upgradeTo('websocket', '/other'))
+    expect((await asked.promise).headers).not.to.have.property('upgrade')
+    client.destroy()
+  })
+
+  it('cuts an answer that a plain function has begun before it fails, and takes no other status than that of an error', async () => {
+    const plain = apps['a (req, res, next) function']!
+    const client = await open(
+      plain((_req, res, next) => {
+        res.writeHead(200, { 'Content-Length': 10 }).write('begun', () => next(new Error('no')))
+      }),
+      [choosing('/other')],
+    )
+    client.write(upgradeTo('websocket', '/other'))
+    await client.untilText('begun')
+    await client.closed()
+    for (const status of [200, 999, '404']) {
+      const one = await open(
+        plain((_req, _res, next) => next(Object.assign(new Error('no'), { status }))),
+        [choosing('/other')],
+      )
+      expect(await answered(one, '/other')).to.equal('500')
+    }
+  })
+
+  for (const [how, listener] of Object.entries<(...given: [IncomingMessage, Duplex]) => unknown>({
+    'has listened to it': (_req, socket) => socket.on('error', () => {}),
+    'has written to it': (_req, socket) => socket.write('HTTP/1.1 100 Continue\r\n\r\n'),
+    'has returned a promise': (_req, _socket) => new Promise(() => {}),
+    'takes it later': (_req, socket) => process.nextTick(() => socket.on('data', () => {})),
+  })) {
+    it(`does not answer after five seconds what a listener is at work on: it ${how}`, async () => {
+      const clock = new MockedClock()
+      const told = deferred()
+      const client = await open(chain(own), [
+        (server) => {
+          server.on('upgrade', (req: IncomingMessage, socket: Duplex) => {
+            told.resolve()
+            return listener(req, socket)
+          })
+        },
+      ])
+      clock.stop()
+      try {
+        client.write(upgradeTo('websocket', '/other'))
+        await told.promise
+        await clock.pass(6000)
+      } finally {
+        clock.restore()
+      }
+      await turns()
+      expect(client.pending.toString()).not.to.include('404')
+      client.destroy()
+    })
+  }
 
   it('leaves an upgrade to the first of the others that answers it', async () => {
     const client = await open(chain(own), [choosing('/own-path'), others['ws with { server, path }']!])
@@ -121,11 +298,11 @@ describe('attach beside other listeners for upgrades', () => {
     client.destroy()
   })
 
-  it('leaves them no connection whose client has left', async () => {
+  it('leaves them no connection that its client has cut', async () => {
     let told = 0
     const arrival = deferred()
-    const app = chain((req, _res, next) => {
-      req.socket.on('end', () => setImmediate(next))
+    const app = chain((_req, res, next) => {
+      res.on('close', () => setImmediate(next))
       arrival.resolve()
     })
     const client = await open(app, [
@@ -133,7 +310,7 @@ describe('attach beside other listeners for upgrades', () => {
     ])
     client.write(upgradeTo('websocket', '/other'))
     await arrival.promise
-    client.socket.end()
+    cut(client)
     await client.closed()
     await turns()
     expect(told).to.equal(0)
@@ -179,16 +356,28 @@ describe('attach beside other listeners for upgrades', () => {
     await client.closed()
   })
 
-  it('stands back where one that seems to watch has answered', async () => {
-    const client = await open(chain(own), [
-      (server) =>
-        void server.on('upgrade', ({ socket }: IncomingMessage) => socket.end('HTTP/1.1 503 No\r\n\r\n')),
-    ])
-    client.write(upgradeTo('websocket', '/app'))
-    await client.untilText('503')
-    await client.closed()
-    expect(client.pending.toString()).not.to.match(/HTTP.*HTTP/s)
-  })
+  for (const [how, take] of Object.entries<(socket: Duplex) => void>({
+    'has answered': (socket) => void socket.write('HTTP/1.1 101 Mine\r\n\r\n'),
+    'reads the connection': (socket) =>
+      void socket.on('data', () => socket.write('HTTP/1.1 101 Mine\r\n\r\n')),
+  })) {
+    it(`stands back where one that seems to watch ${how}`, async () => {
+      let calls = 0
+      const app = chain((req, res, next) => {
+        calls++
+        own(req, res, next)
+      })
+      const client = await open(app, [
+        (server) => void server.on('upgrade', ({ socket }: IncomingMessage) => take(socket)),
+      ])
+      client.write(upgradeTo('websocket', '/app'))
+      await turns()
+      client.write('more')
+      await client.untilText('Mine')
+      expect(calls).to.equal(0)
+      client.destroy()
+    })
+  }
 
   it('closes the response of the app with the connection that it has passed on', async () => {
     let closing: Promise<unknown> | undefined
@@ -211,13 +400,23 @@ describe('attach beside other listeners for upgrades', () => {
     expect(Reflect.ownKeys(server)).to.deep.equal(before)
   })
 
+  it('puts back what others had in place of server.emit before', () => {
+    const server = createServer()
+    const layer = server.emit.bind(server)
+    server.emit = layer
+    attach(server, () => {})()
+    expect(Reflect.get(server, 'emit')).to.equal(layer)
+  })
+
   it('is out of the way once it is detached, also beneath layers that others have put around server.emit', async () => {
     const app = chain(own)
     const server = createServer(app)
     const detach = attach(server, app)
     const emit = server.emit.bind(server) as (...args: unknown[]) => boolean
-    server.emit = ((...args: unknown[]) => emit(...args)) as Server['emit']
+    const layer = ((...args: unknown[]) => emit(...args)) as Server['emit']
+    server.emit = layer
     detach()
+    expect(Reflect.get(server, 'emit')).to.equal(layer)
     others['ws with { server }']!(server)
     const client = await RawClient.connect((await listen(server)).port)
     expect(await answered(client, '/app')).to.equal('ws')

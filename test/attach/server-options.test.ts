@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createServer, type RequestListener, ServerResponse } from 'node:http'
 import { Duplex } from 'node:stream'
 
@@ -7,6 +8,7 @@ import { attach } from 'sluiceway'
 import { kinds, upgradeTo } from '../support/pipelined.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, listen } from '../support/servers.js'
+import { waitFor } from '../support/waiting.js'
 
 const UPGRADE = upgradeTo('websocket', '/')
 const NONSENSE = '\x00\x01\r\n\r\n'
@@ -58,6 +60,15 @@ function connect(): Connection {
 describe('attach on a connection that is not a socket', () => {
   it('responds to an upgrade and ends the connection', async () => {
     expect(await connect().exchange(UPGRADE)).to.match(/^HTTP\/1\.1 200 OK\r\n[^]*done$/)
+  })
+
+  it('responds to a client that has ended its half behind its upgrade, and leaves no connection open', async () => {
+    const connection = connect()
+    const closing = once(connection, 'close')
+    const exchange = connection.exchange(`${UPGRADE}early`)
+    connection.push(null)
+    expect(await exchange).to.match(/done$/)
+    await waitFor('the connection to close', closing)
   })
 
   it('responds to an upgrade behind another request', async () => {

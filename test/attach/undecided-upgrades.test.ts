@@ -5,7 +5,7 @@ import { setImmediate as immediate } from 'node:timers/promises'
 import { expect } from 'chai'
 
 import { deferred } from '../support/deferred.js'
-import { message, transports, upgradeTo } from '../support/pipelined.js'
+import { cut, message, transports, upgradeTo } from '../support/pipelined.js'
 import type { RawClient } from '../support/raw-client.js'
 import { closeServers, type TestServer } from '../support/servers.js'
 import { happened, waitFor } from '../support/waiting.js'
@@ -48,30 +48,21 @@ for (const { name, serve, connect } of transports) {
       [', with bytes after it', [UPGRADE, 'early']],
       [', with many bytes after it', [UPGRADE, 'early'.repeat(2000)]],
     ] as [string, string[]][]) {
-      for (const [way, leave] of [
-        ['ends its side', (): void => void client.socket.end()],
-        // Over TLS there is no reset.
-        [
-          'cuts the connection',
-          (): void => void client.socket[name === 'http' ? 'resetAndDestroy' : 'destroy'](),
-        ],
-      ] as const) {
-        it(`notices when the client ${way}${when}`, async () => {
-          const [first = UPGRADE, ...rest] = early
-          client.write(first)
-          const [req, res] = await exchange
-          const closing = once(res, 'close')
-          for (const bytes of rest) {
-            const before = req.socket.bytesRead
-            client.write(bytes)
-            while (req.socket.bytesRead === before) await immediate()
-          }
-          leave()
-          await closing
-          expect(res.writableFinished).to.equal(false)
-          expect(req.socket.destroyed).to.equal(true)
-        })
-      }
+      it(`notices when the client cuts the connection${when}`, async () => {
+        const [first = UPGRADE, ...rest] = early
+        client.write(first)
+        const [req, res] = await exchange
+        const closing = once(res, 'close')
+        for (const bytes of rest) {
+          const before = req.socket.bytesRead
+          client.write(bytes)
+          while (req.socket.bytesRead === before) await immediate()
+        }
+        cut(client)
+        await waitFor('the response to be closed', closing)
+        expect(res.writableFinished).to.equal(false)
+        expect(req.socket.destroyed).to.equal(true)
+      })
     }
 
     it('gives the early bytes to the handler that takes the connection over', async () => {
@@ -135,7 +126,7 @@ for (const { name, serve, connect } of transports) {
       await client.untilText('426')
     })
 
-    it('aborts the request in progress whose client leaves with an upgrade behind it', async () => {
+    it('aborts the request in progress whose client cuts the connection with an upgrade behind it', async () => {
       client.write(message('GET /begun HTTP/1.1', 'Host: test'))
       await client.untilText('begun')
       const { req } = pending!
@@ -145,8 +136,8 @@ for (const { name, serve, connect } of transports) {
       const closing = once(pending!, 'close')
       client.write(UPGRADE)
       await once(server.server, 'upgrade')
-      client.socket.end()
-      await Promise.all([aborting, closing])
+      cut(client)
+      await waitFor('the request to be aborted, and the response closed', Promise.all([aborting, closing]))
       expect(req.destroyed).to.equal(true)
     })
 

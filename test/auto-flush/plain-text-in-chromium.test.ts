@@ -100,16 +100,21 @@ describe('autoFlush', function () {
       }
     }
 
-    for (const [way, look] of Object.entries(ways)) {
-      it(`${way}, of the output of a command`, async () => {
-        const child = spawn('sh', ['-c', 'echo line 1; read -r _; echo line 2'], { detached: true })
-        const { url } = await site(express(), mounts['after compression']!(), async (_req, res) => {
-          await pipeChild(res, child)
+    for (const [by, mounted] of Object.entries({
+      'by itself': [],
+      'behind autoFlush': mounts['after compression']!(),
+    })) {
+      for (const [way, look] of Object.entries(ways)) {
+        it(`${way}, of a command whose output pipeChild sends ${by}`, async () => {
+          const child = spawn('sh', ['-c', 'echo line 1; read -r _; echo line 2'], { detached: true })
+          const { url } = await site(express(), mounted, async (_req, res) => {
+            await pipeChild(res, child)
+          })
+          await look(page, url, 'line 1')
+          child.stdin.end('go on\n')
+          await page.waitForLoadState()
         })
-        await look(page, url, 'line 1')
-        child.stdin.end('go on\n')
-        await page.waitForLoadState()
-      })
+      }
     }
   })
 

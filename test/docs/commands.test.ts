@@ -34,6 +34,9 @@ const expectations: Readonly<Record<string, (terminal: Terminal) => Promise<void
     const [one, other] = printed.match(/[\da-f]{64}/g) ?? []
     expect(one).to.be.a('string').that.equals(other)
   },
+  'docs-recipes-filter-tokens 1': async (terminal) => {
+    expect(await terminal.run()).to.contain('"url":"/v1/chat/completions"')
+  },
   'docs-recipes-from-body-parser-verify 1': async (terminal) => {
     expect(await terminal.run()).to.contain('{"taken":{"id":"A-1"}}')
   },
@@ -119,6 +122,10 @@ const notRun: ReadonlyMap<RegExp, string> = new Map([
   [
     /^docs-recipes-(?:private-ca-and-mtls|preserve-host-over-https|docker-socket|corporate-proxy) 1$/,
     'needs certificates, a daemon or a proxy of its own; test/recipes has them, and asks for the same',
+  ],
+  [
+    /^docs-recipes-(?:script-in-pages|urls-in-json|watermark-images) 1$/,
+    'asks a public server for a page, a document or an image; test/recipes has an upstream that sends one',
   ],
   [/^docs-benchmarks /, 'benchmarks take minutes'],
 ])

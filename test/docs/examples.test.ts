@@ -93,16 +93,19 @@ const expectations: Readonly<Record<string, () => Promise<void>>> = {
     expect(seen).to.include({ method: 'GET', url: '/lookup?of=%2Fa%26b', body: '' })
     expect(seen['authorization']).to.equal('Bearer sesame')
   },
+  'docs-passthrough-proxy 3': async () => {
+    expect(await asked(post('/a', 'quiet'))).to.include({ body: 'QUIET' })
+  },
   // Proxies that nobody asks. That they are created says that their options are right.
-  'docs-passthrough-proxy 3': async () => {},
   'docs-passthrough-proxy 4': async () => {},
   'docs-passthrough-proxy 5': async () => {},
-  // Asks its own proxy.
   'docs-passthrough-proxy 6': async () => {},
-  'docs-passthrough-proxy 7': async () => {
+  // Asks its own proxy.
+  'docs-passthrough-proxy 7': async () => {},
+  'docs-passthrough-proxy 8': async () => {
     expect(await asked(post('/x', '{ "spaces" :  "kept" }'))).to.include({ body: '{ "spaces" :  "kept" }' })
   },
-  'docs-passthrough-proxy 8': async () => {
+  'docs-passthrough-proxy 9': async () => {
     const seen = await asked(fetch(url, { headers: { Authorization: 'Basic client' } }))
     expect(seen).to.include({ authorization: 'Bearer of-this-server' })
   },

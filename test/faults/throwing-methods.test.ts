@@ -1,11 +1,12 @@
-import type { ServerResponse } from 'node:http'
+import { createServer, type RequestListener, type ServerResponse } from 'node:http'
+import http2 from 'node:http2'
 import { expect } from 'chai'
-import { autoFlush, maxBytes, pipeChild } from 'sluiceway'
+import { autoFlush, maxBytes, passthroughProxy, pipeChild } from 'sluiceway'
 import { spawn } from 'node:child_process'
 import { type Handler, hosts } from '../support/hosts.js'
 import { closed } from '../support/open-resources.js'
 import { asChunk, RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { closeServers, listen, serve } from '../support/servers.js'
 import { until } from '../support/until.js'
 
 /** Replaces a method as a careless library might: it works for the first `calls`, and throws from then on. */
@@ -25,6 +26,18 @@ const eventStream: Handler = (_req, res) => {
   res.setHeader('Content-Type', 'text/event-stream')
   breakAfter(res, 'write', 1)
   res.write('data: 1\n\n')
+}
+
+/** Sends part of a body over HTTP/2 and returns the code with which its stream is reset; 0 is an orderly end. */
+async function resetCode(port: number): Promise<number> {
+  const session = http2.connect(`http://127.0.0.1:${port}`)
+  const stream = session.request({ ':method': 'POST' })
+  stream.on('error', () => {}).resume()
+  stream.write('0123456789x')
+  await closed(stream)
+  expect(session.destroyed).to.equal(false)
+  session.destroy()
+  return stream.rstCode ?? 0
 }
 
 /** A timer or an immediate of ours calls the method that throws. */
@@ -77,3 +90,32 @@ for (const { name, mount } of hosts) {
     }
   })
 }
+
+describe('a method of a response that throws, over HTTP/2', () => {
+  afterEach(closeServers)
+
+  for (const [what, handlers] of Object.entries(programs)) {
+    it(`resets its stream, and leaves the session open, when called by ${what}`, async () => {
+      const server = http2.createServer(hosts[0]!.mount(...handlers) as never)
+      const { port } = await listen(server as never)
+      expect(await resetCode(port)).to.equal(http2.constants.NGHTTP2_INTERNAL_ERROR)
+    })
+  }
+
+  it("resets it where a listener of on-finished throws behind the proxy's error", async () => {
+    const { port: closedPort } = await listen(createServer())
+    await closeServers()
+    const proxy = passthroughProxy(`http://127.0.0.1:${closedPort}`)
+    const app: RequestListener = (req, res) => {
+      req.on('finish', () => {
+        throw new Error('a listener is broken')
+      })
+      proxy(req, res, () => {
+        res.writeHead(200)
+        res.write('a part')
+      })
+    }
+    const { port } = await listen(http2.createServer(app as never) as never)
+    expect(await resetCode(port)).to.equal(http2.constants.NGHTTP2_INTERNAL_ERROR)
+  })
+})

@@ -1,10 +1,13 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { Socket } from 'node:net'
 import { expect } from 'chai'
 import * as fc from 'fast-check'
 import { createClient, type Upstream } from '../support/http1-client.js'
 import type { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers } from '../support/servers.js'
-import { ask } from '../support/upstream-receiver.js'
+import { until } from '../support/until.js'
+import { ask, type RecordingReceiver } from '../support/upstream-receiver.js'
 import { holds } from './property.js'
 import { type Cuts, cuts, turns, writeInParts } from './wire.js'
 
@@ -54,6 +57,11 @@ const cases: fc.Arbitrary<Case> = fc.record({
 
 let count = 0
 
+/** Tells whether the client has read everything; it destroys the socket where it has read the end. */
+function hasRead({ bytesRead }: Socket, sent: number, end: Case['end']): boolean {
+  return end === 'none' && bytesRead >= sent
+}
+
 describe("hostile responses and the proxy's own client, fuzzed", () => {
   let server: ScriptedUpstream
   let upstream: Upstream
@@ -67,11 +75,35 @@ describe("hostile responses and the proxy's own client, fuzzed", () => {
     await closeServers()
   })
 
-  async function misled(one: Case, connection: RawClient): Promise<void> {
+  /** The sockets of the client, by their local port. */
+  const sockets = new Map<number | undefined, Socket>()
+  const remember = (message: unknown): void => {
+    const { socket } = message as { socket: Socket }
+    socket.once('connect', () => {
+      const { localPort } = socket
+      sockets.set(localPort, socket)
+      socket.once('close', () => sockets.delete(localPort))
+    })
+  }
+  before(() => subscribe('net.client.socket', remember))
+  after(() => unsubscribe('net.client.socket', remember))
+
+  async function misled(one: Case, hostile: RecordingReceiver, connection: RawClient): Promise<void> {
+    const { socket } = connection
     await connection.untilText('\r\n\r\n').catch(() => {})
+    const client = sockets.get(socket.remotePort)
     await writeInParts(connection, Buffer.from(one.raw, 'latin1'), one.pieces)
-    if (one.end === 'fin') connection.socket.end()
-    if (one.end === 'reset') connection.socket.resetAndDestroy()
+    const sent = socket.bytesWritten
+    if (one.end === 'fin') socket.end()
+    if (one.end === 'reset') socket.resetAndDestroy()
+    // The kernel of a busy machine takes its time, and what comes after the next request was sent may be its answer.
+    await until(
+      () =>
+        client === undefined ||
+        client.destroyed ||
+        hostile.tunnel !== undefined ||
+        hasRead(client, sent, one.end),
+    )
     await turns(4)
   }
 
@@ -104,7 +136,7 @@ describe("hostile responses and the proxy's own client, fuzzed", () => {
       })
       await hostile.until('sending')
       const connection = hostile.sending!.isReused ? kept! : await server.connection()
-      await misled(one, connection)
+      await misled(one, hostile, connection)
       if (!hostile.isOver && one.gives === 'up') hostile.waiting.abandon()
       // It hears of one end at most, and of nothing else behind it: the receiver throws otherwise.
       hostile.tunnel?.destroy()

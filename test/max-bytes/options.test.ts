@@ -49,7 +49,7 @@ describe('maxBytes options', () => {
   it('require a limit', () => {
     expect(() => maxBytes(undefined as unknown as number)).to.throw(TypeError, 'option "limit"')
     expect(() => maxBytes({} as MaxBytesOptions)).to.throw(TypeError, 'option "limit"')
-    expect(() => maxBytes(null as unknown as number)).to.throw(TypeError, 'got null')
+    expect(() => maxBytes(null as unknown as number)).to.throw(TypeError, /option "limit" .*got null/)
   })
 
   it('name the nearest known key for an unknown one', () => {

@@ -90,6 +90,8 @@ describe('the members that lib/node/internals.ts relies on', () => {
     expect(member(parser, 'execute')).to.be.a('function')
     expect(member(parser, 'maxHeaderPairs')).to.equal(2000)
     expect(member(req.socket, 'destroySoon')).to.be.a('function')
+    const handle = member(req.socket, '_handle') as { getpeername(address: object): number }
+    expect(handle.getpeername({})).to.equal(0)
   })
 
   it('join header lines as in `req.headers`', () => {

@@ -60,6 +60,28 @@ describe('the events and orders that lib/node/README.md relies on', () => {
     expect(await turn).to.deep.equal([second.socket])
   })
 
+  it("a stream emits 'end' again to its next reader if its state says that it has not", async () => {
+    const source = new Readable({ read: () => {}, autoDestroy: false })
+    const state = Reflect.get(source, '_readableState') as { endEmitted: boolean }
+    const takeBack = (): void => {
+      state.endEmitted = false
+    }
+    source.on('end', takeBack)
+    source.push(null)
+    const first = once(source, 'end')
+    source.resume()
+    await first
+    await new Promise(setImmediate)
+    source.off('end', takeBack)
+    Object.assign(source, { readableFlowing: null })
+    source.unshift('late')
+    let received = ''
+    const again = once(source, 'end')
+    source.on('data', (chunk) => (received += String(chunk)))
+    await waitFor("'end' to come again", again)
+    expect(received).to.equal('late')
+  })
+
   it("'unpipe' with hasUnpiped: false removes the listeners of a pipe", () => {
     const source = new Readable({ read: () => {} })
     const destination = sink()

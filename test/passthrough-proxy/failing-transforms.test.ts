@@ -338,8 +338,8 @@ for (const { name, express } of expressVersions) {
         expect((await client.response()).body.toString()).to.equal('head')
         await connection.closed()
         expect(errors).to.deep.equal([])
-        client.request('GET', '/')
-        ;(await upstream.connection()).write(answer('next one'))
+        client.request('GET', '/second')
+        ;(await upstream.connectionWith('GET /second')).write(answer('next one'))
         expect((await client.response()).body.toString()).to.equal('next')
       })
     }

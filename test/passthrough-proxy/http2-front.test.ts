@@ -1,4 +1,4 @@
-import http2, { type ClientHttp2Session, type OutgoingHttpHeaders } from 'node:http2'
+import http2, { type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2'
 import net from 'node:net'
 import { PassThrough } from 'node:stream'
 
@@ -236,6 +236,26 @@ describe('passthroughProxy behind an HTTP/2 server', () => {
     expect(status).to.equal(500)
     expect(body).to.contain('already read')
   })
+
+  for (const method of ['GET', 'HEAD', 'DELETE']) {
+    for (const [way, leave] of [
+      [
+        'resets its stream',
+        (stream: ClientHttp2Stream): void => stream.close(http2.constants.NGHTTP2_CANCEL),
+      ],
+      ['destroys its session', (): void => session.destroy()],
+    ] as const) {
+      it(`ends the upstream request of a client that ${way} before the answer to ${method}`, async () => {
+        await connect()
+        const stream = session.request({ ':path': '/', ':method': method })
+        stream.on('error', () => {})
+        const connection = await upstream.connection()
+        await connection.untilText('\r\n\r\n')
+        leave(stream)
+        await connection.closed()
+      })
+    }
+  }
 
   it('ends the upstream request of a client that leaves during its upload', async () => {
     const port = await connect()

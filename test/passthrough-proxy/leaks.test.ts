@@ -105,16 +105,13 @@ describe('passthroughProxy leaves', () => {
       upstream = await listen(createServer(answerByPhase))
       proxy = await serve(express().use(passthroughProxy(upstream.url)))
       await leaveAll(phase, AT_ONCE)
-      const before = {
-        timers: runningTimers(),
-        listeners: listenersOf(proxy.server, upstream.server, process),
-      }
+      const listeners = listenersOf(proxy.server, upstream.server, process)
+      const timers = runningTimers()
       const descriptors = openDescriptors()
       await leaveAll(phase, REQUESTS)
-      expect({
-        timers: runningTimers(),
-        listeners: listenersOf(proxy.server, upstream.server, process),
-      }).to.deep.equal(before)
+      expect(listenersOf(proxy.server, upstream.server, process)).to.equal(listeners)
+      // Those of earlier tests in this process may end meanwhile; one for each request would be far more.
+      expect(runningTimers()).to.be.at.most(timers)
       expect(openDescriptors()).to.be.at.most(descriptors + 5)
     })
   }

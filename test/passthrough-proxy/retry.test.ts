@@ -42,6 +42,49 @@ for (const { name, express } of expressVersions) {
       })
     }
 
+    for (const rest of ['\0', '\r\n', 'left over', `left over${answer('of the first')}`]) {
+      it(`sends a GET once more whose answer begins with bytes behind an earlier one: ${JSON.stringify(rest)}`, async function () {
+        needsOwnClient(this, NO_RETRY)
+        client.request('GET', '/again')
+        await kept.untilText('/again')
+        kept.write(rest)
+        await kept.closed()
+        const fresh = await upstream.connection()
+        await fresh.untilText('GET /again ')
+        fresh.write(answer('of its own'))
+        expect(String((await client.response()).body)).to.equal('of its own')
+        expect(upstream.accepted).to.equal(2)
+      })
+    }
+
+    it('does not send one a third time whose answer begins with such bytes on a fresh connection too', async function () {
+      needsOwnClient(this, NO_RETRY)
+      client.request('GET', '/again')
+      await kept.untilText('/again')
+      kept.write('not HTTP')
+      const fresh = await upstream.connection()
+      await fresh.untilText('/again')
+      fresh.write('not HTTP')
+      expect((await client.response()).status).to.equal(502)
+      expect(upstream.accepted).to.equal(2)
+    })
+
+    it('does not repeat a POST whose answer begins with such bytes', async () => {
+      client.request('POST', '/once')
+      await kept.untilText('/once')
+      kept.write('left over')
+      expect((await client.response()).status).to.equal(502)
+      expect(upstream.accepted).to.equal(1)
+    })
+
+    it('does not repeat a GET that was answered by a broken head', async () => {
+      client.request('GET', '/once')
+      await kept.untilText('/once')
+      kept.write('HTTP/1.1 2000 OK\r\n\r\n')
+      expect((await client.response()).status).to.equal(502)
+      expect(upstream.accepted).to.equal(1)
+    })
+
     it('does not try a third time', async function () {
       needsOwnClient(this, NO_RETRY)
       client.request('GET', '/again')

@@ -10,6 +10,7 @@ import { WebSocket, WebSocketServer } from 'ws'
 import { attached } from '../support/attached.js'
 import { deferred } from '../support/deferred.js'
 import { expressVersions } from '../support/express-versions.js'
+import { turns } from '../support/mocked-clock.js'
 import { RawClient } from '../support/raw-client.js'
 import { scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen } from '../support/servers.js'
@@ -167,8 +168,11 @@ for (const { name, express } of expressVersions) {
     })
 
     for (const [who, leave] of [
-      ['client', (client: RawClient): void => client.destroy()],
-      ['upstream', (_client: RawClient, connection: RawClient): void => connection.destroy()],
+      ['client', (client: RawClient): void => void client.socket.resetAndDestroy()],
+      [
+        'upstream',
+        (_client: RawClient, connection: RawClient): void => void connection.socket.resetAndDestroy(),
+      ],
     ] as const) {
       it(`ends both connections where the ${who} leaves before it is saved`, async () => {
         const opening = deferred()
@@ -183,6 +187,7 @@ for (const { name, express } of expressVersions) {
         )
         await new Promise(setImmediate)
         leave(client, connection)
+        await turns(50)
         if (who === 'upstream') opening.resolve()
         await Promise.all([client.closed(), connection.closed()])
         opening.resolve()

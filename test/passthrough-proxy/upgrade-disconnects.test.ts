@@ -22,7 +22,7 @@ type Moment = 'before the 101' | 'right with the 101' | 'in the middle' | 'after
 type Sees = '502' | 'an end, and is still heard' | 'a cut'
 
 const orders: readonly (readonly [Side, Way, Moment, Sees])[] = [
-  ['client', 'FIN', 'before the 101', 'a cut'],
+  ['client', 'FIN', 'before the 101', 'an end, and is still heard'],
   ['client', 'FIN', 'right with the 101', 'an end, and is still heard'],
   ['client', 'FIN', 'in the middle', 'an end, and is still heard'],
   ['client', 'FIN', 'after the other has ended its half', 'a cut'],
@@ -118,6 +118,8 @@ for (const { name, express } of expressVersions) {
         await reach[moment](other, leaver)
         if (way === 'FIN') leaver.socket.end()
         else leaver.socket.resetAndDestroy()
+        // A client that has ended its half is still to be answered.
+        if (side === 'client' && way === 'FIN' && moment === 'before the 101') connection.write(SWITCH)
         if (sees === '502') expect((await other.response()).status).to.equal(502)
         await other.closed()
         if (sees === 'an end, and is still heard') {

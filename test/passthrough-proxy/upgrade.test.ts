@@ -35,10 +35,16 @@ for (const { name, express } of expressVersions) {
     describe('on raw sockets', () => {
       let upstream: ScriptedUpstream
       let client: RawClient
+      /** Ends the response of the app. */
+      let ended: (() => void) | undefined
 
       beforeEach(async () => {
         upstream = await scriptedUpstream()
-        const { port } = await attached(express().use(passthroughProxy(upstream.url)))
+        const app = express().use((_req, res, next) => {
+          ended = () => void res.end()
+          next()
+        }, passthroughProxy(upstream.url))
+        const { port } = await attached(app)
         client = await RawClient.connect(port)
       })
 
@@ -73,6 +79,12 @@ for (const { name, express } of expressVersions) {
         expect(head).to.contain('Sec-WebSocket-Accept: def\r\n')
         expect(head).to.contain('Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n')
         expect(head).not.to.match(/X-Bar|content-length|transfer-encoding/i)
+      })
+
+      it('ends a tunnel whose response the app ends', async () => {
+        const connection = await tunnelled()
+        ended?.()
+        await Promise.all([client.closed(), connection.closed()])
       })
 
       it('keeps bytes that come right after the heads', async () => {

@@ -66,6 +66,17 @@ export class MockedClock {
     this.jump(milliseconds)
     await turns()
   }
+
+  /** Lets time pass in steps until something has happened: the coarse clock of undici needs more than one. */
+  async passUntil<Value>(happening: Promise<Value>, milliseconds: number): Promise<Value> {
+    const over = happening.then(
+      () => true,
+      () => true,
+    )
+    for (;;) {
+      if ((await Promise.race([over, this.pass(milliseconds)])) === true) return happening
+    }
+  }
 }
 
 /** Some turns of the event loop. */

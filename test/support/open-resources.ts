@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs'
+import type { ClientHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 
 import { waitFor } from './waiting.js'
@@ -18,10 +19,10 @@ export function runningTimers(): number {
 }
 
 /** Waits until a socket is closed, with or without an error. */
-export function closed(socket: Socket): Promise<void> {
-  if (socket.closed) return Promise.resolve()
+export function closed(socket: Socket | ClientHttp2Stream): Promise<void> {
+  if (socket.closed && socket.destroyed) return Promise.resolve()
   return waitFor(
-    'a socket to be closed',
+    'a socket or stream to be closed',
     new Promise<void>((resolve) => void socket.once('close', () => resolve())),
   )
 }

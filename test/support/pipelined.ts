@@ -1,5 +1,6 @@
 import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
+import net from 'node:net'
 import tls from 'node:tls'
 
 import { attach } from 'sluiceway'
@@ -35,11 +36,21 @@ function start(server: Server, app: RequestListener): Promise<TestServer> {
   return listen(server)
 }
 
+/** The TCP connections below TLS. */
+const below = new WeakMap<RawClient, net.Socket>()
+
 async function connectSecurely(port: number): Promise<RawClient> {
-  const socket = tls.connect({ port, host: '127.0.0.1', ca: certificate, servername: 'localhost' })
-  socket.setNoDelay(true)
+  const tcp = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
+  const socket = tls.connect({ socket: tcp, ca: certificate, servername: 'localhost' })
   await happened(`the client of port ${port}`, socket, 'secureConnect')
-  return RawClient.over(socket, `the client of port ${port}`)
+  const client = RawClient.over(socket, `the client of port ${port}`)
+  below.set(client, tcp)
+  return client
+}
+
+/** Resets the TCP connection of a client. */
+export function cut(client: RawClient): void {
+  ;(below.get(client) ?? client.socket).resetAndDestroy()
 }
 
 /** An upgrade to `token`, with its name as its path. */

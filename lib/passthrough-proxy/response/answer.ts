@@ -2,7 +2,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { cutResponse } from '../../node/cut-response.js'
 import { sendHead } from '../../node/send-head.js'
-import { exceptionContained } from '../../shared/channels.js'
 import type { ResponseHook } from '../hooks.js'
 import {
   changeBody,
@@ -170,12 +169,7 @@ export class Answer implements BodyReceiver, ClientSide {
 
   /** Ends the answer visibly: a clean end would make a part look complete. */
   cut(): void {
-    try {
-      cutResponse(this.res)
-    } catch (error) {
-      if (exceptionContained.isObserved) exceptionContained.tell({ req: this.req, error })
-      this.res.socket?.destroy()
-    }
+    cutResponse(this.res)
   }
 
   /**

@@ -103,15 +103,15 @@ export class Decoder extends Transform {
 /** Up to Node 23, zstd takes data that was cut off for complete. */
 const MISSES_TRUNCATION = Number.parseInt(process.versions.node, 10) < 24
 
-/** The bytes with which each frame of zstd begins. */
-const MAGIC_LENGTH = 4
+/** Each frame of zstd begins with these bytes. */
+const magic = Buffer.from([0x28, 0xb5, 0x2f, 0xfd])
 
 /**
  * Ends a stream of zstd. Bytes that begin no frame tell complete data from truncated data: they are refused as such
  * only behind a whole frame.
  */
 function endZstd(engine: Engine, callback: TransformCallback): void {
-  const isBegun = engine.bytesWritten > MAGIC_LENGTH
+  const isBegun = engine.bytesWritten > magic.length
   const truncated = new Error('unexpected end of file')
   engine.removeAllListeners('data').removeAllListeners('error').resume()
   engine
@@ -119,5 +119,5 @@ function endZstd(engine: Engine, callback: TransformCallback): void {
     .once('error', ({ code }: NodeJS.ErrnoException) => {
       callback(isBegun && code === 'ZSTD_error_prefix_unknown' ? null : truncated)
     })
-  engine.end(Buffer.alloc(2 * MAGIC_LENGTH, 0xff))
+  engine.end(Buffer.alloc(2 * magic.length, 0xff))
 }

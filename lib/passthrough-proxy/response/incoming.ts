@@ -21,7 +21,9 @@ import { codingsIn, Decoder, undecodable } from './decoders.js'
 import type { ResponseHead } from './headers.js'
 import type { BodyOwner } from './upstream-body.js'
 
-const bufferChecks: OptionChecks<{ readonly limit: number }> = { limit: byteSize('1mb') }
+const bufferChecks: OptionChecks<{ readonly limit: number }> = {
+  limit: byteSize('1mb'),
+}
 
 /** The response of the upstream as `onResponse` gets it. */
 export class Incoming implements IncomingResponse {

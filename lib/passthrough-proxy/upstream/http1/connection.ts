@@ -62,7 +62,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     return this.parser.keepAliveHint
   }
 
-  /** True if it has carried an earlier request, and no byte of the present response has come. */
+  /** True if it has carried an earlier request, and the present response has not begun. */
   get isStale(): boolean {
     return this.served > 1 && !this.parser.hasBegun
   }

@@ -181,10 +181,14 @@ export class Pool implements ConnectionOwner, Holder {
   /**
    * Loses a request. If a kept connection was closed before it saw the request, the request is sent once more, over a
    * new connection.
+   *
+   * The same if its first bytes begin no response: most likely they were sent behind the response before, and came
+   * after this request was written. Node's client, undici, Go and nginx fail the innocent request. If the server has
+   * answered it with such bytes, the new connection shows it, and the request fails then.
    */
   private lose(lost: Delivery, reason: Failure, connection: Connection): void {
-    const isStale = reason.kind === 'reset' && connection.isStale
-    if (!isStale || !lost.isRepeatable) return lost.fail(reason)
+    const isOfConnection = reason.kind === 'reset' || (reason.kind === 'malformed' && reason.maybeHeard)
+    if (!isOfConnection || !connection.isStale || !lost.isRepeatable) return lost.fail(reason)
     lost.holder = this
     this.open(lost, this.retries)
   }

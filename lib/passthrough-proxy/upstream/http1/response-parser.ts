@@ -33,7 +33,7 @@ export class ResponseParser {
   private reason = ''
   private lines: string[] = []
   private left = 0
-  /** True once a byte of the present response has come. */
+  /** True once bytes have come that begin the present response. Others are left over from an earlier one. */
   hasBegun = false
 
   constructor(events: ResponseEvents, maxHeadBytes: number) {
@@ -76,7 +76,7 @@ export class ResponseParser {
   /** Parses bytes, and returns how many of them belong to the response. */
   execute(bytes: Buffer): number {
     let at = 0
-    if (bytes.length > 0) this.hasBegun = true
+    this.hasBegun ||= bytes.length > 0 && isBeginning(bytes.toString('latin1', 0, BEGINNING.length))
     while (at < bytes.length && this.phase !== 'over') at = this.step(bytes, at)
     return at
   }
@@ -113,8 +113,7 @@ export class ResponseParser {
    * Checks the beginning of a status line early: a server that does not speak HTTP may be silent after its greeting.
    */
   private checkBeginning(): void {
-    const { unfinished } = this.section
-    if (BEGINNING.startsWith(unfinished.slice(0, BEGINNING.length))) return
+    if (isBeginning(this.section.unfinished.slice(0, BEGINNING.length))) return
     throw new MalformedResponse('the upstream sent bytes that are not an HTTP response')
   }
 
@@ -192,4 +191,8 @@ export class ResponseParser {
     this.events.onBody(at === 0 ? bytes : bytes.subarray(at))
     return bytes.length
   }
+}
+
+function isBeginning(text: string): boolean {
+  return BEGINNING.startsWith(text)
 }
