@@ -2,7 +2,7 @@ import type { NamesElsewhere } from '../shared/options.js'
 
 /*
  * The options of http-proxy 1.18, http-proxy-middleware 2 to 4, express-http-proxy 2, @fastify/http-proxy and the
- * development servers of Vite and webpack. docs/recipes/from-http-proxy-middleware.md has the whole story of most.
+ * development servers of Vite and webpack. docs/recipes/from-http-proxy-middleware.md has the details.
  */
 
 const MOUNT =
@@ -20,10 +20,10 @@ const UPSTREAM_TIMES =
   'the limits of the upstream are "connectTimeoutMs", "headersTimeoutMs" and "idleTimeoutMs"; server.requestTimeout of Node limits clients'
 const REQUEST = 'change the request in "onRequest": (outgoing, req) => outgoing.headers.set(…)'
 const REQUEST_BODY =
-  'set outgoing.body in "onRequest"; with bodyCache() before the proxy, req.bodyCache has the body'
+  'set outgoing.body in "onRequest", or pipe the body through a transform: outgoing.pipeThrough(transform)'
 const RESPONSE = 'change the response in "onResponse": (incoming, req, res) => incoming.headers.set(…)'
 const RESPONSE_BODY =
-  'change the body in "onResponse", as it streams or as a whole; a response sent through res takes its place'
+  'change the body in "onResponse": incoming.decode().pipeThrough(transform), or await incoming.buffer() and replace(body); or answer there through res'
 const LOCATION =
   'it is "rewriteLocation" here: true keeps redirects on the host that the client asked, a URL names another'
 const HOST = 'by default the upstream sees its own Host; preserveHost: true sends the Host of the client'
