@@ -1,18 +1,13 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Duplex } from 'node:stream'
 
 import { proxyChannels, proxyLine } from '../shared/channels.js'
 import type { ProxiedRequest, ProxyOutcome } from '../shared/messages.js'
+import { HeaderList } from './header-list.js'
+import { onceClosed, type TunnelEnds } from './progress.js'
 import type { Draft } from './request/outgoing.js'
 
 type Writable<Type> = { -readonly [Key in keyof Type]: Type[Key] }
-
-/** The two ends of a tunnel. */
-interface TunnelEnds {
-  readonly client: Duplex
-  readonly upstream: Duplex
-}
 
 /**
  * What is told of one proxied request. There is one only where somebody listens.
@@ -29,8 +24,8 @@ export class Trace {
   private hasStart = false
   private hasEnd = false
   private hasHead = false
-  /** A subscriber has changed the head of the request. */
-  hasChangedHead = false
+  /** The lines that subscribers have set, by name. */
+  private changes: ReadonlyMap<string, readonly string[]> | undefined
 
   constructor(req: IncomingMessage, res: ServerResponse) {
     this.message = {
@@ -43,6 +38,7 @@ export class Trace {
       requestBytes: 0,
       responseBytes: 0,
       isRetried: false,
+      attempts: 0,
       outcome: undefined,
       error: undefined,
     }
@@ -52,15 +48,30 @@ export class Trace {
   start({ target, outgoing }: Draft, send: () => void): void {
     if (this.message.outcome !== undefined) return send()
     const { method, path, headers } = outgoing
-    const { lines } = headers
-    const before = [...lines]
     this.message.outgoing = { origin: target.origin, method, path, headers }
+    this.message.attempts += 1
+    if (this.hasStart) return this.startAgain(headers, send)
+    const before = [...headers.lines]
     this.tellStart(() => {
       this.context = new AsyncResource('SLUICEWAY_PROXY')
-      this.hasChangedHead = lines.length !== before.length || lines.some((text, at) => text !== before[at])
+      this.changes = changesOf(before, headers.lines)
       send()
     })
     this.endSending()
+  }
+
+  /** Sends the request to another target, with the lines that subscribers have set for the first one. */
+  private startAgain(headers: HeaderList, send: () => void): void {
+    for (const [name, values] of this.changes ?? []) {
+      headers.delete(name)
+      for (const value of values) headers.append(name, value)
+    }
+    this.inContext(send)
+  }
+
+  /** True if a subscriber has changed the head of the request. */
+  get hasChangedHead(): boolean {
+    return this.changes !== undefined
   }
 
   sentAgain(): void {
@@ -87,12 +98,9 @@ export class Trace {
   }
 
   /** Waits until a tunnel is closed. */
-  follow({ client, upstream }: TunnelEnds): void {
-    const ends = [client, upstream].filter((end) => !end.closed)
-    let open = ends.length
-    for (const end of ends) end.on('close', () => (open -= 1) === 0 && this.finish('upgraded'))
-    if (open === 0) this.finish('upgraded')
-    else proxyLine(this.message)
+  follow(ends: TunnelEnds): void {
+    onceClosed(ends, () => this.finish('upgraded'))
+    if (this.message.outcome === undefined) proxyLine(this.message)
   }
 
   finish(outcome: ProxyOutcome, requestBytes?: number, error?: unknown): void {
@@ -140,4 +148,17 @@ export class Trace {
   private inContext(tell: () => void): void {
     this.context.runInAsyncScope(tell)
   }
+}
+
+/** Returns the values of each name whose lines have changed; undefined if none has. */
+function changesOf(before: string[], after: string[]): ReadonlyMap<string, readonly string[]> | undefined {
+  if (isSame(before, after)) return undefined
+  const [was, is] = [new HeaderList(before), new HeaderList(after)]
+  const names = new Set([...was, ...is].map(([name]) => name))
+  const changed = [...names].filter((name) => !isSame(was.getAll(name), is.getAll(name)))
+  return new Map(changed.map((name) => [name, is.getAll(name)]))
+}
+
+function isSame(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((text, at) => text === other[at])
 }

@@ -126,9 +126,10 @@ function debugOutcome({ outcome, outgoing, status, error }: ProxiedRequest): str
 }
 
 function debugFigures(message: ProxiedRequest): string {
-  const { headMs, totalMs, requestBytes, responseBytes, isRetried } = message
+  const { headMs, totalMs, requestBytes, responseBytes, isRetried, attempts } = message
   const head = headMs === undefined ? '' : `; head after ${Math.round(headMs)} ms`
   const end = totalMs === undefined ? '' : `; over after ${Math.round(totalMs)} ms`
   const bytes = totalMs === undefined ? '' : `; ${requestBytes} bytes up, ${responseBytes} down`
-  return `${head}${end}${bytes}${isRetried ? '; sent twice' : ''}`
+  const targets = attempts > 1 ? `; target number ${attempts}` : ''
+  return `${head}${end}${bytes}${targets}${isRetried ? '; sent twice' : ''}`
 }

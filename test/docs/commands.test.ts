@@ -113,7 +113,12 @@ const expectations: Readonly<Record<string, (terminal: Terminal) => Promise<void
 const notRun: ReadonlyMap<RegExp, string> = new Map([
   [/^readme 1$/, 'installs from the registry; test/package installs the packed package'],
   [/^readme 2$/, 'is how these very tests are run'],
+  [/^docs-start /, 'test/package/first-minutes.test.ts runs them, with the packed package'],
   [/^docs-recipes-deploy-log /, 'deploys; test/recipes runs its steps with programs in place of git and npm'],
+  [
+    /^docs-recipes-(?:failover|sticky-sessions|route-by-table|canary|mirror|fall-through|circuit-breaker|graceful-shutdown) 1$/,
+    'needs upstreams that stop and start; test/recipes has them',
+  ],
   [/^docs-recipes-readme 1$/, 'installs from the registry'],
   [
     /^docs-recipes-websocket(?:-behind-auth|s-beside-the-proxy) 1$/,

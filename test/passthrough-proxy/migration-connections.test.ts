@@ -239,7 +239,7 @@ describe('migration: options about connections', () => {
     const middleware = passthroughProxy(target, LIKE_THERE)
     const here = await serve((req, res) => middleware(req, res, () => res.writeHead(502).end()))
     for (const { url } of [there, here]) expect(await (await fetch(`${url}/x?y`)).text()).to.equal('/x?y')
-    middleware.close()
+    await middleware.close()
     expect((await fetch(here.url)).status).to.equal(502)
   })
 

@@ -24,6 +24,7 @@ import {
   type ChildStarted,
   type ErrorCode,
   type ExceptionContained,
+  type FailedTarget,
   type FlushStarted,
   type ForwardedMode,
   type HeaderLines,
@@ -41,6 +42,7 @@ import {
   type PassthroughProxyOptions,
   type ProxiedRequest,
   type ProxyOutcome,
+  type ProxyStats,
   type PipeChildOptions,
   type PipedChild,
   type PseudoTerminal,
@@ -74,7 +76,10 @@ expectTypeOf(passthroughProxy).parameter(0).toEqualTypeOf<string | URL | TargetF
 expectTypeOf(passthroughProxy).parameter(1).toEqualTypeOf<PassthroughProxyOptions | undefined>()
 expectTypeOf(passthroughProxy).returns.toEqualTypeOf<PassthroughProxy>()
 expectTypeOf<PassthroughProxy>().toExtend<Middleware>()
-expectTypeOf<PassthroughProxy['close']>().toEqualTypeOf<() => void>()
+expectTypeOf<PassthroughProxy['close']>().toEqualTypeOf<() => Promise<void>>()
+expectTypeOf<PassthroughProxy['destroy']>().toEqualTypeOf<() => Promise<void>>()
+expectTypeOf<PassthroughProxy['stats']>().toEqualTypeOf<ProxyStats>()
+expectTypeOf<ProxyStats>().toEqualTypeOf<{ readonly requests: number; readonly tunnels: number }>()
 expectTypeOf([maxBytes('1mb'), bodyCache(), autoFlush(), passthroughProxy('http://upstream')]).toEqualTypeOf<
   Middleware[]
 >()
@@ -163,7 +168,15 @@ expectTypeOf<Omit<PassthroughProxyOptions, 'dispatcher'>>().toEqualTypeOf<
 >()
 
 // The arguments of the proxy's functions.
-expectTypeOf<TargetFunction>().returns.toEqualTypeOf<string | URL | Promise<string | URL>>()
+expectTypeOf<TargetFunction>().returns.toEqualTypeOf<
+  string | URL | undefined | null | Promise<string | URL | undefined | null>
+>()
+expectTypeOf<TargetFunction>().parameter(1).toEqualTypeOf<FailedTarget | undefined>()
+expectTypeOf<FailedTarget>().toEqualTypeOf<{
+  readonly target: string | URL
+  readonly error: SluicewayError
+  readonly attempt: number
+}>()
 expectTypeOf<ForwardedMode>().toEqualTypeOf<'auto' | 'append' | 'replace' | false>()
 expectTypeOf<OutgoingRequest>().toEqualTypeOf<{
   method: string
