@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import { hasNode22Packages, isNode22Installed } from '../support/node22.js'
 import { readText } from '../support/repository.js'
 import { closeServers } from '../support/servers.js'
+import { needsOwnClient } from '../support/transports.js'
 import { expressHttpProxyRows } from './migration/express-http-proxy.js'
 import { compare, peersOf, type Row } from './migration/harness.js'
 import { middlewareRows } from './migration/http-proxy-middleware.js'
@@ -57,6 +58,7 @@ describe('migration', () => {
         for (const peer of peersOf(row)) {
           it(`${name} (${peer})`, async function () {
             if (peer === 'http-proxy-middleware 4' && !hasNode22Packages) this.skip()
+            if (row.needsOwnClient !== undefined) needsOwnClient(this, row.needsOwnClient)
             await compare(row, peer)
           })
         }

@@ -84,6 +84,8 @@ export interface Row {
   readonly mount?: string
   /** The requests, one after the other, each on a connection of its own. */
   readonly sent?: readonly string[]
+  /** Why undici's client cannot take the place of ours. */
+  readonly needsOwnClient?: string
   /** How many requests the upstreams see, where one may come after the response. */
   readonly atLeast?: number
   /** How the upstream answers. */

@@ -104,6 +104,7 @@ export const requestRows: Readonly<Record<string, Row>> = {
     sent: [get('/api/x?y=1')],
   },
   localAddress: {
+    needsOwnClient: 'undici takes it as an option of its own',
     there: () => ({ localAddress: '127.0.0.2' }),
     here: ({ url }) => passthroughProxy(url, { ...LIKE_THERE, connect: { localAddress: '127.0.0.2' } }),
     answer: (req, res) => res.end(`from ${req.socket.remoteAddress}`),
@@ -117,6 +118,7 @@ export const requestRows: Readonly<Record<string, Row>> = {
     here: ({ url }) => passthroughProxy(url, { forwarded: false, preserveHost: true }),
   },
   'changeOrigin: false, over https': {
+    needsOwnClient: 'undici verifies the Host, as http-proxy does',
     there: ({ port }) => ({ changeOrigin: false, target: localhost(port) }),
     here: ({ url }) => passthroughProxy(url, { ...LIKE_THERE, connect: { ca: authority } }),
     secure: true,
