@@ -32,12 +32,10 @@ function numberOf(value: string): number | undefined {
   return digits === undefined ? undefined : Number(digits.replaceAll(/[_,]/g, '')) * UNITS[unit]!
 }
 
-/** Its numbers are names of HTTP/2, and not ours to choose. */
-const PROTOCOL = 'node/http2-codes.ts'
-
 const files = fs
   .readdirSync(`${root}/lib`, { recursive: true, encoding: 'utf8' })
-  .filter((name) => name.endsWith('.ts') && name !== PROTOCOL)
+  // Codes of a protocol are nobody's defaults.
+  .filter((name) => name.endsWith('.ts') && !name.endsWith('-codes.ts'))
   .map((name) => ({ name: `lib/${name}`, code: readText(`lib/${name}`) }))
 
 /** The defaults of options that are numbers: each is the first argument of the option's check. */
