@@ -10,11 +10,7 @@ import { runUpgrade } from './attach/upgrade.js'
 import { ATTACHED } from './node/keys.js'
 import { continueOnRead } from './body/expect-continue.js'
 import { withEntry, wrongOption } from './shared/error-page.js'
-<<<<<<< HEAD
-import { callback, readOptions, show } from './shared/options.js'
-=======
-import { callback, type NamesElsewhere, type OptionChecks, readOptions } from './shared/options.js'
->>>>>>> main
+import { callback, type NamesElsewhere, type OptionChecks, readOptions, show } from './shared/options.js'
 
 /** The options of `attach`, all of them optional. */
 export interface AttachOptions {

@@ -139,12 +139,9 @@ export function bodyCache(options: BodyCacheOptions | ByteSize = {}): Middleware
 
 function readSettings(options: BodyCacheOptions | ByteSize): BodyCacheSettings {
   const unlimited = { unlimited: true }
-<<<<<<< HEAD
   const isLimit = typeof options === 'string' || typeof options === 'number'
-  return readOptions<BodyCacheSettings>('bodyCache', isLimit ? { limit: options } : options, {
-=======
+  const given = isLimit ? { limit: options } : options
   const checks: OptionChecks<BodyCacheSettings> = {
->>>>>>> main
     limit: byteSize('100mb', unlimited),
     memory: byteSize('1mb', unlimited),
     memoryBudget: byteSize('256mb', unlimited),
@@ -154,7 +151,7 @@ function readSettings(options: BodyCacheOptions | ByteSize): BodyCacheSettings {
     prototypePoisoning: oneOf<PrototypePoisoning>(['error', 'remove', 'ignore'], 'error'),
     rawBody: flag(false),
   }
-  return readOptions('bodyCache', options, checks, { elsewhere: namesElsewhere })
+  return readOptions('bodyCache', given, checks, { elsewhere: namesElsewhere })
 }
 
 function storageFor({ memory, memoryBudget, diskBudget, directory }: BodyCacheSettings): Storage {

@@ -66,20 +66,16 @@ export function parseTarget(target: string | URL): Target {
 
 function parseUrl(target: unknown): URL {
   if (typeof target === 'string' && URL.canParse(target)) return new URL(target)
-<<<<<<< HEAD
-  throw complaint(`must be a URL such as 'http://127.0.0.1:8080', got ${show(target)}${withScheme(target)}`)
+  // As in createProxyMiddleware({ target, … }).
+  const isOptions = typeof target === 'object' && target !== null
+  const given = isOptions ? 'an object; call passthroughProxy(target, options)' : show(target)
+  throw complaint(`must be a URL such as 'http://127.0.0.1:8080', got ${given}${withScheme(target)}`)
 }
 
 /** Suggests the URL of a target without a scheme: URL takes the host of `localhost:4000` for one. */
 function withScheme(target: unknown): string {
   const isHost = typeof target === 'string' && /^(?:[\w.-]+|\[[\da-f:]+\]):\d+(?:\/|$)/i.test(target)
   return isHost ? `; did you mean 'http://${target}'?` : ''
-=======
-  // As in createProxyMiddleware({ target, … }).
-  const isOptions = typeof target === 'object' && target !== null
-  const given = isOptions ? 'an object; call passthroughProxy(target, options)' : show(target)
-  throw complaint(`must be a URL such as 'http://127.0.0.1:8080', got ${given}`)
->>>>>>> main
 }
 
 function complaint(problem: string): TypeError {
