@@ -132,6 +132,7 @@ const notRun: ReadonlyMap<RegExp, string> = new Map([
     /^docs-recipes-(?:script-in-pages|urls-in-json|watermark-images) 1$/,
     'asks a public server for a page, a document or an image; test/recipes has an upstream that sends one',
   ],
+  [/^docs-recipes-test-your-app 1$/, 'installs from the registry; test/recipes runs its tests'],
   [/^docs-benchmarks /, 'benchmarks take minutes'],
 ])
 
