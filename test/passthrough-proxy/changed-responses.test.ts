@@ -477,20 +477,19 @@ for (const { name, express } of expressVersions) {
     })
 
     it('keeps the bytes of small chunks, whose memory is read into again', async () => {
+      const slow = transformOf((chunk, done) => void turns(10).then(() => done(null, chunk)))
       const { client, upstream } = await proxied({
         express,
-        onResponse: (incoming) =>
-          void incoming.pipeThrough(
-            transformOf((chunk, done) => void turns(3).then(() => done(null, chunk))),
-          ),
+        onResponse: (incoming) => void incoming.pipeThrough(slow),
       })
       client.request('GET', '/')
       const connection = await upstream.connection()
+      connection.socket.setNoDelay(true)
       connection.write(chunked)
-      const words = Array.from({ length: 300 }, (_, n) => `word ${n} `)
+      const words = Array.from({ length: 100 }, (_, n) => `word ${String(n).padStart(2, '0')} `)
       for (const word of words) {
         connection.write(asChunk(word))
-        await new Promise(setImmediate)
+        await turns(2)
       }
       connection.write(lastChunk)
       expect((await client.response()).body.toString()).to.equal(words.join(''))
