@@ -21,9 +21,11 @@ describe('recipe: a gateway to a language model', () => {
 
   before(async () => {
     const { url } = await serve((req, res) => answer(req, res))
+    const { API_KEY: key } = process.env
     Object.assign(process.env, { UPSTREAM: url, API_KEY: 'key-of-the-gateway' })
     ;({ app } = await import('../../.recipes/llm-gateway.js'))
-    for (const name of ['UPSTREAM', 'API_KEY']) delete process.env[name]
+    delete process.env['UPSTREAM']
+    process.env['API_KEY'] = key
   })
   after(async () => {
     await closeServers()
