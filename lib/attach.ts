@@ -10,7 +10,7 @@ import { runUpgrade } from './attach/upgrade.js'
 import { ATTACHED } from './node/keys.js'
 import { continueOnRead } from './body/expect-continue.js'
 import { withEntry, wrongOption } from './shared/error-page.js'
-import { callback, readOptions } from './shared/options.js'
+import { callback, type NamesElsewhere, type OptionChecks, readOptions } from './shared/options.js'
 
 /** The options of `attach`, all of them optional. */
 export interface AttachOptions {
@@ -56,7 +56,7 @@ export function attach(
   options?: AttachOptions,
 ): () => void {
   requireKinds(server, app)
-  const { upgrade } = readOptions<Required<AttachOptions>>('attach', options, { upgrade: callback() })
+  const { upgrade } = readOptions('attach', options, checks, { elsewhere: namesElsewhere })
   const present = attachedTo(server)
   if (present === undefined) return wire(server, app, upgrade)
   if (present.app !== app) {
@@ -73,6 +73,18 @@ export function attach(
     )
   }
   return present.detach
+}
+
+const checks: OptionChecks<Required<AttachOptions>> = { upgrade: callback() }
+
+const IN_THE_APP = 'upgrades run through the app: its routes and middlewares decide, before passthroughProxy'
+
+/** Options of ws and socket.io. */
+const namesElsewhere: NamesElsewhere = {
+  path: IN_THE_APP,
+  verifyClient: IN_THE_APP,
+  allowRequest: IN_THE_APP,
+  handleProtocols: IN_THE_APP,
 }
 
 function requireKinds(server: unknown, app: unknown): void {

@@ -8,7 +8,16 @@ import { ByteBudget } from './body/kept/byte-budget.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
 import { mayHaveBody } from './node/request-facts.js'
 import { isCloseDue } from './node/stream-state.js'
-import { type ByteSize, byteSize, flag, oneOf, readOptions, writableDirectory } from './shared/options.js'
+import {
+  type ByteSize,
+  byteSize,
+  flag,
+  type NamesElsewhere,
+  oneOf,
+  type OptionChecks,
+  readOptions,
+  writableDirectory,
+} from './shared/options.js'
 
 export type { BodyCache } from './body-cache/accessors.js'
 export type { PrototypePoisoning } from './body-cache/prototype-poisoning.js'
@@ -76,6 +85,22 @@ interface BodyCacheSettings extends AccessorSettings {
   readonly rawBody: boolean
 }
 
+const PARSED =
+  'call req.bodyCache.json() or urlencoded() in the handler, or mount the parser behind bodyCache()'
+
+/** Options of body-parser. */
+const namesElsewhere: NamesElsewhere = {
+  verify: 'check await req.bodyCache.buffer() in a middleware behind it',
+  inflate: 'accessors such as json() decompress the body; req and stream() have the bytes of the wire',
+  type: 'bodies of every type are kept',
+  strict: PARSED,
+  reviver: PARSED,
+  extended: PARSED,
+  parameterLimit: PARSED,
+  depth: PARSED,
+  defaultCharset: PARSED,
+}
+
 /** The state that all requests of one instance share. */
 interface Instance {
   readonly settings: BodyCacheSettings
@@ -112,7 +137,7 @@ export function bodyCache(options: BodyCacheOptions = {}): Middleware {
 
 function readSettings(options: BodyCacheOptions): BodyCacheSettings {
   const unlimited = { unlimited: true }
-  return readOptions<BodyCacheSettings>('bodyCache', options, {
+  const checks: OptionChecks<BodyCacheSettings> = {
     limit: byteSize('100mb', unlimited),
     memory: byteSize('1mb', unlimited),
     memoryBudget: byteSize('256mb', unlimited),
@@ -121,7 +146,8 @@ function readSettings(options: BodyCacheOptions): BodyCacheSettings {
     parseLimit: byteSize('1mb', unlimited),
     prototypePoisoning: oneOf<PrototypePoisoning>(['error', 'remove', 'ignore'], 'error'),
     rawBody: flag(false),
-  })
+  }
+  return readOptions('bodyCache', options, checks, { elsewhere: namesElsewhere })
 }
 
 function storageFor({ memory, memoryBudget, diskBudget, directory }: BodyCacheSettings): Storage {

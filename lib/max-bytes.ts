@@ -8,6 +8,7 @@ import {
   type ByteSize,
   byteSize,
   milliseconds,
+  type NamesElsewhere,
   optionGroup,
   type OptionCheck,
   parseByteSize,
@@ -96,7 +97,16 @@ function readSettings(options: MaxBytesOptions | ByteSize | MaxBytesLimit): MaxB
         graceMs: milliseconds(5000, 1),
       }),
     },
+    { elsewhere: namesElsewhere },
   )
+}
+
+/** Options of body-parser and multer. */
+const namesElsewhere: NamesElsewhere = {
+  inflate: 'bytes are counted as they come; parseLimit of bodyCache limits the decompressed ones',
+  type: 'bodies of every type are counted; mount it on the routes that it is for',
+  verify: 'mount bodyCache() and check await req.bodyCache.buffer() in a middleware behind it',
+  limits: 'it is "limit" here, for the whole body',
 }
 
 const sizeOrFunction: OptionCheck<number | MaxBytesLimit> = (given, option) =>

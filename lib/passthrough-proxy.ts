@@ -32,6 +32,7 @@ import {
   type CheckedOptions,
   type ProxySettings,
 } from './passthrough-proxy/settings.js'
+import { namesElsewhere } from './passthrough-proxy/names-elsewhere.js'
 import {
   parseTarget,
   TargetChooser,
@@ -196,7 +197,7 @@ export function passthroughProxy(
 ): PassthroughProxy {
   rejectRequest(OWNER, target)
   const chosen = typeof target === 'function' ? new TargetChooser(target) : parseTarget(target)
-  const settings = settingsOf(readOptions(OWNER, options, checks), options)
+  const settings = settingsOf(readOptions(OWNER, options, checks, { elsewhere: namesElsewhere }), options)
   const isPlain = !(chosen instanceof TargetChooser) && settings.onRequest === undefined
   const middleware = isPlain ? plainProxy(chosen, settings) : askingProxy(chosen, settings)
   return Object.assign(middleware, lifecycleOf(settings))

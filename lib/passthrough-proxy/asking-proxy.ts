@@ -42,7 +42,6 @@ async function passAfterAsking(exchange: Exchange, chosen: Target | Attempts): P
   const head = readHead(exchange, attempts?.failed?.error)
   if (mayBeUnannounced(req, head)) head.chunked = await bodyBegins(req)
   const target = chosen instanceof Attempts ? await chosen.next() : chosen
-  if (exchange.isOver) return
   const draft = draftOf(exchange, target, head, attempts !== undefined)
   if (settings.onRequest !== undefined) await runRequestHook(settings.onRequest, draft.outgoing, req)
   pass(exchange, draft)

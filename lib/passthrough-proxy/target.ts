@@ -65,7 +65,10 @@ export function parseTarget(target: string | URL): Target {
 
 function parseUrl(target: unknown): URL {
   if (typeof target === 'string' && URL.canParse(target)) return new URL(target)
-  throw complaint(`must be a URL such as 'http://127.0.0.1:8080', got ${show(target)}`)
+  // As in createProxyMiddleware({ target, … }).
+  const isOptions = typeof target === 'object' && target !== null
+  const given = isOptions ? 'an object; call passthroughProxy(target, options)' : show(target)
+  throw complaint(`must be a URL such as 'http://127.0.0.1:8080', got ${given}`)
 }
 
 function complaint(problem: string): TypeError {

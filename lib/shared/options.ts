@@ -18,21 +18,34 @@ export type OptionCheck<Value> = (given: unknown, option: OptionName) => Value
 /** One check for each setting. */
 export type OptionChecks<Settings> = { readonly [Key in keyof Settings]-?: OptionCheck<Settings[Key]> }
 
+/**
+ * Options of other packages for the same task, each with the clause that says how it is done here. It completes the
+ * message of an unknown option, so that nobody who moves over has to guess.
+ */
+export type NamesElsewhere = Readonly<Record<string, string>>
+
+/** What else `readOptions` knows about the names of options. */
+interface Names {
+  /** Precedes the names of options within an option. */
+  readonly group?: string
+  readonly elsewhere?: NamesElsewhere
+}
+
 const SIZE = /^\d+(?:\.\d+)? *(?:b|kb|mb|gb|tb|pb)$/i
 
 /**
- * Checks all options of one factory call and returns its frozen settings. `undefined` means absent. `group` precedes
- * the names of options within an option.
+ * Checks all options of one factory call and returns its frozen settings. `undefined` means absent.
  * @throws TypeError for a wrong kind or an unknown key, RangeError for a number out of range.
  */
 export function readOptions<Settings>(
   owner: string,
   options: unknown,
   checks: OptionChecks<Settings>,
-  group = '',
+  names: Names = {},
 ): Readonly<Settings> {
+  const { group = '' } = names
   const given = requireObject(owner, options === undefined ? {} : options)
-  rejectUnknownKeys(owner, given, Object.keys(checks), group)
+  rejectUnknownKeys(owner, given, Object.keys(checks), names)
   const entries = Object.entries<OptionCheck<unknown>>(checks).map(([key, check]) => [
     key,
     check(given[key], { owner, key: group + key }),
@@ -57,10 +70,16 @@ export function rejectRequest(owner: string, options: unknown): void {
   }
 }
 
-function rejectUnknownKeys(owner: string, given: object, known: string[], group: string): void {
+function rejectUnknownKeys(
+  owner: string,
+  given: object,
+  known: string[],
+  { group = '', elsewhere = {} }: Names,
+): void {
   for (const key of Object.keys(given)) {
-    if (!known.includes(key))
-      throw wrongOption(`${owner}: unknown option ${show(group + key)}; ${hint(key, known, group)}`)
+    if (known.includes(key)) continue
+    const remedy = Object.hasOwn(elsewhere, key) ? elsewhere[key] : hint(key, known, group)
+    throw wrongOption(`${owner}: unknown option ${show(group + key)}; ${remedy}`)
   }
 }
 
@@ -192,7 +211,7 @@ export function optionGroup<Settings>(checks: OptionChecks<Settings>): OptionChe
     if (typeof given !== 'object' || given === null || Array.isArray(given)) {
       throw wrongKind(option, `an object with ${Object.keys(checks).join(' and ')}`, given)
     }
-    return readOptions(option.owner, given, checks, `${option.key}.`)
+    return readOptions(option.owner, given, checks, { group: `${option.key}.` })
   }
 }
 

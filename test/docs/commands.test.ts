@@ -125,6 +125,10 @@ const notRun: ReadonlyMap<RegExp, string> = new Map([
     'wscat is not installed; test/recipes makes the same handshakes',
   ],
   [
+    /^docs-recipes-(?:private-ca-and-mtls|preserve-host-over-https|docker-socket|corporate-proxy) 1$/,
+    'needs certificates, a daemon or a proxy of its own; test/recipes has them, and asks for the same',
+  ],
+  [
     /^docs-recipes-(?:script-in-pages|urls-in-json|watermark-images) 1$/,
     'asks a public server for a page, a document or an image; test/recipes has an upstream that sends one',
   ],

@@ -320,6 +320,21 @@ for (const { name, express } of expressVersions) {
       })
     }
 
+    it('destroys a stream of the hook whose transform fails', async () => {
+      const source = new PassThrough()
+      const { client } = await proxied({
+        express,
+        onRequest(outgoing) {
+          outgoing.body = source
+          outgoing.pipeThrough(transformOf((_chunk, done) => done(new Error('the cause'))))
+        },
+      })
+      client.request('POST', '/', {}, 'body')
+      source.write('half')
+      expect((await client.response()).status).to.equal(500)
+      expect(source.destroyed).to.equal(true)
+    })
+
     it('destroys a stream of the hook that goes through a transform, and takes its error', async () => {
       const source = new PassThrough()
       const { client, upstream, errors } = await proxied({

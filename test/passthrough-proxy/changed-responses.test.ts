@@ -6,6 +6,7 @@ import type { IncomingResponse } from 'sluiceway'
 
 import { deferred } from '../support/deferred.js'
 import { expressVersions } from '../support/express-versions.js'
+import { MockedClock, turns } from '../support/mocked-clock.js'
 import { proxied, request } from '../support/proxied.js'
 import { asChunk, lastChunk } from '../support/raw-client.js'
 import { answer } from '../support/scripted-upstream.js'
@@ -216,11 +217,15 @@ for (const { name, express } of expressVersions) {
     })
 
     describe('sends the head', () => {
+      const clock = new MockedClock()
+      afterEach(() => clock.restore())
+
       it('at once, if it comes alone', async () => {
         const { client, upstream } = await proxied({
           express,
           onResponse: (incoming) => void incoming.pipeThrough(upperCase()),
         })
+        clock.stop()
         client.request('GET', '/')
         ;(await upstream.connection()).write(chunked)
         expect(await client.untilText('\r\n\r\n')).to.match(/^HTTP\/1\.1 200 OK\r\n/)
@@ -253,6 +258,37 @@ for (const { name, express } of expressVersions) {
         expect((await client.response()).status).to.equal(500)
         expect(errors[0]?.cause).to.have.property('message', 'in the end')
       })
+    })
+
+    it('sends no head after a body that has ended while its transform works: a failure is a clean error', async () => {
+      const clock = new MockedClock()
+      const seen = deferred()
+      const flushed = deferred<() => void>()
+      const swallow = transformOf(
+        (_chunk, done) => {
+          seen.resolve()
+          done()
+        },
+        (done) => flushed.resolve(() => done(new Error('in the end'))),
+      )
+      const { client, upstream } = await proxied({
+        express,
+        onResponse: (incoming) => void incoming.pipeThrough(swallow),
+      })
+      clock.stop()
+      try {
+        client.request('GET', '/')
+        const connection = await upstream.connection()
+        connection.write(chunked + String(asChunk('body')))
+        await seen.promise
+        connection.write(lastChunk)
+        const fail = await flushed.promise
+        await clock.pass(100)
+        fail()
+        expect((await client.response()).status).to.equal(500)
+      } finally {
+        clock.restore()
+      }
     })
 
     it('takes a Content-Length that the hook knows of a changed body', async () => {
@@ -438,6 +474,25 @@ for (const { name, express } of expressVersions) {
       expect(response.headers['content-encoding']).to.deep.equal(['gzip'])
       expect(Buffer.concat(bytes).equals(packed)).to.equal(true)
       expect(response.body.equals(packed)).to.equal(true)
+    })
+
+    it('keeps the bytes of small chunks, whose memory is read into again', async () => {
+      const slow = transformOf((chunk, done) => void turns(10).then(() => done(null, chunk)))
+      const { client, upstream } = await proxied({
+        express,
+        onResponse: (incoming) => void incoming.pipeThrough(slow),
+      })
+      client.request('GET', '/')
+      const connection = await upstream.connection()
+      connection.socket.setNoDelay(true)
+      connection.write(chunked)
+      const words = Array.from({ length: 100 }, (_, n) => `word ${String(n).padStart(2, '0')} `)
+      for (const word of words) {
+        connection.write(asChunk(word))
+        await turns(2)
+      }
+      connection.write(lastChunk)
+      expect((await client.response()).body.toString()).to.equal(words.join(''))
     })
 
     it('destroys a transform when its answer is over', async () => {

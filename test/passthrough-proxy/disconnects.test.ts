@@ -188,14 +188,17 @@ for (const { name, mount } of hosts) {
       )
     }
 
+    /** Lets the time pass for which the upstream is silent, and in which the rest of an upload is discarded. */
+    function inTime<Value>(side: Side, way: Way, coming: Promise<Value>): Promise<Value> {
+      return way === 'silence' && side === 'the upstream' ? clock.passUntil(coming, PATIENCE_MS) : coming
+    }
+
     /** Waits for what comes, then tries what is left of both connections with one more request. */
     async function outcome(side: Side, phase: Phase, way: Way): Promise<Outcome> {
       const since = performance.now()
-      const seen = await (way === 'silence' && side === 'the upstream'
-        ? clock.passUntil(seenByClient(), PATIENCE_MS)
-        : seenByClient())
+      const seen = await inTime(side, way, seenByClient())
       const isOver = table[side][phase][way].clientConnection === 'ended'
-      if (isOver) await client.closed()
+      if (isOver) await inTime(side, way, client.closed())
       else if (phase === 'in the upload') client.write(lastChunk)
       connection?.socket.resume()
       if (table[side][phase][way].upstreamConnection === 'ended') await connection?.closed()

@@ -263,4 +263,19 @@ describe('failover', () => {
     expect(errors.map(({ code }) => code)).to.deep.equal(Array(2).fill('ERR_SLUICEWAY_UPSTREAM_RESET'))
     client.destroy()
   })
+
+  it('does not go elsewhere if the upstream is silent, or the proxy is closed', async () => {
+    const upstream = await scriptedUpstream()
+    const told: FailedTarget[] = []
+    const target = oneAfterTheOther([upstream.url, REFUSING], told)
+    const { client, errors, proxy } = await startWatched(express(), target, { headersTimeoutMs: 50 })
+    client.request('GET', '/silent')
+    expect((await client.response()).status).to.equal(504)
+    await proxy.close()
+    client.request('GET', '/closed')
+    expect((await client.response()).status).to.equal(502)
+    expect(told).to.deep.equal([])
+    expect(errors).to.have.length(2)
+    client.destroy()
+  })
 })

@@ -1,10 +1,11 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { get, request, type IncomingMessage } from 'node:http'
+import { get, request, type IncomingMessage, type ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Writable } from 'node:stream'
+import { createGzip } from 'node:zlib'
 
 import { expect } from 'chai'
 
@@ -29,6 +30,8 @@ const BOUNDS: Readonly<Record<string, number>> = {
   // Measured over a gigabyte: 1 to 5 MB down, 1 to 37 MB up.
   'changed download': 32 * MB,
   'changed upload': 64 * MB,
+  // 1000 times as large as it came.
+  'decoded download': 64 * MB,
   upload: (Number.parseInt(process.versions.node, 10) < 24 ? 32 : 64) * MB,
 }
 /** A few reads' worth for each of the two sockets; measured: 1 MB. */
@@ -40,6 +43,13 @@ async function sendBody(to: Writable, length: number): Promise<void> {
     if (!to.write(chunk)) await once(to, 'drain')
   }
   to.end()
+}
+
+/** Sends zeros in gzip: each chunk becomes a thousand times as much. */
+async function sendPacked(res: ServerResponse, length: number): Promise<void> {
+  const gzip = createGzip()
+  gzip.pipe(res.setHeader('Content-Encoding', 'gzip'))
+  await sendBody(gzip, length)
 }
 
 /** Pauses after the first MB, so long that all of it could come, and then for a little while every 4 MB. */
@@ -72,6 +82,7 @@ const ways: Record<string, (port: number, length: number) => Promise<number>> = 
   download,
   upload,
   'changed download': (port, length) => download(port, length, '/changed'),
+  'decoded download': (port, length) => download(port, length, '/changed/gzip'),
   'changed upload': (port, length) => upload(port, length, '/changed/plain'),
 }
 
@@ -94,6 +105,7 @@ describe('the memory of passthroughProxy', () => {
   beforeEach(async () => {
     const upstream = await serve((req, res) => {
       if (req.method === 'POST') void readSlowly(req).then((received) => res.end(answerOf(req, received)))
+      else if (req.url?.startsWith('/gzip/') === true) void sendPacked(res, Number(req.url.slice(6)))
       else void sendBody(res.writeHead(200), Number(req.url?.slice(1)))
     })
     const file = fileURLToPath(new URL('memory-proxy.js', import.meta.url))

@@ -72,7 +72,7 @@ describe('passthroughProxy options', () => {
     [{ upgrade: 'websocket' }, TypeError, 'option "upgrade" must be a list'],
     [{ upgrade: ['web socket'] }, TypeError, 'option "upgrade" must be a list'],
     [{ upgrade: ['H2C'] }, TypeError, "without 'h2c'"],
-    [{ timeout: 1 }, TypeError, 'unknown option "timeout"; the options are dispatcher, connect, '],
+    [{ cache: 1 }, TypeError, 'unknown option "cache"; the options are dispatcher, connect, '],
     [{ connectTimeout: 1 }, TypeError, 'unknown option "connectTimeout"; did you mean "connectTimeoutMs"?'],
   ] as [PassthroughProxyOptions, typeof Error, string][]) {
     it(`refuse ${JSON.stringify(options)}`, () => {

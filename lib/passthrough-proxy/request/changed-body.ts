@@ -20,7 +20,6 @@ export class ChangedBody extends Readable {
   /** True if the source is a stream that a hook has made. */
   private readonly ownsSource: boolean
   private readonly stages: Stage[] = []
-  private input: Readable | undefined
   private output: Readable | undefined
 
   constructor(source: Readable | Buffer | string, ownsSource: boolean) {
@@ -43,8 +42,7 @@ export class ChangedBody extends Readable {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    // The rest of the client's body stays with its request.
-    this.input?.unpipe(this.stages[0]?.input).pause()
+    // The client's body stays with its request: it is paused as soon as the first transform is closed.
     if (this.ownsSource && this.source instanceof Readable) this.source.destroy()
     for (const { input, output } of this.stages) {
       input.destroy()
@@ -55,9 +53,8 @@ export class ChangedBody extends Readable {
 
   private begin(): void {
     const { source } = this
-    this.input = source instanceof Readable ? source : readableOf(Buffer.from(source))
-    if (!this.ownsSource) this.watch(this.input, unchanged)
-    let output = this.input
+    let output = source instanceof Readable ? source : readableOf(Buffer.from(source))
+    if (!this.ownsSource) this.watch(output, unchanged)
     for (const stage of this.stages) {
       output.pipe(stage.input)
       output = stage.output
@@ -83,19 +80,8 @@ export class ChangedBody extends Readable {
   }
 
   private readonly onEnd = (): void => {
-    process.nextTick(finish, this)
+    this.push(null)
   }
-
-  /** Ends the body. Node first reports the end of an HTTP/2 stream that was reset, and the reset a moment later. */
-  finish(): void {
-    const { aborted } = this.source as { aborted?: boolean }
-    if (aborted === true) this.destroy(closedEarly())
-    else this.push(null)
-  }
-}
-
-function finish(body: ChangedBody): void {
-  body.finish()
 }
 
 function closedEarly(): Error {

@@ -1,5 +1,6 @@
 import { type Readable, Transform, type TransformCallback, type Writable } from 'node:stream'
-import getRawBody from 'raw-body'
+
+import type getRawBody from 'raw-body'
 
 import { sluicewayError } from '../../shared/errors.js'
 import { bytesOf, readableOf, type Stage } from '../body-transform.js'
@@ -97,10 +98,12 @@ export class BodyChain {
   }
 
   private async readWhole(limit: number): Promise<Buffer> {
+    // Few proxies read whole bodies, and its tables of characters take long to load.
+    const { default: readRawBody } = await import('raw-body')
     if (this.closed !== undefined) throw this.closed
     if (!isOfBytes(this.current)) this.addBytesOnly()
     try {
-      const bytes = await getRawBody(this.current, { limit })
+      const bytes = await readRawBody(this.current, { limit })
       this.current = readableOf(bytes)
       this.watch(this.current, unchanged)
       return bytes

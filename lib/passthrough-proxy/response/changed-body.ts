@@ -153,9 +153,8 @@ export class ChangedBody implements BodyReceiver {
   }
 
   private start(): void {
-    const { incoming, client, owner } = this.parts
+    const { incoming } = this.parts
     incoming.close()
-    if (client.isTaken || client.isClosed) return owner.abandon()
     const output = this.body.start()
     requireFraming(incoming, this.announced)
     if (output === this.body.upstream) return this.passOn()

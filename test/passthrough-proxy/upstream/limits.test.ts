@@ -1,31 +1,20 @@
 import type net from 'node:net'
 import { PassThrough } from 'node:stream'
 import { expect } from 'chai'
-import { type ClientOptions, createClient, type Upstream } from '../../support/http1-client.js'
+import { createClient, type Upstream } from '../../support/http1-client.js'
 import { MockedClock } from '../../support/mocked-clock.js'
 import type { RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { turns } from '../../fuzz/wire.js'
-import { closeServers } from '../../support/servers.js'
+import { answer, type ScriptedUpstream } from '../../support/scripted-upstream.js'
 import { until } from '../../support/until.js'
 import { ask, RecordingReceiver } from '../../support/upstream-receiver.js'
-
-const settings: ClientOptions = { maxConnections: 2, connectTimeoutMs: 2000, maxResponseHeadBytes: 16_384 }
-/** Waits some turns of the event loop: a connection is checked once more after an answer before it is reused. */
-const turn = (): Promise<void> => turns(3)
+import { giveEach, settings, turn } from './asked.js'
 
 describe("the limits of the proxy's own client", () => {
   let server: ScriptedUpstream
   let upstream: Upstream
   let origin: string
 
-  beforeEach(async () => {
-    server = await scriptedUpstream()
-    origin = server.url
-    upstream = createClient(settings)
-  })
-  afterEach(() => upstream.close())
-  afterEach(closeServers)
+  giveEach(settings, (given) => ({ server, origin, upstream } = given))
 
   async function asked(
     request: Partial<Parameters<typeof ask>[1]>,

@@ -8,25 +8,19 @@ import { collectedBytes } from '../../support/memory.js'
 import { MockedClock } from '../../support/mocked-clock.js'
 import type { RawClient } from '../../support/raw-client.js'
 import { root } from '../../support/repository.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { answer, type ScriptedUpstream } from '../../support/scripted-upstream.js'
+import { serve } from '../../support/servers.js'
 import { ask } from '../../support/upstream-receiver.js'
-import { ofOne, usedConnection, turn } from './asked.js'
+import { giveEach, ofOne, usedConnection, turn } from './asked.js'
 
 describe("the pool of the proxy's own client", () => {
   let server: ScriptedUpstream
   let upstream: Upstream
   let origin: string
 
-  beforeEach(async () => {
-    server = await scriptedUpstream()
-    origin = server.url
-    upstream = createClient(ofOne)
-  })
   const clock = new MockedClock()
   afterEach(() => clock.restore())
-  afterEach(() => upstream.close())
-  afterEach(closeServers)
+  giveEach(ofOne, (given) => ({ server, origin, upstream } = given))
 
   const used = (): Promise<RawClient> => usedConnection(upstream, server, origin)
 
