@@ -78,12 +78,12 @@ function escaped(character: string): string {
   return `\\u{${character.codePointAt(0)?.toString(16)}}`
 }
 
-/** The length at which a text of a client or an upstream is cut in a line. */
-const LONGEST = 200
+/** The most characters that a line shows of one path, token or name of a program. */
+const MOST_SHOWN = 200
 
 /** Cuts a text that can be of any length. */
 export function shortened(text: string): string {
-  return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text
+  return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text
 }
 
 /** Returns the method and the path of the request line; Express removes the mount path from `req.url`. */
