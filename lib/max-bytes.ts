@@ -3,6 +3,7 @@ import type { LingerBounds } from './body/refused/rest.js'
 import { bodySourceOf, requireStream } from './body/tap.js'
 import { type MinRateSettings, requireRate } from './max-bytes/min-rate.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
+import { atOnce } from './shared/promises.js'
 import {
   type ByteSize,
   byteSize,
@@ -147,5 +148,5 @@ function limitAnnounced(
 }
 
 function limitOf({ limit }: MaxBytesSettings, req: IncomingMessage): number {
-  return typeof limit === 'function' ? parseByteSize(limit(req), LIMIT, true) : limit
+  return typeof limit === 'function' ? parseByteSize(atOnce(limit(req), LIMIT), LIMIT, true) : limit
 }
