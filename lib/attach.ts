@@ -18,7 +18,7 @@ export interface AttachOptions {
    * Returns true for the upgrades of the app, if another 'upgrade' listener of the server (`ws`, socket.io, …) would
    * take the same ones. True: only the app gets the upgrade, and if no handler takes it, the client gets the app's own
    * 404. False: only the other listeners get it; without another listener, the app gets it as a plain request. An
-   * exception ends the connection. @default the app comes first, and the other listeners get the rest
+   * exception, or a promise, is an error: the client gets the app's page for it, a 500. @default the app comes first, and the other listeners get the rest
    */
   readonly upgrade?: { isOwn(req: IncomingMessage): boolean }['isOwn'] | undefined
 }

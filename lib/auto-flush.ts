@@ -44,8 +44,8 @@ export interface AutoFlushOptions {
   readonly coalesce?: Coalesce | undefined
   /**
    * Decides whether a response is streamed, and therefore flushed. It is called at most once per response, before its
-   * head is sent, and only if a body follows; it must not write. If it throws, the code that wrote to the response gets
-   * the exception.
+   * head is sent, and only if a body follows; it must not write. If it throws, or returns a promise, the code that
+   * wrote to the response gets an exception.
    * @default every response without Content-Length
    */
   readonly filter?: { filter(req: IncomingMessage, res: ServerResponse): boolean }['filter'] | undefined

@@ -3,6 +3,7 @@ import type { LingerBounds } from './body/refused/rest.js'
 import { bodySourceOf, requireStream } from './body/tap.js'
 import { type MinRateSettings, requireRate } from './max-bytes/min-rate.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
+import { atOnce } from './shared/promises.js'
 import {
   type ByteSize,
   byteSize,
@@ -67,7 +68,8 @@ interface MaxBytesSettings extends LingerBounds {
   readonly minRate: MinRateSettings | undefined
 }
 
-const RESULT = { owner: 'maxBytes', key: 'limit', isResult: true }
+const LIMIT = { owner: 'maxBytes', key: 'limit' }
+const RESULT = { ...LIMIT, isResult: true }
 
 /**
  * Limits the size of request bodies: the client of a larger one reliably gets a 413, and its connection is closed.
@@ -151,5 +153,5 @@ function limitAnnounced(
 }
 
 function limitOf({ limit }: MaxBytesSettings, req: IncomingMessage): number {
-  return typeof limit === 'function' ? parseByteSize(limit(req), RESULT, true) : limit
+  return typeof limit === 'function' ? parseByteSize(atOnce(limit(req), LIMIT), RESULT, true) : limit
 }

@@ -17,7 +17,9 @@ type Writable<Type> = { -readonly [Key in keyof Type]: Type[Key] }
  * As with every tracing channel, an error that comes before the head is told before `asyncStart`.
  */
 export class Trace {
-  private readonly message: Writable<ProxiedRequest>
+  private readonly facts: Writable<ProxiedRequest>
+  /** The object that all events publish. Subscribers may change or freeze it, so nothing is read from it. */
+  private readonly message: ProxiedRequest
   private readonly startedAt = performance.now()
   /** The context of the request, with whatever subscribers have bound to it. */
   private context = new AsyncResource('SLUICEWAY_PROXY')
@@ -28,7 +30,7 @@ export class Trace {
   private changes: ReadonlyMap<string, readonly string[]> | undefined
 
   constructor(req: IncomingMessage, res: ServerResponse) {
-    this.message = {
+    this.facts = {
       req,
       res,
       outgoing: undefined,
@@ -42,22 +44,21 @@ export class Trace {
       outcome: undefined,
       error: undefined,
     }
+    this.message = { ...this.facts }
   }
 
   /** Tells of the start, and runs `send` in the context that subscribers may bind their stores to. */
   start({ target, outgoing }: Draft, send: () => void): void {
-    if (this.message.outcome !== undefined) return send()
+    if (this.facts.outcome !== undefined) return send()
     const { method, path, headers } = outgoing
-    this.message.outgoing = { origin: target.origin, method, path, headers }
-    this.message.attempts += 1
+    this.facts.outgoing = { origin: target.origin, method, path, headers }
+    this.facts.attempts += 1
     if (this.hasStart) return this.startAgain(headers, send)
     const before = [...headers.lines]
     this.tellStart(() => {
-      this.context = new AsyncResource('SLUICEWAY_PROXY')
       this.changes = changesOf(before, headers.lines)
       send()
     })
-    this.endSending()
   }
 
   /** Sends the request to another target, with the lines that subscribers have set for the first one. */
@@ -75,70 +76,81 @@ export class Trace {
   }
 
   sentAgain(): void {
-    this.message.isRetried = true
+    this.facts.isRetried = true
   }
 
   receive(bytes: number): void {
-    this.message.responseBytes += bytes
+    this.facts.responseBytes += bytes
   }
 
   /** The head of the answer has come. */
   head(status: number): void {
-    this.message.status = status
-    this.message.headMs = this.elapsed
+    this.facts.status = status
+    this.facts.headMs = this.elapsed
     this.inContext(() => this.tellHead())
   }
 
   /** Counts the bytes of a tunnel from its beginning; those that came behind the 101 have been written already. */
   count({ client, upstream }: TunnelEnds, early: Buffer): void {
-    const { message } = this
-    message.responseBytes = early.length
-    client.on('data', ({ length }: Buffer) => (message.requestBytes += length))
-    upstream.on('data', ({ length }: Buffer) => (message.responseBytes += length))
+    const { facts } = this
+    facts.responseBytes = early.length
+    client.on('data', ({ length }: Buffer) => (facts.requestBytes += length))
+    upstream.on('data', ({ length }: Buffer) => (facts.responseBytes += length))
   }
 
   /** Waits until a tunnel is closed. */
   follow(ends: TunnelEnds): void {
     onceClosed(ends, () => this.finish('upgraded'))
-    if (this.message.outcome === undefined) proxyLine(this.message)
+    if (this.facts.outcome === undefined) proxyLine(this.facts)
   }
 
   finish(outcome: ProxyOutcome, requestBytes?: number, error?: unknown): void {
-    const { message } = this
-    message.outcome = outcome
-    message.totalMs = this.elapsed
-    message.requestBytes = requestBytes ?? message.requestBytes
-    message.error = error
+    const { facts } = this
+    facts.outcome = outcome
+    facts.totalMs = this.elapsed
+    facts.requestBytes = requestBytes ?? facts.requestBytes
+    facts.error = error
+    // It has failed before it could be sent, or its client has left.
+    if (!this.hasStart) this.inContext(() => this.tellStart(() => {}))
     this.inContext(() => this.tellEnd())
   }
 
+  /** Tells of `start` and `end`, and runs `send` in between, with the stores that are bound to `start`. */
   private tellStart(send: () => void): void {
     this.hasStart = true
-    proxyChannels.start.runStores(this.message, send)
+    proxyChannels.start.runStores(this.told, () => {
+      this.context = new AsyncResource('SLUICEWAY_PROXY')
+      send()
+      this.endSending()
+    })
   }
 
   private tellEnd(): void {
-    const { message } = this
-    // It has failed before it could be sent, or its client has left.
-    if (!this.hasStart) this.tellStart(() => {})
+    const { facts } = this
     this.endSending()
-    if (message.outcome === 'failed') proxyChannels.error.publish(message)
+    if (facts.outcome === 'failed') proxyChannels.error.publish(this.told)
     if (!this.hasHead) this.tellHead()
-    proxyChannels.asyncEnd.publish(message)
-    proxyLine(message)
+    proxyChannels.asyncEnd.publish(this.told)
+    proxyLine(facts)
   }
 
   private tellHead(): void {
     this.endSending()
     this.hasHead = true
-    proxyChannels.asyncStart.publish(this.message)
+    proxyChannels.asyncStart.publish(this.told)
   }
 
   /** A dispatcher may answer before it returns. */
   private endSending(): void {
     if (this.hasEnd) return
     this.hasEnd = true
-    proxyChannels.end.publish(this.message)
+    proxyChannels.end.publish(this.told)
+  }
+
+  /** Brings the published object up to date. A subscriber may have frozen it. */
+  private get told(): ProxiedRequest {
+    for (const [key, value] of Object.entries(this.facts)) Reflect.set(this.message, key, value)
+    return this.message
   }
 
   private get elapsed(): number {

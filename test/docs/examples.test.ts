@@ -57,6 +57,14 @@ const expectations: Readonly<Record<string, () => Promise<void>>> = {
     client.terminate()
     expect(await asked(fetch(`${url}/other`))).to.include({ url: '/other' })
   },
+  'docs-attach 3': async () => {
+    const port = await surroundings.port()
+    const client = new WebSocket(`ws://127.0.0.1:${port}/`)
+    const [greeting] = (await once(client, 'message')) as [Buffer]
+    client.terminate()
+    expect(greeting.toString()).to.equal('hello')
+    expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).to.equal('<p>page')
+  },
   'docs-auto-flush 1': async () => {
     expect(await firstText('/events')).to.equal('data: 0\n\n')
   },
