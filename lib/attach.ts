@@ -10,7 +10,7 @@ import { runUpgrade } from './attach/upgrade.js'
 import { ATTACHED } from './node/keys.js'
 import { continueOnRead } from './body/expect-continue.js'
 import { withEntry, wrongOption } from './shared/error-page.js'
-import { callback, readOptions } from './shared/options.js'
+import { callback, type NamesElsewhere, type OptionChecks, readOptions, show } from './shared/options.js'
 
 /** The options of `attach`, all of them optional. */
 export interface AttachOptions {
@@ -18,9 +18,9 @@ export interface AttachOptions {
    * Returns true for the upgrades of the app, if another 'upgrade' listener of the server (`ws`, socket.io, …) would
    * take the same ones. True: only the app gets the upgrade, and if no handler takes it, the client gets the app's own
    * 404. False: only the other listeners get it; without another listener, the app gets it as a plain request. An
-   * exception ends the connection. @default the app comes first, and the other listeners get the rest
+   * exception, or a promise, is an error: the client gets the app's page for it, a 500. @default the app comes first, and the other listeners get the rest
    */
-  readonly upgrade?: ((req: IncomingMessage) => boolean) | undefined
+  readonly upgrade?: { isOwn(req: IncomingMessage): boolean }['isOwn'] | undefined
 }
 
 type IsOwn = AttachOptions['upgrade']
@@ -56,7 +56,7 @@ export function attach(
   options?: AttachOptions,
 ): () => void {
   requireKinds(server, app)
-  const { upgrade } = readOptions<Required<AttachOptions>>('attach', options, { upgrade: callback() })
+  const { upgrade } = readOptions('attach', options, checks, { elsewhere: namesElsewhere })
   const present = attachedTo(server)
   if (present === undefined) return wire(server, app, upgrade)
   if (present.app !== app) {
@@ -75,12 +75,29 @@ export function attach(
   return present.detach
 }
 
+const checks: OptionChecks<Required<AttachOptions>> = { upgrade: callback() }
+
+const IN_THE_APP = 'upgrades run through the app: its routes and middlewares decide, before passthroughProxy'
+
+/** Options of ws and socket.io. */
+const namesElsewhere: NamesElsewhere = {
+  path: IN_THE_APP,
+  verifyClient: IN_THE_APP,
+  allowRequest: IN_THE_APP,
+  handleProtocols: IN_THE_APP,
+}
+
 function requireKinds(server: unknown, app: unknown): void {
   if (!isServer(server)) {
-    throw wrongOption('attach: server must be an http.Server or https.Server, such as app.listen() returns')
+    const given =
+      typeof server === 'function' ? 'a function; it comes second: attach(server, app)' : show(server)
+    throw wrongOption(
+      `attach: server must be an http.Server or https.Server, such as app.listen() returns, got ${given}`,
+    )
   }
   if (typeof app !== 'function') {
-    throw wrongOption('attach: app must be an Express application or a (req, res) function')
+    const given = app === undefined ? 'undefined: write attach(server, app)' : show(app)
+    throw wrongOption(`attach: app must be an Express application or a (req, res) function, got ${given}`)
   }
 }
 

@@ -8,7 +8,9 @@ import {
   callback,
   flag,
   milliseconds,
+  type NamesElsewhere,
   type OptionCheck,
+  type OptionChecks,
   outOfRange,
   readOptions,
   wrongKind,
@@ -42,11 +44,11 @@ export interface AutoFlushOptions {
   readonly coalesce?: Coalesce | undefined
   /**
    * Decides whether a response is streamed, and therefore flushed. It is called at most once per response, before its
-   * head is sent, and only if a body follows; it must not write. If it throws, the code that wrote to the response gets
-   * the exception.
+   * head is sent, and only if a body follows; it must not write. If it throws, or returns a promise, the code that
+   * wrote to the response gets an exception.
    * @default every response without Content-Length
    */
-  readonly filter?: ((req: IncomingMessage, res: ServerResponse) => boolean) | undefined
+  readonly filter?: { filter(req: IncomingMessage, res: ServerResponse): boolean }['filter'] | undefined
   /**
    * False asks nginx and similar proxies not to buffer streamed responses (`X-Accel-Buffering: no`), unless the
    * response already has that header. True leaves the header alone. @default false
@@ -78,13 +80,7 @@ export interface AutoFlushOptions {
  * @see docs/auto-flush.md, RFC 9112 section 7.1 for the chunks that carry a streamed body
  */
 export function autoFlush(options?: AutoFlushOptions): Middleware {
-  const settings = readOptions<AutoFlushSettings>('autoFlush', options, {
-    coalesce,
-    filter: callback(),
-    proxyBuffering: flag(false),
-    sync: flag(false),
-    heartbeatMs: milliseconds(0),
-  })
+  const settings = readOptions<AutoFlushSettings>('autoFlush', options, checks, { elsewhere: namesElsewhere })
   const needsEachWrite = settings.sync || settings.heartbeatMs > 0
 
   // From the head of a response to its flushes:
@@ -102,10 +98,35 @@ export function autoFlush(options?: AutoFlushOptions): Middleware {
   }
 }
 
+const COMPRESSOR = 'give it to compression(), which is mounted beside autoFlush()'
+
+/** Options of compression and of libraries for server-sent events. */
+const namesElsewhere: NamesElsewhere = {
+  level: COMPRESSOR,
+  threshold: COMPRESSOR,
+  brotli: COMPRESSOR,
+  chunkSize: COMPRESSOR,
+  memLevel: COMPRESSOR,
+  strategy: COMPRESSOR,
+  windowBits: COMPRESSOR,
+  enforceEncoding: COMPRESSOR,
+  keepAlive: 'it is "heartbeatMs" here',
+  keepAliveInterval: 'it is "heartbeatMs" here',
+  pingInterval: 'it is "heartbeatMs" here',
+}
+
 const coalesce: OptionCheck<Coalesce> = (given, option) => {
   const expected = `'immediate', 'tick' or a whole number of milliseconds from 1 up`
   if (given === undefined || given === 'immediate' || given === 'tick') return given ?? 'immediate'
   if (typeof given !== 'number') throw wrongKind(option, expected, given)
   if (given < 1) throw outOfRange(option, expected, given)
   return milliseconds(1)(given, option)
+}
+
+const checks: OptionChecks<AutoFlushSettings> = {
+  coalesce,
+  filter: callback(),
+  proxyBuffering: flag(false),
+  sync: flag(false),
+  heartbeatMs: milliseconds(0),
 }

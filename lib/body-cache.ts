@@ -8,7 +8,16 @@ import { ByteBudget } from './body/kept/byte-budget.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
 import { mayHaveBody } from './node/request-facts.js'
 import { isCloseDue } from './node/stream-state.js'
-import { type ByteSize, byteSize, flag, oneOf, readOptions, writableDirectory } from './shared/options.js'
+import {
+  type ByteSize,
+  byteSize,
+  flag,
+  type NamesElsewhere,
+  oneOf,
+  type OptionChecks,
+  readOptions,
+  writableDirectory,
+} from './shared/options.js'
 
 export type { BodyCache } from './body-cache/accessors.js'
 export type { PrototypePoisoning } from './body-cache/prototype-poisoning.js'
@@ -76,6 +85,22 @@ interface BodyCacheSettings extends AccessorSettings {
   readonly rawBody: boolean
 }
 
+const PARSED =
+  'call req.bodyCache.json() or urlencoded() in the handler, or mount the parser behind bodyCache()'
+
+/** Options of body-parser. */
+const namesElsewhere: NamesElsewhere = {
+  verify: 'check await req.bodyCache.buffer() in a middleware behind it',
+  inflate: 'accessors such as json() decompress the body; req and stream() have the bytes of the wire',
+  type: 'bodies of every type are kept',
+  strict: PARSED,
+  reviver: PARSED,
+  extended: PARSED,
+  parameterLimit: PARSED,
+  depth: PARSED,
+  defaultCharset: PARSED,
+}
+
 /** The state that all requests of one instance share. */
 interface Instance {
   readonly settings: BodyCacheSettings
@@ -92,11 +117,13 @@ interface Instance {
  * NOTE: mount it before everything that reads the body. A body that was read before is an error with `code`
  * 'ERR_SLUICEWAY_BODY_ALREADY_READ', unless the host left it as `req.rawBody`.
  *
+ * `bodyCache('1mb')` is short for `bodyCache({ limit: '1mb' })`.
+ *
  * @example app.use(bodyCache())
  * @throws TypeError or RangeError for a wrong option.
  * @see docs/body-cache.md
  */
-export function bodyCache(options: BodyCacheOptions = {}): Middleware {
+export function bodyCache(options: BodyCacheOptions | ByteSize = {}): Middleware {
   const settings = readSettings(options)
   const instance: Instance = { settings, storage: storageFor(settings) }
   return function bodyCacheMiddleware(req, res, next) {
@@ -110,9 +137,11 @@ export function bodyCache(options: BodyCacheOptions = {}): Middleware {
   }
 }
 
-function readSettings(options: BodyCacheOptions): BodyCacheSettings {
+function readSettings(options: BodyCacheOptions | ByteSize): BodyCacheSettings {
   const unlimited = { unlimited: true }
-  return readOptions<BodyCacheSettings>('bodyCache', options, {
+  const isLimit = typeof options === 'string' || typeof options === 'number'
+  const given = isLimit ? { limit: options } : options
+  const checks: OptionChecks<BodyCacheSettings> = {
     limit: byteSize('100mb', unlimited),
     memory: byteSize('1mb', unlimited),
     memoryBudget: byteSize('256mb', unlimited),
@@ -121,7 +150,8 @@ function readSettings(options: BodyCacheOptions): BodyCacheSettings {
     parseLimit: byteSize('1mb', unlimited),
     prototypePoisoning: oneOf<PrototypePoisoning>(['error', 'remove', 'ignore'], 'error'),
     rawBody: flag(false),
-  })
+  }
+  return readOptions('bodyCache', given, checks, { elsewhere: namesElsewhere })
 }
 
 function storageFor({ memory, memoryBudget, diskBudget, directory }: BodyCacheSettings): Storage {

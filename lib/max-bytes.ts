@@ -3,10 +3,12 @@ import type { LingerBounds } from './body/refused/rest.js'
 import { bodySourceOf, requireStream } from './body/tap.js'
 import { type MinRateSettings, requireRate } from './max-bytes/min-rate.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
+import { atOnce } from './shared/promises.js'
 import {
   type ByteSize,
   byteSize,
   milliseconds,
+  type NamesElsewhere,
   optionGroup,
   type OptionCheck,
   parseByteSize,
@@ -17,8 +19,12 @@ import { isCloseDue } from './node/stream-state.js'
 
 export type { ByteSize } from './shared/options.js'
 
-/** Decides the limit of one request. An exception, or a result that is not a size, goes to `next` as an error. */
-export type MaxBytesLimit = (req: IncomingMessage) => ByteSize
+/**
+ * Decides the limit of one request. An exception, or a result that is not a size, goes to `next` as an error. The
+ * parameter may be declared as a request of Express, as in `(req: Request) => req.path`: a type that is taken from a
+ * method allows that under strict settings.
+ */
+export type MaxBytesLimit = { limit(req: IncomingMessage): ByteSize }['limit']
 
 export interface MaxBytesOptions {
   /**
@@ -63,6 +69,7 @@ interface MaxBytesSettings extends LingerBounds {
 }
 
 const LIMIT = { owner: 'maxBytes', key: 'limit' }
+const RESULT = { ...LIMIT, isResult: true }
 
 /**
  * Limits the size of request bodies: the client of a larger one reliably gets a 413, and its connection is closed.
@@ -95,7 +102,16 @@ function readSettings(options: MaxBytesOptions | ByteSize | MaxBytesLimit): MaxB
         graceMs: milliseconds(5000, 1),
       }),
     },
+    { elsewhere: namesElsewhere },
   )
+}
+
+/** Options of body-parser and multer. */
+const namesElsewhere: NamesElsewhere = {
+  inflate: 'bytes are counted as they come; parseLimit of bodyCache limits the decompressed ones',
+  type: 'bodies of every type are counted; mount it on the routes that it is for',
+  verify: 'mount bodyCache() and check await req.bodyCache.buffer() in a middleware behind it',
+  limits: 'it is "limit" here, for the whole body',
 }
 
 const sizeOrFunction: OptionCheck<number | MaxBytesLimit> = (given, option) =>
@@ -137,5 +153,5 @@ function limitAnnounced(
 }
 
 function limitOf({ limit }: MaxBytesSettings, req: IncomingMessage): number {
-  return typeof limit === 'function' ? parseByteSize(limit(req), LIMIT, true) : limit
+  return typeof limit === 'function' ? parseByteSize(atOnce(limit(req), LIMIT), RESULT, true) : limit
 }

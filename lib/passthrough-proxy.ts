@@ -1,7 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 
-import { bodySourceOf } from './body/tap.js'
-import { sluicewayError } from './shared/errors.js'
 import type { Middleware } from './shared/middleware.js'
 import {
   byteSize,
@@ -15,24 +13,18 @@ import {
   type ByteSize,
   type OptionChecks,
 } from './shared/options.js'
-import { hasCutHead, mayHaveUnannouncedBody } from './node/request-facts.js'
+import { mayHaveUnannouncedBody } from './node/request-facts.js'
+import { askingProxy } from './passthrough-proxy/asking-proxy.js'
 import { Exchange } from './passthrough-proxy/exchange.js'
-import { addForwarded, type ForwardedMode } from './passthrough-proxy/request/forwarded.js'
-import { HeaderList } from './passthrough-proxy/header-list.js'
-import {
-  runRequestHook,
-  type IncomingResponse,
-  type OutgoingRequest,
-  type RequestHook,
-  type ResponseHook,
-} from './passthrough-proxy/hooks.js'
-import { refuseLoop } from './passthrough-proxy/request/loop.js'
-import { readRequestHead } from './passthrough-proxy/request/headers.js'
-import { hasBody, type RequestHead } from './passthrough-proxy/request/request-head.js'
+import { type ForwardedMode } from './passthrough-proxy/request/forwarded.js'
+import { type RequestHook, type ResponseHook } from './passthrough-proxy/hooks.js'
+import { draftOf, readHead } from './passthrough-proxy/request/draft.js'
 import { domainRule, pathRule } from './passthrough-proxy/response/cookies.js'
 import { locationRule } from './passthrough-proxy/response/location.js'
 import { rewriteRule, type RewriteRule } from './passthrough-proxy/response/rewrite-rule.js'
 import { connectOptions, type ConnectOptions } from './passthrough-proxy/upstream/http1/connect-options.js'
+import { pass } from './passthrough-proxy/pass.js'
+import { lifecycleOf, type ProxyStats } from './passthrough-proxy/progress.js'
 import {
   OWNER,
   settingsOf,
@@ -40,24 +32,27 @@ import {
   type CheckedOptions,
   type ProxySettings,
 } from './passthrough-proxy/settings.js'
-import { Outgoing, type Draft } from './passthrough-proxy/request/outgoing.js'
-import { parseTarget, TargetChooser, type Target, type TargetFunction } from './passthrough-proxy/target.js'
-import { requestPath, upstreamPath } from './passthrough-proxy/request/path.js'
-import { bodyBegins, mayBeUnannounced } from './passthrough-proxy/request/unannounced-body.js'
+import { namesElsewhere } from './passthrough-proxy/names-elsewhere.js'
+import {
+  parseTarget,
+  TargetChooser,
+  type FailedTarget,
+  type Target,
+  type TargetFunction,
+} from './passthrough-proxy/target.js'
 import { mayBeBuffered } from './passthrough-proxy/request/buffered-body.js'
 import { dispatcherOption, type Dispatcher } from './passthrough-proxy/upstream/undici/dispatcher.js'
 
+export type { BodyTransform } from './passthrough-proxy/body-transform.js'
+export type { HeaderList } from './passthrough-proxy/header-list.js'
 export type {
-  ConnectOptions,
-  Dispatcher,
-  ForwardedMode,
-  HeaderList,
+  BufferOptions,
   IncomingResponse,
   OutgoingRequest,
-  RequestHook,
-  ResponseHook,
-}
-export type { RewriteRule, TargetFunction }
+  ReplacementBody,
+} from './passthrough-proxy/hooks.js'
+export type { ConnectOptions, Dispatcher, ForwardedMode, RequestHook, ResponseHook }
+export type { FailedTarget, ProxyStats, RewriteRule, TargetFunction }
 
 /** The options of `passthroughProxy`, all of them optional. */
 export interface PassthroughProxyOptions {
@@ -73,7 +68,7 @@ export interface PassthroughProxyOptions {
    * The default is `req.url`: the path as received, byte for byte, without the part that Express strips for a mount,
    * and without the slash that Express adds if a request asks for the mount itself.
    */
-  readonly path?: ((req: IncomingMessage) => string) | undefined
+  readonly path?: { path(req: IncomingMessage): string }['path'] | undefined
   /** True sends the client's Host to the upstream, false the upstream's own. @default false */
   readonly preserveHost?: boolean | undefined
   /**
@@ -90,8 +85,8 @@ export interface PassthroughProxyOptions {
    */
   readonly onRequest?: RequestHook | undefined
   /**
-   * Changes status and headers of the response before its head is sent. It must be synchronous. It is not called for
-   * interim (1xx) responses, nor if the upstream fails.
+   * Changes status, headers and body of the response before its head is sent; it may be asynchronous. It is not called
+   * for interim (1xx) responses, nor if the upstream fails. An exception is a 500 (ERR_SLUICEWAY_PROXY_HOOK).
    */
   readonly onResponse?: ResponseHook | undefined
   /**
@@ -169,12 +164,19 @@ const checks: OptionChecks<CheckedOptions> = {
 
 /** A proxy as a middleware. */
 export interface PassthroughProxy extends Middleware {
+  /** The numbers of requests and tunnels in progress, at any time. */
+  readonly stats: ProxyStats
   /**
    * Ends the idle connections to the upstream, and refuses further requests (502,
-   * `ERR_SLUICEWAY_UPSTREAM_UNREACHABLE`). Active requests and tunnels go on. A `dispatcher` stays open. Further
-   * calls have no effect.
+   * `ERR_SLUICEWAY_UPSTREAM_UNREACHABLE`). Active requests and tunnels go on; the promise is fulfilled when none is
+   * left, and never rejected. A `dispatcher` stays open. Further calls have no effect.
    */
-  close(): void
+  close(): Promise<void>
+  /**
+   * Closes the proxy, and ends the requests and tunnels that are still active: a request without an answer fails
+   * (502, `ERR_SLUICEWAY_UPSTREAM_UNREACHABLE`), an answer that has begun and a tunnel are cut.
+   */
+  destroy(): Promise<void>
 }
 
 /**
@@ -195,18 +197,21 @@ export function passthroughProxy(
 ): PassthroughProxy {
   rejectRequest(OWNER, target)
   const chosen = typeof target === 'function' ? new TargetChooser(target) : parseTarget(target)
-  const settings = settingsOf(readOptions(OWNER, options, checks), options)
+  const settings = settingsOf(readOptions(OWNER, options, checks, { elsewhere: namesElsewhere }), options)
   const isPlain = !(chosen instanceof TargetChooser) && settings.onRequest === undefined
   const middleware = isPlain ? plainProxy(chosen, settings) : askingProxy(chosen, settings)
-  return Object.assign(middleware, { close: () => settings.upstream.close() })
+  return Object.assign(middleware, lifecycleOf(settings))
 }
 
 /*
  * A proxied request:
  *
  *     client ─▶ readHead ─▶ draft ─▶ onRequest ─▶ new Outgoing ─▶ Exchange.send ─┐   request/*
+ *                  ▲ startOver: no server has received any of it (attempts.ts) ◀─┤
  *                                                                  Upstream.send   upstream/*
  *     client ◀─ Answer ◀─ onResponse ◀─ readResponseHeaders ◀─ Exchange.on… ◀────┘   response/*
+ *                  ▲      ChangedBody ◀─ BodyChain ◀─ onBody      if the hook waits or changes the body
+ *                  └───────────┘
  *     any failure ─▶ Exchange.fail ─▶ next(error), or a cut if the answer has begun   exchange.ts
  */
 
@@ -218,80 +223,11 @@ function plainProxy(target: Target, settings: ProxySettings): Middleware {
     const exchange = new Exchange(req, res, next, settings)
     try {
       const head = readHead(exchange)
-      const draft = draftOf(exchange, target, head)
+      const draft = draftOf(exchange, target, head, false)
       if (mayBeBuffered(req, head)) process.nextTick(pass, exchange, draft)
       else pass(exchange, draft)
     } catch (error) {
       exchange.fail(error)
     }
-  }
-}
-
-/**
- * Proxies a request that has to wait in between: for the caller's functions, or for a body that no header announces.
- */
-function askingProxy(chosen: Target | TargetChooser, settings: ProxySettings): Middleware {
-  return function passthroughProxyMiddleware(req, res, next) {
-    const exchange = new Exchange(req, res, next, settings)
-    passAfterAsking(exchange, chosen).catch((error: unknown) => exchange.fail(error))
-  }
-}
-
-async function passAfterAsking(exchange: Exchange, chosen: Target | TargetChooser): Promise<void> {
-  const { req, settings } = exchange
-  const head = readHead(exchange)
-  if (mayBeUnannounced(req, head)) head.chunked = await bodyBegins(req)
-  const target = chosen instanceof TargetChooser ? await chosen.targetOf(req) : chosen
-  const draft = draftOf(exchange, target, head)
-  if (settings.onRequest !== undefined) await runRequestHook(settings.onRequest, draft.outgoing, req)
-  pass(exchange, draft)
-}
-
-/** Reads the client's head: removes its hop-by-hop lines, and adds who the client is. */
-function readHead({ req, res, settings }: Exchange): RequestHead {
-  if (hasCutHead(req)) throw bodySourceOf(req, res).failure ?? sluicewayError('ERR_SLUICEWAY_HEAD_CUT')
-  const head = readRequestHead(req)
-  if (hasBody(head) || mayBeUnannounced(req, head)) requireUnread(req, head)
-  addForwarded(head, req, settings.forwarded)
-  return head
-}
-
-/** Throws if another middleware has read the body. bodyCache makes such a request look unread. */
-function requireUnread(req: IncomingMessage, head: RequestHead): void {
-  // A request without an announced body that has ended without a byte may never have had one.
-  const isOver = hasBody(head) && (req.readableEnded || req.destroyed)
-  if (!isOver && !req.readableDidRead) return
-  throw sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ', {
-    message:
-      'passthroughProxy: the request body was already read by another middleware; mount bodyCache() before it',
-  })
-}
-
-/** Creates the request as it would be sent, for `onRequest` to change. */
-function draftOf({ req, settings }: Exchange, target: Target, head: RequestHead): Draft {
-  refuseLoop(head, target.mark)
-  const outgoing = {
-    method: req.method as string,
-    path: upstreamPath(target, requestPath(req, settings.path)),
-    headers: new HeaderList(head.lines),
-    body: hasBody(head) ? req : null,
-  }
-  return { req, settings, target, head, outgoing }
-}
-
-/** Sends a request that is not changed any more. */
-function pass(exchange: Exchange, draft: Draft): void {
-  if (exchange.trace === undefined) send(exchange, draft)
-  else exchange.trace.start(draft, () => send(exchange, draft))
-}
-
-function send(exchange: Exchange, draft: Draft): void {
-  try {
-    const outgoing = new Outgoing(draft)
-    // The source discards, within bounds, the part of the body that an early answer leaves unread.
-    if (outgoing.leavesBody) bodySourceOf(exchange.req, exchange.res)
-    exchange.send(outgoing)
-  } catch (error) {
-    exchange.fail(error)
   }
 }

@@ -7,8 +7,10 @@ import { sluicewayError } from './shared/errors.js'
 import {
   flag,
   milliseconds,
+  type NamesElsewhere,
   oneOf,
   type OptionCheck,
+  type OptionChecks,
   type OptionName,
   readOptions,
   wrongKind,
@@ -117,20 +119,36 @@ async function transferred(
 
 function readPipeOptions(res: ServerResponse, options: PipeChildOptions | undefined): PipeChildSettings {
   const events = isEventStream(res)
-  const settings = readOptions<Omit<PipeChildSettings, 'events'>>('pipeChild', options, {
+  const checks: OptionChecks<Omit<PipeChildSettings, 'events'>> = {
     stderr: oneOf(['merge', 'drop', 'event'], 'merge'),
     exit: oneOf(['event', 'trailer', 'none'], events ? 'event' : 'none'),
     end: flag(true),
     stdin: unreadStream,
     killSignal: oneOf(signals, 'SIGTERM'),
     forceKillAfterMs: milliseconds(5000),
-  })
+  }
+  const settings = readOptions('pipeChild', options, checks, { elsewhere: namesElsewhere })
   for (const key of ['stderr', 'exit'] as const) {
     if (settings[key] === 'event' && !events) {
       throw wrongOption(`pipeChild: option "${key}" is "event", which needs Content-Type text/event-stream`)
     }
   }
   return { ...settings, events }
+}
+
+const SPAWNED = 'give it to spawn(command, arguments, options), which starts the child'
+
+/** Options of spawn and of execa. */
+const namesElsewhere: NamesElsewhere = {
+  cwd: SPAWNED,
+  env: SPAWNED,
+  shell: SPAWNED,
+  stdio: SPAWNED,
+  detached: SPAWNED,
+  signal: SPAWNED,
+  timeout: SPAWNED,
+  input: 'it is "stdin" here, a stream',
+  cleanup: 'the child always ends with its response; "killSignal" says how',
 }
 
 function isEventStream(res: ServerResponse): boolean {

@@ -43,6 +43,7 @@ function blocksOf(markdown) {
 function copyBlock(page, { kind, line, code }) {
   if (kind === '' || kind === 'text') return // what something printed
   if (kind === 'ts declaration') return // what scripts/api-reference.mjs has made
+  if (/^[jt]s start$/.test(kind)) return // test/package/first-minutes.test.ts puts them together
   const name = page.replace(/\.md$/, '').replaceAll('/', '-').toLowerCase()
   if (kind === 'ts recipe') write(`${page.split('/').at(-1).replace(/\.md$/, '')}.ts`, line, code)
   else if (kind === 'ts browser') write(`browser/${name}-${line}.ts`, line, `${code}export {}\n`)

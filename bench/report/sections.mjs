@@ -14,6 +14,28 @@ export const sections = {
   connections: { title: 'More clients', body: connectionsBody },
   workers: { title: 'More processes', body: workersBody },
   syscalls: { title: 'System calls', body: syscallsBody },
+  loading: { title: 'Loading', body: loadingBody },
+}
+
+function loadingBody({ rounds, rows }) {
+  const [express, ...others] = rows
+  const named = others.map((row) => ({
+    ...row,
+    title: row.name === 'index' ? '`sluiceway`' : `\`sluiceway/${row.name}\``,
+  }))
+  return [
+    `One \`import\` in a fresh process: CPU and resident memory above a Node that imports nothing, and above one that has imported Express. The least of ${rounds} processes each.`,
+    table(
+      ['', 'CPU, ms', 'memory, MB', 'beside Express: CPU, ms', 'memory, MB'],
+      [{ ...express, title: 'Express' }, ...named].map(({ title, cpu, rss, beside }) => [
+        title,
+        digits(cpu),
+        digits(rss),
+        beside ? digits(beside.cpu) : '',
+        beside ? digits(beside.rss) : '',
+      ]),
+    ),
+  ].join('\n\n')
 }
 
 function proxyBody(result) {

@@ -8,7 +8,7 @@ const source = new URL('../../../docs/playground/page/', import.meta.url)
 const scripts = new URL('page/', import.meta.url)
 
 /** In the order of the page. Each has a fragment of HTML, a script and routes of that name. */
-const panels = ['events', 'command', 'upload', 'body', 'proxy', 'socket', 'duplex']
+const panels = ['events', 'command', 'deploy', 'upload', 'body', 'proxy', 'changed', 'socket', 'duplex']
 
 /** The page, its styles and its scripts. */
 export async function pageRoutes(): Promise<Router> {
@@ -25,5 +25,6 @@ export async function pageRoutes(): Promise<Router> {
 async function assemblePage(): Promise<string> {
   const shell = await readFile(new URL('shell.html', source), 'utf8')
   const fragments = panels.map((name) => readFile(new URL(`panels/${name}.html`, source), 'utf8'))
-  return shell.replace('<!-- panels -->', (await Promise.all(fragments)).join('\n'))
+  const all = (await Promise.all(fragments)).join('\n')
+  return shell.replace('<!-- panels -->', () => all) // as it is: "$'" in a command would mean something in a text
 }

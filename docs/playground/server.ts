@@ -1,11 +1,12 @@
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import express from 'express'
 import { attach } from 'sluiceway'
 import { Connections } from './connections.js'
 import { pageRoutes } from './page.js'
 import { bodyRoutes } from './panels/body.js'
+import { changedRoutes } from './panels/changed.js'
 import { commandRoutes } from './panels/command.js'
+import { deployRoutes } from './panels/deploy.js'
 import { duplexRoutes } from './panels/duplex.js'
 import { eventsRoutes } from './panels/events.js'
 import { proxyRoutes } from './panels/proxy.js'
@@ -37,20 +38,13 @@ export async function createPlayground(): Promise<Playground> {
   app.use(traceRequests(traces, new Connections(server)))
   app.use('/events', eventsRoutes())
   app.use('/command', commandRoutes(traces))
+  app.use('/deploy', deployRoutes(traces))
   app.use('/upload', uploadRoutes(traces))
   app.use('/body', bodyRoutes(traces, upstream.url))
   app.use('/proxy', proxyRoutes(traces, upstream))
+  app.use('/changed', changedRoutes(traces, upstream.url))
   app.use('/socket', socketRoutes(traces, upstream.url))
   app.use('/duplex', duplexRoutes(traces, upstream.url))
   app.use(reportFailure)
   return { server, upstream }
-}
-
-if (import.meta.filename === process.argv[1]) {
-  const { server, upstream } = await createPlayground()
-  server.listen(Number(process.env['PORT'] ?? 3000), process.env['HOST'] ?? '127.0.0.1', () => {
-    const { address, port } = server.address() as AddressInfo
-    console.log(`sluiceway playground: http://${address === '127.0.0.1' ? 'localhost' : address}:${port}`)
-    console.log(`upstream behind it:   ${upstream.url}`)
-  })
 }

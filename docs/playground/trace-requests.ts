@@ -9,18 +9,19 @@ const patienceMs = 2500
 export function traceRequests(traces: Traces, connections: Connections): RequestHandler {
   return (req, res, next) => {
     const trace = traces.of(req)
-    const place = connections.place(req)
     const { method, path, rawHeaders, socket } = req
-    trace.note('gateway', 'request', { method, path, headers: rawHeaders, ...place })
+    const about = { path, ...connections.place(req) }
+    const bodyBytes = connections.countBody(req)
+    trace.note('gateway', 'request', { method, headers: rawHeaders, ...about })
     trace.holdUntil(res, 'close')
     res.once('finish', () => {
-      trace.note('gateway', 'answered', { status: res.statusCode, ...place })
+      trace.note('gateway', 'answered', { status: res.statusCode, bodyBytes: bodyBytes(), ...about })
       if (res.shouldKeepAlive) return
       trace.holdUntil(socket, 'close')
-      socket.once('close', () => trace.note('gateway', 'closed', { bytes: socket.bytesRead, ...place }))
+      socket.once('close', () => trace.note('gateway', 'closed', { bodyBytes: bodyBytes(), ...about }))
     })
     res.once('close', () => {
-      if (!res.writableFinished) trace.note('gateway', 'left', { ...place })
+      if (!res.writableFinished) trace.note('gateway', 'left', about)
     })
     next()
   }

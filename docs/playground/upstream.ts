@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { constants, createGzip } from 'node:zlib'
 import { WebSocketServer } from 'ws'
 import { Connections, type Place } from './connections.js'
 import { now, type Trace, type Traces } from './traces.js'
@@ -43,8 +44,12 @@ export async function createUpstream(traces: Traces): Promise<Upstream> {
   function answer(req: IncomingMessage, res: ServerResponse): void {
     const place = connections.place(req)
     const trace = traces.of(req)
-    trace.note('upstream', 'request', { headers: req.rawHeaders, ...place })
-    res.once('finish', () => trace.note('upstream', 'answered', { status: res.statusCode, ...place }))
+    const way = new URL(req.url ?? '', 'http://b').searchParams.get('way')
+    trace.note('upstream', 'request', { headers: req.rawHeaders, way, ...place })
+    res.once('finish', () => trace.note('upstream', 'answered', { status: res.statusCode, way, ...place }))
+    res.once('close', () => {
+      if (!res.writableFinished) trace.note('upstream', 'left', { way, ...place })
+    })
     const route = routes[`${req.method} ${req.url?.split('?')[0]}`] ?? notFound
     void route({ req, res, trace, place })
   }
@@ -64,6 +69,8 @@ const routes: Readonly<Record<string, Route>> = {
   'POST /digest': digest,
   'POST /shout': shout,
   'GET /events': sendEvents,
+  'GET /work': work,
+  'GET /payments': sendPayments,
 }
 
 /** Tells what was asked. One header of the answer is for the next hop alone: the proxy keeps it. */
@@ -136,6 +143,30 @@ async function sendEvents({ res }: Asked): Promise<void> {
   res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-cache' })
   for (let event = 1; event <= 8 && !res.destroyed; event++) {
     res.write(`data: ${JSON.stringify({ event, of: 8, writtenAt: now() })}\n\n`)
+    await sleep(50)
+  }
+  res.end()
+}
+
+/** Six payments, one each 80 ms, compressed; each is flushed. */
+async function sendPayments({ res }: Asked): Promise<void> {
+  res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Content-Encoding': 'gzip' })
+  const compressor = createGzip()
+  compressor.pipe(res)
+  for (let payment = 1; payment <= 6 && !res.destroyed; payment++) {
+    const card = `4111 1111 1111 ${1000 + payment}`
+    compressor.write(`data: ${JSON.stringify({ card, writtenAt: now() })}\n\n`)
+    compressor.flush(constants.Z_SYNC_FLUSH)
+    await sleep(80)
+  }
+  compressor.end()
+}
+
+/** Works for a second, step by step, unless the one who asked leaves. */
+async function work({ res, trace }: Asked): Promise<void> {
+  trace.holdUntil(res, 'close')
+  for (let step = 1; step <= 20 && !res.destroyed; step++) {
+    res.write(`step ${step} of 20\n`)
     await sleep(50)
   }
   res.end()

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 import { hasListeners } from '../node/stream-state.js'
+import { isPromise } from '../shared/promises.js'
 import { endOnRejection } from './end-on-error.js'
 
 /** An 'upgrade' listener, such as that of a WebSocket server beside the app. */
@@ -113,8 +114,4 @@ function traceOf(socket: Duplex): string {
 
 function bytesWritten(socket: Duplex): number | undefined {
   return (socket as Partial<Socket>).bytesWritten
-}
-
-function isPromise(result: unknown): result is PromiseLike<unknown> {
-  return typeof (result as PromiseLike<unknown> | undefined)?.then === 'function'
 }

@@ -7,6 +7,7 @@ import { serveAsPlain } from '../node/parser.js'
 import { offerUpgrade, withdrawUpgrade } from '../node/pending-upgrade.js'
 import { closeWithConnection } from '../node/response-close.js'
 import { exceptionContained } from '../shared/channels.js'
+import { atOnce } from '../shared/promises.js'
 import { tellDecided } from './decided.js'
 import { releaseEarlyBytes } from './early-bytes.js'
 import { endOnError } from './end-on-error.js'
@@ -46,13 +47,14 @@ const PATIENCE_MS = 5000
  *     app ─┬─ its own answer
  *          ├─ next() ──────┬─ another listener answers
  *          │               └─ all of them ignore it ─▶ the app's 404
- *          └─ next(error) ─▶ the app's page for the error
+ *          └─ next(error) ─▶ the app's page for the error, as for an error of the option
  */
 export function route(wiring: Wiring, upgrade: Upgrade): void {
-  const { isOwn } = wiring
   const others = takersBeside(wiring.server, wiring.listener)
-  if (isOwn === undefined) void runApp(wiring, upgrade, others)
-  else if (isOwn(upgrade.req)) void runApp(wiring, upgrade, [])
+  const recipient = recipientOf(wiring, upgrade)
+  if (recipient === 'app first') void runApp(wiring, upgrade, others)
+  else if (recipient === 'app') void runApp(wiring, upgrade, [])
+  else if (recipient === 'nobody') return
   else if (others.length > 0) leaveToOthers(wiring, upgrade, others)
   else {
     const { upgrade: header } = upgrade.req.headers
@@ -61,6 +63,22 @@ export function route(wiring: Wiring, upgrade: Upgrade): void {
     void runApp(wiring, upgrade, [])
   }
 }
+
+/** Asks the option. If it fails, the client gets the app's page for the error, as nobody knows whose the upgrade is. */
+function recipientOf({ isOwn, app, server }: Wiring, { req, socket }: Upgrade): Recipient {
+  if (isOwn === undefined) return 'app first'
+  try {
+    return atOnce(isOwn(req), OPTION) ? 'app' : 'others'
+  } catch (error) {
+    if (exceptionContained.isObserved) exceptionContained.tell({ req, error })
+    answerUnhandled(app, responseOn(server, socket, req), error)
+    return 'nobody'
+  }
+}
+
+type Recipient = 'app first' | 'app' | 'others' | 'nobody'
+
+const OPTION = { owner: 'attach', key: 'upgrade' }
 
 /** Runs the app. An exception or a rejection ends this connection, as it would otherwise end the process. */
 async function runApp(wiring: Wiring, upgrade: Upgrade, others: readonly UpgradeListener[]): Promise<void> {

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeader, ServerRe
 import type { AutoFlushSettings } from './mount-settings.js'
 import { lengthBeforeHead } from '../node/connection.js'
 import { outermost } from '../node/response-methods.js'
+import { atOnce } from '../shared/promises.js'
 import { hasPassed, settingsFor } from './mount-settings.js'
 import { startStreaming } from './streaming.js'
 
@@ -31,8 +32,11 @@ export const watchHead: (res: ServerResponse) => void = outermost(
 
 function isStreamed(res: ServerResponse, args: unknown[], { filter }: AutoFlushSettings): boolean {
   if (!hasBody(res, Number(args[0])) || isWholeAnswer(res)) return false
-  return filter === undefined ? headerOf(res, args, 'content-length') === undefined : filter(res.req, res)
+  if (filter === undefined) return headerOf(res, args, 'content-length') === undefined
+  return atOnce(filter(res.req, res), FILTER)
 }
+
+const FILTER = { owner: 'autoFlush', key: 'filter' }
 
 function hasBody(res: ServerResponse, status: number): boolean {
   return status >= 200 && status !== 204 && status !== 304 && res.req.method !== 'HEAD'

@@ -140,7 +140,7 @@ export class KeptBody implements BodyCache {
 
   private async readForm(schema: StandardSchema | undefined): Promise<unknown> {
     const encoding = encodingOf(this.req)
-    const value = parseForm(await this.decoded(), encoding, this.settings.prototypePoisoning)
+    const value = await parseForm(await this.decoded(), encoding, this.settings.prototypePoisoning)
     return schema === undefined ? value : validate(schema, value)
   }
 

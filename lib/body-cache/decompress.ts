@@ -1,6 +1,6 @@
 import { constants } from 'node:buffer'
 import { promisify } from 'node:util'
-import zlib from 'node:zlib'
+import type zlib from 'node:zlib'
 import { sluicewayError } from '../shared/errors.js'
 import { malformed } from './malformed.js'
 import { tooLargeToParse } from './whole-body.js'
@@ -17,17 +17,27 @@ type Decompress = (
   options: { readonly info: true; readonly maxOutputLength: number },
 ) => Promise<Decompressed>
 
-const gunzip = promisify(zlib.gunzip) as unknown as Decompress
-const inflate = promisify(zlib.inflate) as unknown as Decompress
-const inflateRaw = promisify(zlib.inflateRaw) as unknown as Decompress
+type Decompressors = Readonly<Record<string, Decompress | undefined>>
 
-/** One decompressor for each content coding that this Node supports. */
-const decompressors: Readonly<Record<string, Decompress | undefined>> = {
-  gzip: gunzip,
-  'x-gzip': gunzip,
-  deflate: (bytes, options) => (hasZlibHeader(bytes) ? inflate : inflateRaw)(bytes, options),
-  br: promisify(zlib.brotliDecompress) as unknown as Decompress,
-  zstd: zstdDecompressor(),
+/** Loaded with the first compressed body. */
+let decompressors: Decompressors | undefined
+
+/** Returns one decompressor for each content coding that this Node supports. */
+function loadDecompressors(): Decompressors {
+  const { gunzip, inflate, inflateRaw, brotliDecompress, ...others } = process.getBuiltinModule('node:zlib')
+  const gzip = promised(gunzip)
+  const [wrapped, bare] = [promised(inflate), promised(inflateRaw)]
+  return {
+    gzip,
+    'x-gzip': gzip,
+    deflate: (bytes, options) => (hasZlibHeader(bytes) ? wrapped : bare)(bytes, options),
+    br: promised(brotliDecompress),
+    zstd: zstdDecompressor(others),
+  }
+}
+
+function promised(decompress: typeof zlib.gunzip): Decompress {
+  return promisify(decompress) as unknown as Decompress
 }
 
 /**
@@ -42,6 +52,7 @@ export type Decoder = (bytes: Buffer, limit: number) => Promise<Buffer>
 export function decoderFor(coding = ''): Decoder | undefined {
   const name = coding.trim().toLowerCase()
   if (name === '' || name === 'identity') return undefined
+  decompressors ??= loadDecompressors()
   const decompress = Object.hasOwn(decompressors, name) ? decompressors[name] : undefined
   if (decompress !== undefined) return (bytes, limit) => decodeWhole(decompress, bytes, limit)
   throw sluicewayError('ERR_SLUICEWAY_ENCODING_UNSUPPORTED', {
@@ -80,11 +91,11 @@ function hasZlibHeader(bytes: Buffer): boolean {
 }
 
 /** zstd came with Node 22.15. */
-function zstdDecompressor(): Decompress | undefined {
-  const { zstdDecompress } = zlib as { zstdDecompress?: typeof zlib.gunzip }
+function zstdDecompressor(module: object): Decompress | undefined {
+  const { zstdDecompress } = module as { zstdDecompress?: typeof zlib.gunzip }
   if (zstdDecompress === undefined) return undefined
   /* c8 ignore start -- coverage is measured on Node 20 */
-  const decompress = promisify(zstdDecompress) as unknown as Decompress
+  const decompress = promised(zstdDecompress)
   // Node 22 accepts truncated data as complete. An extra byte tells them apart: only truncated data consumes it.
   return (bytes, options) => decompress(Buffer.concat([bytes, Buffer.alloc(1)]), options)
 }

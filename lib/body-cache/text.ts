@@ -8,14 +8,16 @@ const CODE_PAGE = /^(?:cp|ibm|ms|windows-|iso-8859-)\d{1,4}$/i
 
 /**
  * Returns the name under which `decodeText` knows a charset: that of the Encoding standard, if it has one, which reads
- * ISO-8859-1 as windows-1252. Throws a RangeError for an unknown charset.
+ * ISO-8859-1 as windows-1252. Only 'utf-16' leaves the order of bytes to a byte order mark, and keeps its name. Throws
+ * a RangeError for an unknown charset.
  *
  * `iconv-lite` is only used for code pages. It also knows UTF-7, `hex` and `base64`, which would hide text from code
  * that inspects the body.
  */
 export function encodingNamed(charset: string): string {
   try {
-    return new TextDecoder(charset).encoding
+    const { encoding } = new TextDecoder(charset)
+    return /^utf-16$/i.test(charset) ? 'utf-16' : encoding
   } catch (error) {
     if (CODE_PAGE.test(charset) && iconv.encodingExists(charset)) return charset
     throw error
@@ -30,8 +32,8 @@ export function decodeText(bytes: Buffer, encoding: string): string {
 }
 
 function decodeByNode(bytes: Buffer, encoding: string): string {
-  // 'utf-16' is big-endian if its byte order mark says so (RFC 2781).
-  const isBigEndian = encoding === 'utf-16le' && bytes[0] === 0xfe && bytes[1] === 0xff
+  // RFC 2781, section 3.2: a byte order mark counts only if the charset names no order itself.
+  const isBigEndian = encoding === 'utf-16' && bytes[0] === 0xfe && bytes[1] === 0xff
   return new TextDecoder(isBigEndian ? 'utf-16be' : encoding).decode(bytes)
 }
 

@@ -1,4 +1,4 @@
-import qs from 'qs'
+import type qs from 'qs'
 import { malformed } from './malformed.js'
 import { decodeText } from './text.js'
 import { poisoned, type PrototypePoisoning, treatPoison } from './prototype-poisoning.js'
@@ -13,16 +13,20 @@ const DEEPEST_KEY = 32
  */
 const LARGEST_INDEXES = 1_000_000
 
+/** Loaded with the first form: with its dependencies it has 33 files. */
+let parser: typeof qs | undefined
+
 /** Parses a form into objects without a prototype. `encoding` also applies to its escapes. */
-export function parseForm(
+export async function parseForm(
   bytes: Buffer,
   encoding: string,
   poisoning: PrototypePoisoning,
-): Record<string, unknown> {
+): Promise<Record<string, unknown>> {
   const form = formText(bytes, encoding)
   rejectTooManyParameters(form)
+  parser ??= (await import('qs')).default
   try {
-    const parsed = parseNested(spaced(form), keyCheck(poisoning), encoding)
+    const parsed = parseNested(parser, spaced(form), keyCheck(poisoning), encoding)
     return treatPoison(parsed, poisoning)
   } catch (cause) {
     throw malformed((cause as Error).message, cause)
@@ -62,12 +66,13 @@ function rejectTooManyParameters(form: string): void {
 }
 
 function parseNested(
+  { parse }: typeof qs,
   form: string,
   checkKey: (key: string) => void,
   encoding: string,
 ): Record<string, unknown> {
   const unescapePart = unescapeIn(encoding)
-  return qs.parse(form, {
+  return parse(form, {
     decoder: (part, _decoder, _charset, kind) => {
       const decoded = unescapePart(part)
       if (kind === 'key') checkKey(decoded)

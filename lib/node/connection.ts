@@ -67,6 +67,21 @@ export function keepListeners(req: ParsedRequest): void {
 }
 
 /**
+ * Lets code listen to the socket of a request that can be read again. Function adapters use a plain object, and mark the
+ * request as finished, so that finalhandler answers without waiting. A request that looks unread makes it wait for the
+ * socket too, with the two methods of an emitter that it calls. Nothing happens on such a socket.
+ */
+export function letListen(req: ParsedRequest): void {
+  const { socket } = req as { socket?: ServerSocket | null }
+  if (!socket || Reflect.has(socket, 'on')) return
+  Object.assign(socket, { on: returnThis, removeListener: returnThis })
+}
+
+function returnThis(this: unknown): unknown {
+  return this
+}
+
+/**
  * Returns the length of a body that is known before its head is created: in `res.end(…)` without an earlier write.
  */
 export function lengthBeforeHead(res: ServerResponse): number | undefined {

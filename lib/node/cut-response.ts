@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { constants, type Http2ServerRequest } from 'node:http2'
+import type { Http2ServerRequest } from 'node:http2'
 import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
 import { exceptionContained } from '../shared/channels.js'
+import { INTERNAL_ERROR } from './http2-codes.js'
 import { isHttp2, isServedAsHttp10 } from './request-facts.js'
 
 /**
@@ -32,10 +32,10 @@ export function cutExchange(req: IncomingMessage): void {
 
 function resetStream(req: IncomingMessage): void {
   const { stream } = req as unknown as Http2ServerRequest
-  if (!stream.destroyed) stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+  if (!stream.destroyed) stream.close(INTERNAL_ERROR)
 }
 
 /** Resets a TCP connection; with TLS a client can tell a cut from an end. */
 function reset(socket: Socket | null): void {
-  if (socket?.remoteFamily !== undefined && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
+  if (socket?.remoteFamily !== undefined && !('encrypted' in socket)) socket.resetAndDestroy()
 }

@@ -28,10 +28,6 @@ export interface ReadableState {
   /** True once data was read. Without it half of a body would be kept as a whole one. */
   dataEmitted: boolean
   destroyed: boolean
-  /** False if `destroy()` emits no 'close'. Without it a request over HTTP/2 that was cut would emit two. */
-  emitClose: boolean
-  /** False if a host has closed the request. Without it finalhandler would wait for a body that has failed. */
-  readable?: boolean
   /**
    * True once 'end' was emitted. Without it a client that leaves after its whole body would be 'aborted', and one that
    * ends its half before its upgrade is taken would get no 101.
@@ -113,7 +109,7 @@ export interface OutgoingResponse extends ServerResponse {
   /** The written head. Without it the Content-Type of a head that `writeHead` has written would not be known. */
   readonly _header?: string | null
   /** The lines of the trailers. Without it the trailers of an application would be lost beside ours. */
-  _trailer?: string
+  readonly _trailer?: string
   /** Sends the head, if it is due, and then data. Without it a head would be sent as UTF-8. */
   _send(data: string | Uint8Array, encoding: BufferEncoding, ...rest: unknown[]): boolean
 }

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
-import { constants, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2'
+import type { Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import { type ConnectionWatcher, unwatchConnection, watchConnection } from './connection.js'
+import { STREAM_IDLE } from './http2-codes.js'
 import type { ClosableResponse } from './internals.js'
 import { isHttp2 } from './request-facts.js'
 
@@ -66,7 +67,7 @@ function destroyIfReset(this: ServerHttp2Stream): void {
   if (!this.closed) return
   // nghttp2 forgets a stream only after it has told of its end.
   setImmediate(() => {
-    if (this.state.state === constants.NGHTTP2_STREAM_STATE_IDLE && !this.writableFinished) this.destroy()
+    if (this.state.state === STREAM_IDLE && !this.writableFinished) this.destroy()
   })
 }
 

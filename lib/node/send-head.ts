@@ -23,12 +23,15 @@ export function addTrailers(
   trailers: Record<string, string>,
   replaced: readonly string[],
 ): void {
-  const { _trailer: before } = res as OutgoingResponse
-  res.addTrailers(trailers)
-  if (!before) return
-  const kept = before.split('\r\n').filter((line) => line !== '' && !replaced.includes(nameOf(line)))
-  ;(res as OutgoingResponse)._trailer =
-    kept.map((line) => `${line}\r\n`).join('') + (res as OutgoingResponse)._trailer
+  const before = ((res as OutgoingResponse)._trailer ?? '').split('\r\n').filter((line) => line !== '')
+  const kept = before.filter((line) => !replaced.includes(nameOf(line)))
+  if (kept.length === 0) res.addTrailers(trailers)
+  else res.addTrailers([...kept.map(pairOf), ...Object.entries(trailers)])
+}
+
+function pairOf(line: string): [name: string, value: string] {
+  const [name = '', value = ''] = line.split(/: (.*)/s)
+  return [name, value]
 }
 
 function nameOf(line: string): string {

@@ -70,7 +70,7 @@ export function whileEnded(req: ParsedRequest, tell: () => void): void {
 }
 
 type ReadableStateConstructor = new (
-  options: { highWaterMark: number; autoDestroy: boolean },
+  options: { highWaterMark: number; autoDestroy: boolean; emitClose?: boolean },
   stream: Readable,
   isDuplex: boolean,
 ) => ReadableState
@@ -78,15 +78,13 @@ type ReadableStateConstructor = new (
 const { ReadableState: NewReadableState } = Readable as unknown as { ReadableState: ReadableStateConstructor }
 
 /**
- * Makes a request unread, unended and not destroyed. It keeps its listeners and the source of its body. If the body
- * has failed, a request that its function adapter has closed stays closed: finalhandler would wait for the adapter's
- * socket, which is not an event emitter.
+ * Makes a request unread, unended and not destroyed, even if its host has marked it as finished. It keeps its
+ * listeners and the source of its body.
  */
-export function renewReadableState(req: ParsedRequest, isFailed: boolean): void {
-  const { highWaterMark, readable, [BODY]: source } = req._readableState
+export function renewReadableState(req: ParsedRequest): void {
+  const { highWaterMark, [BODY]: source } = req._readableState
   const fresh = new NewReadableState({ highWaterMark, autoDestroy: false }, req, false)
   fresh[BODY] = source
-  if (readable === false && isFailed) fresh.readable = false
   req._readableState = fresh
   if (req._body === true) req._body = false
 }
@@ -133,7 +131,10 @@ export function restoreSocket(req: ParsedRequest, socket: ServerSocket): boolean
  * ends the process if it has closed, and a late reader would wait for ever.
  */
 export function destroyClosed(req: ParsedRequest): void {
-  req._readableState.emitClose = false
+  const { highWaterMark, [BODY]: source } = req._readableState
+  const options = { highWaterMark, autoDestroy: false, emitClose: false }
+  req._readableState = new NewReadableState(options, req, false)
+  req._readableState[BODY] = source
   req.destroy()
 }
 

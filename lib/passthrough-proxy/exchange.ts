@@ -1,26 +1,27 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Readable, type Duplex } from 'node:stream'
+import type { Duplex } from 'node:stream'
 
 import { exceptionContained, isProxyObserved } from '../shared/channels.js'
+import type { SluicewayError } from '../shared/errors.js'
 import type { ProxyOutcome } from '../shared/messages.js'
 import type { NextFunction } from '../shared/middleware.js'
 import { isClosed, onResponseClose } from '../node/response-close.js'
 import { findBodySource } from '../body/tap.js'
 import { tellOnFinished } from '../node/tell-on-finished.js'
 import { pendingUpgrade } from '../node/pending-upgrade.js'
+import { mayGoElsewhere } from './attempts.js'
 import { hasNoBody } from './body-length.js'
-import { onBodyError, releaseBody, type Outgoing } from './request/outgoing.js'
+import { errorOfBody, hookBodyError, onBodyError, releaseBody, type Outgoing } from './request/outgoing.js'
 import { Answer, type AnswerOwner } from './response/answer.js'
+import type { BodyReceiver } from './response/changed-body.js'
 import { readResponseHeaders } from './response/headers.js'
 import { switchedLines } from './response/switch-protocols.js'
+import type { Stoppable } from './progress.js'
 import type { ProxySettings } from './settings.js'
-import { hookError } from './hooks.js'
 import { Trace } from './trace.js'
 import { tunnelBehindHead } from './tunnel.js'
 import { answerError, failureError, type Hooked } from './upstream-errors.js'
 import type { Failure, Receiver, Sending, Waiting } from './upstream/upstream.js'
-
-const BODY_FAILED = 'the body from onRequest failed'
 
 /**
  * - `queued`: no server has seen the request; it is being prepared, or waits for a connection.
@@ -28,23 +29,32 @@ const BODY_FAILED = 'the body from onRequest failed'
  * - `answering`: the head of the final response has come.
  * - `over`: both sides are done.
  *
+ * If the target could not be reached, the request is prepared anew for another one.
+ *
  *     queued ── onSending ──▶ sent ── onHead ──▶ answering ── onEnd ──▶ over
- *        │                     │ └──── onUpgraded ──────────────────────▲
+ *        │ ▲                   │ └──── onUpgraded ──────────────────────▲
+ *        │ └─ goElsewhere ─────┤                                        │
  *        └─────────────────────┴───── fail, abandon ─────┴──────────────┘
  */
 type State = 'queued' | 'sent' | 'answering' | 'over'
 
 /** One request on its way to the upstream and back, in the order of events. */
-export class Exchange implements Receiver, AnswerOwner {
+export class Exchange implements Receiver, AnswerOwner, Stoppable {
   readonly req: IncomingMessage
   readonly res: ServerResponse
   private readonly next: NextFunction
   readonly settings: ProxySettings
   private readonly answer: Answer
+  /** Receives the body of the response: the answer, or a body that a hook changes. */
+  private receiver: BodyReceiver
   private state: State
   private outgoing: Outgoing | undefined
   private waiting: Waiting | undefined
   private sending: Sending | undefined
+  /** Prepares the request for another target; undefined if there is only one. */
+  startOver: ((error: SluicewayError) => void) | undefined
+  /** Called once when the exchange is over. */
+  whenOver: (() => void) | undefined
   /** Tells of the request, where anybody listens. */
   readonly trace: Trace | undefined
 
@@ -58,15 +68,17 @@ export class Exchange implements Receiver, AnswerOwner {
     this.next = next
     this.settings = settings
     this.answer = new Answer(this)
+    this.receiver = this.answer
     onResponseClose(res, this.abandonWithResponse)
     // A client that has left gets no answer and sends no request.
     this.state = isClosed(res) ? 'over' : 'queued'
+    if (!this.isOver) settings.progress.begin(this)
     this.trace = isProxyObserved() && !this.isOver ? new Trace(req, res) : undefined
   }
 
   /** Hands the request to the upstream. */
   send(outgoing: Outgoing): void {
-    onBodyError(outgoing, this.req, (error) => this.breakQueued(error))
+    onBodyError(outgoing, this.req, (error) => this.breakQueued(outgoing, error))
     if (this.isOver) return releaseBody(outgoing, this.req)
     this.outgoing = outgoing
     this.waiting = this.settings.upstream.send(outgoing, this)
@@ -96,7 +108,13 @@ export class Exchange implements Receiver, AnswerOwner {
     const { target, method } = this.outgoing as Outgoing
     try {
       const headers = readResponseHeaders(lines)
-      this.answer.begin({ status, reason, headers, endsWithHead: hasNoBody(method, status), target })
+      this.receiver = this.answer.begin({
+        status,
+        reason,
+        headers,
+        endsWithHead: hasNoBody(method, status),
+        target,
+      })
     } catch (error) {
       this.breakOff(error)
     }
@@ -106,7 +124,7 @@ export class Exchange implements Receiver, AnswerOwner {
     try {
       this.trace?.receive(chunk.length)
       if (this.answer.isClosed) this.abandon()
-      else this.answer.write(chunk)
+      else this.receiver.write(chunk)
     } catch (error) {
       this.breakOff(error)
     }
@@ -114,9 +132,9 @@ export class Exchange implements Receiver, AnswerOwner {
 
   onReadOver(): boolean {
     try {
-      const isFull = !this.answer.takesMore()
+      const isFull = !this.receiver.takesMore()
       if (isFull) this.sending?.pause()
-      return this.answer.holdsChunks
+      return this.receiver.holdsChunks
     } catch (error) {
       this.breakOff(error)
       return true
@@ -126,10 +144,8 @@ export class Exchange implements Receiver, AnswerOwner {
   onEnd(trailers: string[], last?: Buffer): boolean {
     try {
       if (last !== undefined) this.trace?.receive(last.length)
-      this.answer.end(trailers, last)
-      this.finish()
-      this.tellFinished('answered')
-      return this.answer.holdsChunks
+      if (this.receiver.end(trailers, last)) this.answered()
+      return this.receiver.holdsChunks
     } catch (error) {
       this.breakOff(error)
       return true
@@ -149,6 +165,7 @@ export class Exchange implements Receiver, AnswerOwner {
       const ends = { client: pending.socket, upstream: connection }
       tunnelBehindHead(this.res, pending, connection, early, {
         onJoined: () => {
+          this.settings.progress.follow(ends)
           this.finish()
           this.trace?.count(ends, early)
           this.trace?.follow(ends)
@@ -162,30 +179,34 @@ export class Exchange implements Receiver, AnswerOwner {
   }
 
   onFailure(failure: Failure): void {
-    this.fail(this.bodyError(failure.cause) ?? failureError(failure, this.hooked))
+    const bodyError = errorOfBody(failure.cause, this.outgoing, this.req)
+    const error = failureError(failure, this.hooked)
+    const mayGo = bodyError === undefined && mayGoElsewhere(failure) && !this.answer.isTaken
+    if (mayGo && this.startOver !== undefined) this.goElsewhere(this.startOver, error)
+    else this.fail(bodyError ?? error)
   }
 
-  /** Returns the error of the request's own body, if that has failed: the client's as it is, or that of a hook. */
-  private bodyError(cause: unknown): unknown {
-    if (cause === undefined || cause === null) return undefined
-    if (cause === this.req.errored) return cause
-    const { body } = this.outgoing ?? {}
-    const isHooks = body instanceof Readable && body.errored === cause
-    return isHooks ? hookError(BODY_FAILED, cause) : undefined
+  private goElsewhere(startOver: (error: SluicewayError) => void, error: SluicewayError): void {
+    if (this.isOver) return
+    if (this.outgoing !== undefined) releaseBody(this.outgoing, this.req)
+    this.state = 'queued'
+    this.outgoing = undefined
+    this.waiting = undefined
+    startOver(error)
   }
 
   /**
    * Ends the exchange if the body of a hook fails before it is sent. After that, the upstream reports the failure.
    */
-  private breakQueued(cause: Error): void {
-    if (this.state === 'queued') this.breakOff(hookError(BODY_FAILED, cause))
+  private breakQueued(outgoing: Outgoing, cause: Error): void {
+    if (this.state === 'queued' && this.outgoing === outgoing) this.breakOff(hookBodyError(cause))
   }
 
   /** Ends the exchange with an error: through the app's error handlers if it can be answered, else by a cut. */
   fail(error: unknown): void {
     if (this.answer.isTaken) this.abandon()
     if (this.isOver) return
-    this.finish()
+    this.finish(error)
     this.tellFinished('failed', error)
     this.res.off('close', this.abandonWithResponse)
     this.tell(error)
@@ -203,22 +224,47 @@ export class Exchange implements Receiver, AnswerOwner {
   /** Ends the exchange because the client has left, or another handler has ended the response. */
   abandon(): void {
     if (this.isOver) return
-    this.finish()
+    this.finish(new Error('the response was closed before its end'))
     this.tellFinished(this.answer.isTaken || this.res.writableEnded ? 'answered-here' : 'client-left')
     this.waiting?.abandon()
+  }
+
+  /** Ends the exchange because the proxy is being destroyed. */
+  stop(): void {
+    this.breakOff(failureError({ kind: 'closed', maybeHeard: true, cause: undefined }, this.hooked))
   }
 
   resumeUpstream(): void {
     if (!this.isOver) this.sending?.resume()
   }
 
-  private get isOver(): boolean {
+  answered(): void {
+    if (this.isOver) return
+    this.finish()
+    this.tellFinished('answered')
+    // A changed body may end before that of the upstream.
+    if (this.receiver !== this.answer) this.waiting?.abandon()
+  }
+
+  leaveUpstream(): void {
+    this.waiting?.abandon()
+  }
+
+  passDirectly(): void {
+    this.receiver = this.answer
+    this.answer.takeBack()
+  }
+
+  get isOver(): boolean {
     return this.state === 'over'
   }
 
-  private finish(): void {
+  private finish(reason?: unknown): void {
     this.state = 'over'
+    if (this.receiver !== this.answer) this.answer.release(reason)
     if (this.outgoing !== undefined) releaseBody(this.outgoing, this.req)
+    this.whenOver?.()
+    this.settings.progress.end(this)
   }
 
   private tellFinished(outcome: ProxyOutcome, error?: unknown): void {

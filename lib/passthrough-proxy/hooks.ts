@@ -2,7 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 
 import { isSluicewayError, sluicewayError } from '../shared/errors.js'
+import type { ByteSize } from '../shared/options.js'
+import type { BodyTransform } from './body-transform.js'
 import type { HeaderList } from './header-list.js'
+import type { WebReadable } from './web-streams.js'
 
 /** The request as it will be sent to the upstream; `onRequest` may change all of it. */
 export interface OutgoingRequest {
@@ -16,6 +19,12 @@ export interface OutgoingRequest {
    * stream that a hook puts here belongs to the proxy, which destroys it in the end.
    */
   body: Readable | Buffer | string | null
+  /**
+   * Changes the body as it is sent: it is piped through a Duplex, or through a pair of web streams such as a
+   * `TransformStream`. Several calls make a chain. Nothing of the body is read before the upstream takes it. The body
+   * comes in chunks, unless you set its Content-Length; its digests are deleted. Without a body nothing happens.
+   */
+  pipeThrough(transform: BodyTransform): OutgoingRequest
 }
 
 /** The response of the upstream before its head is sent; `onResponse` may change all of it. */
@@ -24,17 +33,53 @@ export interface IncomingResponse {
   statusCode: number
   statusMessage: string
   /**
-   * The headers without hop-by-hop headers. Content-Length may be deleted, which makes the body chunked, but not
-   * changed.
+   * The headers without hop-by-hop headers. Content-Length may be deleted, which makes the body chunked. It may be set
+   * only for a body that was changed or replaced: a body of another length is cut off.
    */
   readonly headers: HeaderList
+  /**
+   * Removes the content codings of the body: gzip, deflate, br, and zstd from Node 22.15 on. Without a coding nothing
+   * happens. A coding that cannot be removed is a 502. Throws a TypeError for a 206.
+   */
+  decode(): IncomingResponse
+  /**
+   * Changes the body as it passes: it is piped through a Duplex, or through a pair of web streams such as a
+   * `TransformStream`. Several calls make a chain. The transform gets the bytes of the upstream, compressed or not:
+   * call `decode()` first. Throws a TypeError for a 206.
+   */
+  pipeThrough(transform: BodyTransform): IncomingResponse
+  /**
+   * Reads the whole body, in the form that it has so far. The client gets the same bytes afterwards. Rejects if the
+   * body is larger than `limit`, which is a 502 unless the body is replaced.
+   */
+  buffer(options?: BufferOptions): Promise<Buffer>
+  /** Sends another body. null is an empty one. A stream belongs to the proxy, which destroys it in the end. */
+  replace(body: ReplacementBody): IncomingResponse
 }
 
-/** Changes a request before it is sent. */
-export type RequestHook = (outgoing: OutgoingRequest, req: IncomingMessage) => void | Promise<void>
+/** The options of `incoming.buffer`. */
+export interface BufferOptions {
+  /** The largest body to hold in memory: bytes, or a size such as '5mb'. @default '1mb' */
+  readonly limit?: ByteSize | undefined
+}
 
-/** Changes the head of a response before it is written. */
-export type ResponseHook = (incoming: IncomingResponse, req: IncomingMessage, res: ServerResponse) => void
+/** A body that a hook can put in the place of the upstream's. */
+export type ReplacementBody = NodeJS.ReadableStream | WebReadable | Uint8Array | string | null
+
+/*
+ * The types of functions are taken from methods, whose parameters TypeScript compares in both directions. So a hook may
+ * declare the request of a framework: `(outgoing, req: express.Request<{ id: string }>) => …`.
+ */
+
+/** Changes a request before it is sent. `req` may be declared as a request of Express. */
+export type RequestHook = {
+  hook(outgoing: OutgoingRequest, req: IncomingMessage): void | Promise<void>
+}['hook']
+
+/** Changes a response before its head is sent. `req` and `res` may be declared as those of Express. */
+export type ResponseHook = {
+  hook(incoming: IncomingResponse, req: IncomingMessage, res: ServerResponse): void | Promise<void>
+}['hook']
 
 /** Runs `onRequest`; an exception becomes an error of the hook. */
 export async function runRequestHook(
@@ -51,36 +96,34 @@ export async function runRequestHook(
   }
 }
 
-/** Runs `onResponse`; an exception becomes an error of the hook. */
+/**
+ * Runs `onResponse`. An exception becomes an error of the hook. Returns a promise if the hook is asynchronous, and
+ * undefined if it has ended.
+ */
 export function runResponseHook(
   hook: ResponseHook,
   incoming: IncomingResponse,
   { req, res }: { readonly req: IncomingMessage; readonly res: ServerResponse },
-): void {
-  const length = incoming.headers.getAll('content-length')
+): Promise<void> | undefined {
   try {
     const result: unknown = hook(incoming, req, res)
-    if (result instanceof Promise) {
-      result.catch(() => {})
-      throw new TypeError('onResponse must not be asynchronous: the head of the response is on its way')
-    }
-    requireSameFraming(incoming, length)
+    return isPromise(result) ? result.then(ignore, failed) : undefined
   } catch (cause) {
-    throw hookError('onResponse failed', cause)
+    return failed(cause)
   }
 }
 
-/**
- * Throws if a hook has changed the framing: the body comes as the upstream sends it, so no other length can be
- * announced.
- */
-function requireSameFraming({ statusCode, headers }: IncomingResponse, length: readonly string[]): void {
-  if (statusCode < 200) throw new TypeError(`statusCode must be 200 or more, got ${statusCode}`)
-  if (headers.has('transfer-encoding')) throw new TypeError('Transfer-Encoding is not for a hook to set')
-  const set = headers.getAll('content-length')
-  if (set.length > 0 && String(set) !== String(length)) {
-    throw new TypeError(`Content-Length may be deleted, but not set to ${set.join(', ')}`)
-  }
+function isPromise(result: unknown): result is Promise<unknown> {
+  return typeof (result as Partial<Promise<unknown>> | null | undefined)?.then === 'function'
+}
+
+function failed(cause: unknown): never {
+  throw responseHookError(cause)
+}
+
+/** Creates the error of `onResponse`. */
+export function responseHookError(cause: unknown): unknown {
+  return hookError('onResponse failed', cause)
 }
 
 /** Creates the error of a hook. An error of this package that a hook throws on purpose, such as a 413, is kept. */
@@ -88,3 +131,5 @@ export function hookError(message: string, cause: unknown): unknown {
   if (isSluicewayError(cause)) return cause
   return sluicewayError('ERR_SLUICEWAY_PROXY_HOOK', { message: `passthroughProxy: ${message}`, cause })
 }
+
+function ignore(): void {}

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 
 import { wrongOption } from '../shared/error-page.js'
 import { wrongKind, type OptionCheck, type OptionName } from '../shared/options.js'
+import { Progress } from './progress.js'
 import type { ForwardedMode } from './request/forwarded.js'
 import type { RequestHook, ResponseHook } from './hooks.js'
 import { type ConnectOptions } from './upstream/http1/connect-options.js'
@@ -15,6 +16,7 @@ import { type Rewrite } from './response/rewrite-rule.js'
 /** The checked options of one proxy. */
 export interface ProxySettings {
   readonly upstream: Upstream
+  readonly progress: Progress
   readonly path: ((req: IncomingMessage) => string) | undefined
   readonly preserveHost: boolean
   readonly forwarded: ForwardedMode
@@ -30,7 +32,7 @@ export interface ProxySettings {
 }
 
 /** The options after each was checked separately. */
-export interface CheckedOptions extends Omit<ProxySettings, 'upstream' | 'rewrites'> {
+export interface CheckedOptions extends Omit<ProxySettings, 'upstream' | 'progress' | 'rewrites'> {
   readonly dispatcher: Dispatcher | undefined
   readonly connect: ConnectOptions | undefined
   readonly connectTimeoutMs: number
@@ -53,7 +55,12 @@ export const OWNER = 'passthroughProxy'
  */
 export function settingsOf(given: CheckedOptions, options: GivenOptions = {}): ProxySettings {
   rejectContradictions(options)
-  return Object.freeze({ ...given, rewrites: rewritesOf(given), upstream: upstreamOf(given) })
+  return Object.freeze({
+    ...given,
+    rewrites: rewritesOf(given),
+    upstream: upstreamOf(given),
+    progress: new Progress(),
+  })
 }
 
 /**

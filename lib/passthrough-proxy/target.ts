@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 
 import { wrongOption } from '../shared/error-page.js'
-import { sluicewayError } from '../shared/errors.js'
+import { sluicewayError, type SluicewayError } from '../shared/errors.js'
 import { show } from '../shared/options.js'
 import { newMark } from './request/loop.js'
 
@@ -17,14 +17,38 @@ export interface Target {
   readonly mark: string
 }
 
-/** Chooses the upstream of one request. */
-export type TargetFunction = (req: IncomingMessage) => string | URL | Promise<string | URL>
+/** A target as the caller writes it. */
+export type GivenTarget = string | URL
+
+/** What a target function returns: undefined or null if it knows no further target. */
+export type ChosenTarget = GivenTarget | undefined | null
+
+/** A target to which a request could not be sent. */
+export interface FailedTarget {
+  /** What the target function returned. */
+  readonly target: GivenTarget
+  /** The error that `next` gets if no other target takes the request. */
+  readonly error: SluicewayError
+  /** The number of targets that were tried for the request so far, from 1. */
+  readonly attempt: number
+}
+
+/**
+ * Chooses the upstream of one request. It is called again, with the failure, if no server has received any of the
+ * request: no connection, a certificate that is not trusted, or a full queue. Another target is tried then; undefined,
+ * or a target that has failed already, ends the request with that error.
+ */
+export type TargetFunction = {
+  choose(req: IncomingMessage, failed?: FailedTarget): ChosenTarget | Promise<ChosenTarget>
+}['choose']
 
 /** Parses a target. Throws a TypeError that says what is wrong with it. */
 export function parseTarget(target: string | URL): Target {
   const url = target instanceof URL ? target : parseUrl(target)
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    throw complaint(`must be an http: or https: URL, got ${JSON.stringify(String(target))}`)
+    throw complaint(
+      `must be an http: or https: URL, got ${JSON.stringify(String(target))}${withScheme(target)}`,
+    )
   }
   if (url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '') {
     throw complaint(
@@ -42,7 +66,16 @@ export function parseTarget(target: string | URL): Target {
 
 function parseUrl(target: unknown): URL {
   if (typeof target === 'string' && URL.canParse(target)) return new URL(target)
-  throw complaint(`must be a URL such as 'http://127.0.0.1:8080', got ${show(target)}`)
+  // As in createProxyMiddleware({ target, … }).
+  const isOptions = typeof target === 'object' && target !== null
+  const given = isOptions ? 'an object; call passthroughProxy(target, options)' : show(target)
+  throw complaint(`must be a URL such as 'http://127.0.0.1:8080', got ${given}${withScheme(target)}`)
+}
+
+/** Suggests the URL of a target without a scheme: URL takes the host of `localhost:4000` for one. */
+function withScheme(target: unknown): string {
+  const isHost = typeof target === 'string' && /^(?:[\w.-]+|\[[\da-f:]+\]):\d+(?:\/|$)/i.test(target)
+  return isHost ? `; did you mean 'http://${target}'?` : ''
 }
 
 function complaint(problem: string): TypeError {
@@ -52,33 +85,34 @@ function complaint(problem: string): TypeError {
 /** The number of remembered targets of a function, which may return any number of them. */
 const MOST_TARGETS = 256
 
-/** Asks `choose` for the target of each request, and parses each result only once. */
+/** A target function, whose results are parsed only once. */
 export class TargetChooser {
-  private readonly choose: TargetFunction
+  readonly choose: TargetFunction
   private readonly known = new Map<string, Target>()
 
   constructor(choose: TargetFunction) {
     this.choose = choose
   }
 
-  async targetOf(req: IncomingMessage): Promise<Target> {
-    try {
-      return this.remember(await this.choose(req))
-    } catch (cause) {
-      throw sluicewayError('ERR_SLUICEWAY_PROXY_HOOK', {
-        message: 'passthroughProxy: the target function failed',
-        cause,
-      })
-    }
-  }
-
-  private remember(chosen: string | URL): Target {
+  /** Parses a result of the function. Throws an error of a hook. */
+  parse(chosen: ChosenTarget): Target {
     const key = String(chosen)
     const known = this.known.get(key)
     if (known !== undefined) return known
-    const target = parseTarget(chosen)
+    const target = parseChosen(chosen)
     if (this.known.size >= MOST_TARGETS) this.known.clear()
     this.known.set(key, target)
     return target
+  }
+}
+
+function parseChosen(chosen: ChosenTarget): Target {
+  try {
+    return parseTarget(chosen as GivenTarget)
+  } catch (cause) {
+    throw sluicewayError('ERR_SLUICEWAY_PROXY_HOOK', {
+      message: 'passthroughProxy: the target function failed',
+      cause,
+    })
   }
 }

@@ -1,18 +1,13 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Duplex } from 'node:stream'
 
 import { proxyChannels, proxyLine } from '../shared/channels.js'
 import type { ProxiedRequest, ProxyOutcome } from '../shared/messages.js'
+import { HeaderList } from './header-list.js'
+import { onceClosed, type TunnelEnds } from './progress.js'
 import type { Draft } from './request/outgoing.js'
 
 type Writable<Type> = { -readonly [Key in keyof Type]: Type[Key] }
-
-/** The two ends of a tunnel. */
-interface TunnelEnds {
-  readonly client: Duplex
-  readonly upstream: Duplex
-}
 
 /**
  * What is told of one proxied request. There is one only where somebody listens.
@@ -22,18 +17,20 @@ interface TunnelEnds {
  * As with every tracing channel, an error that comes before the head is told before `asyncStart`.
  */
 export class Trace {
-  private readonly message: Writable<ProxiedRequest>
+  private readonly facts: Writable<ProxiedRequest>
+  /** The object that all events publish. Subscribers may change or freeze it, so nothing is read from it. */
+  private readonly message: ProxiedRequest
   private readonly startedAt = performance.now()
   /** The context of the request, with whatever subscribers have bound to it. */
   private context = new AsyncResource('SLUICEWAY_PROXY')
   private hasStart = false
   private hasEnd = false
   private hasHead = false
-  /** A subscriber has changed the head of the request. */
-  hasChangedHead = false
+  /** The lines that subscribers have set, by name. */
+  private changes: ReadonlyMap<string, readonly string[]> | undefined
 
   constructor(req: IncomingMessage, res: ServerResponse) {
-    this.message = {
+    this.facts = {
       req,
       res,
       outgoing: undefined,
@@ -43,94 +40,117 @@ export class Trace {
       requestBytes: 0,
       responseBytes: 0,
       isRetried: false,
+      attempts: 0,
       outcome: undefined,
       error: undefined,
     }
+    this.message = { ...this.facts }
   }
 
   /** Tells of the start, and runs `send` in the context that subscribers may bind their stores to. */
   start({ target, outgoing }: Draft, send: () => void): void {
-    if (this.message.outcome !== undefined) return send()
+    if (this.facts.outcome !== undefined) return send()
     const { method, path, headers } = outgoing
-    const { lines } = headers
-    const before = [...lines]
-    this.message.outgoing = { origin: target.origin, method, path, headers }
+    this.facts.outgoing = { origin: target.origin, method, path, headers }
+    this.facts.attempts += 1
+    if (this.hasStart) return this.startAgain(headers, send)
+    const before = [...headers.lines]
     this.tellStart(() => {
-      this.context = new AsyncResource('SLUICEWAY_PROXY')
-      this.hasChangedHead = lines.length !== before.length || lines.some((text, at) => text !== before[at])
+      this.changes = changesOf(before, headers.lines)
       send()
     })
-    this.endSending()
+  }
+
+  /** Sends the request to another target, with the lines that subscribers have set for the first one. */
+  private startAgain(headers: HeaderList, send: () => void): void {
+    for (const [name, values] of this.changes ?? []) {
+      headers.delete(name)
+      for (const value of values) headers.append(name, value)
+    }
+    this.inContext(send)
+  }
+
+  /** True if a subscriber has changed the head of the request. */
+  get hasChangedHead(): boolean {
+    return this.changes !== undefined
   }
 
   sentAgain(): void {
-    this.message.isRetried = true
+    this.facts.isRetried = true
   }
 
   receive(bytes: number): void {
-    this.message.responseBytes += bytes
+    this.facts.responseBytes += bytes
   }
 
   /** The head of the answer has come. */
   head(status: number): void {
-    this.message.status = status
-    this.message.headMs = this.elapsed
+    this.facts.status = status
+    this.facts.headMs = this.elapsed
     this.inContext(() => this.tellHead())
   }
 
   /** Counts the bytes of a tunnel from its beginning; those that came behind the 101 have been written already. */
   count({ client, upstream }: TunnelEnds, early: Buffer): void {
-    const { message } = this
-    message.responseBytes = early.length
-    client.on('data', ({ length }: Buffer) => (message.requestBytes += length))
-    upstream.on('data', ({ length }: Buffer) => (message.responseBytes += length))
+    const { facts } = this
+    facts.responseBytes = early.length
+    client.on('data', ({ length }: Buffer) => (facts.requestBytes += length))
+    upstream.on('data', ({ length }: Buffer) => (facts.responseBytes += length))
   }
 
   /** Waits until a tunnel is closed. */
-  follow({ client, upstream }: TunnelEnds): void {
-    const ends = [client, upstream].filter((end) => !end.closed)
-    let open = ends.length
-    for (const end of ends) end.on('close', () => (open -= 1) === 0 && this.finish('upgraded'))
-    if (open === 0) this.finish('upgraded')
-    else proxyLine(this.message)
+  follow(ends: TunnelEnds): void {
+    onceClosed(ends, () => this.finish('upgraded'))
+    if (this.facts.outcome === undefined) proxyLine(this.facts)
   }
 
   finish(outcome: ProxyOutcome, requestBytes?: number, error?: unknown): void {
-    const { message } = this
-    message.outcome = outcome
-    message.totalMs = this.elapsed
-    message.requestBytes = requestBytes ?? message.requestBytes
-    message.error = error
+    const { facts } = this
+    facts.outcome = outcome
+    facts.totalMs = this.elapsed
+    facts.requestBytes = requestBytes ?? facts.requestBytes
+    facts.error = error
+    // It has failed before it could be sent, or its client has left.
+    if (!this.hasStart) this.inContext(() => this.tellStart(() => {}))
     this.inContext(() => this.tellEnd())
   }
 
+  /** Tells of `start` and `end`, and runs `send` in between, with the stores that are bound to `start`. */
   private tellStart(send: () => void): void {
     this.hasStart = true
-    proxyChannels.start.runStores(this.message, send)
+    proxyChannels.start.runStores(this.told, () => {
+      this.context = new AsyncResource('SLUICEWAY_PROXY')
+      send()
+      this.endSending()
+    })
   }
 
   private tellEnd(): void {
-    const { message } = this
-    // It has failed before it could be sent, or its client has left.
-    if (!this.hasStart) this.tellStart(() => {})
+    const { facts } = this
     this.endSending()
-    if (message.outcome === 'failed') proxyChannels.error.publish(message)
+    if (facts.outcome === 'failed') proxyChannels.error.publish(this.told)
     if (!this.hasHead) this.tellHead()
-    proxyChannels.asyncEnd.publish(message)
-    proxyLine(message)
+    proxyChannels.asyncEnd.publish(this.told)
+    proxyLine(facts)
   }
 
   private tellHead(): void {
     this.endSending()
     this.hasHead = true
-    proxyChannels.asyncStart.publish(this.message)
+    proxyChannels.asyncStart.publish(this.told)
   }
 
   /** A dispatcher may answer before it returns. */
   private endSending(): void {
     if (this.hasEnd) return
     this.hasEnd = true
-    proxyChannels.end.publish(this.message)
+    proxyChannels.end.publish(this.told)
+  }
+
+  /** Brings the published object up to date. A subscriber may have frozen it. */
+  private get told(): ProxiedRequest {
+    for (const [key, value] of Object.entries(this.facts)) Reflect.set(this.message, key, value)
+    return this.message
   }
 
   private get elapsed(): number {
@@ -140,4 +160,17 @@ export class Trace {
   private inContext(tell: () => void): void {
     this.context.runInAsyncScope(tell)
   }
+}
+
+/** Returns the values of each name whose lines have changed; undefined if none has. */
+function changesOf(before: string[], after: string[]): ReadonlyMap<string, readonly string[]> | undefined {
+  if (isSame(before, after)) return undefined
+  const [was, is] = [new HeaderList(before), new HeaderList(after)]
+  const names = new Set([...was, ...is].map(([name]) => name))
+  const changed = [...names].filter((name) => !isSame(was.getAll(name), is.getAll(name)))
+  return new Map(changed.map((name) => [name, is.getAll(name)]))
+}
+
+function isSame(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((text, at) => text === other[at])
 }

@@ -1,5 +1,11 @@
 import { withEntry } from '../shared/error-page.js'
-import { isSluicewayError, sluicewayError, type ErrorCode, type ErrorDetails } from '../shared/errors.js'
+import {
+  isSluicewayError,
+  sluicewayError,
+  type ErrorCode,
+  type ErrorDetails,
+  type SluicewayError,
+} from '../shared/errors.js'
 import type { Failure, FailureKind } from './upstream/upstream.js'
 
 /** The hooks that took part in a request or head which could not be written, and are then to blame. */
@@ -53,7 +59,7 @@ const badHead: ReadonlySet<string> = new Set([
 ])
 
 /** Creates the error for a failure of an upstream; an error of this package is returned unchanged. */
-export function failureError({ kind, message, cause }: Failure, hooked: Hooked): Error {
+export function failureError({ kind, message, cause }: Failure, hooked: Hooked): SluicewayError {
   if (isSluicewayError(cause)) return cause
   const found = kind === 'unsendable' && hooked.request ? unsendableHook : kinds[kind]
   return errorOf(found, cause === undefined ? { message } : { message, cause: spokenOut(cause) })
@@ -80,7 +86,7 @@ export function unsendableRequest(reason: string): Error {
   return errorOf(unsendableHook, { cause: new TypeError(reason) })
 }
 
-function errorOf({ code, message, headers }: Kind, details: ErrorDetails): Error {
+function errorOf({ code, message, headers }: Kind, details: ErrorDetails): SluicewayError {
   return sluicewayError(code, {
     ...(headers && { headers }),
     ...details,

@@ -67,7 +67,7 @@ export function requirePipes({ stdin, stdout, stderr }: RunningChild, options: N
   }
   if (stdout === undefined && (stderr === undefined || options.stderr === 'drop')) {
     throw wrongOption(
-      'pipeChild: the child has no output to read; spawn it with stdio "pipe", not "ignore" or "inherit"',
+      'pipeChild: the child has no output to read; spawn it with stdio "pipe", not "ignore" or "inherit", or fork it with silent: true',
     )
   }
 }

@@ -13,7 +13,7 @@ import type {
   ProxyOutcome,
   UpgradeDecided,
 } from './messages.js'
-import { asked, inWords, keepContext, Observation, withPlace } from './observation.js'
+import { asked, inWords, keepContext, Observation, shortened, withPlace, writeLine } from './observation.js'
 
 /*
  * The diagnostics channels of this package, and the line of each for `DEBUG=sluiceway:*`. docs/observing.md says when
@@ -22,73 +22,66 @@ import { asked, inWords, keepContext, Observation, withPlace } from './observati
 
 export const bodyRefused: Observation<BodyRefused> = new Observation(
   'sluiceway:body:refused',
-  (debug, { req, error }) => {
+  ({ req, error }) => {
     const { limit = 'none', received = 0, length = 'unknown' } = error
-    debug('%s: %s; limit %s, received %d, length %s', asked(req), inWords(error), limit, received, length)
+    return `${asked(req)}: ${inWords(error)}; limit ${limit}, received ${received}, length ${length}`
   },
 )
 
 export const bodySpilled: Observation<BodySpilled> = new Observation(
   'sluiceway:body:spilled',
-  (debug, message) => {
-    const { req, memoryBytes, directory } = message
-    debug('%s: more than %d bytes, the rest goes to a file in %s', asked(req), memoryBytes, directory)
-  },
+  ({ req, memoryBytes, directory }) =>
+    `${asked(req)}: more than ${memoryBytes} bytes, the rest goes to a file in ${directory}`,
 )
 
 export const bodyStored: Observation<BodyStored> = new Observation(
   'sluiceway:body:stored',
-  (debug, message) => {
-    const { req, memoryBytes, fileBytes, isWhole } = message
+  ({ req, memoryBytes, fileBytes, isWhole }) => {
     const part = isWhole ? '' : ', and no more comes'
-    debug('%s: %d bytes in memory, %d in a file%s', asked(req), memoryBytes, fileBytes, part)
+    return `${asked(req)}: ${memoryBytes} bytes in memory, ${fileBytes} in a file${part}`
   },
 )
 
 export const flushStarted: Observation<FlushStarted> = new Observation(
   'sluiceway:flush',
-  (debug, { req, isCompressed }) => {
-    debug('%s: streamed, %s', asked(req), isCompressed ? 'through a compressor' : 'as it is')
-  },
+  ({ req, isCompressed }) => `${asked(req)}: streamed, ${isCompressed ? 'through a compressor' : 'as it is'}`,
 )
 
 export const childStarted: Observation<ChildStarted> = new Observation(
   'sluiceway:child:start',
-  (debug, { req, child }) => {
+  ({ req, child }) => {
     const { spawnfile = child.constructor.name, pid } = child as { spawnfile?: string; pid?: number }
-    debug('%s: %s, %s', asked(req), spawnfile, pid === undefined ? 'no process' : `process ${pid}`)
+    const process = pid === undefined ? 'no process' : `process ${pid}`
+    return `${asked(req)}: ${shortened(spawnfile)}, ${process}`
   },
 )
 
 export const childExited: Observation<ChildExited> = new Observation(
   'sluiceway:child:exit',
-  (debug, { req, code, signal, durationMs, isClientGone, error }) => {
+  ({ req, code, signal, durationMs, isClientGone, error }) => {
     const how = error === undefined ? (signal ?? `code ${code}`) : inWords(error)
     const why = isClientGone ? ', the client has left' : ''
-    debug('%s: %s after %d ms%s', asked(req), how, Math.round(durationMs), why)
+    return `${asked(req)}: ${how} after ${Math.round(durationMs)} ms${why}`
   },
 )
 
 export const upgradeDecided: Observation<UpgradeDecided> = new Observation(
   'sluiceway:upgrade',
-  (debug, message) => {
-    const { req, upgrade, outcome } = message
+  ({ req, upgrade, outcome }) => {
     const words = {
       offered: 'goes to the app',
       left: 'left to the other listeners',
       plain: 'served as a plain request',
       cut: 'cut off',
     }
-    debug('%s: upgrade to %s, %s', asked(req), upgrade, words[outcome])
+    return `${asked(req)}: upgrade to ${shortened(upgrade)}, ${words[outcome]}`
   },
 )
 
 export const exceptionContained: Observation<ExceptionContained> = new Observation(
   'sluiceway:contained',
-  (debug, message) => {
-    const { req, error } = message
-    debug('%s: the connection ends after %s', req ? asked(req) : 'a new connection', withPlace(error))
-  },
+  ({ req, error }) =>
+    `${req ? asked(req) : 'a new connection'}: the connection ends after ${withPlace(error)}`,
 )
 
 /** Keeps the context for messages about a body, which Node's parser may cause in the context of its connection. */
@@ -109,12 +102,13 @@ export function isProxyObserved(): boolean {
 
 /** Writes the `DEBUG` line of a proxied request that is over, or has become a tunnel. */
 export function proxyLine(message: ProxiedRequest): void {
-  if (debug.enabled) debug('%s: %s%s', asked(message.req), debugOutcome(message), debugFigures(message))
+  if (debug.enabled)
+    writeLine(debug, `${asked(message.req)}: ${debugOutcome(message)}${debugFigures(message)}`)
 }
 
 function debugOutcome({ outcome, outgoing, status, error }: ProxiedRequest): string {
   const answer = status === undefined ? 'no answer' : `${status}`
-  const from = outgoing === undefined ? '' : ` from ${outgoing.origin}${outgoing.path}`
+  const from = outgoing === undefined ? '' : ` from ${outgoing.origin}${shortened(outgoing.path)}`
   const words: Readonly<Record<ProxyOutcome, string>> = {
     answered: '',
     upgraded: ', the tunnel is closed',
@@ -126,9 +120,10 @@ function debugOutcome({ outcome, outgoing, status, error }: ProxiedRequest): str
 }
 
 function debugFigures(message: ProxiedRequest): string {
-  const { headMs, totalMs, requestBytes, responseBytes, isRetried } = message
+  const { headMs, totalMs, requestBytes, responseBytes, isRetried, attempts } = message
   const head = headMs === undefined ? '' : `; head after ${Math.round(headMs)} ms`
   const end = totalMs === undefined ? '' : `; over after ${Math.round(totalMs)} ms`
   const bytes = totalMs === undefined ? '' : `; ${requestBytes} bytes up, ${responseBytes} down`
-  return `${head}${end}${bytes}${isRetried ? '; sent twice' : ''}`
+  const targets = attempts > 1 ? `; target number ${attempts}` : ''
+  return `${head}${end}${bytes}${targets}${isRetried ? '; sent twice' : ''}`
 }

@@ -151,6 +151,8 @@ export interface ProxiedRequest extends ObservedExchange {
   readonly responseBytes: number
   /** True if the request was sent twice, because the upstream had closed the first connection. */
   readonly isRetried: boolean
+  /** The number of targets it was sent to, one after the other: more than one if the first could not be reached. */
+  readonly attempts: number
   /** The way in which the request ended; undefined before the end. */
   readonly outcome: ProxyOutcome | undefined
   /** The error that `next` gets, or for which the answer was cut. */

@@ -8,8 +8,8 @@ export interface AboutRequest {
   readonly req?: IncomingMessage | undefined
 }
 
-/** Writes the line of one message for `DEBUG=`. */
-export type Line<Message> = (debug: Debugger, message: Message) => void
+/** Returns the line of one message for `DEBUG=`. */
+export type Line<Message> = (message: Message) => string
 
 /**
  * A kind of event that can be observed through a diagnostics channel, and as a line of `DEBUG=` under the same name.
@@ -44,9 +44,10 @@ export class Observation<Message extends AboutRequest> {
     else context.runInAsyncScope(publish<Message>, undefined, this, message)
   }
 
+  /** Writes the line first, as a subscriber may change the message. */
   publish(message: Message): void {
+    if (this.debug.enabled) writeLine(this.debug, this.line(message))
     this.channel.publish(message)
-    if (this.debug.enabled) this.line(this.debug, message)
   }
 }
 
@@ -62,28 +63,45 @@ export function keepContext(req: IncomingMessage): void {
   contexts.set(req, new AsyncResource('SLUICEWAY_OBSERVED'))
 }
 
+/** Writes a line for `DEBUG=`. Clients, upstreams and the names of programs may bring any character into it. */
+export function writeLine(debug: Debugger, line: string): void {
+  debug('%s', line.replaceAll(UNSAFE, escaped))
+}
+
+/**
+ * The characters that would begin another line, steer the terminal, or change the order of what it shows: control
+ * characters (C0, DEL and C1), line and paragraph separators, and those that set the direction of writing.
+ */
+const UNSAFE = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu
+
+function escaped(character: string): string {
+  return `\\u{${character.codePointAt(0)?.toString(16)}}`
+}
+
+/** The most characters that a line shows of one path, token or name of a program. */
+const MOST_SHOWN = 200
+
+/** Cuts a text that can be of any length. */
+export function shortened(text: string): string {
+  return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text
+}
+
 /** Returns the method and the path of the request line; Express removes the mount path from `req.url`. */
 export function asked(req: IncomingMessage): string {
   const { originalUrl = req.url } = req as { originalUrl?: string }
-  return `${req.method} ${originalUrl}`
+  return `${req.method} ${shortened(String(originalUrl))}`
 }
 
-/** Describes an error and its causes in one line: status, code and message. */
+/** Describes an error and its causes: status, code and message. */
 export function inWords(error: unknown): string {
-  if (!(error instanceof Error)) return oneLine(String(error))
+  if (!(error instanceof Error)) return String(error)
   const { status, code = error.name } = error as { status?: number; code?: string }
   const words = `${status === undefined ? '' : `${status} `}${code}: ${error.message}`
-  return oneLine(error.cause === undefined ? words : `${words} (${inWords(error.cause)})`)
+  return error.cause === undefined ? words : `${words} (${inWords(error.cause)})`
 }
 
 /** Like `inWords`, with the place where the error was thrown, because it is not reported elsewhere. */
 export function withPlace(error: unknown): string {
   const place = error instanceof Error ? /^ +at .+$/m.exec(error.stack ?? '')?.[0].trim() : undefined
   return place === undefined ? inWords(error) : `${inWords(error)}, ${place}`
-}
-
-/** Replaces control characters: the text of an upstream may contain any. */
-function oneLine(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.replaceAll(/[\0-\x1f\x7f]+/g, ' ')
 }

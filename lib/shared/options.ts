@@ -10,6 +10,8 @@ export type ByteSize = number | string
 export interface OptionName {
   readonly owner: string
   readonly key: string
+  /** True if the option is a function, and its result is wrong. */
+  readonly isResult?: boolean
 }
 
 /** Turns the value given by a caller into the value used by the middleware, or throws. */
@@ -18,21 +20,34 @@ export type OptionCheck<Value> = (given: unknown, option: OptionName) => Value
 /** One check for each setting. */
 export type OptionChecks<Settings> = { readonly [Key in keyof Settings]-?: OptionCheck<Settings[Key]> }
 
+/**
+ * Options of other packages for the same task, each with the clause that says how it is done here. It completes the
+ * message of an unknown option, so that nobody who moves over has to guess.
+ */
+export type NamesElsewhere = Readonly<Record<string, string>>
+
+/** What else `readOptions` knows about the names of options. */
+interface Names {
+  /** Precedes the names of options within an option. */
+  readonly group?: string
+  readonly elsewhere?: NamesElsewhere
+}
+
 const SIZE = /^\d+(?:\.\d+)? *(?:b|kb|mb|gb|tb|pb)$/i
 
 /**
- * Checks all options of one factory call and returns its frozen settings. `undefined` means absent. `group` precedes
- * the names of options within an option.
+ * Checks all options of one factory call and returns its frozen settings. `undefined` means absent.
  * @throws TypeError for a wrong kind or an unknown key, RangeError for a number out of range.
  */
 export function readOptions<Settings>(
   owner: string,
   options: unknown,
   checks: OptionChecks<Settings>,
-  group = '',
+  names: Names = {},
 ): Readonly<Settings> {
+  const { group = '' } = names
   const given = requireObject(owner, options === undefined ? {} : options)
-  rejectUnknownKeys(owner, given, Object.keys(checks), group)
+  rejectUnknownKeys(owner, given, Object.keys(checks), names)
   const entries = Object.entries<OptionCheck<unknown>>(checks).map(([key, check]) => [
     key,
     check(given[key], { owner, key: group + key }),
@@ -57,10 +72,16 @@ export function rejectRequest(owner: string, options: unknown): void {
   }
 }
 
-function rejectUnknownKeys(owner: string, given: object, known: string[], group: string): void {
+function rejectUnknownKeys(
+  owner: string,
+  given: object,
+  known: string[],
+  { group = '', elsewhere = {} }: Names,
+): void {
   for (const key of Object.keys(given)) {
-    if (!known.includes(key))
-      throw wrongOption(`${owner}: unknown option ${show(group + key)}; ${hint(key, known, group)}`)
+    if (known.includes(key)) continue
+    const remedy = Object.hasOwn(elsewhere, key) ? elsewhere[key] : hint(key, known, group)
+    throw wrongOption(`${owner}: unknown option ${show(group + key)}; ${remedy}`)
   }
 }
 
@@ -190,9 +211,27 @@ export function optionGroup<Settings>(checks: OptionChecks<Settings>): OptionChe
   return (given, option) => {
     if (given === undefined) return undefined
     if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-      throw wrongKind(option, `an object with ${Object.keys(checks).join(' and ')}`, given)
+      throw wrongKind(option, `an object with ${membersOf(checks)}`, given)
     }
-    return readOptions(option.owner, given, checks, `${option.key}.`)
+    return readOptions(option.owner, given, checks, { group: `${option.key}.` })
+  }
+}
+
+/** The names of a group's options, in words. */
+function membersOf<Settings>(checks: OptionChecks<Settings>): string {
+  const names = Object.entries<OptionCheck<unknown>>(checks).map(([key, check]) =>
+    isRequired(check) ? key : `${key} (optional)`,
+  )
+  return names.join(' and ')
+}
+
+/** An option without a default refuses `undefined`. */
+function isRequired(check: OptionCheck<unknown>): boolean {
+  try {
+    check(undefined, { owner: '', key: '' })
+    return false
+  } catch {
+    return true
   }
 }
 
@@ -211,8 +250,9 @@ export function outOfRange(option: OptionName, expected: string, given: unknown)
   return new RangeError(withEntry(complaint(option, expected, given), 'a-wrong-option'))
 }
 
-function complaint({ owner, key }: OptionName, expected: string, given: unknown): string {
-  return `${owner}: option "${key}" must be ${expected}, got ${show(given)}`
+function complaint({ owner, key, isResult }: OptionName, expected: string, given: unknown): string {
+  const subject = isResult === true ? `the result of your function "${key}"` : `option "${key}"`
+  return `${owner}: ${subject} must be ${expected}, got ${show(given)}`
 }
 
 /** Shows any value in an error message; JSON cannot show a BigInt or a cycle. */

@@ -41,16 +41,32 @@ describe('attach', () => {
     detach()
   })
 
-  for (const [what, server] of [
-    ['an application', app],
-    ['an emitter', new EventEmitter()],
-    ['nothing', null],
+  for (const [what, given, message] of [
+    [
+      'an application alone',
+      [app],
+      /^attach: server must be .*, got a function; it comes second: attach\(server, app\)/,
+    ],
+    [
+      'both in the wrong order',
+      [app, createServer()],
+      /^attach: server must be .*, got a function; it comes second/,
+    ],
+    [
+      'an emitter',
+      [new EventEmitter(), app],
+      /^attach: server must be an http\.Server or https\.Server.*, got \{/,
+    ],
+    ['nothing', [null, app], /^attach: server must be an http\.Server or https\.Server.*, got null/],
+    [
+      'a server alone',
+      [createServer()],
+      /^attach: app must be .*, got undefined: write attach\(server, app\)/,
+    ],
+    ['a server and no app', [createServer(), 'app'], /^attach: app must be .*, got "app"/],
   ] as const) {
-    it(`says what is missing where the server is ${what}`, () => {
-      expect(() => attach(server as never, app)).to.throw(
-        TypeError,
-        /^attach: server must be an http\.Server or https\.Server/,
-      )
+    it(`says what is missing where it is given ${what}`, () => {
+      expect(() => Reflect.apply(attach, undefined, given as never)).to.throw(TypeError, message)
     })
   }
 })

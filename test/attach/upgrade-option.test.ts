@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 
 import { expect } from 'chai'
 
+import { Observer } from '../support/observed.js'
 import { upgradeTo } from '../support/pipelined.js'
 import { answered, apps, closeAll, expectOwn404, open, others, own, type Step } from './neighbors.js'
 
@@ -55,13 +56,19 @@ describe('attach with the option "upgrade"', () => {
     await expectOwn404(chain(own), { upgrade })
   })
 
-  it('ends the one connection where it throws', async () => {
-    const client = await open(chain(own), [], {
-      upgrade: () => {
-        throw new Error('oops')
-      },
+  for (const [name, build] of Object.entries(apps)) {
+    it(`has the client get the app's page for the error where it throws: ${name}`, async () => {
+      const observer = new Observer()
+      const contained = observer.messages('sluiceway:contained')
+      const client = await open(build(own), [others['ws with { server }']!], {
+        upgrade: () => {
+          throw new Error('oops')
+        },
+      })
+      expect(await answered(client, '/app')).to.equal('500')
+      await client.closed()
+      observer.end()
+      expect(contained.map(({ error }) => String(error))).to.deep.equal(['Error: oops'])
     })
-    client.write(upgradeTo('websocket', '/app'))
-    await client.closed()
-  })
+  }
 })

@@ -1,11 +1,24 @@
 import type { IncomingMessage } from 'node:http'
 import { expect } from 'chai'
+import express from 'express'
 import iconv from 'iconv-lite'
 import { closeServers } from '../support/servers.js'
 import { found } from './reading.js'
 
 const readText = (req: IncomingMessage): Promise<string> => req.bodyCache.text()
 const readForm = (req: IncomingMessage): Promise<unknown> => req.bodyCache.urlencoded()
+
+const parse = express.text({ type: () => true })
+
+/** Reads it with body-parser. */
+function parseText(req: IncomingMessage): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    parse(req, {} as never, (error?: Error) => {
+      if (error === undefined) resolve((req as { body?: unknown }).body)
+      else reject(error)
+    })
+  })
+}
 
 function typed(type: string, charset: string): Record<string, string> {
   return { 'content-type': `${type}; charset=${charset}` }
@@ -57,6 +70,38 @@ describe('a charset', () => {
       const error = await found(readText, 'x', typed('text/plain', charset))
       expect(error).to.include({ status: 415, code: 'ERR_SLUICEWAY_CHARSET_UNSUPPORTED' })
       expect(iconv.encodingExists(charset)).to.equal(true)
+    })
+  }
+
+  // [charset, bytes, text]
+  for (const [charset, hex, text] of [
+    ['utf-16', 'feff0041', 'A'],
+    ['UTF-16', 'fffe4100', 'A'],
+    ['utf-16', '4100', 'A'],
+    ['utf-16le', 'fffe4100', 'A'],
+    ['utf-16be', 'feff0041', 'A'],
+    ['utf-16le', 'feff0041', '\uFFFE\u4100'],
+    ['utf-16be', 'fffe4100', '\uFFFE\u4100'],
+    ['utf-8', 'efbbbf41', 'A'],
+    ['utf-8', 'feff41', '\uFFFD\uFFFDA'],
+    ['windows-1252', 'efbbbf41', 'ï»¿A'],
+  ] as const) {
+    it(`has its own byte order mark removed, and is overridden by no other: ${hex} in ${charset}`, async () => {
+      expect(await found(readText, Buffer.from(hex, 'hex'), typed('text/plain', charset))).to.equal(text)
+      expect(await found(parseText, Buffer.from(hex, 'hex'), typed('text/plain', charset))).to.equal(text)
+    })
+  }
+
+  // The Encoding standard gives one U+FFFD for the first, and drops the second byte of the others.
+  for (const [charset, hex, text] of [
+    ['gb18030', '8130', '\uFFFD0'],
+    ['shift_jis', 'efbbbf41', '\uFFFD\uFF7B\uFF7FA'],
+    ['euc-jp', '8fa1', '\uFFFD\uFFFD'],
+  ] as const) {
+    it(`loses only the first byte of a malformed character, as in body-parser: ${hex} in ${charset}`, async () => {
+      const bytes = Buffer.from(hex, 'hex')
+      expect(await found(readText, bytes, typed('text/plain', charset))).to.equal(text)
+      expect(await found(parseText, bytes, typed('text/plain', charset))).to.equal(text)
     })
   }
 

@@ -1,6 +1,6 @@
 import { IncomingMessage, ServerResponse } from 'node:http'
-import { EventEmitter } from 'node:events'
-import { PassThrough, type Readable } from 'node:stream'
+import { EventEmitter, once } from 'node:events'
+import { PassThrough, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import type { Express } from 'express'
@@ -37,7 +37,7 @@ const plainSocket = (): object => ({
   destroy() {},
 })
 
-/** Without it finalhandler would wait for a socket that is no emitter. */
+/** Marks the request as finished: without it finalhandler would wait for a socket that is no emitter. */
 function close(req: IncomingMessage): void {
   req.readable = false
 }
@@ -109,6 +109,15 @@ function byteByByte(): Deliver {
   }
 }
 
+type Parser = (req: never, res: never, next: (error?: unknown) => void) => unknown
+
+function parsing(parser: Parser): (req: IncomingMessage, res: ServerResponse) => Promise<void> {
+  return (req, res) =>
+    new Promise((resolve, reject) => {
+      parser(req as never, res as never, (error) => (error === undefined ? resolve() : reject(error)))
+    })
+}
+
 /** Returns status and body of a response after all of it has been written. */
 function answerOf(res: ServerResponse, resolve: (answer: string) => void): void {
   let sent = ''
@@ -163,6 +172,36 @@ for (const { name, express } of expressVersions) {
     readTwice().catch(next)
   }
 
+  const readers: Readonly<Record<string, (req: IncomingMessage, res: ServerResponse) => Promise<unknown>>> = {
+    'express.json()': parsing(express.json()),
+    'express.json() and express.text()': async (req, res) => {
+      await parsing(express.json())(req, res)
+      await parsing(express.text({ type: () => true }))(req, res)
+    },
+    'express.json(), whose check fails': parsing(
+      express.json({
+        verify() {
+          throw new Error('checked')
+        },
+      }),
+    ),
+    "on('data')": async (req) => {
+      req.on('data', () => {})
+      await once(req, 'end')
+    },
+    'for await': (req) => text(req),
+    'bodyCache.json()': (req) => req.bodyCache.json(),
+  }
+  const outcomes: readonly [
+    string,
+    (res: ServerResponse, next: (error?: unknown) => void) => void,
+    string,
+  ][] = [
+    ['404', (_res, next) => next(), '404 '],
+    ['an error', (_res, next) => next(new Error('thrown')), '500 '],
+    ['a streamed answer', (res) => void Readable.from(['in ', 'parts']).pipe(res), '200 '],
+  ]
+
   for (const adapter of adapters) {
     describe(`an application of ${name} behind ${adapter.name}`, () => {
       for (const [what, handlers, answer] of [
@@ -192,6 +231,25 @@ for (const { name, express } of expressVersions) {
           it(`gets the body from ${what}, ${length ? 'with' : 'without'} its length`, async () => {
             expect(await invoke(appOf(...handlers), adapter, length)).to.equal(answer)
           })
+        }
+      }
+
+      for (const [how, read] of Object.entries(readers)) {
+        for (const [outcome, answer, expected] of outcomes) {
+          for (const memory of [BODY.length * 2, 0]) {
+            it(`has ${outcome} by Express alone after ${how}, ${memory} bytes in memory`, async () => {
+              const handler = (
+                req: IncomingMessage,
+                res: ServerResponse,
+                next: (error?: unknown) => void,
+              ) => {
+                read(req, res).then(() => answer(res, next), next)
+              }
+              const app = express().set('env', 'test').use(bodyCache({ memory }), handler)
+              const status = how.endsWith('fails') ? '403 ' : expected
+              expect(await invoke(app as never, adapter)).to.match(new RegExp(`^${status}`))
+            })
+          }
         }
       }
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import http2 from 'node:http2'
 import { expect } from 'chai'
 import { bodyCache } from 'sluiceway/body-cache'
@@ -44,6 +45,24 @@ describe('bodyCache on HTTP/2', () => {
           ),
       ),
     ).to.deep.equal(['end', 'close'])
+  })
+
+  it('does not take a stream that was reset for an empty body', async () => {
+    const failure = deferred<unknown>()
+    const middleware = bodyCache()
+    const host: Handler = (req, _res, next) => void req.resume().on('end', () => next())
+    const cache: Handler = (req, res) => {
+      middleware(req, res, failure.resolve)
+    }
+    const server = http2.createServer(mount(host, cache) as never)
+    const { port } = await listen(server as never)
+    const session = http2.connect(`http://127.0.0.1:${port}`)
+    const stream = session.request({ ':method': 'POST', 'content-length': '3' })
+    stream.on('error', () => {})
+    await once(server, 'request')
+    stream.close(http2.constants.NGHTTP2_CANCEL)
+    expect(await failure.promise).to.include({ code: 'ERR_SLUICEWAY_BODY_ALREADY_READ' })
+    session.destroy()
   })
 
   it("emits 'close' once, and no error, on a request that is not read", async () => {

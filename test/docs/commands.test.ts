@@ -34,6 +34,9 @@ const expectations: Readonly<Record<string, (terminal: Terminal) => Promise<void
     const [one, other] = printed.match(/[\da-f]{64}/g) ?? []
     expect(one).to.be.a('string').that.equals(other)
   },
+  'docs-recipes-filter-tokens 1': async (terminal) => {
+    expect(await terminal.run()).to.contain('"url":"/v1/chat/completions"')
+  },
   'docs-recipes-from-body-parser-verify 1': async (terminal) => {
     expect(await terminal.run()).to.contain('{"taken":{"id":"A-1"}}')
   },
@@ -110,12 +113,26 @@ const expectations: Readonly<Record<string, (terminal: Terminal) => Promise<void
 const notRun: ReadonlyMap<RegExp, string> = new Map([
   [/^readme 1$/, 'installs from the registry; test/package installs the packed package'],
   [/^readme 2$/, 'is how these very tests are run'],
+  [/^docs-start /, 'test/package/first-minutes.test.ts runs them, with the packed package'],
   [/^docs-recipes-deploy-log /, 'deploys; test/recipes runs its steps with programs in place of git and npm'],
+  [
+    /^docs-recipes-(?:failover|sticky-sessions|route-by-table|canary|mirror|fall-through|circuit-breaker|graceful-shutdown) 1$/,
+    'needs upstreams that stop and start; test/recipes has them',
+  ],
   [/^docs-recipes-readme 1$/, 'installs from the registry'],
   [
     /^docs-recipes-websocket(?:-behind-auth|s-beside-the-proxy) 1$/,
     'wscat is not installed; test/recipes makes the same handshakes',
   ],
+  [
+    /^docs-recipes-(?:private-ca-and-mtls|preserve-host-over-https|docker-socket|corporate-proxy) 1$/,
+    'needs certificates, a daemon or a proxy of its own; test/recipes has them, and asks for the same',
+  ],
+  [
+    /^docs-recipes-(?:script-in-pages|urls-in-json|watermark-images) 1$/,
+    'asks a public server for a page, a document or an image; test/recipes has an upstream that sends one',
+  ],
+  [/^docs-recipes-test-your-app 1$/, 'installs from the registry; test/recipes runs its tests'],
   [/^docs-benchmarks /, 'benchmarks take minutes'],
 ])
 

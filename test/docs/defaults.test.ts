@@ -34,7 +34,8 @@ function numberOf(value: string): number | undefined {
 
 const files = fs
   .readdirSync(`${root}/lib`, { recursive: true, encoding: 'utf8' })
-  .filter((name) => name.endsWith('.ts'))
+  // Codes of a protocol are nobody's defaults.
+  .filter((name) => name.endsWith('.ts') && !name.endsWith('-codes.ts'))
   .map((name) => ({ name: `lib/${name}`, code: readText(`lib/${name}`) }))
 
 /** The defaults of options that are numbers: each is the first argument of the option's check. */

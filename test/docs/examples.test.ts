@@ -57,12 +57,20 @@ const expectations: Readonly<Record<string, () => Promise<void>>> = {
     client.terminate()
     expect(await asked(fetch(`${url}/other`))).to.include({ url: '/other' })
   },
+  'docs-attach 3': async () => {
+    const port = await surroundings.port()
+    const client = new WebSocket(`ws://127.0.0.1:${port}/`)
+    const [greeting] = (await once(client, 'message')) as [Buffer]
+    client.terminate()
+    expect(greeting.toString()).to.equal('hello')
+    expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).to.equal('<p>page')
+  },
   'docs-auto-flush 1': async () => {
     expect(await firstText('/events')).to.equal('data: 0\n\n')
   },
   'docs-body-cache 1': async () => {
     const body = '{ "a": 1 }'
-    const signature = createHmac('sha256', '').update(body).digest('hex')
+    const signature = createHmac('sha256', 'sesame').update(body).digest('hex')
     expect((await post('/webhook', body, { 'X-Signature': signature })).status).to.equal(204)
     expect((await post('/webhook', body, { 'X-Signature': 'abcd' })).status).to.equal(401)
   },
@@ -70,18 +78,26 @@ const expectations: Readonly<Record<string, () => Promise<void>>> = {
     const answer = await post('/orders', '{"id":"A-1","user":"ada"}')
     expect(await answer.json()).to.deep.equal({ order: 'A-1', by: 'ada' })
   },
+  // A declaration for the compiler.
+  'docs-body-cache 3': async () => {},
   'docs-errors 1': async () => {
     const answer = await post('/', 'x'.repeat(2_000_000))
     expect(await answer.json()).to.include({ code: 'ERR_SLUICEWAY_BODY_TOO_LARGE' })
+  },
+  'docs-errors 2': async () => {
+    expect(await (await post('/orders', '[1]')).json()).to.deep.equal({ order: [1] })
+    expect((await post('/orders', '[1')).status).to.equal(400)
   },
   'docs-max-bytes 1': async () => {
     expect((await post('/avatar', 'x'.repeat(600_000))).status).to.equal(413)
     expect((await post('/other', 'x'.repeat(600_000))).status).to.equal(404)
   },
-  'docs-max-bytes 2': async () => {
+  'docs-max-bytes 2': async () => takesLargeVideos(),
+  'docs-max-bytes 3': async () => takesLargeVideos(),
+  'docs-max-bytes 4': async () => {
     expect((await post('/', 'x'.repeat(600_000))).status).to.equal(404)
   },
-  'docs-max-bytes 3': async () => {
+  'docs-max-bytes 5': async () => {
     const answer = await post('/', 'x'.repeat(2_000_000))
     expect(await answer.json()).to.deep.equal({ message: 'too large', limit: 1_048_576 })
   },
@@ -93,22 +109,28 @@ const expectations: Readonly<Record<string, () => Promise<void>>> = {
     expect(seen).to.include({ method: 'GET', url: '/lookup?of=%2Fa%26b', body: '' })
     expect(seen['authorization']).to.equal('Bearer sesame')
   },
+  'docs-passthrough-proxy 3': async () => {
+    expect(await asked(post('/a', 'quiet'))).to.include({ body: 'QUIET' })
+  },
   // Proxies that nobody asks. That they are created says that their options are right.
-  'docs-passthrough-proxy 3': async () => {},
   'docs-passthrough-proxy 4': async () => {},
   'docs-passthrough-proxy 5': async () => {},
-  // Asks its own proxy.
   'docs-passthrough-proxy 6': async () => {},
-  'docs-passthrough-proxy 7': async () => {
+  // Asks its own proxy.
+  'docs-passthrough-proxy 7': async () => {},
+  'docs-passthrough-proxy 8': async () => {
     expect(await asked(post('/x', '{ "spaces" :  "kept" }'))).to.include({ body: '{ "spaces" :  "kept" }' })
   },
-  'docs-passthrough-proxy 8': async () => {
+  'docs-passthrough-proxy 9': async () => {
     const seen = await asked(fetch(url, { headers: { Authorization: 'Basic client' } }))
     expect(seen).to.include({ authorization: 'Bearer of-this-server' })
   },
   'docs-readme 1': async () => {
     expect(await asked(post('/api/x', '{}'))).to.include({ url: '/x', body: '{}' })
   },
+  // Clients; test/recipes/duplex-chunks.test.ts calls them.
+  'docs-recipes-duplex-chunks 1': async () => {},
+  'docs-recipes-duplex-chunks 2': async () => {},
   'docs-recipes-from-body-parser-verify 1': async () => {
     const signature = createHmac('sha256', 'sesame').update('{}').digest('hex')
     expect((await post('/', '{}', { 'X-Signature': signature })).status).to.equal(404)
@@ -127,6 +149,12 @@ const expectations: Readonly<Record<string, () => Promise<void>>> = {
   'docs-pipe-child 3': async () => {},
   // Commands; test/pipe-child/block-buffered.test.ts runs them.
   'docs-pipe-child 4': async () => {},
+}
+
+async function takesLargeVideos(): Promise<void> {
+  const large = 'x'.repeat(2_000_000)
+  expect(await (await post('/videos', large)).json()).to.deep.equal({ taken: true })
+  expect((await post('/others', large)).status).to.equal(413)
 }
 
 /** The first text of an answer, without waiting for the rest. */

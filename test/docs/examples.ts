@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { Server } from 'node:http'
 import { syncBuiltinESMExports } from 'node:module'
 import net, { type AddressInfo } from 'node:net'
@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Express } from 'express'
+import '../support/example-secrets.js'
 import 'zod' // sets globals, which mocha would take for leaks of the example that loads it
 import { namesIn, readText, root } from '../support/repository.js'
 import { serve, type TestServer } from '../support/servers.js'
@@ -96,6 +97,7 @@ export class Surroundings {
     const certificate = readText('test/support/tls/certificate.pem')
     const key = readText('test/support/tls/key.pem')
     const files = {
+      'public/index.html': '<p>page',
       'ca.pem': certificate,
       'client.pem': certificate,
       'client-key.pem': key,
@@ -103,6 +105,7 @@ export class Surroundings {
       'app.log': 'first line\n',
       'package.json': '{ "scripts": { "build": "echo built" } }',
     }
+    mkdirSync(path.join(this.folder, 'public'))
     for (const [name, content] of Object.entries(files)) {
       writeFileSync(path.join(this.folder, name), content)
     }

@@ -15,7 +15,7 @@ export function hasTools(): boolean {
 }
 
 /** Lines that start or install something: the tests have done that already. */
-const PREPARATION = /^(?:\w+=\S+ )?(?:npm|npx|ollama) /
+const PREPARATION = /^(?:\w+=\S+ )*(?:npm|npx|ollama) /
 
 /** The commands of one "sh" block, typed by a reader at whose port 3000 (and 80, if need be) the program listens. */
 export class Terminal {

@@ -4,6 +4,7 @@ import { expect } from 'chai'
 import { maxBytes } from 'sluiceway/max-bytes'
 import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
+import { MockedClock } from '../support/mocked-clock.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 import { until } from '../support/until.js'
@@ -27,6 +28,8 @@ const flushThenEnd: Handler = (req, res) => {
 
 for (const { name, mount } of hosts) {
   describe(`maxBytes on ${name}, when a request is answered before its body is whole`, () => {
+    const clock = new MockedClock()
+    afterEach(() => clock.restore())
     afterEach(closeServers)
 
     it('discards a small rest and serves the next request on the connection', async () => {
@@ -98,13 +101,15 @@ for (const { name, mount } of hosts) {
 
     it('keeps the connection for longer than lingerMs after a small rest that arrived in time', async () => {
       const lingerMs = 20
-      const { port } = await serve(mount(maxBytes({ limit: '1mb', lingerMs }), refuseAtOnce))
+      const { port, connections } = await serve(mount(maxBytes({ limit: '1mb', lingerMs }), refuseAtOnce))
       const client = await RawClient.connect(port)
+      clock.stop()
       client.write(CHUNKED)
       await client.response()
       client.write(asChunk(Buffer.alloc(10_000)), lastChunk)
+      await until(() => connections[0]!.bytesRead === client.socket.bytesWritten)
       // Longer than the timer that must not be running any more.
-      await new Promise((resolve) => setTimeout(resolve, lingerMs * 2))
+      await clock.pass(lingerMs * 2)
       client.request('GET', '/')
       expect((await client.response()).status).to.equal(403)
       client.destroy()
@@ -227,7 +232,7 @@ for (const { name, mount } of hosts) {
         res.statusCode = 202
         res.end()
       }
-      const { port } = await serve(mount(maxBytes({ limit: 10, lingerMs: 50 }), accept))
+      const { port } = await serve(mount(maxBytes({ limit: 10, lingerMs: 500 }), accept))
       const client = await RawClient.connect(port)
       client.write(CHUNKED)
       expect((await client.response()).status).to.equal(202)

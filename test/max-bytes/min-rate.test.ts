@@ -218,7 +218,7 @@ describe('the options of maxBytes({ minRate })', () => {
     for (const value of [null, true, 240, '240', [240, 5000]]) {
       expect(wrong(value)).to.throw(
         TypeError,
-        'option "minRate" must be an object with bytesPerSecond and graceMs',
+        'option "minRate" must be an object with bytesPerSecond and graceMs (optional)',
       )
     }
   })

@@ -49,7 +49,7 @@ describe('maxBytes options', () => {
   it('require a limit', () => {
     expect(() => maxBytes(undefined as unknown as number)).to.throw(TypeError, 'option "limit"')
     expect(() => maxBytes({} as MaxBytesOptions)).to.throw(TypeError, 'option "limit"')
-    expect(() => maxBytes(null as unknown as number)).to.throw(TypeError, 'got null')
+    expect(() => maxBytes(null as unknown as number)).to.throw(TypeError, /option "limit" .*got null/)
   })
 
   it('name the nearest known key for an unknown one', () => {
@@ -106,6 +106,21 @@ describe('maxBytes options', () => {
           expect(response.status).to.equal(500)
         })
       }
+
+      it('names the function where its result is no size', async () => {
+        const errors: unknown[] = []
+        const limited = maxBytes(() => 'lots')
+        const { url } = await serve((req, res) => {
+          limited(req, res, (error) => {
+            errors.push(error)
+            res.end()
+          })
+        })
+        await fetch(url, { method: 'POST', body: 'abc' })
+        expect(String(errors)).to.match(
+          /^TypeError: maxBytes: the result of your function "limit" must be a whole number .*, got "lots" \(see /,
+        )
+      })
 
       it('uses the size it returns for this request', async () => {
         const limit = (req: { url?: string | undefined }): string => (req.url === '/large' ? '1kb' : '1b')

@@ -7,6 +7,7 @@ import createDebug from 'debug'
 import { attach, autoFlush, bodyCache, maxBytes, passthroughProxy, pipeChild } from 'sluiceway'
 
 import { expressVersions } from '../support/express-versions.js'
+import { Observer } from '../support/observed.js'
 import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen } from '../support/servers.js'
@@ -30,6 +31,9 @@ for (const { name, express } of expressVersions) {
       mounted.use('/up', passthroughProxy(upstream.url))
       mounted.get('/run', (_req, res, next) => {
         pipeChild(res, spawn('sh', ['-c', 'exit 2'])).catch(next)
+      })
+      mounted.get('/hostile', (_req, res, next) => {
+        pipeChild(res, spawn('/none\nsluiceway:proxy \u202e\u001b[31m\u007f')).catch(next)
       })
       mounted.get('/broken', (_req, res) => {
         res.flushHeaders = () => {
@@ -138,8 +142,39 @@ for (const { name, express } of expressVersions) {
       await client.closed()
       expect(linesOf('sluiceway:contained')).to.have.length(1)
       expect(linesOf('sluiceway:contained')[0]).to.match(
-        /^GET \/mounted\/broken: the connection ends after Error: not sent, at .*debug-lines\.test/,
+        /^GET \/mounted\/broken: the connection ends after Error: not\\u\{a\}sent, at .*debug-lines\.test/,
       )
+    })
+
+    it('shows the characters that would forge a line or steer the terminal', async () => {
+      client.request('GET', '/mounted/hostile')
+      await client.response()
+      await until(() => linesOf('sluiceway:child:exit').length)
+      const shown = '/none\\u{a}sluiceway:proxy \\u{202e}\\u{1b}[31m\\u{7f}'
+      expect(linesOf('sluiceway:child:start')).to.deep.equal([`GET /mounted/hostile: ${shown}, no process`])
+      expect(linesOf('sluiceway:child:exit')[0]).to.contain(`ENOENT: spawn ${shown} ENOENT`)
+    })
+
+    it('shows them in what a client sends, and cuts it', async () => {
+      const token = Buffer.from(`w\u009b31m\u0085\t${'s'.repeat(300)}`, 'latin1')
+      client.write(
+        `GET /mounted/${'x'.repeat(300)} HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: `,
+        token,
+        '\r\n\r\n',
+      )
+      await client.response()
+      expect(linesOf('sluiceway:upgrade')).to.deep.equal([
+        `GET /mounted/${'x'.repeat(191)}…: upgrade to w\\u{9b}31m\\u{85}\\u{9}${'s'.repeat(193)}…, goes to the app`,
+      ])
+    })
+
+    it('writes its line before a subscriber can change the message', async () => {
+      const observer = new Observer()
+      observer.on('sluiceway:flush', (message) => void Reflect.deleteProperty(message, 'req'))
+      client.request('GET', '/mounted/run')
+      await client.response()
+      observer.end()
+      expect(linesOf('sluiceway:flush')).to.deep.equal(['GET /mounted/run: streamed, as it is'])
     })
 
     it('can be switched on while the process runs, and off', async () => {

@@ -51,11 +51,16 @@ const CAUSES = [
   'lib/attach/declined-upgrades.ts',
   'lib/attach/upgrade.ts',
   'lib/body-cache/urlencoded.ts',
+  'lib/passthrough-proxy/body-transform.ts',
+  'lib/passthrough-proxy/contained-transform.ts',
+  'lib/passthrough-proxy/exchange.ts',
   'lib/passthrough-proxy/hooks.ts',
+  'lib/passthrough-proxy/request/changed-body.ts',
   'lib/passthrough-proxy/request/unannounced-body.ts',
   'lib/passthrough-proxy/response/',
   'lib/passthrough-proxy/upstream-errors.ts',
   'lib/passthrough-proxy/upstream/',
+  'lib/passthrough-proxy/web-streams.ts',
   'lib/pipe-child/children/child-process.ts',
 ]
 

@@ -163,6 +163,15 @@ describe('the members that lib/node/internals.ts relies on', () => {
     expect(res.getHeaderNames()).to.deep.equal([])
   })
 
+  it('exist in a response whose head is written, and that has trailers', () => {
+    expect(member(res, '_header')).to.equal(null)
+    res.addTrailers({ 'X-Own': 'a' })
+    expect(member(res, '_trailer')).to.equal('X-Own: a\r\n')
+    res.writeHead(200, { 'Content-Type': 'text/event-stream' })
+    expect(res.getHeader('content-type')).to.equal(undefined)
+    expect(member(res, '_header')).to.match(/^HTTP\/1\.1 200 OK\r\nContent-Type: text\/event-stream\r\n/)
+  })
+
   it('give the length of a whole answer before its head is made', () => {
     const lengths: unknown[] = []
     const writeHead = res.writeHead.bind(res)

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { IncomingMessage, type ServerResponse } from 'node:http'
+import http2 from 'node:http2'
 import { pipeline, Readable, Writable } from 'node:stream'
 import { Gzip } from 'node:zlib'
 import { expect } from 'chai'
@@ -8,7 +9,8 @@ import onFinished from 'on-finished'
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
 import { readText } from '../support/repository.js'
-import { closeServers, serve } from '../support/servers.js'
+import { frameClient } from '../support/http2-frames.js'
+import { closeServers, listen, serve } from '../support/servers.js'
 import { waitFor } from '../support/waiting.js'
 
 type Exchange = [IncomingMessage, ServerResponse]
@@ -220,6 +222,36 @@ describe('the events and orders that lib/node/README.md relies on', () => {
       const { handle: own } = app as unknown as { handle: () => void }
       const { url } = await serve((...both) => void Reflect.apply(own, bare, both))
       expect((await fetch(url)).status).to.equal(418)
+    }
+  })
+
+  it("a stream of HTTP/2 whose client resets it without an error emits 'aborted' if its response has not ended, and 'end' once its body was read; its `state` is then idle", async () => {
+    for (const [hasEnded, events] of [
+      [false, ['aborted', 'end']],
+      [true, ['end']],
+    ] as const) {
+      const server = http2.createServer()
+      const { port } = await listen(server as never)
+      const { session, stream, reset } = await frameClient(port)
+      const [req, res] = (await once(server, 'request')) as [
+        http2.Http2ServerRequest,
+        http2.Http2ServerResponse,
+      ]
+      const seen: string[] = []
+      for (const event of ['aborted', 'end']) req.stream.on(event, () => seen.push(event))
+      // More than its client takes.
+      if (hasEnded) res.end(Buffer.alloc(1_000_000))
+      else res.write(Buffer.alloc(1_000_000))
+      await once(stream, 'response')
+      const ended = once(req.stream, 'end')
+      reset(http2.constants.NGHTTP2_NO_ERROR)
+      await ended
+      expect(seen).to.deep.equal(events)
+      expect(req.stream.closed).to.equal(true)
+      // Node 26 destroys it, and then its state is empty.
+      await new Promise(setImmediate)
+      expect([http2.constants.NGHTTP2_STREAM_STATE_IDLE, undefined]).to.include(req.stream.state.state)
+      session.destroy()
     }
   })
 

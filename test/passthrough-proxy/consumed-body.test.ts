@@ -1,6 +1,9 @@
+import { PassThrough } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+
 import { expect } from 'chai'
 import multer from 'multer'
-import { passthroughProxy, type SluicewayError } from 'sluiceway'
+import { bodyCache, passthroughProxy, type SluicewayError } from 'sluiceway'
 
 import { withEntry } from '../support/error-entry.js'
 import { expressFor, type Express } from '../support/express-versions.js'
@@ -59,6 +62,22 @@ for (const { name, mount } of hosts) {
           expect(upstream.accepted).to.equal(0)
         })
       }
+    }
+
+    for (const length of [10, 300_000]) {
+      it(`passes on ${length} bytes of bodyCache after a pipe was destroyed half way`, async () => {
+        const upstream = await serve(
+          (req, res) => void buffer(req).then((body) => res.end(String(body.length))),
+        )
+        const pipe: Handler = (req, _res, next) => {
+          const destination = req.pipe(new PassThrough())
+          destination.once('data', () => destination.destroy()).once('close', () => setImmediate(next))
+        }
+        const { port } = await serve(mount(bodyCache(), pipe, passthroughProxy(upstream.url)))
+        const client = await RawClient.connect(port)
+        client.request('POST', '/', {}, Buffer.alloc(length))
+        expect((await client.response()).body.toString()).to.equal(String(length))
+      })
     }
 
     it('passes on a body that the parsers did not read', async () => {

@@ -160,7 +160,7 @@ for (const [transport, load] of transports) {
     it('are their own when the upstream is silent for too long', async () => {
       const port = await start((await serve(upstreamHandler)).url, {
         ...(await oneConnection()),
-        headersTimeoutMs: 50,
+        headersTimeoutMs: 1000,
       })
       await ask(port, 1, '/')
       await ask(port, 2, '/silent')

@@ -4,12 +4,16 @@ import { expect } from 'chai'
 import { passthroughProxy, type SluicewayError } from 'sluiceway'
 
 import { hosts } from '../support/hosts.js'
+import { MockedClock } from '../support/mocked-clock.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen } from '../support/servers.js'
 
-/** The time for which the upstream may still be busy for a client that has left. */
-const SOON_MS = 100
+/** Far below the limits that would end the exchange otherwise, and far above what a busy machine takes. */
+const SOON_MS = 10_000
+
+/** Stands still in the rows in which the upstream falls silent, but for its silence: the rest must be served in time. */
+const clock = new MockedClock()
 
 /** The timeout in the rows in which one side falls silent: of the server for its client, of the proxy for its upstream. */
 const PATIENCE_MS = 60
@@ -111,9 +115,11 @@ for (const { name, mount } of hosts) {
           next(error)
         }),
       )
+      if (silent === 'the upstream') clock.stop()
       ;({ port } = await listen(createServer(silent === 'the client' ? impatient : {}, app)))
       client = await RawClient.connect(port)
     }
+    afterEach(() => clock.restore())
     afterEach(closeServers)
 
     async function arrived(text: string): Promise<RawClient> {
@@ -175,15 +181,24 @@ for (const { name, mount } of hosts) {
       client.write(asChunk(Buffer.alloc(12 * 1024 * 1024)))
     }
 
+    function seenByClient(): Promise<Outcome['client']> {
+      return client.response().then(
+        ({ status }) => status,
+        () => (client.socket.bytesRead > 0 ? 'a part' : 'nothing'),
+      )
+    }
+
+    /** Lets the time pass for which the upstream is silent, and in which the rest of an upload is discarded. */
+    function inTime<Value>(side: Side, way: Way, coming: Promise<Value>): Promise<Value> {
+      return way === 'silence' && side === 'the upstream' ? clock.passUntil(coming, PATIENCE_MS) : coming
+    }
+
     /** Waits for what comes, then tries what is left of both connections with one more request. */
     async function outcome(side: Side, phase: Phase, way: Way): Promise<Outcome> {
       const since = performance.now()
-      const seen = await client.response().then(
-        ({ status }) => status,
-        () => (client.socket.bytesRead > 0 ? ('a part' as const) : ('nothing' as const)),
-      )
+      const seen = await inTime(side, way, seenByClient())
       const isOver = table[side][phase][way].clientConnection === 'ended'
-      if (isOver) await client.closed()
+      if (isOver) await inTime(side, way, client.closed())
       else if (phase === 'in the upload') client.write(lastChunk)
       connection?.socket.resume()
       if (table[side][phase][way].upstreamConnection === 'ended') await connection?.closed()

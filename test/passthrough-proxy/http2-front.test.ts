@@ -1,5 +1,6 @@
 import http2, { type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2'
 import net from 'node:net'
+import { PassThrough } from 'node:stream'
 
 import { expect } from 'chai'
 import { bodyCache, maxBytes, passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
@@ -109,17 +110,22 @@ describe('passthroughProxy behind an HTTP/2 server', () => {
       })
     }
 
-    it(`does not take a stream that was reset for a whole one (${name})`, async () => {
-      const port = await connect({}, ...before)
-      const client = rawStream(port)
-      client.write(frame(DATA, 0, 'abc'))
-      const { connection } = await seen(new Promise(() => {}))
-      expect(await connection.untilText('abc')).to.equal('3\r\nabc')
-      client.write(frame(RST_STREAM, 0, '\0\0\0\0'))
-      await connection.closed()
-      expect(connection.pending.toString().trim()).to.equal('')
-      client.destroy()
-    })
+    for (const [how, options] of [
+      ['', {}],
+      [', behind a transform', { onRequest: (outgoing) => void outgoing.pipeThrough(new PassThrough()) }],
+    ] as readonly (readonly [string, PassthroughProxyOptions])[]) {
+      it(`does not take a stream that was reset for a whole one (${name}${how})`, async () => {
+        const port = await connect(options, ...before)
+        const client = rawStream(port)
+        client.write(frame(DATA, 0, 'abc'))
+        const { connection } = await seen(new Promise(() => {}))
+        expect(await connection.untilText('abc')).to.equal('3\r\nabc')
+        client.write(frame(RST_STREAM, 0, '\0\0\0\0'))
+        await connection.closed()
+        expect(connection.pending.toString().trim()).to.equal('')
+        client.destroy()
+      })
+    }
   }
 
   it('sends the host that the client asked for, and no pseudo-header', async () => {

@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { Transform } from 'node:stream'
 
 import express from 'express'
 import { passthroughProxy } from 'sluiceway'
@@ -41,7 +42,24 @@ process.on('message', (question: MemoryQuestion) => {
 // The test has its answer, or has ended.
 process.on('disconnect', () => process.exit())
 
-const app = express().use(passthroughProxy(process.argv[2] ?? ''))
+const target = process.argv[2] ?? ''
+
+/** Changes each byte, and is slower than the connections. */
+function changed(): Transform {
+  return new Transform({
+    transform: (chunk: Buffer, _encoding, done) =>
+      done(
+        null,
+        chunk.map((byte) => byte ^ 1),
+      ),
+  })
+}
+
+const changing = passthroughProxy(target, {
+  onRequest: (outgoing) => void outgoing.pipeThrough(changed()),
+  onResponse: (incoming) => void incoming.decode().pipeThrough(changed()),
+})
+const app = express().use('/changed', changing).use(passthroughProxy(target))
 const server = createServer(app).listen(0, '127.0.0.1', () => {
   process.send?.((server.address() as AddressInfo).port)
 })

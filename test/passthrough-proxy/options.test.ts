@@ -29,6 +29,18 @@ describe('passthroughProxy options', () => {
     })
   }
 
+  it('suggest the URL of a target without a scheme', () => {
+    for (const target of ['localhost:4000', '127.0.0.1:4000', 'my_upstream:80/api', '[::1]:4000']) {
+      expect(() => passthroughProxy(target)).to.throw(TypeError, `; did you mean 'http://${target}'?`)
+    }
+    for (const target of ['ftp://x', 'mailto:a', '/path', 'C:/x']) {
+      expect(() => passthroughProxy(target))
+        .to.throw(TypeError)
+        .with.property('message')
+        .not.contains('did you mean')
+    }
+  })
+
   for (const target of ['http://u:p@x', 'http://u@x', 'http://x/?a', 'http://x/#a']) {
     it(`refuse the target ${target}, without revealing its secrets`, () => {
       expect(() => passthroughProxy(target)).to.throw(
@@ -72,7 +84,7 @@ describe('passthroughProxy options', () => {
     [{ upgrade: 'websocket' }, TypeError, 'option "upgrade" must be a list'],
     [{ upgrade: ['web socket'] }, TypeError, 'option "upgrade" must be a list'],
     [{ upgrade: ['H2C'] }, TypeError, "without 'h2c'"],
-    [{ timeout: 1 }, TypeError, 'unknown option "timeout"; the options are dispatcher, connect, '],
+    [{ cache: 1 }, TypeError, 'unknown option "cache"; the options are dispatcher, connect, '],
     [{ connectTimeout: 1 }, TypeError, 'unknown option "connectTimeout"; did you mean "connectTimeoutMs"?'],
   ] as [PassthroughProxyOptions, typeof Error, string][]) {
     it(`refuse ${JSON.stringify(options)}`, () => {

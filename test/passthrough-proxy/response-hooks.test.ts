@@ -123,7 +123,7 @@ for (const { name, express } of expressVersions) {
         },
       ],
       [
-        'is asynchronous',
+        'rejects',
         async () => {
           throw new Error('secret')
         },
@@ -158,11 +158,7 @@ for (const { name, express } of expressVersions) {
 
     for (const [what, options, cause] of [
       ['throws', { onResponse: fails }, 'the cause'],
-      [
-        'is asynchronous',
-        { onResponse: (): unknown => Promise.resolve() },
-        'onResponse must not be asynchronous: the head of the response is on its way',
-      ],
+      ['rejects', { onResponse: () => Promise.reject(new Error('the cause')) }, 'the cause'],
       [
         'gives an interim status',
         { onResponse: (i) => void (i.statusCode = 103) },

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import express from 'express'
 
+import { MockedClock } from '../support/mocked-clock.js'
 import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers } from '../support/servers.js'
@@ -9,6 +10,9 @@ import { startWatched } from './watched.js'
 // It takes undici's coarse clock a second to strike: once, on Express 5, is enough. See disconnects.test.ts for silence in
 // each phase.
 describe('passthroughProxy timeouts', () => {
+  /** Stands still but for the silence of the upstream: what has to succeed has all the time that it needs. */
+  const clock = new MockedClock()
+  afterEach(() => clock.restore())
   afterEach(closeServers)
 
   it('answer 504 if the connection does not open in time', async () => {
@@ -26,6 +30,7 @@ describe('passthroughProxy timeouts', () => {
     const upstream = await scriptedUpstream()
     const { client: slow, errors, port } = await startWatched(express(), upstream.url, { idleTimeoutMs: 50 })
     const silent = await RawClient.connect(port)
+    clock.stop()
     slow.socket.pause()
     slow.request('GET', '/slow')
     const busy = await upstream.connection()
@@ -36,9 +41,9 @@ describe('passthroughProxy timeouts', () => {
     silent.request('GET', '/silent')
     const quiet = await upstream.connection()
     quiet.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf')
-    // The same clock runs for both, and has struck for this one.
     await silent.untilText('half')
-    await silent.closed()
+    // The same clock runs for both, and strikes for this one.
+    await clock.passUntil(silent.closed(), 50)
     slow.socket.resume()
     expect((await slow.response()).body.length).to.equal(body.length)
     expect(errors.map(({ code }) => code)).to.deep.equal(['ERR_SLUICEWAY_UPSTREAM_TIMEOUT'])
@@ -52,11 +57,12 @@ describe('passthroughProxy timeouts', () => {
       port,
     } = await startWatched(express(), upstream.url, { headersTimeoutMs: 50 })
     const waiting = await RawClient.connect(port)
+    clock.stop()
     sending.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 8\r\n\r\nhalf')
     const connection = await upstream.connection()
     await connection.untilText('half')
     waiting.request('GET', '/silent')
-    expect((await waiting.response()).status).to.equal(504)
+    expect((await clock.passUntil(waiting.response(), 50)).status).to.equal(504)
     sending.write('rest')
     await connection.untilText('rest')
     connection.write(answer())

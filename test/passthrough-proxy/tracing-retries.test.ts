@@ -59,6 +59,49 @@ for (const { name, express } of expressVersions) {
       expect(events()).to.deep.equal(['start', 'end', 'asyncStart', 'asyncEnd'])
     })
 
+    it('has one start where it goes to another target, with the lines that a subscriber has set', async () => {
+      const observer = new Observer()
+      observer.on('tracing:sluiceway:proxy:start', ({ outgoing }) => {
+        outgoing?.headers.set('Traceparent', 'of the subscriber')
+        outgoing?.headers.delete('X-Unwanted')
+      })
+      const attempts: number[] = []
+      const { client, upstream } = await proxied({
+        express,
+        target:
+          ({ url }) =>
+          (_req, failed) =>
+            failed === undefined ? 'http://127.0.0.1:1' : url,
+        onRequest: ({ headers }) =>
+          headers.set('X-Attempt', String(attempts.push(headers.has('traceparent') ? 1 : 0))),
+      })
+      client.write(request('GET', '/', 'X-Unwanted: 1'))
+      const connection = await upstream.connection()
+      const seen = await connection.untilText('\r\n\r\n')
+      observer.end()
+      expect(seen)
+        .to.match(/^Traceparent: of the subscriber\r$/m)
+        .and.match(/^X-Attempt: 2\r$/m)
+      expect(seen).not.to.match(/X-Unwanted/i)
+      connection.write(answer())
+      await client.response()
+      expect(await ended()).to.include({ attempts: 2, isRetried: false, outcome: 'answered', status: 200 })
+      expect(told[0]?.[1].outgoing).to.include({ origin: upstream.url })
+      expect(events()).to.deep.equal(['start', 'end', 'asyncStart', 'asyncEnd'])
+    })
+
+    it('has one start, one error and one end where no target can be reached', async () => {
+      const { client, errors } = await proxied({
+        express,
+        target: () => (_req, failed) => `http://127.0.0.1:${failed === undefined ? 1 : 2}`,
+      })
+      client.write(request('GET', '/'))
+      expect((await client.response()).status).to.equal(502)
+      expect(await ended()).to.include({ attempts: 2, outcome: 'failed', error: errors[0] })
+      expect(told[0]?.[1].outgoing).to.include({ origin: 'http://127.0.0.1:2' })
+      expect(events()).to.deep.equal(['start', 'end', 'error', 'asyncStart', 'asyncEnd'])
+    })
+
     for (const [what, sent, code] of [
       [
         'a TRACE with a body',

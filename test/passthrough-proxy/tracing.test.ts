@@ -203,9 +203,7 @@ for (const [transport, load] of transports) {
           const own = found.filter(([, of]) => of === number)
           expect(own.map(([event]) => event)).to.have.members([...WHOLE, 'onResponse'])
           for (const [event, , context, span] of own) {
-            // `end` is behind what the stores are bound for.
-            const expected = event === 'end' ? undefined : `span ${number}`
-            expect([event, context, span]).to.deep.equal([event, number, expected])
+            expect([event, context, span]).to.deep.equal([event, number, `span ${number}`])
           }
         }
       })

@@ -6,6 +6,7 @@ import { Agent } from 'undici'
 
 import { withEntry } from '../support/error-entry.js'
 import { expressVersions } from '../support/express-versions.js'
+import { MockedClock } from '../support/mocked-clock.js'
 import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
@@ -133,12 +134,14 @@ describe('passthroughProxy and dispatchers that were written for undici 7', () =
 })
 
 describe('passthroughProxy over a dispatcher', () => {
+  const clock = new MockedClock()
   let dispatcher: Agent
 
   beforeEach(() => {
     dispatcher = new Agent()
   })
   afterEach(async () => {
+    clock.restore()
     await dispatcher.destroy()
     await closeServers()
   })
@@ -158,11 +161,13 @@ describe('passthroughProxy over a dispatcher', () => {
   it('does not count the time while the client is sending', async () => {
     const upstream = await scriptedUpstream()
     const { client } = await start(upstream.url, { dispatcher, headersTimeoutMs: 50 })
+    clock.stop()
     client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel')
     const connection = await upstream.connection()
     await connection.untilText('hel')
     connection.write('HTTP/1.1 102 Processing\r\n\r\n')
-    await new Promise((resolve) => setTimeout(resolve, 150))
+    await client.untilText('102 Processing')
+    await clock.pass(150)
     client.write('lo')
     await connection.untilText('lo')
     connection.write(answer())

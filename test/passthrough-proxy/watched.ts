@@ -1,6 +1,11 @@
 // Proxies whose errors a test keeps, and a client of theirs.
 import type { Express } from 'express'
-import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
+import {
+  passthroughProxy,
+  type PassthroughProxy,
+  type PassthroughProxyOptions,
+  type SluicewayError,
+} from 'sluiceway'
 
 import { RawClient } from '../support/raw-client.js'
 import { serve } from '../support/servers.js'
@@ -11,12 +16,13 @@ export async function startWatched(
   target: Parameters<typeof passthroughProxy>[0],
   options?: PassthroughProxyOptions,
   errors: SluicewayError[] = [],
-): Promise<{ client: RawClient; errors: SluicewayError[]; port: number }> {
-  app.use(passthroughProxy(target, options))
+): Promise<{ client: RawClient; errors: SluicewayError[]; port: number; proxy: PassthroughProxy }> {
+  const proxy = passthroughProxy(target, options)
+  app.use(proxy)
   app.use((error: SluicewayError, _req: unknown, _res: unknown, next: (error: unknown) => void) => {
     errors.push(error)
     next(error)
   })
   const { port } = await serve(app)
-  return { client: await RawClient.connect(port), errors, port }
+  return { client: await RawClient.connect(port), errors, port, proxy }
 }

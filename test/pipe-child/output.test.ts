@@ -274,6 +274,7 @@ describe('pipeChild', () => {
       [{ killSignal: 'SIGNOTHING' }, 'option "killSignal" must be one of'],
       [{ forceKillAfterMs: -1 }, 'option "forceKillAfterMs" must be'],
       [{ killsignal: 'SIGINT' }, 'did you mean "killSignal"'],
+      [{ cwd: '/' }, 'unknown option "cwd"; give it to spawn'],
     ]
     for (const [options, message] of wrong) {
       const { url, child } = await piped(() => sh('exec sleep 64'), options as PipeChildOptions)

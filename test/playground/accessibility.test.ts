@@ -9,7 +9,7 @@ const widths = [320, 768, 1280]
 describeInChromium('playground for everybody', (open) => {
   describe('with all results shown', () => {
     beforeEach(async () => {
-      if ((await open().page.locator('.legend li').count()) === 0) await runAll(open())
+      if ((await open().page.locator('#duplex .legend li').count()) === 0) await runAll(open())
     })
 
     for (const colorScheme of ['light', 'dark'] as const) {
@@ -33,6 +33,20 @@ describeInChromium('playground for everybody', (open) => {
         expect(await opened.page.evaluate('document.documentElement.scrollWidth')).to.equal(width)
         expect(await opened.page.evaluate(outside), 'beyond the edge').to.deep.equal([])
       })
+    }
+  })
+
+  it('shows a panel on one screen of a phone, and what it is about on the smallest', async () => {
+    const opened = open()
+    await opened.page.setViewportSize({ width: 390, height: 844 })
+    for (const name of panels) {
+      await opened.run(name)
+      const [panel, picture] = await Promise.all(
+        ['', ' .picture'].map((part) => opened.page.locator(`#${name}${part}`).boundingBox()),
+      )
+      expect(panel?.height, name).to.be.below(900)
+      const shown = Number(picture?.y) + Number(picture?.height) - Number(panel?.y)
+      expect(shown, `${name} up to its picture`).to.be.below(664)
     }
   })
 
@@ -89,8 +103,9 @@ describeInChromium('playground for everybody', (open) => {
     it('reaches everything in the order of the page, and shows the focus', async () => {
       const opened = open()
       await opened.page.evaluate('document.documentElement.style.scrollBehavior = "auto"')
+      await opened.unfold()
       const reachable = Number(await opened.page.evaluate(controls))
-      expect(reachable).to.be.above(40)
+      expect(reachable).to.be.above(60)
       let top = -Infinity
       for (let count = 0; count < reachable; count++) {
         await opened.page.keyboard.press('Tab')
@@ -108,9 +123,7 @@ async function runAll(opened: PlaygroundPage): Promise<void> {
   await opened.panel('socket').getByLabel('I am logged in').uncheck()
   for (const name of panels) await opened.start(name)
   for (const name of panels) await opened.idle(name)
-  await opened.page.evaluate(
-    'document.querySelectorAll("details").forEach((details) => { details.open = true })',
-  )
+  await opened.unfold()
   expect(await opened.problem('socket')).to.include({ code: '401 · NOT_LOGGED_IN' })
 }
 

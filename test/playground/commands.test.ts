@@ -22,6 +22,7 @@ const outcomes: Readonly<Record<string, (output: Output, opened: PlaygroundPage)
   'events-flushed'({ lines }) {
     expect(eventLines(lines)).to.have.length(8)
     expect(eventLines(lines)[0]?.at).to.be.below(lastWritten(lines))
+    expect(clockTimes(lines)).to.have.property('size').above(1)
   },
   'events-held'({ lines }) {
     expect(eventLines(lines)).to.have.length(8)
@@ -37,6 +38,14 @@ const outcomes: Readonly<Record<string, (output: Output, opened: PlaygroundPage)
   'command-leave'({ text }) {
     expect(text).to.match(/^(?:\[1\/14\] [^]*)?\{"running":\d\}$/)
     expect(text).not.to.include('link: done')
+  },
+  deploy({ lines }) {
+    const texts = lines.map(({ text }) => text)
+    expect(texts.filter((text) => text.startsWith('event: step'))).to.have.length(3)
+    expect(texts).to.include('data: limits: 41 passed').and.include('data: deployed')
+  },
+  'deploy-broken'({ text }) {
+    expect(text).to.equal('not deployed\n')
   },
   'upload-length'({ text }) {
     expect(text).to.match(/^HTTP\/1\.1 413 Payload Too Large\r\n/)
@@ -62,6 +71,11 @@ const outcomes: Readonly<Record<string, (output: Output, opened: PlaygroundPage)
   },
   'proxy-hop'({ text }) {
     expect(JSON.parse(text).headers).to.include({ 'x-open': 'for B' }).and.not.to.have.property('x-secret')
+  },
+  changed({ text }) {
+    expect(text).not.to.match(/^Content-Encoding:/im)
+    expect(text).not.to.contain('1111')
+    expect(text.match(/ 100[1-6]"/g)).to.have.length(6)
   },
   'socket-stranger'({ text, code }) {
     expect(text).to.match(/^HTTP\/1\.1 401 /)
@@ -91,8 +105,10 @@ describeInChromium('playground commands', (open) => {
     const opened = open()
     const texts = await commandTexts(opened)
     expect(Object.keys(texts).toSorted()).to.deep.equal(Object.keys(outcomes).toSorted())
-    const { 'proxy-twice': twice = '', duplex = '', ...others } = texts
+    const { 'events-flushed': flushed = '', 'proxy-twice': twice = '', duplex = '', ...others } = texts
     const outputs = {
+      // Alone: its second program may start only when the events are over.
+      'events-flushed': await runInShell(flushed),
       // Alone: beside other requests, the second may find another connection free.
       'proxy-twice': await runInShell(twice),
       // Alone: beside a dozen other programs, curl may start only when both lines are there.
@@ -116,13 +132,14 @@ describeInChromium('playground commands', (open) => {
     const order = `{"id":"it's","items":[{"sku":"a","quantity":1,"price":1}],"sentAt":"2026-01-01","customer":{"name":"A","country":"GB"}}`
     await opened.panel('body').locator('textarea').fill(order)
     const command = opened.panel('body').locator('[data-command] code')
-    await command.filter({ hasText: "it'\\''s" }).waitFor()
-    const { text } = await runInShell(await command.innerText())
+    await command.filter({ hasText: "it'\\''s" }).waitFor({ state: 'attached' })
+    const { text } = await runInShell(await textOf(command))
     expect(JSON.parse(text)).to.include({ sha256: createHash('sha256').update(order).digest('hex') })
   })
 
   it('are copied by their buttons, which confirm it', async () => {
     const opened = open()
+    await opened.unfold('proxy')
     const command = opened.page.locator('[data-command=proxy-hop]')
     await command.getByRole('button', { name: 'Copy the command: a header for this hop only' }).click()
     await command.getByRole('button', { name: 'Copied the command' }).waitFor()
@@ -136,6 +153,7 @@ describeInChromium('playground commands', (open) => {
     await opened.page.evaluate(
       'navigator.clipboard.writeText = () => Promise.reject(new Error("not allowed"))',
     )
+    await opened.unfold('command')
     const command = opened.page.locator('[data-command=command-run]')
     await command.getByRole('button').click()
     await command.getByRole('button', { name: 'Press Ctrl+C the command' }).waitFor()
@@ -146,7 +164,7 @@ describeInChromium('playground commands', (open) => {
 })
 
 async function commandTexts({ page }: PlaygroundPage): Promise<Record<string, string>> {
-  await page.locator('[data-command=body] code', { hasText: 'X-Signature' }).waitFor()
+  await page.locator('[data-command=body] code', { hasText: 'X-Signature' }).waitFor({ state: 'attached' })
   const texts: Record<string, string> = {}
   for (const command of await page.locator('[data-command]').all()) {
     texts[String(await command.getAttribute('data-command'))] = await textOf(command.locator('code'))
@@ -188,6 +206,11 @@ async function runInShell(command: string): Promise<Output> {
 
 async function isInstalled(program: string): Promise<boolean> {
   return (await runInShell(`command -v ${program}`)).code === 0
+}
+
+/** The times that the command itself prints, which tell events apart that are 100 ms apart. */
+function clockTimes(lines: readonly Line[]): Set<string | undefined> {
+  return new Set(eventLines(lines).map(({ text }) => /^\d\d:\d\d:\d\d\.\d{3} /.exec(text)?.[0]))
 }
 
 function eventLines(lines: readonly Line[]): Line[] {

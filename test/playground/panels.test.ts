@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { expect } from 'chai'
 import type { Seen } from '../../docs/playground/upstream.js'
-import { describeInChromium, type PlaygroundPage } from './playground-page.js'
+import { describeInChromium, panels, type PlaygroundPage } from './playground-page.js'
 
 describeInChromium('playground in a browser', (open) => {
   let opened: PlaygroundPage
@@ -27,6 +27,14 @@ describeInChromium('playground in a browser', (open) => {
     return rows.filter(({ who }) => who.endsWith(lane)).map(({ from, to }) => [from, to])
   }
 
+  it('runs the first panel by itself on arrival', async () => {
+    const { page } = opened
+    await page.reload()
+    await opened.idle('events')
+    expect(await opened.panel('events').locator('svg .step').count()).to.equal(16)
+    expect(await opened.status('events')).to.match(/^8 events /)
+  })
+
   it('draws events as they arrive with autoFlush, and all at the end without it', async () => {
     const drawn = await opened.recordArrows('events')
     await opened.run('events')
@@ -38,7 +46,9 @@ describeInChromium('playground in a browser', (open) => {
     expect(held).to.have.length(8)
     expect(flushed[0]?.[1]).to.be.below(lastWritten)
     for (const [, arrived] of held) expect(arrived).to.be.at.least(lastWritten)
-    expect(await opened.status('events')).to.match(/^8 events \S+ m?s late with autoFlush, 8 events/)
+    expect(await opened.status('events')).to.match(
+      /^8 events (?:under )?[\d.]+ m?s late with autoFlush, 8 events/,
+    )
   })
 
   it('shows the lines of a command, and how it ended', async () => {
@@ -62,25 +72,64 @@ describeInChromium('playground in a browser', (open) => {
     expect(await running.json()).to.deep.equal({ running: 0 })
   })
 
+  it('shows three commands in one response, with their exits', async () => {
+    await opened.run('deploy', 'Deploy')
+    expect(await opened.panel('deploy').locator('.terminal .prompt').allInnerTexts()).to.deep.equal([
+      '$ npm run install',
+      '$ npm run test',
+      '$ npm run publish',
+    ])
+    expect(await opened.status('deploy')).to.match(/^3 commands in one response, .*: deployed\.$/)
+    expect(await opened.steps('deploy')).to.deep.equal([
+      'The page asks, and the first command starts',
+      'install exits with 0; the response stays open',
+      'test exits with 0; the response stays open',
+      'publish exits with 0; the response ends',
+    ])
+  })
+
+  it('shows that the first command that fails is the last', async () => {
+    await opened.run('deploy', 'Deploy with a failing test')
+    expect(await opened.panel('deploy').locator('.terminal .warning').allInnerTexts()).to.deep.equal([
+      'proxy: 88 failed',
+    ])
+    expect(await opened.status('deploy')).to.match(/^2 commands in one response, .*: failed: test\.$/)
+    expect(await opened.steps('deploy')).to.include('test exits with 1; the response ends')
+  })
+
   for (const size of ['8 MB', '64 MB']) {
     it(`shows the 413 for ${size}, the end of its connection, and that the next request works`, async () => {
       await opened.panel('upload').getByLabel('Size').selectOption(size)
       await opened.run('upload')
-      expect(await opened.problem('upload')).to.deep.include({
-        what: 'Request entity too large.',
-        code: '413 Payload Too Large · ERR_SLUICEWAY_BODY_TOO_LARGE',
-      })
       const facts = await opened.facts('upload')
-      expect(facts).to.include({ 'The answer': '413 Payload Too Large' })
-      expect(facts['The next request']).to.match(/^201 Created in [\d.]+ m?s$/)
+      expect(facts).to.include({
+        'The answer': '413 Payload Too Large',
+        'Its body says': 'request entity too large · ERR_SLUICEWAY_BODY_TOO_LARGE',
+      })
+      expect(facts['The next request']).to.match(/^201 Created in (?:under )?[\d.]+ m?s$/)
       const steps = (await opened.steps('upload')).join('\n')
-      expect(steps).to.match(/The connection closes; \S+ [KM]?B had come in and were thrown away/)
-      const [, first] = /The head arrives on connection (\d+)/.exec(steps) ?? []
-      const [, next] = /The next request comes on connection (\d+)/.exec(steps) ?? []
+      expect(steps).to.match(/Connection \d+ closes; [\d.,]+ [KM]?B of the body were discarded/)
+      const [, first] = /Connection (\d+) brings the head/.exec(steps) ?? []
+      const [, next] = /The next request, on connection (\d+), gets 201/.exec(steps) ?? []
       expect(Number(first)).to.be.above(0)
-      expect(next).not.to.equal(first)
+      expect(next).to.match(/^\d+$/).and.not.to.equal(first)
     })
   }
+
+  it('shows beside the 413 that Express alone reads all of the upload before it answers', async () => {
+    await opened.panel('upload').getByLabel('Size').selectOption('8 MB')
+    await opened.run('upload')
+    expect(await opened.steps('upload')).to.include('Without maxBytes: 413 once 8 MB have been read')
+    expect(await opened.status('upload')).to.match(
+      /^8 MB against a limit of 1 MB: the 413 is here after .* ms; without maxBytes after .*, when 8 MB had been read\.$/,
+    )
+  })
+
+  it('does not round a byte over the limit to the limit', async () => {
+    await opened.panel('upload').getByLabel('Size').selectOption('1 MB and 1 byte')
+    await opened.run('upload')
+    expect(await opened.status('upload')).to.match(/^1,048,577 B against a limit of 1 MB: /)
+  })
 
   it('accepts an upload of exactly the limit', async () => {
     await opened.panel('upload').getByLabel('Size').selectOption('1048576')
@@ -93,28 +142,30 @@ describeInChromium('playground in a browser', (open) => {
   it('parses one POST into two shapes and shows the same fingerprint in three places', async () => {
     await opened.run('body')
     const panel = opened.panel('body')
-    expect(JSON.parse(await panel.locator('[data-shape=order]').innerText())).to.deep.equal({
+    expect(JSON.parse((await panel.locator('[data-shape=order]').textContent()) ?? '')).to.deep.equal({
       id: 'A-1007',
       pack: ['2 × tea', '6 × cups'],
       total: 27,
     })
-    expect(JSON.parse(await panel.locator('[data-shape=audit]').innerText())).to.include({ who: 'Ada (GB)' })
-    const prints = await panel.locator('.prints code').allInnerTexts()
+    expect(JSON.parse((await panel.locator('[data-shape=audit]').textContent()) ?? '')).to.include({
+      who: 'Ada (GB)',
+    })
+    const prints = await panel.locator('.prints code').allTextContents()
     expect(prints).to.have.length(3)
     expect(new Set(prints)).to.have.property('size', 1)
     const readings = (await opened.steps('body'))
-      .map((step) => /^\w+ reading/.exec(step)?.[0])
+      .map((step) => /^(?:First|Second|Third|Fourth)(?=: )/.exec(step)?.[0])
       .filter(Boolean)
-    expect(readings).to.deep.equal(['First reading', 'Second reading', 'Third reading', 'Fourth reading'])
+    expect(readings).to.deep.equal(['First', 'Second', 'Third', 'Fourth'])
   })
 
   it('says that the signature does not match a changed byte, and how to fix it', async () => {
-    await opened.panel('body').getByLabel('change one byte after signing').check()
+    await opened.panel('body').getByLabel('change one byte').check()
     await opened.run('body')
     expect(await opened.problem('body')).to.deep.equal({
       what: 'The signature does not fit these bytes: somebody changed them on the way.',
       code: '401 Unauthorized · SIGNATURE_MISMATCH',
-      remedy: 'What to do: Untick “change one byte after signing”, and post again.',
+      remedy: 'What to do: Untick “change one byte”, and post again.',
     })
     expect(seen().requests).to.equal(0)
   })
@@ -127,8 +178,23 @@ describeInChromium('playground in a browser', (open) => {
     expect(code).to.equal('400 Bad Request · ERR_SLUICEWAY_BODY_INVALID')
   })
 
+  for (const [key, advice] of [
+    ['"__proto__": {}', 'Remove the key “__proto__”'],
+    ['"constructor": { "prototype": {} }', 'Remove the key “__proto__”, or “prototype” in “constructor”'],
+    ['"id": 1,', 'Mend the JSON: it ends too early, or a comma or quote is missing.'],
+  ] as const) {
+    it(`gives the advice that fits a body with ${key}`, async () => {
+      await opened.panel('body').getByLabel('The body to post').fill(`{ ${key} }`)
+      await opened.run('body')
+      const { code, remedy } = await opened.problem('body')
+      expect(code).to.equal('400 Bad Request · ERR_SLUICEWAY_BODY_MALFORMED')
+      expect(remedy).to.contain(`What to do: ${advice}`)
+    })
+  }
+
   it('shows the changes of A to the headers of the request and the response', async () => {
     await opened.run('proxy', 'Ask once')
+    await opened.unfold('proxy')
     const row = (name: string): Promise<string[]> =>
       opened
         .panel('proxy')
@@ -141,7 +207,6 @@ describeInChromium('playground in a browser', (open) => {
     expect(await row('host')).to.deep.equal([a, b])
     expect(await row('x-forwarded-for')).to.deep.equal(['–', '127.0.0.1'])
     expect(await row('x-hop')).to.deep.equal(['between A and B only', '–'])
-    await opened.panel('proxy').locator('[data-headers=answer] summary').click()
     expect(await row('x-answered-by')).to.deep.equal(['B', 'B'])
   })
 
@@ -166,6 +231,37 @@ describeInChromium('playground in a browser', (open) => {
     await opened.run('proxy', 'Follow events')
     expect(await drawn()).to.include.members([1, 4, 8])
     expect(await opened.status('proxy')).to.match(/^8 events through A/)
+  })
+
+  it('shows that B stops with its client behind sluiceway, and works on behind fetch and pipe', async () => {
+    await opened.run('proxy', 'Leave half way')
+    expect(await opened.status('proxy')).to.match(/^You left\. B behind sluiceway stopped /)
+    expect(await opened.steps('proxy')).to.deep.equal([
+      'B behind sluiceway begins to work for a second',
+      'B behind fetch and pipe begins to work for a second',
+      'The page leaves, and B behind sluiceway hears of it and stops',
+      'B behind fetch and pipe has worked to the end, and nobody reads it',
+    ])
+    const lanes = await opened.panel('proxy').locator('svg .name').allTextContents()
+    expect(lanes).to.deep.equal(['B', 'browser', 'B'])
+    await opened.run('proxy', 'Ask once')
+    expect(await opened.panel('proxy').locator('svg .name').allTextContents()).to.deep.equal([
+      'browser',
+      'A',
+      'B',
+    ])
+  })
+
+  it('shows a compressed stream that is changed piece by piece', async () => {
+    const drawn = await opened.recordArrows('changed')
+    await opened.run('changed')
+    expect(await drawn()).to.include.members([1, 3, 6])
+    expect(await opened.panel('changed').locator('.terminal li').allTextContents()).to.deep.equal(
+      [1, 2, 3, 4, 5, 6].map((payment) => `•••• •••• •••• ${1000 + payment}`),
+    )
+    expect(await opened.status('changed')).to.match(
+      /^6 payments masked, .*; the upstream’s coding was gzip\.$/,
+    )
   })
 
   it('talks over a WebSocket behind the check', async () => {
@@ -208,7 +304,7 @@ describeInChromium('playground in a browser', (open) => {
       server.closeAllConnections()
       server.close()
       await once(server, 'close')
-      for (const name of ['events', 'command', 'upload', 'body', 'proxy', 'socket', 'duplex'] as const) {
+      for (const name of panels) {
         await opened.run(name)
         expect(await opened.problem(name), name).to.deep.equal({
           what: 'The playground’s server gives no answer.',

@@ -12,7 +12,7 @@ export interface TableTimes {
 }
 
 function milliseconds(text: string): number {
-  return Number.parseFloat(text) * (text.endsWith(' ms') ? 1 : 1000)
+  return Number.parseFloat(text.replaceAll(',', ''))
 }
 
 export interface RunningPlayground extends Playground {
@@ -32,7 +32,17 @@ export async function closePlayground({ upstream }: Playground): Promise<void> {
 }
 
 /** The panels in the order of the page, each with its first button. */
-export const panels = ['events', 'command', 'upload', 'body', 'proxy', 'socket', 'duplex'] as const
+export const panels = [
+  'events',
+  'command',
+  'deploy',
+  'upload',
+  'body',
+  'proxy',
+  'changed',
+  'socket',
+  'duplex',
+] as const
 export type PanelName = (typeof panels)[number]
 
 /** The page of a fresh playground in Chromium, for one test. */
@@ -58,6 +68,7 @@ export class PlaygroundPage {
     const playground = await startPlayground()
     const opened = new PlaygroundPage(await context.newPage(), playground)
     await opened.page.goto(playground.listening.url)
+    await opened.idle('events') // which runs by itself on arrival
     return opened
   }
 
@@ -83,8 +94,17 @@ export class PlaygroundPage {
   async start(name: PanelName, button?: string): Promise<void> {
     const panel = this.panel(name)
     await (
-      button === undefined ? panel.locator('[data-run]').first() : panel.getByRole('button', { name: button })
+      button === undefined
+        ? panel.locator('[data-run]').first()
+        : panel.getByRole('button', { name: button, exact: true })
     ).click()
+  }
+
+  /** Unfolds everything in the panel, or on the page. */
+  async unfold(name?: PanelName): Promise<void> {
+    await this.page.evaluate(
+      `document.querySelectorAll('${name === undefined ? '' : `#${name} `}details').forEach((details) => { details.open = true })`,
+    )
   }
 
   /** Waits until nothing of the panel runs. */
@@ -137,8 +157,8 @@ export class PlaygroundPage {
   async facts(name: PanelName): Promise<Record<string, string>> {
     const list = this.panel(name).locator('.facts')
     const [terms, values] = [
-      await list.locator('dt').allInnerTexts(),
-      await list.locator('dd').allInnerTexts(),
+      await list.locator('dt').allTextContents(),
+      await list.locator('dd').allTextContents(),
     ]
     return Object.fromEntries(terms.map((term, index) => [term, values[index] ?? '']))
   }

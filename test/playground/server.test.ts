@@ -126,6 +126,27 @@ describe('the playground over the wire', () => {
     ])
   })
 
+  it('counts the bytes of the body that a connection brought for one request, and no others', async () => {
+    const client = await RawClient.connect(playground.listening.port)
+    const small = { 'Content-Type': 'application/octet-stream' }
+    client.request('POST', '/upload', small, 'x'.repeat(5000))
+    expect(await client.response()).to.include({ status: 201 })
+    client.request('POST', '/upload/without?run=of-one-request', small, 'x'.repeat(3000))
+    expect(await client.response()).to.include({ status: 201 })
+    client.request('GET', '/', {})
+    await client.response()
+    client.write('POST /upload?run=of-one-request HTTP/1.1\r\nHost: test\r\nContent-Length: 2097152\r\n\r\n')
+    client.write('y'.repeat(1000))
+    expect(await client.response()).to.include({ status: 413 })
+    client.destroy()
+    const { moments } = JSON.parse((await request('GET', '/trace/of-one-request')).body.toString())
+    const counted = moments.flatMap(({ event, bodyBytes }: { event: string; bodyBytes?: number }) =>
+      bodyBytes === undefined ? [] : [`${event} ${bodyBytes}`],
+    )
+    expect(counted[0]).to.equal('answered 3000')
+    expect(counted.at(-1)).to.equal('closed 1000')
+  })
+
   it('remembers the last 50 runs, and says that older ones are forgotten', async () => {
     for (let run = 0; run <= 50; run++) await request('GET', `/proxy/seen?run=number-${run}`)
     expect(await request('GET', '/trace/number-1')).to.include({ status: 200 })

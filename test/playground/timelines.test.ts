@@ -4,7 +4,8 @@ import { describeInChromium, type PanelName, type TableTimes } from './playgroun
 
 describeInChromium('playground timelines', (open) => {
   const lanes: readonly (readonly [PanelName, string | undefined, string[]])[] = [
-    ['upload', undefined, ['browser', 'sluiceway', 'handler']],
+    ['deploy', 'Deploy', ['browser', 'install', 'test', 'publish']],
+    ['upload', undefined, ['browser', 'server', 'browser']],
     ['body', undefined, ['browser', 'sluiceway', 'upstream']],
     ['proxy', 'Ask ten times', ['browser', 'A', 'B']],
     ['socket', undefined, ['browser', 'sluiceway', 'upstream']],
@@ -27,6 +28,13 @@ describeInChromium('playground timelines', (open) => {
       await figure.locator('summary').click()
       expect(await figure.locator('tbody tr').count()).to.equal(steps)
       expectOrder(await opened.tableTimes(name))
+      const legend = await figure.locator('.legend .at').allTextContents()
+      const cells = await figure.locator('tbody td:first-child').allTextContents()
+      expect(cells).to.include.members(legend)
+      expect(
+        legend.filter((time) => /^[\d.,]+ → [\d.,]+ ms$/.test(time)),
+        'times of arrows',
+      ).not.to.deep.equal([])
     })
   }
 

@@ -41,6 +41,32 @@ describe('recipe: answer a POST with the response of a GET to another server', (
     client.destroy()
   })
 
+  it('takes a parameter of the route, encoded again', async () => {
+    const client = await search('{"q":"tea"}', '/shops/..%2Fa&b/search')
+    expect(await client.response()).to.include({ status: 200 })
+    expect(asked[0]).to.include({ url: '/shops/..%2Fa%26b/search?q=tea&page=1' })
+    client.destroy()
+  })
+
+  it('explains a search that is none, and an upstream that breaks, in its own words', async () => {
+    const wrong = await search('{"page":1}')
+    const refused = await wrong.response()
+    expect(refused.status).to.equal(400)
+    expect(JSON.parse(String(refused.body))).to.deep.include({ code: 'ERR_SLUICEWAY_BODY_INVALID' })
+    expect(asked).to.have.lengthOf(0)
+    wrong.destroy()
+
+    answer = (req) => req.socket.destroy()
+    const client = await search('{"q":"tea"}')
+    const broken = await client.response()
+    expect(broken.status).to.equal(502)
+    expect(JSON.parse(String(broken.body))).to.deep.equal({
+      error: 'the search is out of order',
+      code: 'ERR_SLUICEWAY_UPSTREAM_RESET',
+    })
+    client.destroy()
+  })
+
   it('passes on the first part of the answer before the second exists', async () => {
     const opened = new Promise<ServerResponse>((resolve) => {
       answer = (req, res) => {
@@ -76,10 +102,10 @@ describe('recipe: answer a POST with the response of a GET to another server', (
     await waitFor('the upstream to see its response closed', left)
   })
 
-  async function search(body: string): Promise<RawClient> {
+  async function search(body: string, path = '/search'): Promise<RawClient> {
     const server = await serve(app)
     const client = await RawClient.connect(server.port)
-    client.request('POST', '/search', { 'Content-Type': 'application/json' }, body)
+    client.request('POST', path, { 'Content-Type': 'application/json' }, body)
     return client
   }
 })

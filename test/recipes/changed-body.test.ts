@@ -52,16 +52,16 @@ describe('recipe: proxy with a changed body', () => {
     expect((await client.response()).status).to.equal(200)
   })
 
-  it('appends a banner to a page, chunk by chunk, and asks for uncompressed text', async () => {
-    client.request('GET', '/pages/one', { 'Accept-Encoding': 'gzip' })
+  it('appends a banner to a page, chunk by chunk', async () => {
+    client.request('GET', '/pages/one')
     const connection = await upstream.connection()
-    expect(await connection.untilText('\r\n\r\n'))
-      .to.match(/^GET \/one /)
-      .and.not.match(/accept-encoding/i)
+    expect(await connection.untilText('\r\n\r\n')).to.match(/^GET \/one /)
     connection.write(
       'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nETag: "a"\r\nContent-Length: 12\r\nConnection: close\r\n\r\n<h1>One',
     )
-    expect(await client.untilText('<h1>One')).not.to.match(/etag|content-length/i)
+    expect(await client.untilText('<h1>One'))
+      .to.match(/ETag: W\/"a"/)
+      .and.not.match(/content-length/i)
     connection.write('</h1>')
     await client.untilText('<footer>Maintenance tonight at ten</footer>')
     await client.untilText('0\r\n\r\n')

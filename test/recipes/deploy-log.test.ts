@@ -1,4 +1,5 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
 import http from 'node:http'
 import os from 'node:os'
@@ -6,6 +7,8 @@ import path from 'node:path'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { app } from '../../.recipes/deploy-log.js'
+import { shellBlocks } from '../docs/examples.js'
+import { readText } from '../support/repository.js'
 import { closeServers, serve } from '../support/servers.js'
 import { until } from '../support/until.js'
 
@@ -91,5 +94,29 @@ describe('recipe: a deploy log', () => {
     let log = ''
     while (!log.includes('failed')) log = await text(await deploy())
     await until(() => log.endsWith('failed: git pull --ff-only\n\n'))
+  })
+
+  /** Runs the check of the page in a shell, which prints `live` after a success. */
+  async function check(): Promise<string> {
+    const block = shellBlocks().find(({ title }) => title === 'docs-recipes-deploy-log 2')
+    const command = readText(`.recipes/${block?.file}`).replace('localhost:3000', `127.0.0.1:${port}`)
+    const shell = execFile('bash', ['-c', command], { cwd: folder, env: { ...process.env, PATH } })
+    const [printed] = await Promise.all([text(shell.stdout!), once(shell, 'close')])
+    return printed
+  }
+
+  it('is live for the script of the page after all steps, though one has printed `deployed` before', async () => {
+    program('git', 'echo deployed')
+    program('npm', 'sleep 0.2; echo deployed')
+    expect(await check()).to.equal('live\n')
+    expect(readFileSync(path.join(folder, 'deploy.log'), 'utf8')).to.contain('data: npm run build\n')
+  })
+
+  it('is not live for that script where a step prints `deployed` and fails, and is not cut by it', async () => {
+    program('git', 'echo deployed; sleep 0.2; echo pulled')
+    program('npm', 'echo deployed; exit 3')
+    expect(await check()).to.equal('')
+    const log = readFileSync(path.join(folder, 'deploy.log'), 'utf8')
+    expect(log).to.match(/data: pulled\n[^]*event: end\ndata: failed: npm ci\n\n$/)
   })
 })

@@ -2,6 +2,8 @@ import { constants, createGunzip } from 'node:zlib'
 import { once } from 'node:events'
 import http from 'node:http'
 import { expect } from 'chai'
+import { examples } from '../docs/examples.js'
+import { root } from '../support/repository.js'
 import { app } from '../../.recipes/duplex-chunks.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
@@ -59,4 +61,26 @@ describe('recipe: send and receive chunks over one POST connection', () => {
     expect((await client.response()).body.toString()).to.equal('É')
     client.destroy()
   })
+})
+
+describe('recipe: chunks both ways, the clients of the page', () => {
+  afterEach(closeServers)
+
+  for (const [title, name] of [
+    ['docs-recipes-duplex-chunks 1', 'shout'],
+    ['docs-recipes-duplex-chunks 2', 'shoutByFetch'],
+  ] as const) {
+    it(`hear each line before they send the next: ${name}`, async () => {
+      const example = examples().find((one) => one.title === title)
+      const client = (await import(
+        `${root}/build/.recipes/${example?.file.replace('.ts', '.js')}`
+      )) as Record<string, (url: string, lines: readonly string[]) => Promise<string[]>>
+      const { url } = await serve(app)
+      expect(await client[name]?.(`${url}/shout`, ['one', 'two', 'three'])).to.deep.equal([
+        'ONE',
+        'TWO',
+        'THREE',
+      ])
+    })
+  }
 })

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { expect } from 'chai'
 import express from 'express'
+import '../support/example-secrets.js'
 import { app } from '../../.recipes/from-body-parser-verify.js'
 import { closeServers, serve } from '../support/servers.js'
 

@@ -46,6 +46,21 @@ describe('recipe: limit uploads', () => {
     next.destroy()
   })
 
+  it('takes more where the function says so, and only there', async () => {
+    const { port } = await serve(app)
+    for (const [path, size, status] of [
+      ['/videos', 2 * megabyte, 201],
+      ['/videos', 51 * megabyte, 413],
+      ['/files', 2 * megabyte, 413],
+    ] as const) {
+      const client = await RawClient.connect(port)
+      client.write(`POST ${path} HTTP/1.1\r\nHost: test\r\nContent-Length: ${size}\r\n\r\n`)
+      if (status === 201) client.write(Buffer.alloc(size))
+      expect(await client.response(), `${path} ${size}`).to.include({ status })
+      client.destroy()
+    }
+  })
+
   it('applies the smaller limit on its route', async () => {
     const { port } = await serve(app)
     const client = await RawClient.connect(port)

@@ -7,6 +7,7 @@ import { createGunzip } from 'node:zlib'
 import { expect } from 'chai'
 import type { Express } from 'express'
 
+import '../support/example-secrets.js'
 import { nextLine } from '../support/decoded-lines.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
@@ -20,9 +21,11 @@ describe('recipe: a gateway to a language model', () => {
 
   before(async () => {
     const { url } = await serve((req, res) => answer(req, res))
+    const { API_KEY: key } = process.env
     Object.assign(process.env, { UPSTREAM: url, API_KEY: 'key-of-the-gateway' })
     ;({ app } = await import('../../.recipes/llm-gateway.js'))
-    for (const name of ['UPSTREAM', 'API_KEY']) delete process.env[name]
+    delete process.env['UPSTREAM']
+    process.env['API_KEY'] = key
   })
   after(async () => {
     await closeServers()

@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { expect } from 'chai'
+import '../support/example-secrets.js'
 import { app } from '../../.recipes/parse-twice.js'
 import { type RawResponse, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'

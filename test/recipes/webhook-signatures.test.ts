@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { expect } from 'chai'
+import '../support/example-secrets.js'
 import { app } from '../../.recipes/webhook-signatures.js'
 import { closeServers, serve } from '../support/servers.js'
 

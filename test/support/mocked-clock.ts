@@ -66,6 +66,16 @@ export class MockedClock {
     this.jump(milliseconds)
     await turns()
   }
+
+  /** Lets time pass in steps until something has happened: the coarse clock of undici needs more than one. */
+  async passUntil<Value>(happening: Promise<Value>, milliseconds: number): Promise<Value> {
+    const state = { isOver: false }
+    const end = (): void => void (state.isOver = true)
+    happening.then(end, end)
+    // No step may be under way behind it: it would take time from what comes next.
+    for (await turns(1); !state.isOver;) await this.pass(milliseconds)
+    return happening
+  }
 }
 
 /** Some turns of the event loop. */

@@ -70,7 +70,8 @@ async function installPacked(): Promise<Installed> {
   }
 }
 
-function linkPackage(folder: string, name: string, target: string): void {
+/** Links a folder of the repository into another folder as the package `name`. */
+export function linkPackage(folder: string, name: string, target: string): void {
   const link = path.join(folder, 'node_modules', name)
   if (existsSync(link)) return
   mkdirSync(path.dirname(link), { recursive: true })

@@ -28,7 +28,7 @@ export interface Proxied {
   /** The errors that `next` was given. */
   readonly errors: SluicewayError[]
   /** Sends a request unchanged and returns the head that the upstream saw. The upstream answers with `raw`. */
-  readonly exchange: (sent: string, raw?: string) => Promise<Exchanged>
+  readonly exchange: (sent: string, raw?: string | Buffer) => Promise<Exchanged>
 }
 
 /** One request and its answer, as each end saw them. */
@@ -60,7 +60,7 @@ export async function proxied(options: ProxiedOptions = {}): Promise<Proxied> {
     client,
     server,
     errors,
-    async exchange(sent, raw = answer()) {
+    async exchange(sent, raw: string | Buffer = answer()) {
       client.write(sent)
       connection ??= await upstream.connection()
       const seen = await connection.untilText('\r\n\r\n')

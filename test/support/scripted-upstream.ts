@@ -16,6 +16,8 @@ export interface ScriptedUpstream {
   connection(): Promise<RawClient>
   /** Waits for the connection that brings `text`. An earlier one may carry nothing: undici 7 opens such connections for aborted requests. */
   connectionWith(text: string): Promise<RawClient>
+  /** Stops listening; open connections stay. */
+  stopListening(): void
 }
 
 /** Starts an upstream on a plain socket. `closeServers` ends it. */
@@ -47,6 +49,7 @@ export async function scriptedUpstream(): Promise<ScriptedUpstream> {
     takeNew: () => arrived.splice(0),
     connection,
     connectionWith: (text) => firstWith(text, connection, offer),
+    stopListening: () => void server.close(),
   }
 }
 

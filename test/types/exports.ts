@@ -3,8 +3,8 @@ import type { ChildProcess } from 'node:child_process'
 import type { Worker } from 'node:worker_threads'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Server as SecureServer } from 'node:https'
-import type { Readable } from 'node:stream'
-import type { ReadableStream } from 'node:stream/web'
+import type { Readable, Transform } from 'node:stream'
+import type { CompressionStream, ReadableStream, TransformStream } from 'node:stream/web'
 import { expectTypeOf } from 'expect-type'
 import {
   type AttachOptions,
@@ -14,6 +14,8 @@ import {
   type BodyRefused,
   type BodySpilled,
   type BodyStored,
+  type BodyTransform,
+  type BufferOptions,
   type ByteSize,
   type ConnectOptions,
   type ChannelMessages,
@@ -22,6 +24,7 @@ import {
   type ChildStarted,
   type ErrorCode,
   type ExceptionContained,
+  type FailedTarget,
   type FlushStarted,
   type ForwardedMode,
   type HeaderLines,
@@ -39,9 +42,11 @@ import {
   type PassthroughProxyOptions,
   type ProxiedRequest,
   type ProxyOutcome,
+  type ProxyStats,
   type PipeChildOptions,
   type PipedChild,
   type PseudoTerminal,
+  type ReplacementBody,
   type RequestHook,
   type ResponseHook,
   type RewriteRule,
@@ -65,13 +70,16 @@ expectTypeOf<keyof typeof Sluiceway>().toEqualTypeOf<
 
 // The factories.
 expectTypeOf(maxBytes).parameter(0).toEqualTypeOf<MaxBytesOptions | ByteSize | MaxBytesLimit>()
-expectTypeOf(bodyCache).parameter(0).toEqualTypeOf<BodyCacheOptions | undefined>()
+expectTypeOf(bodyCache).parameter(0).toEqualTypeOf<BodyCacheOptions | ByteSize | undefined>()
 expectTypeOf(autoFlush).parameter(0).toEqualTypeOf<AutoFlushOptions | undefined>()
 expectTypeOf(passthroughProxy).parameter(0).toEqualTypeOf<string | URL | TargetFunction>()
 expectTypeOf(passthroughProxy).parameter(1).toEqualTypeOf<PassthroughProxyOptions | undefined>()
 expectTypeOf(passthroughProxy).returns.toEqualTypeOf<PassthroughProxy>()
 expectTypeOf<PassthroughProxy>().toExtend<Middleware>()
-expectTypeOf<PassthroughProxy['close']>().toEqualTypeOf<() => void>()
+expectTypeOf<PassthroughProxy['close']>().toEqualTypeOf<() => Promise<void>>()
+expectTypeOf<PassthroughProxy['destroy']>().toEqualTypeOf<() => Promise<void>>()
+expectTypeOf<PassthroughProxy['stats']>().toEqualTypeOf<ProxyStats>()
+expectTypeOf<ProxyStats>().toEqualTypeOf<{ readonly requests: number; readonly tunnels: number }>()
 expectTypeOf([maxBytes('1mb'), bodyCache(), autoFlush(), passthroughProxy('http://upstream')]).toEqualTypeOf<
   Middleware[]
 >()
@@ -160,19 +168,38 @@ expectTypeOf<Omit<PassthroughProxyOptions, 'dispatcher'>>().toEqualTypeOf<
 >()
 
 // The arguments of the proxy's functions.
-expectTypeOf<TargetFunction>().returns.toEqualTypeOf<string | URL | Promise<string | URL>>()
+expectTypeOf<TargetFunction>().returns.toEqualTypeOf<
+  string | URL | undefined | null | Promise<string | URL | undefined | null>
+>()
+expectTypeOf<TargetFunction>().parameter(1).toEqualTypeOf<FailedTarget | undefined>()
+expectTypeOf<FailedTarget>().toEqualTypeOf<{
+  readonly target: string | URL
+  readonly error: SluicewayError
+  readonly attempt: number
+}>()
 expectTypeOf<ForwardedMode>().toEqualTypeOf<'auto' | 'append' | 'replace' | false>()
 expectTypeOf<OutgoingRequest>().toEqualTypeOf<{
   method: string
   path: string
   readonly headers: HeaderList
   body: Readable | Buffer | string | null
+  pipeThrough(transform: BodyTransform): OutgoingRequest
 }>()
 expectTypeOf<IncomingResponse>().toEqualTypeOf<{
   statusCode: number
   statusMessage: string
   readonly headers: HeaderList
+  decode(): IncomingResponse
+  pipeThrough(transform: BodyTransform): IncomingResponse
+  buffer(options?: BufferOptions): Promise<Buffer>
+  replace(body: ReplacementBody): IncomingResponse
 }>()
+expectTypeOf<BufferOptions>().toEqualTypeOf<{ readonly limit?: ByteSize | undefined }>()
+expectTypeOf<Transform>().toExtend<BodyTransform>()
+expectTypeOf<TransformStream<Uint8Array, string>>().toExtend<BodyTransform>()
+expectTypeOf<CompressionStream>().toExtend<BodyTransform>()
+expectTypeOf<Readable>().not.toExtend<BodyTransform>()
+expectTypeOf<Readable | ReadableStream | Buffer | Uint8Array | string | null>().toExtend<ReplacementBody>()
 expectTypeOf<HeaderList['get']>().toEqualTypeOf<(name: string) => string | undefined>()
 expectTypeOf<HeaderList['getAll']>().toEqualTypeOf<(name: string) => string[]>()
 expectTypeOf<HeaderList['set']>().toEqualTypeOf<(name: string, value: string) => void>()
@@ -183,7 +210,7 @@ expectTypeOf<RequestHook>().toEqualTypeOf<
   (outgoing: OutgoingRequest, req: IncomingMessage) => void | Promise<void>
 >()
 expectTypeOf<ResponseHook>().toEqualTypeOf<
-  (incoming: IncomingResponse, req: IncomingMessage, res: ServerResponse) => void
+  (incoming: IncomingResponse, req: IncomingMessage, res: ServerResponse) => void | Promise<void>
 >()
 expectTypeOf<RewriteRule>().toEqualTypeOf<
   | boolean

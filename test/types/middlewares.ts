@@ -40,13 +40,55 @@ expectTypeOf(attachAlone).toEqualTypeOf(attach)
 
 // A limit may be a number, a size, or decided per request.
 maxBytes((req) => (req.url === '/large' ? '1gb' : 1024))
+// … which may be declared as a request of Express, with its parameters and what other middlewares have added.
+interface Signed extends express.Request<{ id: string }> {
+  readonly user: { readonly plan: string }
+}
+maxBytes((req: express.Request) => (req.path === '/large' ? '1gb' : 1024))
+maxBytes({ limit: (req: Signed) => (req.user.plan === 'large' && req.params.id !== '' ? '1gb' : 1024) })
+express().post(
+  '/:id',
+  maxBytes((req: express.Request<{ id: string }>) => req.params.id),
+  (req, res) => {
+    expectTypeOf(req.params.id).toEqualTypeOf<string>()
+    res.end()
+  },
+)
+// @ts-expect-error a limit function returns a size
+maxBytes((req: express.Request) => req)
+// @ts-expect-error it is given a request
+maxBytes((size: number) => size)
+
 maxBytes({ limit: '1mb', lingerMs: undefined })
+bodyCache('1mb')
+bodyCache(1024)
 // @ts-expect-error a limit is required
 maxBytes({ lingerMs: 100 })
 // @ts-expect-error null is no limit
 maxBytes(null)
 // @ts-expect-error there is no such option
 bodyCache({ limt: '1mb' })
+
+// The functions of the proxy, of autoFlush and of attach take a request of Express as well.
+passthroughProxy((req: Signed) => `http://upstream-of-${req.user.plan}`, {
+  path: (req: Signed) => `/${req.params.id}`,
+  onRequest(outgoing, req: Signed) {
+    outgoing.headers.set('X-User', req.user.plan)
+  },
+  async onResponse(incoming, req: Signed, res: express.Response) {
+    incoming.headers.set('X-Plan', req.user.plan)
+    res.locals['status'] = incoming.statusCode
+  },
+  cookiePath: (path, req: express.Request) => (req.secure ? path : undefined),
+})
+autoFlush({
+  filter: (req: express.Request, res: express.Response) => req.path !== '/' && res.statusCode === 200,
+})
+attach(express().listen(), express(), { upgrade: (req: express.Request) => req.url !== '/prices' })
+// @ts-expect-error a hook is given no number
+passthroughProxy('http://upstream', { onRequest: (outgoing: number) => void outgoing })
+// @ts-expect-error a path is text
+passthroughProxy('http://upstream', { path: (req: express.Request) => req })
 
 // The addresses of an upstream are rewritten by a flag, a string, an object or a function of the request.
 passthroughProxy('http://upstream', {

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import type { Express } from 'express'
 import { autoFlush, bodyCache, maxBytes, passthroughProxy } from 'sluiceway'
@@ -60,6 +60,31 @@ const graphqlUpload = (
   await load<{ default: (options: object) => Middleware }>('graphql-upload/graphqlUploadExpress.mjs')
 ).default
 
+/** What may come after a body was read: code then asks whether the request is over. */
+const outcomes: Readonly<Record<string, (app: Express) => unknown>> = {
+  '404': (app) => app,
+  'an error': (app) =>
+    app.use(() => {
+      throw new Error('thrown')
+    }),
+  'a streamed answer': (app) => app.use((_req, res) => void Readable.from(['in ', 'parts']).pipe(res)),
+}
+
+function afterReading(
+  read: string,
+  handle: (app: Express, express: ExpressModule) => Express,
+): Record<string, Question> {
+  const asked = Object.entries(outcomes).map(([outcome, answer]): [string, Question] => [
+    `${read}, then ${outcome}`,
+    {
+      request: json,
+      front: [autoFlush(), maxBytes('1mb'), kept()],
+      handle: (app, express) => answer(handle(app, express)),
+    },
+  ])
+  return Object.fromEntries(asked)
+}
+
 export const questions: Readonly<Record<string, Question>> = {
   'GET behind everything': {
     request: { method: 'GET', path: '/' },
@@ -102,6 +127,26 @@ export const questions: Readonly<Record<string, Question>> = {
         .use(express.json())
         .use(async (req, res) => void res.send(String((await req.bodyCache?.json()) !== undefined))),
     expected: '200 true',
+  },
+  ...afterReading('parsed', (app, express) => app.use(express.json())),
+  ...afterReading('parsed by two parsers', (app, express) =>
+    app.use(express.json()).use(express.raw({ type: () => true })),
+  ),
+  ...afterReading('iterated', (app) =>
+    app.use(async (req, _res, next) => {
+      await text(req)
+      next()
+    }),
+  ),
+  'parsed, and malformed': {
+    request: { ...json, body: order.subarray(1) },
+    front: [kept()],
+    handle: (app, express) => app.use(express.json()),
+  },
+  'empty and parsed, then 404': {
+    request: { ...json, body: Buffer.alloc(0) },
+    front: [autoFlush(), maxBytes('1mb'), bodyCache()],
+    handle: (app, express) => app.use(express.json()),
   },
   rawBody: {
     request: json,

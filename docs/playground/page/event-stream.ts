@@ -10,8 +10,12 @@ export interface ReceivedEvent {
 }
 
 /** Gives each event as soon as its last byte is there. */
-export async function* readEvents(url: string, signal: AbortSignal): AsyncGenerator<ReceivedEvent> {
-  const response = await fetch(url, { signal, headers: { Accept: 'text/event-stream' } })
+export async function* readEvents(
+  url: string,
+  asked: { readonly signal: AbortSignal; readonly method?: string },
+): AsyncGenerator<ReceivedEvent> {
+  const { signal } = asked
+  const response = await fetch(url, { ...asked, headers: { Accept: 'text/event-stream' } })
   if (!response.ok || response.body === null) {
     const words = describeAnswer(response.status, response.statusText, parseFailure(await response.text()))
     throw new PanelFailure(words)

@@ -25,18 +25,19 @@ export class PanelFailure extends Error {
 }
 
 const remedies: Readonly<Record<string, string>> = {
-  ERR_SLUICEWAY_BODY_TOO_LARGE:
-    'Send less, or raise the limit of this route: a client should know the limit beforehand.',
+  ERR_SLUICEWAY_BODY_TOO_LARGE: 'Send less, or raise the limit of this route.',
   ERR_SLUICEWAY_BODY_MALFORMED: 'Mend the JSON: it ends too early, or a comma or quote is missing.',
+  PROTOTYPE_POISONING:
+    'Remove the key “__proto__”, or “prototype” in “constructor”: objects made of it could change all others.',
   ERR_SLUICEWAY_BODY_INVALID: 'Change the fields named above to what the schema asks for, and post again.',
   ERR_SLUICEWAY_UPSTREAM_UNREACHABLE: 'Start the server behind the proxy, and look at its address.',
   ERR_SLUICEWAY_UPSTREAM_RESET: 'Look at the log of the server behind the proxy: it hung up.',
-  SIGNATURE_MISMATCH: 'Untick “change one byte after signing”, and post again.',
+  SIGNATURE_MISMATCH: 'Untick “change one byte”, and post again.',
   NOT_LOGGED_IN: 'Tick “I am logged in”, and connect again.',
   OTHER_ORIGIN: 'Open the page under the name that its server knows, without a proxy that changes Host.',
 }
 
-const serverGone: FailureWords = {
+export const serverGone: FailureWords = {
   what: 'The playground’s server gives no answer.',
   code: 'no HTTP status: the connection failed',
   remedy: 'Start it again with “npm start” in its terminal, then press the button once more.',
@@ -59,8 +60,13 @@ export function describeAnswer(status: number, reason: string, body: FailureBody
   return {
     what: `${what.charAt(0).toUpperCase()}${what.slice(1)}.`,
     code: [`${status} ${reason}`.trim(), body.code].filter(Boolean).join(' · '),
-    remedy: remedies[body.code ?? ''] ?? remedyFor(status),
+    remedy: remedies[keyOf(body)] ?? remedyFor(status),
   }
+}
+
+/** The code, and where it has two causes the one that the message tells. */
+function keyOf({ code = '', error = '' }: FailureBody): string {
+  return /prototype/.test(error) ? 'PROTOTYPE_POISONING' : code
 }
 
 function remedyFor(status: number): string {

@@ -2,7 +2,7 @@
 import { html, need } from './elements.js'
 import { describeFailure, type FailureWords } from './failures.js'
 import { Run } from './runs.js'
-import type { Lane, Story } from './story.js'
+import type { Lane, ToldStory } from './story.js'
 import { createTimeline } from './timeline.js'
 
 export interface Panel {
@@ -12,7 +12,7 @@ export interface Panel {
   /** Shows a failure in words, to be read aloud at once. */
   readonly tell: (words: FailureWords) => void
   /** Draws the timeline. */
-  readonly show: (story: Omit<Story, 'lanes'>) => void
+  readonly show: (story: ToldStory) => void
   /** Runs one action at a time; it can be stopped, and a failure is told in words. */
   readonly run: (action: (run: Run) => Promise<void>) => Promise<void>
 }

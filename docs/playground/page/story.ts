@@ -34,6 +34,9 @@ export interface Bar {
   readonly tone: Tone
 }
 
+/** What a panel tells: with the lanes of its timeline unless it names others. */
+export type ToldStory = Omit<Story, 'lanes'> & Partial<Pick<Story, 'lanes'>>
+
 export interface Story {
   readonly lanes: readonly Lane[]
   /** The whole of it in one sentence. */

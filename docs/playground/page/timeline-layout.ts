@@ -12,14 +12,15 @@ export interface Frame {
   readonly height: number
 }
 
-const laneGap = 62
 const top = 40
+const narrow = 560
 
 export function frameFor(width: number, lanes: number): Frame {
+  const laneGap = width < narrow ? 48 : 62
   const axisY = top + (lanes - 1) * laneGap + 34
   return {
     width,
-    left: width < 560 ? 92 : 112,
+    left: width < narrow ? 92 : 112,
     right: width - 16,
     laneY: (index) => top + index * laneGap,
     axisY,

@@ -1,15 +1,15 @@
-import { type ErrorRequestHandler, type RequestHandler, Router } from 'express'
+import express, { type ErrorRequestHandler, type RequestHandler, Router } from 'express'
 import { maxBytes } from 'sluiceway'
 import type { Traces } from '../traces.js'
 
 const limit = '1mb'
 
-/** An upload of at most 1 MB. Every answer says how long it took and how much had come by then. */
+/** An upload of at most 1 MB, with maxBytes and with Express' own limit. Every answer says how long it took. */
 export function uploadRoutes(traces: Traces): Router {
   const countBytes: RequestHandler = async (req, res) => {
     let received = 0
     for await (const chunk of req) received += chunk.length
-    traces.of(req).note('handler', 'read', { received })
+    traces.of(req).note('gateway', 'read', { received })
     res.status(201).json({ received, afterMs: elapsed(res.locals) })
   }
 
@@ -19,14 +19,19 @@ export function uploadRoutes(traces: Traces): Router {
       return
     }
     const { message, code, limit: allowed, received = 0 } = error
-    traces.of(req).note('gateway', 'refused', { received })
+    traces.of(req).note('gateway', 'refused', { received, code })
     res.status(413).json({ error: message, code, limit: allowed, received, afterMs: elapsed(res.locals) })
   }
 
   const routes = Router()
   routes.post('/', startClock, maxBytes(limit), countBytes)
+  routes.post('/without', startClock, express.raw({ type: () => true, limit }), countBuffered)
   routes.use(explainRefusal)
   return routes
+}
+
+const countBuffered: RequestHandler = (req, res) => {
+  res.status(201).json({ received: req.body.length, afterMs: elapsed(res.locals) })
 }
 
 const startClock: RequestHandler = (req, res, next) => {

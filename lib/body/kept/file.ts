@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import path from 'node:path'
 
@@ -28,6 +27,7 @@ export class BodyFile {
 
   constructor(directory: string, owner: BodyFileOwner) {
     this.owner = owner
+    const { randomUUID } = process.getBuiltinModule('node:crypto') // most processes never need it
     this.handle = openUnnamed(path.join(directory, `sluiceway-${randomUUID()}`))
   }
 

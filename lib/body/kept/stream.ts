@@ -50,12 +50,13 @@ export class BodyStream extends Readable implements BodyReader {
     return this.push(chunk)
   }
 
-  override iterator(options?: { destroyOnReturn?: boolean }): AsyncIterableIterator<Buffer> {
-    const iterator = super.iterator(options) as AsyncIterableIterator<Buffer>
+  // The types are those of Node's own declarations, which differ between versions of @types/node.
+  override iterator(options?: { destroyOnReturn?: boolean }): ReturnType<Readable['iterator']> {
+    const iterator = super.iterator(options)
     return this.body.waiting?.iterate(this, iterator) ?? iterator
   }
 
-  override [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
+  override [Symbol.asyncIterator](): ReturnType<Readable[typeof Symbol.asyncIterator]> {
     return this.iterator()
   }
 

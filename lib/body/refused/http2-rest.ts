@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
-import { constants, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2'
+import type { Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
+import { NO_ERROR } from '../../node/http2-codes.js'
 import type { Rest } from './rest.js'
 
 /**
@@ -28,8 +29,8 @@ export class Http2Rest implements Rest {
   /** Discards the bytes that the client sent before it was told; unread, they would keep the stream open. */
   answered(): void {
     // If the response was cut, `destroy()` would drop the reset, and the client would see an orderly end.
-    if (this.stream.closed && this.stream.rstCode !== constants.NGHTTP2_NO_ERROR) return
-    this.stream.close(constants.NGHTTP2_NO_ERROR)
+    if (this.stream.closed && this.stream.rstCode !== NO_ERROR) return
+    this.stream.close(NO_ERROR)
     this.stream.destroy()
   }
 }

@@ -1,3 +1,4 @@
+import { letListen } from '../../node/connection.js'
 import type { ParsedRequest } from '../../node/internals.js'
 import { nativeReadOf } from '../../node/request-methods.js'
 import { hasListeners, outliveEnd, renewReadableState } from '../../node/stream-state.js'
@@ -29,6 +30,7 @@ export abstract class RequestReader implements BodyReader {
     this.body = body
     this.nativePush = nativePush
     outliveEnd(req)
+    letListen(req)
     this.nativeRead = nativeReadOf(req)
     replaceMethods(req)
   }
@@ -90,7 +92,7 @@ export abstract class RequestReader implements BodyReader {
     const { req } = this
     this.body.readers.note(this)
     replaceMethods(req)
-    renewReadableState(req, !this.body.isReadable)
+    renewReadableState(req)
     this.position = this.start
     this.ended = false
     this.wanting = true

@@ -18,7 +18,8 @@ import { CloseWaiters } from './close-waiters.js'
 import { admitOverlappingReaders, admitReaders, type OverlappedRound } from './overlapping-readers.js'
 import { RequestReader } from './request-reader.js'
 import { StandIn } from './stand-in.js'
-import { givenUpRound, tellRound, type ToldRound } from './told-round.js'
+import { bytesReadBefore, wasReadBefore } from './read-before.js'
+import { dropLeftListeners, givenUpRound, tellRound, type ToldRound } from './told-round.js'
 
 /**
  * - `unread`: the request looks new.
@@ -52,7 +53,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   private state: RoundState = 'unread'
   /** True while a reader that was set aside waits for the end of a round. */
   private isAwaited = false
-  /** True once a round had the whole body, or an iterator was done with it. */
+  /** True once a round, or before that a host, had the whole body, or an iterator was done with it. */
   private wasRead = false
   private readonly closeWaiters = new CloseWaiters(this)
 
@@ -70,25 +71,27 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   /** Moves the bytes that the request has buffered to the store, or returns why the body cannot be kept. */
   takeBuffered(store: BodyStore): ErrorCode | undefined {
     const { req } = this
-    const lost = lossOf(req)
-    if (lost !== undefined) return this.takeRawBody(store) ? undefined : lost
-    const { length } = readableStateOf(req)
+    if (wasReadBefore(req)) return this.takeReadBody(store)
+    const { length, destroyed } = readableStateOf(req)
+    if (destroyed) return 'ERR_SLUICEWAY_BODY_ABORTED'
     if (length > 0) store.append(req.read(length) as Buffer)
     // Otherwise the request is as new as the middleware usually finds it.
     if (length > 0 || this.body.state === 'whole') this.renew()
     return undefined
   }
 
-  private takeRawBody(store: BodyStore): boolean {
-    // An iterator that has read a request to its end leaves its listener for 'readable' on it.
+  /** Takes over a body that its host has read, whose listeners must not see the next round. */
+  private takeReadBody(store: BodyStore): ErrorCode | undefined {
+    const { endEmitted, closeEmitted } = readableStateOf(this.req)
+    this.wasRead = endEmitted
     this.dropReaders()
-    const rawBody = rawBodyOf(this.req)
-    if (rawBody === undefined) return false
-    store.append(rawBody)
+    const bytes = bytesReadBefore(this.req)
+    if (bytes === undefined) return 'ERR_SLUICEWAY_BODY_ALREADY_READ'
+    if (bytes.length > 0) store.append(bytes)
     this.body.hasComeWhole()
-    this.bodyWasRead(readableStateOf(this.req).closeEmitted ? 'before' : 'here')
+    this.bodyWasRead(closeEmitted ? 'before' : 'here')
     this.renew()
-    return true
+    return undefined
   }
 
   flow(): void {
@@ -124,6 +127,8 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 
   /** Starts the round after one that had the whole body; called by the first listener of its 'end'. */
   next(): void {
+    // A body that is read only once leaves as many as in Node.
+    if (this.wasRead) dropLeftListeners(this.req)
     this.noteReadToEnd()
     this.isAwaited = false
     this.dropReaders()
@@ -274,18 +279,6 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   private enter(state: RoundState): void {
     if (this.state !== 'telling') this.state = state
   }
-}
-
-/** Returns why a body is not available any more: it has been read, or its client left before. */
-function lossOf(req: ParsedRequest): ErrorCode | undefined {
-  const { dataEmitted, endEmitted, encoding, destroyed } = readableStateOf(req)
-  if (dataEmitted || encoding !== null || (destroyed && endEmitted)) return 'ERR_SLUICEWAY_BODY_ALREADY_READ'
-  return destroyed ? 'ERR_SLUICEWAY_BODY_ABORTED' : undefined
-}
-
-/** Returns the body that a host such as Cloud Functions has read before us and left as `req.rawBody`. */
-function rawBodyOf(req: ParsedRequest & { readonly rawBody?: unknown }): Buffer | undefined {
-  return Buffer.isBuffer(req.rawBody) ? req.rawBody : undefined
 }
 
 function startNextRound(this: ParsedRequest): void {

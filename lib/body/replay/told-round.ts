@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
 import { destroyQuietly, detach } from '../../node/pipes.js'
-import { hasConnection } from '../../node/request-facts.js'
+import { hasConnection, isHttp2 } from '../../node/request-facts.js'
 import { destroyStreamOf, restoreDestroy } from '../../node/request-methods.js'
 import { readableStateOf } from '../../node/stream-state.js'
 import type { SluicewayError } from '../../shared/errors.js'
@@ -73,6 +73,20 @@ export function failDestination(
   // http-proxy answers in one function for both streams, and would answer twice.
   for (const listener of told) destination.off('error', listener)
   destroyQuietly(destination, error)
+}
+
+/** The events that Node no longer emits once a body was read to its end; 'close' apart, see `CloseWaiters`. */
+const EVENTS_BEFORE_END = ['error', 'aborted', 'finish'] as const
+
+/**
+ * Removes the listeners that readers leave behind, three for 'error' with each `pipeline`: Node warns of the eleventh.
+ * Over HTTP/2, 'aborted' may still come.
+ */
+export function dropLeftListeners(req: ParsedRequest): void {
+  for (const event of EVENTS_BEFORE_END) {
+    const isOver = event !== 'aborted' || !isHttp2(req)
+    if (isOver && req.listenerCount(event) > 0) req.removeAllListeners(event)
+  }
 }
 
 /** The events that a destroyed stream does not emit any more. */

@@ -15,9 +15,18 @@ export function mayBeBuffered(req: IncomingMessage, { chunked, contentLength }: 
   return !chunked && length > 0 && length <= LONGEST && req.readableFlowing === null
 }
 
+/** Tells whether the whole body has come, and waits in the request. */
+export function hasBufferedBody(req: IncomingMessage, head: RequestHead): boolean {
+  return mayBeBuffered(req, head) && req.readableLength === Number(head.contentLength)
+}
+
 /** Takes a body that is complete out of the request; returns undefined if it has to be read as a stream. */
 export function takeBufferedBody(req: IncomingMessage, head: RequestHead): Buffer | string | undefined {
-  if (!mayBeBuffered(req, head) || req.readableLength !== Number(head.contentLength)) return undefined
+  return hasBufferedBody(req, head) ? takeBody(req) : undefined
+}
+
+/** Takes a body that is complete out of the request. */
+export function takeBody(req: IncomingMessage): Buffer | string {
   const body = req.read() as Buffer | string
   // The end comes after it, and has to be read too.
   req.resume()

@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto'
-
 import { sluicewayError } from '../../shared/errors.js'
 
 /**
@@ -18,7 +16,7 @@ const MOST_MARKS = 1024
 
 /** Creates the mark of one target of one proxy. It is random, so that no text of a client matches it by chance. */
 export function newMark(): string {
-  return randomBytes(9).toString('base64url')
+  return process.getBuiltinModule('node:crypto').randomBytes(9).toString('base64url')
 }
 
 /** The record of a request's passages: the values of its `Sluiceway-Loop` lines, and its lines. */

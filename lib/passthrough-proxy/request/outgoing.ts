@@ -3,12 +3,13 @@ import { Readable } from 'node:stream'
 
 import { pendingUpgrade } from '../../node/pending-upgrade.js'
 import { hasConnection } from '../../node/request-facts.js'
-import type { OutgoingRequest } from '../hooks.js'
+import { hookError, type OutgoingRequest } from '../hooks.js'
 import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'
 import { unsendableRequest } from '../upstream-errors.js'
 import type { ClientConnection, UpstreamRequest } from '../upstream/upstream.js'
-import { takeBufferedBody } from './buffered-body.js'
+import { hasBufferedBody, takeBody, takeBufferedBody } from './buffered-body.js'
+import { isChangedBodyOf } from './changed-body.js'
 import { hasBody, type RequestHead } from './request-head.js'
 import { requestTrailers } from './trailers.js'
 
@@ -19,6 +20,8 @@ export interface Draft {
   readonly target: Target
   readonly head: RequestHead
   readonly outgoing: OutgoingRequest
+  /** True if the request may be sent to another target, so that its body is not read before it has a connection. */
+  readonly mayMove: boolean
 }
 
 /** A request that is not changed any more, as the upstream gets it, with the facts that the exchange needs. */
@@ -36,19 +39,21 @@ export class Outgoing implements UpstreamRequest {
   readonly maxQueue: number
   readonly clientConnection: ClientConnection | undefined
   readonly trailers: (() => readonly string[]) | undefined
-  /** True if the client has a body that was not taken in one piece. */
+  readonly takeBody: (() => Buffer | string | undefined) | undefined
+  /** True if the client has a body that has not come in one piece. */
   readonly leavesBody: boolean
 
   constructor(draft: Draft) {
-    const { req, settings, target, head, outgoing } = draft
+    const { req, settings, target, head, outgoing, mayMove } = draft
     const isOwn = outgoing.body === req
-    const buffered = isOwn ? takeBufferedBody(req, head) : undefined
-    this.leavesBody = hasBody(head) && buffered === undefined
+    const isBuffered = isOwn && hasBufferedBody(req, head)
+    this.leavesBody = hasBody(head) && !isBuffered
     this.target = target
     this.origin = target.origin
     this.method = outgoing.method
     this.path = outgoing.path
-    this.body = buffered ?? outgoing.body
+    this.body = isBuffered && !mayMove ? takeBody(req) : outgoing.body
+    this.takeBody = isOwn && mayMove ? () => takeBufferedBody(req, head) : undefined
     if (settings.preserveHost) keepHost(outgoing, head)
     this.contentLength = lengthOf(draft, isOwn)
     this.lines = outgoing.headers.lines
@@ -58,10 +63,21 @@ export class Outgoing implements UpstreamRequest {
     this.maxQueue = settings.maxQueue
     // The object that a host puts there has no events, and may serve any number of clients.
     this.clientConnection = hasConnection(req) ? req.socket : undefined
-    const hasTrailers = this.body === req && this.contentLength === undefined
-    this.trailers = hasTrailers ? () => requestTrailers(req, head.setHere) : undefined
-    if (head.hasTrailer && !hasTrailers) outgoing.headers.delete('trailer')
+    this.trailers = trailersOf(draft, this)
   }
+}
+
+/** Returns the client's trailers, which follow a body in chunks; any other loses its announcement of them. */
+function trailersOf(
+  { req, head, outgoing }: Draft,
+  { body, contentLength }: UpstreamRequest,
+): (() => readonly string[]) | undefined {
+  const isChanged = isChangedBodyOf(req, body)
+  if ((body === req || isChanged) && contentLength === undefined) {
+    return () => requestTrailers(req, head.setHere, isChanged)
+  }
+  if (head.hasTrailer) outgoing.headers.delete('trailer')
+  return undefined
 }
 
 /** Listens for errors of a hook's body for good: it may fail before any of it is read, and after the exchange. */
@@ -76,6 +92,19 @@ export function onBodyError(
 /** Destroys the rest of a hook's body. The client's body stays with its request. */
 export function releaseBody({ body }: UpstreamRequest, req: IncomingMessage): void {
   if (body !== req && body instanceof Readable && !body.destroyed) body.destroy()
+}
+
+/** Returns the error of a body that has failed: the client's as it is, or that of a hook. Otherwise undefined. */
+export function errorOfBody(cause: unknown, outgoing: Outgoing | undefined, req: IncomingMessage): unknown {
+  if (cause === undefined || cause === null) return undefined
+  if (cause === req.errored) return cause
+  const body = outgoing?.body
+  return body instanceof Readable && body.errored === cause ? hookBodyError(cause) : undefined
+}
+
+/** Creates the error for a body of a hook that has failed. */
+export function hookBodyError(cause: unknown): unknown {
+  return hookError('the body from onRequest failed', cause)
 }
 
 /** Keeps the client's Host, unless a hook has set another. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 
 import { sluicewayError } from '../../shared/errors.js'
+import { atOnce } from '../../shared/promises.js'
 import { show } from '../../shared/options.js'
 import type { Target } from '../target.js'
 import { asksForMount, behindAuthority } from './mount-path.js'
@@ -20,10 +21,12 @@ export function requestPath(
   return asksForMount(req, rest) ? rest : url
 }
 
+const PATH = { owner: 'passthroughProxy', key: 'path' }
+
 function chosenPath(req: IncomingMessage, choose: (req: IncomingMessage) => unknown): string {
   let chosen: unknown
   try {
-    chosen = choose(req)
+    chosen = atOnce(choose(req), PATH)
   } catch (cause) {
     throw sluicewayError('ERR_SLUICEWAY_PROXY_HOOK', { message: 'passthroughProxy: path failed', cause })
   }

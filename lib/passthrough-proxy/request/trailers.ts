@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 
+import { isDigest } from '../digests.js'
 import { hopByHopNames } from '../hop-by-hop.js'
 import { tellsOfClient } from './forwarded.js'
 import { loopHeader } from './loop.js'
@@ -9,14 +10,19 @@ const notInTrailers: ReadonlySet<string> = new Set([...hopByHopNames, loopHeader
 /**
  * Returns the trailers of a request that are passed on after its body: name, value, name, value, … It omits those
  * that an upstream could take for lines of this proxy or of the application, if it reads trailers as headers (RFC
- * 9110 §6.5.1).
+ * 9110 §6.5.1), and the digests of a changed body.
  */
-export function requestTrailers(req: IncomingMessage, setHere: ReadonlySet<string>): string[] {
+export function requestTrailers(
+  req: IncomingMessage,
+  setHere: ReadonlySet<string>,
+  isChanged: boolean,
+): string[] {
   const { rawTrailers = [] } = req as { rawTrailers?: readonly string[] }
   const trailers: string[] = []
   for (let i = 0; i < rawTrailers.length; i += 2) {
     const name = rawTrailers[i] as string
     const lowerCased = name.toLowerCase()
+    if (isChanged && isDigest(lowerCased)) continue
     if (notInTrailers.has(lowerCased) || setHere.has(lowerCased) || tellsOfClient(name)) continue
     trailers.push(name, rawTrailers[i + 1] as string)
   }

@@ -2,39 +2,30 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { cutResponse } from '../../node/cut-response.js'
 import { sendHead } from '../../node/send-head.js'
-import { HeaderList } from '../header-list.js'
-import { runResponseHook } from '../hooks.js'
+import type { ResponseHook } from '../hooks.js'
+import {
+  changeBody,
+  type BodyReceiver,
+  type ChangedBody,
+  type ChangedBodyOwner,
+  type ClientSide,
+} from './changed-body.js'
+import { Incoming } from './incoming.js'
 import { writeHead, writeInformation, writeTrailers } from './write-head.js'
-import { fitToFraming, readTrailers, type ResponseHeaders } from './headers.js'
+import { fitToFraming, readTrailers, type ResponseHead } from './headers.js'
 import { endWith, leaveNow } from './leave-now.js'
 import { rewriteHeaders } from './rewrite.js'
 import type { ProxySettings } from '../settings.js'
-import type { Target } from '../target.js'
-
-/** The head of an upstream's final response. */
-export interface ResponseHead {
-  readonly status: number
-  readonly reason: string
-  readonly headers: ResponseHeaders
-  /** True if no body follows, even if the headers announce one. */
-  readonly endsWithHead: boolean
-  /** The target that sent it. */
-  readonly target: Target
-}
 
 /** The exchange as its answer sees it. */
-export interface AnswerOwner {
+export interface AnswerOwner extends ChangedBodyOwner {
   readonly req: IncomingMessage
   readonly res: ServerResponse
   readonly settings: ProxySettings
-  /** Resumes the upstream, which was paused because the client's buffers were full. */
-  resumeUpstream(): void
-  /** Ends the exchange with an exception that would not be caught elsewhere. */
-  breakOff(error: unknown): unknown
 }
 
 /** Sends the answer to the client: interim responses, head, body at the client's pace, trailers. */
-export class Answer {
+export class Answer implements BodyReceiver, ClientSide {
   readonly req: IncomingMessage
   readonly res: ServerResponse
   private readonly owner: AnswerOwner
@@ -47,6 +38,8 @@ export class Answer {
   private isCorked = false
   private awaitsDrain = false
   private hearsOfDrain = false
+  /** The body that a hook changes. */
+  private changed: ChangedBody | undefined
 
   constructor(owner: AnswerOwner) {
     this.req = owner.req
@@ -82,16 +75,32 @@ export class Answer {
 
   /**
    * Writes the head after the options and `onResponse` have changed it. It is sent with the first bytes of the body.
+   * Returns the receiver of the body: this answer, or a body that the hook changes.
    */
-  begin(head: ResponseHead): void {
+  begin(head: ResponseHead): BodyReceiver {
     const { headers, target } = head
-    const { lines } = headers
     const { rewrites, preserveHost, onResponse } = this.owner.settings
-    if (rewrites !== undefined) rewriteHeaders(lines, rewrites, { req: this.req, target, preserveHost })
-    const incoming = { statusCode: head.status, statusMessage: head.reason, headers: new HeaderList(lines) }
-    if (onResponse !== undefined) runResponseHook(onResponse, incoming, this)
-    fitToFraming(headers, this.req, incoming.statusCode, head.endsWithHead)
-    this.writeHead(incoming.statusCode, incoming.statusMessage, lines)
+    if (rewrites !== undefined)
+      rewriteHeaders(headers.lines, rewrites, { req: this.req, target, preserveHost })
+    if (onResponse !== undefined) return this.ask(onResponse, head)
+    this.open(head)
+    return this
+  }
+
+  private ask(hook: ResponseHook, head: ResponseHead): BodyReceiver {
+    const incoming = new Incoming(head, this.owner)
+    const changed = changeBody(hook, { head, incoming, client: this, owner: this.owner })
+    if (changed === undefined) this.open(head, incoming)
+    this.changed = changed
+    return changed ?? this
+  }
+
+  /** Writes the head as a hook has left it. */
+  open(head: ResponseHead, incoming?: Incoming): void {
+    const { headers } = head
+    const { statusCode = head.status, statusMessage = head.reason } = incoming ?? {}
+    fitToFraming(headers, this.req, statusCode, incoming?.endsWithHead ?? head.endsWithHead)
+    this.writeHead(statusCode, statusMessage, headers.lines)
     // Node would put a head that waits for its turn, if it came with a chunk, before a waiting `100 Continue`.
     if (this.res.socket === null) sendHead(this.res)
   }
@@ -103,13 +112,25 @@ export class Answer {
 
   /** Writes a chunk, which is sent together with the others of this read, also through compression. */
   write(chunk: Buffer): void {
+    this.put(chunk)
+    this.res.flush?.() // added by `compression` or autoFlush
+  }
+
+  /** Writes a chunk. Returns false if the client's buffers are full. */
+  put(chunk: Buffer): boolean {
     const { res } = this
     this.hasBody = true
     if (this.hasLeft) this.isCorked = res.writableCorked > 0
     this.hasLeft = false
     // A `write` that the application has replaced may return nothing at all, which pipe() does not count as full.
     if ((res.write(chunk) as boolean | undefined) === false) this.isFull = true
-    res.flush?.() // added by `compression` or autoFlush
+    return !this.isFull
+  }
+
+  /** Sends the chunks that were put, also through compression. Returns false if the client's buffers are full. */
+  flush(): boolean {
+    this.res.flush?.()
+    return this.takesMore()
   }
 
   /** Sends the written bytes. Returns false if the client's buffers are full; the upstream is resumed later. */
@@ -129,10 +150,21 @@ export class Answer {
   }
 
   /** Ends the answer after its `last` bytes, with trailers if the client supports them. */
-  end(trailers: string[], last: Buffer | undefined): void {
+  end(trailers: string[], last: Buffer | undefined): boolean {
     if (trailers.length > 0) writeTrailers(this.res, readTrailers(trailers))
     const isFree = endWith(this.res, last)
     this.hasLeft = (isFree && this.hasLeft) || leaveNow(this.res)
+    return true
+  }
+
+  /** Destroys the streams of a changed body: with an error, if it has not come to its end. */
+  release(error: unknown): void {
+    this.changed?.release(error instanceof Error ? error : undefined)
+  }
+
+  /** Makes the upstream write to this answer again: the hook has left the body as it is. */
+  takeBack(): void {
+    this.changed = undefined
   }
 
   /** Ends the answer visibly: a clean end would make a part look complete. */
@@ -166,7 +198,8 @@ export class Answer {
     if (!this.awaitsDrain) return
     this.awaitsDrain = false
     try {
-      this.owner.resumeUpstream()
+      if (this.changed === undefined) this.owner.resumeUpstream()
+      else this.changed.resume()
     } catch (error) {
       this.owner.breakOff(error)
     }

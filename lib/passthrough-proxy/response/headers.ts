@@ -5,6 +5,7 @@ import { isServedAsHttp10 } from '../../node/request-facts.js'
 import { hasNoBody, isLength } from '../body-length.js'
 import { addConnectionOptions, hopByHopNames } from '../hop-by-hop.js'
 import { removeLines } from '../header-list.js'
+import type { Target } from '../target.js'
 
 /** The header lines of a response without those that belong to the upstream's connection. */
 export interface ResponseHeaders {
@@ -13,6 +14,17 @@ export interface ResponseHeaders {
   chunked: boolean
   hasContentLength: boolean
   hasTrailer: boolean
+}
+
+/** The head of an upstream's final response. */
+export interface ResponseHead {
+  readonly status: number
+  readonly reason: string
+  readonly headers: ResponseHeaders
+  /** True if no body follows, even if the headers announce one. */
+  readonly endsWithHead: boolean
+  /** The target that sent it. */
+  readonly target: Target
 }
 
 /** Reads a line. Returns true if it is passed on. */

@@ -14,7 +14,7 @@ export type RewriteRule =
   | boolean
   | string
   | Readonly<Record<string, string>>
-  | ((value: string, req: IncomingMessage) => string | undefined)
+  | { rewrite(value: string, req: IncomingMessage): string | undefined }['rewrite']
 
 /** One exchange, in which client and upstream use different names. */
 export interface Place {

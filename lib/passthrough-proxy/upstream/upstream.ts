@@ -25,6 +25,11 @@ export interface UpstreamRequest {
   readonly lines: readonly string[]
   readonly body: Readable | Buffer | string | null
   /**
+   * Takes the body out of its stream if it has come whole by now. It may be called once the request has a connection;
+   * until then nothing of the body is read, so that the request can be sent elsewhere.
+   */
+  readonly takeBody?: (() => Buffer | string | undefined) | undefined
+  /**
    * The announced length of the body, in digits. If it is undefined, a stream is sent in chunks. A body of another
    * length is `unsendable`.
    */
@@ -135,7 +140,10 @@ export type FailureKind =
 
 export interface Failure {
   readonly kind: FailureKind
-  /** False if no server can have received any of the request, so that it may be sent elsewhere. */
+  /**
+   * False if the request may be sent elsewhere: no server can have received any of it, or it may be sent twice without
+   * a second effect, and was to be sent once more.
+   */
   readonly maybeHeard: boolean
   /** A description that a client may read if its status is below 500; the default is that of the kind. */
   readonly message?: string | undefined

@@ -1,8 +1,9 @@
 // A server that a test plays, asked by the proxy's own client.
 import { turns } from '../../fuzz/wire.js'
-import type { ClientOptions, Upstream } from '../../support/http1-client.js'
+import { type ClientOptions, createClient, type Upstream } from '../../support/http1-client.js'
 import type { RawClient } from '../../support/raw-client.js'
-import { answer, type ScriptedUpstream } from '../../support/scripted-upstream.js'
+import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
+import { closeServers } from '../../support/servers.js'
 import { ask, type RecordingReceiver } from '../../support/upstream-receiver.js'
 
 export const settings: ClientOptions = {
@@ -16,6 +17,25 @@ export const ofOne: ClientOptions = { ...settings, maxConnections: 1 }
 
 /** Waits some turns of the event loop: a connection is checked once more after an answer before it is reused. */
 export const turn = (): Promise<void> => turns(3)
+
+/** What each test of the client gets anew. */
+export interface Given {
+  readonly server: ScriptedUpstream
+  readonly origin: string
+  readonly upstream: Upstream
+}
+
+/** Gives each test of a suite a server that it plays itself, and a client; both are closed behind it. */
+export function giveEach(options: ClientOptions, take: (given: Given) => void): void {
+  let upstream: Upstream
+  beforeEach(async () => {
+    const server = await scriptedUpstream()
+    upstream = createClient(options)
+    take({ server, origin: server.url, upstream })
+  })
+  afterEach(() => upstream.close())
+  afterEach(closeServers)
+}
 
 export type AskedRequest = Partial<Parameters<typeof ask>[1]>
 

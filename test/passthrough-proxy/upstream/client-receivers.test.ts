@@ -1,25 +1,18 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { expect } from 'chai'
-import { createClient, type Upstream } from '../../support/http1-client.js'
+import type { Upstream } from '../../support/http1-client.js'
 import { collectedBytes } from '../../support/memory.js'
 import type { RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers } from '../../support/servers.js'
+import { answer, type ScriptedUpstream } from '../../support/scripted-upstream.js'
 import { ask, context, RecordingReceiver } from '../../support/upstream-receiver.js'
-import { askServer, type Arrived, type AskedRequest, settings, turn } from './asked.js'
+import { giveEach, askServer, type Arrived, type AskedRequest, settings, turn } from './asked.js'
 
 describe("the proxy's own client", () => {
   let server: ScriptedUpstream
   let upstream: Upstream
   let origin: string
 
-  beforeEach(async () => {
-    server = await scriptedUpstream()
-    origin = server.url
-    upstream = createClient(settings)
-  })
-  afterEach(() => upstream.close())
-  afterEach(closeServers)
+  giveEach(settings, (given) => ({ server, origin, upstream } = given))
 
   const asked = (request?: AskedRequest, connection?: RawClient): Promise<Arrived> =>
     askServer(upstream, server, { origin, ...request }, connection)

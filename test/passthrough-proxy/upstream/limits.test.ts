@@ -1,31 +1,20 @@
 import type net from 'node:net'
 import { PassThrough } from 'node:stream'
 import { expect } from 'chai'
-import { type ClientOptions, createClient, type Upstream } from '../../support/http1-client.js'
+import { createClient, type Upstream } from '../../support/http1-client.js'
+import { MockedClock } from '../../support/mocked-clock.js'
 import type { RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { turns } from '../../fuzz/wire.js'
-import { closeServers } from '../../support/servers.js'
+import { answer, type ScriptedUpstream } from '../../support/scripted-upstream.js'
+import { until } from '../../support/until.js'
 import { ask, RecordingReceiver } from '../../support/upstream-receiver.js'
-
-const settings: ClientOptions = { maxConnections: 2, connectTimeoutMs: 2000, maxResponseHeadBytes: 16_384 }
-/** Waits some turns of the event loop: a connection is checked once more after an answer before it is reused. */
-const turn = (): Promise<void> => turns(3)
-const after = (milliseconds: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, milliseconds))
+import { giveEach, settings, turn } from './asked.js'
 
 describe("the limits of the proxy's own client", () => {
   let server: ScriptedUpstream
   let upstream: Upstream
   let origin: string
 
-  beforeEach(async () => {
-    server = await scriptedUpstream()
-    origin = server.url
-    upstream = createClient(settings)
-  })
-  afterEach(() => upstream.close())
-  afterEach(closeServers)
+  giveEach(settings, (given) => ({ server, origin, upstream } = given))
 
   async function asked(
     request: Partial<Parameters<typeof ask>[1]>,
@@ -48,48 +37,99 @@ describe("the limits of the proxy's own client", () => {
     client.close()
   })
 
-  it('fail a request after headersTimeoutMs without a final head, despite interim responses', async () => {
-    const started = performance.now()
-    const { got, connection } = await asked({ headersTimeoutMs: 200 })
-    const interim = setInterval(() => connection.write('HTTP/1.1 102 Processing\r\n\r\n'), 20)
-    const failure = await got.failed()
-    clearInterval(interim)
-    expect(failure).to.include({
-      kind: 'timeout',
-      maybeHeard: true,
-      message: 'the upstream took too long to begin its answer (headersTimeoutMs)',
-    })
-    expect(performance.now() - started).to.be.within(190, 1000)
-    await connection.closed()
-  })
+  describe('by a clock that only the test advances', () => {
+    const clock = new MockedClock()
+    beforeEach(() => clock.stop())
+    afterEach(() => clock.restore())
 
-  it('start again with each request of a connection', async () => {
-    const first = await asked({ headersTimeoutMs: 300 })
-    await after(200)
-    first.connection.write(answer())
-    await first.got.ended()
-    await turn()
-    const second = ask(upstream, { origin, headersTimeoutMs: 300 })
-    await first.connection.untilText('\r\n\r\n')
-    await after(200)
-    first.connection.write(answer())
-    await second.ended()
-  })
-
-  it('do not count the time while the client is sending', async () => {
-    const body = new PassThrough()
-    const { got, connection } = await asked({ method: 'POST', body, headersTimeoutMs: 100 })
-    for (let piece = 0; piece < 5; piece++) {
-      await after(60)
-      body.write('abc')
+    /** Lets time pass, and then waits until the receiver has `count` of these events. */
+    async function told(got: RecordingReceiver, name: string, count: number): Promise<void> {
+      await until(() => got.events.filter((event) => event === name).length >= count)
     }
-    await after(250)
-    expect(got.events).to.deep.equal(['sending'])
-    body.end()
-    const ended = performance.now()
-    expect(await got.failed()).to.include({ kind: 'timeout' })
-    expect(performance.now() - ended).to.be.within(90, 1000)
-    connection.destroy()
+
+    it('fail a request after headersTimeoutMs without a final head, despite interim responses', async () => {
+      const { got, connection } = await asked({ headersTimeoutMs: 200 })
+      for (let count = 1; count < 10; count++) {
+        await clock.pass(20)
+        connection.write('HTTP/1.1 102 Processing\r\n\r\n')
+        await told(got, 'information', count)
+      }
+      await clock.pass(19)
+      expect(got.failure).to.equal(undefined)
+      await clock.pass(1)
+      expect(await got.failed()).to.include({
+        kind: 'timeout',
+        maybeHeard: true,
+        message: 'the upstream took too long to begin its answer (headersTimeoutMs)',
+      })
+      await connection.closed()
+    })
+
+    it('start again with each request of a connection', async () => {
+      const first = await asked({ headersTimeoutMs: 300 })
+      await clock.pass(200)
+      first.connection.write(answer())
+      await first.got.ended()
+      await turn()
+      const second = ask(upstream, { origin, headersTimeoutMs: 300 })
+      await first.connection.untilText('\r\n\r\n')
+      await clock.pass(299)
+      first.connection.write(answer())
+      await second.ended()
+    })
+
+    it('do not count the time while the client is sending', async () => {
+      const body = new PassThrough()
+      const { got, connection } = await asked({ method: 'POST', body, headersTimeoutMs: 100 })
+      for (let piece = 1; piece <= 5; piece++) {
+        await clock.pass(60)
+        body.write('abc')
+        await connection.untilText('abc')
+      }
+      await clock.pass(250)
+      expect(got.events).to.deep.equal(['sending'])
+      body.end()
+      await connection.untilText('0\r\n\r\n')
+      await turn()
+      await clock.pass(99)
+      expect(got.failure).to.equal(undefined)
+      await clock.pass(1)
+      expect(await got.failed()).to.include({ kind: 'timeout' })
+      connection.destroy()
+    })
+
+    it('fail a request after idleTimeoutMs within a body, but not while the client is slow', async () => {
+      const { got, connection } = await asked({ headersTimeoutMs: 50, idleTimeoutMs: 200 })
+      connection.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n')
+      await got.until('head')
+      for (let piece = 1; piece <= 5; piece++) {
+        await clock.pass(180)
+        connection.write('a')
+        await told(got, 'body', piece)
+      }
+      got.sending!.pause()
+      await clock.pass(300)
+      expect(got.failure).to.equal(undefined)
+      got.sending!.resume()
+      await clock.pass(199)
+      expect(got.failure).to.equal(undefined)
+      await clock.pass(1)
+      expect(await got.failed()).to.include({
+        kind: 'timeout',
+        maybeHeard: true,
+        message: 'the upstream was silent for too long within its answer (idleTimeoutMs)',
+      })
+    })
+
+    it('are off at 0', async () => {
+      const { got, connection } = await asked({ headersTimeoutMs: 0, idleTimeoutMs: 0 })
+      await clock.pass(1e9)
+      connection.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n')
+      await got.until('head')
+      await clock.pass(1e9)
+      connection.write('a')
+      await got.ended()
+    })
   })
 
   it('count the time while the server does not read', async () => {
@@ -102,34 +142,6 @@ describe("the limits of the proxy's own client", () => {
     expect(await got.failed()).to.include({ kind: 'timeout' })
     clearInterval(filling)
     connection.destroy()
-  })
-
-  it('fail a request after idleTimeoutMs within a body, but not while the client is slow', async () => {
-    const { got, connection } = await asked({ headersTimeoutMs: 50, idleTimeoutMs: 200 })
-    connection.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n')
-    for (let piece = 0; piece < 5; piece++) {
-      await after(80)
-      connection.write('a')
-    }
-    await got.until('body')
-    got.sending!.pause()
-    await after(300)
-    expect(got.failure).to.equal(undefined)
-    got.sending!.resume()
-    expect(await got.failed()).to.include({
-      kind: 'timeout',
-      maybeHeard: true,
-      message: 'the upstream was silent for too long within its answer (idleTimeoutMs)',
-    })
-  })
-
-  it('are off at 0', async () => {
-    const { got, connection } = await asked({ headersTimeoutMs: 0, idleTimeoutMs: 0 })
-    await after(100)
-    connection.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n')
-    await after(100)
-    connection.write('a')
-    await got.ended()
   })
 
   it('allow a megabyte of interim responses', async () => {

@@ -2,23 +2,18 @@ import { EventEmitter } from 'node:events'
 import { expect } from 'chai'
 import { createClient, type Upstream } from '../../support/http1-client.js'
 import type { RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers } from '../../support/servers.js'
+import { answer, type ScriptedUpstream } from '../../support/scripted-upstream.js'
 import { ask, type RecordingReceiver } from '../../support/upstream-receiver.js'
-import { ofOne, turn } from './asked.js'
+import { giveEach, ofOne, turn } from './asked.js'
 
 describe("the pool of the proxy's own client", () => {
   let server: ScriptedUpstream
   let upstream: Upstream
   let origin: string
 
-  beforeEach(async () => {
-    server = await scriptedUpstream()
-    origin = server.url
-    upstream = createClient(ofOne)
-  })
+  giveEach(ofOne, (given) => ({ server, origin, upstream } = given))
+  // Some tests take another client.
   afterEach(() => upstream.close())
-  afterEach(closeServers)
 
   describe('with the connection of a login', () => {
     class Client extends EventEmitter {

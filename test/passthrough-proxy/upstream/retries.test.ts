@@ -2,23 +2,18 @@ import type { LookupFunction } from 'node:net'
 import { expect } from 'chai'
 import { createClient, type Upstream } from '../../support/http1-client.js'
 import type { RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers } from '../../support/servers.js'
+import { answer, type ScriptedUpstream } from '../../support/scripted-upstream.js'
 import { ask, type RecordingReceiver } from '../../support/upstream-receiver.js'
-import { ofOne, usedConnection, turn } from './asked.js'
+import { giveEach, ofOne, usedConnection, turn } from './asked.js'
 
 describe("the pool of the proxy's own client", () => {
   let server: ScriptedUpstream
   let upstream: Upstream
   let origin: string
 
-  beforeEach(async () => {
-    server = await scriptedUpstream()
-    origin = server.url
-    upstream = createClient(ofOne)
-  })
+  giveEach(ofOne, (given) => ({ server, origin, upstream } = given))
+  // Some tests take another client.
   afterEach(() => upstream.close())
-  afterEach(closeServers)
 
   const used = (): Promise<RawClient> => usedConnection(upstream, server, origin)
 
@@ -76,14 +71,16 @@ describe("the pool of the proxy's own client", () => {
     })
 
     /** A request that has lost its connection; `connect` lets the next one be opened. */
-    async function reconnecting(): Promise<{ got: RecordingReceiver; connect: () => void }> {
+    async function reconnecting(
+      connectTimeoutMs = 10_000,
+    ): Promise<{ got: RecordingReceiver; connect: () => void }> {
       let looked = (): void => {}
       const connects: (() => void)[] = []
       const lookup: LookupFunction = (_name, _options, callback) => {
         connects.push(() => callback(null, [{ address: '127.0.0.1', family: 4 }]))
         looked()
       }
-      upstream = createClient({ ...ofOne, connectTimeoutMs: 500, connect: { lookup } })
+      upstream = createClient({ ...ofOne, connectTimeoutMs, connect: { lookup } })
       origin = `http://localhost:${server.port}`
       const first = used()
       connects[0]!()
@@ -108,13 +105,13 @@ describe("the pool of the proxy's own client", () => {
     })
 
     it('no longer than a connection may take to open, paused or not', async () => {
-      const { got } = await reconnecting()
+      const { got } = await reconnecting(500)
       got.sending!.pause()
       expect(await got.failed()).to.include({ kind: 'timeout' })
     })
 
     it('no request that is abandoned while its next connection is opened', async () => {
-      const { got, connect } = await reconnecting()
+      const { got, connect } = await reconnecting(500)
       got.waiting.abandon()
       const next = ask(upstream, { origin })
       await turn()

@@ -1,28 +1,19 @@
 import { once } from 'node:events'
 import { PassThrough } from 'node:stream'
 import { expect } from 'chai'
-import { type ClientOptions, createClient, type Upstream } from '../../support/http1-client.js'
+import type { Upstream } from '../../support/http1-client.js'
 import type { RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { turns } from '../../fuzz/wire.js'
-import { closeServers } from '../../support/servers.js'
+import { answer, type ScriptedUpstream } from '../../support/scripted-upstream.js'
 import { ask, context, RecordingReceiver } from '../../support/upstream-receiver.js'
+import { giveEach, ofOne, turn } from './asked.js'
 
-const settings: ClientOptions = { maxConnections: 1, connectTimeoutMs: 2000, maxResponseHeadBytes: 16_384 }
-/** Waits some turns of the event loop: a connection is checked once more after an answer before it is reused. */
-const turn = (): Promise<void> => turns(3)
 const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX: y\r\n\r\n'
 
 describe("upgrades with the proxy's own client", () => {
   let server: ScriptedUpstream
   let upstream: Upstream
 
-  beforeEach(async () => {
-    server = await scriptedUpstream()
-    upstream = createClient(settings)
-  })
-  afterEach(() => upstream.close())
-  afterEach(closeServers)
+  giveEach(ofOne, (given) => ({ server, upstream } = given))
 
   async function asked(
     request = {},

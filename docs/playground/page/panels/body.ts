@@ -99,7 +99,7 @@ function showAnswer(response: Response, atUpstream: Fingerprint): void {
     need(root, `[data-shape=${shape}]`).textContent = JSON.stringify(report[shape], null, 2)
   }
   const same = report.sha256 === atUpstream.sha256
-  say(same ? 'The signature fits, two shapes, and the same bytes in all three places.' : 'The bytes differ.')
+  say(same ? 'The signature fits; two shapes; the same bytes in all three places.' : 'The bytes differ.')
 }
 
 function clear(): void {
@@ -129,8 +129,8 @@ function tell(answer: Answer, moments: readonly Moment[]): void {
 }
 
 const readings: Readonly<Record<string, string>> = {
-  order: 'Second reading: parsed as an order',
-  audit: 'Third reading: parsed as an audit entry',
+  order: 'Second: parsed as an order',
+  audit: 'Third: parsed as an audit entry',
 }
 
 function gatewaySteps({ sentAt, bytes }: Answer, moments: readonly Moment[]): Step[] {
@@ -148,7 +148,7 @@ function gatewaySteps({ sentAt, bytes }: Answer, moments: readonly Moment[]): St
       ]
     }
     if (event === 'checked') {
-      const text = `First reading: the signature ${fits === true ? 'fits' : 'does not fit'} the bytes`
+      const text = `First: the signature ${fits === true ? 'fits' : 'does not fit'} the bytes`
       return [{ from: here, tone: fits === true ? 'good' : 'bad', text }]
     }
     const reading = readings[event]
@@ -166,7 +166,7 @@ function lastSteps({ status, answeredAt }: Answer, moments: readonly Moment[]): 
     return replied ? [{ from: replied, to: end, tone: 'bad', text: `The answer is ${status}` }] : []
   }
   return [
-    { from: asked, to: arrived, tone: 'ask', text: 'Fourth reading: the proxy sends the same bytes on' },
-    { from: read, to: end, tone: 'good', text: 'The upstream answers with its fingerprint' },
+    { from: asked, to: arrived, tone: 'ask', text: 'Fourth: proxied as it came' },
+    { from: read, to: end, tone: 'good', text: 'The upstream answers' },
   ]
 }

@@ -39,7 +39,7 @@ async function follow(current: Run, signal: AbortSignal): Promise<void> {
   const askedAt = now()
   let exit = ''
   try {
-    for await (const event of readEvents(current.url('command/run'), signal)) {
+    for await (const event of readEvents(current.url('command/run'), { signal })) {
       if (event.type === 'exit') exit = exitCode(event)
       else print(event, current)
     }
@@ -64,6 +64,7 @@ function print({ type, data, at }: ReceivedEvent, current: Run): void {
   }
   lines.push(line)
   terminal.append(html('li', { class: line.isWarning && 'warning' }, line.text))
+  terminal.scrollTop = terminal.scrollHeight
   show({ summary: `${many(lines.length, 'line')} so far`, steps: lineSteps(), spanMs: 1500 })
 }
 

@@ -23,6 +23,7 @@ const { root, run, say, show } = createPanel('events', [
 ])
 
 need(root, '[data-run]').addEventListener('click', () => void run(followBoth))
+void run(followBoth) // the first thing that a visitor sees is at work
 
 async function followBoth(current: Run): Promise<void> {
   say('Running: the handler writes an event each 100 ms …')
@@ -35,7 +36,7 @@ async function followBoth(current: Run): Promise<void> {
 }
 
 async function follow({ name, arrivals }: Route, current: Run, drawn: () => void): Promise<void> {
-  for await (const { data, at } of readEvents(current.url(`events/${name}`), current.signal)) {
+  for await (const { data, at } of readEvents(current.url(`events/${name}`), { signal: current.signal })) {
     const { writtenAt } = JSON.parse(data) as { writtenAt: number }
     arrivals.push({ writtenAt: current.toHere(writtenAt), at })
     drawn()

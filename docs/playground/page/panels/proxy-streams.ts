@@ -55,7 +55,7 @@ export async function uploadThrough({ say, show }: Panel, current: Run): Promise
 export async function followEvents({ say, show }: Panel, current: Run): Promise<void> {
   const steps: Step[] = []
   const lateness: number[] = []
-  for await (const { data, at } of readEvents(current.url('proxy/to/events'), current.signal)) {
+  for await (const { data, at } of readEvents(current.url('proxy/to/events'), { signal: current.signal })) {
     const { event, writtenAt } = JSON.parse(data) as { event: number; writtenAt: number }
     const from = { lane: 'upstream', at: current.toHere(writtenAt) }
     const late = Math.max(0, at - from.at)

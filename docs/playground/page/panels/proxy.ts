@@ -7,6 +7,7 @@ import { createPanel } from '../panel.js'
 import { type Moment, momentOf, now, type Run } from '../runs.js'
 import type { Step } from '../story.js'
 import { many, median, msText } from '../words.js'
+import { leaveHalfway } from './proxy-abort.js'
 import { followEvents, uploadThrough } from './proxy-streams.js'
 
 interface Ask {
@@ -29,6 +30,7 @@ const actions: Readonly<Record<string, (current: Run) => Promise<void>>> = {
   ten: (current) => ask(current, 10),
   upload: (current) => uploadThrough(panel, current),
   events: (current) => followEvents(panel, current),
+  leave: (current) => leaveHalfway(panel, current),
 }
 for (const [name, action] of Object.entries(actions)) {
   need(root, `[data-run=${name}]`).addEventListener(
@@ -100,7 +102,7 @@ function tripSteps({ sentAt, answeredAt }: Ask, moments: readonly Moment[], inde
 }
 
 function place(name: string, { connection, requestOnConnection }: Moment): string {
-  return `${name} is asked on connection ${String(connection)} (its request no. ${String(requestOnConnection)})`
+  return `${name} is asked: connection ${String(connection)}, request ${String(requestOnConnection)}`
 }
 
 /** How many requests went over how many connections, on both sides. */

@@ -1,60 +1,50 @@
-/** maxBytes: an upload, how much of it left, and the answer that came. */
+/** maxBytes: the same upload with it and without it, and the answers that came. */
 import { need } from '../elements.js'
-import { describeAnswer, type FailureBody, PanelFailure, parseFailure } from '../failures.js'
+import { type FailureBody, PanelFailure, parseFailure, serverGone } from '../failures.js'
 import { showFacts } from '../facts.js'
 import { createPanel } from '../panel.js'
-import { type Moment, momentOf, now, type Run } from '../runs.js'
-import type { Step } from '../story.js'
+import { now, type Run } from '../runs.js'
 import { bytesText, msText } from '../words.js'
+import { type Answer, storyOf } from './upload-story.js'
 
-interface Answer {
-  readonly status: number
-  readonly reason: string
-  readonly body: FailureBody & { readonly received?: number; readonly afterMs?: number }
-  readonly sentAt: number
-  readonly answeredAt: number
-  /** How many bytes had left the browser by then. */
-  readonly sent: number
-}
-
-const { root, run, say, tell, show } = createPanel('upload', [
-  { id: 'browser', name: 'browser' },
-  { id: 'gateway', name: 'sluiceway' },
-  { id: 'handler', name: 'handler' },
+const { root, run, say, show } = createPanel('upload', [
+  { id: 'browser', name: 'browser', note: 'maxBytes' },
+  { id: 'gateway', name: 'server' },
+  { id: 'without', name: 'browser', note: 'without it' },
 ])
 const form = need(root, 'form', HTMLFormElement)
 const size = need(root, 'select', HTMLSelectElement)
-const meter = need(root, 'progress', HTMLProgressElement)
-const facts = need(root, '.facts')
+const numbers = need(root, '.numbers')
 
 form.addEventListener('submit', (event) => {
   event.preventDefault()
   void run((current) => tryUpload(Number(size.value), current))
 })
 
+/** One after the other, so that neither slows the other down. */
 async function tryUpload(bytes: number, current: Run): Promise<void> {
-  showFacts(facts, {})
-  meter.max = bytes
-  meter.value = 0
-  say('Uploading …')
-  const answer = await send(bytes, current, (sent) => {
-    meter.value = sent
-  })
-  const next = await send(1024, current)
-  if (answer.status > 299) tell(describeAnswer(answer.status, answer.reason, answer.body))
-  showFacts(facts, factsOf(answer, next))
-  draw(bytes, answer, next, await current.moments())
+  numbers.hidden = true
+  say('Uploading with maxBytes …')
+  const answer = await send(bytes, 'upload', current)
+  const next = await send(1024, 'upload', current)
+  say('Uploading without it …')
+  const without = await send(bytes, 'upload/without', current)
+  const story = storyOf({ bytes, answer, next, without }, await current.moments())
+  showFacts(need(numbers, '.facts'), factsOf(answer, next, without))
+  numbers.hidden = false
+  say(`${story.summary}.`)
+  show(story)
 }
 
 /** Posts so many bytes. Resolves with any answer. XMLHttpRequest, as fetch tells nothing of progress. */
-function send(bytes: number, current: Run, onProgress: (sent: number) => void = () => {}): Promise<Answer> {
+function send(bytes: number, path: string, current: Run): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest()
+    const body = new Blob([new Uint8Array(bytes)])
     const sentAt = now()
     let sent = 0
     request.upload.addEventListener('progress', ({ loaded }) => {
       sent = loaded
-      onProgress(sent)
     })
     request.addEventListener('load', () => {
       const { status, statusText: reason, responseText } = request
@@ -63,12 +53,13 @@ function send(bytes: number, current: Run, onProgress: (sent: number) => void = 
     request.addEventListener('error', () => reject(broken(sent)))
     request.addEventListener('abort', () => reject(new Error('stopped')))
     current.signal.addEventListener('abort', () => request.abort())
-    request.open('POST', current.url('upload'))
-    request.send(new Blob([new Uint8Array(bytes)]))
+    request.open('POST', current.url(path))
+    request.send(body)
   })
 }
 
 function broken(sent: number): PanelFailure {
+  if (sent === 0) return new PanelFailure(serverGone)
   return new PanelFailure({
     what: `The connection broke after ${bytesText(sent)}, and no answer came.`,
     code: 'no HTTP status: the connection failed',
@@ -76,91 +67,19 @@ function broken(sent: number): PanelFailure {
   })
 }
 
-function factsOf(answer: Answer, next: Answer): Record<string, string | undefined> {
-  const refused = answer.status === 413
+function factsOf(answer: Answer, next: Answer, without: Answer): Record<string, string | undefined> {
   return {
     'The answer': `${answer.status} ${answer.reason}`,
+    'Its body says': [answer.body.error, answer.body.code].filter(Boolean).join(' · ') || undefined,
     'It came after': msText(answer.answeredAt - answer.sentAt),
-    'Left the browser by then': bytesText(answer.sent),
-    'The server decided after': refused ? msText(answer.body.afterMs ?? 0) : undefined,
+    'Had left the browser by then': `at least ${bytesText(answer.sent)}`,
+    'The server decided after': decidedAfter(answer),
+    'Without maxBytes it decided after': decidedAfter(without),
     'Let in': bytesText(answer.body.received ?? 0),
     'The next request': `${next.status} ${next.reason} in ${msText(next.answeredAt - next.sentAt)}`,
   }
 }
 
-function draw(bytes: number, answer: Answer, next: Answer, moments: readonly Moment[]): void {
-  const summary =
-    answer.status === 413
-      ? `${bytesText(bytes)} against a limit of 1 MB: the 413 is here after ${msText(answer.answeredAt - answer.sentAt)}`
-      : `${bytesText(bytes)} is within the limit of 1 MB: the handler read all of it`
-  say(`${summary}.`)
-  const bars = [{ lane: 'browser', from: answer.sentAt, to: answer.answeredAt, tone: 'plain' }] as const
-  show({
-    summary,
-    bars,
-    steps: [...firstSteps(bytes, answer, moments), ...closing(moments), ...nextSteps(next, moments)],
-  })
-}
-
-function firstSteps(bytes: number, answer: Answer, moments: readonly Moment[]): Step[] {
-  const [asked, replied] = [momentOf(moments, 'gateway', 'request'), momentOf(moments, 'gateway', 'answered')]
-  if (asked === undefined || replied === undefined) return []
-  const refused = momentOf(moments, 'gateway', 'refused')
-  const read = momentOf(moments, 'handler', 'read')
-  const tone = refused === undefined ? 'good' : 'bad'
-  return [
-    {
-      from: { lane: 'browser', at: answer.sentAt },
-      to: { lane: 'gateway', at: asked.at },
-      tone: 'ask',
-      text: `The head arrives on connection ${String(asked['connection'])}: ${bytesText(bytes)} are to come`,
-    },
-    ...(refused === undefined ? (read === undefined ? [] : [passed(read)]) : [refusal(refused)]),
-    {
-      from: { lane: 'gateway', at: replied.at },
-      to: { lane: 'browser', at: answer.answeredAt },
-      tone,
-      text: `The answer is ${answer.status} ${answer.reason}`,
-    },
-  ]
-}
-
-function refusal({ at, received }: Moment): Step {
-  const text = `maxBytes refuses with ${bytesText(Number(received))} let in; no handler runs`
-  return { from: { lane: 'gateway', at }, tone: 'bad', text }
-}
-
-function passed({ at, received }: Moment): Step {
-  return {
-    from: { lane: 'handler', at },
-    tone: 'good',
-    text: `The handler has read ${bytesText(Number(received))}`,
-  }
-}
-
-function closing(moments: readonly Moment[]): Step[] {
-  const closed = momentOf(moments, 'gateway', 'closed')
-  if (closed === undefined) return []
-  const text = `The connection closes; ${bytesText(Number(closed['bytes']))} had come in and were thrown away`
-  return [{ from: { lane: 'gateway', at: closed.at }, tone: 'plain', text }]
-}
-
-function nextSteps({ sentAt, answeredAt, status, reason }: Answer, moments: readonly Moment[]): Step[] {
-  const asked = moments.filter(({ event }) => event === 'request')[1]
-  const replied = moments.filter(({ event }) => event === 'answered')[1]
-  if (asked === undefined || replied === undefined) return []
-  return [
-    {
-      from: { lane: 'browser', at: sentAt },
-      to: { lane: 'gateway', at: asked.at },
-      tone: 'ask',
-      text: `The next request comes on connection ${String(asked['connection'])}`,
-    },
-    {
-      from: { lane: 'gateway', at: replied.at },
-      to: { lane: 'browser', at: answeredAt },
-      tone: 'good',
-      text: `Its answer is ${status} ${reason}`,
-    },
-  ]
+function decidedAfter({ status, body }: Answer): string | undefined {
+  return status === 413 ? msText((body as FailureBody & { afterMs?: number }).afterMs ?? 0) : undefined
 }

@@ -21,8 +21,8 @@ export class Delivery extends AsyncResource implements Waiting, Sending {
   readonly head: RequestHead
   holder: Holder | undefined
   isReused = false
-  /** All of a body in memory has gone out. */
-  isWritten = false
+  /** The bytes of a body in memory that went out at once. */
+  bytesWritten = 0
   /** A body that does not go out at once. */
   upload: Upload | undefined
   private isOver = false
@@ -41,9 +41,7 @@ export class Delivery extends AsyncResource implements Waiting, Sending {
   }
 
   get bytesSent(): number {
-    const { body } = this.request
-    if (this.upload !== undefined) return this.upload.sent
-    return this.isWritten && body !== null ? Buffer.byteLength(body as string | Buffer) : 0
+    return this.upload?.sent ?? this.bytesWritten
   }
 
   pause(): void {

@@ -168,14 +168,17 @@ export class Pool implements ConnectionOwner, Holder {
     if (this.isFull && this.waiting > this.settling.size) this.logins.endOldest()
   }
 
-  /** Fails the request for which a connection could not be opened, unless it has got another one. */
+  /**
+   * Fails the request for which a connection could not be opened, unless it has got another one. A request that was to
+   * be sent once more may as well be sent elsewhere.
+   */
   private failOpener(connection: Connection, reason: Failure): void {
     const opener = this.opening.get(connection)
     const retry = this.retries.get(connection)
     this.opening.delete(connection)
     this.retries.delete(connection)
     if (opener !== undefined && this.queue.delete(opener)) opener.fail({ ...reason, maybeHeard: false })
-    retry?.fail({ ...reason, maybeHeard: true })
+    retry?.fail({ ...reason, maybeHeard: false })
   }
 
   /**

@@ -13,7 +13,7 @@ const PIECE = 256 * 1024
 /** Writes a request. Returns its upload if the body is not sent at once. */
 export function writeRequest(delivery: Delivery, socket: Socket, owner: UploadOwner): Upload | undefined {
   const { text } = delivery.head
-  const { body } = delivery.request
+  const body = delivery.request.takeBody?.() ?? delivery.request.body
   if (body === null) return writeAlone(socket, text)
   // A small body is sent in one write with the head.
   socket.cork()
@@ -21,7 +21,7 @@ export function writeRequest(delivery: Delivery, socket: Socket, owner: UploadOw
   const source = asSource(body)
   if (source !== undefined) return startUpload(source, delivery, socket, owner)
   socket.write(body as string | Buffer)
-  delivery.isWritten = true
+  delivery.bytesWritten = Buffer.byteLength(body as string | Buffer)
   socket.uncork()
   return undefined
 }

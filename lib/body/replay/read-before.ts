@@ -1,0 +1,22 @@
+import type { ParsedRequest } from '../../node/internals.js'
+import { announcedLength } from '../../node/request-facts.js'
+import { readableStateOf } from '../../node/stream-state.js'
+
+/** Tells whether other code has read a body, all of it or a part, before this package saw it. */
+export function wasReadBefore(req: ParsedRequest): boolean {
+  const { dataEmitted, endEmitted, encoding } = readableStateOf(req)
+  return dataEmitted || endEmitted || encoding !== null
+}
+
+/**
+ * Returns the bytes of such a body: those that a host such as Cloud Functions has left as `req.rawBody`, or none if it
+ * was empty. Undefined if they are lost.
+ */
+export function bytesReadBefore(req: ParsedRequest & { readonly rawBody?: unknown }): Buffer | undefined {
+  if (Buffer.isBuffer(req.rawBody)) return req.rawBody
+  const { dataEmitted, endEmitted } = readableStateOf(req)
+  // Node also emits 'end' on an HTTP/2 stream that was reset.
+  const isAwaited = announcedLength(req) > 0
+  const wasEmpty = endEmitted && !dataEmitted && !isAwaited
+  return wasEmpty ? Buffer.alloc(0) : undefined
+}

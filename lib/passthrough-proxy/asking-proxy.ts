@@ -1,0 +1,48 @@
+import type { SluicewayError } from '../shared/errors.js'
+import type { Middleware } from '../shared/middleware.js'
+import { Attempts } from './attempts.js'
+import { Exchange } from './exchange.js'
+import { runRequestHook } from './hooks.js'
+import { pass } from './pass.js'
+import { draftOf, readHead } from './request/draft.js'
+import { bodyBegins, mayBeUnannounced } from './request/unannounced-body.js'
+import type { ProxySettings } from './settings.js'
+import { type Target, TargetChooser } from './target.js'
+
+/**
+ * Proxies a request that has to wait in between: for the caller's functions, or for a body that no header announces.
+ */
+export function askingProxy(chosen: Target | TargetChooser, settings: ProxySettings): Middleware {
+  return function passthroughProxyMiddleware(req, res, next) {
+    const exchange = new Exchange(req, res, next, settings)
+    const attempts = chosen instanceof TargetChooser ? new Attempts(chosen, exchange) : undefined
+    const start = (): void => {
+      passAfterAsking(exchange, attempts ?? (chosen as Target)).catch((error: unknown) =>
+        exchange.fail(error),
+      )
+    }
+    if (attempts !== undefined) exchange.startOver = startingOver(attempts, start)
+    start()
+  }
+}
+
+/** Prepares a request anew for the target after the one that has failed. */
+function startingOver(attempts: Attempts, start: () => void): (error: SluicewayError) => void {
+  return (error) => {
+    attempts.noteFailure(error)
+    // By then a stream of a hook that has read a body from bodyCache has let go of it.
+    setImmediate(start)
+  }
+}
+
+async function passAfterAsking(exchange: Exchange, chosen: Target | Attempts): Promise<void> {
+  const { req, settings } = exchange
+  if (exchange.isOver) return
+  const attempts = chosen instanceof Attempts ? chosen : undefined
+  const head = readHead(exchange, attempts?.failed?.error)
+  if (mayBeUnannounced(req, head)) head.chunked = await bodyBegins(req)
+  const target = chosen instanceof Attempts ? await chosen.next() : chosen
+  const draft = draftOf(exchange, target, head, attempts !== undefined)
+  if (settings.onRequest !== undefined) await runRequestHook(settings.onRequest, draft.outgoing, req)
+  pass(exchange, draft)
+}

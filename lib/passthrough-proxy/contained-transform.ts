@@ -1,0 +1,39 @@
+import type { Readable } from 'node:stream'
+
+/** The methods by which a stream of Node is implemented. A Transform implements those of a Duplex itself. */
+const ofTransform = ['_transform', '_flush', '_read'] as const
+const ofDuplex = ['_write', '_writev', '_final', '_read'] as const
+
+type Method = (this: unknown, ...args: unknown[]) => unknown
+
+/**
+ * Makes an exception of a transform destroy that stream. Node calls these methods from events, where an exception
+ * would end the process, and drops the promise of a method that is `async`: its rejection would end the process too.
+ */
+export function contain(stream: Readable): void {
+  const methods = stream as unknown as Record<string, unknown>
+  for (const name of '_transform' in stream ? ofTransform : ofDuplex) {
+    const method = methods[name]
+    if (typeof method === 'function') methods[name] = contained(stream, method as Method)
+  }
+}
+
+function contained(stream: Readable, method: Method): Method {
+  return function withoutThrowing(this: unknown, ...args) {
+    try {
+      const result = method.apply(this, args)
+      if (result instanceof Promise) result.catch((error: unknown) => stream.destroy(asError(error)))
+      return result
+    } catch (error) {
+      stream.destroy(asError(error))
+      return undefined
+    }
+  }
+}
+
+/** Returns an error for any value that was thrown. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error
+    ? thrown
+    : new Error('a value was thrown that is not an error', { cause: thrown })
+}

@@ -1,0 +1,20 @@
+import { bodySourceOf } from '../body/tap.js'
+import type { Exchange } from './exchange.js'
+import { Outgoing, type Draft } from './request/outgoing.js'
+
+/** Sends a request that is not changed any more. */
+export function pass(exchange: Exchange, draft: Draft): void {
+  if (exchange.trace === undefined) send(exchange, draft)
+  else exchange.trace.start(draft, () => send(exchange, draft))
+}
+
+function send(exchange: Exchange, draft: Draft): void {
+  try {
+    const outgoing = new Outgoing(draft)
+    // The source discards, within bounds, the part of the body that an early answer leaves unread.
+    if (outgoing.leavesBody) bodySourceOf(exchange.req, exchange.res)
+    exchange.send(outgoing)
+  } catch (error) {
+    exchange.fail(error)
+  }
+}

@@ -1,0 +1,117 @@
+import type { Duplex } from 'node:stream'
+
+/** The two ends of a tunnel. */
+export interface TunnelEnds {
+  readonly client: Duplex
+  readonly upstream: Duplex
+}
+
+/** A request in progress. */
+export interface Stoppable {
+  /** Ends the request because its proxy is being destroyed. */
+  stop(): void
+}
+
+/** The numbers of requests and tunnels of one proxy that are in progress. */
+export interface ProxyStats {
+  /** Requests from when the proxy gets them until their responses have been handed to the client's connection. */
+  readonly requests: number
+  /** Connections that were upgraded, and are not closed on both sides. */
+  readonly tunnels: number
+}
+
+/** The requests and tunnels of one proxy that are in progress. */
+export class Progress {
+  private readonly requests = new Set<Stoppable>()
+  private readonly tunnels = new Set<TunnelEnds>()
+  private done: Promise<void> | undefined
+  private tellDone: (() => void) | undefined
+
+  /** Returns the numbers, which change as requests come and go. */
+  stats(): ProxyStats {
+    const { requests, tunnels } = this
+    return {
+      get requests() {
+        return requests.size
+      },
+      get tunnels() {
+        return tunnels.size
+      },
+    }
+  }
+
+  begin(request: Stoppable): void {
+    this.requests.add(request)
+  }
+
+  end(request: Stoppable): void {
+    this.requests.delete(request)
+    this.tellDone?.()
+  }
+
+  /** Counts a tunnel until both of its ends are closed. */
+  follow(ends: TunnelEnds): void {
+    this.tunnels.add(ends)
+    onceClosed(ends, () => {
+      this.tunnels.delete(ends)
+      this.tellDone?.()
+    })
+  }
+
+  /** Resolves as soon as nothing is in progress. */
+  whenDone(): Promise<void> {
+    this.done ??= new Promise((resolve) => {
+      this.tellDone = () => this.isIdle && resolve()
+      this.tellDone()
+    })
+    return this.done
+  }
+
+  /** Ends everything at once. */
+  stopAll(): void {
+    for (const request of this.requests) request.stop()
+    for (const { client, upstream } of this.tunnels) {
+      client.destroy()
+      upstream.destroy()
+    }
+  }
+
+  private get isIdle(): boolean {
+    return this.requests.size === 0 && this.tunnels.size === 0
+  }
+}
+
+/** The settings that shutting down needs. */
+interface Proxied {
+  readonly upstream: { close(): void }
+  readonly progress: Progress
+}
+
+/** What a proxy offers to the code that shuts it down. */
+interface Lifecycle {
+  readonly stats: ProxyStats
+  close(): Promise<void>
+  destroy(): Promise<void>
+}
+
+/** Returns the part of a proxy that shuts it down; `PassthroughProxy` describes it. */
+export function lifecycleOf({ upstream, progress }: Proxied): Lifecycle {
+  const close = (): Promise<void> => {
+    upstream.close()
+    return progress.whenDone()
+  }
+  const destroy = (): Promise<void> => {
+    const closed = close()
+    progress.stopAll()
+    return closed
+  }
+  return { stats: progress.stats(), close, destroy }
+}
+
+/** Calls `listener` once both ends of a tunnel are closed. */
+export function onceClosed({ client, upstream }: TunnelEnds, listener: () => void): void {
+  const open = [client, upstream].filter((end) => !end.closed)
+  let left = open.length
+  for (const end of open) end.once('close', () => (left -= 1) === 0 && listener())
+  if (left === 0) listener()
+}

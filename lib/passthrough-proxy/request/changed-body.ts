@@ -1,0 +1,99 @@
+import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+
+import { bytesOf, readableOf, type Stage } from '../body-transform.js'
+import { hookError } from '../hooks.js'
+
+/** Tells whether a body is that of the client, changed by a hook. */
+export function isChangedBodyOf(req: IncomingMessage, body: unknown): boolean {
+  return body instanceof ChangedBody && body.source === req
+}
+
+/**
+ * The body of a request on its way through the transforms of a hook. Nothing is read from its source before it is read
+ * itself: until then, another upstream may get the request.
+ *
+ *     client ─▶ source ── pipe ─▶ transform ── pipe ─▶ … ─▶ ChangedBody ─▶ upstream
+ */
+export class ChangedBody extends Readable {
+  readonly source: Readable | Buffer | string
+  /** True if the source is a stream that a hook has made. */
+  private readonly ownsSource: boolean
+  private readonly stages: Stage[] = []
+  private output: Readable | undefined
+
+  constructor(source: Readable | Buffer | string, ownsSource: boolean) {
+    super()
+    this.source = source
+    this.ownsSource = ownsSource
+    if (ownsSource && source instanceof Readable) this.watch(source, unchanged)
+  }
+
+  /** Adds a transform. */
+  through(stage: Stage): void {
+    this.stages.push(stage)
+    this.watch(stage.output, transformError)
+    if ((stage.input as unknown) !== stage.output) stage.input.on('error', ignore)
+  }
+
+  override _read(): void {
+    if (this.output === undefined) this.begin()
+    else this.output.resume()
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    // The client's body stays with its request: it is paused as soon as the first transform is closed.
+    if (this.ownsSource && this.source instanceof Readable) this.source.destroy()
+    for (const { input, output } of this.stages) {
+      input.destroy()
+      output.destroy()
+    }
+    callback(error)
+  }
+
+  private begin(): void {
+    const { source } = this
+    let output = source instanceof Readable ? source : readableOf(Buffer.from(source))
+    if (!this.ownsSource) this.watch(output, unchanged)
+    for (const stage of this.stages) {
+      output.pipe(stage.input)
+      output = stage.output
+    }
+    this.output = output.on('data', this.onData).on('end', this.onEnd).resume()
+  }
+
+  private watch(stream: Readable, errorOf: (cause: Error) => Error): void {
+    let hasEnded = false
+    stream.on('end', () => (hasEnded = true))
+    stream.on('error', (cause) => this.destroy(errorOf(cause)))
+    stream.on('close', () => {
+      if (!hasEnded) this.destroy(errorOf(closedEarly()))
+    })
+  }
+
+  private readonly onData = (chunk: unknown): void => {
+    try {
+      if (!this.push(bytesOf(chunk))) this.output?.pause()
+    } catch (error) {
+      this.destroy(transformError(error))
+    }
+  }
+
+  private readonly onEnd = (): void => {
+    this.push(null)
+  }
+}
+
+function closedEarly(): Error {
+  return new Error('the body was closed before its end')
+}
+
+function unchanged(error: Error): Error {
+  return error
+}
+
+function transformError(cause: unknown): Error {
+  return hookError('a transform of onRequest failed', cause) as Error
+}
+
+function ignore(): void {}

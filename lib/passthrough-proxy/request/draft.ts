@@ -1,0 +1,72 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+import { findBodySource, bodySourceOf } from '../../body/tap.js'
+import { hasCutHead } from '../../node/request-facts.js'
+import { sluicewayError } from '../../shared/errors.js'
+import type { ProxySettings } from '../settings.js'
+import type { Target } from '../target.js'
+import { DraftedRequest } from './drafted-request.js'
+import { addForwarded } from './forwarded.js'
+import { readRequestHead } from './headers.js'
+import { refuseLoop } from './loop.js'
+import type { Draft } from './outgoing.js'
+import { requestPath, upstreamPath } from './path.js'
+import { hasBody, type RequestHead } from './request-head.js'
+import { mayBeUnannounced } from './unannounced-body.js'
+
+/** A request as it comes to the proxy. */
+interface Received {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  readonly settings: ProxySettings
+}
+
+/**
+ * Reads the client's head: removes its hop-by-hop lines, and adds who the client is. `failure` is the error of an
+ * earlier attempt, which stands if the body was read in it.
+ */
+export function readHead({ req, res, settings }: Received, failure?: Error): RequestHead {
+  if (hasCutHead(req)) throw bodySourceOf(req, res).failure ?? sluicewayError('ERR_SLUICEWAY_HEAD_CUT')
+  const head = readRequestHead(req)
+  const isGone = (hasBody(head) || mayBeUnannounced(req, head)) && !isUnread(req, head)
+  if (isGone) throw failure === undefined ? alreadyRead() : (bodyError(req) ?? failure)
+  addForwarded(head, req, settings.forwarded)
+  return head
+}
+
+/** Tells whether nobody has read the body. bodyCache makes such a request look unread. */
+function isUnread(req: IncomingMessage, head: RequestHead): boolean {
+  // The end of a pipe pauses before it removes its listeners; at a second pause, bodyCache sees that nobody reads.
+  if (req.readableDidRead && req.isPaused()) req.pause()
+  // A request without an announced body that has ended without a byte may never have had one.
+  const isOver = hasBody(head) && (req.readableEnded || req.destroyed)
+  return !isOver && !req.readableDidRead
+}
+
+function alreadyRead(): Error {
+  return sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ', {
+    message:
+      'passthroughProxy: the request body was already read by another middleware; mount bodyCache() before it',
+  })
+}
+
+/** Returns the error with which the body itself has failed: it was too large, say. */
+function bodyError(req: IncomingMessage): Error | undefined {
+  return findBodySource(req)?.failure ?? req.errored ?? undefined
+}
+
+/**
+ * Creates the request as it would be sent, for `onRequest` to change. `mayMove` tells that it may be sent to another
+ * target if this one cannot be reached.
+ */
+export function draftOf(
+  { req, settings }: Received,
+  target: Target,
+  head: RequestHead,
+  mayMove: boolean,
+): Draft {
+  refuseLoop(head, target.mark)
+  const path = upstreamPath(target, requestPath(req, settings.path))
+  const outgoing = new DraftedRequest(req.method as string, path, head.lines, hasBody(head) ? req : null)
+  return { req, settings, target, head, outgoing, mayMove }
+}

@@ -1,0 +1,39 @@
+import type { Readable } from 'node:stream'
+
+import { type BodyTransform, drop, type Stage, stageOf } from '../body-transform.js'
+import { digestNames } from '../digests.js'
+import { HeaderList } from '../header-list.js'
+import type { OutgoingRequest } from '../hooks.js'
+import { ChangedBody } from './changed-body.js'
+
+/** The request as `onRequest` gets it. */
+export class DraftedRequest implements OutgoingRequest {
+  method: string
+  path: string
+  readonly headers: HeaderList
+  body: Readable | Buffer | string | null
+  /** The client's body. */
+  private readonly own: Readable | null
+
+  constructor(method: string, path: string, lines: string[], body: Readable | null) {
+    this.method = method
+    this.path = path
+    this.headers = new HeaderList(lines)
+    this.body = body
+    this.own = body
+  }
+
+  pipeThrough(transform: BodyTransform): this {
+    const stage = stageOf(transform)
+    if (this.body === null) drop(stage)
+    else this.body = this.through(this.body, stage)
+    for (const name of ['content-length', ...digestNames]) this.headers.delete(name)
+    return this
+  }
+
+  private through(body: Readable | Buffer | string, stage: Stage): ChangedBody {
+    const changed = body instanceof ChangedBody ? body : new ChangedBody(body, body !== this.own)
+    changed.through(stage)
+    return changed
+  }
+}

@@ -1,0 +1,34 @@
+import { digestNames, isDigest } from '../digests.js'
+import { type HeaderList, removeLines } from '../header-list.js'
+
+/** Fits the headers of a response to a body that is changed as it passes: its length is not known, other parts of it cannot be asked for. */
+export function forgetLength(headers: HeaderList): void {
+  for (const name of ['content-length', 'accept-ranges', ...digestNames]) headers.delete(name)
+  const tag = headers.get('etag')
+  // RFC 9110 §8.8.1: a strong validator is the same only for the same bytes.
+  if (tag !== undefined && !tag.startsWith('W/')) headers.set('ETag', `W/${tag}`)
+  forgetDigestTrailers(headers)
+}
+
+/** Fits the headers of a response to another body, of which the upstream knows nothing. */
+export function forgetBody(headers: HeaderList): void {
+  forgetLength(headers)
+  for (const name of ['etag', 'last-modified', 'content-encoding', 'content-range', 'trailer']) {
+    headers.delete(name)
+  }
+}
+
+/** Removes from Trailer the names of lines that are not passed on. */
+function forgetDigestTrailers(headers: HeaderList): void {
+  const named = headers.getAll('trailer').flatMap((line) => line.split(','))
+  const kept = named.map((name) => name.trim()).filter((name) => !isDigest(name.toLowerCase()))
+  if (kept.length === named.length) return
+  headers.delete('trailer')
+  if (kept.length > 0) headers.append('Trailer', kept.join(', '))
+}
+
+/** Returns the trailers that still hold for a changed body. */
+export function withoutDigests(trailers: string[]): string[] {
+  removeLines(trailers, isDigest)
+  return trailers
+}

@@ -1,0 +1,24 @@
+import { isLength } from '../body-length.js'
+import { responseHookError } from '../hooks.js'
+import type { Incoming } from './incoming.js'
+
+/**
+ * Throws if a hook has changed the framing: a body that comes as the upstream sends it has the length that the upstream
+ * announces.
+ */
+export function requireFraming(incoming: Incoming, announced: readonly string[]): void {
+  const { statusCode, headers } = incoming
+  const set = headers.getAll('content-length')
+  const isSame = String(set) === String(announced)
+  const isOwn =
+    !incoming.isUntouched && incoming.body.isChanged && set.length === 1 && isLength(set[0] as string)
+  if (statusCode < 200) throw wrongHead(`statusCode must be 200 or more, got ${statusCode}`)
+  if (headers.has('transfer-encoding')) throw wrongHead('Transfer-Encoding is not for a hook to set')
+  if (set.length > 0 && !isSame && !isOwn) {
+    throw wrongHead(`Content-Length may be deleted, but not set to ${set.join(', ')}`)
+  }
+}
+
+function wrongHead(message: string): unknown {
+  return responseHookError(new TypeError(message))
+}

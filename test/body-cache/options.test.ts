@@ -1,0 +1,25 @@
+import { expect } from 'chai'
+import { bodyCache } from 'sluiceway/body-cache'
+import { hosts } from '../support/hosts.js'
+import { closeServers, serve } from '../support/servers.js'
+
+describe('bodyCache', () => {
+  afterEach(closeServers)
+
+  for (const limit of ['3b', 3]) {
+    it(`takes a size alone as its limit: ${JSON.stringify(limit)}`, async () => {
+      const { url } = await serve(hosts[0]!.mount(bodyCache(limit), (_req, res) => res.end()))
+      const statuses = []
+      for (const body of ['abc', 'abcd']) statuses.push((await fetch(url, { method: 'POST', body })).status)
+      expect(statuses).to.deep.equal([200, 413])
+    })
+  }
+
+  it('refuses a size that is none, and what is neither a size nor options', () => {
+    expect(() => bodyCache('lots')).to.throw(TypeError, 'bodyCache: option "limit" must be a whole number')
+    expect(() => bodyCache(-1)).to.throw(RangeError, 'bodyCache: option "limit" must be')
+    for (const wrong of [null, true, [], () => '1mb']) {
+      expect(() => bodyCache(wrong as never)).to.throw(TypeError, 'bodyCache: options must be an object, got')
+    }
+  })
+})

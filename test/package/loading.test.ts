@@ -1,0 +1,87 @@
+import { expect } from 'chai'
+import { type Installed, packedPackage } from '../support/packed.js'
+import { subpaths } from '../support/repository.js'
+
+/** What a fresh process has loaded after one import: our modules by their folder, packages, and modules of Node. */
+interface Loaded {
+  readonly own: readonly string[]
+  readonly packages: readonly string[]
+  readonly builtins: readonly string[]
+}
+
+const always = { packages: ['bytes', 'debug', 'fastest-levenshtein', 'ms'] }
+/** Of http-errors, with its dependencies. */
+const errors = ['depd', 'http-errors', 'inherits', 'setprototypeof', 'statuses', 'toidentifier']
+/** They read bodies: qs, which has 27 dependencies, comes with the first form. */
+const parsers = ['iconv-lite', 'raw-body', 'safer-buffer', 'secure-json-parse', 'unpipe']
+const body = ['body', 'body/kept', 'body/refused', 'body/replay']
+const proxy = [
+  'passthrough-proxy',
+  'passthrough-proxy/request',
+  'passthrough-proxy/response',
+  'passthrough-proxy/upstream',
+  'passthrough-proxy/upstream/http1',
+  'passthrough-proxy/upstream/undici',
+]
+const flush = ['auto-flush']
+const child = ['pipe-child', 'pipe-child/children']
+
+/** The folders and packages of each subpath. A line that grows here makes every application that imports it slower. */
+const expected: Readonly<
+  Record<string, { readonly own: readonly string[]; readonly packages: readonly string[] }>
+> = {
+  attach: { own: ['attach', 'body'], packages: [] },
+  'auto-flush': { own: [...flush, ...child], packages: errors },
+  'body-cache': { own: [...body, 'body-cache'], packages: [...errors, ...parsers] },
+  'max-bytes': { own: [...body, 'max-bytes'], packages: errors },
+  'passthrough-proxy': { own: [...body, ...proxy], packages: errors },
+  'pipe-child': { own: child, packages: errors },
+  '': {
+    own: ['attach', ...body, 'body-cache', ...flush, 'max-bytes', ...child, ...proxy],
+    packages: [...errors, ...parsers],
+  },
+}
+
+/** What takes long to load, and is needed only later: with the first compressed body, HTTPS upstream, file, proxy. */
+const later = ['http2', 'tls', 'crypto', 'https', 'child_process', 'cluster', 'worker_threads', 'dns', 'repl']
+
+describe('an import of the packed package', function () {
+  this.timeout(60_000)
+
+  let installed: Installed
+
+  before(async () => {
+    installed = await packedPackage()
+  })
+
+  it('is listed here for each subpath', () => {
+    expect(Object.keys(expected).toSorted()).to.deep.equal(['', ...subpaths].toSorted())
+  })
+
+  for (const [subpath, { own, packages }] of Object.entries(expected)) {
+    it(`loads what it needs, and nothing else: ${subpath || 'the root'}`, async () => {
+      const loaded = await loadedBy(installed, subpath)
+      expect(loaded.own).to.deep.equal([...own, 'node', 'shared'].toSorted())
+      expect(loaded.packages).to.deep.equal([...always.packages, ...packages].toSorted())
+      expect(loaded.builtins.filter((name) => later.includes(name))).to.deep.equal([])
+    })
+  }
+})
+
+async function loadedBy({ run }: Pick<Installed, 'run'>, subpath: string): Promise<Loaded> {
+  const entry = subpath === '' ? 'sluiceway' : `sluiceway/${subpath}`
+  const program = `
+    const { readFileSync } = require('node:fs')
+    require('${entry}')
+    const files = Object.keys(require.cache)
+    const named = (pattern) => (text) => [...text.matchAll(pattern)].map(([, name]) => name)
+    const texts = files.filter((file) => file.includes('/sluiceway/dist/')).map((file) => readFileSync(file.replace('/cjs/', '/esm/'), 'utf8'))
+    const sorted = (names) => [...new Set(names)].sort()
+    console.log(JSON.stringify({
+      own: sorted(texts.flatMap(named(/^\\/\\/ (.*)\\.js$/gm)).map((name) => name.replace(/\\/?[^/]*$/, '') || name)),
+      packages: sorted(files.map((file) => /.*\\/node_modules\\/((?:@[^/]*\\/)?[^/]*)/.exec(file)?.[1])
+        .filter((name) => name !== undefined && name !== 'sluiceway')),
+      builtins: process.moduleLoadList.flatMap(named(/^NativeModule ([a-z]\\w*)$/g)),
+    }))`
+  return JSON.parse(await run(`loading-${subpath}.cjs`, program)) as Loaded
+}

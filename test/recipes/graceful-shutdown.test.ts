@@ -1,0 +1,60 @@
+import { once } from 'node:events'
+import { createServer, type Server, type ServerResponse } from 'node:http'
+
+import { expect } from 'chai'
+import type { Express } from 'express'
+import { WebSocket, WebSocketServer } from 'ws'
+
+import { deferred } from '../support/deferred.js'
+import { RawClient } from '../support/raw-client.js'
+import { recipeApp } from '../support/recipe-app.js'
+import { closeServers, listen } from '../support/servers.js'
+
+interface Program {
+  readonly app: Express
+  readonly server: Server
+  readonly shutDown: () => Promise<void>
+}
+
+describe('recipe: a graceful shutdown', () => {
+  let program: Program
+  let port: number
+  let chat: WebSocketServer
+  const slow = deferred<ServerResponse>()
+
+  before(async () => {
+    const upstream = await listen(createServer((_req, res) => slow.resolve(res)))
+    chat = new WebSocketServer({ server: upstream.server })
+    program = await recipeApp<Program>('graceful-shutdown', { UPSTREAM: upstream.url, PATIENCE_MS: '1500' })
+    ;({ port } = await listen(program.server))
+  })
+  after(async () => {
+    process.removeAllListeners('SIGTERM')
+    chat.close()
+    await closeServers()
+  })
+
+  it('lets requests finish, cuts tunnels after the patience, and leaves nothing open', async () => {
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/chat`)
+    await once(socket, 'open')
+    const client = await RawClient.connect(port)
+    client.request('GET', '/slow')
+    const res = await slow.promise
+    const response = await fetch(`http://127.0.0.1:${port}/ready`)
+    expect(await response.json()).to.deep.equal({ isEnding: false, requests: 1, tunnels: 1 })
+
+    const closed = once(socket, 'close')
+    const ended = once(program.server, 'close')
+    const done = program.shutDown()
+    client.request('GET', '/late')
+    res.end('whole')
+    const { body } = await client.response()
+    expect(body.toString()).to.equal('whole')
+    const late = await client.response()
+    expect([late.status, late.headers['connection']]).to.deep.equal([502, ['close']])
+    expect((await closed)[0]).to.equal(1006)
+    await done
+    client.destroy()
+    await ended
+  })
+})
