@@ -62,6 +62,7 @@ const CAUSES = [
   'lib/passthrough-proxy/upstream/',
   'lib/passthrough-proxy/web-streams.ts',
   'lib/pipe-child/children/child-process.ts',
+  'lib/pipe-child/children/worker.ts',
 ]
 
 describe('the message of an error', () => {
