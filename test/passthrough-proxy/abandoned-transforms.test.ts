@@ -18,8 +18,14 @@ const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(res
 const failsAtOnce = (): Transform =>
   new Transform({ construct: (callback) => callback(new Error('no such file')) })
 
+/** An implementation whose promise Node ignores. */
+function rejecting(message: string): () => void {
+  const method: () => unknown = async () => Promise.reject(new Error(message))
+  return method
+}
+
 async function proxyTo(url: string, options: PassthroughProxyOptions): Promise<{ url: string }> {
-  const app = expressVersions[0]!.express().set('env', 'test')
+  const app = expressVersions[0].express().set('env', 'test')
   app.use(passthroughProxy(url, options))
   return serve(app)
 }
@@ -132,11 +138,11 @@ describe('transforms that are not used to their end', () => {
     'final()': () =>
       new Transform({
         transform: (_c, _e, done) => done(),
-        final: async () => Promise.reject(new Error('final')),
+        final: rejecting('final'),
       }),
     'write()': () => {
       const stream = new PassThrough()
-      stream._write = async () => Promise.reject(new Error('write'))
+      stream._write = rejecting('write')
       return stream
     },
   })) {
