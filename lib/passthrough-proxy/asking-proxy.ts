@@ -1,10 +1,13 @@
+import type { IncomingMessage } from 'node:http'
+
 import type { SluicewayError } from '../shared/errors.js'
 import type { Middleware } from '../shared/middleware.js'
 import { Attempts } from './attempts.js'
 import { Exchange } from './exchange.js'
-import { runRequestHook } from './hooks.js'
+import { runRequestHook, type RequestHook } from './hooks.js'
 import { pass } from './pass.js'
 import { draftOf, readHead } from './request/draft.js'
+import type { DraftedRequest } from './request/drafted-request.js'
 import { bodyBegins, mayBeUnannounced } from './request/unannounced-body.js'
 import type { ProxySettings } from './settings.js'
 import { type Target, TargetChooser } from './target.js'
@@ -43,6 +46,20 @@ async function passAfterAsking(exchange: Exchange, chosen: Target | Attempts): P
   if (mayBeUnannounced(req, head)) head.chunked = await bodyBegins(req)
   const target = chosen instanceof Attempts ? await chosen.next() : chosen
   const draft = draftOf(exchange, target, head, attempts !== undefined)
-  if (settings.onRequest !== undefined) await runRequestHook(settings.onRequest, draft.outgoing, req)
+  if (settings.onRequest !== undefined) await changeRequest(settings.onRequest, draft.outgoing, req)
   pass(exchange, draft)
+}
+
+async function changeRequest(
+  hook: RequestHook,
+  outgoing: DraftedRequest,
+  req: IncomingMessage,
+): Promise<void> {
+  try {
+    await runRequestHook(hook, outgoing, req)
+    outgoing.release(outgoing.body)
+  } catch (error) {
+    outgoing.release(undefined)
+    throw error
+  }
 }

@@ -1,8 +1,9 @@
-import type { Readable } from 'node:stream'
+import { Transform, type Readable } from 'node:stream'
 
-/** The methods by which a stream of Node is implemented. A Transform implements those of a Duplex itself. */
-const ofTransform = ['_transform', '_flush', '_read'] as const
-const ofDuplex = ['_write', '_writev', '_final', '_read'] as const
+/** The methods by which a stream of Node is implemented. */
+const implementing = ['_transform', '_flush', '_read', '_write', '_writev', '_final'] as const
+
+const ofNode = Transform.prototype as unknown as Record<string, unknown>
 
 type Method = (this: unknown, ...args: unknown[]) => unknown
 
@@ -12,9 +13,10 @@ type Method = (this: unknown, ...args: unknown[]) => unknown
  */
 export function contain(stream: Readable): void {
   const methods = stream as unknown as Record<string, unknown>
-  for (const name of '_transform' in stream ? ofTransform : ofDuplex) {
+  for (const name of implementing) {
     const method = methods[name]
-    if (typeof method === 'function') methods[name] = contained(stream, method as Method)
+    const isOwn = name === '_transform' || method !== ofNode[name]
+    if (isOwn && typeof method === 'function') methods[name] = contained(stream, method as Method)
   }
 }
 

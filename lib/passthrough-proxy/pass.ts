@@ -1,6 +1,6 @@
 import { bodySourceOf } from '../body/tap.js'
 import type { Exchange } from './exchange.js'
-import { Outgoing, type Draft } from './request/outgoing.js'
+import { Outgoing, requireSoundBody, type Draft } from './request/outgoing.js'
 
 /** Sends a request that is not changed any more. */
 export function pass(exchange: Exchange, draft: Draft): void {
@@ -11,6 +11,7 @@ export function pass(exchange: Exchange, draft: Draft): void {
 function send(exchange: Exchange, draft: Draft): void {
   try {
     const outgoing = new Outgoing(draft)
+    requireSoundBody(outgoing, exchange.req)
     // The source discards, within bounds, the part of the body that an early answer leaves unread.
     if (outgoing.leavesBody) bodySourceOf(exchange.req, exchange.res)
     exchange.send(outgoing)

@@ -32,7 +32,7 @@ function lengthOf(way: string): number {
 const BOUNDS: Readonly<Record<string, number>> = {
   download: 16 * MB,
   // Measured over a gigabyte: 1 to 5 MB down, 1 to 37 MB up.
-  'changed download': 32 * MB,
+  'changed download': 64 * MB,
   'changed upload': 64 * MB,
   // 1000 times as large as it came.
   'decoded download': 64 * MB,

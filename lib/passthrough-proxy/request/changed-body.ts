@@ -24,6 +24,8 @@ export class ChangedBody extends Readable {
 
   constructor(source: Readable | Buffer | string, ownsSource: boolean) {
     super()
+    // A transform may fail while the hook still runs, before the upstream listens.
+    this.on('error', ignore)
     this.source = source
     this.ownsSource = ownsSource
     if (ownsSource && source instanceof Readable) this.watch(source, unchanged)

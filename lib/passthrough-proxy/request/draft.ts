@@ -64,7 +64,7 @@ export function draftOf(
   target: Target,
   head: RequestHead,
   mayMove: boolean,
-): Draft {
+): Draft & { readonly outgoing: DraftedRequest } {
   refuseLoop(head, target.mark)
   const path = upstreamPath(target, requestPath(req, settings.path))
   const outgoing = new DraftedRequest(req.method as string, path, head.lines, hasBody(head) ? req : null)

@@ -89,6 +89,11 @@ export function onBodyError(
   if (body !== req && body instanceof Readable) body.on('error', listener)
 }
 
+/** Throws if the body of a hook has failed before it is sent. */
+export function requireSoundBody({ body }: UpstreamRequest, req: IncomingMessage): void {
+  if (body !== req && body instanceof Readable && body.errored) throw hookBodyError(body.errored)
+}
+
 /** Destroys the rest of a hook's body. The client's body stays with its request. */
 export function releaseBody({ body }: UpstreamRequest, req: IncomingMessage): void {
   if (body !== req && body instanceof Readable && !body.destroyed) body.destroy()

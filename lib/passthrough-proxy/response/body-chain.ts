@@ -26,6 +26,8 @@ export class BodyChain {
   private failure: { readonly error: unknown } | undefined
   private closed: Error | undefined
   private loading: Promise<Buffer> | undefined
+  /** Ends the wait for a whole body: of a stream that is closed early, raw-body hears nothing. */
+  private endLoading: ((error: unknown) => void) | undefined
   private isFlowing = false
   /** The stream that has the body in its present form. */
   current: Readable
@@ -93,6 +95,7 @@ export class BodyChain {
   /** Ends all streams: with an error, if the body has not come to its end. */
   release(error: Error | undefined): void {
     this.closed = error ?? new Error('the response has ended')
+    this.endLoading?.(this.closed)
     this.isFlowing = true
     this.destroyStreams(error)
   }
@@ -101,15 +104,18 @@ export class BodyChain {
     // Few proxies read whole bodies, and its tables of characters take long to load.
     const { default: readRawBody } = await import('raw-body')
     if (this.closed !== undefined) throw this.closed
+    if (this.failure !== undefined) throw this.failure.error
     if (!isOfBytes(this.current)) this.addBytesOnly()
     try {
-      const bytes = await readRawBody(this.current, { limit })
+      const broken = new Promise<never>((_resolve, reject) => (this.endLoading = reject))
+      const bytes = await Promise.race([readRawBody(this.current, { limit }), broken])
       this.current = readableOf(bytes)
       this.watch(this.current, unchanged)
       return bytes
     } catch (cause) {
-      this.fail(isLimit(cause) ? tooLarge(limit) : cause)
-      throw this.closed ?? this.failure?.error
+      const error = isLimit(cause) ? tooLarge(limit) : cause
+      this.fail(error)
+      throw this.closed ?? error
     }
   }
 
@@ -128,7 +134,9 @@ export class BodyChain {
   private watch(stream: Readable, errorOf: ErrorOf): void {
     let hasEnded = false
     this.add(stream)
-    stream.on('error', (cause: unknown) => this.fail(errorOf(cause)))
+    stream.on('error', (cause: unknown) => {
+      if (this.streams.has(stream)) this.fail(errorOf(cause))
+    })
     stream.on('end', () => (hasEnded = true))
     stream.on('close', () => {
       if (!hasEnded && this.streams.has(stream))
@@ -140,6 +148,7 @@ export class BodyChain {
   private fail(error: unknown): void {
     if (this.closed !== undefined || this.failure !== undefined) return
     this.failure = { error }
+    this.endLoading?.(error)
     if (this.isFlowing) this.owner.breakOff(error)
     else this.destroyStreams(error instanceof Error ? error : undefined)
   }

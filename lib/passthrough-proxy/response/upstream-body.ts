@@ -92,11 +92,7 @@ export class UpstreamBody extends Readable {
   private resumeUpstream(): void {
     if (!this.waits || this.hasEnded) return
     this.waits = false
-    try {
-      this.owner.resumeUpstream()
-    } catch (error) {
-      this.owner.breakOff(error)
-    }
+    this.owner.resumeUpstream()
   }
 
   private discard(chunk: Buffer): void {
