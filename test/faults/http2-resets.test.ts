@@ -8,6 +8,7 @@ import { type Handler, hosts } from '../support/hosts.js'
 import { frameClient } from '../support/http2-frames.js'
 import { scriptedUpstream } from '../support/scripted-upstream.js'
 import { closed } from '../support/open-resources.js'
+import { root } from '../support/repository.js'
 import { closeServers, listen } from '../support/servers.js'
 import { sh } from '../pipe-child/piped.js'
 
@@ -64,6 +65,21 @@ describe('a client that resets its HTTP/2 stream without an error, and does not 
     expect(await exit.promise).to.deep.equal({ code: 0, signal: null })
   })
 
+  it('ends a child that does not read an upload, while both directions are full', async () => {
+    const exit = deferred<ChildExit>()
+    const full = deferred()
+    const port = await serve((req, res) => {
+      void pipeChild(res, sh('exec yes'), { stdin: req }).then(exit.resolve)
+      req.on('pause', full.resolve)
+    })
+    const client = await frameClient(port)
+    client.stream.write(MUCH)
+    await Promise.all([once(client.stream, 'response'), full.promise])
+    client.reset(NO_ERROR)
+    expect(await exit.promise).to.deep.equal({ code: null, signal: 'SIGTERM' })
+    client.session.destroy()
+  })
+
   it('frees the connection of passthroughProxy to its upstream', async () => {
     const upstream = await scriptedUpstream()
     await serve(passthroughProxy(upstream.url))
@@ -77,6 +93,28 @@ describe('a client that resets its HTTP/2 stream without an error, and does not 
     const { socket } = await answered
     socket.on('error', () => {})
     await closed(socket)
+  })
+
+  it('ends a response whose upload is read no further', async () => {
+    const { onResponseClose } = (await import(`${root}/dist/esm/node/response-close.js`)) as {
+      onResponseClose: (res: ServerResponse, listener: () => void) => void
+    }
+    const over = deferred()
+    const paused = deferred()
+    const port = await serve((req, res) => {
+      onResponseClose(res, over.resolve)
+      req.once('data', () => {
+        req.pause()
+        paused.resolve()
+      })
+      res.write(MUCH)
+    })
+    const client = await frameClient(port)
+    client.stream.write(Buffer.alloc(50_000))
+    await Promise.all([once(client.stream, 'response'), paused.promise])
+    client.reset(NO_ERROR)
+    await over.promise
+    client.session.destroy()
   })
 
   for (const [name, before, how] of [
@@ -104,13 +142,14 @@ describe('a client that resets its HTTP/2 stream without an error, and does not 
       ;(res as unknown as http2.Http2ServerResponse).stream.close(NO_ERROR)
     })
     const { session: own, stream } = await frameClient(port)
+    session.destroy()
+    session = own
     let received = 0
     stream.on('data', (chunk: Buffer) => {
       received += chunk.length
       stream.end()
     })
     await once(stream, 'close')
-    own.destroy()
     expect(received).to.equal(MUCH.length)
   })
 })
