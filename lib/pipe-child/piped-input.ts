@@ -19,7 +19,7 @@ export class PipedInput {
   private readonly stdin: Writable
   private readonly owner: InputOwner
   private readonly listeners = new ListenerSet()
-  private fail: (error: Error) => void = () => {}
+  private fail!: (error: Error) => void
 
   constructor(source: Readable, stdin: Writable, owner: InputOwner) {
     this.source = source

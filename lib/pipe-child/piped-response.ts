@@ -199,8 +199,8 @@ function restoreHeader(
   name: string,
   before: ReturnType<ServerResponse['getHeader']>,
 ): void {
-  if (before === undefined) res.removeHeader(name)
-  else res.setHeader(name, before)
+  res.removeHeader(name)
+  if (before !== undefined) res.setHeader(name, before)
 }
 
 const PLAIN_TEXT = 'text/plain; charset=utf-8'
