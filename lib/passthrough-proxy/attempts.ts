@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 
 import { sluicewayError, type SluicewayError } from '../shared/errors.js'
+import { isPromise } from '../shared/promises.js'
 import { hookError } from './hooks.js'
 import type { ProxySettings } from './settings.js'
 import type { ChosenTarget, FailedTarget, GivenTarget, Target, TargetChooser } from './target.js'
@@ -72,10 +73,6 @@ export class Attempts {
       throw hookError('the target function failed', thrown)
     }
   }
-}
-
-function isPromise(answer: unknown): answer is PromiseLike<ChosenTarget> {
-  return typeof (answer as Partial<Promise<unknown>> | null | undefined)?.then === 'function'
 }
 
 /** Waits as long as an upstream may take, and while the client is there. */

@@ -1,6 +1,6 @@
 import { Readable, type Writable } from 'node:stream'
 
-import { contain } from './contained-transform.js'
+import { containTransform } from './contained-transform.js'
 import { described } from './described.js'
 import { WebInput, WebOutput, type WebReadable, type WebWritable } from './web-streams.js'
 
@@ -26,7 +26,7 @@ const taken = new WeakSet<object>()
 export function stageOf(transform: unknown): Stage {
   if (isNodeTransform(transform)) {
     take(transform)
-    contain(transform as unknown as Readable)
+    containTransform(transform as unknown as Readable)
     return { input: transform as unknown as Writable, output: transform as unknown as Readable }
   }
   if (!isWebTransform(transform)) throw notATransform(transform)

@@ -11,7 +11,7 @@ type Method = (this: unknown, ...args: unknown[]) => unknown
  * Makes an exception of a transform destroy that stream. Node calls these methods from events, where an exception
  * would end the process, and drops the promise of a method that is `async`: its rejection would end the process too.
  */
-export function contain(stream: Readable): void {
+export function containTransform(stream: Readable): void {
   const methods = stream as unknown as Record<string, unknown>
   for (const name of implementing) {
     const method = methods[name]

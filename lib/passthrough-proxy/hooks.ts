@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 
 import { isSluicewayError, sluicewayError } from '../shared/errors.js'
 import type { ByteSize } from '../shared/options.js'
+import { isPromise } from '../shared/promises.js'
 import type { BodyTransform } from './body-transform.js'
 import type { HeaderList } from './header-list.js'
 import type { WebReadable } from './web-streams.js'
@@ -107,14 +108,10 @@ export function runResponseHook(
 ): Promise<void> | undefined {
   try {
     const result: unknown = hook(incoming, req, res)
-    return isPromise(result) ? result.then(ignore, failed) : undefined
+    return isPromise(result) ? Promise.resolve(result).then(ignore, failed) : undefined
   } catch (cause) {
     return failed(cause)
   }
-}
-
-function isPromise(result: unknown): result is Promise<unknown> {
-  return typeof (result as Partial<Promise<unknown>> | null | undefined)?.then === 'function'
 }
 
 function failed(cause: unknown): never {

@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 
 import { wrongOption } from '../shared/error-page.js'
-import { sluicewayError, type SluicewayError } from '../shared/errors.js'
+import type { SluicewayError } from '../shared/errors.js'
 import { show } from '../shared/options.js'
+import { hookError } from './hooks.js'
 import { newMark } from './request/loop.js'
 
 /** The destination of requests, parsed once. */
@@ -110,9 +111,6 @@ function parseChosen(chosen: ChosenTarget): Target {
   try {
     return parseTarget(chosen as GivenTarget)
   } catch (cause) {
-    throw sluicewayError('ERR_SLUICEWAY_PROXY_HOOK', {
-      message: 'passthroughProxy: the target function failed',
-      cause,
-    })
+    throw hookError('the target function failed', cause)
   }
 }

@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import type { Worker } from 'node:worker_threads'
 import { wrongOption } from '../shared/error-page.js'
 import { show } from '../shared/options.js'
+import { isPromise } from '../shared/promises.js'
 import { ProcessChild } from './children/child-process.js'
 import { type PseudoTerminal, TerminalChild } from './children/terminal.js'
 import { WorkerChild } from './children/worker.js'
@@ -22,7 +23,7 @@ export function recognizeChild(given: unknown): RunningChild | undefined {
   return isProcess(given) ? new ProcessChild(given) : undefined
 }
 
-/** Returns the child itself: a promise of zx has the methods of one, but not the events, and it as its `child`. */
+/** Returns the child itself. A promise of zx has the methods of a child, but not its events; its `child` has both. */
 export function unwrapChild(given: unknown): unknown {
   if (isChild(given) || !isObject(given) || !hasMethods(given, 'kill') || !isProcess(given['child']))
     return given
@@ -139,10 +140,6 @@ function hintAbout(child: unknown): string {
 
 function isResponse(given: unknown): boolean {
   return isObject(given) && hasMethods(given, 'setHeader', 'writeHead', 'write', 'end')
-}
-
-function isPromise(given: Given): boolean {
-  return hasMethods(given, 'then')
 }
 
 function isObject(given: unknown): given is Given {

@@ -9,7 +9,6 @@ import {
   type PassthroughProxyOptions,
 } from 'sluiceway'
 
-import { expressVersions } from '../support/express-versions.js'
 import { closeServers, serve } from '../support/servers.js'
 
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
@@ -24,11 +23,14 @@ function rejecting(message: string): () => void {
   return method
 }
 
-async function proxyTo(url: string, options: PassthroughProxyOptions): Promise<{ url: string }> {
-  const app = expressVersions[0].express().set('env', 'test')
-  app.use(passthroughProxy(url, options))
-  return serve(app)
+/** A proxy that answers an error with its message. */
+function proxyTo(url: string, options: PassthroughProxyOptions): Promise<{ url: string }> {
+  const proxy = passthroughProxy(url, options)
+  return serve((req, res) => proxy(req, res, (error) => res.writeHead(500).end((error as Error).message)))
 }
+
+/** What `next` is given for a transform of `onResponse` that fails. */
+const TRANSFORM_FAILED = 'a transform of onResponse failed'
 
 describe('transforms that are not used to their end', () => {
   afterEach(closeServers)
@@ -109,7 +111,18 @@ describe('transforms that are not used to their end', () => {
       transform.destroy()
       await loaded
     })
-    expect(response.status).to.equal(500)
+    expect(await response.text()).to.contain(TRANSFORM_FAILED)
+  })
+
+  it('end the wait of buffer() if they close while it reads', async () => {
+    const response = await download(async (incoming) => {
+      const transform = new PassThrough()
+      transform.on('newListener', (event) => {
+        if (event === 'data') setImmediate(() => transform.destroy())
+      })
+      await incoming.pipeThrough(transform).buffer()
+    }, Buffer.alloc(1_000_000))
+    expect(await response.text()).to.contain(TRANSFORM_FAILED)
   })
 
   it('end the wait of buffer() if they have closed before', async () => {
@@ -120,7 +133,7 @@ describe('transforms that are not used to their end', () => {
       await once(transform, 'close')
       await incoming.buffer()
     })
-    expect(response.status).to.equal(500)
+    expect(await response.text()).to.contain(TRANSFORM_FAILED)
   })
 
   it('are refused by buffer() if they give objects', async () => {

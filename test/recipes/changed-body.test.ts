@@ -1,91 +1,73 @@
-import type { RequestListener } from 'node:http'
-
 import { expect } from 'chai'
-import type { Express } from 'express'
 
-import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, serve } from '../support/servers.js'
+import { asChunk, lastChunk } from '../support/raw-client.js'
+import { answer } from '../support/scripted-upstream.js'
+import { proxiedRecipe } from './proxied-recipe.js'
 
 describe('recipe: proxy with a changed body', () => {
-  let app: Express
-  let upstream: ScriptedUpstream
-  let client: RawClient
-
-  before(async () => {
-    upstream = await scriptedUpstream()
-    process.env['UPSTREAM'] = upstream.url
-    ;({ app } = await import('../../.recipes/changed-body.js'))
-    app.set('env', 'test')
-    delete process.env['UPSTREAM']
-  })
-  beforeEach(async () => {
-    client = await RawClient.connect((await serve(app as RequestListener)).port)
-  })
-  afterEach(() => client.destroy())
-  after(closeServers)
+  const recipe = proxiedRecipe(async () => import('../../.recipes/changed-body.js'))
 
   it('adds a field to the JSON of an order, and adjusts the length', async () => {
-    client.request('POST', '/orders', { 'Content-Type': 'application/json' }, '{ "id": "7" , "n": 1 }')
-    const connection = await upstream.connection()
+    recipe.client.request('POST', '/orders', { 'Content-Type': 'application/json' }, '{ "id": "7" , "n": 1 }')
+    const connection = await recipe.upstream.connection()
     const body = '{"id":"7","n":1,"source":"web"}'
     expect(await connection.untilText(body)).to.contain(`\r\ncontent-length: ${body.length}\r\n`)
     connection.write(answer('taken', 'Connection: close\r\n'))
-    expect((await client.response()).body.toString()).to.equal('taken')
+    expect((await recipe.client.response()).body.toString()).to.equal('taken')
   })
 
   it('answers 400 to a body that is not an order, and the upstream gets no request', async () => {
-    const before = upstream.accepted
-    client.request('POST', '/orders', { 'Content-Type': 'application/json' }, '{"n":1}')
-    expect((await client.response()).status).to.equal(400)
-    expect(upstream.accepted).to.equal(before)
+    const before = recipe.upstream.accepted
+    recipe.client.request('POST', '/orders', { 'Content-Type': 'application/json' }, '{"n":1}')
+    expect((await recipe.client.response()).status).to.equal(400)
+    expect(recipe.upstream.accepted).to.equal(before)
   })
 
   it('masks card numbers as they stream through, even if split across two chunks', async () => {
-    client.write('POST /import HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n')
-    client.write(asChunk('a 1234567890123456 b 12345678'))
-    const connection = await upstream.connection()
+    recipe.client.write('POST /import HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n')
+    recipe.client.write(asChunk('a 1234567890123456 b 12345678'))
+    const connection = await recipe.upstream.connection()
     await connection.untilText('a **************** b ')
-    client.write(asChunk('90123456 c 123'), lastChunk)
+    recipe.client.write(asChunk('90123456 c 123'), lastChunk)
     expect(await connection.untilText('\r\n0\r\n\r\n')).to.match(/\*{16} c [^]*123\r\n0/)
     connection.write(answer('taken', 'Connection: close\r\n'))
-    expect((await client.response()).status).to.equal(200)
+    expect((await recipe.client.response()).status).to.equal(200)
   })
 
   it('appends a banner to a page, chunk by chunk', async () => {
-    client.request('GET', '/pages/one')
-    const connection = await upstream.connection()
+    recipe.client.request('GET', '/pages/one')
+    const connection = await recipe.upstream.connection()
     expect(await connection.untilText('\r\n\r\n')).to.match(/^GET \/one /)
     connection.write(
       'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nETag: "a"\r\nContent-Length: 12\r\nConnection: close\r\n\r\n<h1>One',
     )
-    expect(await client.untilText('<h1>One'))
+    expect(await recipe.client.untilText('<h1>One'))
       .to.match(/ETag: W\/"a"/)
       .and.not.match(/content-length/i)
     connection.write('</h1>')
-    await client.untilText('<footer>Maintenance tonight at ten</footer>')
-    await client.untilText('0\r\n\r\n')
+    await recipe.client.untilText('<footer>Maintenance tonight at ten</footer>')
+    await recipe.client.untilText('0\r\n\r\n')
   })
 
   it('passes a large page whole to a client that reads late', async () => {
     const page = 'x'.repeat(5_000_000)
-    client.request('GET', '/pages/large')
-    client.socket.pause()
-    const connection = await upstream.connection()
+    recipe.client.request('GET', '/pages/large')
+    recipe.client.socket.pause()
+    const connection = await recipe.upstream.connection()
     await connection.untilText('\r\n\r\n')
     connection.write(`HTTP/1.1 200 OK\r\nContent-Length: ${page.length}\r\nConnection: close\r\n\r\n`)
     expect(connection.write(page)).to.equal(false)
-    client.socket.resume()
-    const { body } = await client.response()
+    recipe.client.socket.resume()
+    const { body } = await recipe.client.response()
     expect(body.length).to.equal(page.length + '<footer>Maintenance tonight at ten</footer>'.length)
   })
 
   it('ends the upstream request when the client leaves in the middle of an import', async () => {
-    client.write('POST /import HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n')
-    client.write(asChunk('half '))
-    const connection = await upstream.connection()
+    recipe.client.write('POST /import HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n')
+    recipe.client.write(asChunk('half '))
+    const connection = await recipe.upstream.connection()
     await connection.untilText('half ')
-    client.destroy()
+    recipe.client.destroy()
     await connection.closed()
     expect(connection.pending.toString()).not.to.contain('0\r\n\r\n')
   })

@@ -1,12 +1,10 @@
-import type { RequestListener } from 'node:http'
 import zlib from 'node:zlib'
 
 import { expect } from 'chai'
-import type { Express } from 'express'
 
-import { RawClient } from '../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, serve } from '../support/servers.js'
+import type { RawClient } from '../support/raw-client.js'
+import { answer } from '../support/scripted-upstream.js'
+import { proxiedRecipe } from './proxied-recipe.js'
 
 function chunk(name: string, data: Buffer): Buffer {
   const named = Buffer.concat([Buffer.from(name), data])
@@ -59,22 +57,7 @@ function pixelsOf(image: Buffer): Buffer[] {
 }
 
 describe('recipe: a watermark on images', () => {
-  let app: Express
-  let upstream: ScriptedUpstream
-  let client: RawClient
-
-  before(async () => {
-    upstream = await scriptedUpstream()
-    process.env['UPSTREAM'] = upstream.url
-    ;({ app } = await import('../../.recipes/watermark-images.js'))
-    app.set('env', 'test')
-    delete process.env['UPSTREAM']
-  })
-  beforeEach(async () => {
-    client = await RawClient.connect((await serve(app as RequestListener)).port)
-  })
-  afterEach(() => client.destroy())
-  after(closeServers)
+  const recipe = proxiedRecipe(async () => import('../../.recipes/watermark-images.js'))
 
   function send(connection: RawClient, body: Buffer): void {
     const head = `HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: ${body.length}\r\nETag: "a"\r\nConnection: close\r\n\r\n`
@@ -83,11 +66,11 @@ describe('recipe: a watermark on images', () => {
 
   for (const channels of [3, 4] as const) {
     it(`puts it into the corner of a preview, of ${channels} channels`, async () => {
-      client.request('GET', '/previews/a.png', { Range: 'bytes=0-9' })
-      const connection = await upstream.connection()
+      recipe.client.request('GET', '/previews/a.png', { Range: 'bytes=0-9' })
+      const connection = await recipe.upstream.connection()
       expect(await connection.untilText('\r\n\r\n')).not.to.match(/^range/im)
       send(connection, png(8, 10, channels, 0x40))
-      const { headers, body } = await client.response()
+      const { headers, body } = await recipe.client.response()
       expect(headers['content-length']).to.deep.equal([String(body.length)])
       expect(headers).not.to.have.property('etag')
       const dots = pixelsOf(body).map((line) =>
@@ -109,26 +92,26 @@ describe('recipe: a watermark on images', () => {
 
   it('leaves an original as it is', async () => {
     const image = png(8, 10, 3, 0x40)
-    client.request('GET', '/originals/a.png')
-    send(await upstream.connection(), image)
-    const { headers, body } = await client.response()
+    recipe.client.request('GET', '/originals/a.png')
+    send(await recipe.upstream.connection(), image)
+    const { headers, body } = await recipe.client.response()
     expect(body.equals(image)).to.equal(true)
     expect(headers['etag']).to.deep.equal(['"a"'])
   })
 
   it('shows no preview of what is not such an image, and passes on a 404 and a HEAD', async () => {
-    client.request('GET', '/previews/a.png')
-    send(await upstream.connection(), Buffer.from('GIF89a'))
-    expect((await client.response()).status).to.equal(500)
-    client.request('GET', '/previews/b.png')
-    ;(await upstream.connection()).write(
+    recipe.client.request('GET', '/previews/a.png')
+    send(await recipe.upstream.connection(), Buffer.from('GIF89a'))
+    expect((await recipe.client.response()).status).to.equal(500)
+    recipe.client.request('GET', '/previews/b.png')
+    ;(await recipe.upstream.connection()).write(
       answer('none', 'Connection: close\r\n').replace('200 OK', '404 Not Found'),
     )
-    expect(await client.response()).to.deep.include({ status: 404, body: Buffer.from('none') })
-    client.request('HEAD', '/previews/a.png')
-    ;(await upstream.connection()).write(
+    expect(await recipe.client.response()).to.deep.include({ status: 404, body: Buffer.from('none') })
+    recipe.client.request('HEAD', '/previews/a.png')
+    ;(await recipe.upstream.connection()).write(
       'HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\n',
     )
-    expect((await client.response({ head: true })).headers['content-length']).to.deep.equal(['100'])
+    expect((await recipe.client.response({ head: true })).headers['content-length']).to.deep.equal(['100'])
   })
 })

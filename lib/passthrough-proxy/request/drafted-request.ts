@@ -14,7 +14,7 @@ export class DraftedRequest implements OutgoingRequest {
   body: Readable | Buffer | string | null
   /** The client's body. */
   private readonly own: Readable | null
-  private readonly changed = new Set<ChangedBody>()
+  private changed: Set<ChangedBody> | undefined
 
   constructor(method: string, path: string, lines: string[], body: Readable | null) {
     this.method = method
@@ -34,13 +34,13 @@ export class DraftedRequest implements OutgoingRequest {
 
   private through(body: Readable | Buffer | string, stage: Stage): ChangedBody {
     const changed = body instanceof ChangedBody ? body : new ChangedBody(body, body !== this.own)
-    this.changed.add(changed)
+    this.changed = (this.changed ?? new Set()).add(changed)
     changed.through(stage)
     return changed
   }
 
   /** Destroys the transforms of bodies that are not sent: the hook has failed, or has given another body. */
   release(body: unknown): void {
-    for (const changed of this.changed) if (changed !== body) changed.destroy()
+    for (const changed of this.changed ?? []) if (changed !== body) changed.destroy()
   }
 }

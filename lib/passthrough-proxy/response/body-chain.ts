@@ -95,7 +95,6 @@ export class BodyChain {
   /** Ends all streams: with an error, if the body has not come to its end. */
   release(error: Error | undefined): void {
     this.closed = error ?? new Error('the response has ended')
-    this.endLoading?.(this.closed)
     this.isFlowing = true
     this.destroyStreams(error)
   }

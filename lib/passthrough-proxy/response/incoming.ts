@@ -10,7 +10,7 @@ import {
   type Stage,
   stageOf,
 } from '../body-transform.js'
-import { contain } from '../contained-transform.js'
+import { containTransform } from '../contained-transform.js'
 import { described } from '../described.js'
 import { HeaderList } from '../header-list.js'
 import { hookError, type BufferOptions, type IncomingResponse, type ReplacementBody } from '../hooks.js'
@@ -149,7 +149,7 @@ function streamIn(body: ReplacementBody): Readable {
     throw new TypeError(`replace takes a stream, a Buffer, a string or null, got ${described(body)}`)
   }
   if (body.destroyed || body.readableEnded) throw new TypeError('replace got a stream that has ended before')
-  contain(body)
+  containTransform(body)
   return body
 }
 
