@@ -22,7 +22,7 @@ import {
   upgradeOverHttp2,
 } from './failures.js'
 import { HeadTimer, type TimedRequest } from './head-timer.js'
-import { phraseBytes, textLines } from './lines.js'
+import { phraseBytes, phraseOf, textLines } from './lines.js'
 import type { Queue } from './queues.js'
 import { ShieldedBody } from './shielded-body.js'
 import { expectSocket, PausedEnd, type Sender } from './sockets.js'
@@ -179,7 +179,9 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     this.stage = 'answered'
     this.timer?.end()
     this.endsWithHead = hasNoBody(this.options.method, status)
-    this.receiver.onHead(status, phraseBytes(reason), lines)
+    // HTTP/2 has no phrase, and undici names no socket for it.
+    const hasPhrase = reason !== undefined && (reason !== '' || this.socket !== undefined)
+    this.receiver.onHead(status, hasPhrase ? phraseBytes(reason) : phraseOf(status), lines)
     // undici may emit a part of the body in this tick, and does not report the end of a read.
     process.nextTick(endRead, this)
   }
