@@ -128,7 +128,19 @@ describe('a response that is not wanted', () => {
     await connection.untilText('half')
     connection.write(head(10))
     expect((await client.response()).status).to.equal(200)
+    client.write('rest!')
     await connection.closed()
+    expect(connection.pending.toString()).not.to.include('rest!')
+  })
+
+  it('costs no connection if it answers HEAD', async () => {
+    await start({ onResponse: ways[0]![1] })
+    client.request('HEAD', '/first')
+    connection = await upstream.connection()
+    await connection.untilText('\r\n\r\n')
+    connection.write(head(10))
+    expect((await client.response({ head: true })).status).to.equal(200)
+    expect(await acceptedAfterNext()).to.equal(1)
   })
 
   it('does not count as a request in progress, and its failure is told to nobody', async () => {

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
 
 import { hasNoBody } from '../../body-length.js'
 import { InterimLimit, TOO_MANY_INTERIM } from '../interim-limit.js'
@@ -179,11 +180,16 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     this.stage = 'answered'
     this.timer?.end()
     this.endsWithHead = hasNoBody(this.options.method, status)
-    // HTTP/2 has no phrase, and undici names no socket for it.
-    const hasPhrase = reason !== undefined && (reason !== '' || this.socket !== undefined)
-    this.receiver.onHead(status, hasPhrase ? phraseBytes(reason) : phraseOf(status), lines)
+    this.receiver.onHead(status, this.phraseFor(status, reason), lines)
     // undici may emit a part of the body in this tick, and does not report the end of a read.
     process.nextTick(endRead, this)
+  }
+
+  /** HTTP/2 has no phrase, and some dispatchers lose it; an HTTP/1.1 upstream may send an empty one. */
+  private phraseFor(status: number, reason: string | undefined): string {
+    const isHttp2 = (this.socket as Partial<TLSSocket> | undefined)?.alpnProtocol === 'h2'
+    const isAbsent = reason === undefined || (reason === '' && isHttp2)
+    return isAbsent ? phraseOf(status) : phraseBytes(reason)
   }
 
   endRead(): void {
