@@ -126,7 +126,7 @@ describe('a response that is not wanted', () => {
     client.write('POST /first HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf')
     connection = await upstream.connection()
     await connection.untilText('half')
-    connection.write(head(10))
+    connection.write(head(10, '200 OK'))
     expect((await client.response()).status).to.equal(200)
     client.write('rest!')
     await connection.closed()
