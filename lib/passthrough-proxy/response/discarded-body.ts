@@ -2,7 +2,7 @@
 export const MOST_DISCARDED: number = 256 * 1024
 
 /** How long, in milliseconds, the end of a body is waited for. */
-const LONGEST_MS = 2000
+const LONGEST_DISCARD_MS = 2000
 
 /**
  * Discards the rest of a response that is not wanted any more, within bounds, so that its connection can serve another
@@ -16,7 +16,7 @@ export class DiscardedBody {
   /** `leave` ends the connection. */
   constructor(leave: () => void) {
     this.leave = leave
-    this.timer = setTimeout(leave, LONGEST_MS).unref()
+    this.timer = setTimeout(leave, LONGEST_DISCARD_MS).unref()
   }
 
   write(chunk: Buffer): void {
