@@ -6,7 +6,7 @@ import { runRequestHook, type RequestHook } from './hooks.js'
 import { pass } from './pass.js'
 import { draftOf, readHead } from './request/draft.js'
 import type { DraftedRequest } from './request/drafted-request.js'
-import { releaseBody, type Draft } from './request/outgoing.js'
+import type { Draft } from './request/outgoing.js'
 import { bodyBegins, mayBeUnannounced } from './request/unannounced-body.js'
 import type { ProxySettings } from './settings.js'
 import { type Target, TargetChooser } from './target.js'
@@ -57,10 +57,6 @@ async function changeRequest(
   { outgoing, req }: Draft & { readonly outgoing: DraftedRequest },
 ): Promise<void> {
   // The hook may fail, or never settle, and a client that leaves ends its request all the same.
-  exchange.whenOver = () => {
-    outgoing.release()
-    releaseBody(outgoing, req)
-  }
+  exchange.whenOver = () => outgoing.release()
   await runRequestHook(hook, outgoing, req)
-  outgoing.releaseOthers()
 }

@@ -41,7 +41,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
   private rest: DiscardedBody | undefined
   /** Prepares the request for another target; undefined if there is only one. */
   startOver: ((error: SluicewayError) => void) | undefined
-  /** Called once when the exchange is over. */
+  /** Called once when the exchange, or the attempt to reach a target, is over. */
   whenOver: (() => void) | undefined
   /** Tells of the request, where anybody listens. */
   readonly trace: Trace | undefined
@@ -179,6 +179,8 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
     if (this.isOver) return
     if (this.outgoing !== undefined) releaseBody(this.outgoing, this.req)
     this.state = 'queued'
+    this.whenOver?.()
+    this.whenOver = undefined
     this.outgoing = undefined
     this.waiting = undefined
     startOver(error)

@@ -16,10 +16,12 @@ export interface OutgoingRequest {
   /** The headers without Host, framing and hop-by-hop headers, which follow from the rest. */
   readonly headers: HeaderList
   /**
-   * The client's body as it arrives, or null if there is none. null drops the body; any other value replaces it. A
-   * stream that a hook puts here belongs to the proxy, which destroys it in the end.
+   * The client's body as it arrives, or null if there is none. null drops the body; any other value replaces it.
+   * Content-Encoding and the digests of the client's body are deleted then. A stream that a hook puts here belongs to
+   * the proxy from then on, which destroys it in the end.
    */
-  body: Readable | Buffer | string | null
+  get body(): Readable | Buffer | string | null
+  set body(body: ReplacementBody)
   /**
    * Changes the body as it is sent: it is piped through a Duplex, or through a pair of web streams such as a
    * `TransformStream`. Several calls make a chain. Nothing of the body is read before the upstream takes it. The body
@@ -40,7 +42,7 @@ export interface IncomingResponse {
   readonly headers: HeaderList
   /**
    * Removes the content codings of the body: gzip, deflate, br, and zstd from Node 22.15 on. Without a coding nothing
-   * happens. A coding that cannot be removed is a 502. Throws a TypeError for a 206.
+   * happens. A coding that cannot be removed is a 502. Throws a TypeError for a 206, encoded or not.
    */
   decode(): IncomingResponse
   /**
@@ -51,7 +53,8 @@ export interface IncomingResponse {
   pipeThrough(transform: BodyTransform): IncomingResponse
   /**
    * Reads the whole body, in the form that it has so far. The client gets the same bytes afterwards. Rejects if the
-   * body is larger than `limit`, which is a 502 unless the body is replaced.
+   * body is larger than `limit`, which is a 502 unless the body is replaced. For HEAD it is empty, and the headers that
+   * depend on the body are deleted: those for GET are not known.
    */
   buffer(options?: BufferOptions): Promise<Buffer>
   /** Sends another body. null is an empty one. A stream belongs to the proxy, which destroys it in the end. */
@@ -60,26 +63,27 @@ export interface IncomingResponse {
 
 /** The options of `incoming.buffer`. */
 export interface BufferOptions {
-  /** The largest body to hold in memory: bytes, or a size such as '5mb'. @default '1mb' */
+  /** The largest body to hold in memory: bytes, a size such as '5mb', or Infinity. @default '1mb' */
   readonly limit?: ByteSize | undefined
 }
 
-/** A body that a hook can put in the place of the upstream's. */
-export type ReplacementBody = NodeJS.ReadableStream | WebReadable | Uint8Array | string | null
+/** A body that a hook can put in the place of another one. */
+export type ReplacementBody = NodeJS.ReadableStream | WebReadable | Uint8Array | ArrayBuffer | string | null
 
 /*
  * The types of functions are taken from methods, whose parameters TypeScript compares in both directions. So a hook may
- * declare the request of a framework: `(outgoing, req: express.Request<{ id: string }>) => …`.
+ * declare the request of a framework: `(outgoing, req: express.Request<{ id: string }>) => …`. A hook may return
+ * anything: `(incoming) => incoming.decode()` does.
  */
 
 /** Changes a request before it is sent. `req` may be declared as a request of Express. */
 export type RequestHook = {
-  hook(outgoing: OutgoingRequest, req: IncomingMessage): void | Promise<void>
+  hook(outgoing: OutgoingRequest, req: IncomingMessage): unknown
 }['hook']
 
 /** Changes a response before its head is sent. `req` and `res` may be declared as those of Express. */
 export type ResponseHook = {
-  hook(incoming: IncomingResponse, req: IncomingMessage, res: ServerResponse): void | Promise<void>
+  hook(incoming: IncomingResponse, req: IncomingMessage, res: ServerResponse): unknown
 }['hook']
 
 /** Runs `onRequest`; an exception becomes an error of the hook. */
@@ -92,6 +96,8 @@ export async function runRequestHook(
     await hook(outgoing, req)
     // Any other path could be interpreted as a URL.
     if (!outgoing.path.startsWith('/')) throw new TypeError("the path must begin with '/'")
+    // As http.request has it: methods are case-sensitive, and nobody means 'delete'.
+    outgoing.method = outgoing.method.toUpperCase()
   } catch (cause) {
     throw hookError('onRequest failed', cause)
   }

@@ -68,6 +68,8 @@ export const namesElsewhere: NamesElsewhere = {
   followRedirects:
     'redirects go to the client; a "dispatcher" with undici\'s interceptors.redirect follows them',
   selfHandleResponse: RESPONSE_BODY,
+  responseInterceptor: RESPONSE_BODY,
+  bodyTimeout: 'it is "idleTimeoutMs" here',
   buffer: REQUEST_BODY,
   method: 'set outgoing.method in "onRequest"',
   // httpxy, in http-proxy-middleware 4

@@ -51,6 +51,11 @@ export function parseTarget(target: string | URL): Target {
       `must be an http: or https: URL, got ${JSON.stringify(String(target))}${withScheme(target)}`,
     )
   }
+  if (url.hostname === 'unix' && isSocketUrl(target)) {
+    throw complaint(
+      "cannot name a Unix socket; give 'http://localhost' and connect: { socketPath: '/path/of.sock' }",
+    )
+  }
   if (url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '') {
     throw complaint(
       `must have no query, fragment or credentials, got ${JSON.stringify(url.origin + url.pathname)} with them`,
@@ -63,6 +68,11 @@ export function parseTarget(target: string | URL): Target {
     root: url.pathname,
     mark: newMark(),
   }
+}
+
+/** Recognizes the URL of a Unix socket as other packages write it, whose colon URL takes for an empty port. */
+function isSocketUrl(target: string | URL): boolean {
+  return /^https?:\/\/unix:\//i.test(String(target))
 }
 
 function parseUrl(target: unknown): URL {

@@ -1,6 +1,7 @@
 import fs from 'node:fs'
 import bytes from 'bytes'
 import { closest, distance } from 'fastest-levenshtein'
+import { described } from './described.js'
 import { withEntry, wrongOption } from './error-page.js'
 
 /** A size: a whole number of bytes, or a number with its unit such as '100kb' or '1.5mb' (1kb is 1024 bytes). */
@@ -255,13 +256,10 @@ function complaint({ owner, key, isResult }: OptionName, expected: string, given
   return `${owner}: ${subject} must be ${expected}, got ${show(given)}`
 }
 
-/** Shows any value in an error message; JSON cannot show a BigInt or a cycle. */
+/** Shows a value in an error message: of an object only its kind, as it may hold a password. */
 export function show(value: unknown): string {
-  if (typeof value === 'function') return 'a function'
-  if (typeof value === 'number' || typeof value === 'bigint' || value === undefined) return String(value)
-  try {
-    return JSON.stringify(value) ?? typeof value
-  } catch {
-    return typeof value
-  }
+  if (typeof value === 'string') return JSON.stringify(value)
+  if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'object')
+    return described(value)
+  return String(value)
 }

@@ -421,8 +421,8 @@ for (const { name, express } of expressVersions) {
     for (const [what, given, got] of [
       ['a function', () => {}, 'got a function'],
       ['null', null, 'got null'],
-      ['an object', {}, 'got a value of class Object'],
-      ['half a pair', { readable: new TransformStream().readable }, 'got a value of class Object'],
+      ['an object', {}, 'got an object'],
+      ['half a pair', { readable: new TransformStream().readable }, 'got an object'],
     ] as const) {
       it(`throws for a transform that is ${what}`, async () => {
         const { exchange, errors } = await proxied({

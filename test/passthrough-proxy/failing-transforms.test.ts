@@ -130,7 +130,7 @@ const failures: readonly (readonly [what: string, create: () => BodyTransform, c
         readableObjectMode: true,
         transform: (chunk: Buffer, _encoding, done) => done(null, chunk.includes('bad') ? { x: 1 } : chunk),
       }),
-    'a body consists of bytes or strings, got a value of class Object',
+    'a body consists of bytes or strings, got an object',
   ],
   ['emits a number, though not in object mode', () => atBad((_chunk, done) => done(null, 7)), ''],
   [

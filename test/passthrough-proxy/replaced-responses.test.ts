@@ -232,7 +232,7 @@ for (const { name, express } of expressVersions) {
         })
         expect((await exchange(request('GET', '/'))).response.status).to.equal(500)
         expect(String(errors[0]?.cause)).to.match(
-          /^TypeError: replace takes a stream, a Buffer, a string or null, got/,
+          /^TypeError: replace takes a stream, bytes \(Buffer, Uint8Array, ArrayBuffer\), a string or null, got/,
         )
       })
     }

@@ -276,7 +276,7 @@ for (const [transport, load] of transports) {
 
       it('tells of a client that leaves while a hook is at work', async () => {
         let go: () => void = () => {}
-        const client = await start({ onRequest: () => new Promise((resolve) => (go = resolve)) })
+        const client = await start({ onRequest: () => new Promise<void>((resolve) => (go = resolve)) })
         client.request('GET', '/api/', { 'X-Number': '3' })
         await until(() => go.name === '')
         client.destroy()

@@ -207,10 +207,10 @@ expectTypeOf<keyof HeaderList>().toEqualTypeOf<
   'append' | 'delete' | 'get' | 'getAll' | 'has' | 'lines' | 'set' | typeof Symbol.iterator
 >()
 expectTypeOf<RequestHook>().toEqualTypeOf<
-  (outgoing: OutgoingRequest, req: IncomingMessage) => void | Promise<void>
+  (outgoing: OutgoingRequest, req: IncomingMessage) => unknown
 >()
 expectTypeOf<ResponseHook>().toEqualTypeOf<
-  (incoming: IncomingResponse, req: IncomingMessage, res: ServerResponse) => void | Promise<void>
+  (incoming: IncomingResponse, req: IncomingMessage, res: ServerResponse) => unknown
 >()
 expectTypeOf<RewriteRule>().toEqualTypeOf<
   | boolean

@@ -67,6 +67,7 @@ export function draftOf(
 ): Draft & { readonly outgoing: DraftedRequest } {
   refuseLoop(head, target.mark)
   const path = upstreamPath(target, requestPath(req, settings.path))
-  const outgoing = new DraftedRequest(req.method as string, path, head.lines, hasBody(head) ? req : null)
+  const drafted = { method: req.method as string, path, lines: head.lines }
+  const outgoing = new DraftedRequest(drafted, req, hasBody(head))
   return { req, settings, target, head, outgoing, mayMove }
 }

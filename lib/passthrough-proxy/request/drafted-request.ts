@@ -2,52 +2,91 @@ import type { Readable } from 'node:stream'
 
 import { type BodyTransform, drop, type Stage, stageOf } from '../body-transform.js'
 import { digestNames } from '../digests.js'
+import { bytesIn, streamIn } from '../given-body.js'
 import { HeaderList } from '../header-list.js'
-import type { OutgoingRequest } from '../hooks.js'
+import type { OutgoingRequest, ReplacementBody } from '../hooks.js'
+import { WebOutput } from '../web-streams.js'
 import { ChangedBody } from './changed-body.js'
 
-/** The request as `onRequest` gets it. */
+/** A body as it can be sent. */
+type SentBody = Readable | Buffer | string | null
+
+/** The head of a request before a hook changes it. */
+interface DraftedHead {
+  readonly method: string
+  readonly path: string
+  readonly lines: string[]
+}
+
+/** The request as `onRequest` gets it. It owns each stream that the hook gives it, from the moment it is given. */
 export class DraftedRequest implements OutgoingRequest {
   method: string
   path: string
   readonly headers: HeaderList
-  body: Readable | Buffer | string | null
-  /** The client's body. */
-  private readonly own: Readable | null
-  private changed: Set<ChangedBody> | undefined
+  private readonly client: Readable
+  private present: SentBody
+  /** The streams of the hook. One that is no longer the body may still be the source of the one that is. */
+  private given: Set<Readable> | undefined
   private isReleased = false
 
-  constructor(method: string, path: string, lines: string[], body: Readable | null) {
+  /** `client` is the client's request, which is the body if it `hasBody`. */
+  constructor({ method, path, lines }: DraftedHead, client: Readable, hasBody: boolean) {
     this.method = method
     this.path = path
     this.headers = new HeaderList(lines)
-    this.body = body
-    this.own = body
+    this.client = client
+    this.present = hasBody ? client : null
+  }
+
+  get body(): SentBody {
+    return this.present
+  }
+
+  set body(body: ReplacementBody) {
+    if (body === this.present) return
+    this.present = body === this.client ? this.client : this.sentBody(body)
+    if (this.present !== this.client) this.forget('content-encoding', ...digestNames)
   }
 
   pipeThrough(transform: BodyTransform): this {
     const stage = stageOf(transform)
-    if (this.body === null || this.isReleased) drop(stage)
-    else this.body = this.through(this.body, stage)
-    for (const name of ['content-length', ...digestNames]) this.headers.delete(name)
+    if (this.present === null || this.isReleased) drop(stage)
+    else this.present = this.through(this.present, stage)
+    this.forget('content-length', ...digestNames)
     return this
   }
 
+  /** Destroys all streams of the hook, also those that it gives later. */
+  release(): void {
+    this.isReleased = true
+    for (const stream of this.given ?? []) stream.destroy?.()
+  }
+
+  private sentBody(body: ReplacementBody): SentBody {
+    if (body === null || typeof body === 'string') return body
+    const bytes = bytesIn(body)
+    if (bytes !== undefined) return bytes
+    const stream = this.own(streamIn(body, 'outgoing.body'))
+    return stream instanceof WebOutput ? this.own(new ChangedBody(stream, true)) : stream
+  }
+
   private through(body: Readable | Buffer | string, stage: Stage): ChangedBody {
-    const changed = body instanceof ChangedBody ? body : new ChangedBody(body, body !== this.own)
-    this.changed = (this.changed ?? new Set()).add(changed)
+    const changed = body instanceof ChangedBody ? body : this.own(new ChangedBody(body, body !== this.client))
     changed.through(stage)
     return changed
   }
 
-  /** Destroys the transforms of bodies in whose place the hook has given another one. */
-  releaseOthers(): void {
-    for (const changed of this.changed ?? []) if (changed !== this.body) changed.destroy()
+  /** Takes a stream over: until it is sent, nobody else listens for its errors. */
+  private own<Stream extends Readable>(stream: Stream): Stream {
+    stream.on('error', ignore)
+    this.given = (this.given ?? new Set()).add(stream)
+    if (this.isReleased) stream.destroy?.()
+    return stream
   }
 
-  /** Destroys all transforms, also those that the hook gives later. */
-  release(): void {
-    this.isReleased = true
-    for (const changed of this.changed ?? []) changed.destroy()
+  private forget(...names: string[]): void {
+    for (const name of names) this.headers.delete(name)
   }
 }
+
+function ignore(): void {}

@@ -1,20 +1,9 @@
-import type { Readable } from 'node:stream'
-
 import { byteSize, readOptions, type OptionChecks } from '../../shared/options.js'
-import {
-  type BodyTransform,
-  drop,
-  isNodeReadable,
-  isWebReadable,
-  readableOf,
-  type Stage,
-  stageOf,
-} from '../body-transform.js'
-import { containTransform } from '../contained-transform.js'
-import { described } from '../described.js'
+import { type BodyTransform, drop, readableOf, type Stage, stageOf } from '../body-transform.js'
+import { hasNoBody } from '../body-length.js'
+import { bytesIn, streamIn } from '../given-body.js'
 import { HeaderList } from '../header-list.js'
 import { hookError, type BufferOptions, type IncomingResponse, type ReplacementBody } from '../hooks.js'
-import { WebOutput } from '../web-streams.js'
 import { BodyChain, type ErrorOf } from './body-chain.js'
 import { forgetBody, forgetLength } from './body-headers.js'
 import { codingsIn, Decoder, undecodable } from './decoders.js'
@@ -22,7 +11,7 @@ import type { ResponseHead } from './headers.js'
 import type { BodyOwner } from './upstream-body.js'
 
 const bufferChecks: OptionChecks<{ readonly limit: number }> = {
-  limit: byteSize('1mb'),
+  limit: byteSize('1mb', { unlimited: true }),
 }
 
 /** The response of the upstream as `onResponse` gets it. */
@@ -34,6 +23,8 @@ export class Incoming implements IncomingResponse {
   private readonly owner: BodyOwner
   private chain: BodyChain | undefined
   private isClosed = false
+  /** True if the hook has read the body that a HEAD does not have: what it makes of that of GET is not known. */
+  private dependsOnGet = false
 
   constructor(head: ResponseHead, owner: BodyOwner) {
     this.statusCode = head.status
@@ -61,9 +52,10 @@ export class Incoming implements IncomingResponse {
 
   decode(): this {
     this.requireChangeable('decode()')
+    // Also without a coding: whether the upstream compresses must not decide whether a part may be changed.
+    this.requireWhole('decode()')
     const codings = codingsIn(this.headers.getAll('content-encoding'))
     if (codings.length === 0) return this
-    this.requireWhole('decode()')
     // The coding that was applied last comes off first.
     for (const coding of codings.toReversed()) this.pipe(decoding(coding), undecodable)
     this.headers.delete('content-encoding')
@@ -82,17 +74,19 @@ export class Incoming implements IncomingResponse {
   buffer(options?: BufferOptions): Promise<Buffer> {
     const { limit } = readOptions('buffer', options, bufferChecks)
     this.requireOpen('buffer()')
+    if (this.isHead) this.leaveBodyOpen()
     return this.body.load(limit)
   }
 
   replace(given: ReplacementBody): this {
     this.requireChangeable('replace()')
     const bytes = bytesIn(given)
-    const stream = bytes === undefined ? streamIn(given) : readableOf(bytes)
+    const stream = bytes === undefined ? streamIn(given, 'replace') : readableOf(bytes)
     this.body.replaceBy(stream, replacementError, bytes?.length)
     forgetBody(this.headers)
-    this.head.headers.hasContentLength = bytes !== undefined
-    if (bytes !== undefined) this.headers.set('Content-Length', String(bytes.length))
+    const length = this.dependsOnGet ? undefined : bytes?.length
+    this.head.headers.hasContentLength = length !== undefined
+    if (length !== undefined) this.headers.set('Content-Length', String(length))
     if (this.statusCode === 206) [this.statusCode, this.statusMessage] = [200, 'OK']
     return this
   }
@@ -106,6 +100,19 @@ export class Incoming implements IncomingResponse {
   release(error: Error | undefined): void {
     this.close()
     this.chain?.release(error)
+  }
+
+  /** True for the response to HEAD, which describes the body of GET. */
+  private get isHead(): boolean {
+    return (
+      this.head.endsWithHead && !hasNoBody(undefined, this.head.status) && this.chain?.isReplaced !== true
+    )
+  }
+
+  /** Deletes what would be different for GET if the hook changes that body. A HEAD may lack it (RFC 9110 §9.3.2). */
+  private leaveBodyOpen(): void {
+    this.dependsOnGet = true
+    forgetBody(this.headers)
   }
 
   private requireOpen(method: string): void {
@@ -134,24 +141,6 @@ export class Incoming implements IncomingResponse {
 function decoding(coding: string): Stage {
   const decoder = new Decoder(coding)
   return { input: decoder, output: decoder }
-}
-
-/** Returns the bytes of a body in memory; undefined for a stream. */
-function bytesIn(body: ReplacementBody): Buffer | undefined {
-  if (body === null) return Buffer.alloc(0)
-  if (typeof body === 'string') return Buffer.from(body)
-  if (body instanceof Uint8Array) return Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-  return undefined
-}
-
-function streamIn(body: ReplacementBody): Readable {
-  if (isWebReadable(body)) return new WebOutput(body)
-  if (!isNodeReadable(body)) {
-    throw new TypeError(`replace takes a stream, a Buffer, a string or null, got ${described(body)}`)
-  }
-  if (body.destroyed || body.readableEnded) throw new TypeError('replace got a stream that has ended before')
-  containTransform(body)
-  return body
 }
 
 function transformError(cause: unknown): unknown {

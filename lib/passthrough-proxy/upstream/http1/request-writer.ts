@@ -10,6 +10,7 @@ export class UnsendableRequest extends Error {
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/
 const LINE = /^[!#$%&'*+\-.^_`|~\w]+: [\t\x20-\x7e\x80-\xff]*$/
+const BEYOND_LATIN1 = /[^\0-\xff]/ // oxlint-disable-line no-control-regex
 /** Matches values without control characters and without characters beyond latin1. */
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 /** Excludes spaces as well: they would end the path. */
@@ -94,7 +95,8 @@ function lineOf(name: string, value: string): string {
   const line = `${name}: ${value}`
   if (LINE.test(line) && !name.includes(':')) return `${line}\r\n`
   const what = TOKEN.test(name) ? `value of ${name}` : 'header name'
-  throw new UnsendableRequest(`a ${what} that cannot be sent`)
+  const why = BEYOND_LATIN1.test(value) ? ': it has a character beyond latin1' : ''
+  throw new UnsendableRequest(`a ${what} that cannot be sent${why}`)
 }
 
 function readConnection(given: GivenLines, value: string): void {

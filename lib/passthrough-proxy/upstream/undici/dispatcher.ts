@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http'
+import { Agent, type IncomingHttpHeaders } from 'node:http'
 import { Readable, type Duplex } from 'node:stream'
 
 import { wrongKind, type OptionCheck } from '../../../shared/options.js'
@@ -16,7 +16,8 @@ export interface Dispatcher {
 /** Recognizes a dispatcher by its methods, as it may come from any copy of its package. */
 export const dispatcherOption: OptionCheck<Dispatcher | undefined> = (given, option) => {
   if (given !== undefined && typeof (given as Dispatcher | null)?.dispatch !== 'function') {
-    throw wrongKind(option, 'an undici Dispatcher', given)
+    const agent = given instanceof Agent ? ', not an http.Agent; undici has a ProxyAgent, too' : ''
+    throw wrongKind(option, `an undici Dispatcher${agent}`, given)
   }
   return given as Dispatcher | undefined
 }

@@ -1,0 +1,73 @@
+import http from 'node:http'
+import net from 'node:net'
+
+import { expect } from 'chai'
+import { passthroughProxy, type ConnectOptions, type PassthroughProxyOptions } from 'sluiceway'
+
+const target = 'http://127.0.0.1:8080'
+
+const refused = (options: unknown): string => {
+  try {
+    passthroughProxy(target, options as PassthroughProxyOptions)
+    return 'accepted'
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+describe('wrong options of passthroughProxy', () => {
+  it('are named by their kind, without what they hold', () => {
+    const agent = Object.assign(new http.Agent(), { proxy: 'http://user:s3cret@corp:3128' })
+    for (const [key, value] of [
+      ['dispatcher', agent],
+      ['path', { key: 's3cret' }],
+      ['upgrade', [{ key: 's3cret' }]],
+      ['maxQueue', { key: 's3cret' }],
+      ['onRequest', ['s3cret']],
+    ] as const) {
+      expect(refused({ [key]: value }), key)
+        .to.match(/got an? /)
+        .and.not.contain('s3cret')
+    }
+  })
+
+  it('tell that an http.Agent is no dispatcher', () => {
+    expect(refused({ dispatcher: new http.Agent() })).to.contain(
+      'must be an undici Dispatcher, not an http.Agent; undici has a ProxyAgent, too, got a value of class Agent',
+    )
+  })
+
+  it('include an instance given as connect, and names of other packages in it', () => {
+    expect(refused({ connect: new http.Agent() })).to.contain('got a value of class Agent')
+    expect(refused({ connect: { secure: false } })).to.contain('use "rejectUnauthorized"')
+    expect(refused({ connect: { hostname: 'x' } })).to.contain('the target names it')
+    expect(refused({ connect: { agent: false } })).to.contain('without one')
+  })
+
+  it('tell what options of other packages are called here', () => {
+    expect(refused({ responseInterceptor: () => {} })).to.contain('incoming.buffer()')
+    expect(refused({ bodyTimeout: 1 })).to.contain('"idleTimeoutMs"')
+  })
+
+  it('include the URL of a Unix socket as the target', () => {
+    expect(() => passthroughProxy('http://unix:/var/run/x.sock:/')).to.throw(
+      TypeError,
+      'connect: { socketPath:',
+    )
+    expect(() => passthroughProxy('http://unix/x')).to.not.throw()
+  })
+
+  it('are seen by the types of connect, too', () => {
+    const right: ConnectOptions = {
+      keepAlive: true,
+      noDelay: true,
+      keepAliveInitialDelay: 1,
+      hints: 0,
+      highWaterMark: 1,
+    }
+    expect(refused({ connect: right })).to.equal('accepted')
+    // @ts-expect-error -- the target names it
+    const wrong: ConnectOptions = { host: net.isIP('x') }
+    expect(refused({ connect: wrong })).to.contain('the target names it')
+  })
+})
