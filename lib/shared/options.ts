@@ -259,7 +259,6 @@ function complaint({ owner, key, isResult }: OptionName, expected: string, given
 /** Shows a value in an error message: of an object only its kind, as it may hold a password. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value)
-  if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'object')
-    return described(value)
-  return String(value)
+  const isPlain = typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean'
+  return isPlain ? String(value) : described(value)
 }

@@ -55,7 +55,7 @@ describe('attach', () => {
     [
       'an emitter',
       [new EventEmitter(), app],
-      /^attach: server must be an http\.Server or https\.Server.*, got \{/,
+      /^attach: server must be an http\.Server or https\.Server.*, got a value of class EventEmitter/,
     ],
     ['nothing', [null, app], /^attach: server must be an http\.Server or https\.Server.*, got null/],
     [

@@ -52,6 +52,7 @@ const CAUSES = [
   'lib/attach/upgrade.ts',
   'lib/body-cache/urlencoded.ts',
   'lib/passthrough-proxy/body-transform.ts',
+  'lib/passthrough-proxy/given-body.ts',
   'lib/passthrough-proxy/contained-transform.ts',
   'lib/passthrough-proxy/exchange.ts',
   'lib/passthrough-proxy/hooks.ts',

@@ -37,7 +37,7 @@ describe('transforms that are not used to their end', () => {
 
   async function upload(onRequest: (outgoing: OutgoingRequest) => unknown): Promise<Response> {
     const { url } = await serve((req, res) => void req.pipe(res))
-    const proxy = await proxyTo(url, { onRequest: onRequest as never })
+    const proxy = await proxyTo(url, { onRequest })
     return fetch(proxy.url, { method: 'POST', body: 'the body' })
   }
 
@@ -46,7 +46,7 @@ describe('transforms that are not used to their end', () => {
     body: string | Buffer = 'the body',
   ): Promise<Response> {
     const { url } = await serve((_req, res) => void res.end(body))
-    const proxy = await proxyTo(url, { onResponse: onResponse as never })
+    const proxy = await proxyTo(url, { onResponse })
     return fetch(proxy.url)
   }
 

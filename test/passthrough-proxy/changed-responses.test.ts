@@ -181,8 +181,8 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('passes on a 206 that the hook leaves alone, and one without a coding after decode()', async () => {
-      const { exchange } = await proxied({ express, onResponse: (incoming) => void incoming.decode() })
+    it('passes on a 206 that the hook leaves alone', async () => {
+      const { exchange } = await proxied({ express, onResponse: ({ headers }) => headers.set('X-Seen', '1') })
       const part = 'HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-1/9\r\nContent-Length: 2\r\n\r\nab'
       const { response } = await exchange(request('GET', '/', 'Range: bytes=0-1'), part)
       expect(response).to.deep.include({ status: 206, body: Buffer.from('ab') })

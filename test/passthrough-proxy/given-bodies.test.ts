@@ -117,10 +117,10 @@ describe('bodies that onRequest gives', () => {
   }
 
   it('are destroyed if the client leaves while the hook waits', async () => {
-    const begun = deferred<void>()
+    const begun = deferred()
     const bodies = [open(), open()] as const
-    const goOn = deferred<void>()
-    const given = deferred<void>()
+    const goOn = deferred()
+    const given = deferred()
     const proxy = await proxyTo((await echo()).url, {
       async onRequest(outgoing) {
         outgoing.body = bodies[0]
@@ -160,7 +160,7 @@ describe('bodies that onRequest gives', () => {
   it('may be made of the body that was given before', async () => {
     const response = await upload((outgoing) => {
       outgoing.body = Readable.from(['a', 'b'])
-      const before = outgoing.body as Readable
+      const before = outgoing.body
       outgoing.body = Readable.from(
         (async function* louder() {
           for await (const chunk of before) yield String(chunk).toUpperCase()

@@ -55,8 +55,8 @@ describe('a HEAD whose GET would be changed', () => {
   })
 
   for (const method of ['decode', 'pipeThrough'] as const) {
-    it(`is refused with a part of a document, as ${method}() is, coded or not`, async () => {
-      const response = await ask((incoming) => incoming[method](new TextEncoderStream() as never), 'GET', 206)
+    it(`is not sent for a part of a document: ${method}() throws, coded or not`, async () => {
+      const response = await ask((incoming) => incoming[method](new TextEncoderStream()), 'GET', 206)
       expect(response.status).to.equal(500)
       expect(await response.text()).to.contain(`${method}() cannot change a part of a document (206)`)
     })

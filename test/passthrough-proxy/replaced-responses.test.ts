@@ -358,7 +358,7 @@ for (const { name, express } of expressVersions) {
         expect(response.body.toString()).to.equal('aé')
       })
 
-      it('reads a HEAD as empty, and keeps its headers', async () => {
+      it('reads a HEAD as empty, and leaves its length open', async () => {
         const { exchange } = await proxied({
           express,
           async onResponse(incoming) {
@@ -369,7 +369,7 @@ for (const { name, express } of expressVersions) {
           request('HEAD', '/'),
           'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n',
         )
-        expect(response.headers['content-length']).to.deep.equal(['5'])
+        expect(response.headers['content-length']).to.equal(undefined)
       })
 
       it('answers 502 to a body beyond the limit, and names it; the upstream is left', async () => {
