@@ -56,6 +56,28 @@ describe('autoFlush', () => {
       })
     }
 
+    it('immediate flushes once in a turn of the event loop, even if it comes between the writes of two turns', async () => {
+      const happened: string[] = []
+      const app = express().use(
+        noting(() => happened.push('flush')),
+        autoFlush(),
+      )
+      app.get('/', (_req, res) => {
+        res.type('text/plain').write('one')
+        setImmediate(() => {
+          setImmediate(() => {
+            happened.push('next turn')
+            setImmediate(() => res.end())
+          })
+          res.write('three')
+        })
+        res.write('two')
+      })
+      const { url } = await serve(app)
+      await (await StreamingClient.get(url)).ended()
+      expect(happened).to.deep.equal(['flush', 'next turn', 'flush'])
+    })
+
     for (const over of ['end', 'destroy'] as const) {
       it(`does not flush again after ${over}()`, async () => {
         let flushes = 0
