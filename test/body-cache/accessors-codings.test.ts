@@ -164,15 +164,20 @@ describe('req.bodyCache, with Content-Encoding', () => {
     const [limit, late] = [maxBytes(5), deferred<unknown>()]
     const read: Handler = async (req, res, next) => {
       expect(await readText(req)).to.equal(json)
-      limit(req, res, (error) => {
-        late.resolve(codeOf(readText(req)).then((code) => [code, req.bodyCache.complete]))
-        next(error)
+      const error = await new Promise((resolve) => {
+        limit(req, res, resolve)
       })
+      late.resolve([await codeOf(readText(req)), req.bodyCache.complete])
+      next(error)
     }
     const { url } = await serve(hosts[0]!.mount(bodyCache(), read))
     const headers = { 'content-encoding': 'gzip' }
     const { status } = await fetch(url, { method: 'POST', body: gzipSync(json), headers })
     expect([status, await late.promise]).to.deep.equal([413, ['ERR_SLUICEWAY_BODY_TOO_LARGE', false]])
+  })
+
+  it('refuses a single byte of deflate as damaged', async () => {
+    expect(await found(readText, Buffer.of(0x78), { 'content-encoding': 'deflate' })).to.deep.include(damaged)
   })
 
   it('accepts the old name of gzip, in upper or lower case', async () => {
