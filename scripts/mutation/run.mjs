@@ -19,12 +19,12 @@ const everybodys = [
   'regressions',
 ]
 
-/** Of each part of lib, the folders of test that can notice a change of it. */
+/** Of each part of lib, the folders and files of test that can notice a change of it. */
 const testsOf = {
-  'max-bytes': ['max-bytes'],
-  'body-cache': ['body-cache'],
-  'auto-flush': ['auto-flush', 'regressions'],
-  'pipe-child': ['pipe-child'],
+  'max-bytes': ['max-bytes', 'body-cache/function-adapters', 'observing/bodies'],
+  'body-cache': ['body-cache', 'observing/bodies'],
+  'auto-flush': ['auto-flush', 'regressions', 'observing/flush-child-upgrade'],
+  'pipe-child': ['pipe-child', 'observing/flush-child-upgrade'],
   attach: ['attach', 'combined', 'passthrough-proxy'],
   body: ['max-bytes', 'body-cache', 'passthrough-proxy', 'attach', 'combined', 'faults', 'regressions'],
   node: everybodys,
@@ -42,6 +42,8 @@ const useless = [
   'nginx',
   'leaving-clients',
   'block-buffered',
+  'shutdown',
+  'never-started',
   'slow-link',
 ]
 
@@ -56,7 +58,7 @@ await new Stryker({
   testRunner: 'mocha',
   mochaOptions: {
     'no-config': true,
-    spec: testsOf[part].map((folder) => `build/test/${folder}/**/*.test.js`),
+    spec: testsOf[part].map((name) => `build/test/${name}${isFolder(name) ? '/**/*' : ''}.test.js`),
     ignore: useless.map((name) => `build/test/**/*${name}.test.js`),
     require: ['./build/test/support/no-mishaps.js', './scripts/mutation/test-hooks.mjs'],
   },
@@ -79,6 +81,10 @@ await new Stryker({
   jsonReporter: { fileName: `build/mutation/${part}.json` },
   htmlReporter: { fileName: `build/mutation/${part}.html` },
 }).runMutationTest()
+
+function isFolder(name) {
+  return existsSync(`test/${name}`)
+}
 
 /** `heartbeat:40-55` -> `lib/auto-flush/heartbeat.ts:40-55`; the part's own name is its main file. */
 function fileOf(name) {
