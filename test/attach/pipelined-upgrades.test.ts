@@ -186,7 +186,7 @@ describe('attach with messages after an upgrade that it declines', () => {
   for (const { name, serve: serveWith, connect } of transports) {
     for (const [what, behind] of [
       ['behind a declined upgrade', [kinds['h2c']!('/h2c'), kinds['slow']!('/last')]],
-      ['without an upgrade', []],
+      ['without an upgrade', [kinds['slow']!('/last')]],
     ] as const) {
       it(`leaves no listener on a connection that was paused ${what} (${name})`, async () => {
         const counts: number[] = []
