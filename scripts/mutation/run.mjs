@@ -29,7 +29,7 @@ const testsOf = {
     'attach',
     'combined',
     'observing',
-    'passthrough-proxy/{session-on-upgrade,switched-protocols,tracing,upgrade,upgrade-disconnects,websocket}',
+    'passthrough-proxy/{names-elsewhere,session-on-upgrade,switched-protocols,tracing,upgrade,upgrade-disconnects,websocket}',
     'regressions/{cve-2026-1527-*,golang-80416-h2c,pipelined-upgrade,proxy-unwritable-101}',
   ],
   body: ['max-bytes', 'body-cache', 'passthrough-proxy', 'attach', 'combined', 'faults', 'regressions'],
@@ -41,7 +41,7 @@ const testsOf = {
 /** Tests in which another process runs the code, which never sees a change, and those that take seconds each or look at a clock. */
 const useless = [
   'chromium',
-  'clients',
+  'max-bytes/clients',
   'leaks',
   'matrix',
   'memory',

@@ -209,6 +209,20 @@ describe('attach with messages after an upgrade that it declines', () => {
     }
   }
 
+  it('serves no message behind it on a connection that the app destroys as soon as it is no longer paused', async () => {
+    const seen: unknown[] = []
+    server = await transports[0]!.serve(({ url, socket }, res) => {
+      seen.push(url)
+      res.once('finish', () => void (socket.isPaused() || socket.destroy()))
+      res.end(url === '/large' ? Buffer.alloc(2_000_000) : url)
+    })
+    client = await RawClient.connect(server.port)
+    const [large, last] = ['/large', '/last'].map((path) => message(`GET ${path} HTTP/1.1`, 'Host: test'))
+    client.write(large!, large!, kinds['h2c']!('/h2c'), last!)
+    await client.closed()
+    expect(seen).to.deep.equal(['/large', '/large', '/h2c'])
+  })
+
   it('leaves no listener on a connection whose upgrade has waited for an answer', async () => {
     server = await transports[0]!.serve(({ socket }, res) => {
       const counts = socket.eventNames().map((event) => [String(event), socket.listenerCount(event)])
