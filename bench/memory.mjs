@@ -11,7 +11,7 @@ import { startUpstreams } from './upstream/index.mjs'
 
 const ways = { down: download, up: upload }
 const PATIENCE_MS = 60_000
-const WARM_UP = 2000
+const WARM_UP_MS = 1000
 
 export async function run({ scale = 1, entries, nodes = nodesOf(), save = () => {} } = {}) {
   pinThisProcess()
@@ -50,7 +50,7 @@ async function measure({ key, name, title, node }, upstream, scale) {
 
 async function carried(server, carry, scale) {
   const small = openRequests({ port: server.port, connections: 8, request: get('/items'), expected: ITEMS })
-  await small.run(Math.ceil(WARM_UP * scale))
+  await small.run(Infinity, WARM_UP_MS * scale)
   await small.close()
   server.resetPeak()
   const before = await server.peak()

@@ -27,7 +27,7 @@ function groups(rows) {
 export function memoryBody({ rows, missing }) {
   const lines = rows.map(({ title, node, down, up }) => [title, node ?? '', megabytes(down), megabytes(up)])
   return [
-    'One body of 1 GB to a side that rests for 2 ms after each MB it reads: the client, or the upstream. Largest resident memory above that of the same process after 2000 small requests, in MB; one run each.',
+    'One body of 1 GB to a side that rests for 2 ms after each MB it reads: the client, or the upstream. Largest resident memory above that of the same process after a second of small requests, in MB; one run each.',
     ...missing,
     table(['', 'Node', '1 GB down', '1 GB up'], lines),
   ].join('\n\n')
