@@ -31,6 +31,7 @@ const configuration = ({ folder, port, upstream, connections, buffering }) => `
 daemon off; master_process off; pid ${folder}/pid; error_log ${folder}/error.log;
 events { worker_connections 4096; }
 http {
+  map $http_upgrade $upgrade_or_none { default upgrade; '' ''; }
   access_log off; client_body_temp_path ${folder}/1; proxy_temp_path ${folder}/2; fastcgi_temp_path ${folder}/3;
   uwsgi_temp_path ${folder}/4; scgi_temp_path ${folder}/5;
   client_max_body_size 0; keepalive_timeout 1h; keepalive_requests 1000000000;
@@ -40,7 +41,8 @@ http {
   server {
     listen 127.0.0.1:${port} backlog=2048;
     location / {
-      proxy_pass ${upstream.protocol}//behind; proxy_http_version 1.1; proxy_set_header Connection ""; ${buffering}
+      proxy_pass ${upstream.protocol}//behind; proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection $upgrade_or_none; ${buffering}
     }
   }
 }`

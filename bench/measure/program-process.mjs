@@ -10,8 +10,12 @@ export class ProgramProcess {
   static async start(file, args, { port, env = {}, cleanUp = () => {} }) {
     const command = pinned(SERVER_CORE, file, args)
     const child = spawn(command.file, command.args, { stdio: 'inherit', env: { ...process.env, ...env } })
-    await listening(port)
-    return new ProgramProcess(child, port, cleanUp)
+    const program = new ProgramProcess(child, port, cleanUp)
+    await listening(port).catch(async (error) => {
+      await program.stop()
+      throw error
+    })
+    return program
   }
 
   constructor(child, port, cleanUp) {

@@ -6,6 +6,7 @@ import {
   loadingBody,
   memoryBody,
   syscallsBody,
+  websocketsBody,
   workersBody,
 } from './sections/others.mjs'
 import { pairedBody } from './sections/paired.mjs'
@@ -20,6 +21,7 @@ export const sections = {
   'auto-flush': { title: 'autoFlush', body: pairedBody },
   'full-stack': { title: 'All four together', body: pairedBody },
   loading: { title: 'Loading', body: loadingBody },
+  websockets: { title: 'WebSockets', body: websocketsBody },
   'idle-connections': { title: 'An idle connection', body: idleBody },
   connections: { title: 'More clients', body: connectionsBody },
   workers: { title: 'More processes', body: workersBody },

@@ -1,6 +1,6 @@
 // The sentences that docs/benchmarks.md begins with, and README's list of where others are ahead. All are made from the
 // figures: a difference below 5 % is none.
-import { onLatency, onMemory } from './verdicts/latency-memory.mjs'
+import { onLatency, onMemory, onWebSockets } from './verdicts/latency-memory.mjs'
 import { onMiddlewares } from './verdicts/middlewares.mjs'
 import { onProxy } from './verdicts/proxy.mjs'
 
@@ -10,6 +10,7 @@ export function verdictsOf(results) {
     ...(results.proxy ? onProxy(results.proxy) : []),
     ...(results.latency ? onLatency(results.latency) : []),
     ...(results.memory ? onMemory(results.memory) : []),
+    ...(results.websockets ? onWebSockets(results.websockets) : []),
     ...onMiddlewares(results),
   ]
   const of = (kind) => all.filter((each) => each.kind === kind).map(({ text }) => text)
@@ -17,8 +18,8 @@ export function verdictsOf(results) {
 }
 
 /** Where other proxies are ahead, without what the middlewares add to a route. */
-export function othersAhead({ proxy, latency, memory }) {
-  return verdictsOf({ proxy, latency, memory }).dearer
+export function othersAhead({ proxy, latency, memory, websockets }) {
+  return verdictsOf({ proxy, latency, memory, websockets }).dearer
 }
 
 export function verdictsText(results) {

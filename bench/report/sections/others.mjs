@@ -37,6 +37,20 @@ function megabytes(value) {
   return typeof value === 'number' ? digits(value) : `failed: ${value}`
 }
 
+export function websocketsBody({ node, rounds, idle, busy, missing, rows }) {
+  const lines = rows.map(({ title, failure, idle: bytes, cpu, p50, p99, errors }) =>
+    failure === undefined
+      ? [title, digits(bytes / 1024), digits(cpu), digits(p50), digits(p99), errors]
+      : [title, `failed: ${failure}`, '', '', '', ''],
+  )
+  const headings = [`KB for each of ${idle} idle ones`, 'CPU, µs per message', 'p50, ms', 'p99, ms', 'errors']
+  return [
+    `Resident memory for each idle WebSocket, after a garbage collection; and ${busy} that send a message of 100 bytes as soon as the last one has come back, on Node ${node}. Medians of ${rounds} rounds; a message is one each way.`,
+    ...missing,
+    table(['', ...headings], lines),
+  ].join('\n\n')
+}
+
 export function loadingBody({ rounds, byNode }) {
   const nodes = Object.keys(byNode)
   const columns = byNode[nodes[0]].map(({ name }) => {

@@ -1,4 +1,4 @@
-// Latency at a fixed rate, and memory for a gigabyte, beside others.
+// Latency at a fixed rate, memory for a gigabyte, and WebSockets, beside others.
 import { median } from '../../measure/statistics.mjs'
 import { nodesIn } from '../figures.mjs'
 import { digits, nodesText, range } from '../format.mjs'
@@ -12,12 +12,26 @@ export function onLatency({ rows, rate }) {
 }
 
 function onQuantile(rows, kind, rate) {
+  return onKind(rows, kind, `**${kind} at ${digits(rate)} requests a second**`, 'ms')
+}
+
+const kinds = [
+  ['idle', '**An idle WebSocket**', 'bytes'],
+  ['cpu', '**A message over a WebSocket**', 'µs of CPU'],
+]
+
+export function onWebSockets({ rows }) {
+  const fine = rows.filter(({ failure }) => failure === undefined)
+  return kinds.flatMap(([kind, what, unit]) => onKind(fine, kind, what, unit))
+}
+
+function onKind(rows, kind, title, unit) {
   const peers = ratiosOf(rows, kind)
   const ahead = peers.filter(({ ratios }) => ratios.some(isLess))
   const behind = peers.filter(({ ratios }) => ratios.every(isMore))
   const own = rows.filter(({ name }) => name === 'sluiceway').map((row) => row[kind])
   if (own.length === 0) return []
-  const what = `**${kind} at ${digits(rate)} requests a second**: ${range(own)} ms (${nodesText(nodesIn(rows))})`
+  const what = `${title}: ${range(own)} ${unit} (${nodesText(nodesIn(rows))})`
   return [
     behind.length > 0 && {
       kind: 'cheaper',
