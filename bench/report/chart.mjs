@@ -4,8 +4,8 @@ import { middleNode, nodesIn, rowsOf } from './figures.mjs'
 import { digits } from './format.mjs'
 
 const WIDTH = 900
-const PANEL = { width: 430, gap: 40, labels: 178, bar: 18, step: 26, head: 50 }
-const LEAST = 'CPU per request, of which the pale part is Express itself; less is better'
+const PANEL = { width: 430, gap: 40, labels: 200, bar: 18, step: 26, head: 50 }
+const LEAST = 'CPU per request, of which the faint part is Express itself; less is better'
 const MOST = 'megabytes per CPU second; more is better'
 
 const panels = [

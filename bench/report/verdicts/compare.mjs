@@ -1,6 +1,6 @@
 // Compares ours with peers over the versions of Node.
 import { least, middleNode, nodesIn, sidesOf } from '../figures.mjs'
-import { digits, listed, range } from '../format.mjs'
+import { digits, listed, nodesText, range } from '../format.mjs'
 
 /** Differences below this share mean nothing. */
 const NOISE = 0.05
@@ -13,13 +13,14 @@ export function isMore(ratio) {
   return ratio > 1 + NOISE
 }
 
-/** For each peer `{ title, host, ratios }`: its figure over ours, one for each Node. */
-export function ratiosOf(rows, kind) {
+/** For each peer `{ title, ratios, nodes }`: its figure over ours, one for each Node. */
+function ratiosOf(rows, kind) {
   const peers = new Map()
   for (const node of nodesIn(rows)) {
     const { own, peers: here } = sidesOf(rows, node)
-    for (const { title, host, [kind]: value } of own ? here : []) {
-      const peer = peers.get(title) ?? { title, host, ratios: [] }
+    for (const { title, [kind]: value } of own ? here : []) {
+      const peer = peers.get(title) ?? { title, ratios: [], nodes: [] }
+      peer.nodes.push(node)
       peer.ratios.push(value / own[kind])
       peers.set(title, peer)
     }
@@ -30,7 +31,7 @@ export function ratiosOf(rows, kind) {
 /** "@fastify/http-proxy 0.71 to 0.80, nginx 0.40", the least first. */
 export function namesOf(peers) {
   const sorted = peers.toSorted((a, b) => Math.min(...a.ratios) - Math.min(...b.ratios))
-  return listed(sorted.map(({ title, ratios }) => `${title} ${range(ratios)}`))
+  return listed(sorted.map(({ title, ratios, note = '' }) => `${title} ${range(ratios)}${note}`))
 }
 
 /** Ours on the Node that stands for all, and the peer with the least of those that `isMeant`. */
@@ -48,6 +49,21 @@ export function sentenceOf(pairs, unit) {
   return pairs
     .map(({ what, own, peer, title }) => `${what} ${digits(own)} ${unit}, ${title} ${digits(peer)}`)
     .join('; ')
+}
+
+/** Peers who are ahead of ours, behind it on each Node, and neither; those ahead with the Nodes where they are. */
+export function sortedOut(rows, kind) {
+  const peers = ratiosOf(rows, kind)
+  const behind = peers.filter(({ ratios }) => ratios.every(isMore))
+  const ahead = peers.filter(({ ratios }) => ratios.some(isLess))
+  const same = peers.filter((peer) => !ahead.includes(peer) && !behind.includes(peer))
+  return { ahead: ahead.map(whereAhead), behind, same }
+}
+
+function whereAhead({ title, ratios, nodes }) {
+  const where = nodes.filter((_, index) => isLess(ratios[index]))
+  const note = where.length === nodes.length ? '' : ` on ${nodesText(where)}`
+  return { title, ratios: ratios.filter(isLess), note }
 }
 
 export function kindOf(ratio) {

@@ -2,7 +2,7 @@
 import { median } from '../../measure/statistics.mjs'
 import { nodesIn } from '../figures.mjs'
 import { digits, nodesText, range } from '../format.mjs'
-import { besideLeast, isLess, isMore, kindOf, namesOf, ratiosOf, sentenceOf } from './compare.mjs'
+import { besideLeast, kindOf, namesOf, sentenceOf, sortedOut } from './compare.mjs'
 
 export function onLatency({ rows, rate }) {
   const fine = rows
@@ -26,9 +26,7 @@ export function onWebSockets({ rows }) {
 }
 
 function onKind(rows, kind, title, unit) {
-  const peers = ratiosOf(rows, kind)
-  const ahead = peers.filter(({ ratios }) => ratios.some(isLess))
-  const behind = peers.filter(({ ratios }) => ratios.every(isMore))
+  const { ahead, behind } = sortedOut(rows, kind)
   const own = rows.filter(({ name }) => name === 'sluiceway').map((row) => row[kind])
   if (own.length === 0) return []
   const what = `${title}: ${range(own)} ${unit} (${nodesText(nodesIn(rows))})`

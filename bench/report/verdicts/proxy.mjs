@@ -2,7 +2,7 @@
 import { works } from '../../load/works.mjs'
 import { nodesIn, rowsOf } from '../figures.mjs'
 import { nodesText, range } from '../format.mjs'
-import { besideLeast, isLess, isMore, kindOf, namesOf, ratiosOf, sentenceOf } from './compare.mjs'
+import { besideLeast, kindOf, namesOf, sentenceOf, sortedOut } from './compare.mjs'
 
 export function onProxy(proxy) {
   const names = Object.keys(proxy.works)
@@ -12,10 +12,7 @@ export function onProxy(proxy) {
 /** Others who are ahead, on some Node at least; those who are behind on each; and the rest. */
 function onCpu(proxy, name) {
   const rows = rowsOf(proxy, name)
-  const peers = ratiosOf(rows, 'cpu')
-  const ahead = peers.filter(({ ratios }) => ratios.some(isLess))
-  const behind = peers.filter(({ ratios }) => ratios.every(isMore))
-  const same = peers.filter((peer) => !ahead.includes(peer) && !behind.includes(peer))
+  const { ahead, behind, same } = sortedOut(rows, 'cpu')
   return [
     behind.length > 0 && { kind: 'cheaper', text: cheaper(rows, name, behind) },
     same.length > 0 && { kind: 'same', text: `**${titleOf(name)}**, CPU: ${namesOf(same)} of ours.` },
