@@ -88,7 +88,7 @@ export function connectionsBody({ node, rounds, upstream, rows }) {
     connections,
     ...(failure === undefined
       ? KINDS.map((kind) => (kind === 'errors' ? row[kind] : digits(row[kind])))
-      : [failure]),
+      : KINDS.map((_, index) => (index === 0 ? `failed: ${failure}` : ''))),
   ])
   const headings = [
     'CPU, µs per request',
@@ -99,7 +99,7 @@ export function connectionsBody({ node, rounds, upstream, rows }) {
     'errors',
   ]
   return [
-    `The small GET on Node ${node}, each client on a connection of its own. Upstream: ${upstream}; median of ${rounds} rounds.`,
+    `The small GET on Node ${node}, each client on a connection of its own; sluiceway has \`maxQueue: 10_000\`, as the others let all requests wait. Upstream: ${upstream}; median of ${rounds} rounds.`,
     table(['', 'connections', ...headings], lines),
   ].join('\n\n')
 }
