@@ -19,13 +19,19 @@ const everybodys = [
   'regressions',
 ]
 
-/** Of each part of lib, the folders and files of test that can notice a change of it. */
+/** Of each part of lib, the folders of test, or files in them, that can notice a change of it. */
 const testsOf = {
   'max-bytes': ['max-bytes', 'body-cache/function-adapters', 'observing/bodies'],
   'body-cache': ['body-cache', 'observing/bodies'],
   'auto-flush': ['auto-flush', 'regressions', 'observing/flush-child-upgrade'],
   'pipe-child': ['pipe-child', 'observing/flush-child-upgrade'],
-  attach: ['attach', 'combined', 'passthrough-proxy'],
+  attach: [
+    'attach',
+    'combined',
+    'observing',
+    'passthrough-proxy/{names-elsewhere,session-on-upgrade,switched-protocols,tracing,upgrade,upgrade-disconnects,websocket}',
+    'regressions/{cve-2026-1527-*,golang-80416-h2c,pipelined-upgrade,proxy-unwritable-101}',
+  ],
   body: ['max-bytes', 'body-cache', 'passthrough-proxy', 'attach', 'combined', 'faults', 'regressions'],
   node: everybodys,
   shared: everybodys,
@@ -35,7 +41,7 @@ const testsOf = {
 /** Tests in which another process runs the code, which never sees a change, and those that take seconds each or look at a clock. */
 const useless = [
   'chromium',
-  'clients',
+  'max-bytes/clients',
   'leaks',
   'matrix',
   'memory',
@@ -58,7 +64,7 @@ await new Stryker({
   testRunner: 'mocha',
   mochaOptions: {
     'no-config': true,
-    spec: testsOf[part].map((name) => `build/test/${name}${isFolder(name) ? '/**/*' : ''}.test.js`),
+    spec: testsOf[part].map((name) => `build/test/${name}{.test.js,/**/*.test.js}`),
     ignore: useless.map((name) => `build/test/**/*${name}.test.js`),
     require: ['./build/test/support/no-mishaps.js', './scripts/mutation/test-hooks.mjs'],
   },
@@ -81,10 +87,6 @@ await new Stryker({
   jsonReporter: { fileName: `build/mutation/${part}.json` },
   htmlReporter: { fileName: `build/mutation/${part}.html` },
 }).runMutationTest()
-
-function isFolder(name) {
-  return existsSync(`test/${name}`)
-}
 
 /** `heartbeat:40-55` -> `lib/auto-flush/heartbeat.ts:40-55`; the part's own name is its main file. */
 function fileOf(name) {
