@@ -45,9 +45,11 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
   whenOver: (() => void) | undefined
   /** Tells of the request, where anybody listens. */
   readonly trace: Trace | undefined
+  before: Stoppable | undefined
+  after: Stoppable | undefined
+  isListed = false
 
-  // This is a closure: up to Node 22, a property of the response that leads to the exchange would cost a hidden
-  // class.
+  // A closure: up to Node 22, a property of the response that leads to the exchange would cost a hidden class.
   private readonly abandonWithResponse = (): void => this.abandon()
 
   constructor(req: IncomingMessage, res: ServerResponse, next: NextFunction, settings: ProxySettings) {
@@ -186,9 +188,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
     startOver(error)
   }
 
-  /**
-   * Ends the exchange if the body of a hook fails before it is sent. After that, the upstream reports the failure.
-   */
+  /** Ends the exchange if the body of a hook fails before it is sent. After that, the upstream reports it. */
   private breakQueued(outgoing: Outgoing, cause: Error): void {
     if (this.state === 'queued' && this.outgoing === outgoing) this.breakOff(hookBodyError(cause))
   }
