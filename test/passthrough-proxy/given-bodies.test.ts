@@ -116,7 +116,7 @@ describe('bodies that onRequest gives', () => {
     })
   }
 
-  it('are destroyed if the client leaves while the hook waits', async () => {
+  it('are destroyed if the client leaves and the hook never settles', async () => {
     const begun = deferred()
     const bodies = [open(), open()] as const
     const goOn = deferred()
@@ -128,6 +128,7 @@ describe('bodies that onRequest gives', () => {
         await goOn.promise
         outgoing.body = bodies[1]
         given.resolve()
+        await deferred().promise
       },
     })
     const leaving = new AbortController()
