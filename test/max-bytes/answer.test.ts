@@ -86,16 +86,17 @@ for (const { name, mount } of hosts) {
       expect((await answerTo(port)).status).to.equal(413)
     })
 
-    it('removes entity headers that the application had set for another answer', async () => {
+    it('removes the reason and the entity headers that the application had set for another answer', async () => {
       const prepare: Handler = (_req, res, next) => {
         res.setHeader('Content-Length', '5')
         res.setHeader('ETag', '"x"')
         res.setHeader('X-Kept', 'yes')
+        res.statusMessage = 'Fine'
         next()
       }
       const { port } = await serve(mount(maxBytes('100kb'), prepare, readToEnd))
-      const { headers, body } = await answerTo(port)
-      expect(body.toString()).to.equal('Payload Too Large')
+      const { reason, headers, body } = await answerTo(port)
+      expect([reason, body.toString()]).to.deep.equal(['Payload Too Large', 'Payload Too Large'])
       expect([headers['etag'], headers['x-kept']]).to.deep.equal([undefined, ['yes']])
     })
 
