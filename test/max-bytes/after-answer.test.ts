@@ -232,7 +232,7 @@ for (const { name, mount } of hosts) {
         res.statusCode = 202
         res.end()
       }
-      const { port } = await serve(mount(maxBytes({ limit: 10, lingerMs: 500 }), accept))
+      const { port } = await serve(mount(maxBytes({ limit: 10, lingerMs: 60_000 }), accept))
       const client = await RawClient.connect(port)
       client.write(CHUNKED)
       expect((await client.response()).status).to.equal(202)

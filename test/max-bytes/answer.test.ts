@@ -201,6 +201,36 @@ for (const { name, mount } of hosts) {
       expect([requests, client.pending.length]).to.deep.equal([1, 0])
     })
 
+    for (const [where, before] of [
+      ['', ''],
+      [' behind another response', 'GET /first HTTP/1.1\r\nHost: a\r\n\r\n'],
+    ] as const) {
+      it(`answers a client that ends its side in the middle of a refused body${where}`, async () => {
+        const first = deferred<() => void>()
+        const heard = deferred<() => void>()
+        const answerWhenTold: Handler = (req, res, next) => {
+          if (req.url === '/first') first.resolve(() => res.end())
+          else req.resume().on('error', (error) => heard.resolve(() => next(error)))
+        }
+        const { port, connections } = await serve(
+          mount(maxBytes({ limit: 10, lingerMs: 60_000 }), answerWhenTold),
+        )
+        const client = await RawClient.connect(port)
+        client.write(before, CHUNKED, asChunk('12345678901'))
+        const answer = await heard.promise
+        if (before !== '') {
+          const answerFirst = await first.promise
+          answerFirst()
+          await client.response()
+        }
+        const ended = once(connections[0]!, 'end')
+        client.socket.end()
+        await ended
+        answer()
+        expect((await client.response()).status).to.equal(413)
+      })
+    }
+
     for (const [how, leave] of [
       ['ends', (client: RawClient) => void client.socket.end()],
       ['resets', (client: RawClient) => void client.socket.resetAndDestroy()],
