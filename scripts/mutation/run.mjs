@@ -17,6 +17,7 @@ const everybodys = [
   'combined',
   'faults',
   'regressions',
+  'observing',
 ]
 
 /** Of each part of lib, the folders of test that can notice a change of it. */
@@ -26,7 +27,16 @@ const testsOf = {
   'auto-flush': ['auto-flush', 'regressions'],
   'pipe-child': ['pipe-child'],
   attach: ['attach', 'combined', 'passthrough-proxy'],
-  body: ['max-bytes', 'body-cache', 'passthrough-proxy', 'attach', 'combined', 'faults', 'regressions'],
+  body: [
+    'max-bytes',
+    'body-cache',
+    'passthrough-proxy',
+    'attach',
+    'combined',
+    'faults',
+    'regressions',
+    'observing',
+  ],
   node: everybodys,
   shared: everybodys,
   'passthrough-proxy': ['passthrough-proxy', 'regressions', 'attach', 'combined', 'faults'],
