@@ -8,13 +8,18 @@ export const run = (options) => comparePaired(import.meta.url, options)
 export function cases() {
   return [
     {
-      ...readBy(286, 'bodyCache, JSON POST of 300 bytes', 1.25),
+      ...readBy(286, 'bodyCache, JSON POST of 300 bytes', 1.15),
       title: 'JSON POST of 300 bytes, express.json',
     },
     {
       ...readBy(100_000, 'bodyCache, JSON POST of 100 KB', 1.15),
       title: 'JSON POST of 100 KB, express.json',
       amount: 200,
+    },
+    {
+      ...readBy(1_000_000, 'bodyCache, JSON POST of 1 MB', 1.15),
+      title: 'JSON POST of 1 MB, express.json',
+      amount: 20,
     },
     {
       title: 'GET without a body',
@@ -37,7 +42,7 @@ function readBy(length, goal, limit) {
   const body = Buffer.from(JSON.stringify({ value: 'x'.repeat(length) }))
   return {
     amount: 500,
-    variants: variants([express.json({ limit: '1mb' }), answerDone]),
+    variants: variants([express.json({ limit: '2mb' }), answerDone]),
     open: (target) => openPosts({ ...target, type: 'application/json', body }),
     goals: ratioGoal(goal, 'with bodyCache', limit),
   }

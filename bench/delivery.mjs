@@ -1,12 +1,15 @@
 // Who delivers the 413: the same uploads over the limit, by the same clients, to several servers.
-// `node bench/delivery.mjs [N]` after `npm run build`; N is how often each client tries, 20 by default.
+// `node bench/delivery.mjs [N] [file]` after `npm run build`; N is how often each client tries, 20 by default, and the
+// file is where the results go.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { findClients } from './delivery/clients.mjs'
 import { findServers } from './delivery/servers.mjs'
-import { body, LIMIT, PATIENCE, types, UPLOAD } from './delivery/settings.mjs'
+import { body, LIMIT, types, UPLOAD } from './delivery/settings.mjs'
+import { compactJson } from './report/page.mjs'
+import { deliveryParts } from './report/parts/delivery.mjs'
 
 const times = Number(process.argv[2] ?? 20)
 const framings = { 'Content-Length': false, chunked: true }
@@ -39,7 +42,7 @@ for (const server of servers) {
 }
 stop()
 rmSync(folder, { recursive: true })
-printAll()
+writeAll()
 
 function clientsFor(chunked) {
   return clients.filter(({ onlyChunked }) => chunked || !onlyChunked)
@@ -107,19 +110,21 @@ function median(values) {
   return values.toSorted((a, b) => a - b)[values.length >> 1]
 }
 
-function printAll() {
+function writeAll() {
   const cpus = os.cpus()
-  const date = new Date().toISOString().slice(0, 10)
-  console.log(`\n${date}, ${cpus[0].model}, ${cpus.length} cores, Node ${process.version}, N = ${times}.`)
-  console.log(`Limit ${LIMIT} bytes, uploads of ${UPLOAD} bytes; a client waits ${PATIENCE} ms.`)
-  console.log('Each cell: 413s delivered, median time to them, median of bytes swallowed.')
-  for (const line of [...missingServers, ...missingClients]) console.log(line)
-  for (const [number, [framing, chunked]] of Object.entries(framings).entries()) {
-    const heading = [framing, ...clientsFor(chunked).map(({ title }) => title)]
-    console.log()
-    for (const row of [heading, heading.map(() => '---'), ...tables[number]])
-      console.log(`| ${row.join(' | ')} |`)
+  const result = {
+    date: new Date().toISOString().slice(0, 10),
+    machine: `${cpus[0].model}, ${cpus.length} cores`,
+    node: process.versions.node,
+    times,
+    missing: [...missingServers, ...missingClients],
+    tables: Object.entries(framings).map(([framing, chunked], number) => ({
+      framing,
+      clients: clientsFor(chunked).map(({ title }) => title),
+      rows: tables[number].map(([server, ...cells]) => ({ server, cells })),
+    })),
+    failures,
   }
-  console.log('\nWhat came instead of a 413:\n')
-  for (const failure of failures) console.log(`- ${failure}`)
+  for (const { text } of deliveryParts(result)) console.log(`\n${text}`)
+  if (process.argv[3]) writeFileSync(process.argv[3], compactJson(result))
 }

@@ -6,6 +6,7 @@ import { maxBytes } from '../dist/esm/max-bytes.js'
 import { passthroughProxy } from '../dist/esm/passthrough-proxy.js'
 import { openRequests, post } from './load/requests.mjs'
 import { pinThisProcess } from './measure/cores.mjs'
+import { middleOf, nodesOf } from './measure/nodes.mjs'
 import { pathOf, startPairedServer } from './measure/paired.mjs'
 import { inTurn, median } from './measure/statistics.mjs'
 import { ITEMS } from './upstream/answers.mjs'
@@ -28,7 +29,8 @@ export function cases(upstream) {
   ]
 }
 
-export async function run({ rounds = 5, scale = 1, nginx } = {}) {
+export async function run({ rounds = 5, scale = 1, nginx, nodes = nodesOf() } = {}) {
+  const node = middleOf(nodes)
   pinThisProcess()
   const upstreams = await startUpstreams({ nginx })
   const connections = Math.ceil(1000 * scale)
@@ -39,7 +41,7 @@ export async function run({ rounds = 5, scale = 1, nginx } = {}) {
   }))
   for (let round = 0; round < rounds; round++) {
     for (const { number, per } of inTurn(samples, round))
-      per.push(await measure(number, connections, upstreams.fast.url))
+      per.push(await measure(number, connections, upstreams.fast.url, node))
   }
   await upstreams.stop()
   const rows = samples.map(({ name, per }) => ({
@@ -47,12 +49,15 @@ export async function run({ rounds = 5, scale = 1, nginx } = {}) {
     used: median(per.map(({ used }) => used)),
     rss: median(per.map(({ rss }) => rss)),
   }))
-  return { connections, rounds, rows, goals: goals(rows) }
+  return { node: node.major, connections, rounds, rows, goals: goals(rows) }
 }
 
 /** Bytes a connection, in a process of its own that has served before. */
-async function measure(number, connections, upstream) {
-  const server = await startPairedServer(import.meta.url, upstream, { flags: ['--expose-gc'] })
+async function measure(number, connections, upstream, node) {
+  const server = await startPairedServer(import.meta.url, upstream, {
+    flags: ['--expose-gc'],
+    node: node.file,
+  })
   const target = {
     port: server.port,
     request: post(`${pathOf(0, number)}/upload`, 'application/json', json),

@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { nodesOf } from './measure/nodes.mjs'
 import { inTurn } from './measure/statistics.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -10,12 +11,13 @@ const report = `
 const { user, system } = process.cpuUsage()
 console.log(JSON.stringify({ cpu: (user + system) / 1000, rss: process.memoryUsage().rss / 1e6 }))`
 
-export function run({ rounds = 25 } = {}) {
+export function run({ rounds = 15, nodes = nodesOf() } = {}) {
   mkdirSync(`${root}build`, { recursive: true })
   const built = mkdtempSync(`${root}build/loading-`)
   try {
     execFileSync(process.execPath, ['scripts/build.mjs', '--release', built], { cwd: root })
-    return { rounds, rows: rowsOf(measure(programs(built), rounds)) }
+    const byNode = nodes.map((node) => [node.major, rowsOf(measure(programs(built), rounds, node))])
+    return { rounds, byNode: Object.fromEntries(byNode) }
   } finally {
     rmSync(built, { recursive: true })
   }
@@ -38,17 +40,17 @@ function programs(built) {
 }
 
 /** They take turns, so that a busy moment of the machine meets all of them. */
-function measure(all, rounds) {
+function measure(all, rounds, { file }) {
   for (let round = 0; round < rounds; round++) {
-    for (const { modules, samples } of inTurn(all, round)) samples.push(load(modules))
+    for (const { modules, samples } of inTurn(all, round)) samples.push(load(modules, file))
   }
   return new Map(all.map(({ name, samples }) => [name, samples]))
 }
 
-function load(modules) {
+function load(modules, node) {
   const program = modules.map((module) => `await import(${JSON.stringify(module)})\n`).join('') + report
   const flags = ['--input-type=module', '-e', program]
-  return JSON.parse(execFileSync(process.execPath, flags, { cwd: root, encoding: 'utf8' }))
+  return JSON.parse(execFileSync(node, flags, { cwd: root, encoding: 'utf8' }))
 }
 
 function rowsOf(samples) {

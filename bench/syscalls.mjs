@@ -7,30 +7,38 @@ import os from 'node:os'
 import path from 'node:path'
 import { findEntries, startEntry } from './entries/index.mjs'
 import { works } from './load/works.mjs'
+import { middleOf, nodesOf } from './measure/nodes.mjs'
 import { startUpstreams } from './upstream/index.mjs'
 
 const REQUESTS = 400
 const WRITES = new Set(['write', 'writev', 'sendto', 'sendmsg'])
 const READS = new Set(['read', 'readv', 'recvfrom', 'recvmsg'])
 
-export async function run({ entries = ['floor', 'sluiceway', 'http-proxy', 'fastify-http-proxy'] } = {}) {
+const ENTRIES = ['floor', 'sluiceway', 'sluiceway-bare', 'http-proxy', 'fastify-http-proxy', 'go', 'nginx']
+
+export async function run({ entries = ENTRIES, nodes = nodesOf() } = {}) {
   if (spawnSync('strace', ['-V']).status !== 0) {
     console.log('left out: there is no strace on this machine')
     return undefined
   }
   const upstreams = await startUpstreams()
+  const node = middleOf(nodes)
   const results = []
   for (const entry of findEntries(entries).found) {
     for (const work of [works.get, works.post, works.sequential]) {
-      results.push({ entry: entry.name, work: work.name, ...(await trace(entry, work, upstreams.fast)) })
+      results.push({
+        entry: entry.name,
+        work: work.name,
+        ...(await trace(entry, work, upstreams.fast, node)),
+      })
     }
   }
   await upstreams.stop()
-  return { requests: REQUESTS, results }
+  return { node: node.major, requests: REQUESTS, results }
 }
 
-async function trace(entry, work, upstream) {
-  const proxy = await startEntry(entry.name, upstream.url)
+async function trace(entry, work, upstream, node) {
+  const proxy = await startEntry(entry.name, upstream.url, { node: node.file })
   const session = await work.open({ port: proxy.port, upstream: upstream.url })
   await session.run(1000)
   const lines = await straced(proxy.child.pid, () => session.run(REQUESTS))

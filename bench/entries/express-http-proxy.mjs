@@ -3,7 +3,7 @@ import proxy from 'express-http-proxy'
 import { expressServer, keepAliveAgent } from './express-server.mjs'
 
 export function createServer(upstream, connections) {
-  const agent = keepAliveAgent(connections)
+  const agent = keepAliveAgent(connections, upstream)
   const proxyReqOptDecorator = (options) => {
     options.headers.connection = 'keep-alive'
     return Object.assign(options, { agent })

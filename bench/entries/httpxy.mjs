@@ -2,6 +2,6 @@ import { createProxyServer } from 'httpxy'
 import { expressServer, keepAliveAgent } from './express-server.mjs'
 
 export function createServer(upstream, connections) {
-  const proxy = createProxyServer({ target: upstream, agent: keepAliveAgent(connections) })
+  const proxy = createProxyServer({ target: upstream, agent: keepAliveAgent(connections, upstream) })
   return expressServer((app) => app.use((req, res, next) => proxy.web(req, res).then(undefined, next)))
 }

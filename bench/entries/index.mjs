@@ -1,54 +1,70 @@
-// The proxies that are compared. Each has a file here that makes its server.
+// The proxies that are compared. Those on Node have a file here that makes their server, the others one that starts them.
 import { existsSync, readFileSync } from 'node:fs'
 import { ServerProcess } from '../measure/server-process.mjs'
+import { findNginx } from '../upstream/nginx.mjs'
+import * as go from './go.mjs'
+import * as nginx from './nginx.mjs'
+
+const inExpress = (name, title = name, packages = [name]) => ({ name, title, host: 'Express', packages })
+const program = (name, title, version, start) => ({ name, title, host: 'none', version, start })
 
 const entries = [
   { name: 'floor', title: 'Express alone', host: 'floor', packages: ['express'] },
-  { name: 'sluiceway', title: 'sluiceway', host: 'Express', packages: [] },
-  { name: 'http-proxy', title: 'http-proxy', host: 'Express', packages: ['http-proxy'] },
-  { name: 'httpxy', title: 'httpxy', host: 'Express', packages: ['httpxy'] },
-  {
-    name: 'http-proxy-middleware',
-    title: 'http-proxy-middleware',
-    host: 'Express',
-    packages: ['http-proxy-middleware'],
-  },
-  {
-    name: 'express-http-proxy',
-    title: 'express-http-proxy',
-    host: 'Express',
-    packages: ['express-http-proxy'],
-  },
-  { name: 'fast-proxy', title: 'fast-proxy', host: 'Express', packages: ['fast-proxy'] },
-  { name: 'fast-proxy-undici', title: 'fast-proxy on undici', host: 'Express', packages: ['fast-proxy'] },
+  inExpress('sluiceway', 'sluiceway', []),
+  inExpress('http-proxy'),
+  inExpress('http-proxy-3'),
+  inExpress('http2-proxy'),
+  inExpress('httpxy'),
+  inExpress('http-proxy-middleware'),
+  inExpress('express-http-proxy'),
+  inExpress('fast-proxy'),
+  inExpress('fast-proxy-undici', 'fast-proxy on undici', ['fast-proxy']),
   {
     name: 'fastify-http-proxy',
     title: '@fastify/http-proxy',
     host: 'fastify',
     packages: ['@fastify/http-proxy', 'fastify'],
   },
+  { name: 'sluiceway-bare', title: 'sluiceway without Express', host: 'node:http', packages: [] },
+  program('go', "Go's ReverseProxy", go.findGo, go.start),
+  program('nginx', 'nginx', findNginx, nginx.start),
+  program('nginx-unbuffered', 'nginx without buffering', findNginx, nginx.startUnbuffered),
 ]
 
 /** Those that are installed and asked for, each with its versions, and a sentence for each that is missing. */
 export function findEntries(names = entries.map(({ name }) => name)) {
-  const asked = entries.filter(({ name }) => names.includes(name))
+  const all = entries
+    .filter(({ name }) => names.includes(name))
+    .map((entry) => ({ entry, versions: versionsOf(entry) }))
   return {
-    found: asked
-      .filter((entry) => !isMissing(entry))
-      .map(({ packages, ...entry }) => ({
-        ...entry,
-        versions: Object.fromEntries(packages.map((name) => [name, versionOf(name)])),
-      })),
-    missing: asked.filter(isMissing).map(({ title }) => `${title} is left out: it is not installed.`),
+    found: all
+      .filter(isThere)
+      .map(({ entry: { name, title, host }, versions }) => ({ name, title, host, versions })),
+    missing: all
+      .filter((each) => !isThere(each))
+      .map(({ entry }) => `${entry.title} is left out: it is not installed.`),
   }
 }
 
-function isMissing({ packages }) {
-  return packages.some((name) => !folderOf(name))
+function isThere({ versions }) {
+  return Object.values(versions).every(Boolean)
+}
+
+/** Undefined for what is missing. */
+function versionsOf({ name, packages, version }) {
+  if (version) return { [name.split('-')[0]]: version() }
+  return Object.fromEntries(packages.map((each) => [each, versionOf(each)]))
+}
+
+/** True for those that run on a Node, once for each version. */
+export function isOnNode({ host }) {
+  return host !== 'none'
 }
 
 /** Starts the process of an entry in front of the upstream at `url`, with so many connections to it at most. */
 export function startEntry(name, url, { connections = 128, ...options } = {}) {
+  const { start } = entries.find((entry) => entry.name === name)
+  if (start) return start(url, connections, options)
   return ServerProcess.start(new URL('serve.mjs', import.meta.url), [name, url, String(connections)], options)
 }
 
@@ -60,5 +76,6 @@ function folderOf(name) {
 }
 
 export function versionOf(name) {
-  return JSON.parse(readFileSync(folderOf(name), 'utf8')).version
+  const file = folderOf(name)
+  return file && JSON.parse(readFileSync(file, 'utf8')).version
 }

@@ -2,31 +2,40 @@
 import { createHistogram } from 'node:perf_hooks'
 import { Connection } from './connection.mjs'
 
-/** A session of `connections` that ask `request` and expect `expected`: `run(amount)`, then `close()`. */
+/** A server that gives so many wrong answers in a row of work is not asked on: each may take a client's whole patience. */
+const MOST_ERRORS = 50
+
+/** A session of `connections` that ask `request` and expect `expected`: `run(amount, ms)`, then `close()`. */
 export function openRequests({ port, connections, request, expected }) {
   const all = Array.from({ length: connections }, () => new Connection(port, request, expected))
   return {
-    run: (amount) => askAll(all, amount),
+    run: (amount, ms) => askAll(all, amount, ms),
     async close() {
       for (const connection of all) connection.close()
     },
   }
 }
 
-async function askAll(connections, amount) {
-  const latency = createHistogram()
-  let left = amount
-  let errors = 0
-  const askOn = async (connection) => {
-    while (left-- > 0) {
-      const sent = process.hrtime.bigint()
-      if (await connection.ask()) latency.record(process.hrtime.bigint() - sent)
-      else errors++
-    }
-  }
+/** So many requests, or as many as `ms` allow; each connection asks at least once. */
+async function askAll(connections, amount, ms = Infinity) {
+  const counts = { asked: 0, errors: 0, latency: createHistogram() }
   const started = performance.now()
-  await Promise.all(connections.map(askOn))
-  return { units: amount, errors, latency, seconds: (performance.now() - started) / 1000 }
+  const mayGoOn = () =>
+    counts.asked < amount && counts.errors < MOST_ERRORS && performance.now() - started < ms
+  const askOn = async (connection) => {
+    do await askOnce(connection, counts)
+    while (mayGoOn())
+  }
+  await Promise.all(connections.slice(0, amount).map(askOn))
+  const seconds = (performance.now() - started) / 1000
+  return { units: counts.asked, errors: counts.errors, latency: counts.latency, seconds }
+}
+
+async function askOnce(connection, counts) {
+  counts.asked++
+  const sent = process.hrtime.bigint()
+  if (await connection.ask()) counts.latency.record(process.hrtime.bigint() - sent)
+  else counts.errors++
 }
 
 /** The head of a request as a browser's proxy sees it: 12 lines, some 300 bytes. */

@@ -2,6 +2,7 @@
 // in turn, so that what else runs on the machine hits all alike. Ratios are taken within a round.
 import { openRequests } from '../load/requests.mjs'
 import { pinThisProcess } from './cores.mjs'
+import { nodesOf } from './nodes.mjs'
 import { ServerProcess } from './server-process.mjs'
 import { inTurn, median, quantile } from './statistics.mjs'
 
@@ -10,19 +11,27 @@ const WARM_UP = 10
 
 /**
  * `module` (a URL) exports `cases(upstream)`. A case has a `title`, its `variants` (name to list of handlers; the first
- * is the base), an `amount` of units a slice, `open({ port, path })` that makes the session, and maybe `goals`.
+ * is the base), an `amount` of units a slice, `open({ port, path })` that makes the session, and maybe `goals`. Gives the
+ * cases, each with what it was on each Node; a case that fails there has its `failure`, and costs the others nothing.
  */
-export async function comparePaired(module, { rounds = 40, scale = 1, upstream } = {}) {
+export async function comparePaired(module, options = {}) {
+  const { rounds = 40, scale = 1, upstream, nodes = nodesOf() } = options
   pinThisProcess()
   const { cases } = await import(module)
-  const server = await startPairedServer(module, upstream)
-  const results = []
-  for (const [index, one] of cases(upstream).entries()) {
-    results.push(
-      await compareCase(server, index, one, { rounds: Math.min(one.rounds ?? rounds, rounds), scale }),
-    )
+  const results = cases(upstream).map(({ title, unit = 'request', amount, rounds: own = rounds }) => {
+    return { title, unit, amount, rounds: Math.min(own, rounds), byNode: {} }
+  })
+  for (const node of nodes) {
+    const server = await startPairedServer(module, upstream, { node: node.file })
+    for (const [index, one] of cases(upstream).entries()) {
+      const { rounds: count } = results[index]
+      const compared = compareCase(server, index, one, { rounds: count, scale })
+      results[index].byNode[node.major] = await compared.catch(({ message }) => ({ failure: message }))
+      process.stdout.write(`${one.title}, Node ${node.major}: done\n`)
+    }
+    await server.stop()
+    options.save?.({ cases: results })
   }
-  await server.stop()
   return { cases: results }
 }
 
@@ -35,12 +44,7 @@ export function pathOf(index, number) {
   return `/${index}/${number}`
 }
 
-async function compareCase(
-  server,
-  index,
-  { title, unit = 'request', variants, amount, open, goals },
-  options,
-) {
+async function compareCase(server, index, { variants, amount, open, goals }, options) {
   const timed = await Promise.all(
     Object.keys(variants).map(async (name, number) => ({
       name,
@@ -55,7 +59,7 @@ async function compareCase(
   }
   for (const { session } of timed) await session.close()
   const rows = timed.map((variant) => figuresOf(variant, timed[0]))
-  return { title, unit, rounds: options.rounds, amount, rows, goals: goals?.(byName(rows)) ?? [] }
+  return { rows, goals: goals?.(byName(rows)) ?? [] }
 }
 
 async function measureVariant(server, variant, amount, counts) {

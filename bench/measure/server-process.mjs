@@ -7,23 +7,29 @@ import { SERVER_CORE, pinned } from './cores.mjs'
 
 export class ServerProcess {
   /** Starts `module` (a URL), which calls `report` of usage.mjs; `core` is undefined for those of this process. */
-  static async start(module, args = [], { core = SERVER_CORE, flags = [], env = {} } = {}) {
-    const command = pinned(core, process.execPath, [...flags, fileURLToPath(module), ...args])
+  static async start(
+    module,
+    args = [],
+    { core = SERVER_CORE, flags = [], env = {}, node = process.execPath } = {},
+  ) {
+    const command = pinned(core, node, [...flags, fileURLToPath(module), ...args])
     const child = spawn(command.file, command.args, {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      env: { ...process.env, NODE_ENV: 'production', ...env },
+      env: { ...process.env, NODE_ENV: 'production', NODE_NO_WARNINGS: '1', ...env },
     })
     const ended = once(child, 'exit').then(([code, signal]) => {
       throw new Error(`${args.join(' ') || module} ended with ${code ?? signal}`)
     })
     const [port] = await Promise.race([once(child, 'message'), ended])
     ended.catch(() => {})
-    return new ServerProcess(child, port)
+    return new ServerProcess(child, port, ended)
   }
 
-  constructor(child, port) {
+  /** `ended` is rejected once the process is gone: a question to it then fails, instead of waiting for ever. */
+  constructor(child, port, ended) {
     this.child = child
     this.port = port
+    this.ended = ended
   }
 
   get url() {
@@ -62,10 +68,11 @@ export class ServerProcess {
   async ask(question) {
     const answered = once(this.child, 'message')
     this.child.send(question)
-    return (await answered)[0]
+    return (await Promise.race([answered, this.ended]))[0]
   }
 
   async stop() {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return
     const ended = once(this.child, 'exit')
     this.child.kill()
     await ended

@@ -2,37 +2,63 @@
 import { works } from '../load/works.mjs'
 import { median } from '../measure/statistics.mjs'
 
-/** The rows of one work, in the order of the entries: `{ name, title, host, cpu, above, p50, p99, peak, perCpuSecond }`. */
-export function rowsOf({ entries, works: results }, work) {
-  const timed = entries.filter(({ name }) => results[work][name])
-  const floor = results[work].floor && median(results[work].floor.cpu)
-  return timed.map(({ name, title, host }) => {
-    const { cpu, p50, p99, peak, errors } = results[work][name]
-    const microseconds = median(cpu)
-    return {
-      name,
-      title,
-      host,
-      cpu: microseconds,
-      lowestAbove: floor === undefined ? undefined : Math.min(...cpu) - Math.min(...results[work].floor.cpu),
-      above: host === 'floor' || floor === undefined ? undefined : microseconds - floor,
-      p50: median(p50),
-      p99: median(p99),
-      peak: median(peak),
-      errors,
-      perCpuSecond: works[work].bytes && works[work].bytes / microseconds,
-    }
-  })
+/**
+ * The rows of one work, in the order of the entries, one for each Node: `{ name, title, host, node, cpu, above, p50, p99,
+ * peak, perCpuSecond, errors }`. `node` is undefined for what is not on Node.
+ */
+export function rowsOf({ entries, targets, works: results }, work) {
+  const figures = results[work] ?? {}
+  return targets
+    .filter(({ key }) => figures[key] && figures[key].failure === undefined)
+    .map(({ key, name, node }) => {
+      const { title, host } = entries.find((entry) => entry.name === name)
+      return {
+        name,
+        title,
+        host,
+        node,
+        ...rowOf(figures[key], figures[`floor@${node}`], host, works[work].bytes),
+      }
+    })
 }
 
-/** Ours, the peers, and those of them in Express. */
-export function sidesOf(rows) {
-  const peers = rows.filter(({ name, host }) => name !== 'sluiceway' && host !== 'floor')
+function rowOf({ cpu, p50, p99, peak, errors }, floor, host, bytes) {
+  const microseconds = median(cpu)
+  const isAbove = host === 'Express' && floor?.cpu !== undefined
   return {
-    own: rows.find(({ name }) => name === 'sluiceway'),
+    cpu: microseconds,
+    above: isAbove ? microseconds - median(floor.cpu) : undefined,
+    p50: median(p50),
+    p99: median(p99),
+    peak: median(peak),
+    errors,
+    perCpuSecond: bytes && bytes / microseconds,
+  }
+}
+
+/** What happened on one Node: ours in Express and without, the peers beside it. Those not on Node are beside each. */
+export function sidesOf(rows, node) {
+  const here = rows.filter((row) => row.node === node || row.node === undefined)
+  const peers = here.filter(({ name, host }) => !name.startsWith('sluiceway') && host !== 'floor')
+  return {
+    own: here.find(({ name }) => name === 'sluiceway'),
+    bare: here.find(({ name }) => name === 'sluiceway-bare'),
+    floor: here.find(({ host }) => host === 'floor'),
     peers,
     inExpress: peers.filter(({ host }) => host === 'Express'),
+    onNode: peers.filter((row) => row.node !== undefined),
+    named: (name) => peers.find((peer) => peer.name === name),
   }
+}
+
+/** The versions of Node among rows, in their order. */
+export function nodesIn(rows) {
+  return [...new Set(rows.map(({ node }) => node).filter((node) => node !== undefined))]
+}
+
+/** The Node that stands for all where there is room for one: 24, or the newest. */
+export function middleNode(majors) {
+  return majors.includes('24') ? '24' : majors.at(-1)
 }
 
 export function least(rows, kind) {

@@ -1,5 +1,7 @@
 // What an upstream answers, in Node: the same bytes as nginx.conf, and those that nginx cannot (an echo, events).
 // The bare Express entry mounts it too, as the floor: what the answer costs without a proxy.
+import { once } from 'node:events'
+
 export const ITEMS = Buffer.from(
   JSON.stringify(Array.from({ length: 9 }, (_, id) => ({ id: 100 + id, name: `item ${id}` }))).padEnd(300),
 )
@@ -23,6 +25,8 @@ export function answer(req, res) {
   const [, name, argument] = req.url.split(/[/?]/)
   if (name === 'items') sendItems(res)
   else if (name === 'bytes') sendFile(res, argument)
+  else if (name === 'gigabyte') void sendGigabyte(res)
+  else if (name === 'slow-upload') void readSlowly(req, res)
   else if (name === 'upload') req.resume().on('end', () => sendItems(res))
   else if (name === 'events') listenTo(argument, res)
   else if (name === 'broadcast') void broadcast(new URLSearchParams(argument), res)
@@ -51,6 +55,32 @@ function sendFile(res, name) {
   res.setHeader('Content-Type', 'application/octet-stream')
   res.setHeader('Content-Length', SIZES[name])
   res.end(files.get(name))
+}
+
+export const GIGABYTE = 1024 ** 3
+const PIECE = Buffer.alloc(64 * 1024, 'g')
+const pause = () => new Promise((resolve) => setTimeout(resolve, SLOW.ms))
+
+/** How the slow side reads: it rests after each so many bytes. */
+export const SLOW = { bytes: 2 ** 20, ms: 2 }
+
+async function sendGigabyte(res) {
+  res.writeHead(200, { 'Content-Type': 'application/octet-stream', 'Content-Length': GIGABYTE })
+  for (let sent = 0; sent < GIGABYTE && !res.destroyed; sent += PIECE.length)
+    if (!res.write(PIECE)) await once(res, 'drain')
+  res.end()
+}
+
+/** Answers with the number of bytes. */
+async function readSlowly(req, res) {
+  let [read, rested] = [0, 0]
+  for await (const chunk of req) {
+    read += chunk.length
+    if (read - rested < SLOW.bytes) continue
+    rested = read
+    await pause()
+  }
+  res.end(String(read))
 }
 
 function listenTo(channel, res) {

@@ -1,5 +1,6 @@
 // Starts the upstreams that proxies pass requests on to. They run where this process runs: on the core of the load.
 import { ServerProcess } from '../measure/server-process.mjs'
+import { makeCertificate } from './certificate.mjs'
 import { findNginx, startNginx } from './nginx.mjs'
 
 /** `{ url, stop() }` in Node. */
@@ -7,14 +8,20 @@ export function startNode() {
   return ServerProcess.start(new URL('node-http.mjs', import.meta.url), [], { core: undefined })
 }
 
-/** Two of them: `fast` for what nginx can answer (`node` where there is none), `node` for the rest. */
+/**
+ * `fast` for what nginx can answer (`node` where there is none), `node` for the rest, `secure` the fast one over TLS
+ * (undefined without nginx and openssl), `env` what makes Node and Go trust that.
+ */
 export async function startUpstreams({ nginx = true } = {}) {
   const node = await startNode()
   const version = nginx ? findNginx() : undefined
-  const fast = version ? await startNginx() : node
+  const certificate = version && makeCertificate()
+  const fast = version ? await startNginx(certificate) : node
   return {
     node,
     fast,
+    secure: fast.secure,
+    env: certificate ? { NODE_EXTRA_CA_CERTS: certificate.file, SSL_CERT_FILE: certificate.file } : {},
     title: version ? `nginx ${version}, one worker` : `node:http of Node ${process.versions.node}`,
     async stop() {
       if (fast !== node) await fast.stop()

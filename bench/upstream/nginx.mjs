@@ -8,7 +8,7 @@ import { freePort, listening } from '../measure/ports.mjs'
 import { ITEMS, SIZES, bytesOf } from './answers.mjs'
 
 // Debian installs it where only root's PATH leads.
-const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/usr/local/sbin` }
+export const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/usr/local/sbin` }
 
 /** Its version, or undefined where there is none. */
 export function findNginx() {
@@ -16,17 +16,26 @@ export function findNginx() {
   return status === 0 ? /nginx\/([\d.]+)/.exec(stderr)[1] : undefined
 }
 
-export async function startNginx() {
+/** With a certificate it listens on a second port too: `secure.url`. */
+export async function startNginx(certificate) {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'bench-nginx-'))
-  const port = await freePort()
-  const text = readFileSync(new URL('nginx.conf', import.meta.url), 'utf8').replaceAll(':8080', `:${port}`)
+  const [port, securePort] = [await freePort(), await freePort()]
   const file = path.join(folder, 'nginx.conf')
-  writeFileSync(file, text)
+  writeFileSync(file, configuration(port, securePort, certificate))
   writeFiles(path.join(folder, 'files'))
   const options = ['-p', folder, '-e', path.join(folder, 'error.log'), '-c', file]
   const child = spawn('nginx', options, { env, stdio: 'inherit' })
   await listening(port)
-  return { port, url: `http://127.0.0.1:${port}`, stop: () => stop(child, folder) }
+  const secure = certificate && { url: `https://127.0.0.1:${securePort}` }
+  return { port, url: `http://127.0.0.1:${port}`, secure, stop: () => stop(child, folder) }
+}
+
+function configuration(port, securePort, certificate) {
+  const text = readFileSync(new URL('nginx.conf', import.meta.url), 'utf8').replaceAll(':8080', `:${port}`)
+  if (!certificate) return text
+  const { file, key } = certificate
+  const lines = `listen 127.0.0.1:${securePort} ssl backlog=2048; ssl_certificate ${file}; ssl_certificate_key ${key};`
+  return text.replace('# over TLS', lines)
 }
 
 function writeFiles(folder) {

@@ -152,8 +152,8 @@ class ParsedConnection {
   private restBehind(parsed: unknown): Buffer | undefined {
     this.declined = undefined
     this.isBehindUpgrade = true
-    if (typeof parsed !== 'number') return undefined
-    return bytesAtHand(this.parser)?.subarray(parsed)
+    // The parser has stopped behind a whole message, which is no error.
+    return bytesAtHand(this.parser)?.subarray(parsed as number)
   }
 
   private readonly returnRest = (): void => {

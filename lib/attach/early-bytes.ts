@@ -18,7 +18,7 @@ interface EarlyBytes {
  * A client that ends its half still reads. The end is held back behind the bytes: the handler hears of it when it reads.
  */
 export function holdEarlyBytes(socket: HoldingSocket, head: Buffer): void {
-  socket[EARLY_BYTES] = { chunks: head.length > 0 ? [head] : [], length: head.length }
+  socket[EARLY_BYTES] = { chunks: [head], length: head.length }
   socket.on('data', hold).on('end', holdEnd).on('newListener', leaveToReader)
 }
 
@@ -37,8 +37,7 @@ function holdEnd(this: Duplex): void {
 /** Stops reading when a reader comes, which has to handle the end of the connection itself. */
 function leaveToReader(this: HoldingSocket, event: string | symbol): void {
   if (event !== 'data' && event !== 'readable') return
-  const early = releaseEarlyBytes(this)!
-  if (early.length > 0) this.unshift(early)
+  this.unshift(releaseEarlyBytes(this)!)
 }
 
 /**

@@ -9,8 +9,8 @@ import { announcedLength, hasCutHead, mayHaveBody, takesChunks } from '../node/r
  * declines every message that Node would refuse or answer in steps.
  */
 export function isTakeable(server: CheckingServer, req: IncomingMessage): boolean {
-  const { host, expect, upgrade = '' } = req.headers
-  if (!takesChunks(req) || hasBody(req) || expect !== undefined || isH2c(upgrade)) return false
+  const { host, expect, upgrade } = req.headers
+  if (!takesChunks(req) || hasBody(req) || expect !== undefined || isH2c(upgrade!)) return false
   return host !== undefined || server.requireHostHeader === false
 }
 

@@ -14,5 +14,5 @@ export function answerUnhandled(app: RequestListener, res: ServerResponse, error
 function statusOf(error: unknown): number {
   const { status, statusCode } = error as { status?: unknown; statusCode?: unknown }
   const named = status ?? statusCode
-  return typeof named === 'number' && named >= 400 && named < 600 && named in STATUS_CODES ? named : 500
+  return typeof named === 'number' && named >= 400 && named in STATUS_CODES ? named : 500
 }

@@ -1,5 +1,3 @@
-import type { IncomingMessage } from 'node:http'
-
 import type { SluicewayError } from '../shared/errors.js'
 import type { Middleware } from '../shared/middleware.js'
 import { Attempts } from './attempts.js'
@@ -8,6 +6,7 @@ import { runRequestHook, type RequestHook } from './hooks.js'
 import { pass } from './pass.js'
 import { draftOf, readHead } from './request/draft.js'
 import type { DraftedRequest } from './request/drafted-request.js'
+import { releaseBody, type Draft } from './request/outgoing.js'
 import { bodyBegins, mayBeUnannounced } from './request/unannounced-body.js'
 import type { ProxySettings } from './settings.js'
 import { type Target, TargetChooser } from './target.js'
@@ -45,21 +44,23 @@ async function passAfterAsking(exchange: Exchange, chosen: Target | Attempts): P
   const head = readHead(exchange, attempts?.failed?.error)
   if (mayBeUnannounced(req, head)) head.chunked = await bodyBegins(req)
   const target = chosen instanceof Attempts ? await chosen.next() : chosen
+  // The client may have left meanwhile.
+  if (exchange.isOver) return
   const draft = draftOf(exchange, target, head, attempts !== undefined)
-  if (settings.onRequest !== undefined) await changeRequest(settings.onRequest, draft.outgoing, req)
+  if (settings.onRequest !== undefined) await changeRequest(settings.onRequest, exchange, draft)
   pass(exchange, draft)
 }
 
 async function changeRequest(
   hook: RequestHook,
-  outgoing: DraftedRequest,
-  req: IncomingMessage,
+  exchange: Exchange,
+  { outgoing, req }: Draft & { readonly outgoing: DraftedRequest },
 ): Promise<void> {
-  try {
-    await runRequestHook(hook, outgoing, req)
-    outgoing.release(outgoing.body)
-  } catch (error) {
-    outgoing.release(undefined)
-    throw error
+  // The hook may fail, or never settle, and a client that leaves ends its request all the same.
+  exchange.whenOver = () => {
+    outgoing.release()
+    releaseBody(outgoing, req)
   }
+  await runRequestHook(hook, outgoing, req)
+  outgoing.releaseOthers()
 }

@@ -33,6 +33,16 @@ function contained(stream: Readable, method: Method): Method {
   }
 }
 
+/** Calls `listener` when a stream is given its end, of which its readers may hear much later. */
+export function onLastPush(stream: Readable, listener: () => void): void {
+  const methods = stream as unknown as Record<'push', Method>
+  const { push } = methods
+  methods.push = function watchingForTheEnd(this: unknown, ...args) {
+    if (args[0] === null) listener()
+    return push.apply(this, args)
+  }
+}
+
 /** Returns an error for any value that was thrown. */
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error

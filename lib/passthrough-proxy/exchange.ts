@@ -6,37 +6,23 @@ import type { SluicewayError } from '../shared/errors.js'
 import type { ProxyOutcome } from '../shared/messages.js'
 import type { NextFunction } from '../shared/middleware.js'
 import { isClosed, onResponseClose } from '../node/response-close.js'
-import { findBodySource } from '../body/tap.js'
-import { tellOnFinished } from '../node/tell-on-finished.js'
 import { pendingUpgrade } from '../node/pending-upgrade.js'
 import { mayGoElsewhere } from './attempts.js'
 import { hasNoBody } from './body-length.js'
+import type { ExchangeState } from './exchange-state.js'
 import { errorOfBody, hookBodyError, onBodyError, releaseBody, type Outgoing } from './request/outgoing.js'
+import { giveUpUpload, isBodyRead } from './request/upload.js'
 import { Answer, type AnswerOwner } from './response/answer.js'
 import type { BodyReceiver } from './response/changed-body.js'
+import { DiscardedBody } from './response/discarded-body.js'
 import { readResponseHeaders } from './response/headers.js'
 import { switchedLines } from './response/switch-protocols.js'
 import type { Stoppable } from './progress.js'
 import type { ProxySettings } from './settings.js'
 import { Trace } from './trace.js'
 import { tunnelBehindHead } from './tunnel.js'
-import { answerError, failureError, type Hooked } from './upstream-errors.js'
+import { answerError, failureError, hookedBy, type Hooked } from './upstream-errors.js'
 import type { Failure, Receiver, Sending, Waiting } from './upstream/upstream.js'
-
-/**
- * - `queued`: no server has seen the request; it is being prepared, or waits for a connection.
- * - `sent`: it has a connection, and no final response yet.
- * - `answering`: the head of the final response has come.
- * - `over`: both sides are done.
- *
- * If the target could not be reached, the request is prepared anew for another one.
- *
- *     queued ── onSending ──▶ sent ── onHead ──▶ answering ── onEnd ──▶ over
- *        │ ▲                   │ └──── onUpgraded ──────────────────────▲
- *        │ └─ goElsewhere ─────┤                                        │
- *        └─────────────────────┴───── fail, abandon ─────┴──────────────┘
- */
-type State = 'queued' | 'sent' | 'answering' | 'over'
 
 /** One request on its way to the upstream and back, in the order of events. */
 export class Exchange implements Receiver, AnswerOwner, Stoppable {
@@ -47,19 +33,23 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
   private readonly answer: Answer
   /** Receives the body of the response: the answer, or a body that a hook changes. */
   private receiver: BodyReceiver
-  private state: State
+  private state: ExchangeState
   private outgoing: Outgoing | undefined
   private waiting: Waiting | undefined
   private sending: Sending | undefined
+  /** Discards the rest of a response that is not wanted any more. */
+  private rest: DiscardedBody | undefined
   /** Prepares the request for another target; undefined if there is only one. */
   startOver: ((error: SluicewayError) => void) | undefined
   /** Called once when the exchange is over. */
   whenOver: (() => void) | undefined
   /** Tells of the request, where anybody listens. */
   readonly trace: Trace | undefined
+  before: Stoppable | undefined
+  after: Stoppable | undefined
+  isListed = false
 
-  // This is a closure: up to Node 22, a property of the response that leads to the exchange would cost a hidden
-  // class.
+  // A closure: up to Node 22, a property of the response that leads to the exchange would cost a hidden class.
   private readonly abandonWithResponse = (): void => this.abandon()
 
   constructor(req: IncomingMessage, res: ServerResponse, next: NextFunction, settings: ProxySettings) {
@@ -108,19 +98,15 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
     const { target, method } = this.outgoing as Outgoing
     try {
       const headers = readResponseHeaders(lines)
-      this.receiver = this.answer.begin({
-        status,
-        reason,
-        headers,
-        endsWithHead: hasNoBody(method, status),
-        target,
-      })
+      const endsWithHead = hasNoBody(method, status)
+      this.receiver = this.answer.begin({ status, reason, headers, endsWithHead, target })
     } catch (error) {
       this.breakOff(error)
     }
   }
 
   onBody(chunk: Buffer): void {
+    if (this.isOver) return this.rest?.write(chunk)
     try {
       this.trace?.receive(chunk.length)
       if (this.answer.isClosed) this.abandon()
@@ -131,6 +117,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
   }
 
   onReadOver(): boolean {
+    if (this.isOver) return true
     try {
       const isFull = !this.receiver.takesMore()
       if (isFull) this.sending?.pause()
@@ -142,6 +129,9 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
   }
 
   onEnd(trailers: string[], last?: Buffer): boolean {
+    this.rest?.end()
+    this.sending = undefined
+    if (this.isOver) return true
     try {
       if (last !== undefined) this.trace?.receive(last.length)
       if (this.receiver.end(trailers, last)) this.answered()
@@ -179,6 +169,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
   }
 
   onFailure(failure: Failure): void {
+    this.rest?.end()
     const bodyError = errorOfBody(failure.cause, this.outgoing, this.req)
     const error = failureError(failure, this.hooked)
     const mayGo = bodyError === undefined && mayGoElsewhere(failure) && !this.answer.isTaken
@@ -195,9 +186,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
     startOver(error)
   }
 
-  /**
-   * Ends the exchange if the body of a hook fails before it is sent. After that, the upstream reports the failure.
-   */
+  /** Ends the exchange if the body of a hook fails before it is sent. After that, the upstream reports it. */
   private breakQueued(outgoing: Outgoing, cause: Error): void {
     if (this.state === 'queued' && this.outgoing === outgoing) this.breakOff(hookBodyError(cause))
   }
@@ -217,21 +206,24 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
    * sent.
    */
   breakOff(thrown: unknown): void {
+    const isUnwanted = this.isUnwanted
     this.fail(answerError(thrown, this.hooked))
-    this.waiting?.abandon()
+    this.leave(isUnwanted)
   }
 
   /** Ends the exchange because the client has left, or another handler has ended the response. */
   abandon(): void {
     if (this.isOver) return
+    const isUnwanted = this.isUnwanted && this.answer.isTaken
     this.finish(new Error('the response was closed before its end'))
     this.tellFinished(this.answer.isTaken || this.res.writableEnded ? 'answered-here' : 'client-left')
-    this.waiting?.abandon()
+    this.leave(isUnwanted)
   }
 
   /** Ends the exchange because the proxy is being destroyed. */
   stop(): void {
-    this.breakOff(failureError({ kind: 'closed', maybeHeard: true, cause: undefined }, this.hooked))
+    this.fail(failureError({ kind: 'closed', maybeHeard: true, cause: undefined }, this.hooked))
+    this.waiting?.abandon()
   }
 
   resumeUpstream(): void {
@@ -243,11 +235,25 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
     this.finish()
     this.tellFinished('answered')
     // A changed body may end before that of the upstream.
-    if (this.receiver !== this.answer) this.waiting?.abandon()
+    if (this.receiver !== this.answer) this.leave(this.receiver.isReplaced === true)
   }
 
   leaveUpstream(): void {
     this.waiting?.abandon()
+  }
+
+  /** True if the client gets nothing of the response that has come. */
+  private get isUnwanted(): boolean {
+    return this.state === 'answering' && !this.answer.isBegun
+  }
+
+  /** Leaves the upstream. The connection of an unwanted response may serve another request. */
+  private leave(isUnwanted: boolean): void {
+    const { sending, outgoing } = this
+    const isUploaded = outgoing !== undefined && isBodyRead(outgoing)
+    if (!isUnwanted || !isUploaded || sending === undefined) return this.leaveUpstream()
+    this.rest ??= new DiscardedBody(() => this.leaveUpstream())
+    sending.resume()
   }
 
   passDirectly(): void {
@@ -278,7 +284,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
   private tell(error: unknown): void {
     try {
       if (this.answer.isBegun) this.answer.cut()
-      else if (!this.req.complete && !this.req.destroyed) this.giveUpRest()
+      else giveUpUpload(this.req)
       this.next(error)
     } catch (thrown) {
       if (exceptionContained.isObserved) exceptionContained.tell({ req: this.req, error: thrown })
@@ -286,15 +292,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
     }
   }
 
-  /** Discards the rest of the upload, which has no reader any more. */
-  private giveUpRest(): void {
-    findBodySource(this.req)?.announceClose()
-    tellOnFinished(this.req)
-  }
-
   private get hooked(): Hooked {
-    const { path, onRequest, onResponse } = this.settings
-    const isChanged = (onRequest ?? path) !== undefined || this.trace?.hasChangedHead === true
-    return { request: isChanged, response: onResponse !== undefined }
+    return hookedBy(this.settings, this.trace?.hasChangedHead === true)
   }
 }

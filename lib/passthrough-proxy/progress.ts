@@ -1,5 +1,7 @@
 import type { Duplex } from 'node:stream'
 
+import { type Linked, LinkedList } from '../shared/linked-list.js'
+
 /** The two ends of a tunnel. */
 export interface TunnelEnds {
   readonly client: Duplex
@@ -7,7 +9,7 @@ export interface TunnelEnds {
 }
 
 /** A request in progress. */
-export interface Stoppable {
+export interface Stoppable extends Linked<Stoppable> {
   /** Ends the request because its proxy is being destroyed. */
   stop(): void
 }
@@ -22,7 +24,7 @@ export interface ProxyStats {
 
 /** The requests and tunnels of one proxy that are in progress. */
 export class Progress {
-  private readonly requests = new Set<Stoppable>()
+  private readonly requests = new LinkedList<Stoppable>()
   private readonly tunnels = new Set<TunnelEnds>()
   private done: Promise<void> | undefined
   private tellDone: (() => void) | undefined
@@ -69,7 +71,7 @@ export class Progress {
 
   /** Ends everything at once. */
   stopAll(): void {
-    for (const request of this.requests) request.stop()
+    for (const request of this.requests.toArray()) request.stop()
     for (const { client, upstream } of this.tunnels) {
       client.destroy()
       upstream.destroy()

@@ -16,6 +16,15 @@ export interface Hooked {
   readonly response: boolean
 }
 
+/** Tells which hooks a proxy has. A subscriber of its channel may have changed the request, too. */
+export function hookedBy(
+  { path, onRequest, onResponse }: Readonly<Record<'path' | 'onRequest' | 'onResponse', unknown>>,
+  isChangedByOthers: boolean,
+): Hooked {
+  const request = (onRequest ?? path) !== undefined || isChangedByOthers
+  return { request, response: onResponse !== undefined }
+}
+
 interface Kind {
   /** The code, which determines the status. */
   readonly code: ErrorCode

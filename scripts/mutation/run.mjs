@@ -20,13 +20,19 @@ const everybodys = [
   'observing',
 ]
 
-/** Of each part of lib, the folders of test that can notice a change of it. */
+/** Of each part of lib, the folders of test, or files in them, that can notice a change of it. */
 const testsOf = {
   'max-bytes': ['max-bytes'],
   'body-cache': ['body-cache'],
   'auto-flush': ['auto-flush', 'regressions'],
   'pipe-child': ['pipe-child'],
-  attach: ['attach', 'combined', 'passthrough-proxy'],
+  attach: [
+    'attach',
+    'combined',
+    'observing',
+    'passthrough-proxy/{names-elsewhere,session-on-upgrade,switched-protocols,tracing,upgrade,upgrade-disconnects,websocket}',
+    'regressions/{cve-2026-1527-*,golang-80416-h2c,pipelined-upgrade,proxy-unwritable-101}',
+  ],
   body: [
     'max-bytes',
     'body-cache',
@@ -45,7 +51,7 @@ const testsOf = {
 /** Tests in which another process runs the code, which never sees a change, and those that take seconds each or look at a clock. */
 const useless = [
   'chromium',
-  'clients',
+  'max-bytes/clients',
   'leaks',
   'matrix',
   'memory',
@@ -66,7 +72,7 @@ await new Stryker({
   testRunner: 'mocha',
   mochaOptions: {
     'no-config': true,
-    spec: testsOf[part].map((folder) => `build/test/${folder}/**/*.test.js`),
+    spec: testsOf[part].map((name) => `build/test/${name}{.test.js,/**/*.test.js}`),
     ignore: useless.map((name) => `build/test/**/*${name}.test.js`),
     require: ['./build/test/support/no-mishaps.js', './scripts/mutation/test-hooks.mjs'],
   },

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { RequestListener } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 import { expect } from 'chai'
@@ -12,7 +13,8 @@ import { message, transports, upgradeTo } from '../support/pipelined.js'
 import type { RawClient } from '../support/raw-client.js'
 import { scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, type TestServer } from '../support/servers.js'
-import { waitFor } from '../support/waiting.js'
+import { until } from '../support/until.js'
+import { happened, waitFor } from '../support/waiting.js'
 
 const UPGRADE = upgradeTo('websocket', '/')
 const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
@@ -174,6 +176,39 @@ for (const { name, serve, connect } of transports) {
         await allClosed(server, client)
       })
     }
+
+    it('hands over bytes that came one after the other, and their end behind them, once the app has heard of it', async () => {
+      const arrived = deferred<Socket>()
+      const app: App = async ({ socket }) => {
+        arrived.resolve(socket)
+        await once(socket, 'end')
+        const received = await readers['data']!(takeOver(socket))
+        socket.end(`got "${received}"`)
+      }
+      const server = await serve(app)
+      const client = await connect(server.port)
+      client.write(UPGRADE)
+      const socket = await waitFor('the app to be asked', arrived.promise)
+      for (const word of ['one ', 'two ', 'three']) {
+        const before = socket.bytesRead
+        client.write(word)
+        await until(() => socket.bytesRead > before, `"${word}" to arrive`)
+      }
+      client.socket.end()
+      await client.untilText('got "one two three"')
+      await allClosed(server, client)
+    })
+
+    it('stops reading a client that goes on sending, and hands over everything to a handler that reads then', async () => {
+      const app: App = async ({ socket }) => {
+        await happened('the connection', socket, 'pause')
+        const received = await readers['data']!(takeOver(socket))
+        socket.end(`got ${received.length}`)
+      }
+      const [client, server] = await halfClosed(app, LARGE)
+      await client.untilText(`got ${LARGE.length}`)
+      await allClosed(server, client)
+    })
 
     it('hands over many bytes, and their end behind them', async () => {
       const app: App = async ({ socket }) => {

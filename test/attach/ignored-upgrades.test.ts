@@ -7,7 +7,7 @@ import { attach } from 'sluiceway'
 import { attached } from '../support/attached.js'
 import { kinds, message, transports, upgradeTo } from '../support/pipelined.js'
 import { RawClient, type RawResponse } from '../support/raw-client.js'
-import { closeServers, listen, serve } from '../support/servers.js'
+import { closeServers, listen, serve, type TestServer } from '../support/servers.js'
 import { until } from '../support/until.js'
 
 const ignored: Record<string, string> = {
@@ -142,29 +142,48 @@ describe('attach with an upgrade that Node would refuse as a plain request', () 
     expect(seen).to.deep.equal([])
   })
 
-  for (const [what, before, sent] of [
+  /** What a server tells of a connection that fails when the last packet comes. */
+  async function failureOf({ server, port }: TestServer, packets: readonly string[]): Promise<object> {
+    const failed = new Promise<object>((resolve) => {
+      server.on('clientError', (error: Error & Record<string, unknown>, socket) => {
+        socket.destroy()
+        const { message: text, code, reason, bytesParsed, rawPacket } = error
+        resolve({ text, code, reason, bytesParsed: typeof bytesParsed, rawPacket: String(rawPacket) })
+      })
+    })
+    const client = await RawClient.connect(port)
+    for (const first of packets.slice(0, -1)) {
+      client.write(first)
+      await client.response()
+    }
+    client.write(packets.at(-1)!)
+    return failed
+  }
+
+  const plain = message('GET / HTTP/1.1', 'Host: test')
+
+  for (const [what, packets, bare] of [
     [
       'a coding without an end',
-      [],
-      message('POST / HTTP/1.1', 'Host: test', 'Transfer-Encoding: identity', ...asked),
+      [message('POST / HTTP/1.1', 'Host: test', 'Transfer-Encoding: identity', ...asked)],
+      [message('POST / HTTP/1.1', 'Host: test', 'Transfer-Encoding: identity')],
     ],
-    ['bytes that begin no message', [upgradeTo('h2c')], '\x00\x01\r\n\r\n'],
+    ['bytes that begin no message', [upgradeTo('h2c'), '\x00\x01\r\n\r\n'], [plain, '\x00\x01\r\n\r\n']],
   ] as const) {
-    it(`gives listeners for 'clientError' the packet with ${what}, as Node does`, async () => {
+    it(`gives listeners for 'clientError' the error and the packet with ${what}, as Node does`, async () => {
+      const expected = await failureOf(await serve((_req, res) => res.end()), bare)
+      const failure = await failureOf(await attached((_req, res) => res.end()), packets)
+      expect(failure).to.deep.equal({ ...expected, rawPacket: packets.at(-1) })
+    })
+  }
+
+  for (const requestLine of ['CONNECT test:80 HTTP/1.0', 'CONNECT test:80 HTTP/1.1']) {
+    it(`leaves "${requestLine}" without Host to the listener for 'connect'`, async () => {
       const { server, port } = await attached((_req, res) => res.end())
-      const failed = new Promise((resolve) => {
-        server.on('clientError', (error: Error & { rawPacket?: Buffer; bytesParsed?: number }, socket) => {
-          socket.destroy()
-          resolve([String(error.rawPacket), typeof error.bytesParsed])
-        })
-      })
+      server.on('connect', (_req, socket) => socket.end('connected'))
       const client = await RawClient.connect(port)
-      for (const first of before) {
-        client.write(first)
-        await client.response()
-      }
-      client.write(sent)
-      expect(await failed).to.deep.equal([sent, 'number'])
+      client.write(message(requestLine))
+      await client.untilText('connected')
     })
   }
 

@@ -37,7 +37,10 @@ describe('attach', () => {
     const detach = attach(server, app, { upgrade })
     expect(attach(server, app, { upgrade })).to.equal(detach)
     expect(attach(server, app)).to.equal(detach)
-    expect(() => attach(server, app, { upgrade: () => true })).to.throw(Error, /another option "upgrade"/)
+    expect(() => attach(server, app, { upgrade: () => true })).to.throw(
+      Error,
+      /another option "upgrade"; .* \(see docs\/errors\.md#a-wrong-option\)$/,
+    )
     detach()
   })
 

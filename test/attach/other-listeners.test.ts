@@ -9,6 +9,7 @@ import {
 import http2 from 'node:http2'
 import https from 'node:https'
 import type { Duplex } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { setImmediate as immediate } from 'node:timers/promises'
 import tls from 'node:tls'
 
@@ -17,10 +18,13 @@ import { attach, passthroughProxy } from 'sluiceway'
 
 import { deferred } from '../support/deferred.js'
 import { MockedClock, turns } from '../support/mocked-clock.js'
+import { observing } from '../support/observed.js'
 import { cut, message, upgradeTo } from '../support/pipelined.js'
 import { RawClient } from '../support/raw-client.js'
 import { listen, serve } from '../support/servers.js'
 import { certificate, key } from '../support/tls-certificate.js'
+import { until } from '../support/until.js'
+import { waitFor } from '../support/waiting.js'
 import {
   answered,
   apps,
@@ -48,6 +52,7 @@ const PAGES = new Set(['Express 5', 'Express 4', 'connect'])
 const failing: Step = (_req, _res, next) => next(Object.assign(new Error('not today'), { status: 418 }))
 
 describe('attach beside other listeners for upgrades', () => {
+  const observer = observing()
   afterEach(closeAll)
 
   for (const [name, chain] of Object.entries(apps)) {
@@ -85,8 +90,11 @@ describe('attach beside other listeners for upgrades', () => {
       })
       const client = await open(app, [others['ws with { server }']!])
       client.write(upgradeTo('websocket', '/other', ...HANDSHAKE))
-      const { status, body } = await client.response()
+      const { status, headers, body } = await client.response()
       expect(status).to.equal(418)
+      expect(headers['content-type']?.[0]).to.equal(
+        `text/${PAGES.has(name) ? 'html' : 'plain'}; charset=utf-8`,
+      )
       expect(body.toString()).to.match(PAGES.has(name) ? /<pre>Error: not today/ : /^I'm a Teapot$/)
       expect(calls).to.equal(1)
       await client.closed()
@@ -171,6 +179,17 @@ describe('attach beside other listeners for upgrades', () => {
     })
   }
 
+  it('leaves a connection to the handler that has taken it over before it passes on', async () => {
+    const app = chain(({ socket }, _res, next) => {
+      socket.pipe(socket)
+      next()
+    })
+    const client = await open(app, [others['ws with { server }']!])
+    client.write(upgradeTo('websocket', '/other'), 'echo')
+    await client.untilText('echo')
+    client.destroy()
+  })
+
   it('leaves a connection alone that the app has passed on before it fails, or passed on twice', async () => {
     for (const app of [
       (async (...[, , next]: Parameters<Step>) => {
@@ -210,6 +229,7 @@ describe('attach beside other listeners for upgrades', () => {
 
   it('cuts an answer that a plain function has begun before it fails, and takes no other status than that of an error', async () => {
     const plain = apps['a (req, res, next) function']!
+    const contained = observer.messages('sluiceway:contained')
     const client = await open(
       plain((_req, res, next) => {
         res.writeHead(200, { 'Content-Length': 10 }).write('begun', () => next(new Error('no')))
@@ -219,12 +239,19 @@ describe('attach beside other listeners for upgrades', () => {
     client.write(upgradeTo('websocket', '/other'))
     await client.untilText('begun')
     await client.closed()
-    for (const status of [200, 999, '404']) {
+    expect(contained).to.deep.equal([])
+    for (const [status, expected] of [
+      [200, '500'],
+      [399, '500'],
+      [400, '400'],
+      [999, '500'],
+      ['404', '500'],
+    ] as const) {
       const one = await open(
         plain((_req, _res, next) => next(Object.assign(new Error('no'), { status }))),
         [choosing('/other')],
       )
-      expect(await answered(one, '/other')).to.equal('500')
+      expect(await answered(one, '/other')).to.equal(expected)
     }
   })
 
@@ -258,6 +285,26 @@ describe('attach beside other listeners for upgrades', () => {
       client.destroy()
     })
   }
+
+  it('keeps no timer of an upgrade that all of them ignore once its client has left', async () => {
+    const clock = new MockedClock()
+    const told = deferred<Duplex>()
+    const client = await open(chain(own), [
+      (server) => void server.on('upgrade', (_req: IncomingMessage, socket: Duplex) => told.resolve(socket)),
+    ])
+    clock.stop()
+    try {
+      client.write(upgradeTo('websocket', '/other'))
+      const socket = await told.promise
+      await until(() => clock.pending > 0)
+      const closing = new Promise<void>((resolve) => void socket.once('close', () => resolve()))
+      cut(client)
+      await waitFor('the connection to close', closing)
+      expect(clock.pending).to.equal(0)
+    } finally {
+      clock.restore()
+    }
+  })
 
   it('leaves an upgrade to the first of the others that answers it', async () => {
     const client = await open(chain(own), [choosing('/own-path'), others['ws with { server, path }']!])
@@ -296,6 +343,18 @@ describe('attach beside other listeners for upgrades', () => {
     client.write('last')
     await client.untilText('last')
     client.destroy()
+  })
+
+  it('lets them wait until a connection has drained', async () => {
+    const client = await open(chain(own), [
+      (server) =>
+        void server.on('upgrade', (_req: IncomingMessage, socket: Duplex) => {
+          while (socket.write(Buffer.alloc(100_000)));
+          socket.once('drain', () => socket.end('drained'))
+        }),
+    ])
+    client.write(upgradeTo('websocket', '/other'))
+    await client.untilText('drained')
   })
 
   it('leaves them no connection that its client has cut', async () => {
@@ -337,11 +396,19 @@ describe('attach beside other listeners for upgrades', () => {
       throw new Error('oops')
     },
     rejects: (_req, _socket) => Promise.reject(new Error('oops')),
+    'has read the request when it rejects': async (req, _socket) => {
+      await text(req)
+      throw new Error('oops')
+    },
   })) {
     it(`ends the one connection where a listener ${how}`, async () => {
+      const contained = observer.messages('sluiceway:contained')
       const client = await open(chain(own), [(server) => void server.on('upgrade', listener)])
       client.write(upgradeTo('websocket', '/other'))
       await client.closed()
+      expect(contained.map(({ req, error }) => [req?.url, (error as Error).message])).to.deep.equal([
+        ['/other', 'oops'],
+      ])
     })
   }
 
@@ -389,6 +456,20 @@ describe('attach beside other listeners for upgrades', () => {
     expect(await answered(client, '/other')).to.equal('ws')
     client.destroy()
     await closing
+  })
+
+  it('takes an upgrade that another server hands on by emit, and has emit say so', async () => {
+    const app = chain(({ socket }) => void socket.pipe(socket))
+    const server = createServer(app)
+    attach(server, app)
+    const front = createServer()
+    front.on('upgrade', (...given) => {
+      if (!server.emit('upgrade', ...given)) given[1].destroy()
+    })
+    const client = await RawClient.connect((await listen(front)).port)
+    client.write(upgradeTo('echo'), 'echo')
+    await client.untilText('echo')
+    client.destroy()
   })
 
   it('leaves the server as it was once it is detached', async () => {

@@ -183,6 +183,61 @@ describe('attach with messages after an upgrade that it declines', () => {
     })
   }
 
+  for (const { name, serve: serveWith, connect } of transports) {
+    for (const [what, behind] of [
+      ['behind a declined upgrade', [kinds['h2c']!('/h2c'), kinds['slow']!('/last')]],
+      ['without an upgrade', [kinds['slow']!('/last')]],
+    ] as const) {
+      it(`leaves no listener on a connection that was paused ${what} (${name})`, async () => {
+        const counts: number[] = []
+        const pausing = deferred<Socket>()
+        server = await serveWith((req, res) => {
+          const { socket } = req
+          counts.push(socket.listenerCount('resume'))
+          socket.once('pause', () => pausing.resolve(socket))
+          res.end(req.url === '/large' ? Buffer.alloc(2_000_000) : req.url)
+        })
+        client = await connect(server.port)
+        client.socket.pause()
+        const large = message('GET /large HTTP/1.1', 'Host: test')
+        client.write(large, large, ...behind)
+        const socket = await pausing.promise
+        client.socket.resume()
+        for (let count = 0; count < 2 + behind.length; count++) await client.response()
+        expect(socket.listenerCount('resume')).to.equal(counts[0])
+      })
+    }
+  }
+
+  it('serves no message behind it on a connection that the app destroys as soon as it is no longer paused', async () => {
+    const seen: unknown[] = []
+    server = await transports[0]!.serve(({ url, socket }, res) => {
+      seen.push(url)
+      res.once('finish', () => void (socket.isPaused() || socket.destroy()))
+      res.end(url === '/large' ? Buffer.alloc(2_000_000) : url)
+    })
+    client = await RawClient.connect(server.port)
+    const [large, last] = ['/large', '/last'].map((path) => message(`GET ${path} HTTP/1.1`, 'Host: test'))
+    client.write(large!, large!, kinds['h2c']!('/h2c'), last!)
+    await client.closed()
+    expect(seen).to.deep.equal(['/large', '/large', '/h2c'])
+  })
+
+  it('leaves no listener on a connection whose upgrade has waited for an answer', async () => {
+    server = await transports[0]!.serve(({ socket }, res) => {
+      const counts = socket.eventNames().map((event) => [String(event), socket.listenerCount(event)])
+      setImmediate(() => res.end(JSON.stringify(Object.fromEntries(counts))))
+    })
+    const answers: unknown[] = []
+    for (const before of ['', message('GET / HTTP/1.1', 'Host: test')]) {
+      client = await RawClient.connect(server.port)
+      client.write(before, upgradeTo('websocket'))
+      if (before !== '') await client.response()
+      answers.push(JSON.parse(String((await client.response()).body)))
+    }
+    expect(answers[1]).to.deep.equal(answers[0])
+  })
+
   it('loses no message without closing the connection when TLS delivers more to a paused connection', async () => {
     const [https] = transports.slice(1)
     const large = message('GET /large HTTP/1.1', 'Host: test')

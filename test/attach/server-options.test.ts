@@ -83,6 +83,44 @@ describe('attach on a connection that is not a socket', () => {
   })
 })
 
+describe('attach on a server with options', () => {
+  afterEach(closeServers)
+
+  it('gives the app a response for an upgrade as for any other request', async () => {
+    const seen: unknown[] = []
+    const app: RequestListener = (_req, res) => {
+      res.statusCode = 204
+      try {
+        seen.push(res.write('a body'))
+      } catch (error) {
+        seen.push((error as NodeJS.ErrnoException).code)
+      }
+      res.end()
+    }
+    const server = createServer({ rejectNonStandardBodyWrites: true }, app)
+    attach(server, app)
+    const client = await RawClient.connect((await listen(server)).port)
+    for (const sent of [kinds['slow']!('/'), UPGRADE]) {
+      client.write(sent)
+      expect((await client.response()).status).to.equal(204)
+    }
+    expect(seen).to.deep.equal(['ERR_HTTP_BODY_NOT_ALLOWED', 'ERR_HTTP_BODY_NOT_ALLOWED'])
+  })
+
+  it("gives an upgrade that has waited the connection with the server's timeout, not that of an idle one", async () => {
+    const app: RequestListener = ({ socket }, res) => {
+      const { timeout } = socket
+      setImmediate(() => res.end(String(timeout)))
+    }
+    const server = createServer(app)
+    server.timeout = 60_000
+    attach(server, app)
+    const client = await RawClient.connect((await listen(server)).port)
+    client.write(kinds['slow']!('/'), UPGRADE)
+    for (let count = 0; count < 2; count++) expect(String((await client.response()).body)).to.equal('60000')
+  })
+})
+
 describe('attach on a server with its own response class', () => {
   afterEach(closeServers)
 

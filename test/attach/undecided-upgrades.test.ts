@@ -111,6 +111,21 @@ for (const { name, serve, connect } of transports) {
       expect((await client.response()).status).to.equal(101)
     })
 
+    it('waits for the second of two answers to requests that came at once', async () => {
+      const [large, waiting] = ['/large', '/waiting'].map((path) =>
+        message(`GET ${path} HTTP/1.1`, 'Host: test'),
+      )
+      client.write(large!, waiting!)
+      expect((await client.response()).body.length).to.equal(4_000_000)
+      client.write(UPGRADE)
+      await happened('the server', server.server, 'upgrade')
+      pending!.end('second')
+      expect(String((await client.response()).body)).to.equal('second')
+      const [, res] = await waitFor('the app to be asked', exchange)
+      res.writeHead(426).end()
+      await client.untilText('426')
+    })
+
     it('waits until an answer in progress has been written to its end', async () => {
       client.write(message('GET /begun HTTP/1.1', 'Host: test'))
       await client.untilText('begun')
@@ -130,14 +145,15 @@ for (const { name, serve, connect } of transports) {
       client.write(message('GET /begun HTTP/1.1', 'Host: test'))
       await client.untilText('begun')
       const { req } = pending!
-      const aborting = new Promise<unknown>(
-        (resolve) => void req.once('aborted', resolve).once('error', () => {}),
-      )
+      const aborting = once(req, 'aborted')
+      const failing = new Promise((resolve) => void req.once('error', resolve))
       const closing = once(pending!, 'close')
       client.write(UPGRADE)
       await once(server.server, 'upgrade')
       cut(client)
       await waitFor('the request to be aborted, and the response closed', Promise.all([aborting, closing]))
+      // As Node does it itself.
+      expect(await failing).to.include({ message: 'aborted', code: 'ECONNRESET' })
       expect(req.destroyed).to.equal(true)
     })
 

@@ -52,6 +52,10 @@ describe('attach with the option "upgrade"', () => {
     expect(String((await client.response()).body)).to.equal('false undefined')
   })
 
+  it("has the app's own 404 for such a request too", async () => {
+    expect(await answered(await open(chain(), [], { upgrade }), '/other')).to.equal('404')
+  })
+
   it("has the app's own 404 where all of the others ignore an upgrade", async () => {
     await expectOwn404(chain(own), { upgrade })
   })

@@ -137,7 +137,10 @@ describe('attach', () => {
 
   it('refuses a second app on one server', () => {
     const detach = attach(server, ownApp)
-    expect(() => attach(server, () => {})).to.throw(Error, 'attach: the server already has another app')
+    expect(() => attach(server, () => {})).to.throw(
+      Error,
+      /^attach: the server already has another app; .* \(see docs\/errors\.md#a-wrong-option\)$/,
+    )
     detach()
   })
 

@@ -22,6 +22,23 @@ describe('the benchmarks', function () {
     expect(printed).to.not.include('**no**')
   })
 
+  it('refuse a Node that is not the one it is said to be', async () => {
+    const file = process.execPath
+    const child = spawn(process.execPath, [
+      `${root}/bench/run.mjs`,
+      'report',
+      '--dry',
+      '--nodes',
+      `1=${file}`,
+    ])
+    expect(await text(child.stderr)).to.include(`is Node ${process.versions.node}, not 1`)
+  })
+
+  it('ask at a fixed rate', async () => {
+    const printed = await bench('latency', '--entries', 'floor,sluiceway,http-proxy')
+    expect(printed).to.match(/\| sluiceway \| [\d.]+ \| [\d.]+ \|/)
+  })
+
   it('compare all four middlewares with their parts', async () => {
     expect(await bench('full-stack')).to.match(/\| all four \| [\d.,]+ \|/)
   })

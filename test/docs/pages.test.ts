@@ -162,28 +162,3 @@ describe('docs/api.md', () => {
     await promisify(execFile)(process.execPath, ['scripts/api-reference.mjs', '--check'], { cwd: root })
   })
 })
-
-describe('the README', () => {
-  it('repeats only figures that are on the pages', () => {
-    const [, measured = ''] = readText('README.md').split('## Measured\n')
-    const [section = ''] = measured.split('\n## ', 1)
-    const pages = ['max-bytes', 'auto-flush', 'body-cache', 'benchmarks']
-      .map((page) => readText(`docs/${page}.md`))
-      .join('\n')
-    const lines = pages.split('\n')
-    const rows = section.split('\n').filter((line) => /^\|.*\d/.test(line))
-    expect(rows).to.have.length.above(8)
-    for (const row of rows) {
-      const [, name = '', ...cells] = row.split('|').map((cell) => cell.trim())
-      const figures = cells.filter((cell) => cell !== '').map((cell) => `\\| ${cell}\\b.*`)
-      const named = lines.filter((line) => line.startsWith(`| ${name} |`))
-      const candidates = named.length > 0 ? named : lines
-      expect(
-        candidates.some((line) => new RegExp(figures.join('')).test(line)),
-        row,
-      ).to.equal(true)
-    }
-    for (const [, figure = ''] of section.matchAll(/((?:\d+ and )?\d+ [MG]B)/g))
-      expect(pages).to.contain(figure)
-  })
-})

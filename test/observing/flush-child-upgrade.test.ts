@@ -161,6 +161,37 @@ describe('what is told of upgrades', () => {
     })
   }
 
+  it('has one that the option does not give to the app, and that no other listener can take', async () => {
+    const decided = observer.messages('sluiceway:upgrade')
+    const app: RequestListener = (_req, res) => res.end('plain')
+    const server = createServer(app)
+    attach(server, app, { upgrade: () => false })
+    const client = await RawClient.connect((await listen(server)).port)
+    client.write(upgrade('/other'))
+    expect((await client.response()).body.toString()).to.equal('plain')
+    expect(decided.map(({ upgrade: token, outcome }) => [token, outcome])).to.deep.equal([
+      ['websocket', 'plain'],
+    ])
+  })
+
+  it('has one whose header the app has removed before it passes it on', async () => {
+    const decided = observer.messages('sluiceway:upgrade')
+    const app = expressVersions[0].express().use((req, _res, next) => {
+      delete req.headers.upgrade
+      next()
+    })
+    const server = createServer(app as RequestListener)
+    server.on('upgrade', (_req, socket) => socket.end('HTTP/1.1 418 Mine\r\n\r\n'))
+    attach(server, app as RequestListener)
+    const client = await RawClient.connect((await listen(server)).port)
+    client.write(upgrade('/own'))
+    expect((await client.response()).status).to.equal(418)
+    expect(decided.map(({ upgrade: token, outcome }) => [token, outcome])).to.deep.equal([
+      ['websocket', 'offered'],
+      ['', 'left'],
+    ])
+  })
+
   it('has one that is cut off, and the exception of an application', async () => {
     const decided = observer.messages('sluiceway:upgrade')
     const contained = observer.messages('sluiceway:contained')

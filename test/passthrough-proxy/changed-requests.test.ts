@@ -236,6 +236,45 @@ for (const { name, express } of expressVersions) {
       expect((await client.response()).body.toString()).to.equal('enough')
     })
 
+    it('gives a transform nothing after its early end, and sends all that it has given before', async () => {
+      let calls = 0
+      const whole = Buffer.alloc(8 * 1024 * 1024, 'abc')
+      const { client, upstream, errors } = await proxied({
+        express,
+        onRequest: (outgoing, req) =>
+          void outgoing.pipeThrough(
+            transformOf(function (_chunk, done) {
+              calls += 1
+              this.push(req.url === '/' ? whole : 'x')
+              this.push(null)
+              done()
+            }),
+          ),
+      })
+      // The upstream does not read, so that the end of the transform is far from its last byte.
+      client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 200000\r\n\r\n', Buffer.alloc(100_000))
+      const connection = await upstream.connection()
+      await connection.untilText('\r\n\r\n')
+      connection.socket.pause()
+      await until(() => calls > 0)
+      client.write(Buffer.alloc(50_000))
+      for (let n = 0; n < 200; n++) await new Promise(setImmediate)
+      connection.socket.resume()
+      expect((await connection.chunkedBody()).equals(whole)).to.equal(true)
+      expect(calls).to.equal(1)
+      // The client has not sent its whole body by then, and its connection serves the next request.
+      connection.write(answer('enough'))
+      expect((await client.response()).body.toString()).to.equal('enough')
+      client.write(Buffer.alloc(50_000), 'POST /next HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\n\r\n!')
+      const next = await Promise.race([
+        upstream.connectionWith('POST /next'),
+        connection.untilText('POST /next').then(() => connection),
+      ])
+      next.write(answer('next'))
+      expect((await client.response()).body.toString()).to.equal('next')
+      expect(errors).to.deep.equal([])
+    })
+
     it('ends the transform, and the request upstream, when the client leaves in the middle', async () => {
       const stage = new Watched()
       const { client, upstream, errors } = await proxied({

@@ -152,6 +152,28 @@ for (const { name, express } of expressVersions) {
       })
     }
 
+    if (zstdCompressSync !== undefined) {
+      it('decodes the frames of zstd that come in one piece, one after the other', async () => {
+        const skippable = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 7])
+        const frames = [text, Buffer.alloc(0), Buffer.from('the end')].map(zstdCompressSync)
+        const { exchange } = await decoding()
+        const body = Buffer.concat([skippable, ...frames])
+        const { response } = await exchange(request('GET', '/'), encoded('zstd', body))
+        expect(response.body.toString()).to.equal(`${String(text)}the end`)
+      })
+
+      it('cuts the client off at a second frame of zstd that was cut off', async () => {
+        const frame = zstdCompressSync(Buffer.from('short'))
+        const { client, upstream, errors } = await decoding()
+        const body = Buffer.concat([frame, frame.subarray(0, -3)])
+        client.request('GET', '/')
+        ;(await upstream.connection()).write(encoded('zstd', body))
+        await client.closed()
+        expect(client.pending.toString()).not.to.include(lastChunk)
+        expect(errors[0]).to.include({ message: UNDECODABLE })
+      })
+    }
+
     it('sends what an event stream in gzip has so far, event by event', async () => {
       const { client, upstream } = await decoding()
       client.request('GET', '/')

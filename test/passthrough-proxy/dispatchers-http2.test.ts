@@ -40,7 +40,7 @@ for (const [version, load] of undiciVersions) {
         for (const body of [undefined, 'with a length', ['in ', 'chunks']]) {
           client.request(body === undefined ? 'GET' : 'POST', '/h2?x', {}, body)
           const response = await client.response()
-          expect(response.status).to.equal(203)
+          expect([response.status, response.reason]).to.deep.equal([203, 'Non-Authoritative Information'])
           expect(response.headers['x-seen']?.[0]).to.match(/^2\.0 (?:GET|POST) \/h2\?x$/)
           expect(response.headers['set-cookie']).to.deep.equal(['a=1', 'b=2'])
           expect(response.body.toString()).to.equal(body === undefined ? '' : [body].flat().join(''))

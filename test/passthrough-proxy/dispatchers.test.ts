@@ -259,6 +259,22 @@ for (const [version, load] of undiciVersions) {
       expect(seen).to.deep.equal([new URL(url).host])
     })
 
+    it("sends Node's phrase where a ProxyAgent without a tunnel loses that of the upstream", async () => {
+      const { url } = await serve((_req, res) => res.writeHead(404, 'Gone fishing').end())
+      const { client } = await startProxy(url, keep(new undici.ProxyAgent({ uri: url, proxyTunnel: false })))
+      client.request('GET', '/')
+      // undici 8 does not lose it.
+      const expected = version === 'undici 7' ? 'Not Found' : 'Gone fishing'
+      expect((await client.response()).reason).to.equal(expected)
+    })
+
+    it('keeps an empty phrase of the upstream', async () => {
+      const { url } = await serve((_req, res) => res.writeHead(200, '').end())
+      const { client } = await startProxy(url, keep(new undici.Agent()))
+      client.request('GET', '/')
+      expect((await client.response()).reason).to.equal('')
+    })
+
     it('continues with a BalancedPool of which one upstream is gone', async () => {
       const gone = await serve(() => {})
       await closeServers()

@@ -1,9 +1,16 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { rmSync, writeFileSync } from 'node:fs'
+import { type IncomingMessage, request } from 'node:http'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
+import type { Express } from 'express'
+import 'zod' // sets globals, which mocha would take for leaks of the recipes
 import { namesIn, readText, root } from '../support/repository.js'
+import { closeServers, serve } from '../support/servers.js'
 
 const run = promisify(execFile)
+const secrets = ['WEBHOOK_SECRET', 'STRIPE_SECRET', 'GITHUB_SECRET', 'SLACK_SECRET', 'ADAS_KEY']
 const programs = namesIn('.recipes/').filter((name) => /^(?!example-).*\.ts$/.test(name))
 
 describe('every recipe', () => {
@@ -17,11 +24,70 @@ describe('every recipe', () => {
       for (const line of starts) expect(line).to.match(/console\.log\(/)
     })
 
+    it(`gives the errors of its async handlers to next, for Express 4: ${name}`, () => {
+      const handlers = program.match(/async (?:function \w+)?\(_?req(?:: \w+)?, _?res.*?\)/g) ?? []
+      if (name === 'without-express.ts') return
+      for (const handler of handlers) expect(handler).to.match(/, next\)$/)
+      const caught = program.match(/next\(error\)|, next\)\n|catch\(next\)/g) ?? []
+      expect(caught.length).to.be.at.least(handlers.length)
+    })
+
     it(`has no default for a secret: ${name}`, () => {
       expect(program).to.not.match(/process\.env\['\w*(?:SECRET|KEY|TOKEN|PASSWORD)'\] \?\?/)
     })
   }
 })
+
+describe('a recipe with an async handler, on Express 4', () => {
+  afterEach(closeServers)
+
+  for (const [recipe, path] of [
+    ['parse-twice', '/orders'],
+    ['two-schemas', '/events/payments'],
+    ['from-body-parser-verify', '/orders'],
+    ['webhook-signatures', '/slack'],
+    ['limit-uploads', '/files'],
+    ['several-processes', '/size'],
+  ] as const) {
+    it(`answers a body that is too large: ${recipe}`, async () => {
+      const { app } = await onExpress4(recipe)
+      const { url } = await serve(app.set('env', 'test'))
+      expect(await statusOf(url + path)).to.equal(413)
+    })
+  }
+
+  it('answers a body that its schema refuses: two-schemas', async () => {
+    const { app } = await onExpress4('two-schemas')
+    const { url } = await serve(app.set('env', 'test'))
+    const refused = await fetch(`${url}/events/payments`, { method: 'POST', body: '{"tenant":"west"}' })
+    expect(refused.status).to.equal(400)
+  })
+})
+
+/** The recipe with Express 4 in place of Express 5. */
+async function onExpress4(recipe: string): Promise<{ app: Express }> {
+  const name = `${root}build/.recipes/${recipe}`
+  const code = readText(`build/.recipes/${recipe}.js`).replace("from 'express'", "from 'express4'")
+  writeFileSync(`${name}-on-4.js`, code)
+  const unset = secrets.filter((secret) => process.env[secret] === undefined)
+  for (const secret of unset) process.env[secret] = 'sesame'
+  try {
+    return (await import(`${name}-on-4.js`)) as { app: Express }
+  } finally {
+    for (const secret of unset) delete process.env[secret]
+    rmSync(`${name}-on-4.js`)
+  }
+}
+
+/** The status of a chunked body of 6 MiB: no middleware can refuse it before a handler reads it. */
+async function statusOf(url: string): Promise<number | undefined> {
+  const asking = request(url, { method: 'POST', headers: { 'X-Client': 'ada' } })
+  asking.on('error', () => {}) // the connection ends after the answer
+  asking.write(Buffer.alloc(6 * 1024 ** 2))
+  const [answer] = (await once(asking, 'response')) as [IncomingMessage]
+  asking.destroy()
+  return answer.statusCode
+}
 
 describe('a recipe with a secret', () => {
   for (const [recipe, secret] of [

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 
 import { bytesOf, readableOf, type Stage } from '../body-transform.js'
+import { onLastPush } from '../contained-transform.js'
 import { hookError } from '../hooks.js'
 
 /** Tells whether a body is that of the client, changed by a hook. */
@@ -58,7 +59,7 @@ export class ChangedBody extends Readable {
     let output = source instanceof Readable ? source : readableOf(Buffer.from(source))
     if (!this.ownsSource) this.watch(output, unchanged)
     for (const stage of this.stages) {
-      output.pipe(stage.input)
+      pipeUntilEnd(output, stage)
       output = stage.output
     }
     this.output = output.on('data', this.onData).on('end', this.onEnd).resume()
@@ -84,6 +85,12 @@ export class ChangedBody extends Readable {
   private readonly onEnd = (): void => {
     this.push(null)
   }
+}
+
+/** Pipes a stream into a transform until that has ended, which it may do before the stream. */
+function pipeUntilEnd(from: Readable, { input, output }: Stage): void {
+  onLastPush(output, () => from.unpipe(input))
+  from.pipe(input)
 }
 
 function closedEarly(): Error {

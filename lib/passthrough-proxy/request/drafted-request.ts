@@ -15,6 +15,7 @@ export class DraftedRequest implements OutgoingRequest {
   /** The client's body. */
   private readonly own: Readable | null
   private changed: Set<ChangedBody> | undefined
+  private isReleased = false
 
   constructor(method: string, path: string, lines: string[], body: Readable | null) {
     this.method = method
@@ -26,7 +27,7 @@ export class DraftedRequest implements OutgoingRequest {
 
   pipeThrough(transform: BodyTransform): this {
     const stage = stageOf(transform)
-    if (this.body === null) drop(stage)
+    if (this.body === null || this.isReleased) drop(stage)
     else this.body = this.through(this.body, stage)
     for (const name of ['content-length', ...digestNames]) this.headers.delete(name)
     return this
@@ -39,8 +40,14 @@ export class DraftedRequest implements OutgoingRequest {
     return changed
   }
 
-  /** Destroys the transforms of bodies that are not sent: the hook has failed, or has given another body. */
-  release(body: unknown): void {
-    for (const changed of this.changed ?? []) if (changed !== body) changed.destroy()
+  /** Destroys the transforms of bodies in whose place the hook has given another one. */
+  releaseOthers(): void {
+    for (const changed of this.changed ?? []) if (changed !== this.body) changed.destroy()
+  }
+
+  /** Destroys all transforms, also those that the hook gives later. */
+  release(): void {
+    this.isReleased = true
+    for (const changed of this.changed ?? []) changed.destroy()
   }
 }

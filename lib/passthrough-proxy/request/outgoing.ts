@@ -95,7 +95,7 @@ export function requireSoundBody({ body }: UpstreamRequest, req: IncomingMessage
 }
 
 /** Destroys the rest of a hook's body. The client's body stays with its request. */
-export function releaseBody({ body }: UpstreamRequest, req: IncomingMessage): void {
+export function releaseBody({ body }: Pick<UpstreamRequest, 'body'>, req: IncomingMessage): void {
   if (body !== req && body instanceof Readable && !body.destroyed) body.destroy()
 }
 

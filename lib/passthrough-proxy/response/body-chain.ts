@@ -34,6 +34,8 @@ export class BodyChain {
   /** True if the bytes are no longer those of the upstream. */
   isChanged = false
   isReplaced = false
+  /** The length of the body, if all of it is in memory. */
+  length: number | undefined
 
   constructor(owner: BodyOwner) {
     this.owner = owner
@@ -51,10 +53,11 @@ export class BodyChain {
     if (this.closed !== undefined) return this.destroyStreams(this.closed)
     this.current.pipe(input)
     this.current = output
+    this.length = undefined
   }
 
   /** Puts another body in the place of this one, whatever has become of it. */
-  replaceBy(body: Readable, errorOf: ErrorOf): void {
+  replaceBy(body: Readable, errorOf: ErrorOf, length: number | undefined): void {
     this.streams.delete(this.upstream)
     this.destroyStreams(undefined)
     this.upstream.giveUp()
@@ -62,6 +65,7 @@ export class BodyChain {
     this.isChanged = true
     this.isReplaced = true
     this.current = body
+    this.length = length
     this.watch(body, errorOf)
     if (this.closed !== undefined) this.destroyStreams(this.closed)
   }
@@ -109,6 +113,7 @@ export class BodyChain {
       const broken = new Promise<never>((_resolve, reject) => (this.endLoading = reject))
       const bytes = await Promise.race([readRawBody(this.current, { limit }), broken])
       this.current = readableOf(bytes)
+      this.length = bytes.length
       this.watch(this.current, unchanged)
       return bytes
     } catch (cause) {

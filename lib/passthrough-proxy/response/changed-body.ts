@@ -20,6 +20,8 @@ export interface BodyReceiver {
   readonly holdsChunks: boolean
   /** Takes the end. Returns true if the answer has ended, too. */
   end(trailers: string[], last: Buffer | undefined): boolean
+  /** True if another body has taken the place of the upstream's. */
+  readonly isReplaced?: boolean
 }
 
 /** The answer to the client as a changed body sees it. */
@@ -68,7 +70,7 @@ export function changeBody(hook: ResponseHook, parts: Parts): ChangedBody | unde
     const isPlain = pending === undefined && incoming.isUntouched
     if (!isPlain) return new ChangedBody(parts, announced, pending)
     incoming.close()
-    requireFraming(incoming, announced)
+    requireFraming(incoming, announced, client.req.method)
     return undefined
   } catch (error) {
     incoming.release(error instanceof Error ? error : undefined)
@@ -123,6 +125,10 @@ export class ChangedBody implements BodyReceiver {
     return this.body.upstream.holdsChunks
   }
 
+  get isReplaced(): boolean {
+    return this.body.isReplaced
+  }
+
   end(trailers: string[], last: Buffer | undefined): boolean {
     if (last !== undefined) this.body.upstream.receive(last)
     this.body.upstream.finish(trailers)
@@ -153,10 +159,10 @@ export class ChangedBody implements BodyReceiver {
   }
 
   private start(): void {
-    const { incoming } = this.parts
+    const { incoming, client } = this.parts
     incoming.close()
     const output = this.body.start()
-    requireFraming(incoming, this.announced)
+    requireFraming(incoming, this.announced, client.req.method)
     if (output === this.body.upstream) return this.passOn()
     this.expect()
     this.output = output

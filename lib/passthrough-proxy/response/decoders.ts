@@ -65,8 +65,27 @@ export class Decoder extends Transform {
 
   override _transform(chunk: Buffer, _encoding: string, callback: TransformCallback): void {
     if (chunk.length === 0) return callback()
-    this.engine ??= this.open(chunk[0] as number)
-    this.engine.write(chunk, callback)
+    this.feed(chunk, callback)
+  }
+
+  private feed(chunk: Buffer, callback: TransformCallback): void {
+    const engine = (this.engine ??= this.open(chunk[0] as number))
+    const before = engine.bytesWritten
+    engine.write(chunk, (error) => {
+      const used = engine.bytesWritten - before
+      if (error || used === chunk.length || this.coding !== 'zstd') callback(error)
+      else this.feedNext(engine, chunk.subarray(used), callback)
+    })
+  }
+
+  /** Decodes the next frame of zstd, of which Node takes one up to version 24. */
+  private feedNext(engine: Engine, rest: Buffer, callback: TransformCallback): void {
+    const feed = (): void => {
+      this.engine = undefined
+      this.feed(rest, callback)
+    }
+    if (engine.readableEnded) feed()
+    else engine.once('end', feed)
   }
 
   override _flush(callback: TransformCallback): void {
@@ -94,7 +113,8 @@ export class Decoder extends Transform {
     })
     engine.on('error', (error) => this.destroy(error))
     engine.on('end', () => {
-      if (!this.isLast) this.destroy(new Error('more bytes follow the compressed data'))
+      if (!this.isLast && this.coding !== 'zstd')
+        this.destroy(new Error('more bytes follow the compressed data'))
     })
     return engine
   }

@@ -88,7 +88,8 @@ export class Incoming implements IncomingResponse {
   replace(given: ReplacementBody): this {
     this.requireChangeable('replace()')
     const bytes = bytesIn(given)
-    this.body.replaceBy(bytes === undefined ? streamIn(given) : readableOf(bytes), replacementError)
+    const stream = bytes === undefined ? streamIn(given) : readableOf(bytes)
+    this.body.replaceBy(stream, replacementError, bytes?.length)
     forgetBody(this.headers)
     this.head.headers.hasContentLength = bytes !== undefined
     if (bytes !== undefined) this.headers.set('Content-Length', String(bytes.length))

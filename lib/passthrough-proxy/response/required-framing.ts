@@ -1,4 +1,4 @@
-import { isLength } from '../body-length.js'
+import { hasNoBody, isLength } from '../body-length.js'
 import { responseHookError } from '../hooks.js'
 import type { Incoming } from './incoming.js'
 
@@ -6,7 +6,11 @@ import type { Incoming } from './incoming.js'
  * Throws if a hook has changed the framing: a body that comes as the upstream sends it has the length that the upstream
  * announces.
  */
-export function requireFraming(incoming: Incoming, announced: readonly string[]): void {
+export function requireFraming(
+  incoming: Incoming,
+  announced: readonly string[],
+  method: string | undefined,
+): void {
   const { statusCode, headers } = incoming
   const set = headers.getAll('content-length')
   const isSame = String(set) === String(announced)
@@ -17,6 +21,14 @@ export function requireFraming(incoming: Incoming, announced: readonly string[])
   if (set.length > 0 && !isSame && !isOwn) {
     throw wrongHead(`Content-Length may be deleted, but not set to ${set.join(', ')}`)
   }
+  if (isOwn) requireLength(Number(set[0]), incoming, method)
+}
+
+/** Throws for a length that is not that of a body in memory. Of HEAD it is the length for GET. */
+function requireLength(set: number, { statusCode, body }: Incoming, method: string | undefined): void {
+  const { length = set } = body
+  if (length === set || hasNoBody(method, statusCode)) return
+  throw wrongHead(`Content-Length is ${set}, but the body has ${length} bytes`)
 }
 
 function wrongHead(message: string): unknown {

@@ -1,5 +1,7 @@
 import { Readable } from 'node:stream'
 
+import { MOST_DISCARDED } from './discarded-body.js'
+
 /** The exchange as the body of its response sees it. */
 export interface BodyOwner {
   /** Resumes the upstream, which was paused because enough of its body waits here. */
@@ -15,9 +17,6 @@ const MOST_WAITING = 64 * 1024
 
 /** The size up to which copying a chunk costs less than giving the memory away into which it was read. */
 const SMALL = 16 * 1024
-
-/** The most bytes of a replaced body that are discarded to keep the connection; a longer rest costs more. */
-const MOST_DISCARDED = 256 * 1024
 
 /** The body of an upstream's response as it arrives, for readers that take it at their own pace. */
 export class UpstreamBody extends Readable {

@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 
+import type { Linked } from '../../../shared/linked-list.js'
 import type { Failure, Receiver, Sending, UpstreamRequest, Waiting } from '../upstream.js'
 import type { RequestHead } from './request-writer.js'
 import type { Upload } from './upload.js'
@@ -15,7 +16,7 @@ export interface Holder {
  * One request, from `send` to its end. Its receiver is called in the async context in which the request was sent,
  * even if another request opened the connection.
  */
-export class Delivery extends AsyncResource implements Waiting, Sending {
+export class Delivery extends AsyncResource implements Waiting, Sending, Linked<Delivery> {
   readonly request: UpstreamRequest
   readonly receiver: Receiver
   readonly head: RequestHead
@@ -26,6 +27,9 @@ export class Delivery extends AsyncResource implements Waiting, Sending {
   /** A body that does not go out at once. */
   upload: Upload | undefined
   private isOver = false
+  before: Delivery | undefined
+  after: Delivery | undefined
+  isListed = false
 
   constructor(request: UpstreamRequest, receiver: Receiver, head: RequestHead) {
     super('SLUICEWAY_REQUEST')

@@ -1,3 +1,4 @@
+import { LinkedList } from '../../../shared/linked-list.js'
 import type { Failure } from '../upstream.js'
 import { Connection, type ConnectionOwner, type ConnectionSettings } from './connection.js'
 import type { Connector } from './connector.js'
@@ -18,7 +19,7 @@ export class Pool implements ConnectionOwner, Holder {
   private readonly idle = new IdleConnections(() => this.checkUse())
   private readonly logins = new LoginConnections()
   /** The waiting requests, in the order in which they came. One that leaves frees its place at once. */
-  private readonly queue = new Set<Delivery>()
+  private readonly queue = new LinkedList<Delivery>()
   /** The connections that are being opened, each with the request for which it is opened. */
   private readonly opening = new Map<Connection, Delivery>()
   /** The connections that will be free in a moment, if no bytes follow their responses. */
@@ -93,7 +94,7 @@ export class Pool implements ConnectionOwner, Holder {
     this.opening.delete(connection)
     if (retry !== undefined) return connection.send(retry)
     if (connection.hasLogin) return this.freeLogin(connection)
-    const next = this.queue.values().next().value
+    const next = this.queue.first
     if (next === undefined) return this.rest(connection)
     this.queue.delete(next)
     connection.send(next)
@@ -140,11 +141,9 @@ export class Pool implements ConnectionOwner, Holder {
   private openForNext(): void {
     if (this.waiting <= this.settling.size || this.isFull) return
     const openers = new Set(this.opening.values())
-    for (const delivery of this.queue) {
-      if (openers.has(delivery)) continue
-      this.open(delivery)
-      break
-    }
+    let next = this.queue.first
+    while (next !== undefined && openers.has(next)) next = next.after
+    if (next !== undefined) this.open(next)
   }
 
   private rest(connection: Connection): void {

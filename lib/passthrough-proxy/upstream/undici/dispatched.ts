@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
 
 import { hasNoBody } from '../../body-length.js'
 import { InterimLimit, TOO_MANY_INTERIM } from '../interim-limit.js'
@@ -22,7 +23,7 @@ import {
   upgradeOverHttp2,
 } from './failures.js'
 import { HeadTimer, type TimedRequest } from './head-timer.js'
-import { phraseBytes, textLines } from './lines.js'
+import { phraseBytes, phraseOf, textLines } from './lines.js'
 import type { Queue } from './queues.js'
 import { ShieldedBody } from './shielded-body.js'
 import { expectSocket, PausedEnd, type Sender } from './sockets.js'
@@ -179,9 +180,16 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     this.stage = 'answered'
     this.timer?.end()
     this.endsWithHead = hasNoBody(this.options.method, status)
-    this.receiver.onHead(status, phraseBytes(reason), lines)
+    this.receiver.onHead(status, this.phraseFor(status, reason), lines)
     // undici may emit a part of the body in this tick, and does not report the end of a read.
     process.nextTick(endRead, this)
+  }
+
+  /** HTTP/2 has no phrase, and some dispatchers lose it; an HTTP/1.1 upstream may send an empty one. */
+  private phraseFor(status: number, reason: string | undefined): string {
+    const isHttp2 = (this.socket as Partial<TLSSocket> | undefined)?.alpnProtocol === 'h2'
+    const isAbsent = reason === undefined || (reason === '' && isHttp2)
+    return isAbsent ? phraseOf(status) : phraseBytes(reason)
   }
 
   endRead(): void {

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http'
+import { STATUS_CODES, type IncomingHttpHeaders } from 'node:http'
 
 import type { Controller, RawPart } from './dispatcher.js'
 
@@ -60,9 +60,14 @@ const NOT_ASCII = /[^\0-\x7f]/
 const LOST = '\ufffd'
 
 /** Returns the bytes of a reason phrase, which undici decodes as UTF-8, unlike the rest of a head. */
-export function phraseBytes(reason: string | undefined): string {
-  if (reason === undefined || !NOT_ASCII.test(reason) || reason.includes(LOST)) return reason ?? ''
+export function phraseBytes(reason: string): string {
+  if (!NOT_ASCII.test(reason) || reason.includes(LOST)) return reason
   return Buffer.from(reason, 'utf8').toString('latin1')
+}
+
+/** Returns the phrase that Node writes for a status if there is none. */
+export function phraseOf(status: number): string {
+  return STATUS_CODES[status] ?? 'unknown'
 }
 
 function text(part: Buffer | string): string {

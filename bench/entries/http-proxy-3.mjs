@@ -1,0 +1,7 @@
+import { createProxyServer } from 'http-proxy-3'
+import { expressServer, keepAliveAgent } from './express-server.mjs'
+
+export function createServer(upstream, connections) {
+  const proxy = createProxyServer({ target: upstream, agent: keepAliveAgent(connections, upstream) })
+  return expressServer((app) => app.use((req, res, next) => proxy.web(req, res, {}, next)))
+}

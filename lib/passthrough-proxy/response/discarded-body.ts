@@ -1,0 +1,33 @@
+/** The most bytes of a body that are discarded to keep its connection; a longer rest costs more. */
+export const MOST_DISCARDED: number = 256 * 1024
+
+/** How long, in milliseconds, the end of a body is waited for. */
+const LONGEST_DISCARD_MS = 2000
+
+/**
+ * Discards the rest of a response that is not wanted any more, within bounds, so that its connection can serve another
+ * request.
+ */
+export class DiscardedBody {
+  private readonly leave: () => void
+  private readonly timer: NodeJS.Timeout
+  private discarded = 0
+
+  /** `leave` ends the connection. */
+  constructor(leave: () => void) {
+    this.leave = leave
+    this.timer = setTimeout(leave, LONGEST_DISCARD_MS).unref()
+  }
+
+  write(chunk: Buffer): void {
+    this.discarded += chunk.length
+    if (this.discarded <= MOST_DISCARDED) return
+    this.end()
+    this.leave()
+  }
+
+  /** Ends the wait: the upstream has sent its last byte, or has failed. */
+  end(): void {
+    clearTimeout(this.timer)
+  }
+}

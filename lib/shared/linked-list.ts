@@ -1,0 +1,51 @@
+/** The place of an item in a list. */
+export interface Linked<Item> {
+  before: Item | undefined
+  after: Item | undefined
+  isListed: boolean
+}
+
+/**
+ * The items of a list, which join and leave it all the time, in the order in which they joined.
+ *
+ * A Set or a Map would keep them alive. Once it has seen as many deletions as it has room, it moves to a new table, and
+ * V8 makes the old table lead to the new one. A table that has become old is collected by major collections only, and
+ * until then so is every later one, with all that it holds: each scavenge would copy all requests of the last seconds.
+ */
+export class LinkedList<Item extends Linked<Item>> {
+  size = 0
+  first: Item | undefined
+  private last: Item | undefined
+
+  add(item: Item): void {
+    if (item.isListed) return
+    item.isListed = true
+    item.before = this.last
+    if (this.last === undefined) this.first = item
+    else this.last.after = item
+    this.last = item
+    this.size += 1
+  }
+
+  /** Removes an item, which leads to no other from then on. Returns false if it is not in the list. */
+  delete(item: Item): boolean {
+    if (!item.isListed) return false
+    const { before, after } = item
+    if (before === undefined) this.first = after
+    else before.after = after
+    if (after === undefined) this.last = before
+    else after.before = before
+    item.isListed = false
+    item.before = undefined
+    item.after = undefined
+    this.size -= 1
+    return true
+  }
+
+  /** Returns the items as they are now. */
+  toArray(): Item[] {
+    const items: Item[] = []
+    for (let item = this.first; item !== undefined; item = item.after) items.push(item)
+    return items
+  }
+}
