@@ -16,12 +16,12 @@ import {
   wrongKind,
 } from './shared/options.js'
 import {
+  claim,
   discardChildrenIn,
   discardGiven,
   type PipedChild,
   recognizeChild,
   unwrapChild,
-  using,
   wrongArguments,
 } from './pipe-child/arguments.js'
 import { observed } from './pipe-child/observed.js'
@@ -108,9 +108,8 @@ async function transferred(
   try {
     const settings = readPipeOptions(res, options)
     const response = new PipedResponse(res, settings)
-    return using(child, () =>
-      new Transfer(response, recognizeChild(child) as RunningChild, res.req, settings).run(),
-    )
+    claim(child)
+    return new Transfer(response, recognizeChild(child) as RunningChild, res.req, settings).run()
   } catch (error) {
     void discardGiven(child)
     throw error

@@ -24,14 +24,9 @@ export class FlushSchedule {
   /** Flushes now if any write waits. */
   now(): void {
     if (!this.pending) return
-    this.cancel()
-    this.flush()
-  }
-
-  /** Cancels a flush that is due, as the response is over. */
-  cancel(): void {
     this.pending = false
     clearTimeout(this.timer)
+    this.flush()
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { contain } from '../node/contained.js'
+import { onResponseClose } from '../node/response-close.js'
 
 /** Matches the end of an event stream if it is between two events, or before the first one. */
 const BETWEEN_EVENTS = /(?:^|\n\r?\n|\r\r)$/
@@ -17,17 +18,14 @@ export class Heartbeat {
   constructor(res: ServerResponse, silenceMs: number) {
     this.res = res
     this.timer = setTimeout(beat, silenceMs, this).unref()
+    // The timer would keep the response in memory.
+    onResponseClose(res, () => clearTimeout(this.timer))
   }
 
   /** Notes that a chunk was written, which ends the silence. */
   wrote(chunk: unknown, encoding: unknown): void {
     this.tail = (this.tail + endOf(chunk, encoding)).slice(-4)
-    // `refresh` would restart a cleared timer.
-    if (!this.isOver) this.timer.refresh()
-  }
-
-  stop(): void {
-    clearTimeout(this.timer)
+    this.timer.refresh()
   }
 
   /**

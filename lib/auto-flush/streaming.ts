@@ -2,7 +2,6 @@ import type { ServerResponse } from 'node:http'
 import { contain } from '../node/contained.js'
 import { STREAMING } from '../node/keys.js'
 import { applicationResponseOf } from '../node/express.js'
-import { onResponseClose } from '../node/response-close.js'
 import { outermost } from '../node/response-methods.js'
 import { sendHead } from '../node/send-head.js'
 import { flushStarted } from '../shared/channels.js'
@@ -33,14 +32,8 @@ export function startStreaming(
   const schedule = scheduleFor(res, settings)
   const heartbeat = heartbeatFor(res, settings, contentType)
   res[STREAMING] = { settings, schedule, heartbeat }
-  // The writes of an unknown compressor cannot be watched, so `res.write` is.
-  if (schedule !== undefined && res.flush !== flush) {
-    watchWrites(res)
-    schedule.wrote() // The write that made the head is still under way.
-  }
   // Node holds a head back until the first write of the body, which may come much later.
   setImmediate(sendHeadNow, res)
-  if (heartbeat !== undefined || typeof settings.coalesce === 'number') onResponseClose(res, stopStreaming)
   if (flushStarted.isObserved) flushStarted.tell({ req: res.req, res, isCompressed: schedule !== undefined })
 }
 
@@ -65,9 +58,13 @@ function scheduleForKnown(res: StreamedResponse, compressor: Compressor, coalesc
 }
 
 function scheduleForUnknown(res: StreamedResponse, coalesce: Coalesce): FlushSchedule {
-  return new FlushSchedule(coalesce, () => {
+  const schedule = new FlushSchedule(coalesce, () => {
     if (!res.destroyed && !res.writableEnded) contain(res, () => res.flush())
   })
+  // The writes of an unknown compressor cannot be watched, so `res.write` is.
+  watchWrites(res)
+  schedule.wrote() // The write that made the head is still under way.
+  return schedule
 }
 
 function heartbeatFor(
@@ -77,12 +74,6 @@ function heartbeatFor(
 ): Heartbeat | undefined {
   const isEventStream = /^text\/event-stream *(?:;|$)/i.test(contentType)
   return heartbeatMs > 0 && isEventStream ? new Heartbeat(res, heartbeatMs) : undefined
-}
-
-function stopStreaming(this: StreamedResponse): void {
-  const { schedule, heartbeat } = this[STREAMING]!
-  schedule?.cancel()
-  heartbeat?.stop()
 }
 
 /** Watches `res.write` itself, for the work to be done after each write of a handler. */

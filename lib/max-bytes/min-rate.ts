@@ -57,7 +57,7 @@ class RateWatcher implements BodyWatcher {
   refuse(): void {
     const { body } = this
     // `removeAllListeners` on the request removes ours, too.
-    body.waiting?.note()
+    body.waiting!.note()
     if (this.since === undefined) return
     body.refuse(sluicewayError('ERR_SLUICEWAY_BODY_TOO_SLOW', { received: body.received }))
   }

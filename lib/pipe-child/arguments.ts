@@ -27,7 +27,7 @@ export function recognizeChild(given: unknown): RunningChild | undefined {
 export function unwrapChild(given: unknown): unknown {
   if (isChild(given) || !isObject(given) || !hasMethods(given, 'kill') || !isProcess(given['child']))
     return given
-  if (isPromise(given)) void settled(given)
+  void settled(given)
   return given['child']
 }
 
@@ -87,26 +87,20 @@ export async function discardChildrenIn(given: unknown): Promise<void> {
   const promised = isPromise(given) ? settled(given) : undefined
   const found = [given, given['child'], ...valuesOf(given)].map(unwrapChild).filter(isChild)
   await Promise.all(found.map(discardGiven))
-  if (found.length === 0 && promised !== undefined) await discardChildrenIn(await promised)
+  if (promised !== undefined) await discardChildrenIn(await promised)
 }
 
 /** Ends the child of a rejected call, unless another call has it. */
 export async function discardGiven(child: PipedChild): Promise<void> {
-  if (!inUse.has(child)) await discardChild(recognizeChild(child) as RunningChild)
+  if (!claimed.has(child)) await discardChild(recognizeChild(child) as RunningChild)
 }
 
-/** The children of calls that have not settled. */
-const inUse = new WeakSet<PipedChild>()
+/** The children of calls. Each call ends its own, also after it has settled. */
+const claimed = new WeakSet<PipedChild>()
 
-/** Keeps a child from being ended by another call, until `run` has settled. */
-export async function using<Result>(child: PipedChild, run: () => Promise<Result>): Promise<Result> {
-  const isShared = inUse.has(child)
-  inUse.add(child)
-  try {
-    return await run()
-  } finally {
-    if (!isShared) inUse.delete(child)
-  }
+/** Keeps a child from being ended by another call. */
+export function claim(child: PipedChild): void {
+  claimed.add(child)
 }
 
 function valuesOf(given: Given): unknown[] {
@@ -133,9 +127,8 @@ function describe(given: unknown): string {
 
 function hintAbout(child: unknown): string {
   if (typeof child === 'string') return `; did you mean spawn(${show(child)})?`
-  if (!isObject(child)) return ''
   if (isPromise(child)) return '; pass the child itself, and not a promise of its end'
-  return hasMethods(child, 'pipe') ? '; pass the child that it belongs to' : ''
+  return describe(child) === 'a stream' ? '; pass the child that it belongs to' : ''
 }
 
 function isResponse(given: unknown): boolean {

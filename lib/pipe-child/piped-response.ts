@@ -29,7 +29,7 @@ const ENDED =
   'an earlier pipeChild has ended this response; the option "end: false" keeps it open for another child'
 
 type Listener = () => void
-type PipedState = 'in use' | 'kept open' | 'ended'
+type PipedState = 'in use' | 'ended'
 type Piped = ServerResponse & { [PIPED]?: PipedState | undefined }
 
 /** A response for as long as a child is piped into it. */
@@ -114,7 +114,7 @@ export class PipedResponse {
   release(): void {
     clearInterval(this.look)
     this.listeners.removeAll()
-    const after = this.settings.end ? 'ended' : 'kept open'
+    const after = this.settings.end ? 'ended' : undefined
     this.res[PIPED] = this.hasBegun ? after : this.before
   }
 

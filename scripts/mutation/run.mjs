@@ -22,10 +22,10 @@ const everybodys = [
 
 /** Of each part of lib, the folders of test, or files in them, that can notice a change of it. */
 const testsOf = {
-  'max-bytes': ['max-bytes'],
-  'body-cache': ['body-cache'],
-  'auto-flush': ['auto-flush', 'regressions'],
-  'pipe-child': ['pipe-child'],
+  'max-bytes': ['max-bytes', 'body-cache/function-adapters', 'observing/bodies'],
+  'body-cache': ['body-cache', 'observing/bodies'],
+  'auto-flush': ['auto-flush', 'regressions', 'observing/flush-child-upgrade'],
+  'pipe-child': ['pipe-child', 'observing/flush-child-upgrade'],
   attach: [
     'attach',
     'combined',
@@ -58,6 +58,8 @@ const useless = [
   'nginx',
   'leaving-clients',
   'block-buffered',
+  'shutdown',
+  'never-started',
   'slow-link',
 ]
 

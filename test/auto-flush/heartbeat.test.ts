@@ -4,9 +4,12 @@ import express from 'express'
 import { autoFlush } from 'sluiceway'
 import { closeServers, serve } from '../support/servers.js'
 import { open, severalBeats } from './event-streams.js'
+import { MockedClock } from '../support/mocked-clock.js'
 import { StreamingClient } from '../support/streaming-client.js'
 
 describe('autoFlush with heartbeatMs', () => {
+  const clock = new MockedClock()
+  afterEach(() => clock.restore())
   afterEach(closeServers)
 
   for (const coding of ['identity', 'gzip'] as const) {
@@ -64,6 +67,27 @@ describe('autoFlush with heartbeatMs', () => {
       expect(await client.ended()).to.equal(':\n\nend')
     })
   }
+
+  it('writes no comment until a whole silence has passed since the last write', async () => {
+    clock.stop()
+    const { res, client } = await open({ heartbeatMs: 100 })
+    for (const event of ['one', 'two']) {
+      await clock.pass(60)
+      res.write(`data: ${event}\n\n`)
+    }
+    await clock.pass(100)
+    await client.received(':\n\ndata: one\n\ndata: two\n\n:\n\n')
+    client.leave()
+  })
+
+  it('leaves no timer behind when the client leaves', async () => {
+    clock.stop()
+    const { res, client } = await open({ heartbeatMs: 100 })
+    expect(clock.pending).to.equal(1)
+    client.leave()
+    await once(res, 'close')
+    expect(clock.pending).to.equal(0)
+  })
 
   it('is off by default', async () => {
     const { res, client } = await open({})

@@ -56,6 +56,28 @@ describe('autoFlush', () => {
       })
     }
 
+    it('immediate flushes once in a turn of the event loop, even if it comes between the writes of two turns', async () => {
+      const happened: string[] = []
+      const app = express().use(
+        noting(() => happened.push('flush')),
+        autoFlush(),
+      )
+      app.get('/', (_req, res) => {
+        res.type('text/plain').write('one')
+        setImmediate(() => {
+          setImmediate(() => {
+            happened.push('next turn')
+            setImmediate(() => res.end())
+          })
+          res.write('three')
+        })
+        res.write('two')
+      })
+      const { url } = await serve(app)
+      await (await StreamingClient.get(url)).ended()
+      expect(happened).to.deep.equal(['flush', 'next turn', 'flush'])
+    })
+
     for (const over of ['end', 'destroy'] as const) {
       it(`does not flush again after ${over}()`, async () => {
         let flushes = 0
@@ -144,7 +166,7 @@ describe('autoFlush', () => {
       await client.received(':')
       for (const n of [1, 2, 3]) {
         const before = res.socket?.bytesWritten ?? 0
-        res.write(`data: ${n}\n\n`)
+        expect(res.write(`data: ${n}\n\n`)).to.equal(true)
         expect(res.socket?.writableLength).to.equal(0)
         expect(res.socket?.bytesWritten).to.be.above(before)
       }
@@ -168,6 +190,15 @@ describe('autoFlush', () => {
       app.get('/', (_req, res) => void Readable.from([chunk, chunk, chunk]).pipe(res))
       const { url } = await serve(app)
       expect(await (await StreamingClient.get(url)).ended()).to.have.lengthOf(300_000)
+    })
+
+    it('still returns false from write once the client does not keep up', async () => {
+      const { res, client } = await open({ sync: true })
+      const chunk = 'x'.repeat(64 * 1024)
+      let writes = 0
+      while (writes < 1000 && res.write(chunk)) writes++
+      expect(writes).to.be.below(1000)
+      client.leave()
     })
 
     it('does not touch whole answers', async () => {

@@ -107,6 +107,40 @@ describe('autoFlush', () => {
         expect(client.response.headers).not.to.have.property('x-accel-buffering')
       })
 
+      it('lets other code keep a method of one response for all others', async () => {
+        const kept: { writeHead?: ServerResponse['writeHead'] } = {}
+        const app = express()
+        app.get('/with', autoFlush(), (_req, res) => {
+          // oxlint-disable-next-line typescript/unbound-method
+          kept.writeHead = res.writeHead
+          res.json('with')
+        })
+        app.get('/without', (_req, res) => {
+          kept.writeHead!.call(res, 200)
+          res.end('without')
+        })
+        const { url } = await serve(app)
+        expect(await (await StreamingClient.get(`${url}/with`)).ended()).to.equal('"with"')
+        const client = await StreamingClient.get(`${url}/without`)
+        expect(await client.ended()).to.equal('without')
+        expect(client.response.headers).not.to.have.property('x-accel-buffering')
+      })
+
+      it("adds no listener for 'drain' to a stream without a compressor", async () => {
+        const app = express()
+        app.get('/', autoFlush(), (_req, res) => {
+          res.type('text/plain').write('listeners: ')
+          res.end(String(res.listenerCount('drain')))
+        })
+        app.get('/unknown', compression(), autoFlush(), (_req, res) => {
+          res.set('Content-Encoding', 'identity').write('listeners: ')
+          res.end(String(res.listenerCount('drain')))
+        })
+        const { url } = await serve(app)
+        for (const path of ['/', '/unknown'])
+          expect(await (await StreamingClient.get(url + path)).ended()).to.equal('listeners: 0')
+      })
+
       it('lets other code list and redefine its methods', async () => {
         const middleware = autoFlush()
         const names = ['write', 'writeHead']

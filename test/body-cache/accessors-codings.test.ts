@@ -4,12 +4,14 @@ import { buffer } from 'node:stream/consumers'
 import { gzipSync } from 'node:zlib'
 import { expect } from 'chai'
 import { bodyCache } from 'sluiceway/body-cache'
+import { maxBytes } from 'sluiceway/max-bytes'
+import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { collectedBytes, peakBytes } from '../support/memory.js'
 import { closeServers, serve } from '../support/servers.js'
 import { codings, hasZstd } from './codings.js'
 import { exchange } from './exchange.js'
-import { found } from './reading.js'
+import { codeOf, found } from './reading.js'
 
 const readText = (req: IncomingMessage): Promise<string> => req.bodyCache.text()
 const damaged = {
@@ -156,6 +158,26 @@ describe('req.bodyCache, with Content-Encoding', () => {
     const error = await req.bodyCache.text().catch((failure: unknown) => failure)
     expect(error).to.include({ status: 415, message: 'unsupported content encoding "gzip, gzip"' })
     client.destroy()
+  })
+
+  it('refuses on a route with a smaller limit what it has decoded before', async () => {
+    const [limit, late] = [maxBytes(5), deferred<unknown>()]
+    const read: Handler = async (req, res, next) => {
+      expect(await readText(req)).to.equal(json)
+      const error = await new Promise((resolve) => {
+        limit(req, res, resolve)
+      })
+      late.resolve([await codeOf(readText(req)), req.bodyCache.complete])
+      next(error)
+    }
+    const { url } = await serve(hosts[0]!.mount(bodyCache(), read))
+    const headers = { 'content-encoding': 'gzip' }
+    const { status } = await fetch(url, { method: 'POST', body: gzipSync(json), headers })
+    expect([status, await late.promise]).to.deep.equal([413, ['ERR_SLUICEWAY_BODY_TOO_LARGE', false]])
+  })
+
+  it('refuses a single byte of deflate as damaged', async () => {
+    expect(await found(readText, Buffer.of(0x78), { 'content-encoding': 'deflate' })).to.deep.include(damaged)
   })
 
   it('accepts the old name of gzip, in upper or lower case', async () => {

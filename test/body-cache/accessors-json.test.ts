@@ -57,15 +57,31 @@ describe('req.bodyCache.json()', () => {
 
   for (const [title, json] of [
     ['brackets in text', JSON.stringify('[{'.repeat(2000))],
-    ['quotes in text', JSON.stringify('"['.repeat(2000))],
+    ['quotes in text', JSON.stringify('"['.repeat(5000))],
     ['backslashes before the end of a text', `[${String.raw`"\\",`.repeat(1000)}"${'['.repeat(1001)}"]`],
-    ['escaped quotes after backslashes', JSON.stringify(String.raw`\"[`.repeat(2000))],
+    ['escaped quotes after backslashes', JSON.stringify(String.raw`\"[`.repeat(5000))],
     ['many lists, one after the other', `[${'[[]],{"a":{}},'.repeat(2000)}1]`],
   ] as const) {
     it(`does not count ${title} as levels`, async () => {
       expect(await found(readJson, json)).to.deep.equal(JSON.parse(json))
     })
   }
+
+  for (const [title, json] of [
+    ['a text that ends in a backslash', `["\\\\",${'['.repeat(1001)}`],
+    ['a text', `["a",${'['.repeat(1001)}`],
+  ] as const) {
+    it(`counts levels behind ${title}`, async () => {
+      expect(await found(readJson, json)).to.include({ status: 400, message: 'more than 1000 levels' })
+    })
+  }
+
+  it('refuses a long text without an end', async () => {
+    expect(await found(readJson, `"${'x'.repeat(2000)}`)).to.include({
+      status: 400,
+      type: 'entity.parse.failed',
+    })
+  })
 
   describe('with keys that would poison a prototype', () => {
     const poisons = [

@@ -31,6 +31,15 @@ describe('req.bodyCache', () => {
     expect(await found(read, 'abc')).to.deep.equal(['abc', 'abc', 'abc', 'text/plain'])
   })
 
+  it('returns a blob without a type for a body without one', async () => {
+    const read: Handler = async (req, res) => {
+      res.end(JSON.stringify((await req.bodyCache.blob()).type))
+    }
+    const { url } = await serve(mount(bodyCache(), read))
+    const response = await fetch(url, { method: 'POST', body: Buffer.from('abc') })
+    expect(await response.json()).to.equal('')
+  })
+
   it('serves every accessor in any order, twice, and all of them at once', async () => {
     const accessors: ((req: IncomingMessage) => Promise<unknown>)[] = [
       ({ bodyCache: body }) => body.json(),

@@ -57,6 +57,14 @@ describe('maxBytes options', () => {
     expect(() => maxBytes(options)).to.throw(TypeError, 'unknown option "lingerMS"; did you mean "lingerMs"?')
   })
 
+  it('say what an option of body-parser or multer is here', () => {
+    const options = { limit: 1, limits: { fileSize: 1 } } as MaxBytesOptions
+    expect(() => maxBytes(options)).to.throw(
+      TypeError,
+      'unknown option "limits"; it is "limit" here, for the whole body',
+    )
+  })
+
   it('refuse durations that a timer cannot keep', () => {
     expect(() => maxBytes({ limit: 1, lingerMs: 2 ** 31 })).to.throw(
       RangeError,

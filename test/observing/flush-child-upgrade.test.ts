@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, type RequestListener, type ServerResponse } from 'node:http'
 import http2 from 'node:http2'
+import { gzipSync } from 'node:zlib'
 
 import { expect } from 'chai'
 import compression from 'compression'
@@ -53,6 +54,18 @@ for (const { name, mount } of hosts) {
         ['/plain', true, false],
         ['/gzip', true, true],
       ])
+    })
+
+    it('does not say that a stream is compressed if its handler has encoded it', async () => {
+      const flushes = observer.messages('sluiceway:flush')
+      const client = await connect(autoFlush(), (_req, res) => {
+        res.setHeader('Content-Encoding', 'gzip')
+        res.write(gzipSync('one'))
+        res.end()
+      })
+      client.request('GET', '/encoded')
+      await client.response()
+      expect(flushes.map(({ isCompressed }) => isCompressed)).to.deep.equal([false])
     })
 
     it('has the start and the exit of a child', async () => {

@@ -2,6 +2,7 @@ import { type ChildProcess, exec, execFile, spawn, spawnSync } from 'node:child_
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { promisify } from 'node:util'
+import { Worker } from 'node:worker_threads'
 import { expect } from 'chai'
 import { pipeChild } from 'sluiceway'
 import { closeServers } from '../support/servers.js'
@@ -23,12 +24,24 @@ const calls: Record<string, [Call, string]> = {
   ],
   'no response': [(_res, child) => [undefined, child], 'res must be a response, got undefined'],
   'the child twice': [(_res, child) => [child, child], 'res must be a response, got a child'],
+  'a Worker twice': [
+    () => {
+      const worker = new Worker('setInterval(() => {}, 1000)', { eval: true })
+      return [worker, worker]
+    },
+    'res must be a response, got a child',
+  ],
   'no child': [(res) => [res], 'child must be a child process, a Worker or a pseudo-terminal, got undefined'],
   null: [(res) => [res, null], 'a Worker or a pseudo-terminal, got null'],
+  'the request': [(res, _child, req) => [res, req], 'a Worker or a pseudo-terminal, got a request'],
   'the response twice': [(res) => [res, res], 'a Worker or a pseudo-terminal, got a response'],
   'a command': [(res) => [res, 'ls'], 'a Worker or a pseudo-terminal, got "ls"; did you mean spawn("ls")?'],
   spawn: [(res) => [res, spawn], 'a Worker or a pseudo-terminal, got a function'],
   'an object': [(res) => [res, {}], 'a Worker or a pseudo-terminal, got an object'],
+  'an answer of fetch': [
+    (res) => [res, new Response('text')],
+    'a Worker or a pseudo-terminal, got an object',
+  ],
   'its output': [
     (res, child) => [res, { stdout: child.stdout, child }],
     'got the result of a command that has ended',
@@ -47,9 +60,12 @@ const calls: Record<string, [Call, string]> = {
   ],
   'a promise with a child': [
     (res, child) => [res, Object.assign(new Promise(() => {}), { child })],
-    'got a promise; pass the child itself',
+    'got a promise; pass the child itself, and not a promise of its end',
   ],
-  'a promise of an object with a child': [(res, child) => [res, Promise.resolve({ child })], 'got a promise'],
+  'a promise of an object with a child': [
+    (res, child) => [res, Promise.resolve({ child })],
+    'got a promise; pass the child itself, and not a promise of its end',
+  ],
 }
 
 for (const front of fronts) {
@@ -63,7 +79,7 @@ for (const front of fronts) {
         const text = await (await ask()).ended()
         expect(text)
           .to.match(/^TypeError: pipeChild: /)
-          .and.include(message)
+          .and.include(`${message} (see `)
         if (/\bchild\b/.test(call.toString())) await nothingLeft(child)
         else process.kill(-child.pid!)
       })
@@ -73,6 +89,10 @@ for (const front of fronts) {
       'the options and the child in the wrong order': (res, child) => [res, { end: false }, child],
       'an array': (res, child) => [res, [child]],
       'an object that holds it under another name': (res, child) => [res, { proc: child }],
+      'one without a prototype': (res, child) => [
+        res,
+        Object.assign(Object.create(null) as object, { proc: child }),
+      ],
       'a promise of an array': (res, child) => [res, Promise.resolve([child])],
     } satisfies Record<string, Call>)) {
       it(`${what}: ends the child`, async () => {

@@ -252,6 +252,19 @@ for (const front of fronts) {
       })
     })
 
+    it('rejects with the exception of a method that has sent the head', async () => {
+      const { ask } = await front.serve(async (req, res) => {
+        const flush = res.flushHeaders.bind(res)
+        res.flushHeaders = () => {
+          flush()
+          throw new Error('late')
+        }
+        const { error } = await pipedCleanly(req, res, sh('sleep 60 & wait'))
+        res.end(error?.message)
+      })
+      expect(await (await ask()).ended()).to.equal('late')
+    })
+
     it('leaves none of its headers behind where the head cannot be sent', async () => {
       const { ask } = await front.serve(async (req, res) => {
         const flush = res.flushHeaders.bind(res)

@@ -1,9 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import { PassThrough } from 'node:stream'
 import { expect } from 'chai'
 import compression from 'compression'
 import type { Response } from 'express'
-import { autoFlush, type PipeChildOptions } from 'sluiceway'
+import { autoFlush, pipeChild, type PipeChildOptions } from 'sluiceway'
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers } from '../support/servers.js'
@@ -254,6 +257,16 @@ describe('pipeChild', () => {
     const { url, exit } = await piped(() => child, {})
     expect(await (await StreamingClient.get(url)).ended()).to.equal('')
     expect(await exit).to.deep.equal({ code: 5, signal: null })
+  })
+
+  it("resolves for a response without a server, as of a function adapter, which never emits 'close'", async () => {
+    const res = new ServerResponse(new IncomingMessage(new Socket()))
+    const written = new PassThrough()
+    let text = ''
+    written.on('data', (chunk: Buffer) => (text += String(chunk)))
+    res.assignSocket(written as never)
+    expect(await pipeChild(res, sh('echo out; exit 3'))).to.deep.equal({ code: 3, signal: null })
+    expect(text).to.match(/\r\n\r\nout\n$/)
   })
 
   it('gives the child of a refused call time to end by itself', async () => {

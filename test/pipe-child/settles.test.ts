@@ -94,6 +94,16 @@ for (const front of fronts) {
         })
       }
 
+      it('before the call, with more than the client reads: ends the child while the client stays', async () => {
+        const { ask, outcome } = await arrange(front, {
+          before: (res) => void res.end(Buffer.alloc(16 * 1024 * 1024)),
+        })
+        const reply = await ask()
+        expect((await outcome).exit).to.deep.equal(ended.exit)
+        expect(reply.body.destroyed).to.equal(false)
+        reply.leave()
+      })
+
       it('and the client does not read: ends the blocked child while the client stays', async () => {
         const { ask, outcome } = await arrange(front, {
           start: () => sh(CHATTY),
