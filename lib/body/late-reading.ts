@@ -59,7 +59,7 @@ export class LateReading implements ConnectionWatcher {
 
   end(): void {
     clearTimeout(this.timer)
-    if (this.timer !== undefined) unwatchConnection(this.owner.socket, this)
+    unwatchConnection(this.owner.socket, this)
   }
 
   /** Checks whether any bytes were taken since the last check. */

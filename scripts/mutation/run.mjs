@@ -17,6 +17,7 @@ const everybodys = [
   'combined',
   'faults',
   'regressions',
+  'observing',
 ]
 
 /** Of each part of lib, the folders of test, or files in them, that can notice a change of it. */
@@ -32,7 +33,16 @@ const testsOf = {
     'passthrough-proxy/{names-elsewhere,session-on-upgrade,switched-protocols,tracing,upgrade,upgrade-disconnects,websocket}',
     'regressions/{cve-2026-1527-*,golang-80416-h2c,pipelined-upgrade,proxy-unwritable-101}',
   ],
-  body: ['max-bytes', 'body-cache', 'passthrough-proxy', 'attach', 'combined', 'faults', 'regressions'],
+  body: [
+    'max-bytes',
+    'body-cache',
+    'passthrough-proxy',
+    'attach',
+    'combined',
+    'faults',
+    'regressions',
+    'observing',
+  ],
   node: everybodys,
   shared: everybodys,
   'passthrough-proxy': ['passthrough-proxy', 'regressions', 'attach', 'combined', 'faults'],

@@ -78,7 +78,7 @@ const adapters: readonly Adapter[] = [
     }),
   },
   {
-    name: 'an adapter that delivers a byte each time it is asked',
+    name: 'an adapter that delivers a byte each time it is asked, as a string in hexadecimal',
     socket: plainSocket,
     complete: true,
     after: close,
@@ -105,7 +105,7 @@ function byteByByte(): Deliver {
   return function () {
     const at = given.get(this) ?? 0
     given.set(this, at + 1)
-    this.push(at < SIZE ? Buffer.from(BODY).subarray(at, at + 1) : null)
+    this.push(at < SIZE ? Buffer.from(BODY).toString('hex', at, at + 1) : null, 'hex')
   }
 }
 

@@ -16,6 +16,7 @@ import { type Handler, hosts } from '../support/hosts.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve, type TestServer } from '../support/servers.js'
 import { allClosedIn, emptyDirectory, openFilesIn, removeDirectories } from '../support/temporary-files.js'
+import { until } from '../support/until.js'
 
 const KB = 1024
 const body = Buffer.from(Array.from({ length: 300 * KB }, (_, index) => index % 251))
@@ -99,6 +100,23 @@ describeOnLinux('bodyCache, beyond memory', () => {
     expect(answer.files[0]).to.include({ unlinked: true, mode: 0o600 })
     expect(answer.files[0]!.size).to.be.within(200 * KB, 300 * KB)
     await allClosedIn(directory)
+  })
+
+  it('asks for the rest of a body whose first reader comes once everything so far is in the file', async () => {
+    const { port } = await upload({ memory: 0 }, async (req, res) => {
+      // More than the request's own buffer takes, so that its connection is paused.
+      await until(() => openFilesIn(directory)[0]?.size === 60 * KB, 'the bytes in the file')
+      res.end(String((await rawBody(req)).equals(body.subarray(0, 60 * KB))))
+    })
+    const client = await RawClient.connect(port)
+    client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
+    for (let start = 0; start < 60 * KB; start += 20 * KB) {
+      client.write(asChunk(body.subarray(start, start + 20 * KB)))
+    }
+    await until(() => openFilesIn(directory)[0]?.size === 60 * KB, 'the bytes in the file')
+    client.write(lastChunk)
+    expect((await client.response()).body.toString()).to.equal('true')
+    client.destroy()
   })
 
   it('opens no file for a body that fits in memory', async () => {

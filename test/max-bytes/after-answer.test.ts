@@ -127,23 +127,28 @@ for (const { name, mount } of hosts) {
       client.destroy()
     })
 
-    it('closes the connection after a large rest, and reads no more than lingerBytes of it', async () => {
-      const lingerBytes = 1024 * 1024
-      const { port, connections } = await serve(
-        mount(maxBytes({ limit: Infinity, lingerBytes }), refuseAtOnce),
-      )
-      const client = await RawClient.connect(port)
-      client.write(CHUNKED)
-      expect((await client.response()).status).to.equal(403)
-      const block = asChunk(Buffer.alloc(64 * 1024))
-      const send = (): void => {
-        while (client.socket.writable && client.write(block));
-      }
-      client.socket.on('drain', send)
-      send()
-      await once(connections[0]!, 'close')
-      expect(connections[0]!.bytesRead).to.be.within(lingerBytes, lingerBytes + 400 * 1024)
-    })
+    const lingerBytes = 1024 * 1024
+    const smaller = maxBytes({ limit: '10mb', lingerBytes })
+    for (const [mounted, limits] of [
+      ['once', [maxBytes({ limit: Infinity, lingerBytes })]],
+      ['before a larger limit', [smaller, maxBytes(Infinity)]],
+      ['behind a larger limit', [maxBytes(Infinity), smaller]],
+    ] as const) {
+      it(`closes the connection after a large rest, and reads no more than lingerBytes of it, mounted ${mounted}`, async () => {
+        const { port, connections } = await serve(mount(...limits, refuseAtOnce))
+        const client = await RawClient.connect(port)
+        client.write(CHUNKED)
+        expect((await client.response()).status).to.equal(403)
+        const block = asChunk(Buffer.alloc(64 * 1024))
+        const send = (): void => {
+          while (client.socket.writable && client.write(block));
+        }
+        client.socket.on('drain', send)
+        send()
+        await once(connections[0]!, 'close')
+        expect(connections[0]!.bytesRead).to.be.within(lingerBytes, lingerBytes + 400 * 1024)
+      })
+    }
 
     for (const [framing, rest] of [
       ['Transfer-Encoding: chunked', [asChunk(Buffer.alloc(1024 * 1024)), lastChunk]],
@@ -232,7 +237,7 @@ for (const { name, mount } of hosts) {
         res.statusCode = 202
         res.end()
       }
-      const { port } = await serve(mount(maxBytes({ limit: 10, lingerMs: 500 }), accept))
+      const { port } = await serve(mount(maxBytes({ limit: 10, lingerMs: 60_000 }), accept))
       const client = await RawClient.connect(port)
       client.write(CHUNKED)
       expect((await client.response()).status).to.equal(202)

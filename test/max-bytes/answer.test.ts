@@ -86,16 +86,17 @@ for (const { name, mount } of hosts) {
       expect((await answerTo(port)).status).to.equal(413)
     })
 
-    it('removes entity headers that the application had set for another answer', async () => {
+    it('removes the reason and the entity headers that the application had set for another answer', async () => {
       const prepare: Handler = (_req, res, next) => {
         res.setHeader('Content-Length', '5')
         res.setHeader('ETag', '"x"')
         res.setHeader('X-Kept', 'yes')
+        res.statusMessage = 'Fine'
         next()
       }
       const { port } = await serve(mount(maxBytes('100kb'), prepare, readToEnd))
-      const { headers, body } = await answerTo(port)
-      expect(body.toString()).to.equal('Payload Too Large')
+      const { reason, headers, body } = await answerTo(port)
+      expect([reason, body.toString()]).to.deep.equal(['Payload Too Large', 'Payload Too Large'])
       expect([headers['etag'], headers['x-kept']]).to.deep.equal([undefined, ['yes']])
     })
 
@@ -199,6 +200,36 @@ for (const { name, mount } of hosts) {
       await client.closed()
       expect([requests, client.pending.length]).to.deep.equal([1, 0])
     })
+
+    for (const [where, before] of [
+      ['', ''],
+      [' behind another response', 'GET /first HTTP/1.1\r\nHost: a\r\n\r\n'],
+    ] as const) {
+      it(`answers a client that ends its side in the middle of a refused body${where}`, async () => {
+        const first = deferred<() => void>()
+        const heard = deferred<() => void>()
+        const answerWhenTold: Handler = (req, res, next) => {
+          if (req.url === '/first') first.resolve(() => res.end())
+          else req.resume().on('error', (error) => heard.resolve(() => next(error)))
+        }
+        const { port, connections } = await serve(
+          mount(maxBytes({ limit: 10, lingerMs: 60_000 }), answerWhenTold),
+        )
+        const client = await RawClient.connect(port)
+        client.write(before, CHUNKED, asChunk('12345678901'))
+        const answer = await heard.promise
+        if (before !== '') {
+          const answerFirst = await first.promise
+          answerFirst()
+          await client.response()
+        }
+        const ended = once(connections[0]!, 'end')
+        client.socket.end()
+        await ended
+        answer()
+        expect((await client.response()).status).to.equal(413)
+      })
+    }
 
     for (const [how, leave] of [
       ['ends', (client: RawClient) => void client.socket.end()],

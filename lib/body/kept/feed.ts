@@ -55,5 +55,6 @@ async function load(reader: BodyReader, body: ReadableBody, store: BodyStore): P
   if (chunk === undefined || reader.loading !== position || !body.isReadable) return
   reader.loading = undefined
   hand(reader, chunk)
-  feed(reader, body)
+  // Node's request asks for more by itself only once its own `_read` has run, which `pull` calls.
+  if (feed(reader, body)) body.pull()
 }

@@ -11,8 +11,8 @@ export class BodyReaders {
   private furthest = 0
 
   /** Notes how far a reader has come, before it starts over or leaves. */
-  note({ position, readableLength }: BodyReader): void {
-    this.furthest = Math.max(this.furthest, position - readableLength)
+  note(reader: BodyReader): void {
+    this.furthest = Math.max(this.furthest, takenBy(reader))
   }
 
   join(reader: BodyReader): void {
@@ -28,7 +28,7 @@ export class BodyReaders {
 
   /** The number of bytes that the readers have taken, all together. */
   get taken(): number {
-    return this.list.reduce((sum, { position }) => sum + position, 0)
+    return this.list.reduce((sum, reader) => sum + takenBy(reader), 0)
   }
 
   /** True while the application reads the request. */
@@ -86,4 +86,9 @@ export class BodyReaders {
   forget(): void {
     this.list.length = 0
   }
+}
+
+/** Returns how many bytes the application has taken through a reader, without those that its stream still holds. */
+function takenBy({ position, readableLength }: BodyReader): number {
+  return position - readableLength
 }

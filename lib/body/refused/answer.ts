@@ -28,7 +28,7 @@ export class RefusedAnswer {
     // It is later called with the response as `this`.
     // oxlint-disable-next-line typescript/unbound-method
     this.end = res.end
-    if (!res.headersSent) this.guard()
+    this.guard()
   }
 
   /** Answers after `delay` milliseconds, or as soon as all listeners that got the error have had their turn. */
