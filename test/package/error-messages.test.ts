@@ -88,7 +88,8 @@ describe('the message of an error', () => {
     'options that are no object': () => autoFlush('now' as never),
     'a factory that was mounted': () => maxBytes({ socket: {}, headers: {} } as never),
     'a target': () => passthroughProxy('here'),
-    'an option that is not the caller’s': () => passthroughProxy('http://a', { connect: { port: 1 } as never }),
+    'an option that is not the caller’s': () =>
+      passthroughProxy('http://a', { connect: { port: 1 } as never }),
     'options that contradict each other': () =>
       passthroughProxy('http://a', { path: () => '/', rewriteLocation: true }),
     'a server': () => attach({} as never, () => {}),

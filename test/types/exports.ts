@@ -206,9 +206,7 @@ expectTypeOf<HeaderList['set']>().toEqualTypeOf<(name: string, value: string) =>
 expectTypeOf<keyof HeaderList>().toEqualTypeOf<
   'append' | 'delete' | 'get' | 'getAll' | 'has' | 'lines' | 'set' | typeof Symbol.iterator
 >()
-expectTypeOf<RequestHook>().toEqualTypeOf<
-  (outgoing: OutgoingRequest, req: IncomingMessage) => unknown
->()
+expectTypeOf<RequestHook>().toEqualTypeOf<(outgoing: OutgoingRequest, req: IncomingMessage) => unknown>()
 expectTypeOf<ResponseHook>().toEqualTypeOf<
   (incoming: IncomingResponse, req: IncomingMessage, res: ServerResponse) => unknown
 >()
