@@ -18,13 +18,13 @@ const wrongSizes: readonly (readonly [size: unknown, shown: string])[] = [
   [null, 'null'],
   [2 ** 53, '9007199254740992'],
   [-Infinity, '-Infinity'],
-  [{}, '{}'],
-  [[], '[]'],
+  [{}, 'an object'],
+  [[], 'an array'],
   [true, 'true'],
   [10n, '10'],
-  [[1n], 'object'],
-  [{ of: globalThis }, 'object'],
-  [Symbol('10'), 'symbol'],
+  [[1n], 'an array'],
+  [{ of: globalThis }, 'an object'],
+  [Symbol('10'), 'a symbol'],
 ]
 
 describe('maxBytes options', () => {

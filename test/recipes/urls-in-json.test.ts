@@ -60,7 +60,7 @@ describe('recipe: URLs in JSON', () => {
     await recipe.client.untilText('last')
   })
 
-  it('answers 500 to JSON that is none, 502 to too much of it, and passes on a HEAD', async () => {
+  it('answers 500 to JSON that is none, 502 to too much of it, and promises no length for a HEAD', async () => {
     recipe.client.request('GET', '/api/')
     ;(await recipe.upstream.connection()).write(answer('{"half":', json))
     expect((await recipe.client.response()).status).to.equal(500)
@@ -73,6 +73,6 @@ describe('recipe: URLs in JSON', () => {
     expect((await recipe.client.response()).status).to.equal(502)
     recipe.client.request('HEAD', '/api/')
     ;(await recipe.upstream.connection()).write(`HTTP/1.1 200 OK\r\nContent-Length: 6\r\n${json}\r\n`)
-    expect((await recipe.client.response({ head: true })).headers['content-length']).to.deep.equal(['6'])
+    expect((await recipe.client.response({ head: true })).headers).to.not.have.property('content-length')
   })
 })

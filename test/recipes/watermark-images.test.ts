@@ -99,7 +99,7 @@ describe('recipe: a watermark on images', () => {
     expect(headers['etag']).to.deep.equal(['"a"'])
   })
 
-  it('shows no preview of what is not such an image, and passes on a 404 and a HEAD', async () => {
+  it('shows no preview of what is not such an image, and passes on a 404, and promises no length for a HEAD', async () => {
     recipe.client.request('GET', '/previews/a.png')
     send(await recipe.upstream.connection(), Buffer.from('GIF89a'))
     expect((await recipe.client.response()).status).to.equal(500)
@@ -112,6 +112,6 @@ describe('recipe: a watermark on images', () => {
     ;(await recipe.upstream.connection()).write(
       'HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\n',
     )
-    expect((await recipe.client.response({ head: true })).headers['content-length']).to.deep.equal(['100'])
+    expect((await recipe.client.response({ head: true })).headers).to.not.have.property('content-length')
   })
 })
