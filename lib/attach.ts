@@ -90,7 +90,9 @@ const namesElsewhere: NamesElsewhere = {
 function requireKinds(server: unknown, app: unknown): void {
   if (!isServer(server)) {
     const given =
-      typeof server === 'function' ? 'a function; it comes second: attach(server, app)' : show(server)
+      typeof server === 'function'
+        ? 'a function; the application comes second: attach(server, app)'
+        : show(server)
     throw wrongOption(
       `attach: server must be an http.Server or https.Server, such as app.listen() returns, got ${given}`,
     )

@@ -48,12 +48,12 @@ describe('attach', () => {
     [
       'an application alone',
       [app],
-      /^attach: server must be .*, got a function; it comes second: attach\(server, app\)/,
+      /^attach: server must be .*, got a function; the application comes second: attach\(server, app\)/,
     ],
     [
       'both in the wrong order',
       [app, createServer()],
-      /^attach: server must be .*, got a function; it comes second/,
+      /^attach: server must be .*, got a function; the application comes second/,
     ],
     [
       'an emitter',

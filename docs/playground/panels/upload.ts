@@ -4,7 +4,7 @@ import type { Traces } from '../traces.js'
 
 const limit = '1mb'
 
-/** An upload of at most 1 MB, with maxBytes and with Express' own limit. Every answer says how long it took. */
+/** An upload of at most 1 MB, with maxBytes and with Express's own limit. Every answer says how long it took. */
 export function uploadRoutes(traces: Traces): Router {
   const countBytes: RequestHandler = async (req, res) => {
     let received = 0
