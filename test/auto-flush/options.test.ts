@@ -99,6 +99,8 @@ describe('autoFlush', () => {
 
     it('in milliseconds waits that long', async () => {
       const { res, client } = await open({ coalesce: 100 }, 'gzip')
+      // Until then, the write would join the flush of the first one.
+      await client.received(':\n\n')
       const passed = passedTimers(100, 5000)
       res.write('data: late\n\n')
       await client.received('late')
