@@ -88,9 +88,11 @@ async function runOne(name) {
 }
 
 /** The earlier results, with some works anew, each with its own date and commit. */
-function besideEarlier(name, { date, commit }, { works }) {
+function besideEarlier(name, about, { works }) {
   const earlier = JSON.parse(readFileSync(new URL(`results/${name}.json`, import.meta.url), 'utf8'))
-  const again = Object.fromEntries(Object.keys(works).map((work) => [work, { date, commit }]))
+  const again = Object.fromEntries(
+    Object.keys(works).map((work) => [work, { date: about.date, commit: about.commit }]),
+  )
   return { ...earlier, works: { ...earlier.works, ...works }, again: { ...earlier.again, ...again } }
 }
 
