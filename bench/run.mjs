@@ -7,12 +7,13 @@
 //   --nodes 20=/usr/bin/node,24=/opt/24/bin/node   on these versions of Node (or BENCH_NODES); else on the running one
 //   --node-upstream      node:http as the upstream, even where there is nginx
 //   --minutes 45         begins nothing more after so many; what comes first matters most
+//   --again              keeps the other works of the earlier results, with --works
 //   --dry                leaves results/ and docs/ as they are
 //
 // What is done is written after each part, so a run that is interrupted loses nothing but what it was at. `report` as a
 // name runs nothing: it makes the pages anew from results/.
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -37,6 +38,7 @@ const { values, positionals } = parseArgs({
     nodes: { type: 'string', default: process.env.BENCH_NODES },
     'node-upstream': { type: 'boolean' },
     minutes: { type: 'string' },
+    again: { type: 'boolean' },
     dry: { type: 'boolean' },
   },
 })
@@ -74,14 +76,24 @@ async function runOne(name) {
   const began = performance.now()
   const about = circumstances()
   const write = (result) => writeResult(name, { name, ...about, ...result })
+  const save = values.again ? () => {} : write
   const { run } = await import(`./${name}.mjs`)
-  const result = await run({ ...options, save: write })
+  const result = await run({ ...options, save })
   if (result === undefined) return
   console.log(sections[name].body({ name, ...about, ...result }))
   console.log(`\n${goalsTable({ [name]: { ...about, ...result } })}`)
   console.log(`\n${name} took ${Math.round((performance.now() - began) / 1000)} s`)
-  write(result)
+  write(values.again ? besideEarlier(name, about, result) : result)
   if (!values.dry) writePages()
+}
+
+/** The earlier results, with some works anew, each with its own date and commit. */
+function besideEarlier(name, about, { works }) {
+  const earlier = JSON.parse(readFileSync(new URL(`results/${name}.json`, import.meta.url), 'utf8'))
+  const again = Object.fromEntries(
+    Object.keys(works).map((work) => [work, { date: about.date, commit: about.commit }]),
+  )
+  return { ...earlier, works: { ...earlier.works, ...works }, again: { ...earlier.again, ...again } }
 }
 
 function writeResult(name, result) {

@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events'
-import type { Writable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import type { ParsedRequest } from './internals.js'
 
 /** The options of `pipe()` about the end of its source. */
@@ -40,4 +40,15 @@ export function destroyQuietly(destination: Writable, error: Error): void {
     return !isUnheard && emit(event, ...args)
   }
   destination.destroy(error)
+}
+
+/** Tells whether the bytes of `source` are piped into `target`, directly or through other streams. */
+export function isPipedInto(source: Readable, target: Readable): boolean {
+  const reached = new Set<object>([source])
+  for (const stream of reached) {
+    // `pipes` of old copies of Node's streams is one stream, or null.
+    const { pipes } = (stream as Partial<ParsedRequest>)._readableState ?? {}
+    for (const next of [pipes ?? []].flat()) reached.add(next)
+  }
+  return reached.has(target)
 }

@@ -50,6 +50,34 @@ describe('req.bodyCache.urlencoded()', () => {
     }
   }
 
+  for (const [title, charset, body, entries] of [
+    [
+      'empty pairs',
+      'windows-1252',
+      'a=1&&b=2&',
+      [
+        ['a', '1'],
+        ['b', '2'],
+      ],
+    ],
+    ['a value with equals signs', 'windows-1252', 'a=1=2=', [['a', '1=2=']]],
+    ['an escape that is none of bytes', 'windows-1252', 'a=%u20ac', [['a', '%u20ac']]],
+    ['bytes that are no UTF-8', 'utf-8', 'a=%ff', [['a', '\uFFFD']]],
+    // U+012B has the byte of a plus sign.
+    [
+      'a plus sign beside a character that has its byte',
+      'utf-8',
+      'a=\u012b+\u2b00',
+      [['a', '\u012b \u2b00']],
+    ],
+  ] as const) {
+    it(`reads ${title} in charset=${charset} by formData()`, async () => {
+      const type = { 'content-type': `application/x-www-form-urlencoded; charset=${charset}` }
+      const data = await found(async (req) => [...(await req.bodyCache.formData())], body, type)
+      expect(data).to.deep.equal(entries)
+    })
+  }
+
   it('refuses a form in an unknown charset, with each accessor', async () => {
     const type = { 'content-type': 'application/x-www-form-urlencoded; charset=utf-7' }
     for (const read of [(req) => req.bodyCache.urlencoded(), (req) => req.bodyCache.formData()] as Parameters<

@@ -85,6 +85,9 @@ describe('a charset', () => {
     ['utf-8', 'efbbbf41', 'A'],
     ['utf-8', 'feff41', '\uFFFD\uFFFDA'],
     ['windows-1252', 'efbbbf41', 'ï»¿A'],
+    // Halves of a byte order mark are none.
+    ['utf-16', 'fe004100', '\u00feA'],
+    ['utf-16', '00ff4100', '\uff00A'],
   ] as const) {
     it(`has its own byte order mark removed, and is overridden by no other: ${hex} in ${charset}`, async () => {
       expect(await found(readText, Buffer.from(hex, 'hex'), typed('text/plain', charset))).to.equal(text)

@@ -111,6 +111,17 @@ describe('req.bodyCache.formData() of a multipart form', () => {
       '--xx\r\nContent-Disposition: form-data; name="a"\r\n\r\n--xx--',
       [['a', '']],
     ],
+    ['an LF alone behind its last boundary', `${part('form-data; name="a"')}--xx--\n`, a1],
+    [
+      'a folded line within a file name',
+      part('form-data; name="a"; filename="x\r\n   y"', '1', 'text/plain') + END,
+      [['a', 'x y', 'text/plain', hex]],
+    ],
+    [
+      'a space before the colon of a head line',
+      `--xx\r\nContent-Disposition : form-data; name="a"\r\n\r\n1\r\n${END}`,
+      a1,
+    ],
     ['no part', END, []],
   ] as const) {
     it(`reads ${title}`, async () => {
@@ -190,6 +201,54 @@ describe('req.bodyCache.formData() of a multipart form', () => {
       part('form-data; name="a"', '12\r\n--xxy\r\n34') + END,
       TYPE,
       'a line begins with its boundary and goes on',
+    ],
+    [
+      'with a line that is its boundary and one dash',
+      part('form-data; name="a"', '12\r\n--xx-\r\n34') + END,
+      TYPE,
+      'a line begins with its boundary and goes on',
+    ],
+    [
+      'with a line that is its boundary, one dash and more',
+      part('form-data; name="a"', '12\r\n--xx-y\r\n34') + END,
+      TYPE,
+      'a line begins with its boundary and goes on',
+    ],
+    [
+      'with a line that is its boundary, more and one dash',
+      part('form-data; name="a"', '12\r\n--xxy-\r\n34') + END,
+      TYPE,
+      'a line begins with its boundary and goes on',
+    ],
+    [
+      'with a CR alone behind its boundary',
+      `--xx\rx${part('form-data; name="a"').slice(6)}${END}`,
+      TYPE,
+      'a line begins with its boundary and goes on',
+    ],
+    [
+      'with an LF alone behind its boundary and more',
+      `--xxx\n${part('form-data; name="a"').slice(6)}${END}`,
+      TYPE,
+      'a line begins with its boundary and goes on',
+    ],
+    [
+      'cut short in a head after 16 KB of it',
+      `--xx\r\n${'x'.repeat(16_384)}`,
+      TYPE,
+      'it ends in the head of a part',
+    ],
+    [
+      'cut short in the head behind a large part',
+      `${part('form-data; name="a"', 'x'.repeat(17_000))}--xx\r\nContent-Disp`,
+      TYPE,
+      'it ends in the head of a part',
+    ],
+    [
+      'with a CR and more before its first boundary',
+      `\rx${whole}`,
+      TYPE,
+      'its first boundary does not begin a line',
     ],
     [
       'with a line that begins like its last boundary',

@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs'
-import { Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
+import { createGzip } from 'node:zlib'
 
 import { expect } from 'chai'
 import {
@@ -52,6 +53,15 @@ describe('bodies that onRequest gives', () => {
       const file = createReadStream('/no/such/file')
       outgoing.body = file
       await new Promise<void>((resolve) => file.on('close', resolve))
+    })
+    expect(response.status).to.equal(500)
+  })
+
+  it('are an error of the hook if the stream fails from which they are piped', async () => {
+    const response = await upload((outgoing) => {
+      const file = createReadStream('/no/such/file')
+      outgoing.body = file
+      outgoing.body = file.pipe(new PassThrough()).pipe(createGzip())
     })
     expect(response.status).to.equal(500)
   })

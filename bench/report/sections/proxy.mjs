@@ -40,7 +40,9 @@ function workTable(result, name) {
   const lines = linesOf(rows, nodes, bytes)
   const order =
     nodes.length > 1 ? ` Where a cell has several figures they are those of ${nodesText(nodes)}.` : ''
-  return `### ${title}\n\n${detail}.${order}\n\n${table(headings, lines)}${leftOut(result, name)}`
+  const again = result.again?.[name]
+  const when = again === undefined ? '' : ` Run again: ${again.date} UTC, commit ${again.commit}.`
+  return `### ${title}\n\n${detail}.${order}${when}\n\n${table(headings, lines)}${leftOut(result, name)}`
 }
 
 function linesOf(rows, nodes, bytes) {

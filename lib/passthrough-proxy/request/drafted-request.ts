@@ -1,5 +1,6 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 
+import { isPipedInto } from '../../node/pipes.js'
 import { type BodyTransform, drop, type Stage, stageOf } from '../body-transform.js'
 import { digestNames } from '../digests.js'
 import { bytesIn, streamIn } from '../given-body.js'
@@ -78,15 +79,20 @@ export class DraftedRequest implements OutgoingRequest {
 
   /** Takes a stream over: until it is sent, nobody else listens for its errors. */
   private own<Stream extends Readable>(stream: Stream): Stream {
-    stream.on('error', ignore)
+    stream.on('error', (error: Error) => this.failWith(stream, error))
     this.given = (this.given ?? new Set()).add(stream)
     if (this.isReleased) stream.destroy?.()
     return stream
+  }
+
+  /** Ends the body with the error of its source, as `pipe` passes none on. */
+  private failWith(source: Readable, error: Error): void {
+    const { present } = this
+    if (!(present instanceof Readable) || present === source || present === this.client) return
+    if (isPipedInto(source, present)) present.destroy(error)
   }
 
   private forget(...names: string[]): void {
     for (const name of names) this.headers.delete(name)
   }
 }
-
-function ignore(): void {}

@@ -212,20 +212,22 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
 
   /** Ends the response: the connection is freed for the next request, or ends. */
   private settle(isAll: boolean): void {
-    const isKept =
-      isAll && !this.isSending && !this.isLast && this.parser.isKept && this.writeError === undefined
+    const isSent = this.upload?.isWhole !== false && this.writeError === undefined
     this.upload?.stop()
     this.upload = undefined
-    if (!isKept) return this.destroy()
+    if (!isAll || !isSent || this.isLast || !this.parser.isKept) return this.destroy()
     // A paused connection would never answer the next request.
     this.transport.resume()
     this.owner.onSettling(this)
     freeAfterPoll(this)
   }
 
-  /** Frees the connection, unless bytes after the response, or the end of the connection, have closed it. */
+  /** Frees the connection, unless later bytes or its end have closed it, or the server has not read the request. */
   free(): void {
-    if (!this.isGone) this.owner.onFree(this)
+    if (this.isGone) return
+    // It is asked only here: over TLS, Node hears that a write is done after a quick response to it.
+    if (this.transport.socket.writableLength > 0) return this.destroy()
+    this.owner.onFree(this)
   }
 
   private handOver(lines: string[], early: Buffer): void {

@@ -1,0 +1,58 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { Agent, type IncomingMessage, request } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+
+import { expect } from 'chai'
+import { passthroughProxy } from 'sluiceway/passthrough-proxy'
+
+import { closeServers, serve } from '../support/servers.js'
+import { certificate } from '../support/tls-certificate.js'
+
+/** Keeps this process busy, so that a response is there before Node hears that its request was written. */
+function beBusy(milliseconds: number): void {
+  const end = performance.now() + milliseconds
+  while (performance.now() < end);
+}
+
+// The upstream is another process, as it answers while this one is busy.
+describe('connections over TLS to a quick upstream', () => {
+  let upstream: ChildProcess
+  let proxied: number
+
+  beforeEach(async () => {
+    upstream = fork(fileURLToPath(new URL('quick-tls-upstream.js', import.meta.url)))
+    const [port] = (await once(upstream, 'message')) as [number]
+    const proxy = passthroughProxy(`https://localhost:${port}`, { connect: { ca: certificate, family: 4 } })
+    const front = await serve((req, res) => {
+      // In this phase of the event loop, Node hears of a write only after the next reads.
+      setImmediate(() => {
+        proxy(req, res, (error) => res.writeHead(502).end(String(error)))
+        beBusy(20)
+      })
+    })
+    proxied = front.port
+  })
+  afterEach(closeServers)
+  afterEach(async () => {
+    upstream.disconnect()
+    await once(upstream, 'exit')
+  })
+
+  for (const method of ['GET', 'POST']) {
+    it(`are kept: ${method}`, async () => {
+      const agent = new Agent({ keepAlive: true })
+      const seen = new Set<string>()
+      for (let n = 0; n < 10; n++) {
+        const sending = request({ port: proxied, agent, method })
+        sending.end(method === 'POST' ? 'a body' : undefined)
+        const [response] = (await once(sending, 'response')) as [IncomingMessage]
+        expect(response.statusCode).to.equal(200)
+        seen.add(await text(response))
+      }
+      agent.destroy()
+      expect([...seen]).to.deep.equal(['1'])
+    })
+  }
+})
