@@ -273,7 +273,8 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   }
 
   private releaseReaders(): void {
-    this.readers.fail(this.failure!, this.replay)
+    // Creating an error costs as much as all the rest, so it is created only if a reader gets it.
+    if (this.hasReaders) this.readers.fail(this.failure!, this.replay)
     this.store?.clear()
     this.replay?.release()
   }
