@@ -7,7 +7,7 @@ import { closeServers, serve } from '../support/servers.js'
 
 /** The number of errors of http-errors that are created while `work` runs. Node itself keeps the method that it finds at its start. */
 async function errorsDuring(work: () => Promise<unknown>): Promise<number> {
-  const captureStackTrace = Error.captureStackTrace as (this: void, ...args: unknown[]) => void
+  const captureStackTrace = Reflect.get(Error, 'captureStackTrace') as (...args: unknown[]) => void
   let count = 0
   Error.captureStackTrace = (...args: unknown[]) => {
     count += 1
