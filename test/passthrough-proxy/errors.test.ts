@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import net from 'node:net'
 
 import { expect } from 'chai'
 import { passthroughProxy, type ResponseHook, type SluicewayError } from 'sluiceway'
@@ -10,8 +9,9 @@ import { deferred } from '../support/deferred.js'
 import { expressVersions } from '../support/express-versions.js'
 import { asChunk, RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, listen, serve } from '../support/servers.js'
+import { closeServers, serve } from '../support/servers.js'
 import { needsOwnClient } from '../support/transports.js'
+import { REFUSING } from './dead-targets.js'
 import { startWatched } from './watched.js'
 
 for (const { name, express } of expressVersions) {
@@ -19,9 +19,7 @@ for (const { name, express } of expressVersions) {
     afterEach(closeServers)
 
     it('answers 502 if no server listens, without revealing the cause', async () => {
-      const { port } = await listen(net.createServer())
-      await closeServers()
-      const { client, errors } = await startWatched(express(), `http://127.0.0.1:${port}`)
+      const { client, errors } = await startWatched(express(), REFUSING)
       client.request('GET', '/')
       const response = await client.response()
       expect(response.status).to.equal(502)
