@@ -2,7 +2,7 @@
 export const MOST_DISCARDED: number = 256 * 1024
 
 /** How long, in milliseconds, the end of a body is waited for. */
-const LONGEST_DISCARD_MS = 2000
+const LONGEST_DISCARD_MS = 500
 
 /**
  * Discards the rest of a response that is not wanted any more, within bounds, so that its connection can serve another
