@@ -152,8 +152,9 @@ class ParsedConnection {
   private restBehind(parsed: unknown): Buffer | undefined {
     this.declined = undefined
     this.isBehindUpgrade = true
-    // The parser has stopped behind a whole message, which is no error.
-    return bytesAtHand(this.parser)?.subarray(parsed as number)
+    // No known Node reports an error here. From one, all bytes would be given back, and parsed a second time.
+    if (typeof parsed !== 'number') return undefined
+    return bytesAtHand(this.parser)?.subarray(parsed)
   }
 
   private readonly returnRest = (): void => {
