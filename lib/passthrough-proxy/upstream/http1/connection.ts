@@ -44,6 +44,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
   private isGone = false
   /** True if it carries a login, and therefore serves only one client connection. */
   hasLogin = false
+  isSettling = false // from the end of a response until it is free or gone
   /** The client connection of the last request, if it is known. */
   client: ClientConnection | undefined
   /** The time at which it has been idle for too long. */
@@ -224,10 +225,9 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
 
   /** Frees the connection, unless later bytes or its end have closed it, or the server has not read the request. */
   free(): void {
-    if (this.isGone) return
     // It is asked only here: over TLS, Node hears that a write is done after a quick response to it.
-    if (this.transport.socket.writableLength > 0) return this.destroy()
-    this.owner.onFree(this)
+    if (this.transport.socket.writableLength > 0) this.destroy()
+    else if (!this.isGone) this.owner.onFree(this)
   }
 
   private handOver(lines: string[], early: Buffer): void {

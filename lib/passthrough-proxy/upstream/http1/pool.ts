@@ -22,8 +22,8 @@ export class Pool implements ConnectionOwner, Holder {
   private readonly queue = new LinkedList<Delivery>()
   /** The connections that are being opened, each with the request for which it is opened. */
   private readonly opening = new Map<Connection, Delivery>()
-  /** The connections that will be free in a moment, if no bytes follow their responses. */
-  private readonly settling = new Set<Connection>()
+  /** The number of connections that will be free in a moment, if no bytes follow their responses. */
+  private settling = 0
   private count = 0
   /** The connections that are being opened for a single request, which has lost its own connection. */
   private readonly retries = new Map<Connection, Delivery>()
@@ -48,14 +48,14 @@ export class Pool implements ConnectionOwner, Holder {
     if (connection !== undefined) return connection.send(delivery)
     delivery.holder = this
     if (this.logins.await(delivery)) return
-    if (this.isFull && this.waiting >= this.settling.size) this.logins.endOldest()
+    if (this.isFull && this.waiting >= this.settling) this.logins.endOldest()
     const { isFull } = this
     if (isFull && this.waiting >= delivery.request.maxQueue) {
       delivery.holder = undefined
       return delivery.failSoon(failure('queue-full', false, 'too many requests wait for a connection'))
     }
     this.queue.add(delivery)
-    if (!isFull && this.waiting > this.settling.size) this.open(delivery)
+    if (!isFull && this.waiting > this.settling) this.open(delivery)
   }
 
   /** Adds a client that sends requests. */
@@ -84,11 +84,11 @@ export class Pool implements ConnectionOwner, Holder {
 
   onSettling(connection: Connection): void {
     if (connection.hasLogin) this.logins.settle(connection)
-    else this.settling.add(connection)
+    else this.settle(connection, true)
   }
 
   onFree(connection: Connection): void {
-    this.settling.delete(connection)
+    this.settle(connection, false)
     const retry = this.retries.get(connection)
     this.retries.delete(connection)
     this.opening.delete(connection)
@@ -102,7 +102,7 @@ export class Pool implements ConnectionOwner, Holder {
 
   onGone(connection: Connection, reason: Failure, lost: Delivery | undefined): void {
     this.count -= 1
-    this.settling.delete(connection)
+    this.settle(connection, false)
     this.idle.forget(connection)
     this.queueAgain(this.logins.takeAwaiting(connection))
     this.logins.forget(connection)
@@ -110,6 +110,12 @@ export class Pool implements ConnectionOwner, Holder {
     if (lost !== undefined) this.lose(lost, reason, connection)
     this.openForNext()
     if (this.count === 0) this.idle.wake()
+  }
+
+  private settle(connection: Connection, isSettling: boolean): void {
+    if (connection.isSettling === isSettling) return
+    connection.isSettling = isSettling
+    this.settling += isSettling ? 1 : -1
   }
 
   private get isFull(): boolean {
@@ -139,7 +145,7 @@ export class Pool implements ConnectionOwner, Holder {
 
   /** Opens a connection for the next waiting request, if there is room. */
   private openForNext(): void {
-    if (this.waiting <= this.settling.size || this.isFull) return
+    if (this.waiting <= this.settling || this.isFull) return
     const openers = new Set(this.opening.values())
     let next = this.queue.first
     while (next !== undefined && openers.has(next)) next = next.after
@@ -164,7 +170,7 @@ export class Pool implements ConnectionOwner, Holder {
     if (this.users === 0) return connection.destroy()
     connection.rest()
     this.logins.keep(connection, connection.client)
-    if (this.isFull && this.waiting > this.settling.size) this.logins.endOldest()
+    if (this.isFull && this.waiting > this.settling) this.logins.endOldest()
   }
 
   /**
