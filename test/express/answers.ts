@@ -146,5 +146,6 @@ export const requestProperties: Answer = (req, res) =>
     encodings: req.acceptsEncodings(),
     languages: req.acceptsLanguages('de', 'en'),
     range: req.range(100) ?? null,
-    socket: [req.socket.remoteAddress, req.socket === res.socket],
+    // A response has its connection only once those before it have been sent.
+    socket: [req.socket.remoteAddress, res.socket === null || res.socket === req.socket],
   })

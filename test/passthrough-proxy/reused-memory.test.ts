@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { get, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
+import type { Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 
@@ -51,13 +52,19 @@ const fronts: Readonly<Record<string, Handler>> = {
   'a middleware that keeps what goes to the connection, for a while'(req, _res, next) {
     const { socket } = req
     const write = socket.write.bind(socket) as (...args: unknown[]) => boolean
-    const waiting: unknown[][] = []
-    const writeAll = (): void => {
-      for (const args of waiting.splice(0)) write(...args)
+    const end = socket.end.bind(socket) as () => Socket
+    const waiting: (() => void)[] = []
+    const keep = (write: () => void): void => {
+      if (waiting.push(write) === 1) setImmediate(() => waiting.splice(0).forEach((write) => write()))
     }
     socket.write = (...args: unknown[]) => {
-      if (waiting.push(args) === 1) setImmediate(writeAll)
+      keep(() => write(...args))
       return true
+    }
+    // Node may end the connection in the same turn as it writes the last bytes.
+    socket.end = () => {
+      keep(end)
+      return socket
     }
     next()
   },
