@@ -110,7 +110,7 @@ describe('the page', () => {
         const text = readText(`docs/${page}.md`)
         expect(text)
           .to.match(/`undefined` counts as not given/)
-          .and.match(/`null` is wrong too/)
+          .and.match(/including `null`/)
       })
     })
   }
