@@ -64,7 +64,10 @@ export function route(wiring: Wiring, upgrade: Upgrade): void {
   }
 }
 
-/** Asks the option. If it fails, the client gets the app's page for the error, as nobody knows whose the upgrade is. */
+/**
+ * Asks the option. If it fails, the owner of the upgrade is unknown, and the client gets the app's page for the
+ * error.
+ */
 function recipientOf({ isOwn, app, server }: Wiring, { req, socket }: Upgrade): Recipient {
   if (isOwn === undefined) return 'app first'
   try {
@@ -142,7 +145,7 @@ function leaveToOthers(
 /** Calls the listeners by `tell`, and answers if all of them still ignore the upgrade after `PATIENCE_MS`. */
 function answerIfIgnored({ server, app }: Wiring, { req, socket }: Upgrade, tell: () => () => boolean): void {
   let timer: NodeJS.Timeout | undefined
-  // First, as a later listener would look like one of theirs.
+  // This comes first, because a later listener would look like one of theirs.
   socket.once('close', () => clearTimeout(timer))
   const isIgnored = tell()
   if (!isIgnored()) return

@@ -32,7 +32,7 @@ export function askingProxy(chosen: Target | TargetChooser, settings: ProxySetti
 function startingOver(attempts: Attempts, start: () => void): (error: SluicewayError) => void {
   return (error) => {
     attempts.noteFailure(error)
-    // By then a stream of a hook that has read a body from bodyCache has let go of it.
+    // By then, a stream of a hook that read the body from bodyCache has released it.
     setImmediate(start)
   }
 }
@@ -44,7 +44,7 @@ async function passAfterAsking(exchange: Exchange, chosen: Target | Attempts): P
   const head = readHead(exchange, attempts?.failed?.error)
   if (mayBeUnannounced(req, head)) head.chunked = await bodyBegins(req)
   const target = chosen instanceof Attempts ? await chosen.next() : chosen
-  // The client may have left meanwhile.
+  // The client may have left in the meantime.
   if (exchange.isOver) return
   const draft = draftOf(exchange, target, head, attempts !== undefined)
   if (settings.onRequest !== undefined) await changeRequest(settings.onRequest, exchange, draft)
@@ -56,7 +56,7 @@ async function changeRequest(
   exchange: Exchange,
   { outgoing, req }: Draft & { readonly outgoing: DraftedRequest },
 ): Promise<void> {
-  // The hook may fail, or never settle, and a client that leaves ends its request all the same.
+  // Even if the hook fails or never settles, a client that leaves ends its request.
   exchange.whenOver = () => outgoing.release()
   await runRequestHook(hook, outgoing, req)
 }

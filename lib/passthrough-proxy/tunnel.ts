@@ -8,7 +8,7 @@ import { keepHalfOpen } from '../node/stream-state.js'
 /** The time that a connection may take to end once its other side is gone. */
 const LINGER_MS = 2000
 
-/** Is told what becomes of a tunnel. */
+/** Receives the events of a tunnel. */
 export interface TunnelOwner {
   onJoined(): void
   onFailed(error: unknown): void
