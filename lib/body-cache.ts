@@ -168,11 +168,13 @@ function keepBody(instance: Instance, req: IncomingMessage, res: ServerResponse,
   if (!mayHaveBody(req)) {
     req.bodyCache = new KeptBody(req, undefined, settings)
     provideRawBody(settings, req, next)
-  } else if (isCloseDue(req)) setImmediate(keepAnnounced, instance, req, res, next)
-  else keepAnnounced(instance, req, res, next)
+  } else if (isCloseDue(req)) {
+    // A host has just read the request, and Node is about to close it: this waits until Node has done so.
+    setImmediate(keepNow, instance, req, res, next)
+  } else keepNow(instance, req, res, next)
 }
 
-function keepAnnounced(
+function keepNow(
   { settings, storage }: Instance,
   req: IncomingMessage,
   res: ServerResponse,

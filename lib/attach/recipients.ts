@@ -54,9 +54,10 @@ export function route(wiring: Wiring, upgrade: Upgrade): void {
   const recipient = recipientOf(wiring, upgrade)
   if (recipient === 'app first') void runApp(wiring, upgrade, others)
   else if (recipient === 'app') void runApp(wiring, upgrade, [])
-  else if (recipient === 'nobody') return
+  else if (recipient === 'answered') return
   else if (others.length > 0) leaveToOthers(wiring, upgrade, others)
   else {
+    // The app does not want it, and no other listener can take it: it is a plain request, as without `attach`.
     const { upgrade: header } = upgrade.req.headers
     serveAsPlain(upgrade.req)
     tellDecided(upgrade.req, 'plain', header)
@@ -75,11 +76,11 @@ function recipientOf({ isOwn, app, server }: Wiring, { req, socket }: Upgrade): 
   } catch (error) {
     if (exceptionContained.isObserved) exceptionContained.tell({ req, error })
     answerUnhandled(app, responseOn(server, socket, req), error)
-    return 'nobody'
+    return 'answered'
   }
 }
 
-type Recipient = 'app first' | 'app' | 'others' | 'nobody'
+type Recipient = 'app first' | 'app' | 'others' | 'answered'
 
 const OPTION = { owner: 'attach', key: 'upgrade' }
 

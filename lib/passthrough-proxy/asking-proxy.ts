@@ -3,11 +3,11 @@ import type { Middleware } from '../shared/middleware.js'
 import { Attempts } from './attempts.js'
 import { Exchange } from './exchange.js'
 import { runRequestHook, type RequestHook } from './hooks.js'
-import { pass } from './pass.js'
 import { draftOf, readHead } from './request/draft.js'
 import type { DraftedRequest } from './request/drafted-request.js'
 import type { Draft } from './request/outgoing.js'
 import { bodyBegins, mayBeUnannounced } from './request/unannounced-body.js'
+import { sendDraft } from './send-draft.js'
 import type { ProxySettings } from './settings.js'
 import { type Target, TargetChooser } from './target.js'
 
@@ -19,7 +19,7 @@ export function askingProxy(chosen: Target | TargetChooser, settings: ProxySetti
     const exchange = new Exchange(req, res, next, settings)
     const attempts = chosen instanceof TargetChooser ? new Attempts(chosen, exchange) : undefined
     const start = (): void => {
-      passAfterAsking(exchange, attempts ?? (chosen as Target)).catch((error: unknown) =>
+      sendAfterAsking(exchange, attempts ?? (chosen as Target)).catch((error: unknown) =>
         exchange.fail(error),
       )
     }
@@ -37,7 +37,7 @@ function startingOver(attempts: Attempts, start: () => void): (error: SluicewayE
   }
 }
 
-async function passAfterAsking(exchange: Exchange, chosen: Target | Attempts): Promise<void> {
+async function sendAfterAsking(exchange: Exchange, chosen: Target | Attempts): Promise<void> {
   const { req, settings } = exchange
   if (exchange.isOver) return
   const attempts = chosen instanceof Attempts ? chosen : undefined
@@ -48,7 +48,7 @@ async function passAfterAsking(exchange: Exchange, chosen: Target | Attempts): P
   if (exchange.isOver) return
   const draft = draftOf(exchange, target, head, attempts !== undefined)
   if (settings.onRequest !== undefined) await changeRequest(settings.onRequest, exchange, draft)
-  pass(exchange, draft)
+  sendDraft(exchange, draft)
 }
 
 async function changeRequest(

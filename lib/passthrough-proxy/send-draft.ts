@@ -3,7 +3,7 @@ import type { Exchange } from './exchange.js'
 import { Outgoing, requireSoundBody, type Draft } from './request/outgoing.js'
 
 /** Sends a request that no longer changes. */
-export function pass(exchange: Exchange, draft: Draft): void {
+export function sendDraft(exchange: Exchange, draft: Draft): void {
   if (exchange.trace === undefined) send(exchange, draft)
   else exchange.trace.start(draft, () => send(exchange, draft))
 }
