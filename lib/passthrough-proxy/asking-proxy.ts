@@ -4,7 +4,7 @@ import { Attempts } from './attempts.js'
 import { Exchange } from './exchange.js'
 import { runRequestHook, type RequestHook } from './hooks.js'
 import { pass } from './pass.js'
-import { draftOf, readHead } from './request/draft.js'
+import { draftOf, readHead, requireUnread } from './request/draft.js'
 import type { DraftedRequest } from './request/drafted-request.js'
 import type { Draft } from './request/outgoing.js'
 import { bodyBegins, mayBeUnannounced } from './request/unannounced-body.js'
@@ -54,9 +54,11 @@ async function passAfterAsking(exchange: Exchange, chosen: Target | Attempts): P
 async function changeRequest(
   hook: RequestHook,
   exchange: Exchange,
-  { outgoing, req }: Draft & { readonly outgoing: DraftedRequest },
+  draft: Draft & { readonly outgoing: DraftedRequest },
 ): Promise<void> {
+  const { outgoing, req } = draft
   // The hook may fail, or never settle, and a client that leaves ends its request all the same.
   exchange.whenOver = () => outgoing.release()
   await runRequestHook(hook, outgoing, req)
+  requireUnread(draft)
 }
