@@ -121,6 +121,41 @@ describe('a response that is not wanted', () => {
     await connection.closed()
   })
 
+  for (const method of ['close', 'destroy'] as const) {
+    it(`is not waited for by ${method}(), which ends its connection`, async () => {
+      const proxy = await start({ onResponse: ways[0]![1] })
+      await askFor('/first')
+      connection.write(head(10))
+      expect((await client.response()).status).to.equal(200)
+      const begun = performance.now()
+      await proxy[method]()
+      await connection.closed()
+      // By itself it would be closed half a second after the answer.
+      expect(performance.now() - begun).to.be.below(400)
+    })
+  }
+
+  it('is left at once if the proxy was closed before', async () => {
+    let fail!: () => void
+    const failing = new Promise<never>((_resolve, reject) => (fail = () => reject(refused)))
+    let begun!: () => void
+    const hasBegun = new Promise<void>((resolve) => (begun = resolve))
+    const proxy = await start({
+      onResponse() {
+        begun()
+        return failing
+      },
+    })
+    await askFor('/first')
+    connection.write(head(10))
+    await hasBegun
+    const isClosed = proxy.close()
+    fail()
+    await isClosed
+    await client.response()
+    await connection.closed()
+  })
+
   it('costs its connection if a part of the request is still to come', async () => {
     await start({ onResponse: ways[0]![1] })
     client.write('POST /first HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf')
