@@ -59,7 +59,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   constructor(req: ParsedRequest, res: OutgoingResponse, nativePush: ParsedRequest['push']) {
     this.req = req
     this.res = res
-    this.socket = req.socket
+    this.socket = req.socket ?? res.socket // pipeline() takes it from a request that it destroys
     this.length = announcedLength(req)
     this.received = readableStateOf(req).length
     this.nativePush = nativePush
