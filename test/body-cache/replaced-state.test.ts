@@ -25,7 +25,7 @@ const replacements: Readonly<Record<string, (req: IncomingMessage) => Promise<vo
     const members = copy as unknown as Record<string, unknown>
     for (const name in members) {
       const member = members[name]
-      const given = typeof member === 'function' ? (member as Function).bind(req) : member
+      const given = typeof member === 'function' ? member.bind(req) : member
       Object.assign(req, { [name]: given })
     }
   },
