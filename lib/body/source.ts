@@ -1,9 +1,8 @@
-import type { ServerResponse } from 'node:http'
 import { keepListeners } from '../node/connection.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../node/internals.js'
 import { announcedLength, hasComeWhole, isCutShort, isHttp2, wasReset } from '../node/request-facts.js'
 import { onResponseClose } from '../node/response-close.js'
-import { destroyClosed, hasListeners, readableStateOf, sourceOf } from '../node/stream-state.js'
+import { destroyClosed, hasListeners, readableStateOf } from '../node/stream-state.js'
 import { bodyRefused } from '../shared/channels.js'
 import { bodyTooLarge, type SluicewayError, sluicewayError } from '../shared/errors.js'
 import { sendContinue } from './expect-continue.js'
@@ -103,7 +102,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     if (this.store !== undefined || this.error !== undefined) return
     const store = new BodyStore(storage, this)
     this.store = store
-    onResponseClose(this.res, releaseWithResponse)
+    onResponseClose(this.res, this.releaseWithResponse)
     const replay = this.replayed()
     const lost = replay.takeBuffered(store)
     if (lost !== undefined) this.fail(sluicewayError(lost))
@@ -249,6 +248,9 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     this.readers.fail(this.error, this.replay)
   }
 
+  /** The application may have given the request another stream state, so this does not look for the source there. */
+  readonly releaseWithResponse = (): void => this.release()
+
   release(): void {
     if (this.state === 'released') return
     if (wasReset(this.req) && !this.res.writableEnded) this.abort(undefined)
@@ -292,9 +294,4 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     this.nativePush.call(this.req, null)
     if (this.req.readableFlowing === null) this.req.resume()
   }
-}
-
-function releaseWithResponse(this: ServerResponse): void {
-  const source = sourceOf(this.req) as BodySource | undefined
-  source?.release()
 }

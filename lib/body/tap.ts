@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { OutgoingResponse, ParsedRequest } from '../node/internals.js'
 import { hasCutHead, isStream, mayHaveBody } from '../node/request-facts.js'
-import { replacePush } from '../node/request-methods.js'
+import { pushNatively, replacePush } from '../node/request-methods.js'
 import { setSource, sourceOf } from '../node/stream-state.js'
 import { keepContextOfBody } from '../shared/channels.js'
 import { withEntry } from '../shared/error-page.js'
@@ -38,7 +38,7 @@ function tap(req: ParsedRequest, res: OutgoingResponse): BodySource {
   setSource(req, source)
   keepContextOfBody(req)
   // This runs before Node's own listener, which hands the connection over to the next request.
-  res.prependListener('finish', releaseWithResponse)
+  res.prependListener('finish', source.releaseWithResponse)
   // A head with missing lines does not say which body belongs to it, so the body is refused.
   if (hasCutHead(req)) source.refuse(sluicewayError('ERR_SLUICEWAY_HEAD_CUT'))
   return source
@@ -59,12 +59,9 @@ function bytesOf(chunk: Pushed, encoding: BufferEncoding | undefined): Buffer | 
 
 /** Replaces `push` of the request: every byte passes here. */
 function pushToSource(this: ParsedRequest, chunk: Pushed, encoding?: BufferEncoding): boolean {
-  const source = findBodySource(this)!
+  const source = findBodySource(this)
+  if (source === undefined) return pushNatively(this, chunk, encoding)
   const wantsMore = source.receive(bytesOf(chunk, encoding))
   source.waiting?.note()
   return wantsMore
-}
-
-function releaseWithResponse(this: ServerResponse): void {
-  findBodySource(this.req)?.release()
 }
