@@ -101,10 +101,10 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   /** Keeps every byte, and makes the request readable any number of times from the store. */
   keep(storage: Storage): void {
     if (this.store !== undefined || this.error !== undefined) return
+    const replay = this.replayed()
     const store = new BodyStore(storage, this)
     this.store = store
     releaseWhenClosed(this.res)
-    const replay = this.replayed()
     const lost = replay.takeBuffered(store)
     if (lost !== undefined) this.fail(sluicewayError(lost))
     this.received = store.size
