@@ -3,7 +3,7 @@ import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../node/inte
 import { announcedLength, hasComeWhole, isCutShort, wasReset } from '../node/request-facts.js'
 import { destroyClosed, hasListeners, readableStateOf } from '../node/stream-state.js'
 import { bodyRefused } from '../shared/channels.js'
-import { bodyTooLarge, type SluicewayError, sluicewayError } from '../shared/errors.js'
+import { bodyTooLarge, type ErrorDetails, type SluicewayError, sluicewayError } from '../shared/errors.js'
 import { sendContinue } from './expect-continue.js'
 import { isLimitedByParser, tapBytes } from './push.js'
 import type { BodyReader } from './kept/reader.js'
@@ -46,13 +46,13 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   replay: Rounds | undefined
   /** Tells watchers of chunks and of waiting; set once the body is watched. */
   waiting: Waiting | undefined
-  /** True once an answer that leaves a large part unread announces that the connection closes. */
   announcesClose = false
   /** Discards the bytes that come after the body was refused or its request answered. */
   private rest: Rest | undefined
   private linger: LingerBounds = DEFAULT_LINGER
   private lingerLimit = Infinity
   private error: SluicewayError | undefined
+  private cut: ErrorDetails | undefined // set if the client left before the end
   /** Puts bytes, or the end, into the request's own buffer; undefined until the bytes pass through here. */
   private nativePush: ParsedRequest['push'] | undefined
   private lateReading: LateReading | undefined
@@ -78,9 +78,10 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   }
 
   get failure(): SluicewayError | undefined {
-    if (this.error === undefined && this.state === 'released')
-      return sluicewayError('ERR_SLUICEWAY_BODY_RELEASED')
-    return this.error
+    if (this.cut !== undefined) this.error ??= sluicewayError('ERR_SLUICEWAY_BODY_ABORTED', this.cut)
+    return this.state === 'released' && !this.error
+      ? sluicewayError('ERR_SLUICEWAY_BODY_RELEASED')
+      : this.error
   }
 
   /**
@@ -94,13 +95,13 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     if (linger !== undefined && limit <= this.lingerLimit) [this.linger, this.lingerLimit] = [linger, limit]
     announceCloseOf(this)
     const tooLarge = this.length > this.limit || this.received > this.limit
-    if (tooLarge && this.error === undefined) this.refuse(bodyTooLarge(this))
-    return this.error
+    if (tooLarge && this.error === undefined && this.cut === undefined) this.refuse(bodyTooLarge(this))
+    return this.cut === undefined ? this.error : this.failure
   }
 
   /** Keeps every byte, and makes the request readable any number of times from the store. */
   keep(storage: Storage): void {
-    if (this.store !== undefined || this.error !== undefined) return
+    if (this.store !== undefined || this.error !== undefined || this.cut !== undefined) return
     const replay = this.replayed()
     const store = new BodyStore(storage, this)
     this.store = store
@@ -146,7 +147,8 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
 
   /** Takes bytes from the parser, or null as the end of the body. Returns false if the connection should pause. */
   receive(chunk: Buffer | null): boolean {
-    if (this.rest !== undefined) return this.rest.discard(chunk)
+    const { rest } = this
+    if (rest !== undefined) return rest.discard(chunk)
     if (this.state === 'released') return this.nativePush!.call(this.req, chunk)
     if (chunk === null) return this.complete()
     const accepted = this.limit - this.received
@@ -154,7 +156,9 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     this.waiting?.bytesCame(chunk.length)
     if (chunk.length <= accepted) return this.deliver(chunk)
     if (accepted > 0) this.deliver(chunk.subarray(0, accepted))
-    return this.overflow(chunk.subarray(accepted))
+    // Storing these bytes may have failed.
+    if (this.isReadable) this.refuse(bodyTooLarge(this))
+    return this.rest !== undefined && this.rest.discard(chunk.subarray(accepted))
   }
 
   private deliver(chunk: Buffer): boolean {
@@ -163,12 +167,6 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     store.append(chunk)
     this.readers.offer(chunk)
     return this.hasRoom && !store.isWriting
-  }
-
-  private overflow(excess: Buffer): boolean {
-    // Storing the bytes before them may have failed.
-    if (this.isReadable) this.refuse(bodyTooLarge(this))
-    return this.rest !== undefined && this.rest.discard(excess)
   }
 
   private complete(): boolean {
@@ -244,9 +242,9 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
 
   abort(cause: Error | undefined): void {
     if (this.state !== 'arriving') return
-    this.error = sluicewayError('ERR_SLUICEWAY_BODY_ABORTED', { cause, received: this.received })
+    this.cut = { cause, received: this.received }
     this.state = 'failed'
-    this.readers.fail(this.error, this.replay)
+    this.failReaders()
   }
 
   release(): void {
@@ -268,7 +266,10 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     this.state = 'released'
     this.rest?.answered()
     if (this.lateReading?.isCloseDue) this.socket.destroySoon()
-    if (this.store !== undefined) this.releaseReaders()
+    if (this.store === undefined) return
+    this.failReaders()
+    this.store.clear()
+    this.replay?.release()
   }
 
   private discardRest(): Rest {
@@ -277,11 +278,10 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     return this.rest
   }
 
-  private releaseReaders(): void {
-    // Creating an error costs as much as all the rest, so it is created only if a reader gets it.
+  /** Creating an error costs as much as all the rest, so it is created only if a reader gets it. */
+  private failReaders(): void {
     if (this.hasReaders) this.readers.fail(this.failure!, this.replay)
-    this.store?.clear()
-    this.replay?.release()
+    else this.readers.forget()
   }
 
   abandon(): void {

@@ -14,6 +14,7 @@ interface AnnouncedBody extends BodyExchange {
   readonly received: number
   /** True if a stream beside the request reads it. */
   readonly hasReaders: boolean
+  /** True once an answer that leaves a large part unread will announce that the connection closes. */
   announcesClose: boolean
 }
 
