@@ -72,8 +72,8 @@ export function keepListeners(req: ParsedRequest): void {
  * socket too, with the two methods of an emitter that it calls. Nothing happens on such a socket.
  */
 export function letListen(req: ParsedRequest): void {
-  const { socket } = req as { socket?: Partial<ServerSocket> | null }
-  if (!socket || socket.on !== undefined) return
+  const { socket } = req as { socket?: ServerSocket | null }
+  if (!socket || (socket as Partial<ServerSocket>).on !== undefined) return
   Object.assign(socket, { on: returnThis, removeListener: returnThis })
 }
 
