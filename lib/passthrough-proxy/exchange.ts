@@ -157,6 +157,8 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
         onJoined: () => {
           this.settings.progress.follow(ends)
           this.finish()
+          // It would hold this exchange, its request and more, for as long as the tunnel is open.
+          this.res.off('close', this.abandonWithResponse)
           this.trace?.count(ends, early)
           this.trace?.follow(ends)
         },
