@@ -119,8 +119,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
   onReadOver(): boolean {
     if (this.isOver) return true
     try {
-      const isFull = !this.receiver.takesMore()
-      if (isFull) this.sending?.pause()
+      if (!this.receiver.takesMore()) this.sending?.pause()
       return this.receiver.holdsChunks
     } catch (error) {
       this.breakOff(error)
@@ -157,8 +156,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
         onJoined: () => {
           this.settings.progress.follow(ends)
           this.finish()
-          // It would hold this exchange, its request and more, for as long as the tunnel is open.
-          this.res.off('close', this.abandonWithResponse)
+          this.res.off('close', this.abandonWithResponse) // the tunnel would hold all this
           this.trace?.count(ends, early)
           this.trace?.follow(ends)
         },

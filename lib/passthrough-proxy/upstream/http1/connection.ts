@@ -235,7 +235,6 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     if (delivery === undefined) return
     const stream = this.transport.intoStream()
     this.isGone = true
-    this.delivery = undefined
     this.countdown.end()
     delivery.holder = undefined
     this.owner.onGone(this, failure('closed', true, 'the connection is a tunnel'), undefined)
