@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import { UPGRADE } from './keys.js'
 import { wrapMethod } from './response-methods.js'
 import { sendHead } from './send-head.js'
-import { holdAgain, holdWeakly } from './upgraded-response.js'
+import { holdWeakly } from './upgraded-response.js'
 
 /**
  * An `Upgrade` request that `attach` sent through the app: the handler that answers 101 takes the connection over.
@@ -31,10 +31,7 @@ export function offerUpgrade(res: ServerResponse, socket: Duplex, head: Buffer):
   ;(res.req as WithUpgrade)[UPGRADE] = upgrade
   wrapMethod(res, 'end', (_, end, args) => {
     const { proceed } = upgrade
-    if (proceed === undefined) {
-      holdAgain.call(res)
-      return end.apply(res, args)
-    }
+    if (proceed === undefined) return end.apply(res, args)
     upgrade.proceed = undefined
     sendHead(res)
     proceed()

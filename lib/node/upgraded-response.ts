@@ -19,7 +19,7 @@ export function holdWeakly(res: ServerResponse): void {
 }
 
 /** Makes the connection of an upgrade hold its response again. */
-export function holdAgain(this: ServerResponse | undefined): void {
+function holdAgain(this: ServerResponse | undefined): void {
   const socket = this?.socket as ServerSocket | null | undefined
   if (socket) socket._httpMessage ??= this as never
 }

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { expect } from 'chai'
 import express from 'express'
-import { passthroughProxy } from 'sluiceway'
+import { passthroughProxy, type PassthroughProxy } from 'sluiceway'
 
 import { attached } from '../support/attached.js'
 import { deferred } from '../support/deferred.js'
@@ -16,6 +16,7 @@ const collect = collectedBytes
 
 describe('the response to an upgrade, once it is a tunnel', () => {
   let client: RawClient
+  let proxy: PassthroughProxy
   let res: ServerResponse | undefined
   let held: WeakRef<IncomingMessage | ServerResponse>[]
 
@@ -28,12 +29,13 @@ describe('the response to an upgrade, once it is a tunnel', () => {
       )
       socket.on('end', () => socket.end())
     })
+    proxy = passthroughProxy(upstream.url)
     const app = express().use((_req, answer, next) => {
       res = answer
       held = [new WeakRef(answer.req), new WeakRef(answer)]
       watch(answer)
       next()
-    }, passthroughProxy(upstream.url))
+    }, proxy)
     client = await RawClient.connect((await attached(app)).port)
     client.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
     await client.untilText('hello')
@@ -68,6 +70,19 @@ describe('the response to an upgrade, once it is a tunnel', () => {
     await collect()
     client.destroy()
     await promise
+  })
+
+  it('ends the tunnel if code ends it', async () => {
+    await tunnelled()
+    res!.end()
+    await client.closed()
+  })
+
+  it('lets the tunnel be forgotten once both sides have ended', async () => {
+    await tunnelled()
+    expect(proxy.stats.tunnels).to.equal(1)
+    client.socket.end()
+    await proxy.close()
   })
 
   it("emits 'close' with the tunnel to a listener that was added later", async () => {

@@ -112,7 +112,7 @@ describe('the read buffer of passthroughProxy', () => {
     const first = deferred<ServerResponse>()
     const kept = deferred()
     const upstream = await serve(({ url }, res) => {
-      if (url === '/second') return void res.end('second')
+      if (url === '/second') return void res.end('second'.repeat(100))
       res.write('first ')
       first.resolve(res)
     })
@@ -128,7 +128,7 @@ describe('the read buffer of passthroughProxy', () => {
     })
     const asking = asked(`${url}/first`)
     await kept.promise
-    expect(await text(await asked(`${url}/second`))).to.equal('second')
+    expect(await text(await asked(`${url}/second`))).to.equal('second'.repeat(100))
     ;(await first.promise).end('end')
     expect(await text(await asking)).to.equal('first end')
   })
