@@ -1,6 +1,8 @@
-import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+
+import { type IncomingMessage, ServerResponse } from './http.js'
 import { NEED_DRAIN, type OutgoingResponse, type ParsedRequest, type ServerSocket } from './internals.js'
 import { WATCHERS } from './keys.js'
 

@@ -1,5 +1,4 @@
-import { ServerResponse, type IncomingMessage } from 'node:http'
-
+import { type IncomingMessage, ServerResponse } from '../../node/http.js'
 import { expectBody } from '../../node/connection.js'
 import { OUT_HEADERS, type OutgoingHeaders, type OutgoingResponse } from '../../node/internals.js'
 import { isHttp2, isServedAsHttp10 } from '../../node/request-facts.js'
@@ -90,7 +89,7 @@ function writeBesideOwn(
     res.writeHead(status, phrase)
   } catch (error) {
     // The answer that reports the error must not carry half of these lines.
-    for (let i = 0; i < lines.length; i += 2) res.removeHeader(lines[i] as string)
+    if (!res.headersSent) removeLines(res, lines)
     throw error
   }
 }
@@ -116,6 +115,10 @@ function appendLines(res: ServerResponse, lines: readonly string[]): void {
   for (let i = 0; i < lines.length; i += 2) {
     res.appendHeader(lines[i] as string, lines[i + 1] as string)
   }
+}
+
+function removeLines(res: ServerResponse, lines: readonly string[]): void {
+  for (let i = 0; i < lines.length; i += 2) res.removeHeader(lines[i] as string)
 }
 
 /**
