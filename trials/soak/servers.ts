@@ -131,10 +131,10 @@ function echoMessages(server: AnyServer): void {
 function flipped(): Transform {
   return new Transform({
     transform(bytes: Buffer, _encoding, done) {
-      done(
-        null,
-        bytes.map((byte) => byte ^ 1),
-      )
+      const changed = Buffer.from(bytes)
+      // A tenth of the time of `map`, and the clients that leave send gigabytes.
+      for (let n = 0; n < changed.length; n++) changed[n] = (changed[n] as number) ^ 1
+      done(null, changed)
     },
   })
 }
