@@ -21,6 +21,25 @@ export async function openWebSockets({ port, connections }) {
   }
 }
 
+/** A session of so many clients at once, each of which opens a WebSocket, sends `messages`, and leaves, again and again. */
+export function openVisits({ port, connections, messages }) {
+  const visit = async (counts) => {
+    const session = await openWebSockets({ port, connections: 1 })
+    const { errors } = await session.run(messages)
+    counts.errors += errors
+    await session.close()
+  }
+  const run = async (amount) => {
+    const counts = { units: 0, errors: 0 }
+    const visitOn = async () => {
+      while (counts.units++ < amount) await visit(counts)
+    }
+    await Promise.all(Array.from({ length: connections }, visitOn))
+    return { ...counts, units: amount }
+  }
+  return { run, close: () => undefined }
+}
+
 async function open(port) {
   const socket = net.connect({ port, host: '127.0.0.1', noDelay: true })
   socket.setTimeout(PATIENCE, () => socket.destroy()).on('error', () => {})
@@ -36,7 +55,7 @@ async function open(port) {
 }
 
 /** Each sends a message as soon as the last one is back. */
-async function talk(all, amount, ms) {
+async function talk(all, amount, ms = Infinity) {
   const counts = { units: 0, errors: 0, latency: createHistogram() }
   const started = performance.now()
   const mayGoOn = () => counts.units < amount && performance.now() - started < ms

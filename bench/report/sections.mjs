@@ -21,6 +21,8 @@ export const sections = {
   'auto-flush': { title: 'autoFlush', body: pairedBody },
   'full-stack': { title: 'All four together', body: pairedBody },
   loading: { title: 'Loading', body: loadingBody },
+  'spilled-bodies': { title: 'A body that is kept in a file', body: pairedBody },
+  attach: { title: 'attach', body: pairedBody },
   websockets: { title: 'WebSockets', body: websocketsBody },
   'idle-connections': { title: 'An idle connection', body: idleBody },
   connections: { title: 'More clients', body: connectionsBody },
