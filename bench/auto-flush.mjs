@@ -86,9 +86,11 @@ function goalsOfEvents({ 'res.flush() after each write': flush, 'autoFlush()': o
 
 /** `amount` is of streams, a round of them takes long. */
 function events(title, goals, variants) {
-  const open = (target) => openStream(target, { units: PER_STREAM, length: PER_STREAM * EVENT })
-  return { title, unit: 'event', rounds: 7, amount: 1, variants, open, goals }
+  return { title, unit: 'event', rounds: 7, amount: 1, variants, open: openEvents, goals }
 }
+
+const openEvents = (target) => openStreams(target, { units: PER_STREAM, length: PER_STREAM * EVENT })
+const openDownloads = (target) => openStreams(target, { units: 1, length: PIECE * PIECES })
 
 function download(title, { rounds, amount }, handlers) {
   return {
@@ -101,7 +103,7 @@ function download(title, { rounds, amount }, handlers) {
       'without, again': handlers,
       'with autoFlush': [autoFlush(), ...handlers],
     },
-    open: (target) => openStream(target, { units: 1, length: PIECE * PIECES }),
+    open: openDownloads,
   }
 }
 
@@ -129,23 +131,26 @@ function event(n) {
   return `data: {"id":"chatcmpl-9f","delta":{"content":"${word}"}}`.padEnd(EVENT - 2) + '\n\n'
 }
 
-/** A stream at a time; each is `units` of work, and `length` bytes long once it is decompressed. */
-function openStream({ port, path }, { units, length }) {
-  const read = async () => {
-    const request = http.get({ port, path, agent: false, headers: { 'Accept-Encoding': 'gzip' } })
-    const [response] = await once(request, 'response')
-    const body = Buffer.concat(await response.toArray())
-    const text = response.headers['content-encoding'] === 'gzip' ? zlib.gunzipSync(body) : body
-    return { bytes: body.length, errors: text.length === length ? 0 : 1 }
+/** One stream after the other; each is `units` of work, and `length` bytes long once it is decompressed. */
+function openStreams(target, { units, length }) {
+  return {
+    async run(amount) {
+      const counts = { units: amount * units, errors: 0, bytes: 0 }
+      for (let n = 0; n < amount; n++) {
+        const { bytes, decompressed } = await readStream(target)
+        counts.bytes += bytes
+        if (decompressed !== length) counts.errors++
+      }
+      return counts
+    },
+    close: () => undefined,
   }
-  const run = async (amount) => {
-    const counts = { units: amount * units, errors: 0, bytes: 0 }
-    for (let n = 0; n < amount; n++) {
-      const { bytes, errors } = await read()
-      counts.bytes += bytes
-      counts.errors += errors
-    }
-    return counts
-  }
-  return { run, close: () => undefined }
+}
+
+async function readStream({ port, path }) {
+  const request = http.get({ port, path, agent: false, headers: { 'Accept-Encoding': 'gzip' } })
+  const [response] = await once(request, 'response')
+  const body = Buffer.concat(await response.toArray())
+  const text = response.headers['content-encoding'] === 'gzip' ? zlib.gunzipSync(body) : body
+  return { bytes: body.length, decompressed: text.length }
 }

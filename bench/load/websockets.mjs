@@ -23,21 +23,24 @@ export async function openWebSockets({ port, connections }) {
 
 /** A session of so many clients at once, each of which opens a WebSocket, sends `messages`, and leaves, again and again. */
 export function openVisits({ port, connections, messages }) {
-  const visit = async (counts) => {
-    const session = await openWebSockets({ port, connections: 1 })
-    const { errors } = await session.run(messages)
-    counts.errors += errors
-    await session.close()
+  const visitOn = async (left) => {
+    let errors = 0
+    while (left.pop() !== undefined) errors += await visit(port, messages)
+    return errors
   }
   const run = async (amount) => {
-    const counts = { units: 0, errors: 0 }
-    const visitOn = async () => {
-      while (counts.units++ < amount) await visit(counts)
-    }
-    await Promise.all(Array.from({ length: connections }, visitOn))
-    return { ...counts, units: amount }
+    const left = Array.from({ length: amount }, (_, index) => index)
+    const errors = await Promise.all(Array.from({ length: connections }, () => visitOn(left)))
+    return { units: amount, errors: errors.reduce((total, count) => total + count, 0) }
   }
   return { run, close: () => undefined }
+}
+
+async function visit(port, messages) {
+  const session = await openWebSockets({ port, connections: 1 })
+  const { errors } = await session.run(messages)
+  await session.close()
+  return errors
 }
 
 async function open(port) {
