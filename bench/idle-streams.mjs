@@ -25,6 +25,7 @@ const NAMES = [
 const STREAMS = 20_000
 /** What a process needs besides the two files of each stream. */
 const SPARE = 500
+/** For each process; `scale` makes it less too. */
 const WARM_UP = { requests: 1000, streams: 300 }
 const PATIENCE_MS = 60_000
 
@@ -37,18 +38,18 @@ export async function run({ scale = 1, entries = NAMES, nodes = nodesOf(), save 
   const { found, missing } = findEntries(entries)
   const result = { node: node.major, streams, files: Math.min(files, 1e6), processes, missing, rows: [] }
   for (const entry of found) {
-    result.rows.push(await measured(entry, node, { streams, processes }))
+    result.rows.push(await measured(entry, node, { streams, processes, scale }))
     process.stdout.write(`${entry.title}: done\n`)
     save(result)
   }
   return result
 }
 
-async function measured({ name, title, host }, node, { streams, processes }) {
+async function measured({ name, title, host }, node, { streams, processes, scale }) {
   const each = Math.ceil(streams / processes)
   const parts = []
   try {
-    for (let n = 0; n < processes; n++) parts.push(await start(name, node, each))
+    for (let n = 0; n < processes; n++) parts.push(await start(name, node, each, scale))
     for (const part of parts) await within(PATIENCE_MS, part.open())
     const figures = []
     for (const part of parts) figures.push(await within(PATIENCE_MS, part.figures()))
@@ -71,12 +72,12 @@ function totalOf(figures, streams) {
 }
 
 /** A proxy with an upstream and clients of its own, as each of these may have only so many files open. */
-async function start(name, node, streams) {
+async function start(name, node, streams, scale) {
   const upstream = await startNode()
   const options = { connections: streams + WARM_UP.streams, flags: ['--expose-gc'], node: node.file }
   const proxy = await startEntry(name, upstream.url, options)
   const clients = await startClients(name === 'floor' ? proxy : upstream, proxy.port)
-  await warmUp(proxy, clients)
+  await warmUp(proxy, clients, Math.min(scale, 1))
   const [before, spent] = [await proxy.memory(), await proxy.cpu()]
   return {
     open: () => clients.open(streams),
@@ -90,16 +91,16 @@ async function start(name, node, streams) {
   }
 }
 
-async function warmUp(proxy, clients) {
+async function warmUp(proxy, clients, scale) {
   const requests = openRequests({
     port: proxy.port,
     connections: 32,
     request: get('/items'),
     expected: ITEMS,
   })
-  await requests.run(WARM_UP.requests)
+  await requests.run(Math.ceil(WARM_UP.requests * scale))
   await requests.close()
-  await clients.open(WARM_UP.streams)
+  await clients.open(Math.ceil(WARM_UP.streams * scale))
   await clients.ask({ close: true })
 }
 

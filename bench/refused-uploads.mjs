@@ -26,9 +26,10 @@ export async function run({ scale = 1, nodes = nodesOf(), save = () => {} } = {}
   const result = { node: node.major, clients, missing, rows: [] }
   for (const { crowd, ...manner } of crowds) {
     for (const server of servers) {
-      const measured = within(PATIENCE_MS, refused(server, node, { clients, ...manner }))
-      const figures = await measured.catch(({ message }) => ({ failure: message }))
-      result.rows.push({ crowd, server: server.title, ...figures })
+      const figures = await within(PATIENCE_MS, refused(server, node, { clients, ...manner })).catch(
+        ({ message }) => ({ failure: message }),
+      )
+      result.rows.push({ crowd, name: server.name, title: server.title, ...figures })
     }
     process.stdout.write(`${crowd}: done\n`)
     save(result)

@@ -1,4 +1,4 @@
-// The servers of bench/refused-uploads.mjs: `{ title, start({ node }) }` each, and a sentence for what is missing.
+// The servers of bench/refused-uploads.mjs: `{ name, title, start({ file }) }` each, `file` being a Node, and a sentence for what is missing.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -18,13 +18,13 @@ export function findServers() {
   ]
   const nginx = findNginx()
   if (nginx === undefined) return { servers, missing: ['nginx is left out: it is not installed.'] }
-  servers.push({ title: `nginx ${nginx} \`client_max_body_size\``, start: startNginx })
+  servers.push({ name: 'nginx', title: `nginx ${nginx} \`client_max_body_size\``, start: startNginx })
   return { servers, missing: [] }
 }
 
 function onNode(name, title) {
   const module = new URL('serve.mjs', import.meta.url)
-  return { title, start: ({ file }) => ServerProcess.start(module, [name], { node: file }) }
+  return { name, title, start: ({ file }) => ServerProcess.start(module, [name], { node: file }) }
 }
 
 async function startNginx() {

@@ -20,17 +20,17 @@ const refusedHeadings = [
 
 function refusedTable(crowd, rows) {
   const all = rows.filter((row) => row.crowd === crowd)
-  const lines = all.map(({ server, failure, delivered, cpu, memory, written, ms }) => {
-    if (failure !== undefined) return [server, `failed: ${failure}`, '', '', '', '']
+  const lines = all.map(({ title, failure, delivered, cpu, memory, written, ms }) => {
+    if (failure !== undefined) return [title, `failed: ${failure}`, '', '', '', '']
     const figures = [cpu / 1000, memory / 1024, written / 1e6, ms / 1000].map(digits)
-    return [server, `${digits(delivered * 100)} %`, ...figures]
+    return [title, `${digits(delivered * 100)} %`, ...figures]
   })
   return `### Clients: ${crowd}\n\n${table(['', ...refusedHeadings], lines)}${insteadOf(all)}`
 }
 
 function insteadOf(rows) {
-  const lines = rows.flatMap(({ server, instead = {} }) =>
-    Object.entries(instead).map(([outcome, count]) => `${server}: ${count} × ${outcome}`),
+  const lines = rows.flatMap(({ title, instead = {} }) =>
+    Object.entries(instead).map(([outcome, count]) => `${title}: ${count} × ${outcome}`),
   )
   return lines.length === 0 ? '' : `\n\nWhat came instead of a 413: ${lines.join('; ')}.`
 }
