@@ -25,7 +25,7 @@ export async function run({ scale = 1, nodes = nodesOf(), save = () => {} } = {}
   const { servers, missing } = findServers()
   const result = { node: node.major, clients, missing, rows: [] }
   for (const { crowd, ...manner } of crowds) {
-    for (const server of servers) {
+    for (const server of servers.filter(({ isPatient }) => !isPatient || manner.upload === writeFirst)) {
       const figures = await within(PATIENCE_MS, refused(server, node, { clients, ...manner })).catch(
         ({ message }) => ({ failure: message }),
       )

@@ -10,6 +10,7 @@ const done = (_req, res) => res.end('done')
 
 const handlers = {
   'max-bytes': [maxBytes(LIMIT), express.json({ limit: LIMIT }), done],
+  'patient-max-bytes': [maxBytes({ limit: LIMIT, lingerMs: 30_000 }), express.json({ limit: LIMIT }), done],
   'express-json': [express.json({ limit: LIMIT }), done],
   'raw-body': [
     (req, res) =>

@@ -1,4 +1,5 @@
-// The servers of bench/refused-uploads.mjs: `{ name, title, start({ file }) }` each, `file` being a Node, and a sentence for what is missing.
+// The servers of bench/refused-uploads.mjs: `{ name, title, start({ file }) }` each, `file` being a Node; `isPatient` if only slow
+// clients see a difference, and a sentence for what is missing.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -13,6 +14,7 @@ export function findServers() {
   const express = `Express ${versionOf('express')}`
   const servers = [
     onNode('max-bytes', `${express}, **maxBytes**, \`express.json\``),
+    { ...onNode('patient-max-bytes', `${express}, maxBytes with \`lingerMs: 30_000\``), isPatient: true },
     onNode('express-json', `${express}, \`express.json({ limit })\``),
     onNode('raw-body', `${express}, raw-body ${versionOf('raw-body')}, which a handler answers for`),
   ]

@@ -11,7 +11,7 @@ export function onStreams({ node, rows }, most) {
 
 export function onRefused({ node, clients, rows }, most) {
   const all = rows
-    .filter(({ cpu }) => cpu !== undefined)
+    .filter(({ name, cpu }) => cpu !== undefined && name !== 'patient-max-bytes')
     .map((row) => ({
       ...row,
       name: row.name === 'max-bytes' ? 'sluiceway' : row.name,
