@@ -8,7 +8,7 @@ import { compareInRounds, openGets } from './measure/paired.mjs'
 import { ServerProcess } from './measure/server-process.mjs'
 
 const CONNECTIONS = 8
-const ROUNDS = 20
+const ROUNDS = 15
 const visits = (messages) => (target) => openVisits({ ...target, connections: CONNECTIONS, messages })
 
 const cases = [

@@ -8,10 +8,10 @@ import { within } from './measure/slice.mjs'
 import { median, sum } from './measure/statistics.mjs'
 
 const CLIENTS = 1000
-/** A server that none of these gets an answer from is not asked by all. */
+/** If none of these clients gets an answer, the thousand are not sent. */
 const WARM_UP = { clients: 50, patience: 10_000 }
 const PATIENCE_MS = 120_000
-/** What the clients do: the cost is measured in both framings, and with clients who do not listen before they are done. */
+/** Clients that listen all the time, in both framings, and clients that do not listen before they have sent everything. */
 const crowds = [
   { crowd: 'Content-Length, read while they write', chunked: false, upload: readWhileWriting },
   { crowd: 'chunks, read while they write', chunked: true, upload: readWhileWriting },

@@ -11,12 +11,12 @@ export function allowOpenFiles(wanted) {
       stdio: 'ignore',
     })
   } catch {
-    // Only root may raise the hard limit, and in a container not even root.
+    // Only root may raise the hard limit; in a container, often not even root.
   }
   return currentLimit()
 }
 
-/** Undefined where the system has no /proc: then it is not known. */
+/** No limit is known where the system has no /proc. */
 function currentLimit() {
   try {
     const limits = readFileSync('/proc/self/limits', 'utf8')

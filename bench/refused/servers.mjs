@@ -1,5 +1,5 @@
-// The servers of bench/refused-uploads.mjs: `{ name, title, start({ file }) }` each, `file` being a Node; `isPatient` if only slow
-// clients see a difference, and a sentence for what is missing.
+// The servers of bench/refused-uploads.mjs: `{ name, title, start({ file }) }` each, where `file` is a Node, and a sentence
+// for each that is missing. `isPatient` is one that differs from another for slow clients only.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'

@@ -4,7 +4,7 @@ import { digits, table } from '../format.mjs'
 export function refusedBody({ node, clients, missing, rows }) {
   const crowds = [...new Set(rows.map(({ crowd }) => crowd))]
   return [
-    `${clients.toLocaleString('en')} clients at once send 10 MB each to a limit of 100 KB, on Node ${node}, one run each. CPU of the server's process and its memory at the peak, above that before, for each upload; what a client has sent when it is over, or still lies in the system's buffers, counts as sent.`,
+    `${clients.toLocaleString('en')} clients at once send 10 MB each to a limit of 100 KB, on Node ${node}; one run each. The CPU time of the server's process, and the memory that it needs more at the peak, are divided by the number of uploads. The bytes sent include those that still lie in the system's buffers when the client leaves.`,
     ...missing,
     ...crowds.map((crowd) => refusedTable(crowd, rows)),
   ].join('\n\n')
@@ -48,7 +48,7 @@ export function streamsBody({ node, streams, files, processes, missing, rows }) 
     return [title, digits(rss / 1024), host === 'none' ? '' : digits(used / 1024), digits(cpu), errors]
   })
   return [
-    `${streams.toLocaleString('en')} clients, each with an event stream on which nothing happens, after a garbage collection, on Node ${node}; above what the process had after small requests and some streams. "Express alone" holds the streams itself, so it has one connection for each, the proxies two. An error is a stream that did not open, or on which the event at the end did not come.`,
+    `${streams.toLocaleString('en')} clients, each with an event stream on which nothing happens, after a garbage collection, on Node ${node}. Memory is counted above that of the same process after small requests and some streams. "Express alone" holds the streams itself, with one connection for each; the proxies have two. A stream is an error if it did not open, or if the one event at the end did not come on it.`,
     ...(processes > 1 ? [spread(files, processes)] : []),
     ...missing,
     table(['', ...streamHeadings], lines),
@@ -56,5 +56,5 @@ export function streamsBody({ node, streams, files, processes, missing, rows }) 
 }
 
 function spread(files, processes) {
-  return `The limit of open files could not be raised above ${files.toLocaleString('en')} here, and a stream through a proxy is two of them: so the streams are spread over ${processes} processes of each proxy, all open at once, and the sum is divided by their number.`
+  return `The limit of open files could not be raised above ${files.toLocaleString('en')} here, and each stream through a proxy needs two. So the streams are spread over ${processes} processes of each proxy, all open at once; figures are sums, divided by the number of streams.`
 }
