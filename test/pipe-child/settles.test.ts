@@ -25,7 +25,7 @@ interface Situation {
 }
 
 const SLEEP = 'echo ready; sleep 60 & wait'
-const CHATTY = 'while :; do head -c 3000 /dev/zero; done'
+const CHATTY = 'cat /dev/zero'
 const ended = { exit: { code: null, signal: 'SIGTERM' } }
 
 interface Arranged extends Served {

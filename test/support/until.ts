@@ -1,8 +1,9 @@
-import { noteWait } from './waiting.js'
+import { noteWait, untilNextTest } from './waiting.js'
 
 /**
  * Calls `look` once in each turn of the event loop until it returns a true value, and returns that. After ten seconds
- * it fails, so that no test leaves a loop that keeps the process alive.
+ * it fails, so that no test leaves a loop that keeps the process alive. Once another test has begun it waits in silence: a
+ * failure would count as that test's.
  */
 export async function until<Found>(
   look: () => Found,
@@ -10,10 +11,12 @@ export async function until<Found>(
 ): Promise<NonNullable<Found>> {
   const end = performance.now() + 10_000
   const isOver = noteWait(() => what)
+  const isLeft = untilNextTest()
   try {
     for (;;) {
       const found = look()
       if (found) return found
+      if (isLeft()) await new Promise(() => {})
       if (performance.now() > end) throw new Error(`waited 10 s for ${what}`)
       await new Promise(setImmediate)
     }

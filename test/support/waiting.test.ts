@@ -47,6 +47,15 @@ describe('a test that times out', () => {
     )
   })
 
+  it('is the last to look for it', async () => {
+    let looks = 0
+    await messageOf(() => until(() => void (looks += 1)))
+    beginTest()
+    const before = looks
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+    expect(looks).to.be.at.most(before + 1)
+  })
+
   it('says nothing of what has come', async () => {
     expect(await messageOf(() => waitFor('this', Promise.resolve()).then(() => never))).to.match(
       /^Timeout of 50ms exceeded/,

@@ -6,17 +6,24 @@
 import { type EventEmitter, once } from 'node:events'
 
 const waits = new Set<() => string>()
-let isTest = false
+/** The number of tests that have begun: 0 in the programs of trials/, whose waits are not noted. */
+let begun = 0
 
-/** Forgets the waits of earlier tests. Nothing is noted before the first call: programs in trials/ never call it. */
+/** Forgets the waits of earlier tests. */
 export function beginTest(): void {
-  isTest = true
+  begun += 1
   waits.clear()
+}
+
+/** Returns a function that tells whether another test has begun: nobody needs then what this one still waits for. */
+export function untilNextTest(): () => boolean {
+  const own = begun
+  return () => own !== begun
 }
 
 /** Notes a wait until the returned function is called. `what` names the missing event: 'the upstream to be closed'. */
 export function noteWait(what: () => string): () => void {
-  if (!isTest) return () => {}
+  if (begun === 0) return () => {}
   waits.add(what)
   return () => void waits.delete(what)
 }

@@ -90,7 +90,7 @@ function writeBesideOwn(
     res.writeHead(status, phrase)
   } catch (error) {
     // The answer that reports the error must not carry half of these lines.
-    for (let i = 0; i < lines.length; i += 2) res.removeHeader(lines[i] as string)
+    if (!res.headersSent) removeLines(res, lines)
     throw error
   }
 }
@@ -116,6 +116,10 @@ function appendLines(res: ServerResponse, lines: readonly string[]): void {
   for (let i = 0; i < lines.length; i += 2) {
     res.appendHeader(lines[i] as string, lines[i + 1] as string)
   }
+}
+
+function removeLines(res: ServerResponse, lines: readonly string[]): void {
+  for (let i = 0; i < lines.length; i += 2) res.removeHeader(lines[i] as string)
 }
 
 /**
