@@ -29,9 +29,10 @@ function refusedTable(crowd, rows) {
 }
 
 function insteadOf(rows) {
-  const lines = rows.flatMap(({ title, instead = {} }) =>
-    Object.entries(instead).map(([outcome, count]) => `${title}: ${count} × ${outcome}`),
-  )
+  const lines = rows
+    .map(({ title, instead = {} }) => ({ title, all: Object.entries(instead) }))
+    .filter(({ all }) => all.length > 0)
+    .map(({ title, all }) => `${title}: ${all.map(([outcome, count]) => `${count} × ${outcome}`).join(', ')}`)
   return lines.length === 0 ? '' : `\n\nWhat came instead of a 413: ${lines.join('; ')}.`
 }
 
