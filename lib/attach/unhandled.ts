@@ -1,5 +1,6 @@
-import { type RequestListener, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { RequestListener } from 'node:http'
 
+import { type ServerResponse, STATUS_CODES } from '../node/http.js'
 import { cutResponse } from '../node/cut-response.js'
 import { answerBehind } from '../node/express.js'
 

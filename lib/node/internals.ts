@@ -1,6 +1,8 @@
-import { type IncomingMessage, OutgoingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
+
+import { type IncomingMessage, OutgoingMessage, type ServerResponse } from './http.js'
 import type { BODY } from './keys.js'
 
 /*

@@ -1,4 +1,4 @@
-import { IncomingMessage } from 'node:http'
+import { IncomingMessage } from './http.js'
 import type { Http2ServerRequest } from 'node:http2'
 import { Socket } from 'node:net'
 import type { ParsedRequest } from './internals.js'

@@ -1,4 +1,4 @@
-import { IncomingMessage } from 'node:http'
+import { IncomingMessage } from './http.js'
 import { Readable } from 'node:stream'
 import { expressRequestOf } from './express.js'
 import type { ParsedRequest } from './internals.js'

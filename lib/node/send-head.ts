@@ -1,4 +1,4 @@
-import { ServerResponse } from 'node:http'
+import { ServerResponse } from './http.js'
 import type { OutgoingResponse } from './internals.js'
 
 /**

@@ -1,4 +1,4 @@
-import { IncomingMessage } from 'node:http'
+import { IncomingMessage } from './http.js'
 import type { Socket } from 'node:net'
 import { type Duplex, Readable } from 'node:stream'
 import {

@@ -59,20 +59,29 @@ describe('an import of the packed package', function () {
   })
 
   for (const [subpath, { own, packages }] of Object.entries(expected)) {
-    it(`loads what it needs, and nothing else: ${subpath || 'the root'}`, async () => {
+    it(`loads only the files that it needs: ${subpath || 'the root'}`, async () => {
       const loaded = await loadedBy(installed, subpath)
       expect(loaded.own).to.deep.equal([...own, 'node', 'shared'].toSorted())
       expect(loaded.packages).to.deep.equal([...always.packages, ...packages].toSorted())
       expect(loaded.builtins.filter((name) => later.includes(name))).to.deep.equal([])
     })
+
+    it(`loads nothing of Node's fetch as an ES module: ${subpath || 'the root'}`, async () => {
+      const program = `await import('${entryOf(subpath)}'); console.log(process.moduleLoadList.join())`
+      const loaded = await installed.run(`loading-${subpath}.mjs`, program)
+      expect(loaded).to.contain('NativeModule http').and.not.to.contain('undici')
+    })
   }
 })
 
+function entryOf(subpath: string): string {
+  return subpath === '' ? 'sluiceway' : `sluiceway/${subpath}`
+}
+
 async function loadedBy({ run }: Pick<Installed, 'run'>, subpath: string): Promise<Loaded> {
-  const entry = subpath === '' ? 'sluiceway' : `sluiceway/${subpath}`
   const program = `
     const { readFileSync } = require('node:fs')
-    require('${entry}')
+    require('${entryOf(subpath)}')
     const files = Object.keys(require.cache)
     const named = (pattern) => (text) => [...text.matchAll(pattern)].map(([, name]) => name)
     const texts = files.filter((file) => file.includes('/sluiceway/dist/')).map((file) => readFileSync(file.replace('/cjs/', '/esm/'), 'utf8'))

@@ -1,4 +1,4 @@
-import { type ServerResponse, STATUS_CODES } from 'node:http'
+import { type ServerResponse, STATUS_CODES } from '../../node/http.js'
 import { contain } from '../../node/contained.js'
 import type { ParsedRequest } from '../../node/internals.js'
 import { isHttp2 } from '../../node/request-facts.js'

@@ -1,5 +1,5 @@
-import { OutgoingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
+import { OutgoingMessage, ServerResponse } from '../../node/http.js'
 
 /**
  * Parts of the source text of Node's own methods, from Node 20 to 26. A method with another text counts as replaced.

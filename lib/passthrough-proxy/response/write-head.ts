@@ -1,5 +1,4 @@
-import { ServerResponse, type IncomingMessage } from 'node:http'
-
+import { type IncomingMessage, ServerResponse } from '../../node/http.js'
 import { expectBody } from '../../node/connection.js'
 import { OUT_HEADERS, type OutgoingHeaders, type OutgoingResponse } from '../../node/internals.js'
 import { isHttp2, isServedAsHttp10 } from '../../node/request-facts.js'

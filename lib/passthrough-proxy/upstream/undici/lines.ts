@@ -1,5 +1,6 @@
-import { STATUS_CODES, type IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
 
+import { STATUS_CODES } from '../../../node/http.js'
 import type { Controller, RawPart } from './dispatcher.js'
 
 type Raw = Controller['rawHeaders']
