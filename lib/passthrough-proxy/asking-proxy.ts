@@ -1,3 +1,4 @@
+import { shareHiddenClass } from '../node/hidden-class.js'
 import type { SluicewayError } from '../shared/errors.js'
 import type { Middleware } from '../shared/middleware.js'
 import { Attempts } from './attempts.js'
@@ -16,6 +17,7 @@ import { type Target, TargetChooser } from './target.js'
  */
 export function askingProxy(chosen: Target | TargetChooser, settings: ProxySettings): Middleware {
   return function passthroughProxyMiddleware(req, res, next) {
+    shareHiddenClass(req, res)
     const exchange = new Exchange(req, res, next, settings)
     const attempts = chosen instanceof TargetChooser ? new Attempts(chosen, exchange) : undefined
     const start = (): void => {

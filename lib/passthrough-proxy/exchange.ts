@@ -157,6 +157,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
         onJoined: () => {
           this.settings.progress.follow(ends)
           this.finish()
+          this.res.off('close', this.abandonWithResponse) // the tunnel would hold all this
           this.trace?.count(ends, early)
           this.trace?.follow(ends)
         },

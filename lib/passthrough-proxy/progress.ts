@@ -127,6 +127,10 @@ export function lifecycleOf({ upstream, progress }: Proxied): Lifecycle {
 export function onceClosed({ client, upstream }: TunnelEnds, listener: () => void): void {
   const open = [client, upstream].filter((end) => !end.closed)
   let left = open.length
-  for (const end of open) end.once('close', () => (left -= 1) === 0 && listener())
+  const closed = (): void => {
+    left -= 1
+    if (left === 0) listener()
+  }
+  for (const end of open) end.on('close', closed)
   if (left === 0) listener()
 }
