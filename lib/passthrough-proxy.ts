@@ -23,7 +23,7 @@ import { domainRule, pathRule } from './passthrough-proxy/response/cookies.js'
 import { locationRule } from './passthrough-proxy/response/location.js'
 import { rewriteRule, type RewriteRule } from './passthrough-proxy/response/rewrite-rule.js'
 import { connectOptions, type ConnectOptions } from './passthrough-proxy/upstream/http1/connect-options.js'
-import { pass } from './passthrough-proxy/pass.js'
+import { sendDraft } from './passthrough-proxy/send-draft.js'
 import { lifecycleOf, type ProxyStats } from './passthrough-proxy/progress.js'
 import {
   OWNER,
@@ -224,8 +224,8 @@ function plainProxy(target: Target, settings: ProxySettings): Middleware {
     try {
       const head = readHead(exchange)
       const draft = draftOf(exchange, target, head, false)
-      if (mayBeBuffered(req, head)) process.nextTick(pass, exchange, draft)
-      else pass(exchange, draft)
+      if (mayBeBuffered(req, head)) process.nextTick(sendDraft, exchange, draft)
+      else sendDraft(exchange, draft)
     } catch (error) {
       exchange.fail(error)
     }

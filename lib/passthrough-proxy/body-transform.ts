@@ -55,7 +55,7 @@ export function readableOf(bytes: Buffer): Readable {
 /** True for a stream of Node, or of a package such as `readable-stream`, that can be read. */
 export function isNodeReadable(value: unknown): value is Readable {
   const { pipe, read, on } = (value ?? {}) as Partial<Readable>
-  // The oldest kind of stream, which has no `read`, emits its bytes whether anybody listens or not.
+  // The oldest kind of stream, which has no `read`, emits its bytes even if it has no listener.
   return typeof pipe === 'function' && typeof read === 'function' && typeof on === 'function'
 }
 

@@ -37,13 +37,13 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
   private outgoing: Outgoing | undefined
   private waiting: Waiting | undefined
   private sending: Sending | undefined
-  /** Discards the rest of a response that is not wanted any more. */
+  /** Discards the rest of a response that is no longer needed. */
   private rest: DiscardedBody | undefined
   /** Prepares the request for another target; undefined if there is only one. */
   startOver: ((error: SluicewayError) => void) | undefined
   /** Called once when the exchange, or the attempt to reach a target, is over. */
   whenOver: (() => void) | undefined
-  /** Tells of the request, where anybody listens. */
+  /** Publishes the events of the request; undefined without subscribers. */
   readonly trace: Trace | undefined
   before: Stoppable | undefined
   after: Stoppable | undefined
@@ -244,7 +244,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
     this.waiting?.abandon()
   }
 
-  /** True if the client gets nothing of the response that has come. */
+  /** True if the client gets no part of the response that has arrived. */
   private get isUnwanted(): boolean {
     return this.state === 'answering' && !this.answer.isBegun
   }

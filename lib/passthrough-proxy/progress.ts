@@ -16,7 +16,7 @@ export interface Stoppable extends Linked<Stoppable> {
 
 /** The numbers of requests and tunnels of one proxy that are in progress. */
 export interface ProxyStats {
-  /** Requests from when the proxy gets them until their responses have been handed to the client's connection. */
+  /** Requests, from their arrival at the proxy until their responses have been passed to the client's connection. */
   readonly requests: number
   /** Connections that were upgraded, and are not closed on both sides. */
   readonly tunnels: number
@@ -89,7 +89,7 @@ interface Proxied {
   readonly progress: Progress
 }
 
-/** What a proxy offers to the code that shuts it down. */
+/** The members of a proxy through which it is shut down. */
 interface Lifecycle {
   readonly stats: ProxyStats
   close(): Promise<void>

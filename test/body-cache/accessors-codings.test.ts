@@ -160,7 +160,7 @@ describe('req.bodyCache, with Content-Encoding', () => {
     client.destroy()
   })
 
-  it('refuses on a route with a smaller limit what it has decoded before', async () => {
+  it('refuses, on a route with a smaller limit, a body that it has already decoded', async () => {
     const [limit, late] = [maxBytes(5), deferred<unknown>()]
     const read: Handler = async (req, res, next) => {
       expect(await readText(req)).to.equal(json)

@@ -52,10 +52,10 @@ const fronts: Readonly<Record<string, Handler>> = {
   'a middleware that keeps what goes to the connection, for a while'(req, _res, next) {
     const { socket } = req
     const write = socket.write.bind(socket) as (...args: unknown[]) => boolean
-    const end = socket.end.bind(socket) as () => Socket
+    const end = socket.end.bind(socket)
     const waiting: (() => void)[] = []
-    const keep = (write: () => void): void => {
-      if (waiting.push(write) === 1) setImmediate(() => waiting.splice(0).forEach((write) => write()))
+    const keep = (step: () => void): void => {
+      if (waiting.push(step) === 1) setImmediate(() => waiting.splice(0).forEach((run) => run()))
     }
     socket.write = (...args: unknown[]) => {
       keep(() => write(...args))

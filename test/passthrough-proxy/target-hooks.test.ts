@@ -86,7 +86,7 @@ for (const { name, express } of expressVersions) {
         throw new Error('secret')
       },
     ]) {
-      it(`answers with an error where path is ${String(path)}`, async () => {
+      it(`answers with an error if path is ${String(path)}`, async () => {
         const sender = await client({ path })
         sender.request('GET', '/')
         expect((await sender.response()).status).to.equal(500)

@@ -143,7 +143,7 @@ describe('a response that is not wanted', () => {
     expect(await acceptedAfterNext()).to.equal(1)
   })
 
-  it('does not count as a request in progress, and its failure is told to nobody', async () => {
+  it('does not count as a request in progress, and its failure is not reported', async () => {
     const proxy = await start({ onResponse: ways[0]![1] })
     await askFor('/first')
     connection.write(head(10))

@@ -22,8 +22,8 @@ interface Received {
 }
 
 /**
- * Reads the client's head: removes its hop-by-hop lines, and adds who the client is. `failure` is the error of an
- * earlier attempt, which stands if the body was read in it.
+ * Reads the client's head: removes its hop-by-hop lines, and adds lines that describe the client. `failure` is the
+ * error of an earlier attempt; it is thrown again if that attempt has read the body.
  */
 export function readHead({ req, res, settings }: Received, failure?: Error): RequestHead {
   if (hasCutHead(req)) throw bodySourceOf(req, res).failure ?? sluicewayError('ERR_SLUICEWAY_HEAD_CUT')
@@ -34,9 +34,10 @@ export function readHead({ req, res, settings }: Received, failure?: Error): Req
   return head
 }
 
-/** Tells whether nobody has read the body. bodyCache makes such a request look unread. */
+/** Tells whether the body is unread, or bodyCache has made the request look unread. */
 function isUnread(req: IncomingMessage, head: RequestHead): boolean {
-  // The end of a pipe pauses before it removes its listeners; at a second pause, bodyCache sees that nobody reads.
+  // The end of a pipe pauses before it removes its listeners; at a second pause, bodyCache sees that no reader is
+  // left.
   if (req.readableDidRead && req.isPaused()) req.pause()
   // A request without an announced body that has ended without a byte may never have had one.
   const isOver = hasBody(head) && (req.readableEnded || req.destroyed)
@@ -50,7 +51,7 @@ function alreadyRead(): Error {
   })
 }
 
-/** Returns the error with which the body itself has failed: it was too large, say. */
+/** Returns the error with which the body itself has failed, for instance because it was too large. */
 function bodyError(req: IncomingMessage): Error | undefined {
   return findBodySource(req)?.failure ?? req.errored ?? undefined
 }

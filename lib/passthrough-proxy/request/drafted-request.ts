@@ -57,7 +57,7 @@ export class DraftedRequest implements OutgoingRequest {
     return this
   }
 
-  /** Destroys all streams of the hook, also those that it gives later. */
+  /** Destroys all streams of the hook, including those that it gives later. */
   release(): void {
     this.isReleased = true
     for (const stream of this.given ?? []) stream.destroy?.()
@@ -77,7 +77,7 @@ export class DraftedRequest implements OutgoingRequest {
     return changed
   }
 
-  /** Takes a stream over: until it is sent, nobody else listens for its errors. */
+  /** Takes a stream over: until it is sent, no other code listens for its errors. */
   private own<Stream extends Readable>(stream: Stream): Stream {
     stream.on('error', (error: Error) => this.failWith(stream, error))
     this.given = (this.given ?? new Set()).add(stream)
@@ -85,7 +85,7 @@ export class DraftedRequest implements OutgoingRequest {
     return stream
   }
 
-  /** Ends the body with the error of its source, as `pipe` passes none on. */
+  /** Ends the body with the error of its source, because `pipe` passes no errors on. */
   private failWith(source: Readable, error: Error): void {
     const { present } = this
     if (!(present instanceof Readable) || present === source || present === this.client) return

@@ -1,11 +1,11 @@
 /** The most bytes of a body that are discarded to keep its connection; a longer rest costs more. */
 export const MOST_DISCARDED: number = 256 * 1024
 
-/** How long, in milliseconds, the end of a body is waited for. */
+/** The longest wait, in milliseconds, for the end of a body. */
 const LONGEST_DISCARD_MS = 500
 
 /**
- * Discards the rest of a response that is not wanted any more, within bounds, so that its connection can serve another
+ * Discards the rest of a response that is no longer needed, within bounds, so that its connection can serve another
  * request.
  */
 export class DiscardedBody {

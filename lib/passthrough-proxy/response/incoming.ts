@@ -23,7 +23,10 @@ export class Incoming implements IncomingResponse {
   private readonly owner: BodyOwner
   private chain: BodyChain | undefined
   private isClosed = false
-  /** True if the hook has read the body that a HEAD does not have: what it makes of that of GET is not known. */
+  /**
+   * True if the hook has read the body, which a HEAD does not have: the body that the hook would send for GET is
+   * not known.
+   */
   private dependsOnGet = false
 
   constructor(head: ResponseHead, owner: BodyOwner) {
@@ -109,7 +112,10 @@ export class Incoming implements IncomingResponse {
     )
   }
 
-  /** Deletes what would be different for GET if the hook changes that body. A HEAD may lack it (RFC 9110 §9.3.2). */
+  /**
+   * Deletes the headers that would be different for GET if the hook changes that body. A HEAD may lack them (RFC
+   * 9110 §9.3.2).
+   */
   private leaveBodyOpen(): void {
     this.dependsOnGet = true
     forgetBody(this.headers)
