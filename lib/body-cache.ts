@@ -181,9 +181,10 @@ function keepNow(
   next: NextFunction,
 ): void {
   const source = bodySourceOf(req, res)
+  // Up to Node 22, whatever is read of a request after a property was added is slow the first time: the tap adds another.
+  req.bodyCache = new KeptBody(req, source, settings)
   source.keep(storage)
   const error = source.addLimit(settings.limit)
-  req.bodyCache = new KeptBody(req, source, settings)
   if (error !== undefined) next(error)
   else provideRawBody(settings, req, next)
 }

@@ -75,7 +75,7 @@ export function keepListeners(req: ParsedRequest): void {
  */
 export function letListen(req: ParsedRequest): void {
   const { socket } = req as { socket?: ServerSocket | null }
-  if (!socket || Reflect.has(socket, 'on')) return
+  if (!socket || (socket as Partial<ServerSocket>).on !== undefined) return
   Object.assign(socket, { on: returnThis, removeListener: returnThis })
 }
 

@@ -2,7 +2,6 @@ import { execFile } from 'node:child_process'
 import { get, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
-import type { Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 

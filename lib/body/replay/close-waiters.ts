@@ -52,7 +52,7 @@ export class CloseWaiters {
     // Over HTTP/2, Node itself closes a request with its stream, and not before.
     if (req.listenerCount('close') === 0 || isHttp2(req)) return
     const waiting = req.rawListeners('close') as Listener[]
-    process.nextTick(() => process.nextTick(() => this.tell(waiting)))
+    process.nextTick(waitOneTick, this, waiting)
   }
 
   /** Called before a listener is added. */
@@ -91,7 +91,7 @@ export class CloseWaiters {
     return hasListeners(req) || req.readableFlowing === true
   }
 
-  private tell(waiting: readonly Listener[]): void {
+  tell(waiting: readonly Listener[]): void {
     const { req, hasClosed, isReadable } = this.request
     if (hasClosed || !isReadable) return
     const present = req.rawListeners('close') as Listener[]
@@ -103,4 +103,12 @@ export class CloseWaiters {
       }
     })
   }
+}
+
+function waitOneTick(waiters: CloseWaiters, waiting: readonly Listener[]): void {
+  process.nextTick(tell, waiters, waiting)
+}
+
+function tell(waiters: CloseWaiters, waiting: readonly Listener[]): void {
+  waiters.tell(waiting)
 }

@@ -36,8 +36,8 @@ export function admitOverlappingReaders(req: ParsedRequest): void {
 
 /** Makes the round notice each listener. */
 export function admitReaders(req: ParsedRequest): void {
-  // The watchers of a body also listen for 'newListener', so its count says nothing.
-  if (!req.listeners('newListener').includes(admitReader)) req.on('newListener', admitReader)
+  // The watchers of a body also listen for 'newListener', and any code may remove its listeners.
+  if (req.listenerCount('newListener', admitReader) === 0) req.on('newListener', admitReader)
 }
 
 /** Undefined once the application has given the request another stream state. */

@@ -11,7 +11,7 @@ import { replaceMethods } from './request-methods.js'
 /** The request itself as a reader of its kept body. */
 export abstract class RequestReader implements BodyReader {
   position = 0
-  /** True at first: the parser pushes without being asked, so a fresh request wants bytes. */
+  /** True at first: the parser pushes without being asked, so a request that was never read wants bytes. */
   wanting = true
   ended = false
   loading: number | undefined = undefined
@@ -93,7 +93,10 @@ export abstract class RequestReader implements BodyReader {
     this.nativeRead.call(this.req, 0)
   }
 
-  /** Makes the request look unread, and fills its buffer with the bytes that fit. */
+  /**
+   * Makes the request look unread. While the body arrives, its buffer is filled, as in Node. Bytes that have all come
+   * wait in the store until a reader asks: most bodies are read only once.
+   */
   renew(): void {
     const { req } = this
     if (this.isReplaced) return
@@ -102,8 +105,8 @@ export abstract class RequestReader implements BodyReader {
     renewReadableState(req)
     this.position = this.start
     this.ended = false
-    this.wanting = true
-    feed(this, this.body)
+    this.wanting = this.body.state === 'arriving'
+    if (this.wanting) feed(this, this.body)
   }
 
   abstract fail(error: SluicewayError): void
