@@ -13,6 +13,7 @@ import {
   type ByteSize,
   type OptionChecks,
 } from './shared/options.js'
+import { shareHiddenClass } from './node/hidden-class.js'
 import { mayHaveUnannouncedBody } from './node/request-facts.js'
 import { askingProxy } from './passthrough-proxy/asking-proxy.js'
 import { Exchange } from './passthrough-proxy/exchange.js'
@@ -219,6 +220,7 @@ export function passthroughProxy(
 function plainProxy(target: Target, settings: ProxySettings): Middleware {
   const waitingProxy = askingProxy(target, settings)
   return function passthroughProxyMiddleware(req, res, next) {
+    shareHiddenClass(req, res)
     if (mayHaveUnannouncedBody(req)) return waitingProxy(req, res, next)
     const exchange = new Exchange(req, res, next, settings)
     try {

@@ -1,6 +1,6 @@
 import type { ParsedRequest } from '../node/internals.js'
 import { isFramedByParser } from '../node/request-facts.js'
-import { replacePush } from '../node/request-methods.js'
+import { pushNatively, replacePush } from '../node/request-methods.js'
 import { sourceOf } from '../node/stream-state.js'
 import type { ToldWaiting } from './owner.js'
 import { SMALL_REST } from './refused/announce-close.js'
@@ -42,7 +42,8 @@ export function tapBytes(req: ParsedRequest): ParsedRequest['push'] {
 }
 
 function pushToSource(this: ParsedRequest, chunk: Pushed, encoding?: BufferEncoding): boolean {
-  const source = sourceOf(this) as FedSource
+  const source = sourceOf(this) as FedSource | undefined
+  if (source === undefined) return pushNatively(this, chunk, encoding)
   const wantsMore = source.receive(bytesOf(chunk, encoding))
   source.waiting?.note()
   return wantsMore

@@ -1,18 +1,17 @@
 import type { ServerResponse } from 'node:http'
 import { onResponseClose } from '../node/response-close.js'
-import { sourceOf } from '../node/stream-state.js'
+
+/** The source of a request's body. It cannot be found there once the application gives the request another stream state. */
+interface ReleasedBody {
+  release(): void
+}
 
 /** Releases the body of a request as soon as its response was sent: before Node passes the connection on. */
-export function releaseWhenSent(res: ServerResponse): void {
-  res.prependListener('finish', release)
+export function releaseWhenSent(res: ServerResponse, body: ReleasedBody): void {
+  res.prependListener('finish', () => body.release())
 }
 
 /** Releases it when its response is over, even if it was not sent. */
-export function releaseWhenClosed(res: ServerResponse): void {
-  onResponseClose(res, release)
-}
-
-function release(this: ServerResponse): void {
-  const source = sourceOf(this.req) as { release(): void } | undefined
-  source?.release()
+export function releaseWhenClosed(res: ServerResponse, body: ReleasedBody): void {
+  onResponseClose(res, () => body.release())
 }

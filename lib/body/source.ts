@@ -60,7 +60,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   constructor(req: ParsedRequest, res: OutgoingResponse) {
     this.req = req
     this.res = res
-    this.socket = req.socket
+    this.socket = req.socket ?? res.socket // pipeline() takes it from a request that it destroys
     this.length = announcedLength(req)
   }
 
@@ -105,7 +105,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     const replay = this.replayed()
     const store = new BodyStore(storage, this)
     this.store = store
-    releaseWhenClosed(this.res)
+    releaseWhenClosed(this.res, this)
     const lost = replay.takeBuffered(store)
     if (lost !== undefined) this.fail(sluicewayError(lost))
     this.received = store.size

@@ -37,7 +37,7 @@ function tap(req: ParsedRequest, res: OutgoingResponse): BodySource {
   const source = new BodySource(req, res)
   setSource(req, source)
   keepContextOfBody(req)
-  releaseWhenSent(res)
+  releaseWhenSent(res, source)
   // A head with missing lines does not say which body belongs to it, so the body is refused.
   if (hasCutHead(req)) source.refuse(sluicewayError('ERR_SLUICEWAY_HEAD_CUT'))
   return source

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { UPGRADE } from './keys.js'
 import { wrapMethod } from './response-methods.js'
 import { sendHead } from './send-head.js'
+import { holdWeakly } from './upgraded-response.js'
 
 /**
  * An `Upgrade` request that `attach` sent through the app: the handler that answers 101 takes the connection over.
@@ -34,6 +35,7 @@ export function offerUpgrade(res: ServerResponse, socket: Duplex, head: Buffer):
     upgrade.proceed = undefined
     sendHead(res)
     proceed()
+    holdWeakly(res)
     return res
   })
 }

@@ -185,9 +185,18 @@ interface SocketState extends Socket {
 
 /** Keeps a socket that cannot be written to any more readable to its end: it emits 'error', and is not destroyed. */
 export function outliveWriting(socket: Socket): void {
+  setAutoDestroy(socket, false)
+}
+
+/** Makes a socket close by itself again: once both halves have ended, or after an error. */
+export function closeWithHalves(socket: Socket): void {
+  setAutoDestroy(socket, true)
+}
+
+function setAutoDestroy(socket: Socket, isAutomatic: boolean): void {
   const { _readableState, _writableState } = socket as SocketState
-  _readableState.autoDestroy = false
-  _writableState.autoDestroy = false
+  _readableState.autoDestroy = isAutomatic
+  _writableState.autoDestroy = isAutomatic
 }
 
 /** Makes a socket emit 'end' after an error of writing. */

@@ -1,9 +1,10 @@
+import { shareHiddenClass } from '../node/hidden-class.js'
 import type { SluicewayError } from '../shared/errors.js'
 import type { Middleware } from '../shared/middleware.js'
 import { Attempts } from './attempts.js'
 import { Exchange } from './exchange.js'
 import { runRequestHook, type RequestHook } from './hooks.js'
-import { draftOf, readHead } from './request/draft.js'
+import { draftOf, readHead, requireUnread } from './request/draft.js'
 import type { DraftedRequest } from './request/drafted-request.js'
 import type { Draft } from './request/outgoing.js'
 import { bodyBegins, mayBeUnannounced } from './request/unannounced-body.js'
@@ -16,6 +17,7 @@ import { type Target, TargetChooser } from './target.js'
  */
 export function askingProxy(chosen: Target | TargetChooser, settings: ProxySettings): Middleware {
   return function passthroughProxyMiddleware(req, res, next) {
+    shareHiddenClass(req, res)
     const exchange = new Exchange(req, res, next, settings)
     const attempts = chosen instanceof TargetChooser ? new Attempts(chosen, exchange) : undefined
     const start = (): void => {
@@ -54,9 +56,11 @@ async function sendAfterAsking(exchange: Exchange, chosen: Target | Attempts): P
 async function changeRequest(
   hook: RequestHook,
   exchange: Exchange,
-  { outgoing, req }: Draft & { readonly outgoing: DraftedRequest },
+  draft: Draft & { readonly outgoing: DraftedRequest },
 ): Promise<void> {
+  const { outgoing, req } = draft
   // Even if the hook fails or never settles, a client that leaves ends its request.
   exchange.whenOver = () => outgoing.release()
   await runRequestHook(hook, outgoing, req)
+  requireUnread(draft)
 }

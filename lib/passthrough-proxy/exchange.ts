@@ -10,7 +10,8 @@ import { pendingUpgrade } from '../node/pending-upgrade.js'
 import { mayGoElsewhere } from './attempts.js'
 import { hasNoBody } from './body-length.js'
 import type { ExchangeState } from './exchange-state.js'
-import { errorOfBody, hookBodyError, onBodyError, releaseBody, type Outgoing } from './request/outgoing.js'
+import { requestBodyError } from './hooks.js'
+import { errorOfBody, onBodyError, releaseBody, type Outgoing } from './request/outgoing.js'
 import { giveUpUpload, isBodyRead } from './request/upload.js'
 import { Answer, type AnswerOwner } from './response/answer.js'
 import type { BodyReceiver } from './response/changed-body.js'
@@ -21,7 +22,7 @@ import type { Stoppable } from './progress.js'
 import type { ProxySettings } from './settings.js'
 import { Trace } from './trace.js'
 import { tunnelBehindHead } from './tunnel.js'
-import { answerError, failureError, hookedBy, type Hooked } from './upstream-errors.js'
+import { answerError, closedEarly, failureError, hookedBy, type Hooked } from './upstream-errors.js'
 import type { Failure, Receiver, Sending, Waiting } from './upstream/upstream.js'
 
 /** One request on its way to the upstream and back, in the order of events. */
@@ -119,8 +120,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
   onReadOver(): boolean {
     if (this.isOver) return true
     try {
-      const isFull = !this.receiver.takesMore()
-      if (isFull) this.sending?.pause()
+      if (!this.receiver.takesMore()) this.sending?.pause()
       return this.receiver.holdsChunks
     } catch (error) {
       this.breakOff(error)
@@ -157,6 +157,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
         onJoined: () => {
           this.settings.progress.follow(ends)
           this.finish()
+          this.res.off('close', this.abandonWithResponse) // the tunnel would hold all this
           this.trace?.count(ends, early)
           this.trace?.follow(ends)
         },
@@ -190,7 +191,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
 
   /** Ends the exchange if the body of a hook fails before it is sent. After that, the upstream reports it. */
   private breakQueued(outgoing: Outgoing, cause: Error): void {
-    if (this.state === 'queued' && this.outgoing === outgoing) this.breakOff(hookBodyError(cause))
+    if (this.state === 'queued' && this.outgoing === outgoing) this.breakOff(requestBodyError(cause))
   }
 
   /** Ends the exchange with an error: through the app's error handlers if it can be answered, else by a cut. */
@@ -217,7 +218,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
   abandon(): void {
     if (this.isOver) return
     const isUnwanted = this.isUnwanted && this.answer.isTaken
-    this.finish(new Error('the response was closed before its end'))
+    this.finish(closedEarly())
     this.tellFinished(this.answer.isTaken || this.res.writableEnded ? 'answered-here' : 'client-left')
     this.leave(isUnwanted)
   }
@@ -254,7 +255,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
     const { sending, outgoing } = this
     const isUploaded = outgoing !== undefined && isBodyRead(outgoing)
     if (!isUnwanted || !isUploaded || sending === undefined) return this.leaveUpstream()
-    this.rest ??= new DiscardedBody(() => this.leaveUpstream())
+    this.rest ??= new DiscardedBody(this, this.settings.progress)
     sending.resume()
   }
 

@@ -129,6 +129,11 @@ export function responseHookError(cause: unknown): unknown {
   return hookError('onResponse failed', cause)
 }
 
+/** Creates the error for a body of `onRequest` that has failed. */
+export function requestBodyError(cause: unknown): unknown {
+  return hookError('the body from onRequest failed', cause)
+}
+
 /** Creates the error of a hook. An error of this package that a hook throws on purpose, such as a 413, is kept. */
 export function hookError(message: string, cause: unknown): unknown {
   if (isSluicewayError(cause)) return cause

@@ -26,6 +26,8 @@ export interface ProxyStats {
 export class Progress {
   private readonly requests = new LinkedList<Stoppable>()
   private readonly tunnels = new Set<TunnelEnds>()
+  /** The responses that are discarded behind their requests, so that the connections can be used again. */
+  private readonly rests = new LinkedList<Stoppable>()
   private done: Promise<void> | undefined
   private tellDone: (() => void) | undefined
 
@@ -60,8 +62,19 @@ export class Progress {
     })
   }
 
-  /** Resolves as soon as nothing is in progress. */
+  /** Lists a response that is being discarded. Its connection is of no use to a proxy that is closed. */
+  beginRest(rest: Stoppable): void {
+    if (this.done === undefined) this.rests.add(rest)
+    else rest.stop()
+  }
+
+  endRest(rest: Stoppable): void {
+    this.rests.delete(rest)
+  }
+
+  /** Resolves as soon as nothing is in progress. From now on, no response is discarded. */
   whenDone(): Promise<void> {
+    for (const rest of this.rests.toArray()) rest.stop()
     this.done ??= new Promise((resolve) => {
       this.tellDone = () => this.isIdle && resolve()
       this.tellDone()
@@ -114,6 +127,10 @@ export function lifecycleOf({ upstream, progress }: Proxied): Lifecycle {
 export function onceClosed({ client, upstream }: TunnelEnds, listener: () => void): void {
   const open = [client, upstream].filter((end) => !end.closed)
   let left = open.length
-  for (const end of open) end.once('close', () => (left -= 1) === 0 && listener())
+  const closed = (): void => {
+    left -= 1
+    if (left === 0) listener()
+  }
+  for (const end of open) end.on('close', closed)
   if (left === 0) listener()
 }

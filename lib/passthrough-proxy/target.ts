@@ -107,7 +107,9 @@ export class TargetChooser {
 
   /** Parses a result of the function. Throws an error of a hook. */
   parse(chosen: ChosenTarget): Target {
-    const key = String(chosen)
+    // Anything else is refused, and may have no text.
+    const isUrl = typeof chosen === 'string' || chosen instanceof URL
+    const key = isUrl ? String(chosen) : ''
     const known = this.known.get(key)
     if (known !== undefined) return known
     const target = parseChosen(chosen)

@@ -84,6 +84,12 @@ export function answerError(thrown: unknown, hooked: Hooked): Error {
   return errorOf(hooked.response ? unwritableHook : { code: BAD_RESPONSE }, { cause: thrown })
 }
 
+/** Creates the error that the streams of a response get if the client leaves. Node's pipeline() gives this code. */
+export function closedEarly(): Error {
+  const error = new Error('the response was closed before its end')
+  return Object.assign(error, { code: 'ERR_STREAM_PREMATURE_CLOSE' })
+}
+
 /** Creates the error for a thrown value that is not an error, which then becomes its cause. */
 function notAnError(cause: unknown): Error {
   const message = 'passthroughProxy: a value was thrown that is not an error'

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { get, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
-import type { Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { setImmediate as turn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 
@@ -10,6 +10,7 @@ import { expect } from 'chai'
 import compression from 'compression'
 import { autoFlush, passthroughProxy } from 'sluiceway'
 
+import { deferred } from '../support/deferred.js'
 import { root } from '../support/repository.js'
 import { certificate, key } from '../support/tls-certificate.js'
 import { closeServers, listen, serve } from '../support/servers.js'
@@ -105,6 +106,31 @@ async function askedOverHttp2(url: string): Promise<AsyncIterable<Buffer>> {
 
 describe('the read buffer of passthroughProxy', () => {
   afterEach(closeServers)
+
+  it('is shared by connections that read little, and their bytes are not mixed up', async () => {
+    const first = deferred<ServerResponse>()
+    const kept = deferred()
+    const upstream = await serve(({ url }, res) => {
+      if (url === '/second') return void res.end('second'.repeat(100))
+      res.write('first ')
+      first.resolve(res)
+    })
+    const proxy = passthroughProxy(upstream.url)
+    const { url } = await serve((req, res) => {
+      fronts['a middleware that keeps each chunk until the end']!(req, res, () => {})
+      const { write } = res
+      res.write = ((chunk: Buffer) => {
+        kept.resolve()
+        return write.call(res, chunk, 'latin1')
+      }) as never
+      proxy(req, res, () => res.destroy())
+    })
+    const asking = asked(`${url}/first`)
+    await kept.promise
+    expect(await text(await asked(`${url}/second`))).to.equal('second'.repeat(100))
+    ;(await first.promise).end('end')
+    expect(await text(await asking)).to.equal('first end')
+  })
 
   for (const [framing, send] of Object.entries(framings)) {
     for (const [front, handler] of Object.entries(fronts)) {

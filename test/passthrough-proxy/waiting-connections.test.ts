@@ -50,7 +50,7 @@ describe('the memory of connections that wait', () => {
       const before = await collectedBytes()
       const clients = [first]
       for (let n = 0; n < COUNT; n++) clients.push(await open(port, lines, awaited))
-      expect((await collectedBytes()) - before).to.be.below(COUNT * 16 * KB)
+      expect((await collectedBytes()) - before).to.be.below(COUNT * 2 * KB)
       for (const client of clients) client.destroy()
     })
   }

@@ -121,6 +121,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 
   /** Tells the readers that the body failed. If there is none, the next reader is told. */
   fail(error: SluicewayError): void {
+    if (this.isReplaced) return
     // A reader of a body that was read before us must get the error instead of the end.
     if (readableStateOf(this.req).endEmitted) this.renew()
     else if (this.isListenedTo) this.tell(error)
@@ -177,6 +178,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   /** Keeps the request from holding the body, and the connection from holding the request, after the response. */
   release(): void {
     const { req } = this
+    if (this.isReplaced) return
     if (this.hasClosed) this.dropReaders()
     if (hasListeners(req)) this.failRound()
     else if (this.state !== 'telling' && !isUntouched(req)) this.renew()
@@ -283,7 +285,8 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 }
 
 function startNextRound(this: ParsedRequest): void {
-  ;(sourceOf(this) as { readonly replay: Rounds }).replay.next()
+  const source = sourceOf(this) as { readonly replay: Rounds } | undefined
+  source?.replay.next()
 }
 
 function emitClose(req: ParsedRequest): void {

@@ -1,11 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
 
 import { findBodySource, bodySourceOf } from '../../body/tap.js'
 import { hasCutHead } from '../../node/request-facts.js'
 import { sluicewayError } from '../../shared/errors.js'
 import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'
+import { isChangedBodyOf } from './changed-body.js'
 import { DraftedRequest } from './drafted-request.js'
+import { holdBack } from './hold-back.js'
 import { addForwarded } from './forwarded.js'
 import { readRequestHead } from './headers.js'
 import { refuseLoop } from './loop.js'
@@ -28,10 +31,23 @@ interface Received {
 export function readHead({ req, res, settings }: Received, failure?: Error): RequestHead {
   if (hasCutHead(req)) throw bodySourceOf(req, res).failure ?? sluicewayError('ERR_SLUICEWAY_HEAD_CUT')
   const head = readRequestHead(req)
-  const isGone = (hasBody(head) || mayBeUnannounced(req, head)) && !isUnread(req, head)
+  const isGone = mayHaveBody(req, head) && !isUnread(req, head)
   if (isGone) throw failure === undefined ? alreadyRead() : (bodyError(req) ?? failure)
+  holdBack(req)
   addForwarded(head, req, settings.forwarded)
   return head
+}
+
+/** Throws if a hook has read the client's body that is to be sent: a part of it, or nothing, would look whole. */
+export function requireUnread({ req, head, outgoing: { body } }: Draft): void {
+  const isOwn = body === req || isChangedBodyOf(req, body)
+  if (isOwn && mayHaveBody(req, head) && !isUnread(req, head)) throw alreadyRead()
+  if (isOwn) holdBack(req)
+  else if (body instanceof Readable) holdBack(body)
+}
+
+function mayHaveBody(req: IncomingMessage, head: RequestHead): boolean {
+  return hasBody(head) || mayBeUnannounced(req, head)
 }
 
 /** Tells whether the body is unread, or bodyCache has made the request look unread. */

@@ -1,9 +1,9 @@
 import type { OnReadOpts, Socket } from 'node:net'
 
-import { forgetWriteError, outliveWriting } from '../../../node/stream-state.js'
-import { ReadMemory } from './read-memory.js'
+import { closeWithHalves, forgetFlow, forgetWriteError, outliveWriting } from '../../../node/stream-state.js'
+import { type Memory, ReadMemory, tunnelMemory } from './read-memory.js'
 import { isSecure } from './tls.js'
-import { UpgradedStream } from './upgraded-stream.js'
+import { emitBytes } from './tunnel-reading.js'
 
 /** Detects a dead host behind a silent stream; a live one may stay silent for hours. */
 const KEEP_ALIVE_MS = 60_000
@@ -28,23 +28,25 @@ export interface TransportOwner {
   onLost(error: Error): void
 }
 
+/** Listeners by event. */
+type Listeners = Readonly<Record<string, (error: Error) => void>>
+
 /** The socket of a connection: bytes in and out. */
 export class Transport {
   readonly socket: Socket
-  private readonly owner: TransportOwner
-  private readonly memory = new ReadMemory()
-  private tunnel: UpgradedStream | undefined
+  private memory: Memory = new ReadMemory()
+  /** Takes the bytes of a read. False stops the reading. */
+  private receive: (bytes: Buffer) => boolean
+  private listeners: Listeners
   isPaused = false
 
   constructor(opener: SocketOpener, owner: TransportOwner) {
-    this.owner = owner
-    this.socket = opener.open({
-      buffer: () => this.memory.give(),
-      callback: (length) => this.onRead(length),
-    })
+    this.receive = receiverOf(owner)
+    this.socket = opener.open(this.reading())
     // A server that answers early may close a connection that it has not read; its answer came before that.
     outliveWriting(this.socket)
-    this.listen()
+    this.listeners = this.listenersOf(owner)
+    for (const [event, listener] of Object.entries(this.listeners)) this.socket.on(event, listener)
   }
 
   /**
@@ -59,7 +61,7 @@ export class Transport {
 
   /** Keeps the last bytes, which a receiver still needs. */
   keepRead(): void {
-    this.memory.leave()
+    this.memory.leave?.()
   }
 
   pause(): void {
@@ -73,53 +75,66 @@ export class Transport {
     this.socket.resume()
   }
 
-  /** Turns the connection into a stream of its own: the bytes from now on are not HTTP. */
-  intoStream(): UpgradedStream {
-    this.tunnel = new UpgradedStream(this.socket)
-    return this.tunnel
+  /**
+   * Turns the connection into a stream of its own: the bytes from now on are not HTTP. A tunnel may wait for hours, so
+   * nothing of the request is held by it.
+   */
+  intoStream(): Socket {
+    const { socket } = this
+    for (const [event, listener] of Object.entries(this.listeners)) socket.off(event, listener)
+    this.listeners = {}
+    this.memory = tunnelMemory
+    this.receive = emitBytes(socket)
+    forgetFlow(socket)
+    closeWithHalves(socket)
+    return socket.on('error', destroy)
   }
 
-  private listen(): void {
-    const { socket, owner } = this
-    socket.once(isSecure(socket) ? 'secureConnect' : 'connect', () => this.onOpen())
-    socket.on('drain', () => owner.onDrain())
-    socket.on('end', () => this.onEnd())
-    socket.on('error', (error) => this.onError(error))
-    socket.on('close', () => this.onLost(undefined))
+  // It knows this object only, which a socket cannot let go of.
+  private reading(): OnReadOpts {
+    return { buffer: () => this.memory.give(), callback: (length) => this.onRead(length) }
+  }
+
+  private listenersOf(owner: TransportOwner): Listeners {
+    return {
+      [isSecure(this.socket) ? 'secureConnect' : 'connect']: () => this.onOpen(owner),
+      drain: () => owner.onDrain(),
+      end: () => owner.onServerEnd(),
+      error: (error) => this.onError(error, owner),
+      close: () => owner.onLost(new Error('the connection was closed')),
+    }
   }
 
   /** Sets the keep-alive only now: if a name has several addresses, each has a socket of its own below this one. */
-  private onOpen(): void {
+  private onOpen(owner: TransportOwner): void {
     this.socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS)
-    this.owner.onOpen()
+    owner.onOpen()
   }
 
   private onRead(length: number): boolean {
-    if (this.socket.destroyed) return false
-    const bytes = this.memory.filled(length)
-    if (this.tunnel === undefined) this.owner.onBytes(bytes)
-    else this.tunnel.receive(bytes)
-    return true
-  }
-
-  private onEnd(): void {
-    if (this.tunnel === undefined) this.owner.onServerEnd()
-    else this.tunnel.receiveEnd()
+    return !this.socket.destroyed && this.receive(this.memory.filled(length))
   }
 
   /**
    * Handles an error. Bytes that TLS cannot read are not an error of the stream, and do not destroy it, but no bytes
    * follow.
    */
-  private onError(error: Error): void {
+  private onError(error: Error, owner: TransportOwner): void {
     const isOfWriting = this.socket.errored === error && !this.socket.destroyed
-    if (!isOfWriting || this.tunnel !== undefined) return this.onLost(error)
+    if (!isOfWriting) return owner.onLost(error)
     forgetWriteError(this.socket)
-    this.owner.onWriteError(error)
+    owner.onWriteError(error)
   }
+}
 
-  private onLost(error: Error | undefined): void {
-    if (this.tunnel === undefined) this.owner.onLost(error ?? new Error('the connection was closed'))
-    else this.tunnel.destroy(error)
+function receiverOf(owner: TransportOwner): (bytes: Buffer) => boolean {
+  return (bytes) => {
+    owner.onBytes(bytes)
+    return true
   }
+}
+
+/** Ends a tunnel whose bytes TLS cannot read: Node only emits the error. */
+function destroy(this: Socket): void {
+  this.destroy()
 }
