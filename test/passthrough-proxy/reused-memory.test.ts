@@ -54,10 +54,10 @@ const fronts: Readonly<Record<string, Handler>> = {
   'a middleware that keeps what goes to the connection, for a while'(req, _res, next) {
     const { socket } = req
     const write = socket.write.bind(socket) as (...args: unknown[]) => boolean
-    const end = socket.end.bind(socket) as () => Socket
+    const end = socket.end.bind(socket)
     const waiting: (() => void)[] = []
-    const keep = (write: () => void): void => {
-      if (waiting.push(write) === 1) setImmediate(() => waiting.splice(0).forEach((write) => write()))
+    const keep = (send: () => void): void => {
+      if (waiting.push(send) === 1) setImmediate(() => waiting.splice(0).forEach((each) => each()))
     }
     socket.write = (...args: unknown[]) => {
       keep(() => write(...args))
@@ -112,17 +112,19 @@ describe('the read buffer of passthroughProxy', () => {
     const first = deferred<ServerResponse>()
     const kept = deferred()
     const upstream = await serve(({ url }, res) => {
-      if (url === '/second') return void res.end('second'.repeat(100))
-      res.write('first ')
-      first.resolve(res)
+      if (url === '/second') res.end('second'.repeat(100))
+      else {
+        res.write('first ')
+        first.resolve(res)
+      }
     })
     const proxy = passthroughProxy(upstream.url)
     const { url } = await serve((req, res) => {
       fronts['a middleware that keeps each chunk until the end']!(req, res, () => {})
-      const { write } = res
+      const keep = res.write.bind(res) as (chunk: Buffer) => boolean
       res.write = ((chunk: Buffer) => {
         kept.resolve()
-        return write.call(res, chunk, 'latin1')
+        return keep(chunk)
       }) as never
       proxy(req, res, () => res.destroy())
     })
