@@ -56,8 +56,8 @@ const fronts: Readonly<Record<string, Handler>> = {
     const write = socket.write.bind(socket) as (...args: unknown[]) => boolean
     const end = socket.end.bind(socket)
     const waiting: (() => void)[] = []
-    const keep = (send: () => void): void => {
-      if (waiting.push(send) === 1) setImmediate(() => waiting.splice(0).forEach((each) => each()))
+    const keep = (step: () => void): void => {
+      if (waiting.push(step) === 1) setImmediate(() => waiting.splice(0).forEach((run) => run()))
     }
     socket.write = (...args: unknown[]) => {
       keep(() => write(...args))
