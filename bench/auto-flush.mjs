@@ -1,4 +1,5 @@
-// What autoFlush costs: a whole `res.json` answer, and a server-sent event of 80 bytes, through gzip and without.
+// What autoFlush costs: a whole `res.json` answer, a server-sent event of 80 bytes, and a stream of 10 MB, through gzip
+// and without; and how many writes to its socket each of them takes.
 import { once } from 'node:events'
 import http from 'node:http'
 import zlib from 'node:zlib'
@@ -7,9 +8,14 @@ import { autoFlush } from '../dist/esm/auto-flush.js'
 import { comparePaired, openGets, ratioGoal } from './measure/paired.mjs'
 
 export const run = (options) => comparePaired(import.meta.url, options)
+export const countsWrites = true
 
 const EVENT = 80
 const PER_STREAM = 4000
+const PIECE = 64 * 1024
+/** Lines that gzip makes smaller by some nine tenths. */
+const piece = Buffer.from(Array.from({ length: 1000 }, (_, n) => event(n)).join('')).subarray(0, PIECE)
+const PIECES = 160
 
 const empty = (_req, _res, next) => next()
 const answer = (_req, res) => res.json({ hello: 'world', n: 0 })
@@ -28,6 +34,7 @@ export function cases() {
     events('server-sent events through gzip, ten a turn', undefined, {
       'res.flush() after each write': [gzip, stream({ burst: 10, flush: true })],
       'autoFlush()': [autoFlush(), gzip, stream({ burst: 10 })],
+      'never flushed': [gzip, stream({ burst: 10 })],
     }),
     events('server-sent events as they are, one a turn', undefined, {
       without: [stream()],
@@ -38,8 +45,12 @@ export function cases() {
     }),
     events('server-sent events as they are, ten a turn', undefined, {
       without: [stream({ burst: 10 })],
+      'without, again': [stream({ burst: 10 })],
+      'autoFlush()': [autoFlush(), stream({ burst: 10 })],
       'autoFlush({ sync })': [autoFlush({ sync: true }), stream({ burst: 10 })],
     }),
+    download('a stream of 10 MB as it is', { rounds: 15, amount: 3 }, [sendPieces]),
+    download('a stream of 10 MB through gzip', { rounds: 7, amount: 1 }, [gzip, sendPieces]),
   ]
 }
 
@@ -75,7 +86,32 @@ function goalsOfEvents({ 'res.flush() after each write': flush, 'autoFlush()': o
 
 /** `amount` is of streams, a round of them takes long. */
 function events(title, goals, variants) {
-  return { title, unit: 'event', rounds: 7, amount: 1, variants, open: openStream, goals }
+  return { title, unit: 'event', rounds: 7, amount: 1, variants, open: openEvents, goals }
+}
+
+const openEvents = (target) => openStreams(target, { units: PER_STREAM, length: PER_STREAM * EVENT })
+const openDownloads = (target) => openStreams(target, { units: 1, length: PIECE * PIECES })
+
+function download(title, { rounds, amount }, handlers) {
+  return {
+    title,
+    unit: 'stream',
+    rounds,
+    amount,
+    variants: {
+      without: handlers,
+      'without, again': handlers,
+      'with autoFlush': [autoFlush(), ...handlers],
+    },
+    open: openDownloads,
+  }
+}
+
+/** As fast as the client takes them. */
+async function sendPieces(_req, res) {
+  res.type('text/plain')
+  for (let n = 0; n < PIECES; n++) if (!res.write(piece)) await once(res, 'drain')
+  res.end()
 }
 
 function stream({ burst = 1, flush = false } = {}) {
@@ -95,13 +131,26 @@ function event(n) {
   return `data: {"id":"chatcmpl-9f","delta":{"content":"${word}"}}`.padEnd(EVENT - 2) + '\n\n'
 }
 
-function openStream({ port, path }) {
-  const read = async () => {
-    const request = http.get({ port, path, agent: false, headers: { 'Accept-Encoding': 'gzip' } })
-    const [response] = await once(request, 'response')
-    const body = Buffer.concat(await response.toArray())
-    const text = response.headers['content-encoding'] === 'gzip' ? zlib.gunzipSync(body) : body
-    return { bytes: body.length, errors: text.length === PER_STREAM * EVENT ? 0 : 1 }
+/** One stream after the other; each is `units` of work, and `length` bytes long once it is decompressed. */
+function openStreams(target, { units, length }) {
+  return {
+    async run(amount) {
+      const counts = { units: amount * units, errors: 0, bytes: 0 }
+      for (let n = 0; n < amount; n++) {
+        const { bytes, decompressed } = await readStream(target)
+        counts.bytes += bytes
+        if (decompressed !== length) counts.errors++
+      }
+      return counts
+    },
+    close: () => undefined,
   }
-  return { run: async () => ({ units: PER_STREAM, ...(await read()) }), close: () => undefined }
+}
+
+async function readStream({ port, path }) {
+  const request = http.get({ port, path, agent: false, headers: { 'Accept-Encoding': 'gzip' } })
+  const [response] = await once(request, 'response')
+  const body = Buffer.concat(await response.toArray())
+  const text = response.headers['content-encoding'] === 'gzip' ? zlib.gunzipSync(body) : body
+  return { bytes: body.length, decompressed: text.length }
 }

@@ -12,7 +12,7 @@ const COUNTS = [1, 10, 100, 1000, 5000]
 const work = { ...works.get, ms: 1000 }
 
 export async function run({
-  rounds = 5,
+  rounds = 3,
   scale = 1,
   nginx,
   nodes = nodesOf(),

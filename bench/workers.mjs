@@ -13,7 +13,7 @@ import { startUpstreams } from './upstream/index.mjs'
 const work = { ...works.get, ms: 1500 }
 const CONNECTIONS = 64
 
-export async function run({ rounds = 5, scale = 1, nginx, nodes = nodesOf() } = {}) {
+export async function run({ rounds = 3, scale = 1, nginx, nodes = nodesOf() } = {}) {
   const node = middleOf(nodes)
   unpinThisProcess()
   const upstreams = await startUpstreams({ nginx })

@@ -44,14 +44,14 @@ export interface BodyCacheOptions {
    */
   readonly memory?: ByteSize | undefined
   /**
-   * The number of bytes that all live requests of this instance keep in memory together; past it, new bytes go to
+   * The number of bytes that all live requests of this instance keep in memory together; beyond it, new bytes go to
    * files. 0 keeps nothing in memory.
    * @default '256mb'
    */
   readonly memoryBudget?: ByteSize | undefined
   /**
-   * The number of bytes that all live requests of this instance keep in files together; past it, or if the disk is
-   * full, a body is refused with 503 and `Retry-After` (ERR_SLUICEWAY_STORAGE_FULL). 0 allows no files. @default
+   * The number of bytes that all live requests of this instance keep in files together; beyond it, or if the disk
+   * is full, a body is refused with 503 and `Retry-After` (ERR_SLUICEWAY_STORAGE_FULL). 0 allows no files. @default
    * '10gb'
    */
   readonly diskBudget?: ByteSize | undefined
@@ -168,20 +168,23 @@ function keepBody(instance: Instance, req: IncomingMessage, res: ServerResponse,
   if (!mayHaveBody(req)) {
     req.bodyCache = new KeptBody(req, undefined, settings)
     provideRawBody(settings, req, next)
-  } else if (isCloseDue(req)) setImmediate(keepAnnounced, instance, req, res, next)
-  else keepAnnounced(instance, req, res, next)
+  } else if (isCloseDue(req)) {
+    // A host has just read the request, and Node is about to close it: this waits until Node has done so.
+    setImmediate(keepNow, instance, req, res, next)
+  } else keepNow(instance, req, res, next)
 }
 
-function keepAnnounced(
+function keepNow(
   { settings, storage }: Instance,
   req: IncomingMessage,
   res: ServerResponse,
   next: NextFunction,
 ): void {
   const source = bodySourceOf(req, res)
+  // Up to Node 22, whatever is read of a request after a property was added is slow the first time: the tap adds another.
+  req.bodyCache = new KeptBody(req, source, settings)
   source.keep(storage)
   const error = source.addLimit(settings.limit)
-  req.bodyCache = new KeptBody(req, source, settings)
   if (error !== undefined) next(error)
   else provideRawBody(settings, req, next)
 }

@@ -135,11 +135,12 @@ function limitBody(
     next(error)
     return
   }
-  if (isCloseDue(req)) setImmediate(limitAnnounced, settings, limit, req, res, next)
-  else limitAnnounced(settings, limit, req, res, next)
+  // A host has just read the request, and Node is about to close it: this waits until Node has done so.
+  if (isCloseDue(req)) setImmediate(addLimit, settings, limit, req, res, next)
+  else addLimit(settings, limit, req, res, next)
 }
 
-function limitAnnounced(
+function addLimit(
   settings: MaxBytesSettings,
   limit: number,
   req: IncomingMessage,

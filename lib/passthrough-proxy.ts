@@ -13,6 +13,7 @@ import {
   type ByteSize,
   type OptionChecks,
 } from './shared/options.js'
+import { shareHiddenClass } from './node/hidden-class.js'
 import { mayHaveUnannouncedBody } from './node/request-facts.js'
 import { askingProxy } from './passthrough-proxy/asking-proxy.js'
 import { Exchange } from './passthrough-proxy/exchange.js'
@@ -23,7 +24,7 @@ import { domainRule, pathRule } from './passthrough-proxy/response/cookies.js'
 import { locationRule } from './passthrough-proxy/response/location.js'
 import { rewriteRule, type RewriteRule } from './passthrough-proxy/response/rewrite-rule.js'
 import { connectOptions, type ConnectOptions } from './passthrough-proxy/upstream/http1/connect-options.js'
-import { pass } from './passthrough-proxy/pass.js'
+import { sendDraft } from './passthrough-proxy/send-draft.js'
 import { lifecycleOf, type ProxyStats } from './passthrough-proxy/progress.js'
 import {
   OWNER,
@@ -219,13 +220,14 @@ export function passthroughProxy(
 function plainProxy(target: Target, settings: ProxySettings): Middleware {
   const waitingProxy = askingProxy(target, settings)
   return function passthroughProxyMiddleware(req, res, next) {
+    shareHiddenClass(req, res)
     if (mayHaveUnannouncedBody(req)) return waitingProxy(req, res, next)
     const exchange = new Exchange(req, res, next, settings)
     try {
       const head = readHead(exchange)
       const draft = draftOf(exchange, target, head, false)
-      if (mayBeBuffered(req, head)) process.nextTick(pass, exchange, draft)
-      else pass(exchange, draft)
+      if (mayBeBuffered(req, head)) process.nextTick(sendDraft, exchange, draft)
+      else sendDraft(exchange, draft)
     } catch (error) {
       exchange.fail(error)
     }

@@ -46,8 +46,8 @@ const signals = Object.keys(constants.signals) as NodeJS.Signals[]
 /** The options of `pipeChild`, all of them optional. */
 export interface PipeChildOptions {
   /**
-   * Where stderr goes: 'merge' mixes it into stdout as it arrives, 'drop' discards it, 'event' sends its lines as
-   * `event: stderr` (only on `text/event-stream`). @default 'merge'
+   * Sets how stderr is sent: 'merge' mixes it into stdout as it arrives, 'drop' discards it, 'event' sends its
+   * lines as `event: stderr` (only on `text/event-stream`). @default 'merge'
    */
   readonly stderr?: 'merge' | 'drop' | 'event' | undefined
   /**

@@ -41,12 +41,12 @@ async function sendChunks(socket, target, body, sent) {
   }
 }
 
-async function overSocket({ port, secure }, exchange) {
+export async function overSocket({ port, secure, patience = PATIENCE }, exchange) {
   const started = performance.now()
   const socket = secure
     ? tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
     : net.connect({ port, host: '127.0.0.1' })
-  const impatience = setTimeout(() => socket.destroy(new Error(`no answer in ${PATIENCE} ms`)), PATIENCE)
+  const impatience = setTimeout(() => socket.destroy(new Error(`no answer in ${patience} ms`)), patience)
   const sent = { bytes: 0 }
   socket.on('error', () => {})
   let outcome
@@ -62,16 +62,16 @@ async function overSocket({ port, secure }, exchange) {
   return { outcome, ms, written: sent.bytes }
 }
 
-function requestHead({ contentType }, length) {
+export function requestHead({ contentType }, length) {
   const framing = length === undefined ? 'Transfer-Encoding: chunked' : `Content-Length: ${length}`
   return `POST / HTTP/1.1\r\nHost: bench\r\nContent-Type: ${contentType}\r\n${framing}\r\n\r\n`
 }
 
-function chunkOf(piece) {
+export function chunkOf(piece) {
   return Buffer.concat([Buffer.from(`${piece.length.toString(16)}\r\n`), piece, Buffer.from('\r\n')])
 }
 
-async function write(socket, piece, sent) {
+export async function write(socket, piece, sent) {
   await new Promise((resolve, reject) => {
     socket.write(piece, (error) => (error ? reject(socket.errored ?? error) : resolve()))
   })
@@ -79,7 +79,7 @@ async function write(socket, piece, sent) {
 }
 
 /** The status of a complete answer; whatever else happens is an error. */
-async function readStatus(socket) {
+export async function readStatus(socket) {
   let received = ''
   for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
     received += chunk.toString('latin1')

@@ -29,7 +29,7 @@ async function startNginx(upstream, connections, buffering) {
 
 const configuration = ({ folder, port, upstream, connections, buffering }) => `
 daemon off; master_process off; pid ${folder}/pid; error_log ${folder}/error.log;
-events { worker_connections 4096; }
+events { worker_connections ${Math.max(4096, 2 * connections + 100)}; }
 http {
   map $http_upgrade $upgrade_or_none { default upgrade; '' ''; }
   access_log off; client_body_temp_path ${folder}/1; proxy_temp_path ${folder}/2; fastcgi_temp_path ${folder}/3;
@@ -42,7 +42,7 @@ http {
     listen 127.0.0.1:${port} backlog=2048;
     location / {
       proxy_pass ${upstream.protocol}//behind; proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Connection $upgrade_or_none; ${buffering}
+      proxy_set_header Connection $upgrade_or_none; proxy_read_timeout 1h; ${buffering}
     }
   }
 }`

@@ -21,6 +21,28 @@ export async function openWebSockets({ port, connections }) {
   }
 }
 
+/** A session of so many clients at once, each of which opens a WebSocket, sends `messages`, and leaves, again and again. */
+export function openVisits({ port, connections, messages }) {
+  const visitOn = async (left) => {
+    let errors = 0
+    while (left.pop() !== undefined) errors += await visit(port, messages)
+    return errors
+  }
+  const run = async (amount) => {
+    const left = Array.from({ length: amount }, (_, index) => index)
+    const errors = await Promise.all(Array.from({ length: connections }, () => visitOn(left)))
+    return { units: amount, errors: errors.reduce((total, count) => total + count, 0) }
+  }
+  return { run, close: () => undefined }
+}
+
+async function visit(port, messages) {
+  const session = await openWebSockets({ port, connections: 1 })
+  const { errors } = await session.run(messages)
+  await session.close()
+  return errors
+}
+
 async function open(port) {
   const socket = net.connect({ port, host: '127.0.0.1', noDelay: true })
   socket.setTimeout(PATIENCE, () => socket.destroy()).on('error', () => {})
@@ -36,7 +58,7 @@ async function open(port) {
 }
 
 /** Each sends a message as soon as the last one is back. */
-async function talk(all, amount, ms) {
+async function talk(all, amount, ms = Infinity) {
   const counts = { units: 0, errors: 0, latency: createHistogram() }
   const started = performance.now()
   const mayGoOn = () => counts.units < amount && performance.now() - started < ms

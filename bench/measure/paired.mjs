@@ -45,40 +45,50 @@ export function pathOf(index, number) {
 }
 
 async function compareCase(server, index, { variants, amount, open, goals }, options) {
-  const timed = await Promise.all(
+  const sides = await Promise.all(
     Object.keys(variants).map(async (name, number) => ({
       name,
+      server,
       session: await open({ port: server.port, path: pathOf(index, number) }),
-      cpu: [],
     })),
   )
-  for (let round = -WARM_UP; round < options.rounds; round++) {
-    for (const variant of inTurn(timed, round + WARM_UP)) {
-      await measureVariant(server, variant, Math.ceil(amount * options.scale), round >= 0)
-    }
-  }
-  for (const { session } of timed) await session.close()
-  const rows = timed.map((variant) => figuresOf(variant, timed[0]))
+  const rows = await compareInRounds(sides, { ...options, amount: Math.ceil(amount * options.scale) })
   return { rows, goals: goals?.(byName(rows)) ?? [] }
 }
 
-async function measureVariant(server, variant, amount, counts) {
-  const before = await server.cpu()
-  const { units, errors, bytes } = await variant.session.run(amount)
-  const cpu = (await server.cpu()) - before
-  if (errors > 0) throw new Error(`${variant.name}: ${errors} wrong answers`)
+/**
+ * Slices of `amount` units on each of `sides` (`{ name, server, session }`, the first of them the base), in turns within
+ * each round. Closes the sessions, and gives a row of figures for each.
+ */
+export async function compareInRounds(sides, { amount, rounds, warmUp = WARM_UP }) {
+  const timed = sides.map((side) => ({ ...side, cpu: [] }))
+  for (let round = -warmUp; round < rounds; round++) {
+    for (const variant of inTurn(timed, round + warmUp)) await measureVariant(variant, amount, round >= 0)
+  }
+  for (const { session } of timed) await session.close()
+  return timed.map((variant) => figuresOf(variant, timed[0]))
+}
+
+async function measureVariant(variant, amount, counts) {
+  const { server, session, name } = variant
+  const [cpu, writes] = [await server.cpu(), await server.writes()]
+  const { units, errors, bytes } = await session.run(amount)
+  const spent = (await server.cpu()) - cpu
+  if (errors > 0) throw new Error(`${name}: ${errors} wrong answers`)
   if (bytes !== undefined) variant.bytes = bytes / units
-  if (counts) variant.cpu.push(cpu / units)
+  if (writes !== undefined) variant.writes = ((await server.writes()) - writes) / units
+  if (counts) variant.cpu.push(spent / units)
 }
 
 /** What else runs on the machine only ever adds to a slice, so the quietest tenth tells most about the program. */
-function figuresOf({ name, cpu, bytes }, base) {
+function figuresOf({ name, cpu, bytes, writes }, base) {
   return {
     name,
     cpu: median(cpu),
     ratio: median(cpu.map((us, round) => us / base.cpu[round])),
     quietest: quantile(cpu, 0.1) / quantile(base.cpu, 0.1),
     ...(bytes === undefined ? {} : { bytes }),
+    ...(writes === undefined ? {} : { writes }),
   }
 }
 

@@ -46,6 +46,11 @@ export class ServerProcess {
     return this.ask('memory')
   }
 
+  /** How often its sockets were written to so far, or undefined where its module does not count that. */
+  async writes() {
+    return (await this.ask('writes')) ?? undefined
+  }
+
   /** From here on `peak` counts anew, where the kernel can (Linux: "5" to clear_refs resets VmHWM). */
   resetPeak() {
     try {

@@ -20,10 +20,14 @@ const answers = {
   },
 }
 
-/** Tells the parent that `server` listens, and answers it from then on; ends with it. */
-export function report(server) {
+/**
+ * Tells the parent that `server` listens, and answers it from then on; ends with it. `more` answers further questions;
+ * a question that this process does not know is answered with null.
+ */
+export function report(server, more = {}) {
+  const all = { ...answers, ...more }
   process.on('message', (question) => {
-    void Promise.resolve(answers[question]()).then((figure) => process.send(figure))
+    void Promise.resolve(all[question]?.() ?? null).then((figure) => process.send(figure))
   })
   process.on('disconnect', () => process.exit())
   process.send(server.address().port)

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { drawChart, middlePanels, readmePanels } from './chart.mjs'
 import { nodesText } from './format.mjs'
-import { countOf, goalsTable } from './goals.mjs'
+import { countOf, groupsOf } from './goals.mjs'
 import { partsOf, replaceParts } from './parts.mjs'
 import { sections } from './sections.mjs'
 import { verdictsText } from './verdicts.mjs'
@@ -68,14 +68,16 @@ const chart =
 
 function goalsPage(results) {
   const { all, met } = countOf(results)
+  const groups = groupsOf(results, readPage('bench/tried.md'))
   return `# Goals
 
-Made by \`npm run bench\` from [results](results), as [docs/benchmarks.md](../docs/benchmarks.md) is, which is the page for users. Do not edit it.
-What the goals are for: the price of a request must not be a reason against sluiceway. A goal that is missed stays here, with its figure.
+Made by \`npm run bench\` from [results](results) and [tried.md](tried.md), as [docs/benchmarks.md](../docs/benchmarks.md) is, which is the page for users. Do not edit it.
+What the goals are for: the price of a request must not be a reason against sluiceway. A goal that is missed stays here, with its figure, and with
+what its profile shows and what was tried.
 
 ${met} of ${all} are met.
 
-${goalsTable(results)}
+${groups.map(({ heading, text }) => `## ${heading}\n\n${text}`).join('\n\n')}
 `
 }
 

@@ -9,6 +9,7 @@ import {
   websocketsBody,
   workersBody,
 } from './sections/others.mjs'
+import { refusedBody, streamsBody } from './sections/many-clients.mjs'
 import { pairedBody } from './sections/paired.mjs'
 import { proxyBody } from './sections/proxy.mjs'
 
@@ -21,7 +22,11 @@ export const sections = {
   'auto-flush': { title: 'autoFlush', body: pairedBody },
   'full-stack': { title: 'All four together', body: pairedBody },
   loading: { title: 'Loading', body: loadingBody },
+  'refused-uploads': { title: 'A refused upload', body: refusedBody },
+  'spilled-bodies': { title: 'A body that is kept in a file', body: pairedBody },
+  attach: { title: 'attach', body: pairedBody },
   websockets: { title: 'WebSockets', body: websocketsBody },
+  'idle-streams': { title: 'An idle event stream', body: streamsBody },
   'idle-connections': { title: 'An idle connection', body: idleBody },
   connections: { title: 'More clients', body: connectionsBody },
   workers: { title: 'More processes', body: workersBody },

@@ -3,7 +3,10 @@ import type { IncomingMessage } from 'node:http'
 import { upgradeDecided } from '../shared/channels.js'
 import type { UpgradeDecided } from '../shared/messages.js'
 
-/** Tells what becomes of an upgrade. `upgrade` is its header, which a request that is served as plain loses. */
+/**
+ * Publishes the decision about an upgrade. `upgrade` is its header, which is removed from a request that is served
+ * as plain.
+ */
 export function tellDecided(
   req: IncomingMessage,
   outcome: UpgradeDecided['outcome'],

@@ -152,7 +152,7 @@ class ParsedConnection {
   private restBehind(parsed: unknown): Buffer | undefined {
     this.declined = undefined
     this.isBehindUpgrade = true
-    // No known Node reports an error here. From one, all bytes would be given back, and parsed a second time.
+    // No known Node reports an error here. With an error, all bytes would be given back and parsed twice.
     if (typeof parsed !== 'number') return undefined
     return bytesAtHand(this.parser)?.subarray(parsed)
   }

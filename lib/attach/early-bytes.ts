@@ -15,7 +15,8 @@ interface EarlyBytes {
  * Reads a connection until a handler takes it over, and then gives the bytes back, beginning with `head`, the bytes
  * that came with the upgrade. A connection that nothing reads does not report that its client has cut it.
  *
- * A client that ends its half still reads. The end is held back behind the bytes: the handler hears of it when it reads.
+ * A client that ends its half still reads. The end is held back behind the bytes, so that the handler gets it when
+ * it reads.
  */
 export function holdEarlyBytes(socket: HoldingSocket, head: Buffer): void {
   socket[EARLY_BYTES] = { chunks: [head], length: head.length }
@@ -34,7 +35,7 @@ function holdEnd(this: Duplex): void {
   else takeBackEnd(this)
 }
 
-/** Stops reading when a reader comes, which has to handle the end of the connection itself. */
+/** Stops reading when a reader is added, which has to handle the end of the connection itself. */
 function leaveToReader(this: HoldingSocket, event: string | symbol): void {
   if (event !== 'data' && event !== 'readable') return
   this.unshift(releaseEarlyBytes(this)!)

@@ -54,9 +54,10 @@ export function route(wiring: Wiring, upgrade: Upgrade): void {
   const recipient = recipientOf(wiring, upgrade)
   if (recipient === 'app first') void runApp(wiring, upgrade, others)
   else if (recipient === 'app') void runApp(wiring, upgrade, [])
-  else if (recipient === 'nobody') return
+  else if (recipient === 'answered') return
   else if (others.length > 0) leaveToOthers(wiring, upgrade, others)
   else {
+    // The app does not want it, and no other listener can take it: it is a plain request, as without `attach`.
     const { upgrade: header } = upgrade.req.headers
     serveAsPlain(upgrade.req)
     tellDecided(upgrade.req, 'plain', header)
@@ -64,7 +65,10 @@ export function route(wiring: Wiring, upgrade: Upgrade): void {
   }
 }
 
-/** Asks the option. If it fails, the client gets the app's page for the error, as nobody knows whose the upgrade is. */
+/**
+ * Asks the option. If it fails, the owner of the upgrade is unknown, and the client gets the app's page for the
+ * error.
+ */
 function recipientOf({ isOwn, app, server }: Wiring, { req, socket }: Upgrade): Recipient {
   if (isOwn === undefined) return 'app first'
   try {
@@ -72,11 +76,11 @@ function recipientOf({ isOwn, app, server }: Wiring, { req, socket }: Upgrade): 
   } catch (error) {
     if (exceptionContained.isObserved) exceptionContained.tell({ req, error })
     answerUnhandled(app, responseOn(server, socket, req), error)
-    return 'nobody'
+    return 'answered'
   }
 }
 
-type Recipient = 'app first' | 'app' | 'others' | 'nobody'
+type Recipient = 'app first' | 'app' | 'others' | 'answered'
 
 const OPTION = { owner: 'attach', key: 'upgrade' }
 
@@ -142,7 +146,7 @@ function leaveToOthers(
 /** Calls the listeners by `tell`, and answers if all of them still ignore the upgrade after `PATIENCE_MS`. */
 function answerIfIgnored({ server, app }: Wiring, { req, socket }: Upgrade, tell: () => () => boolean): void {
   let timer: NodeJS.Timeout | undefined
-  // First, as a later listener would look like one of theirs.
+  // This comes first, because a later listener would look like one of theirs.
   socket.once('close', () => clearTimeout(timer))
   const isIgnored = tell()
   if (!isIgnored()) return

@@ -14,11 +14,11 @@ import { largestCompressed, loadBody } from './whole-body.js'
 /**
  * Gives the body of one request in the form that a handler needs.
  *
- * Every method can be called any number of times, in any order, also while the body is still arriving, and returns
- * fresh values each time. All of them reject with the body's own error: 413 'ERR_SLUICEWAY_BODY_TOO_LARGE' past a
- * limit, 400 'ERR_SLUICEWAY_BODY_ABORTED' if the client left, 500 'ERR_SLUICEWAY_BODY_RELEASED' once the response has
- * ended. Methods that load the whole body also reject with 413 if it is larger than the option `parseLimit`. A
- * promise that is never awaited does no harm.
+ * Every method can be called any number of times, in any order, even while the body is still arriving, and returns
+ * a new value each time. All of them reject with the body's own error: 413 'ERR_SLUICEWAY_BODY_TOO_LARGE' past a
+ * limit, 400 'ERR_SLUICEWAY_BODY_ABORTED' if the client left, 500 'ERR_SLUICEWAY_BODY_RELEASED' once the response
+ * has ended. Methods that load the whole body also reject with 413 if it is larger than the option `parseLimit`. A
+ * promise that rejects without being awaited does not end the process.
  */
 export interface BodyCache {
   /** True once the client has sent the whole body. */
@@ -34,7 +34,7 @@ export interface BodyCache {
   text(): Promise<string>
   /**
    * Parses the body as JSON, whatever its Content-Type says. An empty body is undefined. Rejects with 400
-   * 'ERR_SLUICEWAY_BODY_MALFORMED' if it is no JSON, or has a key that would poison a prototype (see the option
+   * 'ERR_SLUICEWAY_BODY_MALFORMED' if it is not JSON, or has a key that would poison a prototype (see the option
    * `prototypePoisoning`); with a schema also with 400 'ERR_SLUICEWAY_BODY_INVALID' and `issues`.
    */
   json(): Promise<unknown>

@@ -21,8 +21,8 @@ const UNQUOTED = /[^;]*/y
  * Reads a header's value as clients write it: parameters with or without quotes, any characters in them, a `;` at the
  * end, words without a value.
  *
- * Returns undefined if the value is ambiguous: a quote that is not closed, or has text after it, or a parameter with
- * two values, of which another program may use the other one. Also for more than 100 parameters.
+ * Returns undefined for more than 100 parameters, and for an ambiguous value: a quote that is not closed or has
+ * text after it, or a parameter with two values, of which programs use different ones.
  */
 export function parseHeaderValue(text: string): HeaderValue | undefined {
   const parameters = new Map<string, string>()

@@ -54,8 +54,8 @@ function appendPairs(data: FormData, form: string, unescapePart: (part: string) 
 }
 
 /**
- * Counts the parameters before it creates any value, and stops counting at the bound. Both parsers split a form only
- * at `&`, whatever Content-Type says. The count of qs is no use: it also throws for `a[18234]=1`.
+ * Counts the parameters before it creates any value, and stops counting at the bound. Both parsers split a form
+ * only at `&`, whatever Content-Type says. The count of qs cannot be used: it also throws for `a[18234]=1`.
  */
 function rejectTooManyParameters(form: string): void {
   let count = 1

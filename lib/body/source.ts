@@ -1,23 +1,23 @@
-import type { ServerResponse } from 'node:http'
 import { keepListeners } from '../node/connection.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../node/internals.js'
-import { announcedLength, hasComeWhole, isCutShort, isHttp2, wasReset } from '../node/request-facts.js'
-import { onResponseClose } from '../node/response-close.js'
-import { destroyClosed, hasListeners, readableStateOf, sourceOf } from '../node/stream-state.js'
+import { announcedLength, hasComeWhole, isCutShort, wasReset } from '../node/request-facts.js'
+import { destroyClosed, hasListeners, readableStateOf } from '../node/stream-state.js'
 import { bodyRefused } from '../shared/channels.js'
-import { bodyTooLarge, type SluicewayError, sluicewayError } from '../shared/errors.js'
+import { bodyTooLarge, type ErrorDetails, type SluicewayError, sluicewayError } from '../shared/errors.js'
 import { sendContinue } from './expect-continue.js'
+import { isLimitedByParser, tapBytes } from './push.js'
 import type { BodyReader } from './kept/reader.js'
 import { BodyReaders } from './kept/readers.js'
 import { BodyStore, type BodyStoreOwner, type Storage } from './kept/store.js'
 import { BodyStream } from './kept/stream.js'
 import { LateReading, type LateReadingOwner } from './late-reading.js'
 import type { AnsweredBody, BodyState, ReplayedBody } from './owner.js'
-import { announceCloseOf, SMALL_REST } from './refused/announce-close.js'
+import { announceCloseOf } from './refused/announce-close.js'
 import { isHeard, RefusedAnswer } from './refused/answer.js'
 import { DEFAULT_LINGER } from './refused/linger.js'
 import { openRest } from './refused/open-rest.js'
 import type { LingerBounds, Rest } from './refused/rest.js'
+import { releaseWhenClosed } from './release.js'
 import { Rounds } from './replay/rounds.js'
 import type { Waiting } from './waiting.js'
 
@@ -35,8 +35,8 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   readonly res: OutgoingResponse
   readonly socket: ServerSocket
   state: BodyState = 'arriving'
-  /** The number of accepted bytes; it includes the whole chunk that passed the limit. */
-  received: number
+  /** The number of accepted bytes since they pass through here; it includes the whole chunk that passed the limit. */
+  received = 0
   /** The announced length, or NaN. */
   readonly length: number
   limit: number = Infinity
@@ -46,24 +46,31 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   replay: Rounds | undefined
   /** Tells watchers of chunks and of waiting; set once the body is watched. */
   waiting: Waiting | undefined
+  announcesClose = false
   /** Discards the bytes that come after the body was refused or its request answered. */
   private rest: Rest | undefined
   private linger: LingerBounds = DEFAULT_LINGER
   private lingerLimit = Infinity
-  private announcesClose = false
   private error: SluicewayError | undefined
-  private readonly nativePush: ParsedRequest['push']
+  private cut: ErrorDetails | undefined // set if the client left before the end
+  /** Puts bytes, or the end, into the request's own buffer; undefined until the bytes pass through here. */
+  private nativePush: ParsedRequest['push'] | undefined
   private lateReading: LateReading | undefined
 
-  /** @param nativePush puts bytes, or the end, into the request's own buffer */
-  constructor(req: ParsedRequest, res: OutgoingResponse, nativePush: ParsedRequest['push']) {
+  constructor(req: ParsedRequest, res: OutgoingResponse) {
     this.req = req
     this.res = res
-    this.socket = req.socket
+    this.socket = req.socket ?? res.socket // pipeline() takes it from a request that it destroys
     this.length = announcedLength(req)
-    this.received = readableStateOf(req).length
-    this.nativePush = nativePush
-    if (hasComeWhole(req)) this.state = 'whole'
+  }
+
+  /** Makes the bytes pass through `receive` from now on. Returns the request's own `push`. */
+  tapped(): ParsedRequest['push'] {
+    if (this.nativePush !== undefined) return this.nativePush
+    this.received = readableStateOf(this.req).length
+    if (hasComeWhole(this.req)) this.state = 'whole'
+    this.nativePush = tapBytes(this.req)
+    return this.nativePush
   }
 
   get isReadable(): boolean {
@@ -71,9 +78,10 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   }
 
   get failure(): SluicewayError | undefined {
-    if (this.error === undefined && this.state === 'released')
-      return sluicewayError('ERR_SLUICEWAY_BODY_RELEASED')
-    return this.error
+    if (this.cut !== undefined) this.error ??= sluicewayError('ERR_SLUICEWAY_BODY_ABORTED', this.cut)
+    return this.state === 'released' && !this.error
+      ? sluicewayError('ERR_SLUICEWAY_BODY_RELEASED')
+      : this.error
   }
 
   /**
@@ -82,29 +90,22 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
    */
   addLimit(limit: number, linger?: LingerBounds): SluicewayError | undefined {
     this.limit = Math.min(limit, this.limit)
+    if (!isLimitedByParser(this)) this.tapped()
     // The bounds are those of the smallest limit that has any, in any order.
     if (linger !== undefined && limit <= this.lingerLimit) [this.linger, this.lingerLimit] = [linger, limit]
-    this.announceClose()
-    const tooLarge = this.length > this.limit || this.received > this.limit
-    if (tooLarge && this.error === undefined) this.refuse(bodyTooLarge(this))
-    return this.error
-  }
-
-  /** Makes an answer that leaves a large part of the body unread announce that the connection closes. */
-  announceClose(): void {
-    const isLarge = this.length > SMALL_REST
-    if (!isLarge || this.announcesClose || isHttp2(this.req)) return
-    this.announcesClose = true
     announceCloseOf(this)
+    const tooLarge = this.length > this.limit || this.received > this.limit
+    if (tooLarge && this.error === undefined && this.cut === undefined) this.refuse(bodyTooLarge(this))
+    return this.cut === undefined ? this.error : this.failure
   }
 
   /** Keeps every byte, and makes the request readable any number of times from the store. */
   keep(storage: Storage): void {
-    if (this.store !== undefined || this.error !== undefined) return
+    if (this.store !== undefined || this.error !== undefined || this.cut !== undefined) return
+    const replay = this.replayed()
     const store = new BodyStore(storage, this)
     this.store = store
-    onResponseClose(this.res, releaseWithResponse)
-    const replay = this.replayed()
+    releaseWhenClosed(this.res, this)
     const lost = replay.takeBuffered(store)
     if (lost !== undefined) this.fail(sluicewayError(lost))
     this.received = store.size
@@ -117,7 +118,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   }
 
   private replayed(): Rounds {
-    this.replay ??= new Rounds(this, this.nativePush)
+    this.replay ??= new Rounds(this, this.tapped())
     return this.replay
   }
 
@@ -146,29 +147,26 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
 
   /** Takes bytes from the parser, or null as the end of the body. Returns false if the connection should pause. */
   receive(chunk: Buffer | null): boolean {
-    if (this.rest !== undefined) return this.rest.discard(chunk)
-    if (this.state === 'released') return this.nativePush.call(this.req, chunk)
+    const { rest } = this
+    if (rest !== undefined) return rest.discard(chunk)
+    if (this.state === 'released') return this.nativePush!.call(this.req, chunk)
     if (chunk === null) return this.complete()
     const accepted = this.limit - this.received
     this.received += chunk.length
     this.waiting?.bytesCame(chunk.length)
     if (chunk.length <= accepted) return this.deliver(chunk)
     if (accepted > 0) this.deliver(chunk.subarray(0, accepted))
-    return this.overflow(chunk.subarray(accepted))
+    // Storing these bytes may have failed.
+    if (this.isReadable) this.refuse(bodyTooLarge(this))
+    return this.rest !== undefined && this.rest.discard(chunk.subarray(accepted))
   }
 
   private deliver(chunk: Buffer): boolean {
     const { store } = this
-    if (store === undefined) return this.nativePush.call(this.req, chunk)
+    if (store === undefined) return this.nativePush!.call(this.req, chunk)
     store.append(chunk)
     this.readers.offer(chunk)
     return this.hasRoom && !store.isWriting
-  }
-
-  private overflow(excess: Buffer): boolean {
-    // Storing the bytes before them may have failed.
-    if (this.isReadable) this.refuse(bodyTooLarge(this))
-    return this.rest !== undefined && this.rest.discard(excess)
   }
 
   private complete(): boolean {
@@ -180,7 +178,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     }
     this.state = 'whole'
     this.lateReading?.bodyIsWhole()
-    if (this.store === undefined) return this.nativePush.call(this.req, null)
+    if (this.store === undefined) return this.nativePush!.call(this.req, null)
     this.store.end(true)
     this.readers.advance()
     return false
@@ -225,11 +223,11 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   refuse(error: SluicewayError): void {
     const { res, req, linger } = this
     if (bodyRefused.isObserved) bodyRefused.tell({ req, res, error })
-    this.rest = openRest(this, this.linger)
+    const rest = this.discardRest()
     const answer = new RefusedAnswer(res, error)
     answer.answerIfNobodyDoes(this.hasReaders || isHeard(req) ? linger.lingerMs : 0)
     this.fail(error)
-    this.rest.closeAfterAnswer()
+    rest.closeAfterAnswer()
   }
 
   /** Ends the body with an error that every reader gets, now or later. */
@@ -244,39 +242,46 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
 
   abort(cause: Error | undefined): void {
     if (this.state !== 'arriving') return
-    this.error = sluicewayError('ERR_SLUICEWAY_BODY_ABORTED', { cause, received: this.received })
+    this.cut = { cause, received: this.received }
     this.state = 'failed'
-    this.readers.fail(this.error, this.replay)
+    this.failReaders()
   }
 
   release(): void {
     if (this.state === 'released') return
+    if (this.nativePush === undefined && this.req.complete) this.state = 'whole'
     if (wasReset(this.req) && !this.res.writableEnded) this.abort(undefined)
     // An active reader may go on after the response, within the limit.
-    if (this.isReadOn && this.res.writableEnded) this.readOn()
-    else this.stopReading()
-  }
-
-  private readOn(): void {
-    keepListeners(this.req)
-    this.lateReading ??= new LateReading(this)
+    if (this.isReadOn && this.res.writableEnded) {
+      this.tapped()
+      keepListeners(this.req)
+      this.lateReading ??= new LateReading(this)
+    } else this.stopReading()
   }
 
   stopReading(): void {
     this.lateReading?.end()
     // Node emits the end of a body after its response only if the response was sent at once.
-    if (this.state === 'arriving' && this.received !== this.length) this.rest = openRest(this, this.linger)
+    if (this.state === 'arriving' && this.received !== this.length) this.discardRest()
     this.state = 'released'
     this.rest?.answered()
     if (this.lateReading?.isCloseDue) this.socket.destroySoon()
-    if (this.store !== undefined) this.releaseReaders()
+    if (this.store === undefined) return
+    this.failReaders()
+    this.store.clear()
+    this.replay?.release()
   }
 
-  private releaseReaders(): void {
-    // Creating an error costs as much as all the rest, so it is created only if a reader gets it.
+  private discardRest(): Rest {
+    this.tapped()
+    this.rest = openRest(this, this.linger)
+    return this.rest
+  }
+
+  /** Creating an error costs as much as all the rest, so it is created only if a reader gets it. */
+  private failReaders(): void {
     if (this.hasReaders) this.readers.fail(this.failure!, this.replay)
-    this.store?.clear()
-    this.replay?.release()
+    else this.readers.forget()
   }
 
   abandon(): void {
@@ -289,12 +294,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   /** Ends and closes an unread request when all of its body has come, as Node does: code may wait for that. */
   restHasCome(): void {
     if (this.replay !== undefined) return
-    this.nativePush.call(this.req, null)
+    this.nativePush!.call(this.req, null)
     if (this.req.readableFlowing === null) this.req.resume()
   }
-}
-
-function releaseWithResponse(this: ServerResponse): void {
-  const source = sourceOf(this.req) as BodySource | undefined
-  source?.release()
 }

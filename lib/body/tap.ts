@@ -1,14 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { OutgoingResponse, ParsedRequest } from '../node/internals.js'
 import { hasCutHead, isStream, mayHaveBody } from '../node/request-facts.js'
-import { replacePush } from '../node/request-methods.js'
 import { setSource, sourceOf } from '../node/stream-state.js'
 import { keepContextOfBody } from '../shared/channels.js'
 import { withEntry } from '../shared/error-page.js'
 import { sluicewayError } from '../shared/errors.js'
+import { releaseWhenSent } from './release.js'
 import { BodySource } from './source.js'
 
-/** Returns the one body source of a request, and taps the request's bytes on the first call. */
+/** Returns the one body source of a request, which is created by the first call. */
 export function bodySourceOf(req: IncomingMessage, res: ServerResponse): BodySource {
   return findBodySource(req) ?? tap(req as ParsedRequest, res as OutgoingResponse)
 }
@@ -34,37 +34,11 @@ export function findBodySource(req: IncomingMessage): BodySource | undefined {
 }
 
 function tap(req: ParsedRequest, res: OutgoingResponse): BodySource {
-  const source = new BodySource(req, res, replacePush(req, pushToSource))
+  const source = new BodySource(req, res)
   setSource(req, source)
   keepContextOfBody(req)
-  // This runs before Node's own listener, which hands the connection over to the next request.
-  res.prependListener('finish', releaseWithResponse)
+  releaseWhenSent(res, source)
   // A head with missing lines does not say which body belongs to it, so the body is refused.
   if (hasCutHead(req)) source.refuse(sluicewayError('ERR_SLUICEWAY_HEAD_CUT'))
   return source
-}
-
-/**
- * The chunks that reach `push`: Buffers from Node's parser, strings and other bytes from injectors and function
- * adapters.
- */
-type Pushed = Uint8Array | string | null | undefined
-
-/** Converts a chunk to a Buffer, as all further code counts and keeps bytes. */
-function bytesOf(chunk: Pushed, encoding: BufferEncoding | undefined): Buffer | null {
-  if (chunk === null || Buffer.isBuffer(chunk)) return chunk
-  if (typeof chunk === 'string') return Buffer.from(chunk, encoding)
-  return Buffer.from(chunk ?? [])
-}
-
-/** Replaces `push` of the request: every byte passes here. */
-function pushToSource(this: ParsedRequest, chunk: Pushed, encoding?: BufferEncoding): boolean {
-  const source = findBodySource(this)!
-  const wantsMore = source.receive(bytesOf(chunk, encoding))
-  source.waiting?.note()
-  return wantsMore
-}
-
-function releaseWithResponse(this: ServerResponse): void {
-  findBodySource(this.req)?.release()
 }

@@ -41,7 +41,7 @@ export function tellDrained(res: OutgoingResponse): void {
 
 /**
  * Tells whether the client has reset a connection: the reset may come together with its last bytes, and libuv then
- * reports an orderly end. `remoteAddress` does not tell, as Node remembers it.
+ * reports an orderly end. `remoteAddress` is of no use, because Node remembers it.
  */
 export function isReset(socket: Duplex): boolean {
   const error = (socket as Partial<ServerSocket>)._handle?.getpeername?.({})
@@ -75,7 +75,7 @@ export function keepListeners(req: ParsedRequest): void {
  */
 export function letListen(req: ParsedRequest): void {
   const { socket } = req as { socket?: ServerSocket | null }
-  if (!socket || Reflect.has(socket, 'on')) return
+  if (!socket || (socket as Partial<ServerSocket>).on !== undefined) return
   Object.assign(socket, { on: returnThis, removeListener: returnThis })
 }
 

@@ -6,8 +6,8 @@ import { INTERNAL_ERROR } from './http2-codes.js'
 import { isHttp2, isServedAsHttp10 } from './request-facts.js'
 
 /**
- * Breaks a response off visibly, so that its client does not mistake a part for the whole. Never throws, although other
- * code may have replaced the methods of a response.
+ * Breaks a response off visibly, so that its client does not take a part for the whole. Never throws, although
+ * other code may have replaced the methods of a response.
  *
  * `destroy()` ends an HTTP/2 stream as if everything had been sent. HTTP/1.0 has no chunks: an orderly end of the
  * connection would look like the end of the body.
@@ -24,7 +24,7 @@ export function cutResponse(res: ServerResponse): void {
   }
 }
 
-/** Breaks an exchange off in the same way where its response is not at hand. */
+/** Breaks an exchange off in the same way if its response is not available. */
 export function cutExchange(req: IncomingMessage): void {
   if (isHttp2(req)) resetStream(req)
   else req.destroy()
@@ -35,7 +35,7 @@ function resetStream(req: IncomingMessage): void {
   if (!stream.destroyed) stream.close(INTERNAL_ERROR)
 }
 
-/** Resets a TCP connection; with TLS a client can tell a cut from an end. */
+/** Resets a TCP connection; with TLS a client can distinguish a cut from an end. */
 function reset(socket: Socket | null): void {
   if (socket?.remoteFamily !== undefined && !('encrypted' in socket)) socket.resetAndDestroy()
 }

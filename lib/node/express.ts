@@ -7,9 +7,9 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
  */
 
 /**
- * Returns the object from which the responses of an Express application inherit (`app.response`). Of nested
- * applications it is that of the outermost one, which a response keeps when it leaves the inner one. Undefined
- * without an application.
+ * Returns the object from which the responses of an Express application inherit (`app.response`). With nested
+ * applications it is that of the outermost one, which a response keeps when it leaves the inner one. Returns
+ * undefined without an application.
  */
 export function applicationResponseOf(res: ServerResponse): object | undefined {
   let application: object | undefined
@@ -37,8 +37,8 @@ export function expressRequestOf(req: IncomingMessage, base: object): object | u
 type Step = (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void) => void
 
 /**
- * Lets an application of Express or connect answer as it does after its last handler: with its own 404, or with its page
- * for an error, which it also logs. Returns false if `app` is no such application.
+ * Lets an application of Express or connect answer as it does after its last handler: with its own 404, or with its
+ * page for an error, which it also logs. Returns false if `app` is not such an application.
  */
 export function answerBehind(app: RequestListener, res: ServerResponse, error?: unknown): boolean {
   const { handle } = app as { handle?: unknown }

@@ -2,7 +2,8 @@ import { IncomingMessage } from './http.js'
 import type { JoiningRequest } from './internals.js'
 
 /**
- * Joins the lines of a head as Node does for `req.headers`: of some names the first line counts, of others all lines.
+ * Joins the lines of a head as Node does for `req.headers`: for some names the first line counts, for others all
+ * lines do.
  */
 export function joinLines(req: IncomingMessage, lines: readonly string[]): NodeJS.Dict<string | string[]> {
   const headers: NodeJS.Dict<string | string[]> = {}

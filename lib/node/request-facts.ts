@@ -79,8 +79,13 @@ export function deliversItself(req: IncomingMessage): boolean {
 
 /** Tells whether a request comes from a connection, which then frames its body even if no header line does. */
 export function isFramedByConnection(req: IncomingMessage): boolean {
+  return isHttp2(req) || isFramedByParser(req)
+}
+
+/** Tells whether the parser of an HTTP/1 connection hands over the body: at most as many bytes as the head announces. */
+export function isFramedByParser(req: IncomingMessage): boolean {
   const { socket } = req as { socket?: Partial<ParsedRequest['socket']> }
-  return isHttp2(req) || (socket?.parser ?? null) !== null
+  return !isHttp2(req) && (socket?.parser ?? null) !== null
 }
 
 /**

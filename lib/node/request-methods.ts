@@ -61,10 +61,15 @@ export function replaceRead(req: IncomingMessage, read: (this: IncomingMessage, 
 
 /** Replaces `push`, through which the parser hands over the bytes of a request, and returns the previous `push`. */
 export function replacePush(req: ParsedRequest, push: ParsedRequest['push']): ParsedRequest['push'] {
-  // This is Node's own, or that of another tap.
+  // This is Node's own, a host's, or the present one if the application has replaced the stream state with the tap.
   const { push: native } = req
   req.push = push
-  return native
+  return native === push ? NODE.push : native
+}
+
+/** Puts bytes, or the end, into the buffer of a request with Node's own `push`. */
+export function pushNatively(req: ParsedRequest, chunk: unknown, encoding?: BufferEncoding): boolean {
+  return NODE.push.call(req, chunk, encoding)
 }
 
 /** Destroys only the stream of a request, whose connection lives until the response is sent. */

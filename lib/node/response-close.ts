@@ -44,7 +44,7 @@ function watchStream(res: ServerResponse, listener: CloseListener): void {
   watchedStreams.add(stream)
   // Only the response to HEAD still has listeners then, without `res.end()`.
   stream.on('close', () => !res.writableEnded && closeForUs(res))
-  // A stream with an unread body stays open. The turn is for Node, which closes any other.
+  // A stream with an unread body stays open. Node closes any other in this turn.
   stream.on('aborted', () => void setImmediate(closeForUs, res))
   stream.on('end', destroyIfReset)
   if (stream.readableEnded) destroyIfReset.call(stream)
@@ -65,7 +65,7 @@ function closeForUs(res: ServerResponse): void {
  */
 function destroyIfReset(this: ServerHttp2Stream): void {
   if (!this.closed) return
-  // nghttp2 forgets a stream only after it has told of its end.
+  // nghttp2 forgets a stream only after it has reported its end.
   setImmediate(() => {
     if (this.state.state === STREAM_IDLE && !this.writableFinished) this.destroy()
   })

@@ -89,6 +89,12 @@ export function renewReadableState(req: ParsedRequest): void {
   if (req._body === true) req._body = false
 }
 
+/** Tells whether a request is as new as `renewReadableState` leaves it: it holds nothing, and no code has read it. */
+export function isUntouched(req: ParsedRequest): boolean {
+  const { length, ended, flowing, encoding, destroyed, pipes } = req._readableState
+  return length === 0 && !ended && flowing === null && encoding === null && !destroyed && pipes.length === 0
+}
+
 /**
  * Ends a state that is about to be renewed: Node may be in the middle of its flow, with 'end' due in the next tick.
  */
@@ -107,6 +113,17 @@ export function adoptPipes(req: ParsedRequest, { pipes }: Readonly<ReadableState
 /** Makes a request whose body is complete close without 'aborted'. */
 export function pretendEnded(req: ParsedRequest): void {
   req._readableState.endEmitted = true
+}
+
+/**
+ * Removes the listeners for an event, but not `kept`. `removeAllListeners` would make the table of listeners a
+ * dictionary, and all further events of the stream slower.
+ */
+export function dropListeners(stream: Readable, event: string, kept?: unknown): void {
+  if (stream.listenerCount(event) === 0) return
+  for (const listener of stream.rawListeners(event)) {
+    if (listener !== kept) stream.off(event, listener as () => void)
+  }
 }
 
 /** Makes a request look undisturbed, so that `fetch`, `Response` and other clients accept it after other readers. */

@@ -19,7 +19,7 @@ function onNewListener(this: IncomingMessage, event: string | symbol): void {
 }
 
 /**
- * Emits 'finish'. An exception of a listener, as it answers, is not caught elsewhere: it ends this exchange instead
+ * Emits 'finish'. If a listener throws while it answers, nothing else catches that: it ends this exchange instead
  * of the process.
  */
 function emitFinish(req: IncomingMessage): void {

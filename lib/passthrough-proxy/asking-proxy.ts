@@ -1,13 +1,14 @@
+import { shareHiddenClass } from '../node/hidden-class.js'
 import type { SluicewayError } from '../shared/errors.js'
 import type { Middleware } from '../shared/middleware.js'
 import { Attempts } from './attempts.js'
 import { Exchange } from './exchange.js'
 import { runRequestHook, type RequestHook } from './hooks.js'
-import { pass } from './pass.js'
-import { draftOf, readHead } from './request/draft.js'
+import { draftOf, readHead, requireUnread } from './request/draft.js'
 import type { DraftedRequest } from './request/drafted-request.js'
 import type { Draft } from './request/outgoing.js'
 import { bodyBegins, mayBeUnannounced } from './request/unannounced-body.js'
+import { sendDraft } from './send-draft.js'
 import type { ProxySettings } from './settings.js'
 import { type Target, TargetChooser } from './target.js'
 
@@ -16,10 +17,11 @@ import { type Target, TargetChooser } from './target.js'
  */
 export function askingProxy(chosen: Target | TargetChooser, settings: ProxySettings): Middleware {
   return function passthroughProxyMiddleware(req, res, next) {
+    shareHiddenClass(req, res)
     const exchange = new Exchange(req, res, next, settings)
     const attempts = chosen instanceof TargetChooser ? new Attempts(chosen, exchange) : undefined
     const start = (): void => {
-      passAfterAsking(exchange, attempts ?? (chosen as Target)).catch((error: unknown) =>
+      sendAfterAsking(exchange, attempts ?? (chosen as Target)).catch((error: unknown) =>
         exchange.fail(error),
       )
     }
@@ -32,31 +34,33 @@ export function askingProxy(chosen: Target | TargetChooser, settings: ProxySetti
 function startingOver(attempts: Attempts, start: () => void): (error: SluicewayError) => void {
   return (error) => {
     attempts.noteFailure(error)
-    // By then a stream of a hook that has read a body from bodyCache has let go of it.
+    // By then, a stream of a hook that read the body from bodyCache has released it.
     setImmediate(start)
   }
 }
 
-async function passAfterAsking(exchange: Exchange, chosen: Target | Attempts): Promise<void> {
+async function sendAfterAsking(exchange: Exchange, chosen: Target | Attempts): Promise<void> {
   const { req, settings } = exchange
   if (exchange.isOver) return
   const attempts = chosen instanceof Attempts ? chosen : undefined
   const head = readHead(exchange, attempts?.failed?.error)
   if (mayBeUnannounced(req, head)) head.chunked = await bodyBegins(req)
   const target = chosen instanceof Attempts ? await chosen.next() : chosen
-  // The client may have left meanwhile.
+  // The client may have left in the meantime.
   if (exchange.isOver) return
   const draft = draftOf(exchange, target, head, attempts !== undefined)
   if (settings.onRequest !== undefined) await changeRequest(settings.onRequest, exchange, draft)
-  pass(exchange, draft)
+  sendDraft(exchange, draft)
 }
 
 async function changeRequest(
   hook: RequestHook,
   exchange: Exchange,
-  { outgoing, req }: Draft & { readonly outgoing: DraftedRequest },
+  draft: Draft & { readonly outgoing: DraftedRequest },
 ): Promise<void> {
-  // The hook may fail, or never settle, and a client that leaves ends its request all the same.
+  const { outgoing, req } = draft
+  // Even if the hook fails or never settles, a client that leaves ends its request.
   exchange.whenOver = () => outgoing.release()
   await runRequestHook(hook, outgoing, req)
+  requireUnread(draft)
 }

@@ -10,10 +10,10 @@ import type { Failure, FailureKind } from './upstream/upstream.js'
 /** The most targets that are tried for one request. */
 const MOST_ATTEMPTS = 16
 
-/** The failures after which another target may do better. */
+/** The failures after which another target may succeed. */
 const elsewhere: ReadonlySet<FailureKind> = new Set(['unreachable', 'untrusted', 'timeout', 'queue-full'])
 
-/** Tells whether a request that has failed may be sent to another target: no server has received any of it. */
+/** Tells whether a request that has failed may be sent to another target: no server has received any part of it. */
 export function mayGoElsewhere({ kind, maybeHeard }: Failure): boolean {
   return !maybeHeard && elsewhere.has(kind)
 }
@@ -36,7 +36,7 @@ interface Asking {
 export class Attempts {
   private readonly chooser: TargetChooser
   private readonly asking: Asking
-  /** The origins that were tried: where one cannot be reached, no path of it can. */
+  /** The origins that were tried: if one cannot be reached, none of its paths can. */
   private readonly tried: string[] = []
   private given: GivenTarget = ''
   /** The last failure; undefined before the first one. */

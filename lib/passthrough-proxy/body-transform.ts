@@ -34,9 +34,9 @@ export function stageOf(transform: unknown): Stage {
   return { input: new WebInput(transform.writable), output: new WebOutput(transform.readable) }
 }
 
-/** Destroys a transform that gets no body. */
-export function drop({ input, output }: Stage): void {
-  for (const stream of new Set([input, output])) stream.on('error', ignore).destroy()
+/** Destroys streams of a hook that get no body, or are none. Their errors are nobody's, also earlier ones. */
+export function drop(...streams: readonly (Readable | Writable)[]): void {
+  for (const stream of new Set(streams)) stream.on('error', ignore).destroy?.()
 }
 
 /** Returns the bytes of a chunk that came out of a transform. */
@@ -55,7 +55,7 @@ export function readableOf(bytes: Buffer): Readable {
 /** True for a stream of Node, or of a package such as `readable-stream`, that can be read. */
 export function isNodeReadable(value: unknown): value is Readable {
   const { pipe, read, on } = (value ?? {}) as Partial<Readable>
-  // The oldest kind of stream, which has no `read`, emits its bytes whether anybody listens or not.
+  // The oldest kind of stream, which has no `read`, emits its bytes even if it has no listener.
   return typeof pipe === 'function' && typeof read === 'function' && typeof on === 'function'
 }
 
@@ -76,6 +76,7 @@ function take(transform: object): void {
   const { destroyed, writableEnded, readableEnded } = transform as Partial<Writable & Readable>
   if (taken.has(transform)) throw new TypeError('this transform is in use: create one for each body')
   if (destroyed === true || writableEnded === true || readableEnded === true) {
+    if (isNodeTransform(transform)) drop(transform as unknown as Readable)
     throw new TypeError('this transform has ended before')
   }
   taken.add(transform)

@@ -10,7 +10,8 @@ import { pendingUpgrade } from '../node/pending-upgrade.js'
 import { mayGoElsewhere } from './attempts.js'
 import { hasNoBody } from './body-length.js'
 import type { ExchangeState } from './exchange-state.js'
-import { errorOfBody, hookBodyError, onBodyError, releaseBody, type Outgoing } from './request/outgoing.js'
+import { requestBodyError } from './hooks.js'
+import { errorOfBody, onBodyError, releaseBody, type Outgoing } from './request/outgoing.js'
 import { giveUpUpload, isBodyRead } from './request/upload.js'
 import { Answer, type AnswerOwner } from './response/answer.js'
 import type { BodyReceiver } from './response/changed-body.js'
@@ -21,7 +22,7 @@ import type { Stoppable } from './progress.js'
 import type { ProxySettings } from './settings.js'
 import { Trace } from './trace.js'
 import { tunnelBehindHead } from './tunnel.js'
-import { answerError, failureError, hookedBy, type Hooked } from './upstream-errors.js'
+import { answerError, closedEarly, failureError, hookedBy, type Hooked } from './upstream-errors.js'
 import type { Failure, Receiver, Sending, Waiting } from './upstream/upstream.js'
 
 /** One request on its way to the upstream and back, in the order of events. */
@@ -37,13 +38,13 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
   private outgoing: Outgoing | undefined
   private waiting: Waiting | undefined
   private sending: Sending | undefined
-  /** Discards the rest of a response that is not wanted any more. */
+  /** Discards the rest of a response that is no longer needed. */
   private rest: DiscardedBody | undefined
   /** Prepares the request for another target; undefined if there is only one. */
   startOver: ((error: SluicewayError) => void) | undefined
   /** Called once when the exchange, or the attempt to reach a target, is over. */
   whenOver: (() => void) | undefined
-  /** Tells of the request, where anybody listens. */
+  /** Publishes the events of the request; undefined without subscribers. */
   readonly trace: Trace | undefined
   before: Stoppable | undefined
   after: Stoppable | undefined
@@ -190,7 +191,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
 
   /** Ends the exchange if the body of a hook fails before it is sent. After that, the upstream reports it. */
   private breakQueued(outgoing: Outgoing, cause: Error): void {
-    if (this.state === 'queued' && this.outgoing === outgoing) this.breakOff(hookBodyError(cause))
+    if (this.state === 'queued' && this.outgoing === outgoing) this.breakOff(requestBodyError(cause))
   }
 
   /** Ends the exchange with an error: through the app's error handlers if it can be answered, else by a cut. */
@@ -217,7 +218,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
   abandon(): void {
     if (this.isOver) return
     const isUnwanted = this.isUnwanted && this.answer.isTaken
-    this.finish(new Error('the response was closed before its end'))
+    this.finish(closedEarly())
     this.tellFinished(this.answer.isTaken || this.res.writableEnded ? 'answered-here' : 'client-left')
     this.leave(isUnwanted)
   }
@@ -244,7 +245,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
     this.waiting?.abandon()
   }
 
-  /** True if the client gets nothing of the response that has come. */
+  /** True if the client gets no part of the response that has arrived. */
   private get isUnwanted(): boolean {
     return this.state === 'answering' && !this.answer.isBegun
   }
@@ -254,7 +255,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
     const { sending, outgoing } = this
     const isUploaded = outgoing !== undefined && isBodyRead(outgoing)
     if (!isUnwanted || !isUploaded || sending === undefined) return this.leaveUpstream()
-    this.rest ??= new DiscardedBody(() => this.leaveUpstream())
+    this.rest ??= new DiscardedBody(this, this.settings.progress)
     sending.resume()
   }
 

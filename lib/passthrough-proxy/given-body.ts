@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 
 import { described } from '../shared/described.js'
-import { isNodeReadable, isWebReadable } from './body-transform.js'
+import { drop, isNodeReadable, isWebReadable } from './body-transform.js'
 import { containTransform } from './contained-transform.js'
 import type { ReplacementBody } from './hooks.js'
 import { WebOutput } from './web-streams.js'
@@ -24,6 +24,8 @@ export function streamIn(body: unknown, owner: string): Readable {
     )
   }
   if (body.destroyed || body.readableEnded) {
+    // Its error may still be on its way, and ended the process.
+    drop(body)
     throw new TypeError(`${owner} got a stream that has ended before`, { cause: body.errored })
   }
   containTransform(body)

@@ -67,7 +67,7 @@ export interface BufferOptions {
   readonly limit?: ByteSize | undefined
 }
 
-/** A body that a hook can put in the place of another one. */
+/** A body with which a hook can replace another one. */
 export type ReplacementBody = NodeJS.ReadableStream | WebReadable | Uint8Array | ArrayBuffer | string | null
 
 /*
@@ -96,7 +96,7 @@ export async function runRequestHook(
     await hook(outgoing, req)
     // Any other path could be interpreted as a URL.
     if (!outgoing.path.startsWith('/')) throw new TypeError("the path must begin with '/'")
-    // As http.request has it: methods are case-sensitive, and nobody means 'delete'.
+    // As in http.request: methods are case-sensitive, and 'delete' is a mistake for 'DELETE'.
     outgoing.method = outgoing.method.toUpperCase()
   } catch (cause) {
     throw hookError('onRequest failed', cause)
@@ -127,6 +127,11 @@ function failed(cause: unknown): never {
 /** Creates the error of `onResponse`. */
 export function responseHookError(cause: unknown): unknown {
   return hookError('onResponse failed', cause)
+}
+
+/** Creates the error for a body of `onRequest` that has failed. */
+export function requestBodyError(cause: unknown): unknown {
+  return hookError('the body from onRequest failed', cause)
 }
 
 /** Creates the error of a hook. An error of this package that a hook throws on purpose, such as a 413, is kept. */

@@ -39,7 +39,7 @@ const HTTP2 =
 const NO_RETRY =
   'a request is repeated only if that is safe; for other rules give a "dispatcher" with undici\'s interceptors'
 
-/** What options of other proxies are called here, or how to do the same. */
+/** Says for each option of another proxy which option replaces it here, or how to do the same. */
 export const namesElsewhere: NamesElsewhere = {
   // http-proxy
   target: TARGET,

@@ -16,7 +16,7 @@ export interface Stoppable extends Linked<Stoppable> {
 
 /** The numbers of requests and tunnels of one proxy that are in progress. */
 export interface ProxyStats {
-  /** Requests from when the proxy gets them until their responses have been handed to the client's connection. */
+  /** Requests, from their arrival at the proxy until their responses have been passed to the client's connection. */
   readonly requests: number
   /** Connections that were upgraded, and are not closed on both sides. */
   readonly tunnels: number
@@ -26,6 +26,8 @@ export interface ProxyStats {
 export class Progress {
   private readonly requests = new LinkedList<Stoppable>()
   private readonly tunnels = new Set<TunnelEnds>()
+  /** The responses that are discarded behind their requests, so that the connections can be used again. */
+  private readonly rests = new LinkedList<Stoppable>()
   private done: Promise<void> | undefined
   private tellDone: (() => void) | undefined
 
@@ -60,8 +62,19 @@ export class Progress {
     })
   }
 
-  /** Resolves as soon as nothing is in progress. */
+  /** Lists a response that is being discarded. Its connection is of no use to a proxy that is closed. */
+  beginRest(rest: Stoppable): void {
+    if (this.done === undefined) this.rests.add(rest)
+    else rest.stop()
+  }
+
+  endRest(rest: Stoppable): void {
+    this.rests.delete(rest)
+  }
+
+  /** Resolves as soon as nothing is in progress. From now on, no response is discarded. */
   whenDone(): Promise<void> {
+    for (const rest of this.rests.toArray()) rest.stop()
     this.done ??= new Promise((resolve) => {
       this.tellDone = () => this.isIdle && resolve()
       this.tellDone()
@@ -89,7 +102,7 @@ interface Proxied {
   readonly progress: Progress
 }
 
-/** What a proxy offers to the code that shuts it down. */
+/** The members of a proxy through which it is shut down. */
 interface Lifecycle {
   readonly stats: ProxyStats
   close(): Promise<void>

@@ -21,12 +21,12 @@ export interface Target {
 /** A target as the caller writes it. */
 export type GivenTarget = string | URL
 
-/** What a target function returns: undefined or null if it knows no further target. */
+/** The result of a target function: undefined or null if it knows no further target. */
 export type ChosenTarget = GivenTarget | undefined | null
 
 /** A target to which a request could not be sent. */
 export interface FailedTarget {
-  /** What the target function returned. */
+  /** The result of the target function. */
   readonly target: GivenTarget
   /** The error that `next` gets if no other target takes the request. */
   readonly error: SluicewayError
@@ -35,9 +35,9 @@ export interface FailedTarget {
 }
 
 /**
- * Chooses the upstream of one request. It is called again, with the failure, if no server has received any of the
- * request: no connection, a certificate that is not trusted, or a full queue. Another target is tried then; undefined,
- * or a target that has failed already, ends the request with that error.
+ * Chooses the upstream of one request. It is called again, with the failure, if no server has received any part of
+ * the request: no connection, a certificate that is not trusted, or a full queue. Another target is tried then;
+ * undefined, or a target that has failed already, ends the request with that error.
  */
 export type TargetFunction = {
   choose(req: IncomingMessage, failed?: FailedTarget): ChosenTarget | Promise<ChosenTarget>
@@ -107,7 +107,9 @@ export class TargetChooser {
 
   /** Parses a result of the function. Throws an error of a hook. */
   parse(chosen: ChosenTarget): Target {
-    const key = String(chosen)
+    // Anything else is refused, and may have no text.
+    const isUrl = typeof chosen === 'string' || chosen instanceof URL
+    const key = isUrl ? String(chosen) : ''
     const known = this.known.get(key)
     if (known !== undefined) return known
     const target = parseChosen(chosen)

@@ -10,18 +10,18 @@ import type { Draft } from './request/outgoing.js'
 type Writable<Type> = { -readonly [Key in keyof Type]: Type[Key] }
 
 /**
- * What is told of one proxied request. There is one only where somebody listens.
+ * Publishes the events of one proxied request. It is created only if there are subscribers.
  *
  *     start ─ (send) ─ end ── asyncStart: the head of the answer ── [error] ── asyncEnd
  *
- * As with every tracing channel, an error that comes before the head is told before `asyncStart`.
+ * As with every tracing channel, an error that comes before the head is published before `asyncStart`.
  */
 export class Trace {
   private readonly facts: Writable<ProxiedRequest>
   /** The object that all events publish. Subscribers may change or freeze it, so nothing is read from it. */
   private readonly message: ProxiedRequest
   private readonly startedAt = performance.now()
-  /** The context of the request, with whatever subscribers have bound to it. */
+  /** The context of the request, with the stores that subscribers have bound to it. */
   private context = new AsyncResource('SLUICEWAY_PROXY')
   private hasStart = false
   private hasEnd = false
@@ -47,7 +47,7 @@ export class Trace {
     this.message = { ...this.facts }
   }
 
-  /** Tells of the start, and runs `send` in the context that subscribers may bind their stores to. */
+  /** Publishes the start, and runs `send` in the context to which subscribers may bind their stores. */
   start({ target, outgoing }: Draft, send: () => void): void {
     if (this.facts.outcome !== undefined) return send()
     const { method, path, headers } = outgoing
@@ -115,7 +115,7 @@ export class Trace {
     this.inContext(() => this.tellEnd())
   }
 
-  /** Tells of `start` and `end`, and runs `send` in between, with the stores that are bound to `start`. */
+  /** Publishes `start` and `end`, and runs `send` in between, with the stores that are bound to `start`. */
   private tellStart(send: () => void): void {
     this.hasStart = true
     proxyChannels.start.runStores(this.told, () => {

@@ -8,7 +8,7 @@ import { keepHalfOpen } from '../node/stream-state.js'
 /** The time that a connection may take to end once its other side is gone. */
 const LINGER_MS = 2000
 
-/** Is told what becomes of a tunnel. */
+/** Receives the events of a tunnel. */
 export interface TunnelOwner {
   onJoined(): void
   onFailed(error: unknown): void
@@ -30,7 +30,7 @@ export function tunnelBehindHead(
     client.off('close', leave)
     try {
       if (early.length > 0) client.write(early)
-      tunnel(pending, upstream)
+      join(pending, upstream)
       owner.onJoined()
     } catch (error) {
       upstream.destroy()
@@ -43,7 +43,7 @@ export function tunnelBehindHead(
  * Joins the connections of the client and the upstream. Either side may end its half and go on reading the other;
  * a side that breaks off ends both.
  */
-function tunnel({ socket: client, head }: PendingUpgrade, upstream: Duplex): void {
+function join({ socket: client, head }: PendingUpgrade, upstream: Duplex): void {
   for (const side of [client, upstream]) prepare(side)
   watch(client, upstream)
   watch(upstream, client)

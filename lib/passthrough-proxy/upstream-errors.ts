@@ -71,7 +71,7 @@ const badHead: ReadonlySet<string> = new Set([
 export function failureError({ kind, message, cause }: Failure, hooked: Hooked): SluicewayError {
   if (isSluicewayError(cause)) return cause
   const found = kind === 'unsendable' && hooked.request ? unsendableHook : kinds[kind]
-  return errorOf(found, cause === undefined ? { message } : { message, cause: spokenOut(cause) })
+  return errorOf(found, cause === undefined ? { message } : { message, cause: withMessage(cause) })
 }
 
 /**
@@ -82,6 +82,12 @@ export function answerError(thrown: unknown, hooked: Hooked): Error {
   if (!(thrown instanceof Error)) return notAnError(thrown)
   if (isSluicewayError(thrown) || !badHead.has(String((thrown as NodeJS.ErrnoException).code))) return thrown
   return errorOf(hooked.response ? unwritableHook : { code: BAD_RESPONSE }, { cause: thrown })
+}
+
+/** Creates the error that the streams of a response get if the client leaves. Node's pipeline() gives this code. */
+export function closedEarly(): Error {
+  const error = new Error('the response was closed before its end')
+  return Object.assign(error, { code: 'ERR_STREAM_PREMATURE_CLOSE' })
 }
 
 /** Creates the error for a thrown value that is not an error, which then becomes its cause. */
@@ -107,8 +113,8 @@ function hookKind(message: string): Kind {
   return { code: 'ERR_SLUICEWAY_PROXY_HOOK', message: `passthroughProxy: ${message}` }
 }
 
-/** Gives a message to Node's error for a name with several addresses, which has none of its own. */
-function spokenOut(cause: unknown): unknown {
+/** Adds a message to Node's error for a name with several addresses, which has none of its own. */
+function withMessage(cause: unknown): unknown {
   if (!(cause instanceof AggregateError) || cause.message !== '') return cause
   const message = cause.errors.map((error: Error) => error.message).join('; ')
   return Object.assign(new Error(message, { cause }), { code: (cause as NodeJS.ErrnoException).code })

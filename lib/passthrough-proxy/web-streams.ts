@@ -25,8 +25,8 @@ export interface WebWritable {
 }
 
 /*
- * Node's own `Readable.fromWeb` takes a chunk that is null for the end: half a body would look whole. Its
- * `Duplex.fromWeb` takes `controller.terminate()`, an orderly end, for an error.
+ * Node's own `Readable.fromWeb` treats a chunk that is null as the end, so half a body would look whole. Its
+ * `Duplex.fromWeb` treats `controller.terminate()`, an orderly end, as an error.
  */
 
 /** Reads a web stream. Chunks pass as they are: another web stream may follow that takes objects. */
@@ -58,7 +58,7 @@ export class WebOutput extends Readable {
   }
 }
 
-/** Writes to a web stream. What becomes of an error, the readable side decides. */
+/** Writes to a web stream. The readable side handles its errors. */
 export class WebInput extends Writable {
   private readonly writer: WebWriter
 

@@ -79,8 +79,8 @@ interface NeededPipes {
 }
 
 /**
- * Ends the children in rejected arguments, so that none is left behind: also those in an array, in a plain object, and
- * in what a promise resolves to later.
+ * Ends the children in rejected arguments, so that none is left behind, including those in an array, in a plain
+ * object, and in the result of a promise.
  */
 export async function discardChildrenIn(given: unknown): Promise<void> {
   if (!isObject(given)) return

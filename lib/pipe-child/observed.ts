@@ -15,10 +15,10 @@ export function observed<Result extends Exit>(
 ): Promise<Result> {
   if (!childStarted.isObserved && !childExited.isObserved) return run()
   childStarted.tell({ req: res.req, res, child })
-  return told(res, child, run)
+  return publishExit(res, child, run)
 }
 
-async function told<Result extends Exit>(
+async function publishExit<Result extends Exit>(
   res: ServerResponse,
   child: object,
   run: () => Promise<Result>,

@@ -13,7 +13,15 @@ import type {
   ProxyOutcome,
   UpgradeDecided,
 } from './messages.js'
-import { asked, inWords, keepContext, Observation, shortened, withPlace, writeLine } from './observation.js'
+import {
+  requestLine,
+  describeError,
+  keepContext,
+  Observation,
+  shortened,
+  describeThrown,
+  writeLine,
+} from './observation.js'
 
 /*
  * The diagnostics channels of this package, and the line of each for `DEBUG=sluiceway:*`. docs/observing.md says when
@@ -24,27 +32,28 @@ export const bodyRefused: Observation<BodyRefused> = new Observation(
   'sluiceway:body:refused',
   ({ req, error }) => {
     const { limit = 'none', received = 0, length = 'unknown' } = error
-    return `${asked(req)}: ${inWords(error)}; limit ${limit}, received ${received}, length ${length}`
+    return `${requestLine(req)}: ${describeError(error)}; limit ${limit}, received ${received}, length ${length}`
   },
 )
 
 export const bodySpilled: Observation<BodySpilled> = new Observation(
   'sluiceway:body:spilled',
   ({ req, memoryBytes, directory }) =>
-    `${asked(req)}: more than ${memoryBytes} bytes, the rest goes to a file in ${directory}`,
+    `${requestLine(req)}: more than ${memoryBytes} bytes, the rest goes to a file in ${directory}`,
 )
 
 export const bodyStored: Observation<BodyStored> = new Observation(
   'sluiceway:body:stored',
   ({ req, memoryBytes, fileBytes, isWhole }) => {
     const part = isWhole ? '' : ', and no more comes'
-    return `${asked(req)}: ${memoryBytes} bytes in memory, ${fileBytes} in a file${part}`
+    return `${requestLine(req)}: ${memoryBytes} bytes in memory, ${fileBytes} in a file${part}`
   },
 )
 
 export const flushStarted: Observation<FlushStarted> = new Observation(
   'sluiceway:flush',
-  ({ req, isCompressed }) => `${asked(req)}: streamed, ${isCompressed ? 'through a compressor' : 'as it is'}`,
+  ({ req, isCompressed }) =>
+    `${requestLine(req)}: streamed, ${isCompressed ? 'through a compressor' : 'as it is'}`,
 )
 
 export const childStarted: Observation<ChildStarted> = new Observation(
@@ -52,16 +61,16 @@ export const childStarted: Observation<ChildStarted> = new Observation(
   ({ req, child }) => {
     const { spawnfile = child.constructor.name, pid } = child as { spawnfile?: string; pid?: number }
     const process = pid === undefined ? 'no process' : `process ${pid}`
-    return `${asked(req)}: ${shortened(spawnfile)}, ${process}`
+    return `${requestLine(req)}: ${shortened(spawnfile)}, ${process}`
   },
 )
 
 export const childExited: Observation<ChildExited> = new Observation(
   'sluiceway:child:exit',
   ({ req, code, signal, durationMs, isClientGone, error }) => {
-    const how = error === undefined ? (signal ?? `code ${code}`) : inWords(error)
+    const how = error === undefined ? (signal ?? `code ${code}`) : describeError(error)
     const why = isClientGone ? ', the client has left' : ''
-    return `${asked(req)}: ${how} after ${Math.round(durationMs)} ms${why}`
+    return `${requestLine(req)}: ${how} after ${Math.round(durationMs)} ms${why}`
   },
 )
 
@@ -74,14 +83,14 @@ export const upgradeDecided: Observation<UpgradeDecided> = new Observation(
       plain: 'served as a plain request',
       cut: 'cut off',
     }
-    return `${asked(req)}: upgrade to ${shortened(upgrade)}, ${words[outcome]}`
+    return `${requestLine(req)}: upgrade to ${shortened(upgrade)}, ${words[outcome]}`
   },
 )
 
 export const exceptionContained: Observation<ExceptionContained> = new Observation(
   'sluiceway:contained',
   ({ req, error }) =>
-    `${req ? asked(req) : 'a new connection'}: the connection ends after ${withPlace(error)}`,
+    `${req ? requestLine(req) : 'a new connection'}: the connection ends after ${describeThrown(error)}`,
 )
 
 /** Keeps the context for messages about a body, which Node's parser may cause in the context of its connection. */
@@ -103,7 +112,7 @@ export function isProxyObserved(): boolean {
 /** Writes the `DEBUG` line of a proxied request that is over, or has become a tunnel. */
 export function proxyLine(message: ProxiedRequest): void {
   if (debug.enabled)
-    writeLine(debug, `${asked(message.req)}: ${debugOutcome(message)}${debugFigures(message)}`)
+    writeLine(debug, `${requestLine(message.req)}: ${debugOutcome(message)}${debugFigures(message)}`)
 }
 
 function debugOutcome({ outcome, outgoing, status, error }: ProxiedRequest): string {
@@ -112,7 +121,7 @@ function debugOutcome({ outcome, outgoing, status, error }: ProxiedRequest): str
   const words: Readonly<Record<ProxyOutcome, string>> = {
     answered: '',
     upgraded: ', the tunnel is closed',
-    failed: `, ${inWords(error)}`,
+    failed: `, ${describeError(error)}`,
     'client-left': ', the client has left',
     'answered-here': ', the application has answered itself',
   }

@@ -6,11 +6,12 @@ export interface Linked<Item> {
 }
 
 /**
- * The items of a list, which join and leave it all the time, in the order in which they joined.
+ * A list of items that join and leave it all the time, in the order in which they joined.
  *
- * A Set or a Map would keep them alive. Once it has seen as many deletions as it has room, it moves to a new table, and
- * V8 makes the old table lead to the new one. A table that has become old is collected by major collections only, and
- * until then so is every later one, with all that it holds: each scavenge would copy all requests of the last seconds.
+ * A Set or a Map would keep removed items alive. After as many deletions as it has room for, it moves to a new
+ * table, and V8 lets the old table point to the new one. A table in the old generation is collected only by a major
+ * collection. Until then it keeps all later tables alive, with everything in them, and each scavenge copies all
+ * requests of the last seconds.
  */
 export class LinkedList<Item extends Linked<Item>> {
   size = 0
@@ -27,7 +28,7 @@ export class LinkedList<Item extends Linked<Item>> {
     this.size += 1
   }
 
-  /** Removes an item, which leads to no other from then on. Returns false if it is not in the list. */
+  /** Removes an item, and its links to others. Returns false if it is not in the list. */
   delete(item: Item): boolean {
     if (!item.isListed) return false
     const { before, after } = item

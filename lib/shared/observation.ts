@@ -63,7 +63,7 @@ export function keepContext(req: IncomingMessage): void {
   contexts.set(req, new AsyncResource('SLUICEWAY_OBSERVED'))
 }
 
-/** Writes a line for `DEBUG=`. Clients, upstreams and the names of programs may bring any character into it. */
+/** Writes a line for `DEBUG=`. Text of clients and upstreams, and names of programs, may contain any character. */
 export function writeLine(debug: Debugger, line: string): void {
   debug('%s', line.replaceAll(UNSAFE, escaped))
 }
@@ -87,21 +87,21 @@ export function shortened(text: string): string {
 }
 
 /** Returns the method and the path of the request line; Express removes the mount path from `req.url`. */
-export function asked(req: IncomingMessage): string {
+export function requestLine(req: IncomingMessage): string {
   const { originalUrl = req.url } = req as { originalUrl?: string }
   return `${req.method} ${shortened(String(originalUrl))}`
 }
 
 /** Describes an error and its causes: status, code and message. */
-export function inWords(error: unknown): string {
+export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { status, code = error.name } = error as { status?: number; code?: string }
   const words = `${status === undefined ? '' : `${status} `}${code}: ${error.message}`
-  return error.cause === undefined ? words : `${words} (${inWords(error.cause)})`
+  return error.cause === undefined ? words : `${words} (${describeError(error.cause)})`
 }
 
-/** Like `inWords`, with the place where the error was thrown, because it is not reported elsewhere. */
-export function withPlace(error: unknown): string {
+/** Like `describeError`, with the place where the error was thrown, because it is not reported elsewhere. */
+export function describeThrown(error: unknown): string {
   const place = error instanceof Error ? /^ +at .+$/m.exec(error.stack ?? '')?.[0].trim() : undefined
-  return place === undefined ? inWords(error) : `${inWords(error)}, ${place}`
+  return place === undefined ? describeError(error) : `${describeError(error)}, ${place}`
 }

@@ -23,11 +23,11 @@ export type OptionChecks<Settings> = { readonly [Key in keyof Settings]-?: Optio
 
 /**
  * Options of other packages for the same task, each with the clause that says how it is done here. It completes the
- * message of an unknown option, so that nobody who moves over has to guess.
+ * message of an unknown option, so that users who move over need not guess.
  */
 export type NamesElsewhere = Readonly<Record<string, string>>
 
-/** What else `readOptions` knows about the names of options. */
+/** The names that `readOptions` needs for its messages. */
 interface Names {
   /** Precedes the names of options within an option. */
   readonly group?: string
@@ -256,7 +256,7 @@ function complaint({ owner, key, isResult }: OptionName, expected: string, given
   return `${owner}: ${subject} must be ${expected}, got ${show(given)}`
 }
 
-/** Shows a value in an error message: of an object only its kind, as it may hold a password. */
+/** Shows a value in an error message: for an object only its kind, because it may hold a password. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value)
   const isPlain = typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean'

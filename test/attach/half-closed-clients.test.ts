@@ -142,7 +142,7 @@ for (const { name, serve, connect } of transports) {
         })
       }
 
-      it(`tunnels to it what the upstream sends${kind}`, async () => {
+      it(`tunnels the bytes of the upstream to it${kind}`, async () => {
         const upstream = await scriptedUpstream()
         const ended = deferred()
         const app = express().use((req, _res, next) => {
@@ -199,7 +199,7 @@ for (const { name, serve, connect } of transports) {
       await allClosed(server, client)
     })
 
-    it('stops reading a client that goes on sending, and hands over everything to a handler that reads then', async () => {
+    it('stops reading a client that keeps sending, and hands everything over to a handler that reads later', async () => {
       const app: App = async ({ socket }) => {
         await happened('the connection', socket, 'pause')
         const received = await readers['data']!(takeOver(socket))

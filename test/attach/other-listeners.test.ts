@@ -100,7 +100,7 @@ describe('attach beside other listeners for upgrades', () => {
       await client.closed()
     })
 
-    it(`has the app's own 404 where all of them ignore an upgrade: ${name}`, async () => {
+    it(`has the app's own 404 if all of them ignore an upgrade: ${name}`, async () => {
       const body = await expectOwn404(chain(own))
       expect(body).to.match(PAGES.has(name) ? /Cannot GET \/none/ : /^Not Found$/)
     })
@@ -166,7 +166,7 @@ describe('attach beside other listeners for upgrades', () => {
       next()
     },
   })) {
-    it(`calls none of them where the app ${how} before it passes on`, async () => {
+    it(`calls none of them if the app ${how} before it passes on`, async () => {
       let told = 0
       const client = await open(chain(step), [
         (server) => void server.on('upgrade', (_req: IncomingMessage, _socket: Duplex) => told++),
@@ -209,7 +209,7 @@ describe('attach beside other listeners for upgrades', () => {
     }
   })
 
-  it('offers an upgrade to no proxy any more that it has passed on', async () => {
+  it('no longer offers an upgrade that was passed on to a proxy', async () => {
     const asked = deferred<IncomingMessage>()
     const upstream = await serve((req, res) => {
       asked.resolve(req)
@@ -261,7 +261,7 @@ describe('attach beside other listeners for upgrades', () => {
     'has returned a promise': (_req, _socket) => new Promise(() => {}),
     'takes it later': (_req, socket) => process.nextTick(() => socket.on('data', () => {})),
   })) {
-    it(`does not answer after five seconds what a listener is at work on: it ${how}`, async () => {
+    it(`does not answer after five seconds if a listener is at work: it ${how}`, async () => {
       const clock = new MockedClock()
       const told = deferred()
       const client = await open(chain(own), [
@@ -323,7 +323,7 @@ describe('attach beside other listeners for upgrades', () => {
     expect(told).to.equal(0)
   })
 
-  it('gives them the bytes that came right behind the head, and those that came meanwhile', async () => {
+  it('gives them the bytes that came right behind the head, and later ones', async () => {
     const arrival = deferred<[IncomingMessage, () => void]>()
     const app = chain((req, _res, next) => arrival.resolve([req, next]))
     const client = await open(app, [
@@ -401,7 +401,7 @@ describe('attach beside other listeners for upgrades', () => {
       throw new Error('oops')
     },
   })) {
-    it(`ends the one connection where a listener ${how}`, async () => {
+    it(`ends only that connection if a listener ${how}`, async () => {
       const contained = observer.messages('sluiceway:contained')
       const client = await open(chain(own), [(server) => void server.on('upgrade', listener)])
       client.write(upgradeTo('websocket', '/other'))
@@ -412,7 +412,7 @@ describe('attach beside other listeners for upgrades', () => {
     })
   }
 
-  it('tells a listener that only watches at once, and answers in its place', async () => {
+  it('calls a listener that only watches at once, and answers in its place', async () => {
     const seen: (string | undefined)[] = []
     const client = await open(chain(own), [
       (server) => void server.on('upgrade', ({ url }: IncomingMessage) => seen.push(url)),
@@ -428,7 +428,7 @@ describe('attach beside other listeners for upgrades', () => {
     'reads the connection': (socket) =>
       void socket.on('data', () => socket.write('HTTP/1.1 101 Mine\r\n\r\n')),
   })) {
-    it(`stands back where one that seems to watch ${how}`, async () => {
+    it(`does not answer if one that seems to watch ${how}`, async () => {
       let calls = 0
       const app = chain((req, res, next) => {
         calls++
@@ -481,7 +481,7 @@ describe('attach beside other listeners for upgrades', () => {
     expect(Reflect.ownKeys(server)).to.deep.equal(before)
   })
 
-  it('puts back what others had in place of server.emit before', () => {
+  it('restores the server.emit that other code had set before', () => {
     const server = createServer()
     const layer = server.emit.bind(server)
     server.emit = layer

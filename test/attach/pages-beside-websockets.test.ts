@@ -66,7 +66,7 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it("has the app's own 404 for what is left where there is no other listener", async () => {
+    it("has the app's own 404 for an upgrade that is left without another listener", async () => {
       const app = express().set('env', 'test').use(leave)
       answering['a page']!(app)
       expect(await answered(await serve(app as RequestListener), '/other')).to.equal('404')
@@ -100,7 +100,7 @@ for (const { name, express } of expressVersions) {
       client.destroy()
     })
 
-    it('gives it its upgrades by a line before it, also where it subscribes with its first request', async () => {
+    it('gives it its upgrades by a line before it, even if it subscribes with its first request', async () => {
       const app = express().set('env', 'test')
       app.use((req, _res, next) => (req.headers.upgrade ? next('router') : next()))
       app.use(createProxyMiddleware({ target, ws: true, pathFilter: '/chat' }))

@@ -16,7 +16,7 @@ describe('attach with the option "upgrade"', () => {
   const upgrade = ({ url }: IncomingMessage): boolean => url === '/app'
 
   for (const [name, build] of Object.entries(apps)) {
-    it(`gives each its own where both would take it: ${name}`, async () => {
+    it(`gives each its own upgrades if both would take them: ${name}`, async () => {
       const seen = []
       for (const path of ['/app', '/other']) {
         const client = await open(build(takesAll), [others['ws with { server }']!], { upgrade })
@@ -27,13 +27,13 @@ describe('attach with the option "upgrade"', () => {
     })
   }
 
-  it("answers what is the app's, and what it does not take, with the app's own 404", async () => {
+  it("answers an upgrade of the app that no handler takes with the app's own 404", async () => {
     const client = await open(chain(), [others['ws with { server }']!], { upgrade })
     expect(await answered(client, '/app')).to.equal('404')
     await client.closed()
   })
 
-  it('does not show the app what is not its own', async () => {
+  it('does not show the app upgrades that are not its own', async () => {
     let asked = 0
     const app = chain((_req, _res, next) => next(++asked && undefined))
     const client = await open(app, [others['ws with { server }']!], { upgrade })
@@ -42,7 +42,7 @@ describe('attach with the option "upgrade"', () => {
     client.destroy()
   })
 
-  it('serves what is not its own as a plain request where there is no other listener', async () => {
+  it('serves another upgrade as a plain request if there is no other listener', async () => {
     const app = chain((req, res) => {
       const { upgrade: asksFor } = req as IncomingMessage & { upgrade: boolean }
       res.end(`${asksFor} ${req.headers.upgrade}`)
@@ -56,12 +56,12 @@ describe('attach with the option "upgrade"', () => {
     expect(await answered(await open(chain(), [], { upgrade }), '/other')).to.equal('404')
   })
 
-  it("has the app's own 404 where all of the others ignore an upgrade", async () => {
+  it("has the app's own 404 if all of the others ignore an upgrade", async () => {
     await expectOwn404(chain(own), { upgrade })
   })
 
   for (const [name, build] of Object.entries(apps)) {
-    it(`has the client get the app's page for the error where it throws: ${name}`, async () => {
+    it(`answers with the app's page for the error if it throws: ${name}`, async () => {
       const observer = new Observer()
       const contained = observer.messages('sluiceway:contained')
       const client = await open(build(own), [others['ws with { server }']!], {

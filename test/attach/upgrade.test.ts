@@ -54,7 +54,7 @@ for (const { name, express } of expressVersions) {
       await client.closed()
     })
 
-    it('tells the app when the client cuts the connection', async () => {
+    it('emits close for the app if the client cuts the connection', async () => {
       const app = express()
       const left = new Promise<void>((resolve) => {
         app.use((_req, res) => {

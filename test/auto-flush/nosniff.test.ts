@@ -64,7 +64,7 @@ describe('autoFlush', () => {
       })
     }
 
-    it('where the handler gives its headers to writeHead, in whatever form', async () => {
+    it('if the handler passes its headers to writeHead, in any form', async () => {
       for (const headers of [
         { 'content-type': 'text/plain' },
         ['Content-Type', 'text/plain'],
@@ -95,7 +95,7 @@ describe('autoFlush', () => {
       ).to.deep.equal([undefined])
     })
 
-    it('also where the header for proxies is not wanted, and not where the filter takes no stream', async () => {
+    it('even if the header for proxies is turned off, but not if the filter refuses the stream', async () => {
       expect(await seenOn(stream('text/plain'), { options: { proxyBuffering: true } })).to.deep.equal([
         'nosniff',
       ])

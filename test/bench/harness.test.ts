@@ -39,6 +39,11 @@ describe('the benchmarks', function () {
     expect(printed).to.match(/\| sluiceway \| [\d.]+ \| [\d.]+ \|/)
   })
 
+  it('hold many streams open, and deliver an event on each', async () => {
+    const printed = await bench('idle-streams', '--entries', 'sluiceway')
+    expect(printed).to.match(/\| sluiceway \| -?[\d.,]+ \| -?[\d.,]+ \| [\d.,]+ \| 0 \|/)
+  })
+
   it('compare all four middlewares with their parts', async () => {
     expect(await bench('full-stack')).to.match(/\| all four \| [\d.,]+ \|/)
   })

@@ -13,6 +13,8 @@ interface Report {
   verdictsOf(this: void, results: unknown): Verdicts
   replaceParts(this: void, page: string, parts: Record<string, string>, file: string): string
   goalsTable(this: void, results: unknown): string
+  groupsOf(this: void, results: unknown, tried: string): { heading: string; text: string }[]
+  othersAhead(this: void, results: unknown): string[]
 }
 
 async function report(): Promise<Report> {
@@ -69,6 +71,39 @@ describe('the report of the benchmarks', () => {
     const table = (await report()).goalsTable(results)
     expect(table).to.include('| GET, 300 bytes, Node 24: CPU in Express, against Go')
     expect(table).to.match(/Node 26: CPU above Express alone.*\| ≤ 0\.4 \| .* \| \*\*missed\*\* \| 40\.0 µs/)
+  })
+
+  it('names at most three others in a sentence of README, and the number of the rest', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e']
+    const many = Object.fromEntries(names.map((name) => [name, [50, 40] as [number, number]]))
+    const [sentence] = (await report()).othersAhead(proxyResults({ sluiceway: [100, 80], ...many }))
+    expect(sentence).to.equal(
+      '**GET, 300 bytes**: others need less CPU: a 0.50, b 0.50 and c 0.50 of ours, and 2 more (Node 24 and 26).',
+    )
+  })
+
+  it('puts what was tried below the goals of its group, and other costs behind them', async () => {
+    const tried = 'For people.\n\n## GET and POST\n\nTried much.\n\n## Refused uploads\n\nNot yet.\n'
+    const groups = (await report()).groupsOf(results, tried)
+    expect(groups[0]?.heading).to.equal('GET and POST')
+    expect(groups[0]?.text).to.match(/are met\.\n\n\|[^]*\|\n\nTried much\.$/)
+    expect(groups.at(-1)).to.deep.equal({ heading: 'Refused uploads', text: 'Not yet.' })
+  })
+
+  it('says what a refused upload costs beside others, and who delivers more', async () => {
+    const row = (name: string, cpu: number, delivered: number): object => {
+      return { crowd: 'chunks', name, title: name, cpu, delivered }
+    }
+    const rows = [row('max-bytes', 4000, 0.5), row('express-json', 8000, 1), row('nginx', 2000, 1)]
+    const refused = { node: '24', clients: 1000, rows }
+    const { cheaper, dearer } = (await report()).verdictsOf({ 'refused-uploads': refused })
+    const what = '**A refused upload, 1,000 clients at once, chunks**:'
+    const own = `${what} 4.00 ms of CPU with maxBytes (Node 24).`
+    expect(cheaper).to.deep.equal([`${own} Others, as multiples of it: express-json 2.00.`])
+    expect(dearer).to.deep.equal([
+      `${own} Others have less of it: nginx 0.50.`,
+      `${what} maxBytes delivers the 413 to 50.0 % of them, express-json to 100 % and nginx to 100 %.`,
+    ])
   })
 
   it('replaces the parts of a page, and no others', async () => {

@@ -1,7 +1,7 @@
 import { createHook } from 'node:async_hooks'
 import type { IncomingMessage } from 'node:http'
 import { buffer } from 'node:stream/consumers'
-import { gzipSync } from 'node:zlib'
+import { deflateRawSync, gzipSync } from 'node:zlib'
 import { expect } from 'chai'
 import { bodyCache } from 'sluiceway/body-cache'
 import { maxBytes } from 'sluiceway/max-bytes'
@@ -160,7 +160,7 @@ describe('req.bodyCache, with Content-Encoding', () => {
     client.destroy()
   })
 
-  it('refuses on a route with a smaller limit what it has decoded before', async () => {
+  it('refuses, on a route with a smaller limit, a body that it has already decoded', async () => {
     const [limit, late] = [maxBytes(5), deferred<unknown>()]
     const read: Handler = async (req, res, next) => {
       expect(await readText(req)).to.equal(json)
@@ -174,6 +174,19 @@ describe('req.bodyCache, with Content-Encoding', () => {
     const headers = { 'content-encoding': 'gzip' }
     const { status } = await fetch(url, { method: 'POST', body: gzipSync(json), headers })
     expect([status, await late.promise]).to.deep.equal([413, ['ERR_SLUICEWAY_BODY_TOO_LARGE', false]])
+  })
+
+  it('takes bare deflate data for what it is if it only half looks like zlib', async () => {
+    const stored = (text: string): Buffer =>
+      Buffer.concat([Buffer.from([8, text.length, 0, ~text.length, 0xff]), Buffer.from(text)])
+    for (const [data, text] of [
+      // A multiple of 31, but of no method that zlib knows.
+      [deflateRawSync('58'), '58'],
+      // The method of zlib, but no multiple of 31: an uncompressed block with a bit of padding.
+      [Buffer.concat([stored('hello'), deflateRawSync('!')]), 'hello!'],
+    ] as const) {
+      expect(await found(readText, data, { 'content-encoding': 'deflate' })).to.equal(text)
+    }
   })
 
   it('refuses a single byte of deflate as damaged', async () => {

@@ -109,7 +109,7 @@ describe('req.bodyCache.json()', () => {
       })
     }
 
-    it('accepts such names where they poison nothing', async () => {
+    it('accepts such names if they poison nothing', async () => {
       for (const harmless of [
         '{"a":"__proto__"}',
         '["__proto__"]',

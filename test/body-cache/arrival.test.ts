@@ -104,7 +104,7 @@ describe('bodyCache, while the body arrives', () => {
     client.destroy()
   })
 
-  it('tells every reader that the client left in the middle, and gives none a short body', async () => {
+  it('fails every reader if the client leaves in the middle, and gives none a short body', async () => {
     const { client, req } = await exchange()
     const outcomes = Promise.allSettled([buffer(req.bodyCache.stream()), req.bodyCache.text(), rawBody(req)])
     client.write(asChunk('abc'))

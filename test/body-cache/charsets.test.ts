@@ -66,7 +66,7 @@ describe('a charset', () => {
 
   // What leads to another reading of a body than that of a firewall in front is refused, though iconv-lite knows it.
   for (const charset of ['utf-7', 'utf-7-imap', 'base64', 'hex', 'utf-32', 'cesu-8']) {
-    it(`is refused where it is no charset of the web: ${charset}`, async () => {
+    it(`is refused if the web does not know it: ${charset}`, async () => {
       const error = await found(readText, 'x', typed('text/plain', charset))
       expect(error).to.include({ status: 415, code: 'ERR_SLUICEWAY_CHARSET_UNSUPPORTED' })
       expect(iconv.encodingExists(charset)).to.equal(true)
@@ -89,7 +89,7 @@ describe('a charset', () => {
     ['utf-16', 'fe004100', '\u00feA'],
     ['utf-16', '00ff4100', '\uff00A'],
   ] as const) {
-    it(`has its own byte order mark removed, and is overridden by no other: ${hex} in ${charset}`, async () => {
+    it(`has its own byte order mark removed, and is not overridden by another: ${hex} in ${charset}`, async () => {
       expect(await found(readText, Buffer.from(hex, 'hex'), typed('text/plain', charset))).to.equal(text)
       expect(await found(parseText, Buffer.from(hex, 'hex'), typed('text/plain', charset))).to.equal(text)
     })

@@ -52,7 +52,7 @@ describe('a request that was read many times', () => {
     })
   }
 
-  it("still tells listeners for 'aborted' of a reset over HTTP/2, which may follow the body", async () => {
+  it("still emits 'aborted' for a reset over HTTP/2, which may follow the body", async () => {
     const server = http2.createServer()
     const { port } = await listen(server as never)
     const session = http2.connect(`http://127.0.0.1:${port}`)

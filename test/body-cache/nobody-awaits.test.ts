@@ -47,7 +47,7 @@ describe('a promise of req.bodyCache that is not awaited', () => {
   // The checks around each test fail it where a rejection reaches the process.
   for (const coding of ['identity', 'gzip']) {
     for (const [title, end] of Object.entries(endings)) {
-      it(`does no harm when ${title}, with Content-Encoding: ${coding}`, async () => {
+      it(`does not end the process when ${title}, with Content-Encoding: ${coding}`, async () => {
         const started = await exchange(['Transfer-Encoding: chunked', `Content-Encoding: ${coding}`])
         const { client, req, res } = started
         beginAll(req)

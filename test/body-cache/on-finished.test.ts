@@ -29,7 +29,7 @@ async function exchangeBehind(
 describe('the end of a response, for on-finished and for bodyCache', () => {
   afterEach(closeServers)
 
-  it('where it waits behind another and its client leaves: on-finished never tells', async () => {
+  it('that waits behind another and whose client leaves: on-finished never reports it', async () => {
     const first: Handler = (req, _, next) => {
       if (req.url === '/') next()
     }
@@ -45,7 +45,7 @@ describe('the end of a response, for on-finished and for bodyCache', () => {
     expect(isTold).to.equal(false)
   })
 
-  it('where a client leaves in the middle of its body: on-finished tells before that is known', async () => {
+  it('whose client leaves in the middle of its body: on-finished reports it before the abort', async () => {
     const { client, req, res } = await exchangeBehind(`${HEAD}bo`, bodyCache())
     const read = codeOf(req.bodyCache.buffer())
     const told: string[] = []
@@ -56,7 +56,7 @@ describe('the end of a response, for on-finished and for bodyCache', () => {
     expect(told).to.deep.equal(['on-finished', 'aborted'])
   })
 
-  it('where its client takes it slowly: on-finished tells at once, if asked then', async () => {
+  it('that its client reads slowly: on-finished reports it at once, if asked then', async () => {
     const { client, req, res } = await exchangeBehind(`${HEAD}bo`)
     client.socket.pause()
     res.end(Buffer.alloc(50_000_000))

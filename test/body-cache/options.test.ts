@@ -15,7 +15,7 @@ describe('bodyCache', () => {
     })
   }
 
-  it('refuses a size that is none, and what is neither a size nor options', () => {
+  it('refuses a wrong size, and a value that is neither a size nor options', () => {
     expect(() => bodyCache('lots')).to.throw(TypeError, 'bodyCache: option "limit" must be a whole number')
     expect(() => bodyCache(-1)).to.throw(RangeError, 'bodyCache: option "limit" must be')
     for (const wrong of [null, true, [], () => '1mb']) {

@@ -84,7 +84,7 @@ describe('bodyCache, on a request that passes through several applications', () 
     expect(Object.getOwnPropertyNames(Message.prototype)).to.deep.equal(['constructor'])
   })
 
-  it('does not touch requests of the same application where it is not mounted', async () => {
+  it('does not touch requests to routes of the same application without it', async () => {
     const app = expressVersions[0].express()
     app.post('/kept', bodyCache(), async (req, res) => {
       res.json(await readAgainAndAgain(req))

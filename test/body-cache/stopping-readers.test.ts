@@ -8,7 +8,7 @@ import { bodyCache } from 'sluiceway/body-cache'
 import { hosts } from '../support/hosts.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
-import { stops } from './stops.js'
+import { fillDisk, stops } from './stops.js'
 
 const heard: Readonly<Record<string, string>> = {
   'throw out of it': 'no first ',
@@ -43,6 +43,27 @@ for (const { name, mount } of hosts) {
           ])
         }
         expect(connections).to.have.length(1)
+        client.destroy()
+      })
+    }
+
+    for (const [what, before] of [
+      ['as without bodyCache', []],
+      ['behind bodyCache', [bodyCache()]],
+    ] as const) {
+      it(`tells other listeners of the request that its reader has failed, ${what}`, async () => {
+        const heard: string[] = []
+        const { port } = await serve(
+          mount(...before, async (req, res) => {
+            req.on('error', (error) => heard.push(error.message)).on('close', () => heard.push('close'))
+            await fillDisk(req)
+            await new Promise(setImmediate)
+            res.end(heard.join())
+          }),
+        )
+        const client = await RawClient.connect(port)
+        client.request('POST', '/', {}, ['ab', 'cd'])
+        expect(String((await client.response()).body)).to.equal('disk full,close')
         client.destroy()
       })
     }

@@ -31,7 +31,8 @@ function throwOut(req: IncomingMessage): Promise<string> {
   return read().catch(reasonOf)
 }
 
-async function fillDisk(req: IncomingMessage): Promise<string> {
+/** Reads into a destination that fails. */
+export async function fillDisk(req: IncomingMessage): Promise<string> {
   const disk = new Writable({ write: (_chunk, _encoding, done) => done(new Error('disk full')) })
   return pipeline(req, disk).then(() => 'written', reasonOf)
 }

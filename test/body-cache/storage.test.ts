@@ -139,7 +139,7 @@ describeOnLinux('bodyCache, beyond memory', () => {
     expect(await (await fetch(url, { method: 'POST', body })).text()).to.equal('true')
   })
 
-  it('feeds a late reader in order while the client goes on sending', async () => {
+  it('feeds a late reader in order while the client is still sending', async () => {
     const large = Buffer.concat(Array.from({ length: 20 }, () => body))
     const { url } = await upload({ memory: 0 }, async (req, res) => {
       let seen = 0
@@ -320,7 +320,7 @@ describeOnLinux('bodyCache, beyond memory', () => {
     expect((errors[0]!.cause as NodeJS.ErrnoException).code).to.equal('ENOENT')
   })
 
-  it('tells the reader, and closes the file, if another process removes it first', async () => {
+  it('fails the reader, and closes the file, if another process removes it first', async () => {
     const { url } = await upload({ memory: 0 }, (req, res) => {
       // The file is being opened by another thread while its first bytes are handed over.
       req.once('data', () => {

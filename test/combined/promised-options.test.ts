@@ -62,14 +62,14 @@ for (const { name, express } of expressVersions) {
         expect(await answerTo(appWith(proxy), post)).to.match(expected('passthroughProxy: option "path"'))
       })
 
-      it(`is an exception for the handler that names "filter", for ${what}`, async () => {
+      it(`is an exception for the handler, which names "filter", for ${what}`, async () => {
         const app = appWith(autoFlush({ filter: option }), (_req, res) => {
           res.write('never')
         })
         expect(await answerTo(app, post)).to.match(expected('autoFlush: option "filter"'))
       })
 
-      it(`is a 500 that names "upgrade", and told to observers, for ${what}`, async () => {
+      it(`is a 500 that names "upgrade", and is published, for ${what}`, async () => {
         const contained = observer.messages('sluiceway:contained')
         const app = appWith()
         const server = createServer(app)

@@ -127,8 +127,8 @@ describe('the measured figures of the pages', () => {
     '5 ms, measured on Node 24',
     '4us more',
   ])
-    it(`are told from other numbers: "${line}"`, () => expect(isFigure(line)).to.equal(true))
+    it(`are distinguished from other numbers: "${line}"`, () => expect(isFigure(line)).to.equal(true))
 
   for (const line of ['a limit of 10 MB', 'waits 30 ms', 'Node 20.19 and later', 'uses the status of 413'])
-    it(`are told from other numbers: not "${line}"`, () => expect(isFigure(line)).to.equal(false))
+    it(`are distinguished from other numbers: not "${line}"`, () => expect(isFigure(line)).to.equal(false))
 })

@@ -94,7 +94,7 @@ describe('the page', () => {
         }
       })
 
-      it('says for each number what 0 means, as does its comment', () => {
+      it('gives the meaning of 0 for each number, as does its comment', () => {
         const numbers = optionsOf(page).filter(({ type }) => /number|ByteSize|Coalesce/.test(type))
         expect(numbers).to.have.length.above(page === 'attach' ? -1 : 0)
         for (const { name, type, comment } of numbers) {
@@ -106,11 +106,11 @@ describe('the page', () => {
         }
       })
 
-      it('says what undefined and null mean', () => {
+      it('gives the meaning of undefined and null', () => {
         const text = readText(`docs/${page}.md`)
         expect(text)
           .to.match(/`undefined` counts as not given/)
-          .and.match(/`null` is wrong too/)
+          .and.match(/including `null`/)
       })
     })
   }

@@ -20,7 +20,7 @@ describe('docs/errors.md, by symptom', () => {
   it('has mounts with and without a path of the target', () => expect(mounts).to.have.length.above(4))
 
   for (const { mount, path, request, asked } of mounts) {
-    it(`says what the upstream is asked for: ${mount} to ${path || '/'}, ${request}`, async () => {
+    it(`has the right path at the upstream: ${mount} to ${path || '/'}, ${request}`, async () => {
       const upstream = await listen(createServer((req, res) => res.end(req.url)))
       const { url } = await serve(express().use(mount, passthroughProxy(upstream.url + path)))
       expect(await (await fetch(url + request)).text()).to.equal(asked)

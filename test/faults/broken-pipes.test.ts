@@ -66,7 +66,7 @@ for (const { name, mount } of hosts) {
       expect(found).to.deep.equal([200, body.toString('latin1', 0, 10)])
     })
 
-    it('waits for a child that does not read, and lets others read meanwhile', async () => {
+    it('waits for a child that does not read, while others read', async () => {
       const found = await upload(
         bodyCache({ directory, memory: '100kb', parseLimit: Infinity }),
         async (req, res) => {

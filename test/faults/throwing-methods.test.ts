@@ -102,7 +102,7 @@ describe('a method of a response that throws, over HTTP/2', () => {
     })
   }
 
-  it("resets it where a listener of on-finished throws behind the proxy's error", async () => {
+  it("resets it if a listener of on-finished throws after the proxy's error", async () => {
     const { port: closedPort } = await listen(createServer())
     await closeServers()
     const proxy = passthroughProxy(`http://127.0.0.1:${closedPort}`)

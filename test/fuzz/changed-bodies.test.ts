@@ -141,7 +141,7 @@ describe('passthroughProxy and changed bodies, fuzzed', () => {
   afterEach(closeServers)
 
   for (const { name, express } of expressVersions) {
-    it(`sends what comes out of any transforms, and serves the next request (${name})`, async function () {
+    it(`sends the output of any transforms, and serves the next request (${name})`, async function () {
       this.timeout(0)
       const upstream = await scriptedUpstream()
       let current: Case | undefined
@@ -175,7 +175,7 @@ describe('passthroughProxy and changed bodies, fuzzed', () => {
       await holds(fc.asyncProperty(cases, check), { runs: 200, milliseconds: 1500 })
     })
 
-    it(`sends what comes out of any transforms of a request (${name})`, async function () {
+    it(`sends the output of any transforms of a request (${name})`, async function () {
       this.timeout(0)
       const upstream = await scriptedUpstream()
       let names: readonly Stage[] = []

@@ -47,7 +47,7 @@ const readToEnd: Handler = (req, res) => {
 }
 
 for (const { name, mount } of hosts) {
-  describe(`maxBytes on ${name}, while an endless upload goes on`, () => {
+  describe(`maxBytes on ${name}, during an endless upload`, () => {
     afterEach(closeServers)
 
     it('answers when the final handler gets the error', async () => {

@@ -35,7 +35,7 @@ for (const { name, mount } of hosts) {
     }
 
     for (const [way, hear] of Object.entries(ways)) {
-      it(`gives a handler that hears the error by ${way} time to answer`, async () => {
+      it(`gives a handler that gets the error by ${way} time to answer`, async () => {
         const answering: Handler = (req, res) => {
           hear(req, () => void later(30).then(() => res.writeHead(422).end()))
         }
@@ -55,7 +55,7 @@ for (const { name, mount } of hosts) {
       ["a 'readable' listener", (req: IncomingMessage) => void req.on('readable', () => req.read())],
       ['a bare pipe()', (req: IncomingMessage) => void req.pipe(sink())],
     ] as const) {
-      it(`answers at once if the only reader is ${who}, which hears no error`, async () => {
+      it(`answers at once if the only reader is ${who}, which gets no error`, async () => {
         const reading: Handler = (req) => read(req)
         expect(await statusOf(maxBytes({ limit: 10, lingerMs: 60_000 }), reading)).to.equal(413)
       })

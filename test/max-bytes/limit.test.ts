@@ -78,7 +78,7 @@ for (const { name, mount } of hosts) {
         expect(Buffer.concat(seen).toString()).to.equal('1234567890')
       })
 
-      it('tells the reader the limit and the bytes received', async () => {
+      it('gives the reader the limit and the bytes received', async () => {
         const reader: Handler = (req, res) => {
           buffer(req).catch((error: Record<string, unknown>) => {
             const { status, type, code, limit, received, expose } = error

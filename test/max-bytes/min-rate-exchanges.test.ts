@@ -61,7 +61,7 @@ describe('maxBytes({ minRate })', () => {
     })
   }
 
-  it('takes what has come while the process was busy for sent in time', async () => {
+  it('counts bytes that came while the process was busy as sent in time', async () => {
     const { port } = await serve(mount(limited, echo))
     const client = await begin(port)
     // In one turn: the bytes are in the kernel, and the timer is overdue.
@@ -120,7 +120,7 @@ describe('maxBytes({ minRate })', () => {
     ['alone', []],
     ['with bodyCache', [bodyCache()]],
   ] as const) {
-    it(`counts where a proxy reads, ${how}, and not while its upstream does not`, async () => {
+    it(`counts if a proxy reads, ${how}, but not while its upstream does not`, async () => {
       const upstream = await scriptedUpstream()
       const { port } = await serve(
         mount(limited, ...before, passthroughProxy(upstream.url, { headersTimeoutMs: 0 })),
@@ -156,7 +156,7 @@ describe('maxBytes({ minRate })', () => {
     expect((await client.response()).body.toString()).to.equal('stored')
   })
 
-  it('goes on behind an answer that came early, and cuts the connection', async () => {
+  it('still applies after an early answer, and cuts the connection', async () => {
     const failed = deferred<SluicewayError>()
     const { port } = await serve(
       mount(limited, (req, res) => {
@@ -187,7 +187,7 @@ describe('maxBytes({ minRate })', () => {
       ['alone', []],
       ['with bodyCache', [bodyCache()]],
     ] as const) {
-      it(`refuses a slow stream, and the session goes on, ${how}`, async () => {
+      it(`refuses a slow stream, and keeps the session, ${how}`, async () => {
         const { port } = await listen(
           http2.createServer(hosts[0]!.mount(limited, ...before, echo) as never) as never,
         )

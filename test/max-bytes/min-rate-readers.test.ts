@@ -37,7 +37,7 @@ describe('maxBytes({ minRate })', () => {
   ] as const) {
     describe(how, () => {
       for (const [reader, handler] of Object.entries(readers)) {
-        it(`counts where the reader is ${reader}`, async () => {
+        it(`counts if the reader is ${reader}`, async () => {
           const { port } = await serve(mount(limited, ...before, handler))
           const stalling = await begin(port)
           await send(stalling, 100)
@@ -195,7 +195,7 @@ describe('maxBytes({ minRate })', () => {
     expect((await client.response()).body.toString()).to.equal('[]')
   })
 
-  it('does not count for a listener for readable that leaves what has come', async () => {
+  it('does not count for a listener for readable that leaves bytes unread', async () => {
     const waiting = deferred<() => void>()
     const { port } = await serve(
       mount(limited, (req, res) => {

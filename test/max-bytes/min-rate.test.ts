@@ -41,7 +41,7 @@ describe('maxBytes({ minRate })', () => {
         await expectRefused(client)
       })
 
-      it('refuses a client that goes on sending, and less than the rate', async () => {
+      it('refuses a client that keeps sending, but below the rate', async () => {
         const { port } = await serve(mount(limited, echo))
         const client = await begin(port)
         let seconds = 0
@@ -72,7 +72,7 @@ describe('maxBytes({ minRate })', () => {
         await expectRefused(client)
       })
 
-      it('never counts time in which nobody reads', async () => {
+      it('never counts time without a reader', async () => {
         const read = deferred()
         const { port } = await serve(
           mount(limited, (req, res, next) => void read.promise.then(() => echo(req, res, next))),
@@ -103,7 +103,7 @@ describe('maxBytes({ minRate })', () => {
         expect(await finish(client)).to.equal(200)
       })
 
-      it('does not count a pause, and counts what was waited before it', async () => {
+      it('does not count a pause, but counts the wait before it', async () => {
         const reading = deferred<{ pause(): void; resume(): void }>()
         const { port } = await serve(
           mount(limited, (req, res, next) => {
@@ -197,7 +197,7 @@ describe('maxBytes({ minRate })', () => {
 describe('the options of maxBytes({ minRate })', () => {
   const wrong = (minRate: unknown) => () => maxBytes({ limit: 1, minRate: minRate as never })
 
-  it('are named with their group where they are wrong', () => {
+  it('are named with their group if they are wrong', () => {
     expect(wrong({})).to.throw(TypeError, 'maxBytes: option "minRate.bytesPerSecond" must be')
     expect(wrong({ bytesPerSecond: 0 })).to.throw(
       RangeError,

@@ -57,7 +57,7 @@ describe('maxBytes options', () => {
     expect(() => maxBytes(options)).to.throw(TypeError, 'unknown option "lingerMS"; did you mean "lingerMs"?')
   })
 
-  it('say what an option of body-parser or multer is here', () => {
+  it('name the replacement of an option of body-parser or multer', () => {
     const options = { limit: 1, limits: { fileSize: 1 } } as MaxBytesOptions
     expect(() => maxBytes(options)).to.throw(
       TypeError,
@@ -115,7 +115,7 @@ describe('maxBytes options', () => {
         })
       }
 
-      it('names the function where its result is no size', async () => {
+      it('names the function if its result is not a size', async () => {
         const errors: unknown[] = []
         const limited = maxBytes(() => 'lots')
         const { url } = await serve((req, res) => {

@@ -20,7 +20,7 @@ const inContext: Handler = (req, _res, next) => numbers.run(String(req.headers['
 const readAll: Handler = (req, res, next) => void text(req).then((body) => res.end(body), next)
 
 for (const { name, mount } of hosts) {
-  describe(`what is told of bodies, on ${name}`, () => {
+  describe(`messages about bodies, on ${name}`, () => {
     const observer = observing()
     afterEach(closeServers)
 
@@ -33,7 +33,7 @@ for (const { name, mount } of hosts) {
       ['announced as too large', 'x'.repeat(20), 0],
       ['in chunks that pass the limit', ['x'.repeat(8), 'y'.repeat(8)], 16],
     ] as const) {
-      it(`tells once of a body that is refused, ${framing}, in the context of its request`, async () => {
+      it(`are sent once for a refused body, ${framing}, in the context of its request`, async () => {
         const contexts: unknown[] = []
         observer.on('sluiceway:body:refused', () => contexts.push(numbers.getStore()))
         const refused = observer.messages('sluiceway:body:refused')
@@ -48,7 +48,7 @@ for (const { name, mount } of hosts) {
       })
     }
 
-    it('tells of a body that comes too slowly', async () => {
+    it('are sent for a body that comes too slowly', async () => {
       const refused = observer.messages('sluiceway:body:refused')
       const limits = maxBytes({ limit: 100, minRate: { bytesPerSecond: 100, graceMs: 20 } })
       const client = await connect(limits, readAll)
@@ -57,7 +57,7 @@ for (const { name, mount } of hosts) {
       expect(refused.map(({ error }) => error.status)).to.deep.equal([408])
     })
 
-    it('tells of a body that there is no room for', async () => {
+    it('are sent for a body for which there is no room', async () => {
       const refused = observer.messages('sluiceway:body:refused')
       const client = await connect(bodyCache({ memory: 10, memoryBudget: 10, diskBudget: 10 }), readAll)
       client.request('POST', '/', {}, 'x'.repeat(100))
@@ -65,7 +65,7 @@ for (const { name, mount } of hosts) {
       expect(refused.map(({ error }) => error.code)).to.deep.equal(['ERR_SLUICEWAY_STORAGE_FULL'])
     })
 
-    it('tells nothing of a body within its limit', async () => {
+    it('are not sent for a body within its limit', async () => {
       const refused = observer.messages('sluiceway:body:refused')
       const client = await connect(maxBytes(10), readAll)
       client.request('POST', '/', {}, 'x')
@@ -73,7 +73,7 @@ for (const { name, mount } of hosts) {
       expect(refused).to.deep.equal([])
     })
 
-    it('tells of a body that is stored, and where', async () => {
+    it('say that a body is stored, and where', async () => {
       const contexts: unknown[] = []
       observer.on('sluiceway:body:stored', () => contexts.push(numbers.getStore()))
       const stored = observer.messages('sluiceway:body:stored')
@@ -96,7 +96,7 @@ for (const { name, mount } of hosts) {
       expect(contexts).to.deep.equal(['1', '2'])
     })
 
-    it('tells of what was stored of a body whose client has left', async () => {
+    it('say how much was stored of a body whose client has left', async () => {
       const stored = observer.messages('sluiceway:body:stored')
       const spilled = observer.messages('sluiceway:body:spilled')
       const client = await connect(bodyCache({ memory: 10 }), (req, res) =>
@@ -114,7 +114,7 @@ for (const { name, mount } of hosts) {
   })
 }
 
-describe('what is told of bodies, over HTTP/2', () => {
+describe('messages about bodies, over HTTP/2', () => {
   const observer = observing()
   let session: ClientHttp2Session
   afterEach(async () => {
@@ -122,7 +122,7 @@ describe('what is told of bodies, over HTTP/2', () => {
     await closeServers()
   })
 
-  it('has the same messages', async () => {
+  it('have the same messages', async () => {
     const refused = observer.messages('sluiceway:body:refused')
     const stored = observer.messages('sluiceway:body:stored')
     const app = hosts[0]!.mount(maxBytes(20), bodyCache({ memory: 10 }), readAll)

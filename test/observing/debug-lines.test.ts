@@ -63,7 +63,7 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('tells of a proxied request, its body, and its upstream', async () => {
+    it('prints a proxied request, its body, and its upstream', async () => {
       client.request('POST', '/mounted/up/x?y', {}, 'more than ten')
       const connection = await upstream.connection()
       await connection.untilText('ten')
@@ -79,7 +79,7 @@ for (const { name, express } of expressVersions) {
         .and.contain('; 13 bytes up, 5 down')
     })
 
-    it('tells of a body that is refused, with its figures', async () => {
+    it('prints a refused body, with its figures', async () => {
       client.request('POST', '/mounted/up', {}, 'x'.repeat(60))
       await client.response()
       expect(linesOf('sluiceway:body:refused')).to.deep.equal([
@@ -87,7 +87,7 @@ for (const { name, express } of expressVersions) {
       ])
     })
 
-    it('tells of an upstream that fails, with the errors behind the error', async () => {
+    it('prints an upstream that fails, with the errors behind the error', async () => {
       await closeServersButOurs()
       client.request('GET', '/mounted/up')
       await client.response()
@@ -96,7 +96,7 @@ for (const { name, express } of expressVersions) {
         .and.contain('502 ERR_SLUICEWAY_UPSTREAM_RESET: the upstream closed the connection (')
     })
 
-    it('tells of a client that leaves', async () => {
+    it('prints a client that leaves', async () => {
       client.request('GET', '/mounted/up')
       await (await upstream.connection()).untilText('\r\n\r\n')
       client.destroy()
@@ -106,7 +106,7 @@ for (const { name, express } of expressVersions) {
       )
     })
 
-    it('tells of a stream, and of a child', async () => {
+    it('prints a stream, and a child', async () => {
       client.request('GET', '/mounted/run?1')
       await client.response()
       await until(() => linesOf('sluiceway:child:exit').length)
@@ -115,7 +115,7 @@ for (const { name, express } of expressVersions) {
       expect(linesOf('sluiceway:child:exit')[0]).to.match(/^GET \/mounted\/run\?1: code 2 after \d+ ms$/)
     })
 
-    it('tells of an upgrade, and of the tunnel that it becomes', async () => {
+    it('prints an upgrade, and the tunnel that it becomes', async () => {
       client.write(
         'GET /mounted/up/ws HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n',
       )
@@ -137,7 +137,7 @@ for (const { name, express } of expressVersions) {
       )
     })
 
-    it('tells in one line of an exception that was contained, and where it was thrown', async () => {
+    it('prints one line for a contained exception, with the place where it was thrown', async () => {
       client.request('GET', '/mounted/broken')
       await client.closed()
       expect(linesOf('sluiceway:contained')).to.have.length(1)
@@ -155,7 +155,7 @@ for (const { name, express } of expressVersions) {
       expect(linesOf('sluiceway:child:exit')[0]).to.contain(`ENOENT: spawn ${shown} ENOENT`)
     })
 
-    it('shows them in what a client sends, and cuts it', async () => {
+    it('escapes them in text of a client, and shortens it', async () => {
       const token = Buffer.from(`w\u009b31m\u0085\t${'s'.repeat(300)}`, 'latin1')
       client.write(
         `GET /mounted/${'x'.repeat(300)} HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: `,

@@ -20,7 +20,7 @@ const upgrade = (path: string, token = 'websocket'): string =>
   `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: ${token}\r\n\r\n`
 
 for (const { name, mount } of hosts) {
-  describe(`what is told of responses and children, on ${name}`, () => {
+  describe(`messages about responses and children, on ${name}`, () => {
     const observer = observing()
     afterEach(closeServers)
     async function connect(...handlers: readonly Handler[]): Promise<RawClient> {
@@ -28,7 +28,7 @@ for (const { name, mount } of hosts) {
       return RawClient.connect(port)
     }
 
-    it('has each response that is streamed, once, and no whole one', async () => {
+    it('are sent once for each streamed response, and not for a whole one', async () => {
       const flushes = observer.messages('sluiceway:flush')
       const client = await connect(compression() as Handler, autoFlush(), (req, res) => {
         if (req.url === '/whole') {
@@ -56,7 +56,7 @@ for (const { name, mount } of hosts) {
       ])
     })
 
-    it('does not say that a stream is compressed if its handler has encoded it', async () => {
+    it('do not say that a stream is compressed if its handler has encoded it', async () => {
       const flushes = observer.messages('sluiceway:flush')
       const client = await connect(autoFlush(), (_req, res) => {
         res.setHeader('Content-Encoding', 'gzip')
@@ -68,7 +68,7 @@ for (const { name, mount } of hosts) {
       expect(flushes.map(({ isCompressed }) => isCompressed)).to.deep.equal([false])
     })
 
-    it('has the start and the exit of a child', async () => {
+    it('have the start and the exit of a child', async () => {
       const started = observer.messages('sluiceway:child:start')
       const exited = observer.messages('sluiceway:child:exit')
       const client = await connect((_req, res, next) => {
@@ -89,7 +89,7 @@ for (const { name, mount } of hosts) {
       expect(durationMs).to.be.above(0)
     })
 
-    it('has a child whose client leaves', async () => {
+    it('have a child whose client leaves', async () => {
       const exited = observer.messages('sluiceway:child:exit')
       const client = await connect((_req, res, next) => {
         pipeChild(res, spawn('sh', ['-c', 'echo x; sleep 60'], { detached: true })).catch(next)
@@ -101,7 +101,7 @@ for (const { name, mount } of hosts) {
       expect(exited[0]).to.include({ signal: 'SIGTERM', isClientGone: true })
     })
 
-    it('has a child that cannot be started', async () => {
+    it('have a child that cannot be started', async () => {
       const exited = observer.messages('sluiceway:child:exit')
       const client = await connect((_req, res) => {
         pipeChild(res, spawn('no-such-command')).catch(() => {
@@ -116,7 +116,7 @@ for (const { name, mount } of hosts) {
       expect(exited[0]!.error).to.have.property('code', 'ENOENT')
     })
 
-    it('has an exception that was contained', async () => {
+    it('have an exception that was contained', async () => {
       const contained = observer.messages('sluiceway:contained')
       const client = await connect(autoFlush({ heartbeatMs: 10 }), (_req, res) => {
         res.setHeader('Content-Type', 'text/event-stream')
@@ -132,7 +132,7 @@ for (const { name, mount } of hosts) {
       ])
     })
 
-    it('has each upgrade and what becomes of it', async () => {
+    it('have each upgrade and the decision about it', async () => {
       const decided = observer.messages('sluiceway:upgrade')
       const { port } = await attached(
         mount((_req, res) => {
@@ -154,11 +154,11 @@ for (const { name, mount } of hosts) {
   })
 }
 
-describe('what is told of upgrades', () => {
+describe('messages about upgrades', () => {
   const observer = observing()
   afterEach(closeServers)
   for (const [name, { express }] of expressVersions.map((version) => [version.name, version] as const)) {
-    it(`has one that is left to the other listeners, on ${name}`, async () => {
+    it(`have one that is left to the other listeners, on ${name}`, async () => {
       const decided = observer.messages('sluiceway:upgrade')
       const app = express()
       const server = createServer(app as RequestListener)
@@ -174,7 +174,7 @@ describe('what is told of upgrades', () => {
     })
   }
 
-  it('has one that the option does not give to the app, and that no other listener can take', async () => {
+  it('have one that the option does not give to the app, and that no other listener can take', async () => {
     const decided = observer.messages('sluiceway:upgrade')
     const app: RequestListener = (_req, res) => res.end('plain')
     const server = createServer(app)
@@ -187,7 +187,7 @@ describe('what is told of upgrades', () => {
     ])
   })
 
-  it('has one whose header the app has removed before it passes it on', async () => {
+  it('have one whose header the app has removed before it passes it on', async () => {
     const decided = observer.messages('sluiceway:upgrade')
     const app = expressVersions[0].express().use((req, _res, next) => {
       delete req.headers.upgrade
@@ -205,7 +205,7 @@ describe('what is told of upgrades', () => {
     ])
   })
 
-  it('has one that is cut off, and the exception of an application', async () => {
+  it('have one that is cut off, and the exception of an application', async () => {
     const decided = observer.messages('sluiceway:upgrade')
     const contained = observer.messages('sluiceway:contained')
     const server = createServer()
@@ -234,10 +234,10 @@ describe('what is told of upgrades', () => {
   })
 })
 
-describe('what is told of responses and children, over HTTP/2', () => {
+describe('messages about responses and children, over HTTP/2', () => {
   const observer = observing()
   afterEach(closeServers)
-  it('has the same messages', async () => {
+  it('have the same messages', async () => {
     const flushes = observer.messages('sluiceway:flush')
     const exited = observer.messages('sluiceway:child:exit')
     const app = hosts[0]!.mount(autoFlush(), (_req, res, next) => {

@@ -40,7 +40,7 @@ describe('docs/observing.md', () => {
     expect(rows).to.have.members(names)
   })
 
-  it('begins with a program that prints what it says', async () => {
+  it('begins with a program that prints the lines on the page', async () => {
     const { url } = await listen(createServer((req, res) => req.resume().on('end', () => res.end('ok'))))
     const { port, printed } = (program = await RecipeProcess.start('observing', { UPSTREAM: url }))
     for (const body of ['small', 'x'.repeat(2_000_000)]) {

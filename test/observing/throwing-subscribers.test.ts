@@ -43,7 +43,7 @@ const program = `
 `
 
 describe('subscribers that throw', () => {
-  it('do nothing to the request; the process hears of each, as of any channel', async function () {
+  it('do not affect the request; the process gets each exception, as with any channel', async function () {
     this.timeout(20_000)
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], {
       cwd: root,

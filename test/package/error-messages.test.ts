@@ -67,7 +67,7 @@ const CAUSES = [
 ]
 
 describe('the message of an error', () => {
-  it('ends with its entry on docs/errors.md where it has a code and is not for clients', async () => {
+  it('ends with its entry on docs/errors.md if it has a code and is not for clients', async () => {
     const { sluicewayError } = (await import(`${root}/dist/esm/shared/errors.js`)) as {
       sluicewayError: (code: string, details?: { message: string }) => SluicewayError
     }
@@ -125,10 +125,10 @@ describe('the message of an error', () => {
 })
 
 for (const { name, express } of expressVersions) {
-  describe(`what a client of ${name} reads of an error`, () => {
+  describe(`the text of an error for a client of ${name}`, () => {
     afterEach(closeServers)
 
-    it('is the text of body-parser where the message may be shown', async () => {
+    it('is the text of body-parser if the message may be shown', async () => {
       const app = express()
       app.use(maxBytes(3))
       app.use(((error, _req, res, _next) => {

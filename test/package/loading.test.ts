@@ -59,7 +59,7 @@ describe('an import of the packed package', function () {
   })
 
   for (const [subpath, { own, packages }] of Object.entries(expected)) {
-    it(`loads what it needs, and nothing else: ${subpath || 'the root'}`, async () => {
+    it(`loads only the files that it needs: ${subpath || 'the root'}`, async () => {
       const loaded = await loadedBy(installed, subpath)
       expect(loaded.own).to.deep.equal([...own, 'node', 'shared'].toSorted())
       expect(loaded.packages).to.deep.equal([...always.packages, ...packages].toSorted())

@@ -149,7 +149,7 @@ describe('a release', function () {
     })
   }
 
-  it('names the repository where the workflow runs, and keeps all else of package.json', async () => {
+  it('names the repository where the workflow runs, and keeps the rest of package.json', async () => {
     expect(await prepare()).to.equal('')
     const { repository, homepage, bugs, ...rest } = JSON.parse(read('package.json'))
     expect({ repository, homepage, bugs }).to.deep.equal({
@@ -205,7 +205,7 @@ describe('a release', function () {
     )
   })
 
-  it('is what npm would publish: a dry run of the prepared tree', async () => {
+  it('can be published: a dry run of the prepared tree', async () => {
     await prepare()
     const registry = await listen(createServer((req, res) => res.writeHead(404).end('{}')))
     const flags = [

@@ -1,3 +1,4 @@
+import http from 'node:http'
 import http2 from 'node:http2'
 import { PassThrough, Readable } from 'node:stream'
 import { TransformStream } from 'node:stream/web'
@@ -11,6 +12,7 @@ import { proxied } from '../support/proxied.js'
 import { asChunk, lastChunk } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen } from '../support/servers.js'
+import { standstill } from '../support/standstill.js'
 import { until } from '../support/until.js'
 import { needsOwnClient } from '../support/transports.js'
 import { transformOf, upperCase, upperCases, Watched, webUpperCase } from './transforms.js'
@@ -342,6 +344,24 @@ for (const { name, express } of expressVersions) {
       await (await upstream.connection()).untilText('\r\n\r\n')
       await until(() => stage.writableNeedDrain || stage.writableLength > 0)
       expect(client.socket.writableLength).to.be.above(8 * 1024 * 1024)
+    })
+
+    it('holds the client back while the upstream does not read', async () => {
+      let passed = 0
+      const counting = transformOf((chunk, done) => {
+        passed += chunk.length
+        done(null, chunk)
+      })
+      const { client, upstream } = await proxied({
+        express,
+        onRequest: (outgoing) => void outgoing.pipeThrough(counting),
+      })
+      client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 67108864\r\n\r\n')
+      client.write(Buffer.alloc(64 * 1024 * 1024))
+      ;(await upstream.connection()).socket.pause()
+      await until(() => passed > 0)
+      const other = await listen(http.createServer((_req, res) => void res.end()))
+      expect(await standstill(other.url, () => passed)).to.be.below(48 * 1024 * 1024)
     })
 
     for (const [what, given] of [

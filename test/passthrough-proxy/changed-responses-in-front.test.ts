@@ -60,7 +60,7 @@ for (const { name, express } of expressVersions) {
       expect((await client.ended()) === body.toUpperCase()).to.equal(true)
     })
 
-    it('cuts a compressed answer off where its transform fails', async () => {
+    it('cuts a compressed answer off if its transform fails', async () => {
       const upstream = await scriptedUpstream()
       const app = express().use(
         compression({ threshold: 0 }),
@@ -165,7 +165,7 @@ describe('passthroughProxy changes a response behind an HTTP/2 server', () => {
     await happened('the stream', stream, 'end')
   })
 
-  it('resets the stream where a transform fails', async () => {
+  it('resets the stream if a transform fails', async () => {
     await connect({
       onResponse: (incoming) =>
         void incoming.pipeThrough(

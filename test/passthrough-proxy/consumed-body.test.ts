@@ -65,7 +65,7 @@ for (const { name, mount } of hosts) {
     }
 
     for (const length of [10, 300_000]) {
-      it(`passes on ${length} bytes of bodyCache after a pipe was destroyed half way`, async () => {
+      it(`passes on ${length} bytes of bodyCache after a pipe was destroyed in the middle`, async () => {
         const upstream = await serve(
           (req, res) => void buffer(req).then((body) => res.end(String(body.length))),
         )

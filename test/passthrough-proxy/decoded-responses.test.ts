@@ -174,7 +174,7 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('sends what an event stream in gzip has so far, event by event', async () => {
+    it('decodes an event stream in gzip event by event', async () => {
       const { client, upstream } = await decoding()
       client.request('GET', '/')
       const connection = await upstream.connection()

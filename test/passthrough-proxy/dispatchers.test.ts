@@ -259,7 +259,7 @@ for (const [version, load] of undiciVersions) {
       expect(seen).to.deep.equal([new URL(url).host])
     })
 
-    it("sends Node's phrase where a ProxyAgent without a tunnel loses that of the upstream", async () => {
+    it("sends Node's phrase if a ProxyAgent without a tunnel loses that of the upstream", async () => {
       const { url } = await serve((_req, res) => res.writeHead(404, 'Gone fishing').end())
       const { client } = await startProxy(url, keep(new undici.ProxyAgent({ uri: url, proxyTunnel: false })))
       client.request('GET', '/')
@@ -275,7 +275,7 @@ for (const [version, load] of undiciVersions) {
       expect((await client.response()).reason).to.equal('')
     })
 
-    it('continues with a BalancedPool of which one upstream is gone', async () => {
+    it('continues with a BalancedPool if one of its upstreams is down', async () => {
       const gone = await serve(() => {})
       await closeServers()
       const { url } = await serve((_req, res) => res.end('alive'))

@@ -278,7 +278,7 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('does not overwrite an answer that another handler has given meanwhile', async () => {
+    it('does not overwrite an answer that another handler has given in the meantime', async () => {
       const upstream = await scriptedUpstream()
       const app = express().use((_req, res, next) => {
         next()

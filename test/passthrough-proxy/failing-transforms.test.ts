@@ -462,7 +462,7 @@ for (const { name, express } of expressVersions) {
       expect(errors).to.deep.equal([])
     })
 
-    it('answers 500 where a transform fails while the hook still waits', async () => {
+    it('answers 500 if a transform fails while the hook still waits', async () => {
       const { exchange, errors } = await proxied({
         express,
         async onResponse(incoming) {

@@ -78,7 +78,7 @@ describe('failover', () => {
     }
   }
 
-  it('goes on with a body that is still arriving', async () => {
+  it('continues with a body that is still arriving', async () => {
     const upstream = await scriptedUpstream()
     const { client } = await startWatched(express(), oneAfterTheOther([REFUSING, upstream.url]))
     client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 8\r\n\r\nhalf')

@@ -76,6 +76,43 @@ describe('bodies that onRequest gives', () => {
     expect(await response.text()).to.equal('another')
   })
 
+  /** Bodies that cannot be sent, each made while the hook runs. */
+  const broken: Record<string, (outgoing: OutgoingRequest) => unknown> = {
+    'have failed just before': (outgoing) => {
+      const body = open()
+      body.destroy(new Error('failed'))
+      outgoing.body = body
+    },
+    'are closed before their end': (outgoing) => {
+      const body = open()
+      body.push('half')
+      outgoing.body = body
+      setImmediate(() => body.destroy())
+    },
+    'have an object among their chunks': (outgoing) => (outgoing.body = Readable.from(['a', { b: 1 }])),
+    'have a number among their chunks': (outgoing) => (outgoing.body = Readable.from([1])),
+    'are changed, and the stream fails from which they are piped': (outgoing) => {
+      const file = createReadStream('/no/such/file')
+      outgoing.body = file
+      outgoing.body = file.pipe(new PassThrough())
+      outgoing.pipeThrough(createGzip())
+    },
+  }
+  for (const [what, give] of Object.entries(broken)) {
+    it(`are an error of the hook if they ${what}`, async () => {
+      const response = await upload((outgoing) => void give(outgoing))
+      expect(response.status).to.equal(500)
+      expect(await response.text()).to.match(/onRequest/)
+    })
+  }
+
+  it('may be words of two bytes', async () => {
+    const response = await upload((outgoing) => {
+      outgoing.body = Readable.from([new Uint16Array([0x4142, 0x4344])])
+    })
+    expect(await response.text()).to.equal('BADC')
+  })
+
   for (const [what, spoil] of [
     [
       'throws',

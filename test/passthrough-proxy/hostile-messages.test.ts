@@ -331,7 +331,7 @@ for (const { name, express } of expressVersions) {
         }
       })
 
-      it("are not followed: a redirect to another origin goes to the client, and the client's secrets go nowhere", async () => {
+      it('are not followed: the client gets a redirect to another origin, which gets no secrets of the client', async () => {
         const other = await proxied({ express })
         const { exchange, errors } = await proxied({ express })
         const { response } = await exchange(

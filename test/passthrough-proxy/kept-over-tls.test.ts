@@ -40,13 +40,20 @@ describe('connections over TLS to a quick upstream', () => {
     await once(upstream, 'exit')
   })
 
-  for (const method of ['GET', 'POST']) {
-    it(`are kept: ${method}`, async () => {
+  const requests: Record<string, { readonly method: string; readonly parts: readonly string[] }> = {
+    GET: { method: 'GET', parts: [] },
+    POST: { method: 'POST', parts: ['a body'] },
+    'POST in chunks': { method: 'POST', parts: ['a ', 'body'] },
+  }
+  for (const [what, { method, parts }] of Object.entries(requests)) {
+    it(`are kept: ${what}`, async () => {
       const agent = new Agent({ keepAlive: true })
       const seen = new Set<string>()
       for (let n = 0; n < 10; n++) {
         const sending = request({ port: proxied, agent, method })
-        sending.end(method === 'POST' ? 'a body' : undefined)
+        // Of several parts, Node makes chunks.
+        for (const part of parts.slice(1)) sending.write(part)
+        sending.end(parts[0])
         const [response] = (await once(sending, 'response')) as [IncomingMessage]
         expect(response.statusCode).to.equal(200)
         seen.add(await text(response))

@@ -150,7 +150,7 @@ describe('proxy.stats, close() and destroy()', () => {
     client.destroy()
   })
 
-  it('destroy() ends what is in progress: 502 before the head, a cut after it and of tunnels', async () => {
+  it('destroy() ends everything in progress: 502 before the head, a cut after it and of tunnels', async () => {
     const [request, upload, stream, tunnel] = [
       await sent(),
       await sent('POST', { 'Content-Length': '10' }, 'half'),

@@ -77,7 +77,7 @@ describe('the migration page', () => {
       expect(new Set(names)).to.have.property('size', names.length)
     })
 
-    it(`says what differs where something differs, and only there: ${heading.toLowerCase()}`, () => {
+    it(`names a difference only if there is one: ${heading.toLowerCase()}`, () => {
       const differing = Object.entries(rows).filter(([, { differs }]) => differs !== undefined)
       const run = new Set(Object.keys(rows).flatMap(optionsOf))
       const expected = new Set(differing.flatMap(([name]) => optionsOf(name)))

@@ -49,7 +49,7 @@ const brought: Readonly<Record<string, string>> = {
 
 describe('passthroughProxy: options of other proxies', () => {
   for (const [option, words] of Object.entries(brought)) {
-    it(`say what ${option} is called here`, () => {
+    it(`name the replacement of ${option}`, () => {
       expect(refusal(option))
         .to.match(new RegExp(`^passthroughProxy: unknown option "${option}"; `))
         .and.contain(words)
@@ -58,7 +58,7 @@ describe('passthroughProxy: options of other proxies', () => {
   }
 
   for (const peer of peers.filter((name) => !name.startsWith('the events'))) {
-    it(`say it for every option of ${peer}`, function () {
+    it(`name one for every option of ${peer}`, function () {
       if (needsNode22(peer) && !isNode22Installed) this.skip()
       const names = namesOf(peer)
       expect(names).to.have.length.above(6)
@@ -66,7 +66,7 @@ describe('passthroughProxy: options of other proxies', () => {
     })
   }
 
-  it('have no entry for an option that exists here, nor for what every object has', async () => {
+  it('have no entry for an option that exists here, nor for a member of every object', async () => {
     const { namesElsewhere } = (await import(`${root}/dist/esm/passthrough-proxy/names-elsewhere.js`)) as {
       namesElsewhere: Readonly<Record<string, string>>
     }
@@ -74,7 +74,7 @@ describe('passthroughProxy: options of other proxies', () => {
     expect(refusal('constructor')).to.contain('the options are dispatcher, ')
   })
 
-  it('are read from options that stand where the target belongs', () => {
+  it('are also given for options in the place of the target', () => {
     const options = { target: 'http://u:secret@127.0.0.1', changeOrigin: true }
     expect(() => passthroughProxy(options as never))
       .to.throw(TypeError, /got an object; call passthroughProxy\(target, options\)/)
@@ -105,7 +105,7 @@ describe('the other middlewares: options of other packages', () => {
     ['verifyClient', (options) => attach(server, () => {}, options), 'upgrades run through the app'],
   ]
   for (const [option, create, words] of cases) {
-    it(`say what ${option} is called here: ${words}`, () => {
+    it(`name the replacement of ${option}: ${words}`, () => {
       expect(() => create({ [option]: 1 } as never)).to.throw(
         TypeError,
         new RegExp(`unknown option "${option}"; .*${words.replaceAll(/[()]/g, '\\$&')}`),

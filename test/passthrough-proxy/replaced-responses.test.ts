@@ -161,7 +161,7 @@ for (const { name, express } of expressVersions) {
       expect(stage.destroyed).to.equal(true)
     })
 
-    it('and drops an upstream whose body goes on and on', async () => {
+    it('and drops an upstream whose body does not end', async () => {
       const { client, upstream } = await proxied({
         express,
         onResponse: (incoming) => void incoming.replace(new PassThrough()),

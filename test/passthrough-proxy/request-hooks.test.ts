@@ -89,7 +89,7 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('onRequest comes after stripping: what Connection names can be set again', async () => {
+    it('onRequest runs after stripping: a header that Connection names can be set again', async () => {
       // golang/go#50580, CVE-2026-33805: a client took away what the proxy had added.
       const sender = await client({
         onRequest(outgoing) {
@@ -246,7 +246,7 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('answers 500 where onRequest gives its string another length, and sends not a byte', async () => {
+    it('answers 500 if onRequest gives its string another length, and sends no byte', async () => {
       const sender = await client({ onRequest: (outgoing) => setBody(outgoing, 'four', 5) })
       sender.request('POST', '/', {}, 'body')
       expect((await sender.response()).status).to.equal(500)
@@ -284,7 +284,7 @@ for (const { name, express } of expressVersions) {
       expect(errors[0]?.cause).to.have.property('code', 'ENOENT')
     })
 
-    it('a stream of onRequest is let go where its client has left by then', async () => {
+    it('a stream of onRequest is released if its client has left by then', async () => {
       const body = new PassThrough()
       const asked = new EventEmitter()
       const sender = await client({
@@ -357,7 +357,7 @@ for (const { name, express } of expressVersions) {
       expect(sender.pending.length).to.equal(0)
     })
 
-    it('an error of another middleware passes through onRequest as it is', async () => {
+    it('an error of another middleware passes through onRequest unchanged', async () => {
       const proxy = await proxied({
         express,
         prepare: (app) => app.use(bodyCache()),

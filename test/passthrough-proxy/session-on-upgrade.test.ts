@@ -108,7 +108,7 @@ for (const { name, express } of expressVersions) {
       own.views = (own.views ?? 0) + 1
     }
 
-    it('is saved, with its cookie on the 101, before the client hears of that', async () => {
+    it('is saved, with its cookie on the 101, before the client gets the 101', async () => {
       const port = await start({}, count)
       const { cookie, done } = await opened(port)
       expect(done).to.deep.equal(['saved'])
@@ -118,7 +118,7 @@ for (const { name, express } of expressVersions) {
       expect(await viewsOf(port, cookie)).to.equal(2)
     })
 
-    it('is touched where it has not changed, and gets a cookie where it is rolling', async () => {
+    it('is touched if it has not changed, and gets a cookie if it is rolling', async () => {
       for (const [rolling, expected] of [
         [false, /^$/],
         [true, /^connect\.sid=/],
@@ -133,12 +133,12 @@ for (const { name, express } of expressVersions) {
       }
     })
 
-    it('is neither saved nor sent where it holds nothing', async () => {
+    it('is neither saved nor sent if it is empty', async () => {
       const port = await start({}, () => {})
       expect(await opened(port)).to.deep.equal({ cookie: undefined, done: [] })
     })
 
-    it('is destroyed where the app has unset it', async () => {
+    it('is destroyed if the app has unset it', async () => {
       const port = await start({ unset: 'destroy' }, () => {})
       const first = await fetch(`http://127.0.0.1:${port}/views`)
       const app = await start({ unset: 'destroy' }, (req) => Reflect.set(req, 'session', null))
@@ -174,7 +174,7 @@ for (const { name, express } of expressVersions) {
         (_client: RawClient, connection: RawClient): void => void connection.socket.resetAndDestroy(),
       ],
     ] as const) {
-      it(`ends both connections where the ${who} leaves before it is saved`, async () => {
+      it(`ends both connections if the ${who} leaves before it is saved`, async () => {
         const opening = deferred()
         store.gate = opening.promise
         const scripted = await scriptedUpstream()

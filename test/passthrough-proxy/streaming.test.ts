@@ -130,7 +130,7 @@ for (const { name, express } of expressVersions) {
       await connection.untilText(lastChunk)
     })
 
-    it('carries a conversation: answers chunk by chunk while the upload goes on', async () => {
+    it('carries a conversation: answers chunk by chunk during the upload', async () => {
       const upstream = await serve((req, res) => {
         res.writeHead(200)
         req.pipe(res)

@@ -39,6 +39,8 @@ for (const { name, express } of expressVersions) {
       ],
       ['gives no URL', () => 'somewhere'],
       ['gives nothing', () => undefined as never],
+      ['gives an object without a text', () => Object.create(null) as never],
+      ['gives a list', () => ['http://127.0.0.1:9'] as never],
     ] as [string, () => string][]) {
       it(`answers 500 where the target function ${what}`, async () => {
         const sender = await client({}, target)
@@ -47,6 +49,20 @@ for (const { name, express } of expressVersions) {
         expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_PROXY_HOOK')
       })
     }
+
+    it('refuses a list also if its text is a target that is known', async () => {
+      let isFirst = true
+      const sender = await client({}, (_req, failed) => {
+        if (failed !== undefined) return undefined
+        const target = isFirst ? 'http://127.0.0.1:9' : (['http://127.0.0.1:9'] as never)
+        isFirst = false
+        return target
+      })
+      for (const status of [502, 500]) {
+        sender.request('GET', '/')
+        expect((await sender.response()).status).to.equal(status)
+      }
+    })
 
     it('asks the target function for each request', async () => {
       const other = await scriptedUpstream()
@@ -86,7 +102,7 @@ for (const { name, express } of expressVersions) {
         throw new Error('secret')
       },
     ]) {
-      it(`answers with an error where path is ${String(path)}`, async () => {
+      it(`answers with an error if path is ${String(path)}`, async () => {
         const sender = await client({ path })
         sender.request('GET', '/')
         expect((await sender.response()).status).to.equal(500)

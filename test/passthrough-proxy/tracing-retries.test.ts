@@ -39,10 +39,10 @@ function following(): {
 }
 
 for (const { name, express } of expressVersions) {
-  describe(`what is told of a proxied request (${name})`, () => {
+  describe(`messages about a proxied request (${name})`, () => {
     const { told, events, ended } = following()
 
-    it('has one start where it is sent twice', async function () {
+    it('have one start if it is sent twice', async function () {
       needsOwnClient(this, 'undici repeats nothing')
       const { client, upstream, exchange } = await proxied({ express })
       const { connection } = await exchange(request('GET', '/first'))
@@ -59,7 +59,7 @@ for (const { name, express } of expressVersions) {
       expect(events()).to.deep.equal(['start', 'end', 'asyncStart', 'asyncEnd'])
     })
 
-    it('has one start where it goes to another target, with the lines that a subscriber has set', async () => {
+    it('have one start if it goes to another target, with the lines that a subscriber has set', async () => {
       const observer = new Observer()
       observer.on('tracing:sluiceway:proxy:start', ({ outgoing }) => {
         outgoing?.headers.set('Traceparent', 'of the subscriber')
@@ -90,7 +90,7 @@ for (const { name, express } of expressVersions) {
       expect(events()).to.deep.equal(['start', 'end', 'asyncStart', 'asyncEnd'])
     })
 
-    it('has one start, one error and one end where no target can be reached', async () => {
+    it('have one start, one error and one end if no target can be reached', async () => {
       const { client, errors } = await proxied({
         express,
         target: () => (_req, failed) => `http://127.0.0.1:${failed === undefined ? 1 : 2}`,
@@ -110,7 +110,7 @@ for (const { name, express } of expressVersions) {
       ],
       ['one of two hosts', 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n', 'PROXY_BAD_REQUEST'],
     ] as const) {
-      it(`has a start, an error and an end where it is refused: ${what}`, async () => {
+      it(`have a start, an error and an end if it is refused: ${what}`, async () => {
         const { client, errors } = await proxied({ express })
         client.write(sent)
         // Some are refused by Node itself.
@@ -130,14 +130,14 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    it('has the path below the mount, and the upstream’s', async () => {
+    it('have the path below the mount, and the upstream’s', async () => {
       const { exchange } = await proxied({ express, mount: '/api', prefix: '/v1' })
       await exchange(request('GET', '/api/x?y'))
       const { req, outgoing } = await ended()
       expect([req.url, outgoing?.path]).to.deep.equal(['/x?y', '/v1/x?y'])
     })
 
-    it('has its end behind its start where a dispatcher answers at once', async () => {
+    it('have the end after the start if a dispatcher answers at once', async () => {
       const dispatcher: Dispatcher = {
         dispatch(_options, handler) {
           const { onConnect, onHeaders, onComplete } = handler as Record<string, (...args: unknown[]) => void>
@@ -156,10 +156,10 @@ for (const { name, express } of expressVersions) {
   })
 }
 
-describe('what is told of a proxied request, behind HTTP/2', () => {
+describe('messages about a proxied request, behind HTTP/2', () => {
   const { events, ended } = following()
   for (const leaves of [false, true]) {
-    it(`has its end where the client ${leaves ? 'resets the stream' : 'reads it all'}`, async () => {
+    it(`have the end if the client ${leaves ? 'resets the stream' : 'reads it all'}`, async () => {
       const upstream = await scriptedUpstream()
       const app = hosts[0]!.mount(passthroughProxy(upstream.url))
       const { port } = await listen(http2.createServer(app as never) as never)
@@ -188,10 +188,10 @@ describe('what is told of a proxied request, behind HTTP/2', () => {
   }
 })
 
-describe('a proxied request that nobody observes', () => {
+describe('a proxied request without subscribers', () => {
   afterEach(closeServers)
 
-  it('is not told of, also where somebody subscribes while it is under way', async () => {
+  it('is not published, even if a subscriber is added while it is in progress', async () => {
     const { client, upstream } = await proxied()
     client.request('GET', '/')
     const connection = await upstream.connection()

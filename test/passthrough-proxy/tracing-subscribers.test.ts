@@ -110,7 +110,7 @@ for (const { name, express } of expressVersions) {
       client.destroy()
     })
 
-    it('have it where the request fails before it is sent', async () => {
+    it('have it if the request fails before it is sent', async () => {
       const seen = stores()
       const client = await start(() => 'no path')
       client.request('GET', '/x')

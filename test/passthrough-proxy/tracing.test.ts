@@ -34,7 +34,7 @@ const FAILED = ['start', 'end', 'error', 'asyncStart', 'asyncEnd']
 
 for (const [transport, load] of transports) {
   for (const { name, express } of expressVersions) {
-    describe(`what is told of a proxied request, over ${transport}, on ${name}`, () => {
+    describe(`messages about a proxied request, over ${transport}, on ${name}`, () => {
       let upstream: ScriptedUpstream
       let observer: Observer
       let told: [string, ProxiedRequest][]
@@ -93,7 +93,7 @@ for (const [transport, load] of transports) {
         return told[0]![1]
       }
 
-      it('has the head, the times and the bytes of a whole exchange', async () => {
+      it('have the head, the times and the bytes of a whole exchange', async () => {
         const client = await start()
         client.request('POST', '/api/x?y', { 'X-Number': '1' }, ['abc', 'defg'])
         const connection = await upstream.connection()
@@ -126,7 +126,7 @@ for (const [transport, load] of transports) {
         expect(message.res.req).to.equal(message.req)
       })
 
-      it('counts a small body, and an answer that comes in one piece', async () => {
+      it('count a small body, and an answer that comes in one piece', async () => {
         const client = await start()
         client.request('POST', '/api/', {}, 'abc')
         const connection = await upstream.connection()
@@ -136,7 +136,7 @@ for (const [transport, load] of transports) {
         expect(await ended()).to.include({ requestBytes: 3, responseBytes: 5, status: 200 })
       })
 
-      it('lets a subscriber set a header of the outgoing head, in place of the lines of the client', async () => {
+      it('let a subscriber set a header of the outgoing head, in place of the lines of the client', async () => {
         observer.on('tracing:sluiceway:proxy:start', ({ outgoing }) => {
           outgoing?.headers.set('traceparent', '00-ours')
           outgoing?.headers.delete('X-Secret')
@@ -155,7 +155,7 @@ for (const [transport, load] of transports) {
         expect(await ended()).to.include({ outcome: 'answered' })
       })
 
-      it('takes no change of the head behind the start', async () => {
+      it('ignore a change of the head after the start', async () => {
         observer.on('tracing:sluiceway:proxy:end', ({ outgoing }) => outgoing?.headers.set('late', '1'))
         const client = await start()
         client.request('GET', '/api/')
@@ -165,7 +165,7 @@ for (const [transport, load] of transports) {
         await client.response()
       })
 
-      it('makes a head that no one can send an error of this side, and not of the client', async () => {
+      it('report a head that cannot be sent as an error of this side, and not of the client', async () => {
         observer.on('tracing:sluiceway:proxy:start', ({ outgoing }) =>
           outgoing?.headers.set('a', 'b\r\nc: d'),
         )
@@ -178,7 +178,7 @@ for (const [transport, load] of transports) {
         expect(events()).to.deep.equal(FAILED)
       })
 
-      it('tells in the context of the request, and of what is bound to its start', async () => {
+      it('are published in the context of the request, with the stores that are bound to its start', async () => {
         const bound = new AsyncLocalStorage<string>()
         const starting = channel('tracing:sluiceway:proxy:start')
         starting.bindStore(bound, (message) => `span ${numberOf((message as ProxiedRequest).req)}`)
@@ -208,7 +208,7 @@ for (const [transport, load] of transports) {
         }
       })
 
-      it('tells of a client that leaves before the answer, in its context', async () => {
+      it('report a client that leaves before the answer, in its context', async () => {
         const contexts: (string | undefined)[] = []
         observer.on('tracing:sluiceway:proxy:asyncEnd', () => contexts.push(numbers.getStore()))
         const client = await start()
@@ -221,7 +221,7 @@ for (const [transport, load] of transports) {
         expect(contexts).to.deep.equal(['7'])
       })
 
-      it('tells of a client that leaves within the answer', async () => {
+      it('report a client that leaves within the answer', async () => {
         const client = await start()
         client.request('GET', '/api/')
         const connection = await upstream.connection()
@@ -233,7 +233,7 @@ for (const [transport, load] of transports) {
         expect(events()).to.deep.equal(WHOLE)
       })
 
-      it('tells of a client that leaves within a body whose answer waits behind another', async () => {
+      it('report a client that leaves within a body whose answer waits behind another', async () => {
         const client = await start()
         client.request('GET', '/api/first')
         const first = await upstream.connection()
@@ -246,7 +246,7 @@ for (const [transport, load] of transports) {
           expect([outcome, error]).to.deep.equal(['client-left', undefined])
       })
 
-      it('tells of a client that leaves within its body, behind bodyCache', async () => {
+      it('report a client that leaves within its body, behind bodyCache', async () => {
         const client = await start({}, { before: bodyCache() })
         client.write('POST /api/ HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nfour')
         await (await upstream.connection()).untilText('four')
@@ -254,7 +254,7 @@ for (const [transport, load] of transports) {
         expect(await ended()).to.include({ outcome: 'client-left', requestBytes: 4, error: undefined })
       })
 
-      it('tells of a body that is refused under way as an error, and not as a client that left', async () => {
+      it('report a body that is refused on its way as an error, and not as a client that left', async () => {
         const client = await start({}, { before: maxBytes(9) })
         client.write('POST /api/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfour\r\n')
         await (await upstream.connection()).untilText('four')
@@ -265,7 +265,7 @@ for (const [transport, load] of transports) {
         expect(error).to.have.property('code', 'ERR_SLUICEWAY_BODY_TOO_LARGE')
       })
 
-      it('tells of a client that leaves within its body', async () => {
+      it('report a client that leaves within its body', async () => {
         const client = await start()
         client.write('POST /api/ HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nfour')
         await (await upstream.connection()).untilText('four')
@@ -274,7 +274,7 @@ for (const [transport, load] of transports) {
         expect(events()).to.deep.equal(WHOLE)
       })
 
-      it('tells of a client that leaves while a hook is at work', async () => {
+      it('report a client that leaves while a hook is at work', async () => {
         let go: () => void = () => {}
         const client = await start({ onRequest: () => new Promise<void>((resolve) => (go = resolve)) })
         client.request('GET', '/api/', { 'X-Number': '3' })
@@ -287,7 +287,7 @@ for (const [transport, load] of transports) {
         expect(events()).to.deep.equal(WHOLE)
       })
 
-      it('tells of an upstream that is not there', async () => {
+      it('report an upstream that cannot be reached', async () => {
         const client = await start({}, { target: 'http://127.0.0.1:9' })
         client.request('GET', '/api/')
         expect((await client.response()).status).to.equal(502)
@@ -301,7 +301,7 @@ for (const [transport, load] of transports) {
         expect(events()).to.deep.equal(FAILED)
       })
 
-      it('tells of an answer that is cut', async () => {
+      it('report an answer that is cut', async () => {
         const client = await start()
         client.request('GET', '/api/')
         const connection = await upstream.connection()
@@ -315,7 +315,7 @@ for (const [transport, load] of transports) {
         expect(events()).to.deep.equal(['start', 'end', 'asyncStart', 'error', 'asyncEnd'])
       })
 
-      it('tells of a request that is refused before it is sent', async () => {
+      it('report a request that is refused before it is sent', async () => {
         const client = await start({
           onRequest() {
             throw new Error('no')
@@ -329,7 +329,7 @@ for (const [transport, load] of transports) {
         expect(events()).to.deep.equal(FAILED)
       })
 
-      it('tells of an application that answers itself', async () => {
+      it('report an application that answers itself', async () => {
         const client = await start(
           {},
           {
@@ -345,7 +345,7 @@ for (const [transport, load] of transports) {
         expect(await ended()).to.include({ outcome: 'answered-here', status: undefined })
       })
 
-      it('tells of a tunnel from its 101 to its end, with the bytes of both ways', async () => {
+      it('report a tunnel from its 101 to its end, with the bytes of both directions', async () => {
         const client = await start()
         client.write(
           'GET /api/chat HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nearly',
@@ -374,7 +374,7 @@ for (const [transport, load] of transports) {
         expect(events()).to.deep.equal(WHOLE)
       })
 
-      it('tells of the end of a tunnel whose client breaks off', async () => {
+      it('report the end of a tunnel whose client breaks off', async () => {
         const client = await start()
         client.write('GET /api/ HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n')
         const connection = await upstream.connection()
@@ -385,7 +385,7 @@ for (const [transport, load] of transports) {
         expect(await ended()).to.include({ status: 101, outcome: 'upgraded' })
       })
 
-      it('tells of an upgrade that the upstream answers otherwise', async () => {
+      it('report an upgrade that the upstream does not accept', async () => {
         const client = await start()
         client.write('GET /api/ HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n')
         const connection = await upstream.connection()

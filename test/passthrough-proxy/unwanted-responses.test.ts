@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import express, { type NextFunction, type Request, type Response } from 'express'
 import { passthroughProxy, type PassthroughProxyOptions, type ResponseHook } from 'sluiceway'
 
+import { MockedClock } from '../support/mocked-clock.js'
 import { RawClient } from '../support/raw-client.js'
 import { scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
@@ -39,6 +40,9 @@ describe('a response that is not wanted', () => {
   let client: RawClient
   beforeEach(async () => void (upstream = await scriptedUpstream()))
   afterEach(closeServers)
+  /** By itself, the connection would be closed half a second after the answer: with this clock, never. */
+  const clock = new MockedClock()
+  afterEach(() => clock.restore())
 
   async function start(options: PassthroughProxyOptions): Promise<ReturnType<typeof passthroughProxy>> {
     const proxy = passthroughProxy(upstream.url, { ...options, maxConnections: 1 })
@@ -121,6 +125,40 @@ describe('a response that is not wanted', () => {
     await connection.closed()
   })
 
+  for (const method of ['close', 'destroy'] as const) {
+    it(`is not waited for by ${method}(), which ends its connection`, async () => {
+      clock.stop()
+      const proxy = await start({ onResponse: ways[0]![1] })
+      await askFor('/first')
+      connection.write(head(10))
+      expect((await client.response()).status).to.equal(200)
+      await proxy[method]()
+      await connection.closed()
+    })
+  }
+
+  it('is left at once if the proxy was closed before', async () => {
+    clock.stop()
+    let fail!: () => void
+    const failing = new Promise<never>((_resolve, reject) => (fail = () => reject(refused)))
+    let begun!: () => void
+    const hasBegun = new Promise<void>((resolve) => (begun = resolve))
+    const proxy = await start({
+      onResponse() {
+        begun()
+        return failing
+      },
+    })
+    await askFor('/first')
+    connection.write(head(10))
+    await hasBegun
+    const isClosed = proxy.close()
+    fail()
+    await isClosed
+    await client.response()
+    await connection.closed()
+  })
+
   it('costs its connection if a part of the request is still to come', async () => {
     await start({ onResponse: ways[0]![1] })
     client.write('POST /first HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf')
@@ -143,7 +181,7 @@ describe('a response that is not wanted', () => {
     expect(await acceptedAfterNext()).to.equal(1)
   })
 
-  it('does not count as a request in progress, and its failure is told to nobody', async () => {
+  it('does not count as a request in progress, and its failure is not reported', async () => {
     const proxy = await start({ onResponse: ways[0]![1] })
     await askFor('/first')
     connection.write(head(10))

@@ -102,7 +102,7 @@ for (const { name, express } of expressVersions) {
       connection.destroy()
     })
 
-    it('takes the upstream along where the app destroys the connection of a client that has ended its half', async () => {
+    it('ends the upstream if the app destroys the connection of a client that has ended its half', async () => {
       await open()
       client.socket.end()
       await connection.closed()

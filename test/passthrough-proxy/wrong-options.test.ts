@@ -16,7 +16,7 @@ const refused = (options: unknown): string => {
 }
 
 describe('wrong options of passthroughProxy', () => {
-  it('are named by their kind, without what they hold', () => {
+  it('are named by their kind, without their contents', () => {
     const agent = Object.assign(new http.Agent(), { proxy: 'http://user:s3cret@corp:3128' })
     for (const [key, value] of [
       ['dispatcher', agent],
@@ -44,7 +44,7 @@ describe('wrong options of passthroughProxy', () => {
     expect(refused({ connect: { agent: false } })).to.contain('without one')
   })
 
-  it('tell what options of other packages are called here', () => {
+  it('name the replacements of options of other packages', () => {
     expect(refused({ responseInterceptor: () => {} })).to.contain('incoming.buffer()')
     expect(refused({ bodyTimeout: 1 })).to.contain('"idleTimeoutMs"')
   })

@@ -128,7 +128,7 @@ for (const front of fronts) {
       expect(await (await ask()).ended()).to.equal('alive\n')
     })
 
-    it('the promise of promisify(exec), which nobody else handles: ends its child', async () => {
+    it('the promise of promisify(exec), which no other code handles: ends its child', async () => {
       const promise = promisify(exec)('exec sleep 60')
       const closed = once(promise.child, 'close')
       const { ask } = await front.serve((_req, res) => refused(res, [res, promise]))

@@ -100,7 +100,7 @@ describe('pipeChild', () => {
       await allGone((await child).pid!)
     })
 
-    it('while it has not read what a dead child said: ends all the same', async () => {
+    it('while it has not read the output of a dead child: still settles', async () => {
       const server = await piped(() => sh('exec yes'), {})
       const client = await RawClient.connect(server.port)
       client.socket.pause()
@@ -113,7 +113,7 @@ describe('pipeChild', () => {
       expect(await server.exit).to.deep.equal({ code: null, signal: 'SIGKILL' })
     })
 
-    it('sends the signal it is told to', async () => {
+    it('sends the signal of the option', async () => {
       const { port, child, exit } = await piped(() => sh('exec sleep 62'), { killSignal: 'SIGINT' })
       const client = await RawClient.connect(port)
       client.request('GET', '/')
@@ -131,7 +131,7 @@ describe('pipeChild', () => {
       await allGone((await server.child).pid!)
     })
 
-    it('kills a grandchild that ignores SIGTERM and has let go of the output', async () => {
+    it('kills a grandchild that ignores SIGTERM and has closed the output', async () => {
       const script = '(trap "" TERM; echo ready; exec >/dev/null 2>&1; while :; do sleep 0.05; done) & wait'
       const server = await piped(() => sh(script), { forceKillAfterMs: 150 })
       await leaveAfter('ready\n', server)

@@ -35,7 +35,7 @@ describe('pipeChild with a child that has no process', () => {
   afterEach(() => rmSync(file, { force: true }))
 
   for (const [what, child] of Object.entries(children)) {
-    it(`one that ${what}: signals nobody else`, async () => {
+    it(`one that ${what}: signals no other process`, async () => {
       writeFileSync(file, program(child, 'pipeChild(res, child, { unknown: true })'))
       const server = spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'inherit'], detached: true })
       expect(await text(server.stdout)).to.equal('TypeError\n')

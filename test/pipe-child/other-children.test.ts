@@ -109,7 +109,7 @@ for (const front of fronts) {
         expect((await outcome).exit).to.deep.equal({ code: 3, signal: null })
       })
 
-      it('that throws: tells its exit code, and the process lives', async () => {
+      it('that throws: sends its exit code, and the process lives', async () => {
         const [reply, outcome] = await asked(front, {
           // In the same turn: the error may overtake the output.
           start: () => worker('console.log("out"); throw new Error("x")'),
@@ -174,7 +174,7 @@ for (const front of fronts) {
         })
       }
 
-      it('that is at work already: sends what comes from now on', async () => {
+      it('that is at work already: sends its further output', async () => {
         const start = async (): Promise<Worker> => {
           const thread = worker(
             'require("worker_threads").parentPort.once("message", () => console.log("told"))',
@@ -224,7 +224,7 @@ for (const front of fronts) {
         expect(pty!.emitter!.eventNames()).to.deep.equal([])
       })
 
-      it('ends it alone when the client leaves, if it leads no group', async () => {
+      it('ends only the child when the client leaves, if it leads no group', async () => {
         const start = (): PipedChild => terminal('', spawn('sh', ['-c', 'echo ready; exec sleep 60']))
         const [reply, outcome] = await asked(front, { start })
         await reply.received('ready')
@@ -284,7 +284,7 @@ for (const front of fronts) {
         expect(await outcome).to.deep.equal({ exit: { code: null, signal: 'SIGTERM' } })
       })
 
-      it('rejects with its rejection where it never was a process', async () => {
+      it('rejects with its rejection if it never was a process', async () => {
         const never = {
           pid: undefined,
           exitCode: null,

@@ -41,8 +41,8 @@ for (const front of fronts) {
   describe(`pipeChild on ${front.name}`, () => {
     afterEach(closeServers)
 
-    describe('where the output of the child', () => {
-      it('was read to its end by others: tells the exit', async () => {
+    describe('if the output of the child', () => {
+      it('was read to its end by other code: sends the exit', async () => {
         const start = (): ChildProcess => sh('echo gone; exec >&- 2>&-; exit 3')
         const before = ({ stdout }: ChildProcess): unknown => once(stdout!.resume(), 'end')
         const [reply, outcome] = await asked(front, { start, before, type: 'text/event-stream' })
@@ -58,7 +58,7 @@ for (const front of fronts) {
         expect([await reply.ended(), other]).to.deep.equal(['both\n', 'both\n'])
       })
 
-      it('is destroyed: sends what was before, and waits for the child', async () => {
+      it('is destroyed: sends the earlier output, and waits for the child', async () => {
         const during = ({ stdout }: ChildProcess): unknown =>
           once(stdout!, 'data').then(() => stdout!.destroy())
         const [reply, outcome] = await asked(front, {
@@ -121,7 +121,7 @@ for (const front of fronts) {
         expect((await outcome).error?.message).to.match(/holds objects, not bytes/)
       })
 
-      it('is too long for execFile, which ends the child: tells its exit', async () => {
+      it('is too long for execFile, which ends the child: sends its exit', async () => {
         const start = (): ChildProcess =>
           execFile('sh', ['-c', 'head -c 2000 /dev/zero; exec sleep 60'], { maxBuffer: 1000 }, () => {})
         const [reply, outcome] = await asked(front, { start })
@@ -138,7 +138,7 @@ for (const front of fronts) {
         expect(await outcome).to.deep.equal(exited(3))
       })
 
-      it('is held by a grandchild behind its exit: sends what that writes', async () => {
+      it('is held by a grandchild after its exit: sends the output of the grandchild', async () => {
         const during = (child: ChildProcess): unknown => once(child, 'exit').then(() => undefined)
         const [reply, outcome] = await asked(front, {
           start: () => sh('(sleep 0.1; echo late) & echo out'),
@@ -165,7 +165,7 @@ for (const front of fronts) {
       })
     })
 
-    it('resolves with the exit where an AbortSignal ends the child', async () => {
+    it('resolves with the exit if an AbortSignal ends the child', async () => {
       const abort = new AbortController()
       const start = (): ChildProcess =>
         spawn('sh', ['-c', 'echo out; sleep 60'], { signal: abort.signal, detached: true })
@@ -265,7 +265,7 @@ for (const front of fronts) {
       expect(await (await ask()).ended()).to.equal('late')
     })
 
-    it('leaves none of its headers behind where the head cannot be sent', async () => {
+    it('leaves none of its headers behind if the head cannot be sent', async () => {
       const { ask } = await front.serve(async (req, res) => {
         const flush = res.flushHeaders.bind(res)
         res.flushHeaders = () => {

@@ -121,7 +121,7 @@ describe('pipeChild', () => {
       ['asks caches', undefined, 'no-cache'],
       ['leaves it to the handler to ask caches', 'private', 'private'],
     ] as const) {
-      it(`${what} not to keep the events`, async () => {
+      it(`${what} not to store the events`, async () => {
         const before = async (res: Response): Promise<void> => {
           if (given !== undefined) res.set('Cache-Control', given)
         }
@@ -138,7 +138,7 @@ describe('pipeChild', () => {
       ['an empty line after one', ['a\r', '\n\n'], ['a', '']],
       ['a CR before another line', ['\ra\r', 'b\n', '\n'], ['', 'a', 'b', '']],
     ] as const) {
-      it(`tells lines apart: ${what}`, async () => {
+      it(`splits lines: ${what}`, async () => {
         const { url, child } = await piped(() => spawn('cat'), { exit: 'none' }, { type })
         const client = await StreamingClient.get(url)
         const { stdin, stdout } = await child
@@ -151,7 +151,7 @@ describe('pipeChild', () => {
       })
     }
 
-    it('tells the signal that ended the child', async () => {
+    it('sends the signal that ended the child', async () => {
       const { url } = await piped(() => sh('kill -9 $$'), {}, { type })
       expect(await (await StreamingClient.get(url)).ended()).to.equal(
         'event: exit\ndata: {"code":null,"signal":"SIGKILL"}\n\n',

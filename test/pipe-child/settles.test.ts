@@ -176,7 +176,7 @@ for (const front of fronts) {
         }
       }
 
-      it('and the client has left already: rejects all the same', async () => {
+      it('and the client has left already: still rejects', async () => {
         const { ask, outcome } = await arrange(front, {
           start: () => spawn('no-such-command'),
           before: (res) => void res.destroy(),
@@ -243,7 +243,7 @@ for (const front of fronts) {
         expect(error?.message).to.match(/has no output to read/)
       })
 
-      it('more of them, which nobody reads', async () => {
+      it('several outputs, which are not read', async () => {
         const start = (): ChildProcess =>
           spawn('sh', ['-c', 'echo more >&3; echo out; sleep 60 >/dev/null 2>&1 & exit 0'], {
             stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
@@ -273,7 +273,7 @@ for (const front of fronts) {
         fork: () => fork(new URL('forked.js', import.meta.url), { silent: true }),
       }
       for (const [name, start] of Object.entries(starts)) {
-        it(`${name}: sends its output and tells its exit`, async () => {
+        it(`${name}: sends its output and its exit`, async () => {
           const { reply, exit } = await settled(front, { start })
           expect(await reply.ended()).to.equal('said\n')
           expect(exit).to.deep.equal({ code: 6, signal: null })

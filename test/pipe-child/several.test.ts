@@ -24,7 +24,7 @@ for (const front of fronts) {
   describe(`several pipeChild into one response on ${front.name}`, () => {
     afterEach(closeServers)
 
-    it('with end: false each tells its exit, behind one head, and the last ends it', async () => {
+    it('with end: false each sends its exit, behind one head, and the last ends the response', async () => {
       const { ask } = await front.serve(async (req, res) => {
         res.setHeader('Content-Type', 'text/event-stream')
         for (const step of ['echo one', 'echo two; exit 2'])
@@ -74,7 +74,7 @@ for (const front of fronts) {
       expect(reply.trailers()).to.include({ 'exit-code': '2' })
     })
 
-    it('rejects where an earlier one has ended the response, names the option, and ends the child', async () => {
+    it('rejects if an earlier one has ended the response, names the option, and ends the child', async () => {
       const found = deferred<Error>()
       const second = sh('sleep 60 & wait')
       const { ask } = await front.serve(async (req, res) => {
@@ -107,7 +107,7 @@ for (const front of fronts) {
       await nothingLeft(second)
     })
 
-    it('takes another command where the first could not be started', async () => {
+    it('takes another command if the first could not be started', async () => {
       const { ask } = await front.serve(async (_req, res) => {
         expect(await failure(pipeChild(res, spawn('no-such-command')))).to.include({ code: 'ENOENT' })
         await pipeChild(res, sh('echo second'))
@@ -115,7 +115,7 @@ for (const front of fronts) {
       expect(await (await ask()).ended()).to.equal('second\n')
     })
 
-    it('takes another command where a later one could not be started', async () => {
+    it('takes another command if a later one could not be started', async () => {
       const { ask } = await front.serve(async (_req, res) => {
         await pipeChild(res, sh('echo first'), { end: false })
         expect(await failure(pipeChild(res, spawn('no-such-command')))).to.include({ code: 'ENOENT' })
@@ -124,7 +124,7 @@ for (const front of fronts) {
       expect(await (await ask()).ended()).to.equal('first\nthird\n')
     })
 
-    it('ends what is started for a client that has left in the first', async () => {
+    it('ends a command that is started for a client that has left during the first', async () => {
       const found = deferred<unknown>()
       const { ask } = await front.serve(async (req, res) => {
         const first = await pipedCleanly(req, res, sh('echo ready; sleep 60 & wait'), { end: false })

@@ -63,7 +63,7 @@ for (const front of fronts) {
       expect(await outcome).to.deep.equal(exited(0))
     })
 
-    it('tells the child the end of the body', async () => {
+    it('ends the input of the child at the end of the body', async () => {
       const { ask } = await filtered(front, () => spawn('sort', { detached: true }))
       const reply = await ask()
       reply.upload.end('b\nc\na\n')
@@ -92,7 +92,7 @@ for (const front of fronts) {
       expect(await reply.ended()).to.equal('all\n')
     })
 
-    it('discards the rest for a filter that stops reading, and sends what it says', async () => {
+    it('discards the rest for a filter that stops reading, and sends its output', async () => {
       const { ask, outcome } = await filtered(front, () => spawn('head', ['-n', '1'], { detached: true }))
       const reply = await ask()
       reply.upload.write(`first\n${'x'.repeat(10_000_000)}`)
@@ -122,7 +122,7 @@ for (const front of fronts) {
       expect(membersOf((await child).pid!)).to.deep.equal([])
     })
 
-    it('lets the child see no input where it could not be started', async () => {
+    it('reads nothing if the child could not be started', async () => {
       const { ask, outcome } = await filtered(front, () => spawn('no-such-command'))
       expect((await ask('body')).status).to.equal(500)
       expect((await outcome).error).to.include({ code: 'ENOENT' })
@@ -133,7 +133,7 @@ for (const front of fronts) {
         maxBytes: [maxBytes('100kb')],
         'maxBytes and bodyCache': [maxBytes('100kb'), bodyCache()],
       })) {
-        it(`${name}: a body that passes the limit under way ends the child, and cuts the response`, async () => {
+        it(`${name}: a body that exceeds the limit on its way ends the child, and cuts the response`, async () => {
           const { ask, outcome, child } = await filtered(front, () => sh('sleep 60 & cat'), {}, before)
           const reply = await ask()
           reply.upload.write('half')
@@ -152,7 +152,7 @@ for (const front of fronts) {
           expect(await reply.ended()).to.have.length(50_000)
         })
 
-        it(`${name}: a client that leaves is no failure`, async () => {
+        it(`${name}: a client that leaves is not a failure`, async () => {
           const { ask, outcome } = await filtered(front, () => sh('sleep 60 & cat'), {}, before)
           const reply = await ask()
           reply.upload.write('half')
@@ -180,7 +180,7 @@ for (const front of fronts) {
       expect(await reply.ended()).to.equal('a\nb\n')
     })
 
-    it('destroys another stream that the child reads no more', async () => {
+    it('destroys another stream that the child no longer reads', async () => {
       const file = createReadStream('/dev/zero')
       const { ask, outcome } = await filtered(front, () => spawn('head', ['-c', '3'], { detached: true }), {
         stdin: file,
@@ -194,7 +194,7 @@ for (const front of fronts) {
       ['fails', (stream: PassThrough) => void stream.destroy(new Error('source'))],
       ['is cut', (stream: PassThrough) => void stream.destroy()],
     ] as const) {
-      it(`ends the child and cuts the response where another stream ${how}`, async () => {
+      it(`ends the child and cuts the response if another stream ${how}`, async () => {
         const source = new PassThrough()
         const { ask, outcome } = await filtered(front, () => sh('sleep 60 & cat'), { stdin: source })
         source.write('half')
@@ -206,7 +206,7 @@ for (const front of fronts) {
       })
     }
 
-    it('where the application pipes by itself, an EPIPE ends nothing', async () => {
+    it('does not let an EPIPE end the process if the application pipes by itself', async () => {
       const outcome = deferred<unknown>()
       const { ask } = await front.serve((req, res) => {
         const child = spawn('head', ['-n', '1'], { detached: true })

@@ -36,7 +36,7 @@ describeInChromium('playground for everybody', (open) => {
     }
   })
 
-  it('shows a panel on one screen of a phone, and what it is about on the smallest', async () => {
+  it('shows a panel on one screen of a phone, and its subject on the smallest', async () => {
     const opened = open()
     await opened.page.setViewportSize({ width: 390, height: 844 })
     for (const name of panels) {

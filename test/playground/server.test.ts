@@ -110,7 +110,7 @@ describe('the playground over the wire', () => {
     expect(playground.upstream.seen.upgrades).to.equal(0)
   })
 
-  it('reports what a run has left only when its connection is closed', async () => {
+  it('reports the trace of a run only when its connection is closed', async () => {
     const client = await RawClient.connect(playground.listening.port)
     client.write('POST /upload?run=of-this-test HTTP/1.1\r\nHost: test\r\nContent-Length: 2097152\r\n\r\n')
     expect(await client.response()).to.include({ status: 413 })

@@ -47,7 +47,7 @@ describe('npm start', function () {
     }
   })
 
-  it('prints where the page is, and serves it there', async () => {
+  it('prints the address of the page, and serves it there', async () => {
     // Built already: another build would take the package away from tests that run at the same time.
     const child = spawn(process.execPath, [program, '--built'], {
       cwd: root,

@@ -61,7 +61,7 @@ describe('recipe: answer a POST with the response of a GET to another server', (
     const broken = await client.response()
     expect(broken.status).to.equal(502)
     expect(JSON.parse(String(broken.body))).to.deep.equal({
-      error: 'the search is out of order',
+      error: 'the search is not available',
       code: 'ERR_SLUICEWAY_UPSTREAM_RESET',
     })
     client.destroy()

@@ -42,7 +42,7 @@ describe('recipe: a deploy log', () => {
     return response
   }
 
-  it('runs all steps, tells the output and the exit of each, and that they succeeded', async () => {
+  it('runs all steps, sends the output and the exit of each, and says that they succeeded', async () => {
     program('git', 'echo "git $*"')
     program('npm', 'echo "npm $*"; echo careful >&2')
     const response = await deploy()
@@ -74,7 +74,7 @@ describe('recipe: a deploy log', () => {
     expect(log).to.not.include('npm run build')
   })
 
-  it('says so where a command is missing', async () => {
+  it('says so if a command is missing', async () => {
     process.env['PATH'] = folder
     const log = await text(await deploy())
     expect(log).to.match(
@@ -112,7 +112,7 @@ describe('recipe: a deploy log', () => {
     expect(readFileSync(path.join(folder, 'deploy.log'), 'utf8')).to.contain('data: npm run build\n')
   })
 
-  it('is not live for that script where a step prints `deployed` and fails, and is not cut by it', async () => {
+  it('is not live for that script if a step prints `deployed` and fails, and is not cut by it', async () => {
     program('git', 'echo deployed; sleep 0.2; echo pulled')
     program('npm', 'echo deployed; exit 3')
     expect(await check()).to.equal('')

@@ -26,7 +26,7 @@ describe('recipe: two upstreams, one of which may be down', () => {
     return response.ok ? response.text() : String(response.status)
   }
 
-  it('serves everything from the second while the first is down, and goes back to it', async () => {
+  it('serves everything from the second while the first is down, and then returns to the first', async () => {
     expect(await answers()).to.equal('one')
     await one.stop()
     for (let i = 0; i < 3; i += 1) {

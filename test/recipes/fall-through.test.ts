@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import { namedUpstream, recipeApp, type NamedUpstream } from '../support/recipe-app.js'
 import { closeServers, serve } from '../support/servers.js'
 
-describe('recipe: what the upstream does not have', () => {
+describe('recipe: pages that the upstream does not have', () => {
   let url: string
   let renewed: NamedUpstream
   let old: NamedUpstream

@@ -59,7 +59,7 @@ describe("recipe: a filter for a language model's tokens", () => {
     expect(recipe.client.pending.toString()).not.to.include(lastChunk)
   })
 
-  it('passes on an answer that is no stream', async () => {
+  it('passes on an answer that is not a stream', async () => {
     recipe.client.request('POST', '/v1/chat/completions', {}, '{}')
     ;(await recipe.upstream.connection()).write(
       answer('{"n":12345}', 'Content-Type: application/json\r\nConnection: close\r\n'),

@@ -46,7 +46,7 @@ describe('recipe: limit uploads', () => {
     next.destroy()
   })
 
-  it('takes more where the function says so, and only there', async () => {
+  it('takes more only if the function says so', async () => {
     const { port } = await serve(app)
     for (const [path, size, status] of [
       ['/videos', 2 * megabyte, 201],

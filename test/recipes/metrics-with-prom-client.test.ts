@@ -67,7 +67,7 @@ describe('recipe: metrics with prom-client', () => {
     expect(sum).to.be.above(0).and.below(10)
   })
 
-  it('has what is under way, and clients that leave', async () => {
+  it('has requests in progress, and clients that leave', async () => {
     const client = await RawClient.connect(program.port)
     client.request('GET', '/api/never')
     await metricsWith('proxied_requests', 1)

@@ -64,7 +64,7 @@ describe('recipe: a private CA and mTLS', () => {
     expect(await (await fetch(`${url}/either/x`)).text()).to.equal('/x for nobody')
   })
 
-  it('shows a certificate only where the program says so, on a connection of its own', async () => {
+  it('shows a certificate only if the program says so, on a connection of its own', async () => {
     const url = await started({ ...asking, rejectUnauthorized: false })
     for (let round = 0; round < 2; round++) {
       expect(await (await fetch(`${url}/public/x`)).text()).to.equal('/x for nobody')

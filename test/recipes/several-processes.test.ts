@@ -82,7 +82,7 @@ describe('recipe: several processes, and nginx in front', function () {
     expect((await size(1)).status).to.equal(200)
   })
 
-  it('answers the requests in progress when it is told to stop, and ends', async () => {
+  it('answers the requests in progress when it is stopped, and ends', async () => {
     const headers = { Expect: '100-continue', 'Content-Length': 9 }
     const upload = request(`http://127.0.0.1:${shared}/size`, { method: 'POST', agent: false, headers })
     const answered = once(upload, 'response') as Promise<[IncomingMessage]>

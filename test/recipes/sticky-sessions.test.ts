@@ -20,7 +20,7 @@ describe('recipe: sticky sessions by cookie', () => {
     return { from: await response.text(), cookie: response.headers.get('set-cookie') }
   }
 
-  it('gives each visitor an upstream, which stays theirs until it is gone', async () => {
+  it('gives each visitor an upstream, and keeps it until it is down', async () => {
     for (const name of ['0', '1', '2', '0']) {
       const { from, cookie } = await visit()
       expect([from, cookie]).to.deep.equal([name, `upstream=${name}; Path=/; HttpOnly; SameSite=Lax`])

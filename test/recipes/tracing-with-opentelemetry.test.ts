@@ -74,7 +74,7 @@ describe('recipe: traces with OpenTelemetry', () => {
     }
   })
 
-  it('goes on with the trace of a client, whose traceparent is replaced', async () => {
+  it('continues the trace of a client, whose traceparent is replaced', async () => {
     const client = await RawClient.connect(program.port)
     const line = `Traceparent: 00-${TRACE}-${SPAN}-01\r\n`
     client.write(`GET /api/ HTTP/1.1\r\nHost: a\r\n${line}Baggage: a=b\r\nTracestate: c=d\r\n\r\n`)

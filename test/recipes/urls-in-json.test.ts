@@ -14,7 +14,7 @@ describe('recipe: URLs in JSON', () => {
     ['', (text: string) => Buffer.from(text)],
     ['gzip', zlib.gzipSync],
   ] as const) {
-    it(`rewrites those of the upstream, at any depth, and no others${coding && ` (${coding})`}`, async () => {
+    it(`rewrites only those of the upstream, at any depth${coding && ` (${coding})`}`, async () => {
       recipe.client.request('GET', '/api/orders', { Host: 'shop.example' })
       const connection = await recipe.upstream.connection()
       expect(await connection.untilText('\r\n\r\n')).to.match(/^GET \/v1\/orders /)
@@ -51,7 +51,7 @@ describe('recipe: URLs in JSON', () => {
     })
   }
 
-  it('streams what is not JSON', async () => {
+  it('streams other types', async () => {
     recipe.client.request('GET', '/api/file')
     const connection = await recipe.upstream.connection()
     connection.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nfirst')
@@ -60,7 +60,7 @@ describe('recipe: URLs in JSON', () => {
     await recipe.client.untilText('last')
   })
 
-  it('answers 500 to JSON that is none, 502 to too much of it, and promises no length for a HEAD', async () => {
+  it('answers 500 to invalid JSON, 502 to too much of it, and announces no length for a HEAD', async () => {
     recipe.client.request('GET', '/api/')
     ;(await recipe.upstream.connection()).write(answer('{"half":', json))
     expect((await recipe.client.response()).status).to.equal(500)

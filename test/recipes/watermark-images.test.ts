@@ -90,7 +90,7 @@ describe('recipe: a watermark on images', () => {
     })
   }
 
-  it('leaves an original as it is', async () => {
+  it('does not change an original', async () => {
     const image = png(8, 10, 3, 0x40)
     recipe.client.request('GET', '/originals/a.png')
     send(await recipe.upstream.connection(), image)
@@ -99,7 +99,7 @@ describe('recipe: a watermark on images', () => {
     expect(headers['etag']).to.deep.equal(['"a"'])
   })
 
-  it('shows no preview of what is not such an image, and passes on a 404, and promises no length for a HEAD', async () => {
+  it('shows no preview of another kind of file, passes on a 404, and announces no length for a HEAD', async () => {
     recipe.client.request('GET', '/previews/a.png')
     send(await recipe.upstream.connection(), Buffer.from('GIF89a'))
     expect((await recipe.client.response()).status).to.equal(500)

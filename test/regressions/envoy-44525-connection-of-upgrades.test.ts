@@ -10,7 +10,7 @@ import { closeServers, serve } from '../support/servers.js'
 describe('envoyproxy/envoy#44525', () => {
   afterEach(closeServers)
 
-  it('what Connection names is stripped from upgrades too', async () => {
+  it('headers that Connection names are stripped from upgrades too', async () => {
     const upstream = await scriptedUpstream()
     const app = express().use(passthroughProxy(upstream.url))
     const { server, port } = await serve(app)

@@ -6,7 +6,7 @@ import { closeServers } from '../support/servers.js'
 describe('GHSA-8xcm-r25x-g524 (undici)', () => {
   afterEach(closeServers)
 
-  it('a retry never joins two answers: what was answered in part is not asked for again', async () => {
+  it('a retry never joins two answers: a request that was answered in part is not sent again', async () => {
     const { client, upstream, exchange } = await proxied()
     const { connection } = await exchange(request('GET', '/'))
     client.write(request('GET', '/part'))

@@ -7,7 +7,7 @@ import { linesOf } from './advisories.js'
 describe('golang/go#50580 (Go, net/http/httputil.ReverseProxy)', () => {
   afterEach(closeServers)
 
-  it('a client does not delete what the proxy adds by naming it in Connection', async () => {
+  it('a client cannot delete a header of the proxy by naming it in Connection', async () => {
     const { exchange } = await proxied({ onRequest: ({ headers }) => headers.set('X-User', 'alice') })
     const { seen } = await exchange(
       request('GET', '/', 'Connection: X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-User'),

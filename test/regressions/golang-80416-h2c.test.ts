@@ -11,7 +11,7 @@ import { linesOf } from './advisories.js'
 describe('golang/go#80416 (Go, net/http/httputil.ReverseProxy)', () => {
   afterEach(closeServers)
 
-  it('h2c is no tunnel, whatever the client asks for, and HTTP2-Settings goes nowhere', async () => {
+  it('h2c is never tunnelled, and HTTP2-Settings is not passed on', async () => {
     const upstream = await scriptedUpstream()
     const app = express().use(passthroughProxy(upstream.url, { forwarded: false }))
     const { server, port } = await serve(app)

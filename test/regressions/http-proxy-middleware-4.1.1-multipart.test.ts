@@ -9,7 +9,7 @@ import { closeServers } from '../support/servers.js'
 describe('http-proxy-middleware 4.1.1', () => {
   afterEach(closeServers)
 
-  it('a multipart body arrives byte for byte, with what looks like a boundary inside', async () => {
+  it('a multipart body arrives byte for byte, even if its content looks like a boundary', async () => {
     const { client, upstream } = await proxied({
       prepare: (app) => {
         app.use(bodyCache(), express.urlencoded({ extended: true }))

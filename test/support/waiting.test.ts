@@ -13,7 +13,7 @@ describe('a test that times out', () => {
   beforeEach(beginTest)
   afterEach(closeServers)
 
-  it('says which text its client was to receive, and what has come instead', async () => {
+  it('says which text its client should receive, and the text that has come instead', async () => {
     const upstream = await scriptedUpstream()
     const client = await RawClient.connect(upstream.port)
     const connection = await upstream.connection()
@@ -30,7 +30,7 @@ describe('a test that times out', () => {
     expect(await messageOf(() => upstream.connection())).to.contain('for a connection to the upstream')
   })
 
-  it('says what else it was to see', async () => {
+  it('names the events that it still waits for', async () => {
     const { url } = await serve((_req, res) => res.write('begun'))
     const client = await StreamingClient.get(url)
     await client.received('begun')
@@ -56,7 +56,7 @@ describe('a test that times out', () => {
     expect(looks).to.be.at.most(before + 1)
   })
 
-  it('says nothing of what has come', async () => {
+  it('does not print the text that has come', async () => {
     expect(await messageOf(() => waitFor('this', Promise.resolve()).then(() => never))).to.match(
       /^Timeout of 50ms exceeded/,
     )

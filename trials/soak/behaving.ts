@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { WebSocket } from 'ws'
 
 import { RawClient } from '../../test/support/raw-client.js'
+import { askOverHttp2 } from './http2.js'
 import type { Upstream } from './servers.js'
 
 const body = Buffer.from(JSON.stringify({ text: 'as it was sent; '.repeat(6000) }))
@@ -12,7 +13,7 @@ const body = Buffer.from(JSON.stringify({ text: 'as it was sent; '.repeat(6000) 
 interface Ask {
   readonly what: string
   readonly isProxied: boolean
-  readonly run: (port: number) => Promise<string>
+  readonly run: (port: number, http2Port: number) => Promise<string>
 }
 
 const asks: readonly Ask[] = [
@@ -23,11 +24,18 @@ const asks: readonly Ask[] = [
   { what: 'a child', isProxied: false, run: (port) => childOutput(port) },
   { what: 'a proxied body', isProxied: true, run: (port) => echoed(port, '/proxied') },
   { what: 'a proxied body', isProxied: true, run: (port) => echoed(port, '/proxied') },
-  { what: 'a WebSocket', isProxied: true, run: (port) => webSocketEcho(port) },
+  { what: 'a body over TLS', isProxied: true, run: (port) => echoed(port, '/secure') },
+  { what: 'a body that fails over', isProxied: true, run: (port) => echoed(port, '/failover') },
+  { what: 'a body changed twice', isProxied: true, run: (port) => echoed(port, '/changed') },
+  { what: 'a WebSocket', isProxied: true, run: (port) => webSocketEcho(port, '/proxied/socket') },
+  { what: 'a WebSocket over TLS', isProxied: true, run: (port) => webSocketEcho(port, '/secure/socket') },
+  { what: 'HTTP/2, kept', isProxied: false, run: (_, port) => echoedOverHttp2(port, '/read') },
+  { what: 'HTTP/2, proxied', isProxied: true, run: (_, port) => echoedOverHttp2(port, '/proxied') },
 ]
 
 /** What an upstream that goes may leave of an answer: a 502, an answer that is visibly cut, a WebSocket that breaks. */
-const excuses = /^(?:502|200, cut: .*|Unexpected server response: 502|closed with 1006)$/
+const excuses =
+  /^(?:502|200, cut: .*|Unexpected server response: 502|closed with 1006|Stream closed with error code NGHTTP2_INTERNAL_ERROR)$/
 
 /** What was seen: times in milliseconds of what was served right, and what was not, with how often. */
 export interface Seen {
@@ -41,7 +49,7 @@ export interface Seen {
 
 /** Asks for one thing after the other, until `end`. */
 export async function behave(
-  port: number,
+  ports: readonly [port: number, http2Port: number],
   upstream: Upstream,
   end: () => boolean,
   seen: Seen,
@@ -50,7 +58,7 @@ export async function behave(
     const { what, isProxied, run } = asks[n % asks.length] as Ask
     const asked = performance.now()
     const { outages, isUp } = upstream
-    const found = await run(port).catch((error: Error) => error.message)
+    const found = await run(...ports).catch((error: Error) => error.message)
     const wasAway = isProxied && !(isUp && upstream.isUp && upstream.outages === outages)
     const time = performance.now() - asked
     if (found === 'right' && time >= Math.max(0, ...seen.times)) seen.slowest = what
@@ -76,6 +84,12 @@ function echoed(port: number, path: string): Promise<string> {
     if (status !== 200) return String(status)
     return answer.equals(body) ? 'right' : `${path} said something else`
   })
+}
+
+async function echoedOverHttp2(port: number, path: string): Promise<string> {
+  const { status, body: answer } = await askOverHttp2(port, path, body)
+  if (status !== 200) return String(status)
+  return answer.equals(body) ? 'right' : `${path} said something else over HTTP/2`
 }
 
 function parsedTwice(port: number): Promise<string> {
@@ -115,8 +129,8 @@ function childOutput(port: number): Promise<string> {
   })
 }
 
-async function webSocketEcho(port: number): Promise<string> {
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/proxied/socket`)
+async function webSocketEcho(port: number, path: string): Promise<string> {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`)
   try {
     await once(socket, 'open')
     for (let n = 0; n < 3; n++) {

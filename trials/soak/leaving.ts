@@ -1,7 +1,9 @@
 // Clients that leave at any phase: a program of its own, as a server accepts one connection each turn of its event loop,
-// and its turns must not be spent on clients. Called with a port, how many are to leave, and how many at once.
+// and its turns must not be spent on clients. Called with the ports of HTTP/1.1 and of HTTP/2, how many are to leave, and how
+// many at once.
 import { closed } from '../../test/support/open-resources.js'
 import { asChunk, RawClient } from '../../test/support/raw-client.js'
+import { http2Phases, leaveOverHttp2 } from './http2.js'
 import { pause } from './servers.js'
 
 const body = Buffer.alloc(100_000, 'a body that is larger than what is kept in memory; ')
@@ -10,6 +12,9 @@ const CHUNKED = 'Host: a\r\nTransfer-Encoding: chunked\r\n\r\n'
 const UPGRADE =
   'Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
   'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+
+/** The start of a masked frame of 100 bytes, sent before the answer. */
+const startOfFrame = Buffer.from([0x82, 0xe4, 0, 0, 0, 0, 1])
 
 /** How far a client goes. What it does after a while it does only while it is there. */
 type Phase = (client: RawClient) => unknown
@@ -28,6 +33,15 @@ const phases: Readonly<Record<string, Phase>> = {
   'with many requests under way': (client) => {
     for (let part = 0; part < 10; part++) client.request('POST', part % 2 ? '/read' : '/proxied', {}, body)
   },
+  'in an upload over TLS': (client) =>
+    client.write('POST /secure HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n', body),
+  'waiting for an answer over TLS': (client) => client.request('POST', '/secure/deaf', {}, body),
+  'as a slow reader over TLS': (client) => readSlowly(client, '/secure/endless'),
+  'in an upload that fails over': (client) =>
+    client.write('POST /failover HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n', body),
+  'in an upload that is changed': (client) =>
+    client.write('POST /changed HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n', body),
+  'as a slow reader of a changed answer': (client) => readSlowly(client, '/changed/endless'),
   'as an endless sender': (client) => sendEndlessly(client, '/read'),
   'as an endless sender through the proxy': (client) => sendEndlessly(client, '/proxied/deaf'),
   'as a slow writer': (client) => sendSlowly(client, '/read'),
@@ -42,24 +56,30 @@ const phases: Readonly<Record<string, Phase>> = {
   'in the handshake of a WebSocket that nobody takes': (client) =>
     client.write(`GET /read HTTP/1.1\r\n${UPGRADE}`),
   'in a message of a WebSocket': (client) =>
-    // The start of a masked frame of 100 bytes, sent before the answer.
-    client.write(`GET /proxied/socket HTTP/1.1\r\n${UPGRADE}`, Buffer.from([0x82, 0xe4, 0, 0, 0, 0, 1])),
+    client.write(`GET /proxied/socket HTTP/1.1\r\n${UPGRADE}`, startOfFrame),
+  'in a message of a WebSocket over TLS': (client) =>
+    client.write(`GET /secure/socket HTTP/1.1\r\n${UPGRADE}`, startOfFrame),
 }
-const names = Object.keys(phases)
+const names = [...Object.keys(phases), ...Object.keys(http2Phases)]
 
 /** How many clients have left in each phase. */
 const departures: Record<string, number> = {}
 
 /** Connects, goes to one of the phases, stays for up to 200 ms, and leaves. */
-async function leave(port: number): Promise<void> {
+async function leave(): Promise<void> {
   const name = oneOf(names)
+  if (name in http2Phases) await leaveOverHttp2(http2Port, name)
+  else await leaveIn(name)
+  departures[name] = (departures[name] ?? 0) + 1
+}
+
+async function leaveIn(phase: string): Promise<void> {
   const client = await RawClient.connect(port)
-  phases[name]?.(client)
+  phases[phase]?.(client)
   await pause(Math.random() * 200)
   if (Math.random() < 0.5) client.socket.resetAndDestroy()
   else client.socket.destroy()
   await closed(client.socket)
-  departures[name] = (departures[name] ?? 0) + 1
 }
 
 function oneOf(list: readonly string[]): string {
@@ -87,11 +107,11 @@ function readSlowly(client: RawClient, path: string): void {
   client.request('GET', path)
 }
 
-const [port = 0, toLeave = 0, atOnce = 0] = process.argv.slice(2).map(Number)
+const [port = 0, http2Port = 0, toLeave = 0, atOnce = 0] = process.argv.slice(2).map(Number)
 let left = 0
 await Promise.all(
   Array.from({ length: atOnce }, async () => {
-    while (left++ < toLeave) await leave(port)
+    while (left++ < toLeave) await leave()
   }),
 )
 process.send?.(departures)

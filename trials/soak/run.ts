@@ -8,6 +8,7 @@ import { Mishaps } from '../../test/support/mishaps.js'
 import { openDescriptors } from '../../test/support/open-resources.js'
 import { emptyDirectory, openFilesIn, removeDirectories } from '../../test/support/temporary-files.js'
 import { behave, type Seen } from './behaving.js'
+import { serveHttp2 } from './http2.js'
 import { application, pause, serveApplication, Upstream } from './servers.js'
 
 const MINUTES = Number(process.env['SLUICEWAY_SOAK_MINUTES'] ?? 10)
@@ -22,20 +23,20 @@ const mishaps = new Mishaps()
 const departures: Record<string, number> = {}
 
 /** 2000 clients leave; the upstream goes every two seconds. */
-async function round(port: number, upstream: Upstream): Promise<Seen> {
+async function round(ports: readonly [number, number], upstream: Upstream): Promise<Seen> {
   const seen: Seen = { times: [], slowest: '', wrong: new Map(), excused: new Map() }
   let isOver = false
-  const behaving = Array.from({ length: BEHAVING_AT_ONCE }, () => behave(port, upstream, () => isOver, seen))
+  const behaving = Array.from({ length: BEHAVING_AT_ONCE }, () => behave(ports, upstream, () => isOver, seen))
   const restarting = restart(upstream, () => isOver)
-  await leaveAll(port)
+  await leaveAll(ports)
   isOver = true
   await Promise.all([...behaving, restarting])
   return seen
 }
 
-async function leaveAll(port: number): Promise<void> {
+async function leaveAll(ports: readonly number[]): Promise<void> {
   const program = new URL('leaving.js', import.meta.url)
-  const leaving = fork(program, [port, LEAVING_A_ROUND, LEAVING_AT_ONCE].map(String))
+  const leaving = fork(program, [...ports, LEAVING_A_ROUND, LEAVING_AT_ONCE].map(String))
   const [[left]] = (await Promise.all([once(leaving, 'message'), once(leaving, 'exit')])) as [
     [typeof departures],
     unknown,
@@ -98,9 +99,11 @@ function text(counts: ReadonlyMap<string, number>): string {
 
 mishaps.watch()
 const upstream = await Upstream.start()
-const app = await serveApplication(application(upstream.url, directory))
+const app = await serveApplication(application(upstream, directory))
+const [http2Server, http2Port] = await serveHttp2(upstream, directory)
+const ports = [app.port, http2Port] as const
 // The first round fills what is kept for good: pools, caches, compiled code.
-await round(app.port, upstream)
+await round(ports, upstream)
 const before = await held(upstream)
 const end = performance.now() + MINUTES * 60_000
 const times: number[] = []
@@ -108,7 +111,7 @@ let rounds = 0
 let isRight = true
 while (performance.now() < end) {
   const began = performance.now()
-  const { times: own, slowest, wrong, excused } = await round(app.port, upstream)
+  const { times: own, slowest, wrong, excused } = await round(ports, upstream)
   const seconds = ((performance.now() - began) / 1000).toFixed(1)
   rounds += 1
   times.push(...own)
@@ -130,5 +133,6 @@ console.log('unhandled', unhandled.slice(0, 10))
 process.exitCode = isRight && times.length > 0 && isFlat(before, after) && unhandled.length === 0 ? 0 : 1
 console.log(process.exitCode === 0 ? 'soak: passed' : 'soak: failed')
 app.server.close()
+http2Server.close()
 upstream.close()
 removeDirectories()

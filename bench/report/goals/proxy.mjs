@@ -2,10 +2,10 @@
 import { works } from '../../load/works.mjs'
 import { least, most, nodesIn, rowsOf, sidesOf } from '../figures.mjs'
 import { digits } from '../format.mjs'
-import { atLeast, atMost } from './goal.mjs'
+import { atLeast, atMost, inGroup } from './goal.mjs'
 
 /** What `bytes per CPU second` must be, as a multiple of: the best peer on Node, nginx without buffering, Go. */
-const large = {
+const shares = {
   'download-100k': { best: 1.5, go: 1 },
   'download-10m': { best: 1.4, 'nginx-unbuffered': 1.4, go: 0.9 },
   'upload-10m': { best: 1.4 },
@@ -13,14 +13,12 @@ const large = {
 
 export function goalsOfProxy(proxy) {
   const names = Object.keys(proxy.works)
+  const large = names.filter((name) => shares[name])
   return [
-    ...eachNode(proxy, names.filter(isSmall), goalsOfSmall),
-    ...eachNode(
-      proxy,
-      names.filter((name) => large[name]),
-      goalsOfLarge,
-    ),
-    ...eachNode(proxy, names, goalsOfAll),
+    ...inGroup('small', eachNode(proxy, names.filter(isSmall), goalsOfSmall)),
+    ...inGroup('large', eachNode(proxy, large, goalsOfLarge)),
+    ...inGroup('peak', eachNode(proxy, names, goalsOfPeak)),
+    ...inGroup('latency', eachNode(proxy, names, goalsOfLatency)),
   ]
 }
 
@@ -74,7 +72,7 @@ function share(text, limit, own, peer) {
 }
 
 function goalsOfLarge({ own, onNode, named }, title, node, name) {
-  return Object.entries(large[name]).map(([which, limit]) => {
+  return Object.entries(shares[name]).map(([which, limit]) => {
     const isBest = which === 'best'
     const peer = isBest ? onNode.length > 0 && most(onNode, 'perCpuSecond') : named(which)
     if (!peer) return undefined
@@ -85,12 +83,16 @@ function goalsOfLarge({ own, onNode, named }, title, node, name) {
   })
 }
 
-function goalsOfAll({ own, inExpress, onNode }, title, node) {
+function goalsOfPeak({ own, onNode }, title, node) {
   return [
     lowest(own, onNode, 'peak', `${title}, Node ${node}: peak memory, against the lowest on Node`, 'MB'),
-    lowest(own, inExpress, 'p50', `${title}, Node ${node}: p50, against the lowest in Express`, 'ms'),
-    lowest(own, inExpress, 'p99', `${title}, Node ${node}: p99, against the lowest in Express`, 'ms'),
   ]
+}
+
+function goalsOfLatency({ own, inExpress }, title, node) {
+  return ['p50', 'p99'].map((kind) =>
+    lowest(own, inExpress, kind, `${title}, Node ${node}: ${kind}, against the lowest in Express`, 'ms'),
+  )
 }
 
 function lowest(own, peers, kind, text, unit) {

@@ -15,7 +15,7 @@ function readmeProxy(results) {
     `![${describePanels(results.proxy, readmePanels)}](docs/proxy-cost.svg)`,
     `Microseconds of CPU for a GET of 300 bytes, on ${nodesText(nodes)} (what is not on Node was run once):`,
     getTable(rows, nodes),
-    'Where others are ahead, as a share of our figure (0.80 is four fifths of it):',
+    'Where others are ahead in what matters most, as a share of our figure (0.80 is four fifths of it); [the whole list](docs/benchmarks.md#more-expensive-for):',
     bullets(othersAhead(results)),
   ].join('\n\n')
 }

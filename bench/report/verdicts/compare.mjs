@@ -28,10 +28,18 @@ function ratiosOf(rows, kind) {
   return [...peers.values()]
 }
 
-/** "@fastify/http-proxy 0.71 to 0.80, nginx 0.40", the least first. */
-export function namesOf(peers) {
+/** "nginx 0.40 and @fastify/http-proxy 0.71 to 0.80 of ours, and 3 more", the least first; without `most` all by name. */
+export function namesOf(peers, { most = Infinity, of = '' } = {}) {
   const sorted = peers.toSorted((a, b) => Math.min(...a.ratios) - Math.min(...b.ratios))
-  return listed(sorted.map(({ title, ratios, note = '' }) => `${title} ${range(ratios)}${note}`))
+  const named = sorted.slice(0, shown(sorted, most))
+  const names = named.map(({ title, ratios, note = '' }) => `${title} ${range(ratios)}${note}`)
+  const rest = sorted.length - named.length
+  return `${listed(names)}${of}${rest === 0 ? '' : `, and ${rest} more`}`
+}
+
+/** "and 1 more" would be no shorter. */
+function shown({ length }, most) {
+  return length === most + 1 ? length : most
 }
 
 /** Ours on the Node that stands for all, and the peer with the least of those that `isMeant`. */
@@ -45,10 +53,13 @@ export function besideLeast(rows, kind, isMeant) {
 }
 
 /** One sentence for all of `pairs` (`{ what, own, peer, title, ratio }`) of a kind. */
-export function sentenceOf(pairs, unit) {
-  return pairs
-    .map(({ what, own, peer, title }) => `${what} ${digits(own)} ${unit}, ${title} ${digits(peer)}`)
-    .join('; ')
+export function sentenceOf(pairs, unit, most = Infinity) {
+  const named = pairs.slice(0, shown(pairs, most))
+  const texts = named.map(
+    ({ what, own, peer, title }) => `${what} ${digits(own)} ${unit}, ${title} ${digits(peer)}`,
+  )
+  const rest = pairs.length - named.length
+  return `${texts.join('; ')}${rest === 0 ? '' : `; and ${rest} more works`}`
 }
 
 /** Peers who are ahead of ours, behind it on each Node, and neither; those ahead with the Nodes where they are. */
@@ -64,6 +75,24 @@ function whereAhead({ title, ratios, nodes }) {
   const where = nodes.filter((_, index) => isLess(ratios[index]))
   const note = where.length === nodes.length ? '' : ` on ${nodesText(where)}`
   return { title, ratios: ratios.filter(isLess), note }
+}
+
+/** What is said of a figure (`kind`) of ours beside that of the others: `{ kind, text }` each. */
+export function onKind(rows, kind, { title, unit, most }) {
+  const { ahead, behind } = sortedOut(rows, kind)
+  const own = rows.filter(({ name }) => name === 'sluiceway').map((row) => row[kind])
+  if (own.length === 0) return []
+  const what = `**${title}**: ${range(own)} ${unit} (${nodesText(nodesIn(rows))})`
+  return [
+    behind.length > 0 && {
+      kind: 'cheaper',
+      text: `${what}. Others, as multiples of it: ${namesOf(behind, { most })}.`,
+    },
+    ahead.length > 0 && {
+      kind: 'dearer',
+      text: `${what}. Others have less of it: ${namesOf(ahead, { most })}.`,
+    },
+  ].filter(Boolean)
 }
 
 export function kindOf(ratio) {

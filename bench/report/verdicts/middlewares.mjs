@@ -2,24 +2,34 @@
 import { range } from '../format.mjs'
 import { isLess, isMore } from './compare.mjs'
 
-const ADDED = { 'max-bytes': 'with maxBytes', 'body-cache': 'with bodyCache', 'auto-flush': 'with autoFlush' }
-const names = { 'max-bytes': 'maxBytes', 'body-cache': 'bodyCache', 'auto-flush': 'autoFlush' }
+/** The variant with each of them, and the one that is the same as the base. */
+const AGAIN = 'without, again'
+const added = {
+  'max-bytes': { name: 'maxBytes', own: 'with maxBytes', again: AGAIN },
+  'body-cache': { name: 'bodyCache', own: 'with bodyCache', again: AGAIN },
+  'auto-flush': { name: 'autoFlush', own: 'with autoFlush', again: AGAIN },
+  attach: { name: 'attach', own: "attach, and an 'upgrade' listener", again: 'the same, again' },
+}
 /** Less than this is not told from nothing, or less than what an identical variant differs by. */
 const LEAST = 0.02
 
 export function onMiddlewares(results) {
-  const added = Object.keys(ADDED).flatMap((name) =>
-    (results[name]?.cases ?? []).map((one) => onAdded(one, name)).filter(Boolean),
+  const costs = Object.entries(added).flatMap(([benchmark, names]) =>
+    (results[benchmark]?.cases ?? []).map((one) => onAdded(one, names)).filter(Boolean),
   )
-  return [...added, ...(results['auto-flush']?.cases ?? []).flatMap(onFlush)]
+  return [
+    ...costs,
+    ...(results['auto-flush']?.cases ?? []).flatMap(onFlush),
+    ...(results['spilled-bodies']?.cases ?? []).flatMap(onSpilled),
+  ]
 }
 
-function onAdded({ title, byNode }, name) {
-  const ratios = ratiosOf(byNode, ADDED[name])
+function onAdded({ title, byNode }, { name, own, again: same }) {
+  const ratios = ratiosOf(byNode, own)
   if (ratios.length === 0) return undefined
-  const again = ratiosOf(byNode, 'without, again').map((ratio) => Math.abs(ratio - 1))
+  const again = ratiosOf(byNode, same).map((ratio) => Math.abs(ratio - 1))
   const nodes = nodesOf(byNode)
-  const text = `**${names[name]}**, ${title}: `
+  const text = `**${name}**, ${title}: `
   if (ratios.every((ratio) => ratio - 1 <= Math.max(LEAST, ...again)))
     return { kind: 'same', text: `${text}no difference that can be told (${nodes}).` }
   return { kind: 'dearer', text: `${text}${percent(ratios)} more CPU than without (${nodes}).` }
@@ -48,5 +58,17 @@ function onFlush({ title, byNode }) {
   const kind =
     ratios.every(isLess) || bytes.every(isLess) ? 'cheaper' : ratios.some(isMore) ? 'dearer' : 'same'
   const text = `**autoFlush**, ${title}: ${range(ratios)} of the CPU and ${range(bytes)} of the bytes of \`res.flush()\` after each write (${nodesOf(byNode)}).`
+  return [{ kind, text }]
+}
+
+/** A large body that is read twice: CPU and memory beside a file of one's own. */
+function onSpilled({ title, byNode }) {
+  const [own, file] = ['bodyCache, read twice', 'a temporary file of its own, read twice']
+  const [cpu, peak] = ['cpu', 'peak'].map((kind) =>
+    ratiosOf(byNode, own, kind).map((value, index) => value / ratiosOf(byNode, file, kind)[index]),
+  )
+  if (cpu.length === 0) return []
+  const kind = cpu.every(isLess) ? 'cheaper' : cpu.some(isMore) ? 'dearer' : 'same'
+  const text = `**bodyCache**, ${title}: ${range(cpu)} of the CPU and ${range(peak)} of the memory of a temporary file of one's own (${nodesOf(byNode)}).`
   return [{ kind, text }]
 }

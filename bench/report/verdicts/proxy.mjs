@@ -4,13 +4,14 @@ import { nodesIn, rowsOf } from '../figures.mjs'
 import { nodesText, range } from '../format.mjs'
 import { besideLeast, kindOf, namesOf, sentenceOf, sortedOut } from './compare.mjs'
 
-export function onProxy(proxy) {
+/** At most so many others by name in each sentence. */
+export function onProxy(proxy, most) {
   const names = Object.keys(proxy.works)
-  return [...names.flatMap((name) => onCpu(proxy, name)), ...onPeak(proxy, names)]
+  return [...names.flatMap((name) => onCpu(proxy, name, most)), ...onPeak(proxy, names, most)]
 }
 
 /** Others who are ahead, on some Node at least; those who are behind on each; and the rest. */
-function onCpu(proxy, name) {
+function onCpu(proxy, name, most) {
   const rows = rowsOf(proxy, name)
   const { ahead, behind, same } = sortedOut(rows, 'cpu')
   return [
@@ -18,7 +19,7 @@ function onCpu(proxy, name) {
     same.length > 0 && { kind: 'same', text: `**${titleOf(name)}**, CPU: ${namesOf(same)} of ours.` },
     ahead.length > 0 && {
       kind: 'dearer',
-      text: `**${titleOf(name)}**: others need less CPU: ${namesOf(ahead)} of ours (${nodesText(nodesIn(rows))}).`,
+      text: `**${titleOf(name)}**: others need less CPU: ${namesOf(ahead, { most, of: ' of ours' })} (${nodesText(nodesIn(rows))}).`,
     },
   ].filter(Boolean)
 }
@@ -33,7 +34,7 @@ function cheaper(rows, name, behind) {
 }
 
 /** Peak memory beside the peer on Node that needs least, on one Node. */
-function onPeak(proxy, names) {
+function onPeak(proxy, names, most) {
   const pairs = names
     .map((name) => ({
       what: titleOf(name),
@@ -43,7 +44,7 @@ function onPeak(proxy, names) {
   return ['cheaper', 'same', 'dearer'].flatMap((kind) => {
     const of = pairs.filter(({ ratio }) => kindOf(ratio) === kind)
     if (of.length === 0) return []
-    const text = `**Memory at the peak**, beside the peer on Node ${of[0].node} that needs least: ${sentenceOf(of, 'MB')}.`
+    const text = `**Memory at the peak**, beside the peer on Node ${of[0].node} that needs least: ${sentenceOf(of, 'MB', most)}.`
     return [{ kind, text }]
   })
 }

@@ -34,9 +34,9 @@ const FULL = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ENOMEM'])
 export class BodyStore implements BodyFileOwner {
   private readonly storage: Storage
   private readonly owner: BodyStoreOwner
-  private readonly chunks: Buffer[] = []
+  private chunks: Buffer[] = []
   /** The position at which each chunk starts. */
-  private readonly starts: number[] = []
+  private starts: number[] = []
   private inMemory = 0
   private file: BodyFile | undefined
   /** No more comes. */
@@ -105,8 +105,8 @@ export class BodyStore implements BodyFileOwner {
     this.file?.close()
     this.file = undefined
     this.inMemory = 0
-    this.chunks.length = 0
-    this.starts.length = 0
+    this.chunks = []
+    this.starts = []
   }
 
   onWritten(): void {

@@ -1,4 +1,5 @@
 import { announceClosing } from '../../node/connection.js'
+import { isHttp2 } from '../../node/request-facts.js'
 import { wrapMethod } from '../../node/response-methods.js'
 import { hasListeners } from '../../node/stream-state.js'
 import type { BodyExchange, BodyState } from '../owner.js'
@@ -13,10 +14,15 @@ interface AnnouncedBody extends BodyExchange {
   readonly received: number
   /** True if a stream beside the request reads it. */
   readonly hasReaders: boolean
+  /** True once an answer that leaves a large part unread will announce that the connection closes. */
+  announcesClose: boolean
 }
 
 /** Adds `Connection: close` to an answer that is sent while a large part of the body is unread. */
 export function announceCloseOf(body: AnnouncedBody): void {
+  const isLarge = body.length > SMALL_REST
+  if (!isLarge || body.announcesClose || isHttp2(body.req)) return
+  body.announcesClose = true
   wrapMethod(body.res, 'writeHead', (res, writeHead, args) => {
     if (leavesLargeRest(body)) announceClosing(res)
     return writeHead.apply(res, args)

@@ -48,10 +48,11 @@ export class CloseWaiters {
     const { req } = this.request
     this.isOver = true
     if (isBeside && this.isRead) return
+    if (isBeside && req.listenerCount('end') > 1) process.nextTick(() => this.tellEnd())
     // Over HTTP/2, Node itself closes a request with its stream, and not before.
     if (req.listenerCount('close') === 0 || isHttp2(req)) return
     const waiting = req.rawListeners('close') as Listener[]
-    process.nextTick(() => process.nextTick(() => this.tell(waiting)))
+    process.nextTick(waitOneTick, this, waiting)
   }
 
   /** Called before a listener is added. */
@@ -67,9 +68,19 @@ export class CloseWaiters {
   private tellLate(): void {
     const { req } = this.request
     if (this.isRead) return
-    if (!isHttp2(req)) this.tell(req.rawListeners('close') as Listener[])
+    // `finished` waits for both events, and Node tells it that a request over HTTP/2 has ended before it is closed.
+    if (isHttp2(req)) this.tellEnd()
+    else this.tell(req.rawListeners('close') as Listener[])
     // Only on-finished listens for 'finish' of a request.
     req.emit('finish')
+  }
+
+  /** Ends the round if code waits for its end, as a stream beside the request had the whole body. */
+  private tellEnd(): void {
+    const { req, hasClosed, isReadable } = this.request
+    if (hasClosed || !isReadable || this.isRead) return
+    // One of the listeners is that of the rounds.
+    if (req.listenerCount('end') > 1) req.emit('end')
   }
 
   /**
@@ -80,7 +91,7 @@ export class CloseWaiters {
     return hasListeners(req) || req.readableFlowing === true
   }
 
-  private tell(waiting: readonly Listener[]): void {
+  tell(waiting: readonly Listener[]): void {
     const { req, hasClosed, isReadable } = this.request
     if (hasClosed || !isReadable) return
     const present = req.rawListeners('close') as Listener[]
@@ -92,4 +103,12 @@ export class CloseWaiters {
       }
     })
   }
+}
+
+function waitOneTick(waiters: CloseWaiters, waiting: readonly Listener[]): void {
+  process.nextTick(tell, waiters, waiting)
+}
+
+function tell(waiters: CloseWaiters, waiting: readonly Listener[]): void {
+  waiters.tell(waiting)
 }

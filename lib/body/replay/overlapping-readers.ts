@@ -36,17 +36,19 @@ export function admitOverlappingReaders(req: ParsedRequest): void {
 
 /** Makes the round notice each listener. */
 export function admitReaders(req: ParsedRequest): void {
-  // The watchers of a body also listen for 'newListener', so its count says nothing.
-  if (!req.listeners('newListener').includes(admitReader)) req.on('newListener', admitReader)
+  // The watchers of a body also listen for 'newListener', and any code may remove its listeners.
+  if (req.listenerCount('newListener', admitReader) === 0) req.on('newListener', admitReader)
 }
 
-function roundOf(req: ParsedRequest): OverlappedRound {
-  return (sourceOf(req) as { readonly replay: OverlappedRound }).replay
+/** Undefined once the application has given the request another stream state. */
+function roundOf(req: ParsedRequest): OverlappedRound | undefined {
+  return (sourceOf(req) as { readonly replay: OverlappedRound } | undefined)?.replay
 }
 
 /** Called before a listener is added. */
 function admitReader(this: ParsedRequest, event: string | symbol): void {
   const round = roundOf(this)
+  if (round === undefined) return
   if (event !== 'data' && event !== 'readable') {
     round.admit(event)
     return
@@ -60,11 +62,13 @@ function admitReader(this: ParsedRequest, event: string | symbol): void {
 
 /** Called when the request is about to flow. */
 function noteFlow(this: ParsedRequest): void {
+  const round = roundOf(this)
+  if (round === undefined) return
   // An iterator, which fetch uses, reads from a stream of its own: to it the request has to look new.
   forgetReading(this)
   // This comes last: the first reader adds several listeners, and none of them is to be noticed.
   admitReaders(this)
-  roundOf(this).flow()
+  round.flow()
 }
 
 /** Moves readers by 'data' or pipes to a stream of their own. Returns true if there were any. */

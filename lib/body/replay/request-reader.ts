@@ -1,7 +1,7 @@
 import { letListen } from '../../node/connection.js'
 import type { ParsedRequest } from '../../node/internals.js'
 import { nativeReadOf } from '../../node/request-methods.js'
-import { hasListeners, outliveEnd, renewReadableState } from '../../node/stream-state.js'
+import { hasListeners, outliveEnd, renewReadableState, sourceOf } from '../../node/stream-state.js'
 import type { SluicewayError } from '../../shared/errors.js'
 import { feed, offer } from '../kept/feed.js'
 import type { BodyReader } from '../kept/reader.js'
@@ -11,7 +11,7 @@ import { replaceMethods } from './request-methods.js'
 /** The request itself as a reader of its kept body. */
 export abstract class RequestReader implements BodyReader {
   position = 0
-  /** True at first: the parser pushes without being asked, so a fresh request wants bytes. */
+  /** True at first: the parser pushes without being asked, so a request that was never read wants bytes. */
   wanting = true
   ended = false
   loading: number | undefined = undefined
@@ -44,7 +44,7 @@ export abstract class RequestReader implements BodyReader {
   }
 
   get readsRequest(): boolean {
-    return hasListeners(this.req)
+    return !this.isReplaced && hasListeners(this.req)
   }
 
   get readableLength(): number {
@@ -63,12 +63,18 @@ export abstract class RequestReader implements BodyReader {
 
   accept(chunk: Buffer | null): boolean {
     const { req } = this
+    if (this.isReplaced) return false
     // The end would mark a stream as read although its reader has left: Readable.toWeb of Node 24 then gives nothing.
     if (chunk === null && req.readableDidRead && req.isPaused() && !hasListeners(req)) {
       this.rewind()
       return false
     }
     return this.nativePush.call(req, chunk)
+  }
+
+  /** True once the application has given the request another stream state: its own stream, which is not ours to fill. */
+  protected get isReplaced(): boolean {
+    return sourceOf(this.req) === undefined
   }
 
   /** Serves `_read`: hands over more bytes, asks the client for some, or tells why there are none. */
@@ -87,16 +93,20 @@ export abstract class RequestReader implements BodyReader {
     this.nativeRead.call(this.req, 0)
   }
 
-  /** Makes the request look unread, and fills its buffer with the bytes that fit. */
+  /**
+   * Makes the request look unread. While the body arrives, its buffer is filled, as in Node. Bytes that have all come
+   * wait in the store until a reader asks: most bodies are read only once.
+   */
   renew(): void {
     const { req } = this
+    if (this.isReplaced) return
     this.body.readers.note(this)
     replaceMethods(req)
     renewReadableState(req)
     this.position = this.start
     this.ended = false
-    this.wanting = true
-    feed(this, this.body)
+    this.wanting = this.body.state === 'arriving'
+    if (this.wanting) feed(this, this.body)
   }
 
   abstract fail(error: SluicewayError): void

@@ -4,8 +4,10 @@ import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
 import { forgetRequest } from '../../node/parser.js'
 import { isHttp2 } from '../../node/request-facts.js'
 import {
+  dropListeners,
   forgetDestruction,
   hasListeners,
+  isUntouched,
   pretendEnded,
   readableStateOf,
   restoreSocket,
@@ -119,6 +121,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 
   /** Tells the readers that the body failed. If there is none, the next reader is told. */
   fail(error: SluicewayError): void {
+    if (this.isReplaced) return
     // A reader of a body that was read before us must get the error instead of the end.
     if (readableStateOf(this.req).endEmitted) this.renew()
     else if (this.isListenedTo) this.tell(error)
@@ -175,9 +178,10 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   /** Keeps the request from holding the body, and the connection from holding the request, after the response. */
   release(): void {
     const { req } = this
+    if (this.isReplaced) return
     if (this.hasClosed) this.dropReaders()
     if (hasListeners(req)) this.failRound()
-    else if (this.state !== 'telling') this.renew()
+    else if (this.state !== 'telling' && !isUntouched(req)) this.renew()
     keepListeners(req)
     forgetRequest(this.body.socket, req)
     // Over HTTP/2, Node emits 'close' with the end of the stream, even if the body was not read.
@@ -254,12 +258,11 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   /** Removes the listeners of a round, which would parse, write or call back twice if they saw the next one. */
   dropReaders(): void {
     const { req } = this
-    for (const event of ['data', 'readable']) {
-      if (req.listenerCount(event) > 0) req.removeAllListeners(event)
-    }
+    dropListeners(req, 'data')
+    dropListeners(req, 'readable')
     if (this.isAwaited) return
-    req.removeAllListeners('end')
-    req.on('end', startNextRound)
+    dropListeners(req, 'end', startNextRound)
+    if (req.listenerCount('end') === 0) req.on('end', startNextRound)
   }
 
   /** Starts over for the next reader. Without one the body is discarded if code waits for its end. */
@@ -282,7 +285,8 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 }
 
 function startNextRound(this: ParsedRequest): void {
-  ;(sourceOf(this) as { readonly replay: Rounds }).replay.next()
+  const source = sourceOf(this) as { readonly replay: Rounds } | undefined
+  source?.replay.next()
 }
 
 function emitClose(req: ParsedRequest): void {

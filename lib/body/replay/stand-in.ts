@@ -54,7 +54,7 @@ export class StandIn extends BodyStream {
   }
 
   override fail(error: SluicewayError): void {
-    super.fail(error)
+    this.destroy(errorOfRequest(error))
     // As in Node, the destinations of a request are not told that its client has left.
     if (this.request.hasClosed) return
     for (const destination of this.destinations) {
@@ -67,4 +67,13 @@ export class StandIn extends BodyStream {
     if (!this.isLeft) this.request.noteReadToEnd()
     super._destroy(error, callback)
   }
+}
+
+/**
+ * Returns the error of which Node tells a reader of the request, as the handler may go by its code: that of the
+ * connection, or the one with which the application has destroyed the request.
+ */
+function errorOfRequest(error: SluicewayError): Error {
+  const { code, cause } = error
+  return code === 'ERR_SLUICEWAY_BODY_ABORTED' && cause instanceof Error ? cause : error
 }

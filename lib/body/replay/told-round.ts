@@ -28,11 +28,13 @@ export function tellRound(round: ToldRound, error: SluicewayError): void {
   const { req } = round
   const { pipes } = readableStateOf(req)
   const told = req.listeners('error') as Listener[]
+  const wasDestroyed = req.destroyed
   const end = (): void => {
     round.dropReaders()
     req.removeAllListeners('error')
-    // If the application has destroyed the request, Node emits that error once the connection has closed.
-    if (round.hasClosed) req.on('error', ignore)
+    // If the application has destroyed the request, Node emits that error a moment later, or once the connection has
+    // closed.
+    if (round.hasClosed || wasDestroyed) req.on('error', ignore)
     for (const destination of pipes) failDestination(round, destination, error, told)
     round.endRound()
   }

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 
 import { bytesOf, readableOf, type Stage } from '../body-transform.js'
 import { onLastPush } from '../contained-transform.js'
-import { hookError } from '../hooks.js'
+import { hookError, requestBodyError } from '../hooks.js'
 
 /** Tells whether a body is that of the client, changed by a hook. */
 export function isChangedBodyOf(req: IncomingMessage, body: unknown): boolean {
@@ -56,6 +56,7 @@ export class ChangedBody extends Readable {
 
   private begin(): void {
     const { source } = this
+    if (source instanceof Readable && source.readableEnded) return void this.destroy(bodyError(readBefore()))
     let output = source instanceof Readable ? source : readableOf(Buffer.from(source))
     if (!this.ownsSource) this.watch(output, unchanged)
     for (const stage of this.stages) {
@@ -78,7 +79,7 @@ export class ChangedBody extends Readable {
     try {
       if (!this.push(bytesOf(chunk))) this.output?.pause()
     } catch (error) {
-      this.destroy(transformError(error))
+      this.destroy(this.stages.length === 0 ? bodyError(error) : transformError(error))
     }
   }
 
@@ -93,12 +94,21 @@ function pipeUntilEnd(from: Readable, { input, output }: Stage): void {
   from.pipe(input)
 }
 
+/** Creates the error for a body of which another reader has taken the end: nothing would be left to send. */
+export function readBefore(): Error {
+  return new Error('the body was read before it was sent')
+}
+
 function closedEarly(): Error {
   return new Error('the body was closed before its end')
 }
 
 function unchanged(error: Error): Error {
   return error
+}
+
+function bodyError(cause: unknown): Error {
+  return requestBodyError(cause) as Error
 }
 
 function transformError(cause: unknown): Error {

@@ -33,8 +33,8 @@ export function linesOf(req: IncomingMessage): GivenLines {
   if (isMadeByHost(req)) return { lines: linesIn(req.headers), setHere: NONE }
   if (isUnchanged(req)) return { lines: req.rawHeaders, setHere: NONE }
   const before = joinLines(req, req.rawHeaders)
-  // The parts of a cookie have to be joined (RFC 9113 §8.2.3). Other lines that Node joins differently from HTTP/1
-  // stay so.
+  // The parts of a cookie have to be joined (RFC 9113 §8.2.3). Other lines that Node joins over HTTP/2 only stay
+  // joined.
   const sent = isHttp2(req) ? linesIn(before) : req.rawHeaders
   const isFramed = isFramedByConnection(req) || framing.some((name) => before[name] !== undefined)
   return changedLines(sent, { before, now: req.headers, fixed: isFramed ? fixedIfFramed : clients })

@@ -1,11 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
 
 import { findBodySource, bodySourceOf } from '../../body/tap.js'
 import { hasCutHead } from '../../node/request-facts.js'
 import { sluicewayError } from '../../shared/errors.js'
 import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'
+import { isChangedBodyOf } from './changed-body.js'
 import { DraftedRequest } from './drafted-request.js'
+import { holdBack } from './hold-back.js'
 import { addForwarded } from './forwarded.js'
 import { readRequestHead } from './headers.js'
 import { refuseLoop } from './loop.js'
@@ -22,21 +25,35 @@ interface Received {
 }
 
 /**
- * Reads the client's head: removes its hop-by-hop lines, and adds who the client is. `failure` is the error of an
- * earlier attempt, which stands if the body was read in it.
+ * Reads the client's head: removes its hop-by-hop lines, and adds lines that describe the client. `failure` is the
+ * error of an earlier attempt; it is thrown again if that attempt has read the body.
  */
 export function readHead({ req, res, settings }: Received, failure?: Error): RequestHead {
   if (hasCutHead(req)) throw bodySourceOf(req, res).failure ?? sluicewayError('ERR_SLUICEWAY_HEAD_CUT')
   const head = readRequestHead(req)
-  const isGone = (hasBody(head) || mayBeUnannounced(req, head)) && !isUnread(req, head)
+  const isGone = mayHaveBody(req, head) && !isUnread(req, head)
   if (isGone) throw failure === undefined ? alreadyRead() : (bodyError(req) ?? failure)
+  holdBack(req)
   addForwarded(head, req, settings.forwarded)
   return head
 }
 
-/** Tells whether nobody has read the body. bodyCache makes such a request look unread. */
+/** Throws if a hook has read the client's body that is to be sent: a part of it, or nothing, would look whole. */
+export function requireUnread({ req, head, outgoing: { body } }: Draft): void {
+  const isOwn = body === req || isChangedBodyOf(req, body)
+  if (isOwn && mayHaveBody(req, head) && !isUnread(req, head)) throw alreadyRead()
+  if (isOwn) holdBack(req)
+  else if (body instanceof Readable) holdBack(body)
+}
+
+function mayHaveBody(req: IncomingMessage, head: RequestHead): boolean {
+  return hasBody(head) || mayBeUnannounced(req, head)
+}
+
+/** Tells whether the body is unread, or bodyCache has made the request look unread. */
 function isUnread(req: IncomingMessage, head: RequestHead): boolean {
-  // The end of a pipe pauses before it removes its listeners; at a second pause, bodyCache sees that nobody reads.
+  // The end of a pipe pauses before it removes its listeners; at a second pause, bodyCache sees that no reader is
+  // left.
   if (req.readableDidRead && req.isPaused()) req.pause()
   // A request without an announced body that has ended without a byte may never have had one.
   const isOver = hasBody(head) && (req.readableEnded || req.destroyed)
@@ -50,7 +67,7 @@ function alreadyRead(): Error {
   })
 }
 
-/** Returns the error with which the body itself has failed: it was too large, say. */
+/** Returns the error with which the body itself has failed, for instance because it was too large. */
 function bodyError(req: IncomingMessage): Error | undefined {
   return findBodySource(req)?.failure ?? req.errored ?? undefined
 }

@@ -6,8 +6,8 @@ import { digestNames } from '../digests.js'
 import { bytesIn, streamIn } from '../given-body.js'
 import { HeaderList } from '../header-list.js'
 import type { OutgoingRequest, ReplacementBody } from '../hooks.js'
-import { WebOutput } from '../web-streams.js'
 import { ChangedBody } from './changed-body.js'
+import { holdBack } from './hold-back.js'
 
 /** A body as it can be sent. */
 type SentBody = Readable | Buffer | string | null
@@ -51,13 +51,13 @@ export class DraftedRequest implements OutgoingRequest {
 
   pipeThrough(transform: BodyTransform): this {
     const stage = stageOf(transform)
-    if (this.present === null || this.isReleased) drop(stage)
+    if (this.present === null || this.isReleased) drop(stage.input, stage.output)
     else this.present = this.through(this.present, stage)
     this.forget('content-length', ...digestNames)
     return this
   }
 
-  /** Destroys all streams of the hook, also those that it gives later. */
+  /** Destroys all streams of the hook, including those that it gives later. */
   release(): void {
     this.isReleased = true
     for (const stream of this.given ?? []) stream.destroy?.()
@@ -68,7 +68,10 @@ export class DraftedRequest implements OutgoingRequest {
     const bytes = bytesIn(body)
     if (bytes !== undefined) return bytes
     const stream = this.own(streamIn(body, 'outgoing.body'))
-    return stream instanceof WebOutput ? this.own(new ChangedBody(stream, true)) : stream
+    holdBack(stream)
+    // Objects of any kind may come out, and only some of them are bytes. Old copies of Node's streams do not tell.
+    const { readableObjectMode: mayBeObjects = true } = stream as Partial<Readable>
+    return mayBeObjects ? this.own(new ChangedBody(stream, true)) : stream
   }
 
   private through(body: Readable | Buffer | string, stage: Stage): ChangedBody {
@@ -77,7 +80,7 @@ export class DraftedRequest implements OutgoingRequest {
     return changed
   }
 
-  /** Takes a stream over: until it is sent, nobody else listens for its errors. */
+  /** Takes a stream over: until it is sent, no other code listens for its errors. */
   private own<Stream extends Readable>(stream: Stream): Stream {
     stream.on('error', (error: Error) => this.failWith(stream, error))
     this.given = (this.given ?? new Set()).add(stream)
@@ -85,11 +88,12 @@ export class DraftedRequest implements OutgoingRequest {
     return stream
   }
 
-  /** Ends the body with the error of its source, as `pipe` passes none on. */
+  /** Ends the body with the error of its source, because `pipe` passes no errors on. */
   private failWith(source: Readable, error: Error): void {
     const { present } = this
     if (!(present instanceof Readable) || present === source || present === this.client) return
-    if (isPipedInto(source, present)) present.destroy(error)
+    const first = present instanceof ChangedBody ? present.source : present
+    if (first instanceof Readable && isPipedInto(source, first)) present.destroy(error)
   }
 
   private forget(...names: string[]): void {

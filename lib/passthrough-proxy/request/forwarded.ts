@@ -9,17 +9,17 @@ import type { RequestHead } from './request-head.js'
 export type ForwardedMode = 'auto' | 'append' | 'replace' | false
 
 /**
- * Matches names that may tell an upstream who the client is and how it came: every `X-Forwarded-…`, as identities
- * (`-User`, `-Client-Cert`) and paths (`-Prefix`, `-Uri`) are among them. CGI and WSGI read `_` as `-`, and some
- * servers any character that is not a letter, so every spelling counts.
+ * Matches names that may describe the client, or its way here, to an upstream: every `X-Forwarded-…`, because
+ * identities (`-User`, `-Client-Cert`) and paths (`-Prefix`, `-Uri`) are among them. CGI and WSGI read `_` as `-`,
+ * and some servers any character that is not a letter, so every spelling counts.
  */
-const TELLS = /^(?:forwarded$|x[^a-z\d](?:forwarded[^a-z\d]|real[^a-z\d]ip$))/i
+const DESCRIBES = /^(?:forwarded$|x[^a-z\d](?:forwarded[^a-z\d]|real[^a-z\d]ip$))/i
 
 /** Tells whether a line describes the client. */
-export function tellsOfClient(name: string): boolean {
+export function describesClient(name: string): boolean {
   // 'x' or 'f', in either case, is checked first, as this runs for each line of each request.
   const initial = name.charCodeAt(0) | 0x20
-  return (initial === 0x78 || initial === 0x66) && TELLS.test(name)
+  return (initial === 0x78 || initial === 0x66) && DESCRIBES.test(name)
 }
 
 /** The names that this proxy sets itself, or that would contradict them. `onRequest` can set other values. */
@@ -31,7 +31,7 @@ const own: ReadonlySet<string> = new Set([
   'x-forwarded-proto',
 ])
 
-/** Tells the upstream who the client is, instead of the client's own headers, or after them if it is trusted. */
+/** Adds lines that describe the client, in place of its own lines, or after them if it is trusted. */
 export function addForwarded(head: RequestHead, req: IncomingMessage, mode: ForwardedMode): void {
   if (mode === false) return
   if (!head.forwarded) {
@@ -39,7 +39,7 @@ export function addForwarded(head: RequestHead, req: IncomingMessage, mode: Forw
   } else if (mode === 'append' || (mode === 'auto' && isTrusted(req))) {
     appendLines(head, req)
   } else {
-    removeLines(head.lines, (name) => tellsOfClient(name) && (own.has(name) || !head.setHere.has(name)))
+    removeLines(head.lines, (name) => describesClient(name) && (own.has(name) || !head.setHere.has(name)))
     addLines(head, req)
   }
 }

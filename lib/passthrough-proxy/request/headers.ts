@@ -6,7 +6,7 @@ import { addConnectionOptions, hopByHopNames } from '../hop-by-hop.js'
 import { hasOpenStream } from '../../node/request-facts.js'
 import { removeLines } from '../header-list.js'
 import { linesOf } from './changed-lines.js'
-import { tellsOfClient } from './forwarded.js'
+import { describesClient } from './forwarded.js'
 import { loopHeader } from './loop.js'
 import { hasBody, type RequestHead } from './request-head.js'
 
@@ -75,7 +75,7 @@ function keepLine(head: RequestHead, name: string, value: string): void {
   const initial = name.charCodeAt(0)
   // ':' begins the pseudo-headers of HTTP/2.
   if (initial === 0x3a) return
-  if (!head.forwarded && tellsOfClient(name)) head.forwarded = true
+  if (!head.forwarded && describesClient(name)) head.forwarded = true
   head.lines.push(name, value)
 }
 

@@ -3,13 +3,13 @@ import { Readable } from 'node:stream'
 
 import { pendingUpgrade } from '../../node/pending-upgrade.js'
 import { hasConnection } from '../../node/request-facts.js'
-import { hookError, type OutgoingRequest } from '../hooks.js'
+import { requestBodyError, type OutgoingRequest } from '../hooks.js'
 import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'
 import { unsendableRequest } from '../upstream-errors.js'
 import type { ClientConnection, UpstreamRequest } from '../upstream/upstream.js'
 import { hasBufferedBody, takeBody, takeBufferedBody } from './buffered-body.js'
-import { isChangedBodyOf } from './changed-body.js'
+import { isChangedBodyOf, readBefore } from './changed-body.js'
 import { hasBody, type RequestHead } from './request-head.js'
 import { requestTrailers } from './trailers.js'
 
@@ -89,9 +89,11 @@ export function onBodyError(
   if (body !== req && body instanceof Readable) body.on('error', listener)
 }
 
-/** Throws if the body of a hook has failed before it is sent. */
+/** Throws if the body of a hook has failed, or was read to its end, before it is sent. */
 export function requireSoundBody({ body }: UpstreamRequest, req: IncomingMessage): void {
-  if (body !== req && body instanceof Readable && body.errored) throw hookBodyError(body.errored)
+  if (body === req || !(body instanceof Readable)) return
+  if (body.errored) throw requestBodyError(body.errored)
+  if (body.readableEnded) throw requestBodyError(readBefore())
 }
 
 /** Destroys the rest of a hook's body. The client's body stays with its request. */
@@ -104,12 +106,12 @@ export function errorOfBody(cause: unknown, outgoing: Outgoing | undefined, req:
   if (cause === undefined || cause === null) return undefined
   if (cause === req.errored) return cause
   const body = outgoing?.body
-  return body instanceof Readable && body.errored === cause ? hookBodyError(cause) : undefined
+  return body instanceof Readable && body !== req && isLost(body, cause) ? requestBodyError(cause) : undefined
 }
 
-/** Creates the error for a body of a hook that has failed. */
-export function hookBodyError(cause: unknown): unknown {
-  return hookError('the body from onRequest failed', cause)
+/** Tells whether a body has failed with this error, or was closed without any before its end. */
+function isLost(body: Readable, cause: unknown): boolean {
+  return body.errored === cause || (body.destroyed && !body.errored && !body.readableEnded)
 }
 
 /** Keeps the client's Host, unless a hook has set another. */

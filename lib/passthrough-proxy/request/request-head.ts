@@ -9,7 +9,7 @@ export interface RequestHead {
   authority: string | undefined
   contentLength: string | undefined
   chunked: boolean
-  /** True if the client sent a line that tells who it is (X-Forwarded-For and similar). */
+  /** True if the client sent a line that describes it (X-Forwarded-For and similar). */
   forwarded: boolean
   /** True if the client announces trailers. */
   hasTrailer: boolean

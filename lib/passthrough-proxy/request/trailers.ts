@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 
 import { isDigest } from '../digests.js'
 import { hopByHopNames } from '../hop-by-hop.js'
-import { tellsOfClient } from './forwarded.js'
+import { describesClient } from './forwarded.js'
 import { loopHeader } from './loop.js'
 
 const notInTrailers: ReadonlySet<string> = new Set([...hopByHopNames, loopHeader])
@@ -23,7 +23,7 @@ export function requestTrailers(
     const name = rawTrailers[i] as string
     const lowerCased = name.toLowerCase()
     if (isChanged && isDigest(lowerCased)) continue
-    if (notInTrailers.has(lowerCased) || setHere.has(lowerCased) || tellsOfClient(name)) continue
+    if (notInTrailers.has(lowerCased) || setHere.has(lowerCased) || describesClient(name)) continue
     trailers.push(name, rawTrailers[i + 1] as string)
   }
   return trailers

@@ -1,3 +1,4 @@
+import { announceCloseOf } from '../../body/refused/announce-close.js'
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 
@@ -13,6 +14,7 @@ export function isBodyRead({ body }: UpstreamRequest): boolean {
 /** Discards the rest of an upload, which has no reader any more. */
 export function giveUpUpload(req: IncomingMessage): void {
   if (req.complete || req.destroyed) return
-  findBodySource(req)?.announceClose()
+  const source = findBodySource(req)
+  if (source !== undefined) announceCloseOf(source)
   tellOnFinished(req)
 }

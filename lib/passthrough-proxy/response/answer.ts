@@ -69,7 +69,7 @@ export class Answer implements BodyReceiver, ClientSide {
     try {
       writeInformation(this.req, this.res, status, lines)
     } catch {
-      // Node writes no such line. A client may do without any of them.
+      // Node refuses one of the lines. Interim responses are optional.
     }
   }
 
@@ -157,7 +157,7 @@ export class Answer implements BodyReceiver, ClientSide {
     return true
   }
 
-  /** Destroys the streams of a changed body: with an error, if it has not come to its end. */
+  /** Destroys the streams of a changed body: with an error, if it has not ended. */
   release(error: unknown): void {
     this.changed?.release(error instanceof Error ? error : undefined)
   }

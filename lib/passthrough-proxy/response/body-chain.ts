@@ -26,7 +26,7 @@ export class BodyChain {
   private failure: { readonly error: unknown } | undefined
   private closed: Error | undefined
   private loading: Promise<Buffer> | undefined
-  /** Ends the wait for a whole body: of a stream that is closed early, raw-body hears nothing. */
+  /** Ends the wait for a whole body: raw-body does not notice a stream that is closed early. */
   private endLoading: ((error: unknown) => void) | undefined
   private isFlowing = false
   /** The stream that has the body in its present form. */
@@ -56,7 +56,7 @@ export class BodyChain {
     this.length = undefined
   }
 
-  /** Puts another body in the place of this one, whatever has become of it. */
+  /** Replaces the body by another one, in any state. */
   replaceBy(body: Readable, errorOf: ErrorOf, length: number | undefined): void {
     this.streams.delete(this.upstream)
     this.destroyStreams(undefined)
@@ -96,7 +96,7 @@ export class BodyChain {
     return this.current
   }
 
-  /** Ends all streams: with an error, if the body has not come to its end. */
+  /** Ends all streams: with an error, if the body has not ended. */
   release(error: Error | undefined): void {
     this.closed = error ?? new Error('the response has ended')
     this.isFlowing = true

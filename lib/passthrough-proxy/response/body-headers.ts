@@ -1,7 +1,10 @@
 import { digestNames, isDigest } from '../digests.js'
 import { type HeaderList, removeLines } from '../header-list.js'
 
-/** Fits the headers of a response to a body that is changed as it passes: its length is not known, other parts of it cannot be asked for. */
+/**
+ * Adapts the headers of a response to a body that is changed as it passes: its length is not known, and parts of it
+ * cannot be requested.
+ */
 export function forgetLength(headers: HeaderList): void {
   for (const name of ['content-length', 'accept-ranges', ...digestNames]) headers.delete(name)
   const tag = headers.get('etag')
@@ -10,7 +13,7 @@ export function forgetLength(headers: HeaderList): void {
   forgetDigestTrailers(headers)
 }
 
-/** Fits the headers of a response to another body, of which the upstream knows nothing. */
+/** Adapts the headers of a response to another body, which the upstream does not know. */
 export function forgetBody(headers: HeaderList): void {
   forgetLength(headers)
   for (const name of ['etag', 'last-modified', 'content-encoding', 'content-range', 'trailer']) {
@@ -27,7 +30,7 @@ function forgetDigestTrailers(headers: HeaderList): void {
   if (kept.length > 0) headers.append('Trailer', kept.join(', '))
 }
 
-/** Returns the trailers that still hold for a changed body. */
+/** Returns the trailers that are still right for a changed body. */
 export function withoutDigests(trailers: string[]): string[] {
   removeLines(trailers, isDigest)
   return trailers

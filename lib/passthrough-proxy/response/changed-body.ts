@@ -56,7 +56,7 @@ interface Parts {
   readonly owner: ChangedBodyOwner
 }
 
-/** How long, in milliseconds, the head waits for the first byte of a changed body: until then, a failure is a clean error. */
+/** The longest wait for the first byte of a changed body: until then, the head is not sent, and a failure is a clean error. */
 const HEAD_WAITS_MS = 50
 
 /**
@@ -170,7 +170,9 @@ export class ChangedBody implements BodyReceiver {
     if (this.hasRead || this.body.isReplaced) this.considerHead()
   }
 
-  /** Passes on what has come of an unchanged body, and leaves the rest to the upstream and the answer. */
+  /**
+   * Passes on the bytes of an unchanged body that have arrived, and leaves the rest to the upstream and the answer.
+   */
   private passOn(): void {
     const { head, incoming, client, owner } = this.parts
     const { upstream } = this.body
@@ -238,7 +240,7 @@ export class ChangedBody implements BodyReceiver {
     owner.answered()
   }
 
-  /** Writes the head, if it is still to be written. Returns false if another handler has answered meanwhile. */
+  /** Writes the head, if it is still to be written. Returns false if another handler has answered in the meantime. */
   private open(): boolean {
     if (this.isOpen) return true
     const { head, incoming, client, owner } = this.parts
@@ -249,7 +251,7 @@ export class ChangedBody implements BodyReceiver {
     return this.isOpen
   }
 
-  /** Sends the head without waiting for a body that may be long in coming, such as the next event. */
+  /** Sends the head without waiting for a body that may come much later, such as the next event. */
   private considerHead(): void {
     const { upstream, isReplaced } = this.body
     const waitsForBody = !upstream.hasEnded || isReplaced

@@ -1,33 +1,56 @@
+import type { Stoppable } from '../progress.js'
+
 /** The most bytes of a body that are discarded to keep its connection; a longer rest costs more. */
 export const MOST_DISCARDED: number = 256 * 1024
 
-/** How long, in milliseconds, the end of a body is waited for. */
+/** The longest wait, in milliseconds, for the end of a body. */
 const LONGEST_DISCARD_MS = 500
 
+/** The exchange as the rest of its response sees it. */
+interface Leavable {
+  leaveUpstream(): void
+}
+
+/** The place where the rests that are being discarded are listed. */
+export interface Rests {
+  beginRest(rest: DiscardedBody): void
+  endRest(rest: DiscardedBody): void
+}
+
 /**
- * Discards the rest of a response that is not wanted any more, within bounds, so that its connection can serve another
+ * Discards the rest of a response that is no longer needed, within bounds, so that its connection can serve another
  * request.
  */
-export class DiscardedBody {
-  private readonly leave: () => void
+export class DiscardedBody implements Stoppable {
+  private readonly upstream: Leavable
+  private readonly rests: Rests
   private readonly timer: NodeJS.Timeout
   private discarded = 0
+  before: Stoppable | undefined
+  after: Stoppable | undefined
+  isListed = false
 
-  /** `leave` ends the connection. */
-  constructor(leave: () => void) {
-    this.leave = leave
-    this.timer = setTimeout(leave, LONGEST_DISCARD_MS).unref()
+  constructor(upstream: Leavable, rests: Rests) {
+    this.upstream = upstream
+    this.rests = rests
+    this.timer = setTimeout(() => this.stop(), LONGEST_DISCARD_MS).unref()
+    rests.beginRest(this)
   }
 
   write(chunk: Buffer): void {
     this.discarded += chunk.length
-    if (this.discarded <= MOST_DISCARDED) return
-    this.end()
-    this.leave()
+    if (this.discarded > MOST_DISCARDED) this.stop()
   }
 
   /** Ends the wait: the upstream has sent its last byte, or has failed. */
   end(): void {
     clearTimeout(this.timer)
+    this.rests.endRest(this)
+  }
+
+  /** Ends the connection. */
+  stop(): void {
+    this.end()
+    this.upstream.leaveUpstream()
   }
 }

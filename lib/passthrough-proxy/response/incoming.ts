@@ -1,3 +1,5 @@
+import type { Readable, Writable } from 'node:stream'
+
 import { byteSize, readOptions, type OptionChecks } from '../../shared/options.js'
 import { type BodyTransform, drop, readableOf, type Stage, stageOf } from '../body-transform.js'
 import { hasNoBody } from '../body-length.js'
@@ -23,7 +25,10 @@ export class Incoming implements IncomingResponse {
   private readonly owner: BodyOwner
   private chain: BodyChain | undefined
   private isClosed = false
-  /** True if the hook has read the body that a HEAD does not have: what it makes of that of GET is not known. */
+  /**
+   * True if the hook has read the body, which a HEAD does not have: the body that the hook would send for GET is
+   * not known.
+   */
   private dependsOnGet = false
 
   constructor(head: ResponseHead, owner: BodyOwner) {
@@ -64,9 +69,12 @@ export class Incoming implements IncomingResponse {
   }
 
   pipeThrough(transform: BodyTransform): this {
-    this.requireChangeable('pipeThrough()')
-    this.requireWhole('pipeThrough()')
-    this.pipe(stageOf(transform), transformError)
+    const stage = stageOf(transform)
+    orDrop([stage.input, stage.output], () => {
+      this.requireChangeable('pipeThrough()')
+      this.requireWhole('pipeThrough()')
+    })
+    this.pipe(stage, transformError)
     forgetLength(this.headers)
     return this
   }
@@ -79,9 +87,9 @@ export class Incoming implements IncomingResponse {
   }
 
   replace(given: ReplacementBody): this {
-    this.requireChangeable('replace()')
     const bytes = bytesIn(given)
     const stream = bytes === undefined ? streamIn(given, 'replace') : readableOf(bytes)
+    orDrop([stream], () => this.requireChangeable('replace()'))
     this.body.replaceBy(stream, replacementError, bytes?.length)
     forgetBody(this.headers)
     const length = this.dependsOnGet ? undefined : bytes?.length
@@ -109,7 +117,10 @@ export class Incoming implements IncomingResponse {
     )
   }
 
-  /** Deletes what would be different for GET if the hook changes that body. A HEAD may lack it (RFC 9110 §9.3.2). */
+  /**
+   * Deletes the headers that would be different for GET if the hook changes that body. A HEAD may lack them (RFC
+   * 9110 §9.3.2).
+   */
   private leaveBodyOpen(): void {
     this.dependsOnGet = true
     forgetBody(this.headers)
@@ -133,8 +144,18 @@ export class Incoming implements IncomingResponse {
   }
 
   private pipe(stage: Stage, errorOf: ErrorOf): void {
-    if (this.endsWithHead) drop(stage)
+    if (this.endsWithHead) drop(stage.input, stage.output)
     else this.body.through(stage, errorOf)
+  }
+}
+
+/** Runs a check. If it throws, the streams of the hook are destroyed: nobody else may know that they are not used. */
+function orDrop(streams: readonly (Readable | Writable)[], check: () => void): void {
+  try {
+    check()
+  } catch (error) {
+    drop(...streams)
+    throw error
   }
 }
 

@@ -24,7 +24,7 @@ export function requireFraming(
   if (isOwn) requireLength(Number(set[0]), incoming, method)
 }
 
-/** Throws for a length that is not that of a body in memory. Of HEAD it is the length for GET. */
+/** Throws for a length that is not that of a body in memory. For HEAD it is the length for GET. */
 function requireLength(set: number, { statusCode, body }: Incoming, method: string | undefined): void {
   const { length = set } = body
   if (length === set || hasNoBody(method, statusCode)) return

@@ -31,7 +31,7 @@ export interface RuleKind {
   /** The description of a string of this kind, for error messages. */
   readonly expected: string
   isReplacement(text: string): boolean
-  /** Replaces the upstream's own; without a `replacement`, by the client's own. */
+  /** Replaces the upstream's own name; without a `replacement`, by the client's name. */
   own(value: string, replacement: string | undefined, place: Place): string | undefined
   /** Replaces the value of an object's key. */
   named(value: string, from: string, to: string): string | undefined

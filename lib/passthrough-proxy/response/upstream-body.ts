@@ -6,7 +6,7 @@ import { MOST_DISCARDED } from './discarded-body.js'
 export interface BodyOwner {
   /** Resumes the upstream, which was paused because enough of its body waits here. */
   resumeUpstream(): void
-  /** Ends the request upstream, whose answer is not needed any more; the answer to the client goes on. */
+  /** Ends the upstream request, whose answer is no longer needed; the answer to the client continues. */
   leaveUpstream(): void
   /** Ends the exchange with an exception that would not be caught elsewhere. */
   breakOff(error: unknown): unknown
@@ -15,7 +15,7 @@ export interface BodyOwner {
 /** The most bytes that wait for a hook or a transform; then the upstream is paused. It is a read or two. */
 const MOST_WAITING = 64 * 1024
 
-/** The size up to which copying a chunk costs less than giving the memory away into which it was read. */
+/** The size up to which copying a chunk costs less than giving away the memory into which it was read. */
 const SMALL = 16 * 1024
 
 /** The body of an upstream's response as it arrives, for readers that take it at their own pace. */

@@ -18,7 +18,7 @@ export class ProcessChild implements RunningChild {
 
   constructor(child: ChildProcess) {
     this.child = child
-    // It also hears later errors: a signal without permission, an AbortSignal, a message that cannot be sent.
+    // It also catches later errors: a signal without permission, an AbortSignal, a message that cannot be sent.
     this.listeners.on(child, 'error', ignore)
     // Without a listener, the EPIPE of a filter that stops reading would end this process.
     if (child.stdin) this.listeners.on(child.stdin, 'error', ignore)

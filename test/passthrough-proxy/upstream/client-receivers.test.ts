@@ -39,7 +39,7 @@ describe("the proxy's own client", () => {
         await connection.closed()
       })
 
-      it(`calls a receiver no more after it gives up at '${event}'`, async () => {
+      it(`no longer calls a receiver after it gives up at '${event}'`, async () => {
         const receiver = new RecordingReceiver()
         receiver.onEvent = (name) => {
           if (name === event) receiver.waiting.abandon()

@@ -102,7 +102,7 @@ describe("the pool of the proxy's own client", () => {
     })
 
     for (const when of ['is idle', 'is under way'] as const) {
-      it(`ends one that ${when} when another client finds no place`, async () => {
+      it(`ends one that ${when} if another client needs its place`, async () => {
         upstream = createClient({ ...ofOne, maxConnections: 1 })
         const first = ask(upstream, { origin, clientConnection: alice })
         const hers = await server.connection()
@@ -133,7 +133,7 @@ describe("the pool of the proxy's own client", () => {
       expect(server.accepted).to.equal(1)
     })
 
-    it('closes one if the client has left meanwhile, or is unknown', async () => {
+    it('closes one if the client has left in the meantime, or is unknown', async () => {
       for (const clientConnection of [undefined, alice]) {
         const got = ask(upstream, { origin, clientConnection })
         const connection = await server.connection()

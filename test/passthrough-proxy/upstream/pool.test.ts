@@ -68,7 +68,7 @@ describe("the pool of the proxy's own client", () => {
     await second.ended()
   })
 
-  it('gives up a connection for which no request waits any more', async () => {
+  it('gives up a connection for which no request waits', async () => {
     const got = ask(upstream, { origin })
     got.waiting.abandon()
     const next = ask(upstream, { origin })

@@ -121,7 +121,7 @@ describe("the pool of the proxy's own client", () => {
       expect(server.accepted).to.equal(1)
     })
 
-    it('no request that was abandoned meanwhile', async () => {
+    it('no request that was abandoned in the meantime', async () => {
       const stale = await used()
       const got = ask(upstream, { origin })
       await stale.untilText('\r\n\r\n')

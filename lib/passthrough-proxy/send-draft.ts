@@ -2,8 +2,8 @@ import { bodySourceOf } from '../body/tap.js'
 import type { Exchange } from './exchange.js'
 import { Outgoing, requireSoundBody, type Draft } from './request/outgoing.js'
 
-/** Sends a request that is not changed any more. */
-export function pass(exchange: Exchange, draft: Draft): void {
+/** Sends a request that no longer changes. */
+export function sendDraft(exchange: Exchange, draft: Draft): void {
   if (exchange.trace === undefined) send(exchange, draft)
   else exchange.trace.start(draft, () => send(exchange, draft))
 }
