@@ -1,6 +1,10 @@
 import type { ServerResponse } from 'node:http'
 import type { ServerSocket } from './internals.js'
 
+interface WithSocket {
+  readonly socket: ServerSocket | null
+}
+
 /**
  * Stops the connection of a tunnel from holding the response to its upgrade, and with it the request and both heads:
  * a tunnel may be open for hours. Code that still has the response sees it close with the connection all the same, and
@@ -9,7 +13,7 @@ import type { ServerSocket } from './internals.js'
  * A response with a 'close' listener stays held, as the connection alone leads to it.
  */
 export function holdWeakly(res: ServerResponse): void {
-  const socket = res.socket as ServerSocket | null
+  const { socket }: WithSocket = res
   if (socket === null || res.listenerCount('close') > 0 || res.writableNeedDrain) return
   const response = new WeakRef(res)
   res.once('newListener', holdAgain)
@@ -20,6 +24,6 @@ export function holdWeakly(res: ServerResponse): void {
 
 /** Makes the connection of an upgrade hold its response again. */
 function holdAgain(this: ServerResponse | undefined): void {
-  const socket = this?.socket as ServerSocket | null | undefined
+  const socket: WithSocket['socket'] | undefined = this?.socket
   if (socket) socket._httpMessage ??= this as never
 }
