@@ -49,7 +49,6 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
   before: Stoppable | undefined
   after: Stoppable | undefined
   isListed = false
-
   // A closure: up to Node 22, a property of the response that leads to the exchange would cost a hidden class.
   private readonly abandonWithResponse = (): void => this.abandon()
 

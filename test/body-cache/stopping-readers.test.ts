@@ -10,7 +10,7 @@ import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 import { fillDisk, stops } from './stops.js'
 
-const heard: Readonly<Record<string, string>> = {
+const firstHeard: Readonly<Record<string, string>> = {
   'throw out of it': 'no first ',
   'a pipeline whose disk is full': 'disk full',
   "a parser's limit": 'request entity too large',
@@ -38,7 +38,7 @@ for (const { name, mount } of hosts) {
           const { status, headers, body } = await client.response()
           expect([status, headers['x-first'], String(body)]).to.deep.equal([
             507,
-            [(heard[how] ?? 'first ').trim()],
+            [(firstHeard[how] ?? 'first ').trim()],
             'first second|first second',
           ])
         }
