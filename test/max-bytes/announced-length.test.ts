@@ -38,7 +38,8 @@ for (const { name, mount } of hosts) {
 
     it('counts the rest that comes after the answer', async () => {
       const bounds = { limit: '1mb', lingerMs: 60_000, lingerBytes: 1000 }
-      const { port } = await serve(mount(maxBytes(bounds), (_req, res) => res.end('no')))
+      const { port, server } = await serve(mount(maxBytes(bounds), (_req, res) => res.end('no')))
+      server.keepAliveTimeout = 0
       const client = await RawClient.connect(port)
       client.write(announced(100_000), 'abc')
       await client.response()
