@@ -279,10 +279,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
     this.trace?.finish(outcome, this.waiting?.bytesSent, error)
   }
 
-  /**
-   * Passes the error to `next`. Exceptions of an error handler stop here: events of the upstream's connection call
-   * this.
-   */
+  /** Passes the error to `next`. Its exceptions stop here, as events of the upstream's connection call this. */
   private tell(error: unknown): void {
     try {
       if (this.answer.isBegun) this.answer.cut()
