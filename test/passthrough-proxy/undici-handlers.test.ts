@@ -216,7 +216,7 @@ describe('passthroughProxy over a dispatcher', () => {
     const connection = await upstream.connection()
     await connection.untilText('part')
     body.destroy()
-    expect((await client.response()).status).to.equal(502)
+    expect((await client.response()).status).to.equal(500)
     await connection.closed()
     client.destroy()
   })

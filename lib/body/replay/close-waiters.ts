@@ -2,7 +2,7 @@ import type { ParsedRequest } from '../../node/internals.js'
 import { isHttp2 } from '../../node/request-facts.js'
 import { hasListeners, whileEnded } from '../../node/stream-state.js'
 
-type Listener = (...args: unknown[]) => void
+export type Listener = (...args: unknown[]) => void
 
 /** The request as `CloseWaiters` sees it. */
 interface WaitedRequest {
@@ -11,6 +11,8 @@ interface WaitedRequest {
   readonly hasClosed: boolean
   /** False once the body has failed, or the exchange is over: its listeners are told otherwise. */
   readonly isReadable: boolean
+  /** The listeners for 'end', without the one of the rounds. */
+  readonly endListeners: readonly Listener[]
 }
 
 /**
@@ -48,7 +50,7 @@ export class CloseWaiters {
     const { req } = this.request
     this.isOver = true
     if (isBeside && this.isRead) return
-    if (isBeside && req.listenerCount('end') > 1) process.nextTick(() => this.tellEnd())
+    if (isBeside) this.tellEndSoon()
     // Over HTTP/2, Node itself closes a request with its stream, and not before.
     if (req.listenerCount('close') === 0 || isHttp2(req)) return
     const waiting = req.rawListeners('close') as Listener[]
@@ -69,18 +71,22 @@ export class CloseWaiters {
     const { req } = this.request
     if (this.isRead) return
     // `finished` waits for both events, and Node tells it that a request over HTTP/2 has ended before it is closed.
-    if (isHttp2(req)) this.tellEnd()
+    if (isHttp2(req)) this.tellEnd(this.request.endListeners)
     else this.tell(req.rawListeners('close') as Listener[])
     // Only on-finished listens for 'finish' of a request.
     req.emit('finish')
   }
 
-  /** Ends the round if code waits for its end, as a stream beside the request had the whole body. */
-  private tellEnd(): void {
-    const { req, hasClosed, isReadable } = this.request
+  private tellEndSoon(): void {
+    const { endListeners } = this.request
+    if (endListeners.length > 0) process.nextTick(() => this.tellEnd(endListeners))
+  }
+
+  /** Tells code that has waited for the end: a stream beside the request had the whole body. A later reader has its own end. */
+  private tellEnd(waiting: readonly Listener[]): void {
+    const { hasClosed, isReadable } = this.request
     if (hasClosed || !isReadable || this.isRead) return
-    // One of the listeners is that of the rounds.
-    if (req.listenerCount('end') > 1) req.emit('end')
+    this.call('end', waiting)
   }
 
   /**
@@ -94,11 +100,17 @@ export class CloseWaiters {
   tell(waiting: readonly Listener[]): void {
     const { req, hasClosed, isReadable } = this.request
     if (hasClosed || !isReadable) return
-    const present = req.rawListeners('close') as Listener[]
-    const told = this.isRead ? present.filter((listener) => waiting.includes(listener)) : present
+    this.call('close', this.isRead ? waiting : (req.rawListeners('close') as Listener[]))
+  }
+
+  /** Calls and removes those of the listeners that are still there. */
+  private call(event: 'close' | 'end', listeners: readonly Listener[]): void {
+    const { req } = this.request
+    const present = req.rawListeners(event) as Listener[]
+    const told = listeners.filter((listener) => present.includes(listener))
     whileEnded(req, () => {
       for (const listener of told) {
-        req.off('close', listener)
+        req.off(event, listener)
         listener.call(req)
       }
     })

@@ -93,10 +93,7 @@ export abstract class RequestReader implements BodyReader {
     this.nativeRead.call(this.req, 0)
   }
 
-  /**
-   * Makes the request look unread. While the body arrives, its buffer is filled, as in Node. Bytes that have all come
-   * wait in the store until a reader asks: most bodies are read only once.
-   */
+  /** Makes the request look unread, and fills its buffer with the bytes that fit. */
   renew(): void {
     const { req } = this
     if (this.isReplaced) return
@@ -105,8 +102,8 @@ export abstract class RequestReader implements BodyReader {
     renewReadableState(req)
     this.position = this.start
     this.ended = false
-    this.wanting = this.body.state === 'arriving'
-    if (this.wanting) feed(this, this.body)
+    this.wanting = true
+    feed(this, this.body)
   }
 
   abstract fail(error: SluicewayError): void

@@ -16,7 +16,7 @@ import {
 import type { ErrorCode, SluicewayError } from '../../shared/errors.js'
 import type { BodyStore } from '../kept/store.js'
 import type { ReplayedBody } from '../owner.js'
-import { CloseWaiters } from './close-waiters.js'
+import { CloseWaiters, type Listener } from './close-waiters.js'
 import { admitOverlappingReaders, admitReaders, type OverlappedRound } from './overlapping-readers.js'
 import { RequestReader } from './request-reader.js'
 import { StandIn } from './stand-in.js'
@@ -154,6 +154,10 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 
   admit(event: string | symbol): void {
     this.closeWaiters.admit(event)
+  }
+
+  get endListeners(): readonly Listener[] {
+    return (this.req.rawListeners('end') as Listener[]).filter((listener) => listener !== startNextRound)
   }
 
   /** Node's own iterator would read on after 'end', into the next round; a stream of its own has no next round. */
