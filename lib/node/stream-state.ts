@@ -105,9 +105,12 @@ export function stopFlow(req: ParsedRequest): Readonly<ReadableState> {
   return state
 }
 
-/** Moves the pipes of an earlier state to the present one. */
+/**
+ * Moves the pipes of an earlier state to the present one. They go on to look into the earlier one: if a later pipe
+ * were listed there too, Node would look for a set of slow destinations that only the present state has, and throw.
+ */
 export function adoptPipes(req: ParsedRequest, { pipes }: Readonly<ReadableState>): void {
-  req._readableState.pipes = pipes
+  req._readableState.pipes = pipes.slice()
 }
 
 /** Makes a request whose body is complete close without 'aborted'. */

@@ -47,6 +47,24 @@ describe('bodyCache on HTTP/2', () => {
     ).to.deep.equal(['end', 'close'])
   })
 
+  it('is read on after its answer, to its end', async () => {
+    const read = deferred<number>()
+    const respond: Handler = (req, res) => {
+      let received = 0
+      req.on('data', (chunk: Buffer) => (received += chunk.length)).on('end', () => read.resolve(received))
+      res.end('early')
+    }
+    const server = http2.createServer(mount(bodyCache({ memory: 1000 }), respond) as never)
+    const { port } = await listen(server as never)
+    const session = http2.connect(`http://127.0.0.1:${port}`)
+    const stream = session.request({ ':method': 'POST' })
+    stream.on('error', () => {}).write(Buffer.alloc(1000))
+    await once(stream.resume(), 'end')
+    stream.end(Buffer.alloc(300_000))
+    expect(await read.promise).to.equal(301_000)
+    session.destroy()
+  })
+
   it('does not take a stream that was reset for an empty body', async () => {
     const failure = deferred<unknown>()
     const middleware = bodyCache()

@@ -95,6 +95,23 @@ describe('bodyCache, with readers that start while another is reading', () => {
     client.destroy()
   })
 
+  it('feeds two slow pipes that join in the middle, and share an encoding', async () => {
+    const { client, req, res } = await exchange()
+    const first = readWithData(req)
+    client.write(asChunk('one '))
+    await until(() => first.sofar() === 'one ')
+    req.setEncoding('utf8')
+    const slow = Array.from({ length: 2 }, () => new SlowWritable({ highWaterMark: 1 }))
+    for (const destination of slow) req.pipe(destination)
+    const finished = Promise.all(slow.map((destination) => once(destination, 'finish')))
+    client.write(asChunk('two '), lastChunk)
+    await finished
+    expect(slow.map(({ taken }) => taken)).to.deep.equal([8, 8])
+    expect(await first.whole).to.equal('one two ')
+    res.end()
+    client.destroy()
+  })
+
   it('gives the whole body to a reader that comes after a parser that did not wait for the end', async () => {
     const { client, req, res } = await exchange(['Transfer-Encoding: chunked', `Content-Type: ${MULTIPART}`])
     const stored: Promise<string>[] = []

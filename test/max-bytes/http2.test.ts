@@ -206,6 +206,25 @@ describe('maxBytes on HTTP/2', () => {
     })
   }
 
+  for (const [what, behind] of [
+    ['a body', [maxBytes('1mb')]],
+    ['a kept body', [maxBytes('1mb'), bodyCache()]],
+  ] as const) {
+    it(`closes the stream of ${what} that was read in part once it is answered`, async () => {
+      const { session } = await connect(...behind, (req, res) => {
+        req.once('data', () => {
+          req.pause()
+          res.end('early')
+        })
+      })
+      const stream = session.request(POST)
+      // All of it fits into the window, so that Node waits only for its reader.
+      stream.end(Buffer.alloc(60_000))
+      expect(await answerOf(stream)).to.include({ status: 200, body: 'early' })
+      await Promise.all([...open].map((one) => once(one, 'close')))
+    })
+  }
+
   it('sends its own answer when there is no listener for the error', async () => {
     const { session } = await connect(maxBytes(10), (req) => void req.resume())
     const stream = session.request(POST)
