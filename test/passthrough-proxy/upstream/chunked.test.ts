@@ -35,6 +35,11 @@ const whole: Readonly<Record<string, Decoded>> = {
   '5\r\nhello\r\n0\r\n\r\n': { body: 'hello', trailers: [], left: 0 },
   'B\r\n0\r\n0\r\n0\r\n\r\n\r\n0\r\n\r\n': { body: '0\r\n0\r\n0\r\n\r\n', trailers: [], left: 0 },
   '00a\r\n0123456789\r\n000\r\n\r\n': { body: '0123456789', trailers: [], left: 0 },
+  'f\r\n0123456789abcde\r\nF\r\n0123456789abcde\r\n0\r\n\r\n': {
+    body: '0123456789abcde0123456789abcde',
+    trailers: [],
+    left: 0,
+  },
   '1;\r\na\r\n1;b\r\nb\r\n1;b=c;d="e"\r\nc\r\n0;last\r\n\r\n': { body: 'abc', trailers: [], left: 0 },
   '0\r\nA: b\r\nC:\t d \r\n\r\n': { body: '', trailers: ['A', 'b', 'C', 'd'], left: 0 },
 }
