@@ -46,6 +46,8 @@ export class ShieldedBody extends Readable {
       .on('end', this.onEnd)
       .on('error', this.onError)
       .on('close', this.onClose)
+    // It may have closed while the request waited for a connection.
+    if (this.body.closed && !this.body.readableEnded) this.onClose()
   }
 
   private unlisten(): void {
