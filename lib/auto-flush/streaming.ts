@@ -10,6 +10,7 @@ import { type Compressor, findCompressor, flushCompressor, watchCompressor } fro
 import { FlushSchedule } from './flush-schedule.js'
 import { Heartbeat } from './heartbeat.js'
 import { hasPassed } from './mount-settings.js'
+import { timers } from '../node/timers.js'
 
 interface StreamedResponse extends ServerResponse {
   [STREAMING]?: Streaming
@@ -33,7 +34,7 @@ export function startStreaming(
   const heartbeat = heartbeatFor(res, settings, contentType)
   res[STREAMING] = { settings, schedule, heartbeat }
   // Node holds a head back until the first write of the body, which may come much later.
-  setImmediate(sendHeadNow, res)
+  timers.setImmediate(sendHeadNow, res)
   if (flushStarted.isObserved) flushStarted.tell({ req: res.req, res, isCompressed: schedule !== undefined })
 }
 

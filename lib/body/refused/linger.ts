@@ -5,6 +5,7 @@ import { skipFurtherMessages } from '../../node/parser.js'
 import { letFlow } from '../../node/stream-state.js'
 import type { AnsweredBody } from '../owner.js'
 import type { LingerBounds, Rest } from './rest.js'
+import { timers } from '../../node/timers.js'
 
 /** The bounds if no limit of maxBytes has set others; these are also its defaults. */
 export const DEFAULT_LINGER: LingerBounds = { lingerMs: 2000, lingerBytes: 16 * 1024 * 1024 }
@@ -74,7 +75,7 @@ export class Linger implements Rest, Closing {
     this.isAnswered = true
     const { req, socket } = this.body
     if (socket.destroyed || !isClosedBy(socket, this)) return
-    this.timer = setTimeout(destroy, this.bounds.lingerMs, socket).unref()
+    this.timer = timers.setTimeout(destroy, this.bounds.lingerMs, socket).unref()
     socket.on('close', this.forget)
     // Otherwise Node would discard the rest itself, without counting it.
     letFlow(req)
@@ -95,7 +96,7 @@ export class Linger implements Rest, Closing {
   /** Stops waiting, as the rest has come or the connection has closed. */
   private readonly forget = (): void => {
     const { socket } = this.body
-    clearTimeout(this.timer)
+    timers.clearTimeout(this.timer)
     if (isClosedBy(socket, this)) giveBackClosing(socket)
     socket.off('close', this.forget)
   }

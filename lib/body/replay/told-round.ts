@@ -5,6 +5,7 @@ import { hasConnection, isHttp2 } from '../../node/request-facts.js'
 import { destroyStreamOf, restoreDestroy } from '../../node/request-methods.js'
 import { readableStateOf } from '../../node/stream-state.js'
 import type { SluicewayError } from '../../shared/errors.js'
+import { timers } from '../../node/timers.js'
 
 type Listener = (...args: unknown[]) => void
 
@@ -39,7 +40,7 @@ export function tellRound(round: ToldRound, error: SluicewayError): void {
     round.endRound()
   }
   // Without a connection to cut, a host may destroy the response with its request, as light-my-request does.
-  if (round.hasClosed || !hasConnection(req)) process.nextTick(emitError, req, error, end)
+  if (round.hasClosed || !hasConnection(req)) timers.nextTick(emitError, req, error, end)
   else destroyRound(req, error, end)
 }
 

@@ -16,6 +16,7 @@ import { fitToFraming, readTrailers, type ResponseHead } from './headers.js'
 import { endWith, leaveNow } from './leave-now.js'
 import { rewriteHeaders } from './rewrite.js'
 import type { ProxySettings } from '../settings.js'
+import { isError } from '../../shared/realms.js'
 
 /** The exchange as its answer sees it. */
 export interface AnswerOwner extends ChangedBodyOwner {
@@ -159,7 +160,7 @@ export class Answer implements BodyReceiver, ClientSide {
 
   /** Destroys the streams of a changed body: with an error, if it has not ended. */
   release(error: unknown): void {
-    this.changed?.release(error instanceof Error ? error : undefined)
+    this.changed?.release(isError(error) ? error : undefined)
   }
 
   /** Makes the upstream write to this answer again: the hook has left the body as it is. */
