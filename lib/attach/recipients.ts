@@ -15,6 +15,7 @@ import { takersBeside, tellTakers, type UpgradeListener } from './other-listener
 import { responseOn } from './response.js'
 import { answerUnhandled } from './unhandled.js'
 import { timers } from '../node/timers.js'
+import { isHeadWritten } from '../node/send-head.js'
 
 /**
  * The `head` of the inner 'upgrade': `holdEarlyBytes` gives the real bytes to the handler that takes the connection
@@ -121,7 +122,7 @@ function next(
       upgrade.socket,
       () => {
         if (error) answerUnhandled(wiring.app, res, error)
-        else if (!res.headersSent) leaveToOthers(wiring, upgrade, others, res)
+        else if (!isHeadWritten(res)) leaveToOthers(wiring, upgrade, others, res)
       },
       upgrade.req,
     )

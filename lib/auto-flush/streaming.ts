@@ -3,7 +3,7 @@ import { contain } from '../node/contained.js'
 import { STREAMING } from '../node/keys.js'
 import { applicationResponseOf } from '../node/express.js'
 import { outermost } from '../node/response-methods.js'
-import { sendHead } from '../node/send-head.js'
+import { isHeadWritten, sendHead } from '../node/send-head.js'
 import { flushStarted } from '../shared/channels.js'
 import type { AutoFlushSettings, Coalesce } from './mount-settings.js'
 import { type Compressor, findCompressor, flushCompressor, watchCompressor } from './compressor.js'
@@ -115,7 +115,7 @@ export function provideFlush(res: ServerResponse): void {
 
 /** Sends everything written so far, including the head; sends nothing before the head has been written. */
 function flush(this: StreamedResponse): void {
-  if (!this.headersSent || this.writableEnded) return
+  if (!isHeadWritten(this) || this.writableEnded) return
   this[STREAMING]?.schedule?.now()
   sendHead(this)
 }

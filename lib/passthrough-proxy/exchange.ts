@@ -145,7 +145,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
   onUpgraded(lines: string[], connection: Duplex, early: Buffer): void {
     const pending = pendingUpgrade(this.req)
     // Another handler has the client's connection, or answers.
-    if (pending === undefined || this.res.headersSent) {
+    if (pending === undefined || this.answer.isTaken) {
       connection.destroy()
       return this.abandon()
     }

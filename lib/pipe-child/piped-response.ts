@@ -5,7 +5,7 @@ import { cutResponse } from '../node/cut-response.js'
 import { PIPED } from '../node/keys.js'
 import { isHttp2, takesChunks } from '../node/request-facts.js'
 import { isClosed, onResponseClose } from '../node/response-close.js'
-import { addTrailers, sendHead } from '../node/send-head.js'
+import { isHeadWritten, addTrailers, sendHead } from '../node/send-head.js'
 import { ListenerSet } from './listener-set.js'
 import type { ChildExit } from './running-child.js'
 import { timers } from '../node/timers.js'
@@ -80,7 +80,7 @@ export class PipedResponse {
    */
   sendHead(): void {
     const { res } = this
-    if (!res.headersSent && this.hasBody) this.sendHeadNow()
+    if (!isHeadWritten(res) && this.hasBody) this.sendHeadNow()
     this.hasBegun = true
   }
 
@@ -137,7 +137,7 @@ export class PipedResponse {
       sendHead(res)
     } catch (error) {
       // The application may still answer with a head of its own.
-      if (!res.headersSent) for (const [name, , before] of added) restoreHeader(res, name, before)
+      if (!isHeadWritten(res)) for (const [name, , before] of added) restoreHeader(res, name, before)
       throw error
     }
   }

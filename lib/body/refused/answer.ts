@@ -6,6 +6,7 @@ import { type Method, wrapMethod } from '../../node/response-methods.js'
 import { readableStateOf } from '../../node/stream-state.js'
 import type { SluicewayError } from '../../shared/errors.js'
 import { timers } from '../../node/timers.js'
+import { isHeadWritten } from '../../node/send-head.js'
 
 /**
  * Answers a request whose body was refused: with the application's own answer if it reports an error, else with ours.
@@ -40,7 +41,7 @@ export class RefusedAnswer {
 
   /** Checks the status with which the application begins its answer, before any of it is written. */
   private decide(status: number): void {
-    if (this.isDecided || this.res.headersSent || this.res.destroyed) return
+    if (this.isDecided || isHeadWritten(this.res) || this.res.destroyed) return
     this.isDecided = true
     if (status < 400 || status === 500) this.refuse()
   }

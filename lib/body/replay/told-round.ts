@@ -6,6 +6,7 @@ import { destroyStreamOf, restoreDestroy } from '../../node/request-methods.js'
 import { readableStateOf } from '../../node/stream-state.js'
 import type { SluicewayError } from '../../shared/errors.js'
 import { timers } from '../../node/timers.js'
+import { isHeadWritten } from '../../node/send-head.js'
 
 type Listener = (...args: unknown[]) => void
 
@@ -72,7 +73,7 @@ export function failDestination(
   told: readonly Listener[],
 ): void {
   detach(req, destination)
-  if (destination === res && !res.headersSent) return
+  if (destination === res && !isHeadWritten(res)) return
   // http-proxy answers in one function for both streams, and would answer twice.
   for (const listener of told) destination.off('error', listener)
   destroyQuietly(destination, error)
