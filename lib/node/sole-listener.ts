@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 
-import type { ParsedRequest, ReadableState } from './internals.js'
+import type { ParsedRequest } from './internals.js'
 import { isPushUnseen } from './request-methods.js'
 import { readableStateOf, sourceOf } from './stream-state.js'
 import { untouchedMethods } from './untouched-methods.js'
@@ -16,16 +16,15 @@ const readsItself = untouchedMethods(Readable.prototype, { read: "debug('read', 
 /**
  * Knows which chunks of a request only one listener gets, so that no other code can hold them. Most are emitted while
  * the parser hands them over. One that comes while the request is paused waits in its buffer, where any code may take
- * it: it counts only if `readWaiting` has read it.
+ * it: it counts only if `readNext` has read it.
  */
 export class SoleListener {
   private readonly req: ParsedRequest
   private readonly listener: unknown
   /** The chunk that is being emitted. */
   private passing: Buffer | undefined
-  /** The chunk that is waiting, and the state in whose buffer it is. */
-  private waiting: Buffer | undefined
-  private state: Readonly<ReadableState> | undefined
+  /** The chunks that are waiting, which are all that the request holds. */
+  private waiting: Buffer[] = []
 
   constructor(req: ParsedRequest, listener: unknown) {
     this.req = req
@@ -35,14 +34,10 @@ export class SoleListener {
 
   /** Called before the parser hands a chunk over. */
   begin(chunk: Buffer): void {
-    const state = readableStateOf(this.req)
-    this.waiting = undefined
-    if (state.length > 0 || !this.isAlone) return
-    if (state.flowing === true) this.passing = chunk
-    else {
-      this.waiting = chunk
-      this.state = state
-    }
+    const { length, flowing } = readableStateOf(this.req)
+    if (length !== lengthOf(this.waiting) || !this.isAlone) this.waiting = []
+    else if (flowing !== true) this.waiting.push(chunk)
+    else if (length === 0) this.passing = chunk
   }
 
   /** Called when the parser has handed it over. */
@@ -54,20 +49,26 @@ export class SoleListener {
   gets(chunk: unknown): boolean {
     const { passing } = this
     this.passing = undefined
-    // Other code has read it.
-    if (chunk === this.waiting) this.waiting = undefined
+    // Other code that has read it may put it back.
+    if (this.waiting.includes(chunk as Buffer)) this.waiting = []
     return passing !== undefined && passing === chunk
   }
 
-  /** Reads the chunk that is waiting in a paused request, if no other code can have had it. */
-  readWaiting(): void {
-    const { req, waiting, state } = this
-    this.waiting = undefined
-    if (waiting === undefined || state !== readableStateOf(req) || !this.isAlone || !readsItself(req)) return
-    if (state.flowing !== false || state.length !== waiting.length) return
-    this.passing = waiting
-    req.read()
+  /**
+   * Reads the next waiting chunk of a paused request. Returns false if there is none, or if other code may have had it.
+   */
+  readNext(): boolean {
+    const { req, waiting } = this
+    const [next] = waiting
+    const isOwn = lengthOf(waiting) === readableStateOf(req).length && this.isAlone && readsItself(req)
+    // Node would take a longer read for a wish for a larger buffer.
+    const isReadable = waiting.length === 1 || (next?.length ?? 0) <= req.readableHighWaterMark
+    this.waiting = isOwn && isReadable ? waiting.slice(1) : []
+    if (next === undefined || !isOwn || !isReadable) return false
+    this.passing = next
+    req.read(waiting.length === 1 ? undefined : next.length)
     this.passing = undefined
+    return true
   }
 
   leave(): void {
@@ -87,6 +88,12 @@ export class SoleListener {
       !isKept(req)
     )
   }
+}
+
+function lengthOf(chunks: readonly Buffer[]): number {
+  let length = 0
+  for (const chunk of chunks) length += chunk.length
+  return length
 }
 
 /** Tells whether the body of a request is kept. */

@@ -68,8 +68,12 @@ export class Upload {
   resume(): void {
     if (this.isOver || !this.isHeldUp) return
     this.isHeldUp = false
-    this.sole?.readWaiting()
-    if (!this.isOver && !this.isHeldUp) this.body.source.resume()
+    while (this.mayGoOn && this.sole?.readNext());
+    if (this.mayGoOn) this.body.source.resume()
+  }
+
+  private get mayGoOn(): boolean {
+    return !this.isOver && !this.isHeldUp
   }
 
   /** Stops sending. */
