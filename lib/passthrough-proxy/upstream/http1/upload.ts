@@ -6,6 +6,7 @@ import { freeMemory } from '../../../node/free-memory.js'
 import type { SoleListener } from '../../../node/sole-listener.js'
 import { isSocketUntouched } from '../../../node/untouched-socket.js'
 import { lastChunk } from './request-writer.js'
+import { timers } from '../../../node/timers.js'
 
 /** The connection as its upload sees it. */
 export interface UploadOwner {
@@ -60,8 +61,8 @@ export class Upload {
     this.sole = soleListenerOf(source, this.onData)
     source.resume()
     // A destroyed stream emits no more events, and neither does one that has ended.
-    if (source.readableEnded) process.nextTick(this.onEnd)
-    else if (source.destroyed) process.nextTick(this.onClose)
+    if (source.readableEnded) timers.nextTick(this.onEnd)
+    else if (source.destroyed) timers.nextTick(this.onClose)
   }
 
   /** Goes on when the connection takes more. */
@@ -130,7 +131,7 @@ export class Upload {
   private readonly onEnd = (): void => {
     if (this.isOver || this.hasEnded) return
     this.hasEnded = true
-    process.nextTick(finish, this)
+    timers.nextTick(finish, this)
   }
 
   /** Ends the upload. Node first reports the end of an HTTP/2 stream that was reset, and the reset a moment later. */
