@@ -44,8 +44,8 @@ import {
 import { mayBeBuffered } from './passthrough-proxy/request/buffered-body.js'
 import { dispatcherOption, type Dispatcher } from './passthrough-proxy/upstream/undici/dispatcher.js'
 
-export type { BodyTransform } from './passthrough-proxy/body-transform.js'
-export type { HeaderList } from './passthrough-proxy/header-list.js'
+export type { BodyTransform } from './passthrough-proxy/hook-bodies/body-transform.js'
+export type { HeaderList } from './passthrough-proxy/headers/header-list.js'
 export type {
   BufferOptions,
   IncomingResponse,

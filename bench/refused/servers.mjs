@@ -16,7 +16,7 @@ export function findServers() {
     onNode('max-bytes', `${express}, **maxBytes**, \`express.json\``),
     { ...onNode('patient-max-bytes', `${express}, maxBytes with \`lingerMs: 30_000\``), isPatient: true },
     onNode('express-json', `${express}, \`express.json({ limit })\``),
-    onNode('raw-body', `${express}, raw-body ${versionOf('raw-body')}, which a handler answers for`),
+    onNode('raw-body', `${express} with raw-body ${versionOf('raw-body')} in a handler`),
   ]
   const nginx = findNginx()
   if (nginx === undefined) return { servers, missing: ['nginx is left out: it is not installed.'] }

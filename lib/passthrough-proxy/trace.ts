@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { proxyChannels, proxyLine } from '../shared/channels.js'
 import type { ProxiedRequest, ProxyOutcome } from '../shared/messages.js'
-import { HeaderList } from './header-list.js'
+import { HeaderList } from './headers/header-list.js'
 import { onceClosed, type TunnelEnds } from './progress.js'
 import type { Draft } from './request/outgoing.js'
 

@@ -101,7 +101,7 @@ describe('the report of the benchmarks', () => {
     const own = `${what} 4.00 ms of CPU with maxBytes (Node 24).`
     expect(cheaper).to.deep.equal([`${own} Others, as multiples of it: express-json 2.00.`])
     expect(dearer).to.deep.equal([
-      `${own} Others have less of it: nginx 0.50.`,
+      `${own} Lower figures, as shares of it: nginx 0.50.`,
       `${what} maxBytes delivers the 413 to 50.0 % of them, express-json to 100 % and nginx to 100 %.`,
     ])
   })

@@ -17,6 +17,8 @@ const parsers = ['iconv-lite', 'raw-body', 'safer-buffer', 'secure-json-parse', 
 const body = ['body', 'body/kept', 'body/refused', 'body/replay']
 const proxy = [
   'passthrough-proxy',
+  'passthrough-proxy/headers',
+  'passthrough-proxy/hook-bodies',
   'passthrough-proxy/request',
   'passthrough-proxy/response',
   'passthrough-proxy/upstream',

@@ -90,7 +90,7 @@ export function onKind(rows, kind, { title, unit, most }) {
     },
     ahead.length > 0 && {
       kind: 'dearer',
-      text: `${what}. Others have less of it: ${namesOf(ahead, { most })}.`,
+      text: `${what}. Lower figures, as shares of it: ${namesOf(ahead, { most })}.`,
     },
   ].filter(Boolean)
 }

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 
-import { bytesOf, readableOf, type Stage } from '../body-transform.js'
-import { onLastPush } from '../contained-transform.js'
+import { bytesOf, readableOf, type Stage } from '../hook-bodies/body-transform.js'
+import { onLastPush } from '../hook-bodies/contained-transform.js'
 import { hookError, requestBodyError } from '../hooks.js'
 
 /** Tells whether a body is that of the client, changed by a hook. */

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 
-import { HeaderList, removeLines } from '../header-list.js'
+import { HeaderList, removeLines } from '../headers/header-list.js'
 import type { RequestHead } from './request-head.js'
 
 /** The treatment of X-Forwarded-For, -Host and -Proto. */

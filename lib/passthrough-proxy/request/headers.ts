@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 
 import { sluicewayError } from '../../shared/errors.js'
-import { isLength } from '../body-length.js'
-import { addConnectionOptions, hopByHopNames } from '../hop-by-hop.js'
+import { isLength } from '../headers/body-length.js'
+import { addConnectionOptions, hopByHopNames } from '../headers/hop-by-hop.js'
 import { hasOpenStream } from '../../node/request-facts.js'
-import { removeLines } from '../header-list.js'
+import { removeLines } from '../headers/header-list.js'
 import { linesOf } from './changed-lines.js'
 import { describesClient } from './forwarded.js'
 import { loopHeader } from './loop.js'

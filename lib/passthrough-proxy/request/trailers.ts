@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 
-import { isDigest } from '../digests.js'
-import { hopByHopNames } from '../hop-by-hop.js'
+import { isDigest } from '../headers/digests.js'
+import { hopByHopNames } from '../headers/hop-by-hop.js'
 import { describesClient } from './forwarded.js'
 import { loopHeader } from './loop.js'
 

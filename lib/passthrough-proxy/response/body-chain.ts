@@ -3,7 +3,7 @@ import { type Readable, Transform, type TransformCallback, type Writable } from 
 import type getRawBody from 'raw-body'
 
 import { sluicewayError } from '../../shared/errors.js'
-import { bytesOf, readableOf, type Stage } from '../body-transform.js'
+import { bytesOf, readableOf, type Stage } from '../hook-bodies/body-transform.js'
 import { UpstreamBody, type BodyOwner } from './upstream-body.js'
 
 /** Creates the error of the response for the error of one of its streams. */

@@ -1,5 +1,5 @@
-import { digestNames, isDigest } from '../digests.js'
-import { type HeaderList, removeLines } from '../header-list.js'
+import { digestNames, isDigest } from '../headers/digests.js'
+import { type HeaderList, removeLines } from '../headers/header-list.js'
 
 /**
  * Adapts the headers of a response to a body that is changed as it passes: its length is not known, and parts of it

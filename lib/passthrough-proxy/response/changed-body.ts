@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 
-import { hasNoBody } from '../body-length.js'
-import { bytesOf } from '../body-transform.js'
+import { hasNoBody } from '../headers/body-length.js'
+import { bytesOf } from '../hook-bodies/body-transform.js'
 import { hookError, responseHookError, runResponseHook, type ResponseHook } from '../hooks.js'
 import { withoutDigests } from './body-headers.js'
 import type { BodyChain } from './body-chain.js'

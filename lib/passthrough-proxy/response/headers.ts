@@ -2,9 +2,9 @@ import type { IncomingMessage } from 'node:http'
 
 import { sluicewayError } from '../../shared/errors.js'
 import { isServedAsHttp10 } from '../../node/request-facts.js'
-import { hasNoBody, isLength } from '../body-length.js'
-import { addConnectionOptions, hopByHopNames } from '../hop-by-hop.js'
-import { removeLines } from '../header-list.js'
+import { hasNoBody, isLength } from '../headers/body-length.js'
+import { addConnectionOptions, hopByHopNames } from '../headers/hop-by-hop.js'
+import { removeLines } from '../headers/header-list.js'
 import type { Target } from '../target.js'
 
 /** The header lines of a response without those that belong to the upstream's connection. */

@@ -1,4 +1,4 @@
-import { hasNoBody, isLength } from '../body-length.js'
+import { hasNoBody, isLength } from '../headers/body-length.js'
 import { responseHookError } from '../hooks.js'
 import type { Incoming } from './incoming.js'
 

@@ -1,5 +1,5 @@
 import { sluicewayError } from '../../shared/errors.js'
-import { HeaderList } from '../header-list.js'
+import { HeaderList } from '../headers/header-list.js'
 import { readResponseHeaders } from './headers.js'
 
 /**

@@ -2,7 +2,7 @@ import { type IncomingMessage, ServerResponse } from '../../node/http.js'
 import { expectBody } from '../../node/connection.js'
 import { OUT_HEADERS, type OutgoingHeaders, type OutgoingResponse } from '../../node/internals.js'
 import { isHttp2, isServedAsHttp10 } from '../../node/request-facts.js'
-import { HeaderList } from '../header-list.js'
+import { HeaderList } from '../headers/header-list.js'
 import { isHeadUntouched } from './untouched.js'
 
 /** The lines to which several writers may contribute: those of a middleware are sent beside the upstream's. */

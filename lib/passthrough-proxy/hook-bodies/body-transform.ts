@@ -1,7 +1,7 @@
 import { Readable, type Writable } from 'node:stream'
 
 import { containTransform } from './contained-transform.js'
-import { described } from '../shared/described.js'
+import { described } from '../../shared/described.js'
 import { WebInput, WebOutput, type WebReadable, type WebWritable } from './web-streams.js'
 
 /** A transform of the web, such as a `TransformStream`. */

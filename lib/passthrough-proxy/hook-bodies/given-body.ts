@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream'
 
-import { described } from '../shared/described.js'
+import { described } from '../../shared/described.js'
 import { drop, isNodeReadable, isWebReadable } from './body-transform.js'
 import { containTransform } from './contained-transform.js'
-import type { ReplacementBody } from './hooks.js'
+import type { ReplacementBody } from '../hooks.js'
 import { WebOutput } from './web-streams.js'
 
 /** Returns the bytes of a body in memory that a hook has given; undefined for a stream. */

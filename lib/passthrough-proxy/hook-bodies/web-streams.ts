@@ -1,7 +1,7 @@
 import { Readable, Writable } from 'node:stream'
 
 import { asError } from './contained-transform.js'
-import { described } from '../shared/described.js'
+import { described } from '../../shared/described.js'
 
 interface WebReader {
   read(): Promise<{ readonly done: boolean; readonly value?: unknown }>
