@@ -32,6 +32,8 @@ interface Names {
   /** Precedes the names of options within an option. */
   readonly group?: string
   readonly elsewhere?: NamesElsewhere
+  /** Replaces the list of all options in a message if there are too many. */
+  readonly others?: string
 }
 
 const SIZE = /^\d+(?:\.\d+)? *(?:b|kb|mb|gb|tb|pb)$/i
@@ -73,26 +75,27 @@ export function rejectRequest(owner: string, options: unknown): void {
   }
 }
 
-function rejectUnknownKeys(
+/** Throws for the first name that is not known, and suggests the one that was probably meant. */
+export function rejectUnknownKeys(
   owner: string,
   given: object,
-  known: string[],
-  { group = '', elsewhere = {} }: Names,
+  known: readonly string[],
+  { group = '', elsewhere = {}, others }: Names,
 ): void {
   for (const key of Object.keys(given)) {
     if (known.includes(key)) continue
-    const remedy = Object.hasOwn(elsewhere, key) ? elsewhere[key] : hint(key, known, group)
+    const remedy = Object.hasOwn(elsewhere, key) ? elsewhere[key] : hint(key, known, group, others)
     throw wrongOption(`${owner}: unknown option ${show(group + key)}; ${remedy}`)
   }
 }
 
 /** Suggests the option that was probably meant, or lists all of them if none is spelled alike. */
-function hint(key: string, known: string[], group: string): string {
+function hint(key: string, known: readonly string[], group: string, others?: string): string {
   const nearest = closest(key, known)
   const isAlike = distance(key.toLowerCase(), nearest.toLowerCase()) <= Math.max(1, key.length / 3)
   return isAlike
     ? `did you mean ${show(group + nearest)}?`
-    : `the options are ${known.map((name) => group + name).join(', ')}`
+    : (others ?? `the options are ${known.map((name) => group + name).join(', ')}`)
 }
 
 /**
