@@ -28,14 +28,18 @@ describe('the hidden classes of V8', () => {
         }
         const { port } = await serve(express().use(handler, express.text(), answer))
         const client = await RawClient.connect(port)
-        for (let sent = 0; sent < 3; sent++) {
+        for (let sent = 0; sent < 6; sent++) {
           client.request('POST', '/', { 'Content-Type': 'text/plain' }, 'body')
           await client.response()
         }
         client.destroy()
-        const [, one, other] = seen as [Exchange, Exchange, Exchange]
-        expect(haveSameClass(one.res, other.res), 'responses').to.equal(true)
-        expect(haveSameClass(one.req, other.req), 'requests').to.equal(true)
+        // V8 may forget a shared class between two requests, and makes another one then.
+        const shared = (of: 'req' | 'res'): boolean =>
+          seen.slice(1).some((exchange, i) => haveSameClass(exchange[of], seen[i]![of]))
+        expect({ requests: shared('req'), responses: shared('res') }).to.deep.equal({
+          requests: true,
+          responses: true,
+        })
       })
     }
   }
