@@ -4,7 +4,7 @@ import { expect } from 'chai'
 import { autoFlush, bodyCache, maxBytes } from 'sluiceway'
 
 import { expressVersions } from '../support/express-versions.js'
-import { haveSameClass } from '../support/hidden-classes.js'
+import { haveSameClass, isFast } from '../support/hidden-classes.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 
@@ -28,14 +28,14 @@ describe('the hidden classes of V8', () => {
         }
         const { port } = await serve(express().use(handler, express.text(), answer))
         const client = await RawClient.connect(port)
-        for (let sent = 0; sent < 6; sent++) {
+        for (let sent = 0; sent < 3; sent++) {
           client.request('POST', '/', { 'Content-Type': 'text/plain' }, 'body')
           await client.response()
         }
         client.destroy()
-        // V8 may forget a shared class between two requests, and makes another one then.
+        // V8 caches the classes of dictionaries in a table whose places two of them may share.
         const shared = (of: 'req' | 'res'): boolean =>
-          seen.slice(1).some((exchange, i) => haveSameClass(exchange[of], seen[i]![of]))
+          seen.slice(2).every((one, i) => !isFast(one[of]) || haveSameClass(one[of], seen[i + 1]![of]))
         expect({ requests: shared('req'), responses: shared('res') }).to.deep.equal({
           requests: true,
           responses: true,
