@@ -3,6 +3,7 @@ import type { AutoFlushSettings, Coalesce } from './auto-flush/mount-settings.js
 import { noteMount } from './auto-flush/mount-settings.js'
 import { watchHead } from './auto-flush/watch-head.js'
 import { provideFlush, watchWrites } from './auto-flush/streaming.js'
+import { shareHiddenClass } from './node/hidden-class.js'
 import type { Middleware } from './shared/middleware.js'
 import {
   callback,
@@ -90,6 +91,7 @@ export function autoFlush(options?: AutoFlushOptions): Middleware {
   //     write ─▶ compressor ─▶ a flush is due, once per burst ─▶ flush ─▶ client       auto-flush/flush-schedule.ts
   //     write without a compressor ─▶ Node sends it by itself
   return function autoFlushMiddleware(req, res, next) {
+    shareHiddenClass(req, res)
     noteMount(req, settings)
     watchHead(res)
     provideFlush(res)

@@ -6,6 +6,7 @@ import { bodySourceOf, requireStream } from './body/tap.js'
 import type { Storage } from './body/kept/store.js'
 import { ByteBudget } from './body/kept/byte-budget.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
+import { shareHiddenClass } from './node/hidden-class.js'
 import { mayHaveBody } from './node/request-facts.js'
 import { isCloseDue } from './node/stream-state.js'
 import {
@@ -128,6 +129,7 @@ export function bodyCache(options: BodyCacheOptions | ByteSize = {}): Middleware
   const settings = readSettings(options)
   const instance: Instance = { settings, storage: storageFor(settings) }
   return function bodyCacheMiddleware(req, res, next) {
+    shareHiddenClass(req, res)
     try {
       requireStream(req, 'bodyCache')
     } catch (error) {
@@ -182,7 +184,6 @@ function keepNow(
   next: NextFunction,
 ): void {
   const source = bodySourceOf(req, res)
-  // Up to Node 22, whatever is read of a request after a property was added is slow the first time: the tap adds another.
   req.bodyCache = new KeptBody(req, source, settings)
   source.keep(storage)
   const error = source.addLimit(settings.limit)

@@ -14,6 +14,7 @@ import {
   parseByteSize,
   readOptions,
 } from './shared/options.js'
+import { shareHiddenClass } from './node/hidden-class.js'
 import { mayHaveBody } from './node/request-facts.js'
 import { isCloseDue } from './node/stream-state.js'
 import { timers } from './node/timers.js'
@@ -86,6 +87,7 @@ const RESULT = { ...LIMIT, isResult: true }
 export function maxBytes(options: MaxBytesOptions | ByteSize | MaxBytesLimit): Middleware {
   const settings = readSettings(options)
   return function maxBytesMiddleware(req, res, next) {
+    shareHiddenClass(req, res)
     limitBody(settings, req, res, next)
   }
 }

@@ -2,8 +2,7 @@
  * The keys under which this package keeps its own state on objects of Node. No other package uses them.
  *
  * They come from `Symbol.for`: the ES module copy and the CommonJS copy of the package may live in one process and
- * serve the same request, and each must find the state of the other. The choice of the object matters as well: up to
- * Node 22, each property added to a request that Express has handled costs V8 a hidden class.
+ * serve the same request, and each must find the state of the other.
  */
 
 /** On the stream state of a request: the source of its body. */

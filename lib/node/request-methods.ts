@@ -28,10 +28,9 @@ export function markReplayed(methods: ReplayedMethods): ReplayedMethods {
 /**
  * Gives a request the methods by which it is replayed, unless it has them.
  *
- * Up to Node 22, each property that is added to a request after Express has changed its prototype costs a hidden
- * class (1.3 KB, 2 us). So the methods are added once to `express.request`, from which the requests of all
- * applications inherit. Any other request gets its own, and so does one whose methods other code has replaced, or
- * that was passed to an application of another copy of Express.
+ * Methods of its own would cost each request time. So they are added once to `express.request`, from which the requests
+ * of all applications inherit. Any other request gets its own, and so does one whose methods other code has replaced,
+ * or that was passed to an application of another copy of Express.
  */
 export function putMethods(req: ParsedRequest, methods: ReplayedMethods): void {
   if (isReplayed(req)) return

@@ -12,7 +12,7 @@ import {
 import { BODY } from './keys.js'
 import { timers } from './timers.js'
 
-/* Reads and writes the state of a stream. Up to Node 22, each access to a property of a request itself is slow. */
+/* Reads and writes the state of a stream. */
 
 /**
  * Tells whether a stream has a reader: an event, a pipe or an iterator, all of which listen. A bare `resume()` is

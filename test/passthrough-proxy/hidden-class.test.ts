@@ -1,11 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { setFlagsFromString } from 'node:v8'
-import { runInThisContext } from 'node:vm'
 
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
 
 import { expressVersions } from '../support/express-versions.js'
+import { haveSameClass, isFast } from '../support/hidden-classes.js'
 import { proxied, request } from '../support/proxied.js'
 import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
@@ -15,20 +14,6 @@ interface Seen {
   readonly req: IncomingMessage
   readonly res: ServerResponse
 }
-
-/** Asks V8 about objects; only a flag makes its parser know the question. */
-function askV8(question: string, ...objects: readonly object[]): boolean {
-  setFlagsFromString('--allow-natives-syntax')
-  try {
-    const ask = runInThisContext(`(one, other) => ${question}`) as (...objects: readonly object[]) => boolean
-    return ask(...objects)
-  } finally {
-    setFlagsFromString('--no-allow-natives-syntax')
-  }
-}
-
-const haveSameClass = (one: object, other: object): boolean => askV8('%HaveSameMap(one, other)', one, other)
-const isFast = (object: object): boolean => askV8('%HasFastProperties(one)', object)
 
 describe('passthroughProxy and the hidden classes of V8', () => {
   afterEach(closeServers)

@@ -94,7 +94,10 @@ export abstract class RequestReader implements BodyReader {
     this.nativeRead.call(this.req, 0)
   }
 
-  /** Makes the request look unread, and fills its buffer with the bytes that fit. */
+  /**
+   * Makes the request look unread. While the body arrives, its buffer is filled, as in Node. Bytes that have all come
+   * wait in the store until a reader asks: most bodies are read only once.
+   */
   renew(): void {
     const { req } = this
     if (this.isReplaced) return
@@ -103,7 +106,9 @@ export abstract class RequestReader implements BodyReader {
     renewReadableState(req)
     this.position = this.start
     this.ended = false
-    this.wanting = true
+    this.wanting = this.body.state === 'arriving'
+    // What is being read from the file is of the round before.
+    this.loading = undefined
     feed(this, this.body)
   }
 

@@ -17,7 +17,10 @@ export function mayBeBuffered(req: IncomingMessage, { chunked, contentLength }: 
 
 /** Tells whether the whole body has come, and waits in the request. */
 export function hasBufferedBody(req: IncomingMessage, head: RequestHead): boolean {
-  return mayBeBuffered(req, head) && req.readableLength === Number(head.contentLength)
+  if (!mayBeBuffered(req, head)) return false
+  // A kept body that was read before comes into the buffer only when it is asked for.
+  if (req.complete && req.readableLength === 0) req.read(0)
+  return req.readableLength === Number(head.contentLength)
 }
 
 /** Takes a body that is complete out of the request; returns undefined if it has to be read as a stream. */
