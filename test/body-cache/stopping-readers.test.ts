@@ -68,40 +68,6 @@ for (const { name, mount } of hosts) {
       })
     }
 
-    it('gives the next reader the whole body after bytes for the last one have come from the file', async () => {
-      const sent = Buffer.from(Array.from({ length: 200_000 }, (_, i) => i % 251))
-      const { port } = await serve(
-        mount(bodyCache({ memory: 0 }), async (req, res) => {
-          await rawBody(req)
-          // The stream reads on in the next tick.
-          await new Promise<void>((resolve) => {
-            req.once('data', () => process.nextTick(() => process.nextTick(resolve)))
-          })
-          req.pause()
-          await req.bodyCache.buffer()
-          res.end(await rawBody(req))
-        }),
-      )
-      const client = await RawClient.connect(port)
-      client.request('POST', '/', {}, sent)
-      expect((await client.response()).body.equals(sent)).to.equal(true)
-      client.destroy()
-    })
-
-    it('leaves a body that was read in the store until the next reader asks for it', async () => {
-      const { port } = await serve(
-        mount(bodyCache(), async (req, res) => {
-          await rawBody(req)
-          const { readableLength } = req
-          res.end(`${readableLength} ${String(await rawBody(req))}`)
-        }),
-      )
-      const client = await RawClient.connect(port)
-      client.request('POST', '/', {}, 'body')
-      expect(String((await client.response()).body)).to.equal('0 body')
-      client.destroy()
-    })
-
     it('lets an abandoned destination drain without waking a later reader', async () => {
       const { port } = await serve(
         mount(bodyCache(), async (req, res) => {

@@ -94,10 +94,7 @@ export abstract class RequestReader implements BodyReader {
     this.nativeRead.call(this.req, 0)
   }
 
-  /**
-   * Makes the request look unread. While the body arrives, its buffer is filled, as in Node. Bytes that have all come
-   * wait in the store until a reader asks: most bodies are read only once.
-   */
+  /** Makes the request look unread, and fills its buffer with the bytes that fit. */
   renew(): void {
     const { req } = this
     if (this.isReplaced) return
@@ -106,9 +103,7 @@ export abstract class RequestReader implements BodyReader {
     renewReadableState(req)
     this.position = this.start
     this.ended = false
-    this.wanting = this.body.state === 'arriving'
-    // What is being read from the file is of the round before.
-    this.loading = undefined
+    this.wanting = true
     feed(this, this.body)
   }
 

@@ -17,10 +17,7 @@ export function mayBeBuffered(req: IncomingMessage, { chunked, contentLength }: 
 
 /** Tells whether the whole body has come, and waits in the request. */
 export function hasBufferedBody(req: IncomingMessage, head: RequestHead): boolean {
-  if (!mayBeBuffered(req, head)) return false
-  // A kept body that was read before comes into the buffer only when it is asked for.
-  if (req.complete && req.readableLength === 0) req.read(0)
-  return req.readableLength === Number(head.contentLength)
+  return mayBeBuffered(req, head) && req.readableLength === Number(head.contentLength)
 }
 
 /** Takes a body that is complete out of the request; returns undefined if it has to be read as a stream. */
