@@ -98,7 +98,7 @@ for (const { name, express } of expressVersions) {
           expect(errors[0]?.code).to.equal('ERR_SLUICEWAY_PROXY_HOOK')
           expect((errors[0] as SluicewayError).cause).to.have.property(
             'message',
-            `headers: the value of "X-Added" must be a string, got ${what}`,
+            withEntry(`headers: the value of "X-Added" must be a string, got ${what}`, 'a-wrong-option'),
           )
         })
       }

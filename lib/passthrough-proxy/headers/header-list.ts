@@ -1,4 +1,5 @@
 import { described } from '../../shared/described.js'
+import { wrongOption } from '../../shared/error-page.js'
 
 /**
  * Header lines in the order of the wire. Names keep their case, and repeated names keep separate lines; names are
@@ -62,7 +63,7 @@ function textOf(name: string, value: unknown): string {
   if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean')
     return String(value)
   const remedy = Array.isArray(value) ? '; append() adds a line for each value' : ''
-  throw new TypeError(
+  throw wrongOption(
     `headers: the value of ${JSON.stringify(name)} must be a string, got ${described(value)}${remedy}`,
   )
 }
