@@ -18,6 +18,7 @@ import {
   readOptions,
   writableDirectory,
 } from './shared/options.js'
+import { timers } from './node/timers.js'
 
 export type { BodyCache } from './body-cache/accessors.js'
 export type { PrototypePoisoning } from './body-cache/prototype-poisoning.js'
@@ -170,7 +171,7 @@ function keepBody(instance: Instance, req: IncomingMessage, res: ServerResponse,
     provideRawBody(settings, req, next)
   } else if (isCloseDue(req)) {
     // A host has just read the request, and Node is about to close it: this waits until Node has done so.
-    setImmediate(keepNow, instance, req, res, next)
+    timers.setImmediate(keepNow, instance, req, res, next)
   } else keepNow(instance, req, res, next)
 }
 

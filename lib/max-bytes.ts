@@ -16,6 +16,7 @@ import {
 } from './shared/options.js'
 import { mayHaveBody } from './node/request-facts.js'
 import { isCloseDue } from './node/stream-state.js'
+import { timers } from './node/timers.js'
 
 export type { ByteSize } from './shared/options.js'
 
@@ -147,7 +148,7 @@ function limitBody(
     return
   }
   // A host has just read the request, and Node is about to close it: this waits until Node has done so.
-  if (isCloseDue(req)) setImmediate(addLimit, settings, limit, req, res, next)
+  if (isCloseDue(req)) timers.setImmediate(addLimit, settings, limit, req, res, next)
   else addLimit(settings, limit, req, res, next)
 }
 

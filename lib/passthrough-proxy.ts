@@ -43,6 +43,7 @@ import {
 } from './passthrough-proxy/target.js'
 import { mayBeBuffered } from './passthrough-proxy/request/buffered-body.js'
 import { dispatcherOption, type Dispatcher } from './passthrough-proxy/upstream/undici/dispatcher.js'
+import { timers } from './node/timers.js'
 
 export type { BodyTransform } from './passthrough-proxy/hook-bodies/body-transform.js'
 export type { HeaderList } from './passthrough-proxy/headers/header-list.js'
@@ -226,7 +227,7 @@ function plainProxy(target: Target, settings: ProxySettings): Middleware {
     try {
       const head = readHead(exchange)
       const draft = draftOf(exchange, target, head, false)
-      if (mayBeBuffered(req, head)) process.nextTick(sendDraft, exchange, draft)
+      if (mayBeBuffered(req, head)) timers.nextTick(sendDraft, exchange, draft)
       else sendDraft(exchange, draft)
     } catch (error) {
       exchange.fail(error)

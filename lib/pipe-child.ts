@@ -28,6 +28,7 @@ import { observed } from './pipe-child/observed.js'
 import { PipedResponse } from './pipe-child/piped-response.js'
 import type { ChildExit, RunningChild } from './pipe-child/running-child.js'
 import { type PipeChildSettings, Transfer } from './pipe-child/transfer.js'
+import { types } from 'node:util'
 
 export type { PipedChild } from './pipe-child/arguments.js'
 export type { PseudoTerminal } from './pipe-child/children/terminal.js'
@@ -171,6 +172,6 @@ function requireStream(given: unknown, option: OptionName): Readable {
 }
 
 function hintAt(given: unknown): string {
-  if (typeof given === 'string' || given instanceof Uint8Array) return ' (Readable.from([…]) makes one)'
+  if (typeof given === 'string' || types.isUint8Array(given)) return ' (Readable.from([…]) makes one)'
   return given instanceof ReadableStream ? ' (Readable.fromWeb(…) makes one)' : ''
 }

@@ -14,6 +14,8 @@ import { endOnError } from './end-on-error.js'
 import { takersBeside, tellTakers, type UpgradeListener } from './other-listeners.js'
 import { responseOn } from './response.js'
 import { answerUnhandled } from './unhandled.js'
+import { timers } from '../node/timers.js'
+import { isHeadWritten } from '../node/send-head.js'
 
 /**
  * The `head` of the inner 'upgrade': `holdEarlyBytes` gives the real bytes to the handler that takes the connection
@@ -120,7 +122,7 @@ function next(
       upgrade.socket,
       () => {
         if (error) answerUnhandled(wiring.app, res, error)
-        else if (!res.headersSent) leaveToOthers(wiring, upgrade, others, res)
+        else if (!isHeadWritten(res)) leaveToOthers(wiring, upgrade, others, res)
       },
       upgrade.req,
     )
@@ -147,11 +149,11 @@ function leaveToOthers(
 function answerIfIgnored({ server, app }: Wiring, { req, socket }: Upgrade, tell: () => () => boolean): void {
   let timer: NodeJS.Timeout | undefined
   // This comes first, because a later listener would look like one of theirs.
-  socket.once('close', () => clearTimeout(timer))
+  socket.once('close', () => timers.clearTimeout(timer))
   const isIgnored = tell()
   if (!isIgnored()) return
   const answer = (): void => answerUnhandled(app, responseOn(server, socket, req))
-  timer = setTimeout(() => isIgnored() && endOnError(socket, answer, req), PATIENCE_MS).unref()
+  timer = timers.setTimeout(() => isIgnored() && endOnError(socket, answer, req), PATIENCE_MS).unref()
 }
 
 /** Takes the connection from the app's response, which still closes with it. */

@@ -1,4 +1,5 @@
 import type { Coalesce } from './mount-settings.js'
+import { timers } from '../node/timers.js'
 
 /** Runs `flush` once for all writes of a burst. */
 export class FlushSchedule {
@@ -16,16 +17,16 @@ export class FlushSchedule {
   wrote(): void {
     if (this.pending) return
     this.pending = true
-    if (this.coalesce === 'immediate') setImmediate(flushPending, this)
-    else if (this.coalesce === 'tick') process.nextTick(flushPending, this)
-    else this.timer = setTimeout(flushPending, this.coalesce, this).unref()
+    if (this.coalesce === 'immediate') timers.setImmediate(flushPending, this)
+    else if (this.coalesce === 'tick') timers.nextTick(flushPending, this)
+    else this.timer = timers.setTimeout(flushPending, this.coalesce, this).unref()
   }
 
   /** Flushes now if any write waits. */
   now(): void {
     if (!this.pending) return
     this.pending = false
-    clearTimeout(this.timer)
+    timers.clearTimeout(this.timer)
     this.flush()
   }
 }

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { contain } from '../node/contained.js'
 import { onResponseClose } from '../node/response-close.js'
+import { timers } from '../node/timers.js'
 
 /** Matches the end of an event stream if it is between two events, or before the first one. */
 const BETWEEN_EVENTS = /(?:^|\n\r?\n|\r\r)$/
@@ -17,9 +18,9 @@ export class Heartbeat {
 
   constructor(res: ServerResponse, silenceMs: number) {
     this.res = res
-    this.timer = setTimeout(beat, silenceMs, this).unref()
+    this.timer = timers.setTimeout(beat, silenceMs, this).unref()
     // The timer would keep the response in memory.
-    onResponseClose(res, () => clearTimeout(this.timer))
+    onResponseClose(res, () => timers.clearTimeout(this.timer))
   }
 
   /** Notes that a chunk was written, which ends the silence. */

@@ -3,13 +3,14 @@ import { contain } from '../node/contained.js'
 import { STREAMING } from '../node/keys.js'
 import { applicationResponseOf } from '../node/express.js'
 import { outermost } from '../node/response-methods.js'
-import { sendHead } from '../node/send-head.js'
+import { isHeadWritten, sendHead } from '../node/send-head.js'
 import { flushStarted } from '../shared/channels.js'
 import type { AutoFlushSettings, Coalesce } from './mount-settings.js'
 import { type Compressor, findCompressor, flushCompressor, watchCompressor } from './compressor.js'
 import { FlushSchedule } from './flush-schedule.js'
 import { Heartbeat } from './heartbeat.js'
 import { hasPassed } from './mount-settings.js'
+import { timers } from '../node/timers.js'
 
 interface StreamedResponse extends ServerResponse {
   [STREAMING]?: Streaming
@@ -33,7 +34,7 @@ export function startStreaming(
   const heartbeat = heartbeatFor(res, settings, contentType)
   res[STREAMING] = { settings, schedule, heartbeat }
   // Node holds a head back until the first write of the body, which may come much later.
-  setImmediate(sendHeadNow, res)
+  timers.setImmediate(sendHeadNow, res)
   if (flushStarted.isObserved) flushStarted.tell({ req: res.req, res, isCompressed: schedule !== undefined })
 }
 
@@ -114,7 +115,7 @@ export function provideFlush(res: ServerResponse): void {
 
 /** Sends everything written so far, including the head; sends nothing before the head has been written. */
 function flush(this: StreamedResponse): void {
-  if (!this.headersSent || this.writableEnded) return
+  if (!isHeadWritten(this) || this.writableEnded) return
   this[STREAMING]?.schedule?.now()
   sendHead(this)
 }

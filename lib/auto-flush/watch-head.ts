@@ -5,6 +5,7 @@ import { outermost } from '../node/response-methods.js'
 import { atOnce } from '../shared/promises.js'
 import { hasPassed, settingsFor } from './mount-settings.js'
 import { startStreaming } from './streaming.js'
+import { isHeadWritten } from '../node/send-head.js'
 
 type HeaderArgument = Readonly<Record<string, OutgoingHttpHeader>> | HeaderList
 /** Names and values in turn, or pairs of both. */
@@ -20,7 +21,7 @@ export const watchHead: (res: ServerResponse) => void = outermost(
   hasPassed,
   (res, writeHead, args) => {
     const settings = settingsFor(res)
-    if (settings === undefined || res.headersSent || !isStreamed(res, args, settings)) {
+    if (settings === undefined || isHeadWritten(res) || !isStreamed(res, args, settings)) {
       return writeHead.apply(res, args)
     }
     const contentType = String(headerOf(res, args, 'content-type'))

@@ -8,6 +8,7 @@ import { awaitContinue, queueHead } from '../node/response-methods.js'
 import { hasListeners, letFlow, sourceOf } from '../node/stream-state.js'
 import { tellOnFinished } from '../node/tell-on-finished.js'
 import type { ToldWaiting } from './owner.js'
+import { isHeadWritten } from '../node/send-head.js'
 
 interface Expecting extends IncomingMessage {
   [CONTINUE]?: ServerResponse | undefined
@@ -38,7 +39,7 @@ export function sendContinue(req: IncomingMessage): void {
   const res = expecting[CONTINUE]
   if (res === undefined) return
   expecting[CONTINUE] = undefined
-  if (res.headersSent) return
+  if (isHeadWritten(res)) return
   res.writeContinue()
   if (res.socket === null) queueHead(res as OutgoingResponse)
   // A stream that already flows emits nothing when its first reader comes.

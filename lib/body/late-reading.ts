@@ -3,6 +3,7 @@ import { HeldClosing } from '../node/closing.js'
 import { type ConnectionWatcher, unwatchConnection, watchConnection } from '../node/connection.js'
 import type { ServerSocket } from '../node/internals.js'
 import { isHttp2 } from '../node/request-facts.js'
+import { timers } from '../node/timers.js'
 
 /** The time, in milliseconds, for which a reader may leave available bytes untouched. */
 const PATIENCE_MS = 10_000
@@ -44,7 +45,7 @@ export class LateReading implements ConnectionWatcher {
     if (state === 'arriving' && !isHttp2(req)) this.closing = new HeldClosing(socket)
     // Without a store, only Node's own buffers hold bytes.
     if (store === undefined) return
-    this.timer = setTimeout(check, PATIENCE_MS, this).unref()
+    this.timer = timers.setTimeout(check, PATIENCE_MS, this).unref()
     watchConnection(socket, this)
   }
 
@@ -58,7 +59,7 @@ export class LateReading implements ConnectionWatcher {
   }
 
   end(): void {
-    clearTimeout(this.timer)
+    timers.clearTimeout(this.timer)
     unwatchConnection(this.owner.socket, this)
   }
 

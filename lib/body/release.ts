@@ -3,6 +3,7 @@ import type { Http2ServerResponse } from 'node:http2'
 import { contain } from '../node/contained.js'
 import { isHttp2 } from '../node/request-facts.js'
 import { onResponseClose } from '../node/response-close.js'
+import { timers } from '../node/timers.js'
 
 /** The source of a request's body. It cannot be found there once the application gives the request another stream state. */
 interface ReleasedBody {
@@ -26,7 +27,7 @@ function releaseWithStream(res: ServerResponse, body: ReleasedBody): void {
     if (stream.readableFlowing !== null) contain(res, () => body.release())
   }
   // The trailers are sent in the same turn as the event.
-  stream.once('finish', () => setImmediate(release))
+  stream.once('finish', () => timers.setImmediate(release))
 }
 
 /** Releases it when its response is over, even if it was not sent. */

@@ -3,6 +3,7 @@ import { putIterators } from '../node/request-methods.js'
 import { awaitsContinue } from './expect-continue.js'
 import type { BodyWatcher, ToldWaiting, WatchedBody } from './owner.js'
 import { methods } from './replay/request-methods.js'
+import { timers } from '../node/timers.js'
 
 /** Tells `watcher` of the chunks of a body, and of readers that wait for its client. */
 export function watchBody(body: WatchedBody & { waiting: Waiting | undefined }, watcher: BodyWatcher): void {
@@ -50,7 +51,7 @@ export class Waiting implements ToldWaiting {
     this.tell(false)
     for (const watcher of this.watchers) watcher.bytesCame(count)
     // A listener for 'readable' empties the buffer in its own turn, and no event reports that.
-    if (this.body.req.listenerCount('readable') > 0) setImmediate(this.note)
+    if (this.body.req.listenerCount('readable') > 0) timers.setImmediate(this.note)
   }
 
   readonly note = (): void => {
@@ -59,7 +60,7 @@ export class Waiting implements ToldWaiting {
 
   /** Checks later: the listener has not been added yet, and has not emptied the buffer. */
   private readonly onListener = (event: string | symbol): void => {
-    if (event === 'readable') setImmediate(this.note)
+    if (event === 'readable') timers.setImmediate(this.note)
   }
 
   async *iterate(stream: Readable, iterator: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

@@ -2,6 +2,7 @@ import type { BodyWatcher } from '../body/owner.js'
 import type { BodySource } from '../body/source.js'
 import { watchBody } from '../body/waiting.js'
 import { sluicewayError } from '../shared/errors.js'
+import { timers } from '../node/timers.js'
 
 /** The checked option `minRate`. */
 export interface MinRateSettings {
@@ -39,19 +40,19 @@ class RateWatcher implements BodyWatcher {
   }
 
   readersWait(areWaiting: boolean): void {
-    const now = performance.now()
+    const now = timers.now()
     if (this.since !== undefined) this.left = Math.max(0, this.left - (now - this.since))
     this.since = areWaiting ? now : undefined
-    clearTimeout(this.timer)
-    clearImmediate(this.immediate)
-    if (areWaiting) this.timer = setTimeout(timeIsUp, Math.ceil(this.left), this).unref()
+    timers.clearTimeout(this.timer)
+    timers.clearImmediate(this.immediate)
+    if (areWaiting) this.timer = timers.setTimeout(timeIsUp, Math.ceil(this.left), this).unref()
   }
 
   /**
    * Waits for an immediate: a process that was busy first reads the bytes that have come in the meantime.
    */
   timeIsUp(): void {
-    this.immediate = setImmediate(refuse, this)
+    this.immediate = timers.setImmediate(refuse, this)
   }
 
   refuse(): void {

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import { expressRequestOf } from './express.js'
 import type { ParsedRequest } from './internals.js'
 import { REPLAYS } from './keys.js'
+import { timers } from './timers.js'
 
 /* The one place where methods of a request are replaced. Other files decide what the new ones do. */
 /* All of them are called with the request as `this`. */
@@ -88,5 +89,5 @@ function destroyNothing(
   error: Error | null,
   callback: (error?: Error | null) => void,
 ): void {
-  process.nextTick(callback, error)
+  timers.nextTick(callback, error)
 }

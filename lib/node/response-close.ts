@@ -4,6 +4,7 @@ import { type ConnectionWatcher, unwatchConnection, watchConnection } from './co
 import { STREAM_IDLE } from './http2-codes.js'
 import type { ClosableResponse } from './internals.js'
 import { isHttp2 } from './request-facts.js'
+import { timers } from './timers.js'
 
 type CloseListener = (this: ServerResponse) => void
 
@@ -17,7 +18,7 @@ type CloseListener = (this: ServerResponse) => void
  * without an error and does not read.
  */
 export function onResponseClose(res: ServerResponse, listener: CloseListener): void {
-  if (isClosed(res)) process.nextTick(callListener, res, listener)
+  if (isClosed(res)) timers.nextTick(callListener, res, listener)
   else {
     res.on('close', listener)
     if (isHttp2(res.req)) watchStream(res, listener)
@@ -45,7 +46,7 @@ function watchStream(res: ServerResponse, listener: CloseListener): void {
   // Only the response to HEAD still has listeners then, without `res.end()`.
   stream.on('close', () => !res.writableEnded && closeForUs(res))
   // A stream with an unread body stays open. Node closes any other in this turn.
-  stream.on('aborted', () => void setImmediate(closeForUs, res))
+  stream.on('aborted', () => void timers.setImmediate(closeForUs, res))
   stream.on('end', destroyIfReset)
   if (stream.readableEnded) destroyIfReset.call(stream)
 }
@@ -66,7 +67,7 @@ function closeForUs(res: ServerResponse): void {
 function destroyIfReset(this: ServerHttp2Stream): void {
   if (!this.closed) return
   // nghttp2 forgets a stream only after it has reported its end.
-  setImmediate(() => {
+  timers.setImmediate(() => {
     if (this.state.state === STREAM_IDLE && !this.writableFinished) this.destroy()
   })
 }
@@ -83,7 +84,7 @@ function callListener(res: ServerResponse, listener: CloseListener): void {
 export function closeWithConnection(res: ServerResponse): void {
   const { socket } = res.req
   if (socket.destroyed) {
-    process.nextTick(close, res)
+    timers.nextTick(close, res)
     return
   }
   const queued: ConnectionWatcher = { connectionClosed: () => close(res) }

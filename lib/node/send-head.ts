@@ -2,6 +2,14 @@ import { ServerResponse } from './http.js'
 import type { OutgoingResponse } from './internals.js'
 
 /**
+ * Tells whether the head of a response has been written. Some frameworks give a response a `headersSent` of their own:
+ * that of @fastify/express is false until Fastify itself answers.
+ */
+export function isHeadWritten(res: ServerResponse): boolean {
+  return res.headersSent || typeof (res as OutgoingResponse)._header === 'string'
+}
+
+/**
  * Sends the head of a response now, as Node sends it with a body: one byte for each character. Node's own
  * `flushHeaders` writes it as UTF-8, and so turns each byte past ASCII into two.
  */
@@ -10,7 +18,7 @@ export function sendHead(res: ServerResponse): void {
     res.flushHeaders()
     return
   }
-  if (!res.headersSent) res.writeHead(res.statusCode)
+  if (!isHeadWritten(res)) res.writeHead(res.statusCode)
   res._send('', 'latin1')
 }
 

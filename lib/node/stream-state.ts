@@ -10,6 +10,7 @@ import {
   type WritableState,
 } from './internals.js'
 import { BODY } from './keys.js'
+import { timers } from './timers.js'
 
 /* Reads and writes the state of a stream. Up to Node 22, each access to a property of a request itself is slow. */
 
@@ -176,7 +177,7 @@ export function takeBackEnd(connection: Duplex): void {
   ;(connection as Duplex & SocketState)._readableState.endEmitted = false
   if (connection.allowHalfOpen) return
   keepHalfOpen(connection)
-  process.nextTick(() => {
+  timers.nextTick(() => {
     connection.allowHalfOpen = false
   })
 }

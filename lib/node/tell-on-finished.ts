@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 
 import { exceptionContained } from '../shared/channels.js'
 import { cutExchange } from './cut-response.js'
+import { timers } from './timers.js'
 
 /**
  * Makes finalhandler and body-parser answer at once. They discard the body (`resume()`) and wait through on-finished
@@ -9,13 +10,13 @@ import { cutExchange } from './cut-response.js'
  * its own, so only on-finished reacts to this one.
  */
 export function tellOnFinished(req: IncomingMessage): void {
-  process.nextTick(emitFinish, req)
+  timers.nextTick(emitFinish, req)
   // Each waits separately: first body-parser, then finalhandler.
   req.off('newListener', onNewListener).on('newListener', onNewListener)
 }
 
 function onNewListener(this: IncomingMessage, event: string | symbol): void {
-  if (event === 'finish') process.nextTick(emitFinish, this)
+  if (event === 'finish') timers.nextTick(emitFinish, this)
 }
 
 /**

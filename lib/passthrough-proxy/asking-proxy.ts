@@ -11,6 +11,7 @@ import { bodyBegins, mayBeUnannounced } from './request/unannounced-body.js'
 import { sendDraft } from './send-draft.js'
 import type { ProxySettings } from './settings.js'
 import { type Target, TargetChooser } from './target.js'
+import { timers } from '../node/timers.js'
 
 /**
  * Proxies a request that has to wait in between: for the caller's functions, or for a body that no header announces.
@@ -35,7 +36,7 @@ function startingOver(attempts: Attempts, start: () => void): (error: SluicewayE
   return (error) => {
     attempts.noteFailure(error)
     // By then, a stream of a hook that read the body from bodyCache has released it.
-    setImmediate(start)
+    timers.setImmediate(start)
   }
 }
 

@@ -6,6 +6,7 @@ import { hookError } from './hooks.js'
 import type { ProxySettings } from './settings.js'
 import type { ChosenTarget, FailedTarget, GivenTarget, Target, TargetChooser } from './target.js'
 import type { Failure, FailureKind } from './upstream/upstream.js'
+import { timers } from '../node/timers.js'
 
 /** The most targets that are tried for one request. */
 const MOST_ATTEMPTS = 16
@@ -79,13 +80,13 @@ export class Attempts {
 function inTime(answer: PromiseLike<ChosenTarget>, asking: Asking): Promise<ChosenTarget> {
   const { headersTimeoutMs } = asking.settings
   return new Promise((resolve, reject) => {
-    const timer = headersTimeoutMs > 0 ? setTimeout(giveUp, headersTimeoutMs, reject) : undefined
+    const timer = headersTimeoutMs > 0 ? timers.setTimeout(giveUp, headersTimeoutMs, reject) : undefined
     asking.whenOver = () => {
-      clearTimeout(timer)
+      timers.clearTimeout(timer)
       resolve(undefined)
     }
     const settle = (settled: () => void): void => {
-      clearTimeout(timer)
+      timers.clearTimeout(timer)
       asking.whenOver = undefined
       settled()
     }

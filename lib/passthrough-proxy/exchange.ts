@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
-import { exceptionContained, isProxyObserved } from '../shared/channels.js'
+import { isProxyObserved } from '../shared/channels.js'
 import type { SluicewayError } from '../shared/errors.js'
 import type { ProxyOutcome } from '../shared/messages.js'
 import type { NextFunction } from '../shared/middleware.js'
@@ -12,7 +12,7 @@ import { hasNoBody } from './headers/body-length.js'
 import type { ExchangeState } from './exchange-state.js'
 import { requestBodyError } from './hooks.js'
 import { errorOfBody, onBodyError, releaseBody, type Outgoing } from './request/outgoing.js'
-import { giveUpUpload, isBodyRead } from './request/upload.js'
+import { isBodyRead } from './request/upload.js'
 import { Answer, type AnswerOwner } from './response/answer.js'
 import type { BodyReceiver } from './response/changed-body.js'
 import { DiscardedBody } from './response/discarded-body.js'
@@ -20,6 +20,7 @@ import { readResponseHeaders } from './response/headers.js'
 import { switchedLines } from './response/switch-protocols.js'
 import type { Stoppable } from './progress.js'
 import type { ProxySettings } from './settings.js'
+import { tellError } from './tell-error.js'
 import { Trace } from './trace.js'
 import { tunnelBehindHead } from './tunnel.js'
 import { answerError, closedEarly, failureError, hookedBy, type Hooked } from './upstream-errors.js'
@@ -29,9 +30,9 @@ import type { Failure, Receiver, Sending, Waiting } from './upstream/upstream.js
 export class Exchange implements Receiver, AnswerOwner, Stoppable {
   readonly req: IncomingMessage
   readonly res: ServerResponse
-  private readonly next: NextFunction
+  readonly next: NextFunction
   readonly settings: ProxySettings
-  private readonly answer: Answer
+  readonly answer: Answer
   /** Receives the body of the response: the answer, or a body that a hook changes. */
   private receiver: BodyReceiver
   private state: ExchangeState
@@ -106,9 +107,9 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
   }
 
   onBody(chunk: Buffer): void {
-    if (this.isOver) return this.rest?.write(chunk)
+    if (!this.isOver) this.trace?.receive(chunk.length)
+    if (this.isLeft) return this.rest?.write(chunk)
     try {
-      this.trace?.receive(chunk.length)
       if (this.answer.isClosed) this.abandon()
       else this.receiver.write(chunk)
     } catch (error) {
@@ -117,7 +118,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
   }
 
   onReadOver(): boolean {
-    if (this.isOver) return true
+    if (this.isLeft) return true
     try {
       if (!this.receiver.takesMore()) this.sending?.pause()
       return this.receiver.holdsChunks
@@ -130,9 +131,9 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
   onEnd(trailers: string[], last?: Buffer): boolean {
     this.rest?.end()
     this.sending = undefined
-    if (this.isOver) return true
+    if (last !== undefined && !this.isOver) this.trace?.receive(last.length)
+    if (this.isLeft) return true
     try {
-      if (last !== undefined) this.trace?.receive(last.length)
       if (this.receiver.end(trailers, last)) this.answered()
       return this.receiver.holdsChunks
     } catch (error) {
@@ -144,7 +145,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
   onUpgraded(lines: string[], connection: Duplex, early: Buffer): void {
     const pending = pendingUpgrade(this.req)
     // Another handler has the client's connection, or answers.
-    if (pending === undefined || this.res.headersSent) {
+    if (pending === undefined || this.answer.isTaken) {
       connection.destroy()
       return this.abandon()
     }
@@ -170,6 +171,8 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
 
   onFailure(failure: Failure): void {
     this.rest?.end()
+    // The client gets the body of a hook, which needs nothing more of the upstream.
+    if (this.isLeft || this.receiver.isReplaced === true) return
     const bodyError = errorOfBody(failure.cause, this.outgoing, this.req)
     const error = failureError(failure, this.hooked)
     const mayGo = bodyError === undefined && mayGoElsewhere(failure) && !this.answer.isTaken
@@ -200,7 +203,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
     this.finish(error)
     this.tellFinished('failed', error)
     this.res.off('close', this.abandonWithResponse)
-    this.tell(error)
+    tellError(error, this)
   }
 
   /**
@@ -244,6 +247,11 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
     this.waiting?.abandon()
   }
 
+  discardUpstream(): void {
+    // Until its upload has been sent, a client may not read.
+    if (this.isUploaded) this.leave(true)
+  }
+
   /** True if the client gets no part of the response that has arrived. */
   private get isUnwanted(): boolean {
     return this.state === 'answering' && !this.answer.isBegun
@@ -251,11 +259,18 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
 
   /** Leaves the upstream. The connection of an unwanted response may serve another request. */
   private leave(isUnwanted: boolean): void {
-    const { sending, outgoing } = this
-    const isUploaded = outgoing !== undefined && isBodyRead(outgoing)
-    if (!isUnwanted || !isUploaded || sending === undefined) return this.leaveUpstream()
+    if (!isUnwanted || !this.isUploaded || this.sending === undefined) return this.leaveUpstream()
     this.rest ??= new DiscardedBody(this, this.settings.progress)
-    sending.resume()
+    this.sending.resume()
+  }
+
+  private get isUploaded(): boolean {
+    return this.outgoing !== undefined && isBodyRead(this.outgoing)
+  }
+
+  /** True if the upstream's bytes are no longer for the client. */
+  private get isLeft(): boolean {
+    return this.isOver || this.rest !== undefined
   }
 
   passDirectly(): void {
@@ -277,18 +292,6 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
 
   private tellFinished(outcome: ProxyOutcome, error?: unknown): void {
     this.trace?.finish(outcome, this.waiting?.bytesSent, error)
-  }
-
-  /** Passes the error to `next`. Its exceptions stop here, as events of the upstream's connection call this. */
-  private tell(error: unknown): void {
-    try {
-      if (this.answer.isBegun) this.answer.cut()
-      else giveUpUpload(this.req)
-      this.next(error)
-    } catch (thrown) {
-      if (exceptionContained.isObserved) exceptionContained.tell({ req: this.req, error: thrown })
-      if (!this.answer.isClosed) this.answer.cut()
-    }
   }
 
   private get hooked(): Hooked {

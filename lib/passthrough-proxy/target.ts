@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { URL } from 'node:url'
 
 import { wrongOption } from '../shared/error-page.js'
 import type { SluicewayError } from '../shared/errors.js'
@@ -45,7 +46,7 @@ export type TargetFunction = {
 
 /** Parses a target. Throws a TypeError that says what is wrong with it. */
 export function parseTarget(target: string | URL): Target {
-  const url = target instanceof URL ? target : parseUrl(target)
+  const url = parseUrl(isUrl(target) ? target.href : target)
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
     throw complaint(
       `must be an http: or https: URL, got ${JSON.stringify(String(target))}${withScheme(target)}`,
@@ -68,6 +69,12 @@ export function parseTarget(target: string | URL): Target {
     root: url.pathname,
     mark: newMark(),
   }
+}
+
+/** Recognizes a URL of any realm: that of a test runner has a class of its own. */
+function isUrl(given: unknown): given is URL {
+  const { href } = (given ?? {}) as Partial<URL>
+  return typeof given === 'object' && typeof href === 'string' && URL.canParse(href)
 }
 
 /** Recognizes the URL of a Unix socket as other packages write it, whose colon URL takes for an empty port. */
@@ -116,8 +123,7 @@ export class TargetChooser {
   /** Parses a result of the function. Throws an error of a hook. */
   parse(chosen: ChosenTarget): Target {
     // Anything else is refused, and may have no text.
-    const isUrl = typeof chosen === 'string' || chosen instanceof URL
-    const key = isUrl ? String(chosen) : ''
+    const key = typeof chosen === 'string' || isUrl(chosen) ? String(chosen) : ''
     const known = this.known.get(key)
     if (known !== undefined) return known
     const target = parseChosen(chosen)

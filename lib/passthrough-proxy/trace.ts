@@ -6,6 +6,7 @@ import type { ProxiedRequest, ProxyOutcome } from '../shared/messages.js'
 import { HeaderList } from './headers/header-list.js'
 import { onceClosed, type TunnelEnds } from './progress.js'
 import type { Draft } from './request/outgoing.js'
+import { timers } from '../node/timers.js'
 
 type Writable<Type> = { -readonly [Key in keyof Type]: Type[Key] }
 
@@ -20,7 +21,7 @@ export class Trace {
   private readonly facts: Writable<ProxiedRequest>
   /** The object that all events publish. Subscribers may change or freeze it, so nothing is read from it. */
   private readonly message: ProxiedRequest
-  private readonly startedAt = performance.now()
+  private readonly startedAt = timers.now()
   /** The context of the request, with the stores that subscribers have bound to it. */
   private context = new AsyncResource('SLUICEWAY_PROXY')
   private hasStart = false
@@ -154,7 +155,7 @@ export class Trace {
   }
 
   private get elapsed(): number {
-    return performance.now() - this.startedAt
+    return timers.now() - this.startedAt
   }
 
   private inContext(tell: () => void): void {

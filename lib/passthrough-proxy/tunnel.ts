@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http'
 
 import { endHead, type PendingUpgrade } from '../node/pending-upgrade.js'
 import { keepHalfOpen } from '../node/stream-state.js'
+import { timers } from '../node/timers.js'
 
 /** The time that a connection may take to end once its other side is gone. */
 const LINGER_MS = 2000
@@ -79,8 +80,8 @@ function endAlone(side: Duplex): void {
 
 function destroyLater(side: Duplex): void {
   if (side.destroyed) return
-  const timer = setTimeout(() => side.destroy(), LINGER_MS)
-  side.once('close', () => clearTimeout(timer))
+  const timer = timers.setTimeout(() => side.destroy(), LINGER_MS)
+  side.once('close', () => timers.clearTimeout(timer))
 }
 
 function ignore(): void {}

@@ -7,6 +7,7 @@ import {
   type SluicewayError,
 } from '../shared/errors.js'
 import type { Failure, FailureKind } from './upstream/upstream.js'
+import { isError } from '../shared/realms.js'
 
 /** The hooks that took part in a request or head which could not be written, and are then to blame. */
 export interface Hooked {
@@ -79,7 +80,7 @@ export function failureError({ kind, message, cause }: Failure, hooked: Hooked):
  * returned unchanged.
  */
 export function answerError(thrown: unknown, hooked: Hooked): Error {
-  if (!(thrown instanceof Error)) return notAnError(thrown)
+  if (!isError(thrown)) return notAnError(thrown)
   if (isSluicewayError(thrown) || !badHead.has(String((thrown as NodeJS.ErrnoException).code))) return thrown
   return errorOf(hooked.response ? unwritableHook : { code: BAD_RESPONSE }, { cause: thrown })
 }
@@ -115,7 +116,8 @@ function hookKind(message: string): Kind {
 
 /** Adds a message to Node's error for a name with several addresses, which has none of its own. */
 function withMessage(cause: unknown): unknown {
-  if (!(cause instanceof AggregateError) || cause.message !== '') return cause
-  const message = cause.errors.map((error: Error) => error.message).join('; ')
-  return Object.assign(new Error(message, { cause }), { code: (cause as NodeJS.ErrnoException).code })
+  const { errors, message: own, code } = cause as Partial<AggregateError & NodeJS.ErrnoException>
+  if (!Array.isArray(errors) || own !== '') return cause
+  const message = errors.map((error: Error) => error.message).join('; ')
+  return Object.assign(new Error(message, { cause }), { code })
 }

@@ -1,4 +1,5 @@
 import { outputsOf, type RunningChild } from './running-child.js'
+import { timers } from '../node/timers.js'
 
 /** The way in which a child and the processes that it has started are ended. */
 export interface EndSettings {
@@ -50,16 +51,16 @@ async function endGroup(child: RunningChild, { killSignal, forceKillAfterMs }: E
 function isGoneWithin(child: RunningChild, milliseconds: number): Promise<boolean> {
   return new Promise((resolve) => {
     const finish = (isGone: boolean): void => {
-      clearInterval(watch)
-      clearTimeout(limit)
+      timers.clearInterval(watch)
+      timers.clearTimeout(limit)
       resolve(isGone)
     }
     const look = (): void => {
       if (!child.signal(0)) finish(true)
     }
-    const limit = setTimeout(finish, milliseconds, false)
+    const limit = timers.setTimeout(finish, milliseconds, false)
     // There is no event for the end of a grandchild.
-    const watch = setInterval(look, WATCH_EVERY_MS)
+    const watch = timers.setInterval(look, WATCH_EVERY_MS)
     void child.exited.then(look)
   })
 }

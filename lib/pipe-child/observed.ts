@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { isClosed } from '../node/response-close.js'
 import { childExited, childStarted } from '../shared/channels.js'
+import { timers } from '../node/timers.js'
 
 interface Exit {
   readonly code: number | null
@@ -23,7 +24,7 @@ async function publishExit<Result extends Exit>(
   child: object,
   run: () => Promise<Result>,
 ): Promise<Result> {
-  const startedAt = performance.now()
+  const startedAt = timers.now()
   let end: Exit & { readonly error?: unknown } = { code: null, signal: null }
   try {
     const exit = await run()
@@ -34,7 +35,7 @@ async function publishExit<Result extends Exit>(
     throw error
   } finally {
     const { code, signal, error } = end
-    const durationMs = performance.now() - startedAt
+    const durationMs = timers.now() - startedAt
     const isClientGone = isClosed(res) && !res.writableEnded
     childExited.tell({ req: res.req, res, child, code, signal, durationMs, isClientGone, error })
   }

@@ -2,6 +2,7 @@ import { finished, type Readable, type Writable } from 'node:stream'
 import { wrongOption } from '../shared/error-page.js'
 import { bytesOf } from './children/stream-output.js'
 import { ListenerSet } from './listener-set.js'
+import { timers } from '../node/timers.js'
 
 /** The exchange that an input belongs to. */
 export interface InputOwner {
@@ -46,7 +47,7 @@ export class PipedInput {
     listeners.on(source, 'data', (chunk: unknown) => this.write(chunk))
     listeners.on(stdin, 'drain', () => source.resume())
     // A stream of HTTP/2 ends in the turn in which its client resets it.
-    listeners.on(source, 'end', () => setImmediate(() => this.endStdin()))
+    listeners.on(source, 'end', () => timers.setImmediate(() => this.endStdin()))
     if (stdin.writableNeedDrain) source.pause()
     else source.resume()
   }

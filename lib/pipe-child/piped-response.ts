@@ -5,9 +5,10 @@ import { cutResponse } from '../node/cut-response.js'
 import { PIPED } from '../node/keys.js'
 import { isHttp2, takesChunks } from '../node/request-facts.js'
 import { isClosed, onResponseClose } from '../node/response-close.js'
-import { addTrailers, sendHead } from '../node/send-head.js'
+import { isHeadWritten, addTrailers, sendHead } from '../node/send-head.js'
 import { ListenerSet } from './listener-set.js'
 import type { ChildExit } from './running-child.js'
+import { timers } from '../node/timers.js'
 
 /** The form in which the client gets the exit of a child, and whether the response ends with it. */
 export interface ResponseSettings {
@@ -64,7 +65,7 @@ export class PipedResponse {
   /** Calls `listener`, once or more, when the response is over; in the next tick if it already is. */
   whenOver(listener: Listener): void {
     this.onOver = listener
-    if (this.isOver) process.nextTick(listener)
+    if (this.isOver) timers.nextTick(listener)
     this.listenForEnd(listener)
   }
 
@@ -79,7 +80,7 @@ export class PipedResponse {
    */
   sendHead(): void {
     const { res } = this
-    if (!res.headersSent && this.hasBody) this.sendHeadNow()
+    if (!isHeadWritten(res) && this.hasBody) this.sendHeadNow()
     this.hasBegun = true
   }
 
@@ -87,7 +88,7 @@ export class PipedResponse {
   watchPressure(onFull: Listener, onDrain: Listener): void {
     this.onFull = onFull
     this.listeners.on(this.res, 'drain', () => {
-      clearInterval(this.look)
+      timers.clearInterval(this.look)
       onDrain()
     })
   }
@@ -112,7 +113,7 @@ export class PipedResponse {
 
   /** Releases the response for another child. If nothing was sent, the caller may still answer. */
   release(): void {
-    clearInterval(this.look)
+    timers.clearInterval(this.look)
     this.listeners.removeAll()
     const after = this.settings.end ? 'ended' : undefined
     this.res[PIPED] = this.hasBegun ? after : this.before
@@ -136,7 +137,7 @@ export class PipedResponse {
       sendHead(res)
     } catch (error) {
       // The application may still answer with a head of its own.
-      if (!res.headersSent) for (const [name, , before] of added) restoreHeader(res, name, before)
+      if (!isHeadWritten(res)) for (const [name, , before] of added) restoreHeader(res, name, before)
       throw error
     }
   }
@@ -163,10 +164,12 @@ export class PipedResponse {
 
   private waitForDrain(): void {
     this.onFull?.()
-    clearInterval(this.look)
-    this.look = setInterval(() => {
-      if (this.isOver) this.onOver?.()
-    }, LOOK_EVERY_MS).unref()
+    timers.clearInterval(this.look)
+    this.look = timers
+      .setInterval(() => {
+        if (this.isOver) this.onOver?.()
+      }, LOOK_EVERY_MS)
+      .unref()
   }
 
   private sendExit(exit: ChildExit): void {

@@ -6,6 +6,7 @@ import { EventLines } from './event-lines.js'
 import { PipedInput } from './piped-input.js'
 import type { PipedResponse, ResponseSettings } from './piped-response.js'
 import { type ChildExit, type ChildOutput, outputsOf, type RunningChild } from './running-child.js'
+import { timers } from '../node/timers.js'
 
 /** The checked options of `pipeChild` for one response. */
 export interface PipeChildSettings extends EndSettings, ResponseSettings {
@@ -155,5 +156,5 @@ export class Transfer {
 }
 
 function nextTurn(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(resolve))
+  return new Promise((resolve) => void timers.setImmediate(resolve))
 }

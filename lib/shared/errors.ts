@@ -1,5 +1,6 @@
 import createError from 'http-errors'
 import { type Entry, withEntry } from './error-page.js'
+import { isError } from './realms.js'
 
 /** The codes of this package's errors. docs/errors.md has an entry for each. */
 export type ErrorCode =
@@ -142,5 +143,5 @@ export function bodyTooLarge(body: {
 
 /** Tells whether `error` comes from this package, or from another copy of it. */
 export function isSluicewayError(error: unknown): error is SluicewayError {
-  return error instanceof Error && 'code' in error && Object.hasOwn(kinds, String(error.code))
+  return isError(error) && 'code' in error && Object.hasOwn(kinds, String(error.code))
 }

@@ -2,6 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 import { type Channel, channel } from 'node:diagnostics_channel'
 import type { IncomingMessage } from 'node:http'
 import createDebug, { type Debugger } from 'debug'
+import { isError } from './realms.js'
 
 /** The part that every message has. */
 export interface AboutRequest {
@@ -94,7 +95,7 @@ export function requestLine(req: IncomingMessage): string {
 
 /** Describes an error and its causes: status, code and message. */
 export function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
+  if (!isError(error)) return String(error)
   const { status, code = error.name } = error as { status?: number; code?: string }
   const words = `${status === undefined ? '' : `${status} `}${code}: ${error.message}`
   return error.cause === undefined ? words : `${words} (${describeError(error.cause)})`
@@ -102,6 +103,6 @@ export function describeError(error: unknown): string {
 
 /** Like `describeError`, with the place where the error was thrown, because it is not reported elsewhere. */
 export function describeThrown(error: unknown): string {
-  const place = error instanceof Error ? /^ +at .+$/m.exec(error.stack ?? '')?.[0].trim() : undefined
+  const place = isError(error) ? /^ +at .+$/m.exec(error.stack ?? '')?.[0].trim() : undefined
   return place === undefined ? describeError(error) : `${describeError(error)}, ${place}`
 }

@@ -32,6 +32,8 @@ interface Names {
   /** Precedes the names of options within an option. */
   readonly group?: string
   readonly elsewhere?: NamesElsewhere
+  /** Replaces the list of all options in a message if there are too many. */
+  readonly others?: string
 }
 
 const SIZE = /^\d+(?:\.\d+)? *(?:b|kb|mb|gb|tb|pb)$/i
@@ -78,27 +80,28 @@ export function isRequest(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'socket' in value && 'headers' in value
 }
 
-function rejectUnknownKeys(
+/** Throws if names are not known: suggests what was probably meant by the first, and lists the others. */
+export function rejectUnknownKeys(
   owner: string,
   given: object,
-  known: string[],
-  { group = '', elsewhere = {} }: Names,
+  known: readonly string[],
+  { group = '', elsewhere = {}, others }: Names,
 ): void {
-  const [key, ...others] = Object.keys(given).filter((name) => !known.includes(name))
+  const [key, ...further] = Object.keys(given).filter((name) => !known.includes(name))
   if (key === undefined) return
-  const remedy = Object.hasOwn(elsewhere, key) ? elsewhere[key] : hint(key, known, group)
+  const remedy = Object.hasOwn(elsewhere, key) ? elsewhere[key] : hint(key, known, group, others)
   const rest =
-    others.length > 0 ? `; also unknown: ${others.map((name) => show(group + name)).join(', ')}` : ''
+    further.length > 0 ? `; also unknown: ${further.map((name) => show(group + name)).join(', ')}` : ''
   throw wrongOption(`${owner}: unknown option ${show(group + key)}; ${remedy}${rest}`)
 }
 
 /** Suggests the option that was probably meant, or lists all of them if none is spelled alike. */
-function hint(key: string, known: string[], group: string): string {
+function hint(key: string, known: readonly string[], group: string, others?: string): string {
   const nearest = closest(key, known)
   const isAlike = distance(key.toLowerCase(), nearest.toLowerCase()) <= Math.max(1, key.length / 3)
   return isAlike
     ? `did you mean ${show(group + nearest)}?`
-    : `the options are ${known.map((name) => group + name).join(', ')}`
+    : (others ?? `the options are ${known.map((name) => group + name).join(', ')}`)
 }
 
 /**

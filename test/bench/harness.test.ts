@@ -37,6 +37,9 @@ describe('the benchmarks', function () {
   it('ask at a fixed rate', async () => {
     const printed = await bench('latency', '--entries', 'floor,sluiceway,http-proxy')
     expect(printed).to.match(/\| sluiceway \| [\d.]+ \| [\d.]+ \|/)
+    expect(printed).to.include(
+      'medians of 1 rounds, each after 1,200 ms at the same rate that are not counted',
+    )
   })
 
   it('hold many streams open, and deliver an event on each', async () => {

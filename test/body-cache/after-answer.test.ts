@@ -9,6 +9,7 @@ import { maxBytes } from 'sluiceway/max-bytes'
 import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { closed } from '../support/open-resources.js'
+import { timers } from '../support/own-timers.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 import { allClosedIn, emptyDirectory, removeDirectories } from '../support/temporary-files.js'
@@ -221,13 +222,13 @@ for (const { name: host, mount } of hosts) {
   })
 }
 
-/** Makes timers of this many milliseconds run at once; returns a function that undoes this. */
+/** Makes timers of sluiceway of this many milliseconds run at once; returns a function that undoes this. */
 function hasten(milliseconds: number): () => void {
-  const { setTimeout: real } = globalThis
+  const { setTimeout: real } = timers
   const hastened = (run: (...args: unknown[]) => void, delay?: number, ...args: unknown[]): NodeJS.Timeout =>
     real(run, delay === milliseconds ? 20 : delay, ...args)
-  globalThis.setTimeout = Object.assign(hastened, real)
+  timers.setTimeout = Object.assign(hastened, real)
   return () => {
-    globalThis.setTimeout = real
+    timers.setTimeout = real
   }
 }

@@ -1,8 +1,10 @@
+import { PassThrough } from 'node:stream'
+
 import { expect } from 'chai'
 import express, { type NextFunction, type Request, type Response } from 'express'
 import { passthroughProxy, type PassthroughProxyOptions, type ResponseHook } from 'sluiceway'
 
-import { MockedClock } from '../support/mocked-clock.js'
+import { MockedClock, turns } from '../support/mocked-clock.js'
 import { RawClient } from '../support/raw-client.js'
 import { scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
@@ -124,6 +126,33 @@ describe('a response that is not wanted', () => {
     expect((await client.response()).status).to.equal(200)
     await connection.closed()
   })
+
+  it('costs its connection if its end does not come while another body is sent', async () => {
+    const body = new PassThrough()
+    await start({ onResponse: (incoming) => incoming.replace(body) })
+    await askFor('/first')
+    connection.write(head(10))
+    await connection.closed()
+    body.end('new')
+    expect((await client.response()).body.toString()).to.equal('new')
+  })
+
+  for (const method of ['destroy', 'resetAndDestroy'] as const) {
+    it(`fails by ${method}(), of which the client of another body hears nothing`, async () => {
+      const body = new PassThrough()
+      await start({ onResponse: (incoming) => incoming.replace(body) })
+      await askFor('/first')
+      connection.write(head(10))
+      body.write('first')
+      await client.untilText('first')
+      connection.socket[method]()
+      await connection.closed()
+      // By then the proxy has heard of it.
+      await turns()
+      body.end('last')
+      await client.untilText('last\r\n0\r\n\r\n')
+    })
+  }
 
   for (const method of ['close', 'destroy'] as const) {
     it(`is not waited for by ${method}(), which ends its connection`, async () => {

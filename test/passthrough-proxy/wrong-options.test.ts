@@ -44,6 +44,17 @@ describe('wrong options of passthroughProxy', () => {
     expect(refused({ connect: { agent: false } })).to.contain('without one')
   })
 
+  it('include a name in connect that Node does not know', () => {
+    expect(refused({ connect: { keepalive: true } })).to.contain(
+      'unknown option "connect.keepalive"; did you mean "connect.keepAlive"?',
+    )
+    expect(refused({ connect: { allowH2: true } })).to.contain(
+      'unknown option "connect.allowH2"; the options are those of net.connect and tls.connect',
+    )
+    expect(refused({ connect: { requestCert: true } })).to.contain('an option of servers')
+    expect(refused({ connect: { ca: [], socketPath: '/x', lookup: undefined } })).to.equal('accepted')
+  })
+
   it('name the replacements of options of other packages', () => {
     expect(refused({ responseInterceptor: () => {} })).to.contain('incoming.buffer()')
     expect(refused({ bodyTimeout: 1 })).to.contain('"idleTimeoutMs"')

@@ -1,3 +1,5 @@
+import { timers } from './own-timers.js'
+
 interface MockedTimer {
   at: number
   readonly call: () => void
@@ -7,8 +9,9 @@ interface MockedTimer {
 }
 
 const real = { setTimeout, clearTimeout, now: performance.now.bind(performance) }
+const realOfSluiceway = { ...timers }
 
-/** The clock of this process, for `setTimeout` and `performance.now()`. It stands still until a test advances it. */
+/** The clock of this process and of sluiceway, for `setTimeout` and `performance.now()`. It stands still until a test advances it. */
 export class MockedClock {
   private now = 0
   private readonly timers = new Set<MockedTimer>()
@@ -33,11 +36,13 @@ export class MockedClock {
       if (!this.timers.delete(timer as MockedTimer)) real.clearTimeout(timer as NodeJS.Timeout)
     }
     Object.assign(globalThis, { setTimeout: set, clearTimeout: clear })
+    Object.assign(timers, { setTimeout: set, clearTimeout: clear, now: () => this.now })
     performance.now = () => this.now
   }
 
   restore(): void {
     Object.assign(globalThis, { setTimeout: real.setTimeout, clearTimeout: real.clearTimeout })
+    Object.assign(timers, realOfSluiceway)
     performance.now = real.now
     this.timers.clear()
   }

@@ -4,7 +4,7 @@ import { median } from '../../measure/statistics.mjs'
 import { digits, joined, nodesText, table } from '../format.mjs'
 import { nodesIn } from '../figures.mjs'
 
-export function latencyBody({ rate, rounds, upstream, rows }) {
+export function latencyBody({ rate, rounds, settleMs, upstream, rows }) {
   const fine = rows.filter(({ failure, p99 }) => failure === undefined && p99.length > 0)
   const nodes = nodesIn(fine)
   const lines = groups(fine).map((all) => [
@@ -14,10 +14,15 @@ export function latencyBody({ rate, rounds, upstream, rows }) {
     joined(all.map(({ perSecond }) => perSecond)),
   ])
   return [
-    `The small GET, ${digits(rate)} requests a second to each whether the answers are quick or not: half of what the slowest of them can do. Upstream: ${upstream}; medians of ${rounds} rounds, on ${nodesText(nodes)}. The last column is what each did when it was asked as fast as it answers, which is not a measure of its CPU: load and upstream share a core.`,
+    `The small GET, ${digits(rate)} requests a second to each whether the answers are quick or not: half of what the slowest of them can do. Upstream: ${upstream}; medians of ${rounds} rounds${settledText(settleMs)}, on ${nodesText(nodes)}. The last column is what each did when it was asked as fast as it answers, which is not a measure of its CPU: load and upstream share a core.`,
     table(['', 'p50, ms', 'p99, ms', 'requests per second at most'], lines),
     ...rows.filter(({ failure }) => failure).map(({ title, failure }) => `${title}: ${failure}.`),
   ].join('\n\n')
+}
+
+/** Earlier results have none. */
+function settledText(ms) {
+  return ms === undefined ? '' : `, each after ${digits(ms)} ms at the same rate that are not counted`
 }
 
 function groups(rows) {

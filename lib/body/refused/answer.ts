@@ -5,6 +5,8 @@ import { isHttp2 } from '../../node/request-facts.js'
 import { type Method, wrapMethod } from '../../node/response-methods.js'
 import { readableStateOf } from '../../node/stream-state.js'
 import type { SluicewayError } from '../../shared/errors.js'
+import { timers } from '../../node/timers.js'
+import { isHeadWritten } from '../../node/send-head.js'
 
 /**
  * Answers a request whose body was refused: with the application's own answer if it reports an error, else with ours.
@@ -33,13 +35,13 @@ export class RefusedAnswer {
 
   /** Answers after `delay` milliseconds, or as soon as all listeners that got the error have had their turn. */
   answerIfNobodyDoes(delay: number): void {
-    const timer = setTimeout(() => contain(this.res, () => this.decide(0)), delay).unref()
-    this.res.once('close', () => clearTimeout(timer))
+    const timer = timers.setTimeout(() => contain(this.res, () => this.decide(0)), delay).unref()
+    this.res.once('close', () => timers.clearTimeout(timer))
   }
 
   /** Checks the status with which the application begins its answer, before any of it is written. */
   private decide(status: number): void {
-    if (this.isDecided || this.res.headersSent || this.res.destroyed) return
+    if (this.isDecided || isHeadWritten(this.res) || this.res.destroyed) return
     this.isDecided = true
     if (status < 400 || status === 500) this.refuse()
   }

@@ -1,6 +1,7 @@
 import type { ParsedRequest } from '../../node/internals.js'
 import { isHttp2 } from '../../node/request-facts.js'
 import { hasListeners, whileEnded } from '../../node/stream-state.js'
+import { timers } from '../../node/timers.js'
 
 export type Listener = (...args: unknown[]) => void
 
@@ -54,14 +55,14 @@ export class CloseWaiters {
     // Over HTTP/2, Node itself closes a request with its stream, and not before.
     if (req.listenerCount('close') === 0 || isHttp2(req)) return
     const waiting = req.rawListeners('close') as Listener[]
-    process.nextTick(waitOneTick, this, waiting)
+    timers.nextTick(waitOneTick, this, waiting)
   }
 
   /** Called before a listener is added. */
   admit(event: string | symbol): void {
     if (!this.isOver || this.isDue || (event !== 'close' && event !== 'finish')) return
     this.isDue = true
-    process.nextTick(() => {
+    timers.nextTick(() => {
       this.isDue = false
       this.tellLate()
     })
@@ -79,7 +80,7 @@ export class CloseWaiters {
 
   private tellEndSoon(): void {
     const { endListeners } = this.request
-    if (endListeners.length > 0) process.nextTick(() => this.tellEnd(endListeners))
+    if (endListeners.length > 0) timers.nextTick(() => this.tellEnd(endListeners))
   }
 
   /** Tells code that has waited for the end: a stream beside the request had the whole body. A later reader has its own end. */
@@ -118,7 +119,7 @@ export class CloseWaiters {
 }
 
 function waitOneTick(waiters: CloseWaiters, waiting: readonly Listener[]): void {
-  process.nextTick(tell, waiters, waiting)
+  timers.nextTick(tell, waiters, waiting)
 }
 
 function tell(waiters: CloseWaiters, waiting: readonly Listener[]): void {

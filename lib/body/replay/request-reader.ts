@@ -7,6 +7,7 @@ import { feed, offer } from '../kept/feed.js'
 import type { BodyReader } from '../kept/reader.js'
 import type { ReplayedBody } from '../owner.js'
 import { replaceMethods } from './request-methods.js'
+import { timers } from '../../node/timers.js'
 
 /** The request itself as a reader of its kept body. */
 export abstract class RequestReader implements BodyReader {
@@ -81,7 +82,7 @@ export abstract class RequestReader implements BodyReader {
   read(): void {
     const { body } = this
     if (!body.isReadable) {
-      process.nextTick(() => this.failRound())
+      timers.nextTick(() => this.failRound())
       return
     }
     this.wanting = true

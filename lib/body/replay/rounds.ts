@@ -22,6 +22,7 @@ import { RequestReader } from './request-reader.js'
 import { StandIn } from './stand-in.js'
 import { bytesReadBefore, wasReadBefore } from './read-before.js'
 import { dropLeftListeners, givenUpRound, tellRound, type ToldRound } from './told-round.js'
+import { timers } from '../../node/timers.js'
 
 /**
  * - `unread`: the request looks new.
@@ -125,7 +126,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     // A reader of a body that was read before us must get the error instead of the end.
     if (readableStateOf(this.req).endEmitted) this.renew()
     else if (this.isListenedTo) this.tell(error)
-    else process.nextTick(() => this.endRound())
+    else timers.nextTick(() => this.endRound())
   }
 
   /** Starts the round after one that had the whole body; called by the first listener of its 'end'. */
@@ -190,7 +191,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     forgetRequest(this.body.socket, req)
     // Over HTTP/2, Node emits 'close' with the end of the stream, even if the body was not read.
     const isClosing = this.hasClosed || req.destroyed || isHttp2(req)
-    if (req.listenerCount('close') > 0 && !isClosing) process.nextTick(emitClose, req)
+    if (req.listenerCount('close') > 0 && !isClosing) timers.nextTick(emitClose, req)
   }
 
   /**
@@ -211,7 +212,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     const tellRest = givenUpRound(req, error)
     this.dropReaders()
     this.rewind()
-    process.nextTick(() => {
+    timers.nextTick(() => {
       tellRest()
       // The reader marks the request after its own destroy(), as it does not look destroyed.
       forgetDestruction(req)

@@ -6,6 +6,7 @@ import type { SluicewayError } from '../../shared/errors.js'
 import { BodyStream } from '../kept/stream.js'
 import type { ReadableBody } from '../owner.js'
 import { failDestination } from './told-round.js'
+import { isError } from '../../shared/realms.js'
 
 /** The request as the stream that replaces it sees it. */
 interface ReplacedRequest {
@@ -75,5 +76,5 @@ export class StandIn extends BodyStream {
  */
 function errorOfRequest(error: SluicewayError): Error {
   const { code, cause } = error
-  return code === 'ERR_SLUICEWAY_BODY_ABORTED' && cause instanceof Error ? cause : error
+  return code === 'ERR_SLUICEWAY_BODY_ABORTED' && isError(cause) ? cause : error
 }

@@ -5,6 +5,8 @@ import { hasConnection, isHttp2 } from '../../node/request-facts.js'
 import { destroyStreamOf, restoreDestroy } from '../../node/request-methods.js'
 import { readableStateOf } from '../../node/stream-state.js'
 import type { SluicewayError } from '../../shared/errors.js'
+import { timers } from '../../node/timers.js'
+import { isHeadWritten } from '../../node/send-head.js'
 
 type Listener = (...args: unknown[]) => void
 
@@ -39,7 +41,7 @@ export function tellRound(round: ToldRound, error: SluicewayError): void {
     round.endRound()
   }
   // Without a connection to cut, a host may destroy the response with its request, as light-my-request does.
-  if (round.hasClosed || !hasConnection(req)) process.nextTick(emitError, req, error, end)
+  if (round.hasClosed || !hasConnection(req)) timers.nextTick(emitError, req, error, end)
   else destroyRound(req, error, end)
 }
 
@@ -71,7 +73,7 @@ export function failDestination(
   told: readonly Listener[],
 ): void {
   detach(req, destination)
-  if (destination === res && !res.headersSent) return
+  if (destination === res && !isHeadWritten(res)) return
   // http-proxy answers in one function for both streams, and would answer twice.
   for (const listener of told) destination.off('error', listener)
   destroyQuietly(destination, error)

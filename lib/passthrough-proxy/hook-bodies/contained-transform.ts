@@ -1,4 +1,6 @@
 import { Transform, type Readable } from 'node:stream'
+import { isPromise } from '../../shared/promises.js'
+import { isError } from '../../shared/realms.js'
 
 /** The methods by which a stream of Node is implemented. */
 const implementing = ['_transform', '_flush', '_read', '_write', '_writev', '_final'] as const
@@ -24,7 +26,7 @@ function contained(stream: Readable, method: Method): Method {
   return function withoutThrowing(this: unknown, ...args) {
     try {
       const result = method.apply(this, args)
-      if (result instanceof Promise) result.catch((error: unknown) => stream.destroy(asError(error)))
+      if (isPromise(result)) result.then(undefined, (error: unknown) => stream.destroy(asError(error)))
       return result
     } catch (error) {
       stream.destroy(asError(error))
@@ -45,7 +47,5 @@ export function onLastPush(stream: Readable, listener: () => void): void {
 
 /** Returns an error for any value that was thrown. */
 export function asError(thrown: unknown): Error {
-  return thrown instanceof Error
-    ? thrown
-    : new Error('a value was thrown that is not an error', { cause: thrown })
+  return isError(thrown) ? thrown : new Error('a value was thrown that is not an error', { cause: thrown })
 }

@@ -5,13 +5,14 @@ import { drop, isNodeReadable, isWebReadable } from './body-transform.js'
 import { containTransform } from './contained-transform.js'
 import type { ReplacementBody } from '../hooks.js'
 import { WebOutput } from './web-streams.js'
+import { types } from 'node:util'
 
 /** Returns the bytes of a body in memory that a hook has given; undefined for a stream. */
 export function bytesIn(body: ReplacementBody): Buffer | undefined {
   if (body === null) return Buffer.alloc(0)
   if (typeof body === 'string') return Buffer.from(body)
-  if (body instanceof ArrayBuffer) return Buffer.from(body)
-  if (body instanceof Uint8Array) return Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  if (types.isAnyArrayBuffer(body)) return Buffer.from(body)
+  if (types.isUint8Array(body)) return Buffer.from(body.buffer, body.byteOffset, body.byteLength)
   return undefined
 }
 

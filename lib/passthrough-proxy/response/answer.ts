@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { cutResponse } from '../../node/cut-response.js'
-import { sendHead } from '../../node/send-head.js'
+import { isHeadWritten, sendHead } from '../../node/send-head.js'
 import type { ResponseHook } from '../hooks.js'
 import {
   changeBody,
@@ -16,6 +16,7 @@ import { fitToFraming, readTrailers, type ResponseHead } from './headers.js'
 import { endWith, leaveNow } from './leave-now.js'
 import { rewriteHeaders } from './rewrite.js'
 import type { ProxySettings } from '../settings.js'
+import { isError } from '../../shared/realms.js'
 
 /** The exchange as its answer sees it. */
 export interface AnswerOwner extends ChangedBodyOwner {
@@ -56,7 +57,7 @@ export class Answer implements BodyReceiver, ClientSide {
    * True if another handler answers, such as a timeout middleware: its answer must be neither overwritten nor cut.
    */
   get isTaken(): boolean {
-    return this.res.headersSent && !this.hasBegun
+    return isHeadWritten(this.res) && !this.hasBegun
   }
 
   /** True if the answer was ended by another handler, or cut, and takes nothing more. */
@@ -159,7 +160,7 @@ export class Answer implements BodyReceiver, ClientSide {
 
   /** Destroys the streams of a changed body: with an error, if it has not ended. */
   release(error: unknown): void {
-    this.changed?.release(error instanceof Error ? error : undefined)
+    this.changed?.release(isError(error) ? error : undefined)
   }
 
   /** Makes the upstream write to this answer again: the hook has left the body as it is. */
@@ -176,12 +177,12 @@ export class Answer implements BodyReceiver, ClientSide {
    * Writes the head. If a layer before Node's own method has sent part of it and failed, the answer can only be cut.
    */
   private writeHead(status: number, reason: string, lines: string[]): void {
-    const isTaken = this.res.headersSent
+    const isTaken = isHeadWritten(this.res)
     try {
       writeHead(this.res, status, reason, lines)
       this.hasBegun = true
     } catch (error) {
-      this.hasBegun = this.res.headersSent && !isTaken
+      this.hasBegun = isHeadWritten(this.res) && !isTaken
       throw error
     }
   }

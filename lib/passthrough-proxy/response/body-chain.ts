@@ -5,6 +5,7 @@ import type getRawBody from 'raw-body'
 import { sluicewayError } from '../../shared/errors.js'
 import { bytesOf, readableOf, type Stage } from '../hook-bodies/body-transform.js'
 import { UpstreamBody, type BodyOwner } from './upstream-body.js'
+import { isError } from '../../shared/realms.js'
 
 /** Creates the error of the response for the error of one of its streams. */
 export type ErrorOf = (cause: unknown) => unknown
@@ -154,7 +155,7 @@ export class BodyChain {
     this.failure = { error }
     this.endLoading?.(error)
     if (this.isFlowing) this.owner.breakOff(error)
-    else this.destroyStreams(error instanceof Error ? error : undefined)
+    else this.destroyStreams(isError(error) ? error : undefined)
   }
 
   private destroyStreams(error: Error | undefined): void {

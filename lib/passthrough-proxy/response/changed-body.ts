@@ -10,6 +10,8 @@ import type { ResponseHead } from './headers.js'
 import type { Incoming } from './incoming.js'
 import { requireFraming } from './required-framing.js'
 import type { BodyOwner } from './upstream-body.js'
+import { timers } from '../../node/timers.js'
+import { isError } from '../../shared/realms.js'
 
 /** Receives the body of a response from the upstream. */
 export interface BodyReceiver {
@@ -73,7 +75,7 @@ export function changeBody(hook: ResponseHook, parts: Parts): ChangedBody | unde
     requireFraming(incoming, announced, client.req.method)
     return undefined
   } catch (error) {
-    incoming.release(error instanceof Error ? error : undefined)
+    incoming.release(isError(error) ? error : undefined)
     throw error
   }
 }
@@ -143,7 +145,7 @@ export class ChangedBody implements BodyReceiver {
   /** Destroys all streams. */
   release(error: Error | undefined): void {
     this.isOver = true
-    clearTimeout(this.headTimer)
+    timers.clearTimeout(this.headTimer)
     this.parts.incoming.release(error)
   }
 
@@ -213,7 +215,7 @@ export class ChangedBody implements BodyReceiver {
   /** Sends the chunks of this tick together. */
   private flushSoon(): void {
     this.isFlushDue = true
-    process.nextTick(flushDue, this)
+    timers.nextTick(flushDue, this)
   }
 
   flushIfDue(): void {
@@ -244,7 +246,7 @@ export class ChangedBody implements BodyReceiver {
   private open(): boolean {
     if (this.isOpen) return true
     const { head, incoming, client, owner } = this.parts
-    clearTimeout(this.headTimer)
+    timers.clearTimeout(this.headTimer)
     if (client.isTaken) owner.abandon()
     else client.open(head, incoming)
     this.isOpen = !this.isOver
@@ -257,7 +259,7 @@ export class ChangedBody implements BodyReceiver {
     const waitsForBody = !upstream.hasEnded || isReplaced
     if (this.isOpen || this.isOver || this.output === undefined || !waitsForBody) return
     if (!upstream.hasBegun && !isReplaced) this.sendHead()
-    else this.headTimer ??= setTimeout(() => this.headIsDue(), HEAD_WAITS_MS)
+    else this.headTimer ??= timers.setTimeout(() => this.headIsDue(), HEAD_WAITS_MS)
   }
 
   private headIsDue(): void {

@@ -1,4 +1,5 @@
 import type { Stoppable } from '../progress.js'
+import { timers } from '../../node/timers.js'
 
 /** The most bytes of a body that are discarded to keep its connection; a longer rest costs more. */
 export const MOST_DISCARDED: number = 256 * 1024
@@ -33,7 +34,7 @@ export class DiscardedBody implements Stoppable {
   constructor(upstream: Leavable, rests: Rests) {
     this.upstream = upstream
     this.rests = rests
-    this.timer = setTimeout(() => this.stop(), LONGEST_DISCARD_MS).unref()
+    this.timer = timers.setTimeout(() => this.stop(), LONGEST_DISCARD_MS).unref()
     rests.beginRest(this)
   }
 
@@ -44,7 +45,7 @@ export class DiscardedBody implements Stoppable {
 
   /** Ends the wait: the upstream has sent its last byte, or has failed. */
   end(): void {
-    clearTimeout(this.timer)
+    timers.clearTimeout(this.timer)
     this.rests.endRest(this)
   }
 

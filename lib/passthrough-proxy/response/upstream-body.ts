@@ -8,6 +8,8 @@ export interface BodyOwner {
   resumeUpstream(): void
   /** Ends the upstream request, whose answer is no longer needed; the answer to the client continues. */
   leaveUpstream(): void
+  /** Discards the rest of the upstream's response from now on, unless a part of the request is still to be sent. */
+  discardUpstream(): void
   /** Ends the exchange with an exception that would not be caught elsewhere. */
   breakOff(error: unknown): unknown
 }
@@ -72,6 +74,7 @@ export class UpstreamBody extends Readable {
     this.isUnwanted = true
     this.trailers = []
     this.destroy()
+    this.owner.discardUpstream()
     this.resumeUpstream()
   }
 

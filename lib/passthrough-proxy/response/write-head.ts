@@ -4,6 +4,7 @@ import { OUT_HEADERS, type OutgoingHeaders, type OutgoingResponse } from '../../
 import { isHttp2, isServedAsHttp10 } from '../../node/request-facts.js'
 import { HeaderList } from '../headers/header-list.js'
 import { isHeadUntouched } from './untouched.js'
+import { isHeadWritten } from '../../node/send-head.js'
 
 /** The lines to which several writers may contribute: those of a middleware are sent beside the upstream's. */
 const shared: ReadonlySet<string> = new Set(['set-cookie', 'vary'])
@@ -21,7 +22,7 @@ export function writeHead(res: ServerResponse, status: number, reason: string, l
     else writeBesideOwn(res, status, phrase, lines)
   } catch (error) {
     // The answer that reports the error has a body, even if this one was to have none.
-    if (!res.headersSent) expectBody(res)
+    if (!isHeadWritten(res)) expectBody(res)
     throw error
   }
 }
@@ -89,7 +90,7 @@ function writeBesideOwn(
     res.writeHead(status, phrase)
   } catch (error) {
     // The answer that reports the error must not carry half of these lines.
-    if (!res.headersSent) removeLines(res, lines)
+    if (!isHeadWritten(res)) removeLines(res, lines)
     throw error
   }
 }
@@ -147,7 +148,7 @@ export function writeInformation(
   status: number,
   lines: readonly string[],
 ): void {
-  if (res.headersSent || isServedAsHttp10(req) || !isRead(res)) return
+  if (isHeadWritten(res) || isServedAsHttp10(req) || !isRead(res)) return
   if (status === 102) res.writeProcessing()
   if (status === 103) res.writeEarlyHints(asHints(lines))
 }

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import { wrongOption } from '../../shared/error-page.js'
 import { ListenerSet } from '../listener-set.js'
 import type { ChildOutput } from '../running-child.js'
+import { types } from 'node:util'
 
 /** An output that is a stream, in any state at the call of `pipeChild`. */
 export class StreamOutput implements ChildOutput {
@@ -54,6 +55,6 @@ export class StreamOutput implements ChildOutput {
 /** Returns the original bytes of a chunk: `exec` and others set an encoding. */
 export function bytesOf(chunk: unknown, encoding: BufferEncoding | null): Buffer | undefined {
   if (typeof chunk === 'string') return Buffer.from(chunk, encoding ?? 'utf8')
-  if (!(chunk instanceof Uint8Array)) return undefined
+  if (!types.isUint8Array(chunk)) return undefined
   return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
 }

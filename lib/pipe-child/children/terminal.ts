@@ -3,6 +3,7 @@ import { ListenerSet } from '../listener-set.js'
 import type { ChildExit, ChildOutput, RunningChild } from '../running-child.js'
 import { signalGroup } from './signal-group.js'
 import { bytesOf } from './stream-output.js'
+import { timers } from '../../node/timers.js'
 
 /** A pseudo-terminal, such as those of node-pty, as far as `pipeChild` uses it. */
 export interface PseudoTerminal {
@@ -52,7 +53,8 @@ export class TerminalChild implements RunningChild {
     const exit = await new Promise<ChildExit>((resolve) => {
       const subscription = this.terminal.onExit((end) => resolve(exitOf(end)))
       this.listeners.addRemoval(() => subscription.dispose())
-      if (!isProcess(this.terminal.pid)) setTimeout(resolve, EXIT_WAIT_MS, { code: null, signal: null })
+      if (!isProcess(this.terminal.pid))
+        timers.setTimeout(resolve, EXIT_WAIT_MS, { code: null, signal: null })
     })
     this.hasExited = true
     return exit

@@ -4,6 +4,7 @@ import { show } from '../../shared/options.js'
 import { ListenerSet } from '../listener-set.js'
 import type { ChildExit, ChildOutput, RunningChild } from '../running-child.js'
 import { StreamOutput } from './stream-output.js'
+import { isError } from '../../shared/realms.js'
 
 /** A thread of `node:worker_threads`. It has no signals: any of them terminates it. */
 export class WorkerChild implements RunningChild {
@@ -74,7 +75,7 @@ function whenReading({ stdin }: Worker, listener: () => void): void {
 
 /** Returns what a thread has thrown, as an Error. */
 function errorOf(thrown: unknown): Error {
-  if (thrown instanceof Error) return thrown
+  if (isError(thrown)) return thrown
   return new Error(`the Worker threw ${show(thrown)}`, { cause: thrown })
 }
 

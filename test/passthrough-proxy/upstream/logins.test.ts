@@ -88,6 +88,34 @@ describe("the pool of the proxy's own client", () => {
       await answered(second, await server.connection())
     })
 
+    it('makes each client wait for its own connection, if two become free at once', async () => {
+      const first = [alice, bob].map((clientConnection) => ask(upstream, { origin, clientConnection }))
+      const connections = [await server.connection(), await server.connection()]
+      for (const connection of connections) await connection.untilText('\r\n\r\n')
+      for (const connection of connections) connection.write(challenge)
+      // Both responses are read before either connection is idle.
+      await Promise.all(first.map((got) => got.ended()))
+      const second = [alice, bob].map((clientConnection, index) =>
+        ask(upstream, { origin, clientConnection, path: `/${index}` }),
+      )
+      for (const [index, connection] of connections.entries()) {
+        await connection.untilText(`GET /${index} `)
+        await answered(second[index]!, connection)
+      }
+      expect(server.accepted).to.equal(2)
+    })
+
+    it('opens another one for a request that comes after the server has closed it', async () => {
+      const first = ask(upstream, { origin, clientConnection: alice })
+      const hers = await server.connection()
+      await answered(first, hers, challenge)
+      hers.socket.end()
+      await hers.closed()
+      await turn()
+      const second = ask(upstream, { origin, clientConnection: alice })
+      await answered(second, await server.connection())
+    })
+
     it('forgets the next step when the client abandons it', async () => {
       const first = ask(upstream, { origin, clientConnection: alice })
       const hers = await server.connection()

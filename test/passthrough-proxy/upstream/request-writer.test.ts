@@ -37,6 +37,10 @@ const heads: Readonly<Record<string, readonly [Partial<UpstreamRequest>, readonl
     { method: 'DELETE', body: Buffer.from('ab'), contentLength: '2' },
     ['DELETE /a?b HTTP/1.1', 'host: a:1', 'connection: keep-alive', 'content-length: 2'],
   ],
+  'the length of a body for which none is announced': [
+    { body: Buffer.from('ab') },
+    ['GET /a?b HTTP/1.1', 'host: a:1', 'connection: keep-alive', 'content-length: 2'],
+  ],
   'a text, by its bytes': [
     { method: 'PUT', body: 'ü' },
     ['PUT /a?b HTTP/1.1', 'host: a:1', 'connection: keep-alive', 'content-length: 2'],

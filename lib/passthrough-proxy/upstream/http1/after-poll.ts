@@ -1,4 +1,5 @@
 import { runOutside } from './outside.js'
+import { timers } from '../../../node/timers.js'
 
 /** An object to be freed once all sockets have been read again. */
 export interface Reading {
@@ -20,7 +21,7 @@ export function freeAfterPoll(reading: Reading): void {
 
 function awaitTurn(): void {
   isTurning = true
-  setImmediate(turn)
+  timers.setImmediate(turn)
 }
 
 function turn(): void {

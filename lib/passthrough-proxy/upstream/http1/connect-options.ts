@@ -1,7 +1,7 @@
 import type { ConnectionOptions } from 'node:tls'
 
 import { wrongOption } from '../../../shared/error-page.js'
-import { wrongKind, type OptionCheck } from '../../../shared/options.js'
+import { rejectUnknownKeys, wrongKind, type OptionCheck } from '../../../shared/options.js'
 
 /** Options of `net.connect` and `tls.connect`; `socketPath` is the path of a Unix socket. */
 export type ConnectOptions = Omit<ConnectionOptions, keyof typeof foreign> & {
@@ -34,7 +34,69 @@ const foreign = {
   allowHalfOpen: 'it is always true',
   signal: 'use `close()`',
   timeout: 'use "connectTimeoutMs"',
+  SNICallback: 'it is an option of servers',
+  ALPNCallback: 'it is an option of servers',
+  requestCert: 'it is an option of servers',
 } as const
+
+/** The options of `net.connect`, in any version of Node from 20 to 26. */
+const ofNet = [
+  'autoSelectFamily',
+  'autoSelectFamilyAttemptTimeout',
+  'blockList',
+  'family',
+  'highWaterMark',
+  'hints',
+  'keepAlive',
+  'keepAliveInitialDelay',
+  'localAddress',
+  'localPort',
+  'lookup',
+  'noDelay',
+  'readableHighWaterMark',
+  'socketPath',
+  'typeOfService',
+  'writableHighWaterMark',
+] as const
+
+/** The options of `tls.connect` and `tls.createSecureContext`. */
+const ofTls = [
+  'allowPartialTrustChain',
+  'ca',
+  'cert',
+  'certificateCompression',
+  'checkServerIdentity',
+  'ciphers',
+  'clientCertEngine',
+  'crl',
+  'dhparam',
+  'ecdhCurve',
+  'enableTrace',
+  'honorCipherOrder',
+  'key',
+  'maxVersion',
+  'minDHSize',
+  'minVersion',
+  'passphrase',
+  'pfx',
+  'privateKeyEngine',
+  'privateKeyIdentifier',
+  'pskCallback',
+  'rejectUnauthorized',
+  'requestOCSP',
+  'secureContext',
+  'secureOptions',
+  'secureProtocol',
+  'servername',
+  'sessionIdContext',
+  'sessionTimeout',
+  'sigalgs',
+  'ticketKeys',
+] as const
+
+const known: readonly string[] = [...ofNet, ...ofTls]
+
+const names = { group: 'connect.', others: 'the options are those of net.connect and tls.connect' }
 
 /** Accepts options of `net.connect` and `tls.connect`, except those that the client sets itself. */
 export const connectOptions: OptionCheck<ConnectOptions | undefined> = (given, option) => {
@@ -48,6 +110,7 @@ export const connectOptions: OptionCheck<ConnectOptions | undefined> = (given, o
       throw wrongOption(`${option.owner}: option "${option.key}.${key}" cannot be set: ${reason}`)
     }
   }
+  rejectUnknownKeys(option.owner, given, known, names)
   return Object.freeze({ ...given })
 }
 

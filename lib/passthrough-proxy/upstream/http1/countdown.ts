@@ -1,4 +1,5 @@
 import { runOutside } from './outside.js'
+import { timers } from '../../../node/timers.js'
 
 /**
  * The time that one connection gives its server. It starts and stops with each request, so one timer is reused, and
@@ -34,15 +35,15 @@ export class Countdown {
   /** Clears the timer for good. */
   end(): void {
     this.isRunning = false
-    clearTimeout(this.timer)
+    timers.clearTimeout(this.timer)
     this.timer = undefined
   }
 
   /** Creates the timer. It need not keep the process alive, as the connection does so during a request. */
   private startNew(milliseconds: number): void {
-    clearTimeout(this.timer)
+    timers.clearTimeout(this.timer)
     this.milliseconds = milliseconds
-    this.timer = runOutside(() => setTimeout(runOut, milliseconds, this).unref())
+    this.timer = runOutside(() => timers.setTimeout(runOut, milliseconds, this).unref())
   }
 
   runOut(): void {

@@ -4,6 +4,7 @@ import type { Linked } from '../../../shared/linked-list.js'
 import type { Failure, Receiver, Sending, UpstreamRequest, Waiting } from '../upstream.js'
 import type { RequestHead } from './request-writer.js'
 import type { Upload } from './upload.js'
+import { timers } from '../../../node/timers.js'
 
 /** The holder of a request: the queue of a pool, or the connection that carries it. */
 export interface Holder {
@@ -70,7 +71,7 @@ export class Delivery extends AsyncResource implements Waiting, Sending, Linked<
 
   /** Fails in the next tick, once the caller has the result of `send`. */
   failSoon(failure: Failure): void {
-    process.nextTick(failNow, this, failure)
+    timers.nextTick(failNow, this, failure)
   }
 
   /** True if the request can be sent twice without a second effect (RFC 9110 §9.2.2). */

@@ -1,5 +1,6 @@
 import type { Connection } from './connection.js'
 import { runOutside } from './outside.js'
+import { timers } from '../../../node/timers.js'
 
 /** The time for which a connection is kept if its server gives none. Node's servers close theirs after 5 s. */
 const IDLE_MS = 4000
@@ -29,7 +30,7 @@ export class IdleConnections {
   }
 
   put(connection: Connection, milliseconds: number): void {
-    connection.expiresAt = performance.now() + milliseconds
+    connection.expiresAt = timers.now() + milliseconds
     this.connections.push(connection)
     this.wake(milliseconds)
   }
@@ -51,16 +52,16 @@ export class IdleConnections {
 
   /** Makes the timer fire after `milliseconds`, unless it fires earlier. */
   wake(milliseconds: number = IDLE_MS): void {
-    const at = performance.now() + milliseconds
+    const at = timers.now() + milliseconds
     if (this.timer !== undefined && this.wakesAt <= at) return
-    clearTimeout(this.timer)
+    timers.clearTimeout(this.timer)
     this.wakesAt = at
-    this.timer = runOutside(() => setTimeout(sweep, Math.max(milliseconds, 1), this).unref())
+    this.timer = runOutside(() => timers.setTimeout(sweep, Math.max(milliseconds, 1), this).unref())
   }
 
   sweep(): void {
     this.timer = undefined
-    const now = performance.now()
+    const now = timers.now()
     for (const connection of this.connections.filter(({ expiresAt }) => expiresAt <= now)) {
       this.forget(connection)
       connection.destroy()

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 
 import { lastChunk } from './request-writer.js'
+import { timers } from '../../../node/timers.js'
 
 /** The connection as its upload sees it. */
 export interface UploadOwner {
@@ -53,8 +54,8 @@ export class Upload {
     source.on('data', this.onData).on('end', this.onEnd).on('error', this.onError).on('close', this.onClose)
     source.resume()
     // A destroyed stream emits no more events, and neither does one that has ended.
-    if (source.readableEnded) process.nextTick(this.onEnd)
-    else if (source.destroyed) process.nextTick(this.onClose)
+    if (source.readableEnded) timers.nextTick(this.onEnd)
+    else if (source.destroyed) timers.nextTick(this.onClose)
   }
 
   /** Goes on when the connection takes more. */
@@ -114,7 +115,7 @@ export class Upload {
   private readonly onEnd = (): void => {
     if (this.isOver || this.hasEnded) return
     this.hasEnded = true
-    process.nextTick(finish, this)
+    timers.nextTick(finish, this)
   }
 
   /** Ends the upload. Node first reports the end of an HTTP/2 stream that was reset, and the reset a moment later. */

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 
 import type { Delivery } from './delivery.js'
 import { Upload, type UploadOwner } from './upload.js'
+import { timers } from '../../../node/timers.js'
 
 /**
  * A body in memory up to this size is sent in one piece; in a larger one, the time between pieces reveals a dead
@@ -37,7 +38,7 @@ function startUpload(source: Readable, delivery: Delivery, socket: Socket, owner
   const upload = new Upload({ source, isChunked, contentLength: length, trailers }, socket, owner)
   delivery.upload = upload
   upload.start()
-  process.nextTick(uncork, socket)
+  timers.nextTick(uncork, socket)
   return upload
 }
 

@@ -27,6 +27,7 @@ import { phraseBytes, phraseOf, textLines } from './lines.js'
 import type { Queue } from './queues.js'
 import { ShieldedBody } from './shielded-body.js'
 import { expectSocket, PausedEnd, type Sender } from './sockets.js'
+import { timers } from '../../../node/timers.js'
 
 /**
  * The number of times that a request which reached no server is sent again: a balanced pool may have another
@@ -115,7 +116,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     // This throws instead of aborting, which would cost the connection.
     if (this.isOver) throw new Error('the client has left')
     this.stage = 'connected'
-    this.connectedAt = performance.now()
+    this.connectedAt = timers.now()
     this.abortConnection = abort
     this.receiver.onSending(this)
     expectSocket(this)
@@ -182,7 +183,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     this.endsWithHead = hasNoBody(this.options.method, status)
     this.receiver.onHead(status, this.phraseFor(status, reason), lines)
     // undici may emit a part of the body in this tick, and does not report the end of a read.
-    process.nextTick(endRead, this)
+    timers.nextTick(endRead, this)
   }
 
   /** HTTP/2 has no phrase, and some dispatchers lose it; an HTTP/1.1 upstream may send an empty one. */
@@ -219,7 +220,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
   private takeInformation(status: number, lines: string[]): void {
     const { headersTimeoutMs } = this.request
     this.stage = 'heard'
-    this.timer ??= new HeadTimer(this, headersTimeoutMs, performance.now() - this.connectedAt)
+    this.timer ??= new HeadTimer(this, headersTimeoutMs, timers.now() - this.connectedAt)
     this.interim ??= new InterimLimit()
     if (this.interim.count(lines)) this.receiver.onInformation(status, lines)
     else this.breakOff({ kind: 'malformed', message: TOO_MANY_INTERIM, maybeHeard: true, cause: undefined })
@@ -239,7 +240,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     this.stage = 'queued'
     this.abortConnection = undefined
     // By then a balanced pool has noticed the failure too.
-    process.nextTick(dispatch, this)
+    timers.nextTick(dispatch, this)
   }
 
   /** Ends the request because the dispatcher itself has failed. */

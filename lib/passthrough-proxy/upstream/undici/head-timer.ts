@@ -1,3 +1,5 @@
+import { timers } from '../../../node/timers.js'
+
 /** The request as its timer sees it. */
 export interface TimedRequest {
   /** True while it is being sent, so that the client is awaited and not the upstream. */
@@ -19,11 +21,11 @@ export class HeadTimer {
   }
 
   end(): void {
-    clearTimeout(this.timer)
+    timers.clearTimeout(this.timer)
   }
 
   private wait(ms: number): void {
-    this.timer = setTimeout(strike, ms, this)
+    this.timer = timers.setTimeout(strike, ms, this)
   }
 
   strike(): void {

@@ -1,6 +1,8 @@
 import { subscribe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
 
+import { timers } from '../../../node/timers.js'
+
 /** A request that is about to be sent on one of undici's connections. */
 export interface Sender {
   onSocket(socket: Socket): void
@@ -26,7 +28,7 @@ export function watchSockets(): void {
  */
 export function expectSocket(sender: Sender): void {
   next = sender
-  queueMicrotask(forget)
+  timers.queueMicrotask(forget)
 }
 
 function forget(): void {
