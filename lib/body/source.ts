@@ -1,7 +1,7 @@
 import { keepListeners } from '../node/connection.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../node/internals.js'
 import { announcedLength, hasComeWhole, isCutShort, wasReset } from '../node/request-facts.js'
-import { destroyClosed, hasListeners, readableStateOf } from '../node/stream-state.js'
+import { destroyClosed, isBeingRead, readableStateOf } from '../node/stream-state.js'
 import { bodyRefused } from '../shared/channels.js'
 import { bodyTooLarge, type ErrorDetails, type SluicewayError, sluicewayError } from '../shared/errors.js'
 import { sendContinue } from './expect-continue.js'
@@ -200,7 +200,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
 
   /** True while the application reads the request. */
   private get isReadOn(): boolean {
-    if (this.store === undefined) return this.state === 'arriving' && hasListeners(this.req)
+    if (this.store === undefined) return this.state === 'arriving' && isBeingRead(this.req)
     return this.isReadable && this.readers.readRequest
   }
 

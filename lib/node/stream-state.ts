@@ -22,6 +22,11 @@ export function hasListeners(stream: Readable): boolean {
   return stream.listenerCount('data') > 0 || stream.listenerCount('readable') > 0
 }
 
+/** Tells whether a stream gives its bytes to a reader. A loop that was left destroys the stream, and stays a listener. */
+export function isBeingRead(stream: ParsedRequest): boolean {
+  return !stream._readableState.destroyed && hasListeners(stream)
+}
+
 export function readableStateOf(stream: ParsedRequest): Readonly<ReadableState> {
   return stream._readableState
 }

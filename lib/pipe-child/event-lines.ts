@@ -26,8 +26,10 @@ export class EventLines {
   }
 
   private frame(text: string): string {
-    const lines = (this.partial + this.withoutSplitLineEnd(text)).split(/\r\n|\n|\r/)
-    this.partial = lines.pop() as string
+    // Only the new text is searched: a line may come in very many small pieces.
+    const lines = this.withoutSplitLineEnd(text).split(/\r\n|\n|\r/)
+    lines[0] = this.partial + lines[0]!
+    this.partial = lines.pop()!
     if (this.partial.length >= LONGEST_LINE) {
       lines.push(this.partial)
       this.partial = ''

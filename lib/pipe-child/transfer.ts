@@ -108,13 +108,14 @@ export class Transfer {
   }
 
   private forward(output: ChildOutput | undefined, framing: Framing | undefined): void {
-    if (framing === undefined) output?.resume()
-    else {
+    if (framing !== undefined) {
       output?.read(
         (chunk) => this.response.write(framing.push(chunk)),
         () => this.response.write(framing.end()),
       )
     }
+    // A stream that was paused, or that a pipe has left, does not flow because it has a listener.
+    output?.resume()
   }
 
   private inputOf(source: Readable | undefined): PipedInput | undefined {

@@ -1,7 +1,7 @@
 import { announceClosing } from '../../node/connection.js'
 import { isHttp2 } from '../../node/request-facts.js'
 import { wrapMethod } from '../../node/response-methods.js'
-import { hasListeners } from '../../node/stream-state.js'
+import { isBeingRead } from '../../node/stream-state.js'
 import type { BodyExchange, BodyState } from '../owner.js'
 
 /** The number of bytes of an answered request's body that are discarded to keep its connection. */
@@ -31,5 +31,5 @@ export function announceCloseOf(body: AnnouncedBody): void {
 
 /** Tells whether a large part will stay unread; a reader that is active probably reads all of it. */
 function leavesLargeRest({ req, state, received, length, hasReaders }: AnnouncedBody): boolean {
-  return state === 'arriving' && length - received > SMALL_REST && !hasReaders && !hasListeners(req)
+  return state === 'arriving' && length - received > SMALL_REST && !hasReaders && !isBeingRead(req)
 }

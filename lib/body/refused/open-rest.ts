@@ -1,4 +1,5 @@
 import { hasConnection, isHttp2 } from '../../node/request-facts.js'
+import { restoreSocket } from '../../node/stream-state.js'
 import type { AnsweredBody } from '../owner.js'
 import { HostRest } from './host-rest.js'
 import { Http2Rest } from './http2-rest.js'
@@ -7,6 +8,9 @@ import type { LingerBounds, Rest } from './rest.js'
 
 /** Begins to take what a client still sends of a body, in the way of its connection. */
 export function openRest(body: AnsweredBody, bounds: LingerBounds): Rest {
-  if (isHttp2(body.req)) return new Http2Rest(body.res)
-  return hasConnection(body.req) ? new Linger(body, bounds) : new HostRest()
+  const { req, res, socket } = body
+  if (isHttp2(req)) return new Http2Rest(res)
+  // A reader that has destroyed the request has taken it, and the rest has to flow.
+  restoreSocket(req, socket)
+  return hasConnection(req) ? new Linger(body, bounds) : new HostRest()
 }

@@ -165,12 +165,14 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   iterator(options?: { destroyOnReturn?: boolean }): AsyncIterableIterator<Buffer> {
     const rest = new StandIn(this.body, this)
     rest.position = this.start
+    if (rest.takeEncoding() && this.state === 'unread') this.renew()
     return options?.destroyOnReturn === false ? rest.beginning() : rest.iterator()
   }
 
-  goOnAt(position: number): void {
+  goOnAt(position: number, encoding: BufferEncoding | null): void {
     this.start = position
     this.renew()
+    if (encoding !== null) this.req.setEncoding(encoding)
   }
 
   /** Starts over for the next reader if the present one has paused and removed its listeners, and so is done. */

@@ -16,8 +16,8 @@ interface ReplacedRequest {
   readonly hasClosed: boolean
   /** Notes that a reader of the request has had the whole body. */
   noteReadToEnd(): void
-  /** Makes the next reader of the request begin at a position. */
-  goOnAt(position: number): void
+  /** Makes the next reader of the request begin at a position, with the encoding of this one. */
+  goOnAt(position: number, encoding: BufferEncoding | null): void
 }
 
 /** Replaces the request for its iterators, and for a reader whose round another reader has interrupted. */
@@ -33,13 +33,25 @@ export class StandIn extends BodyStream {
     this.request = request
   }
 
+  /** Gives strings if an encoding was set on the request for this reader. Returns true if one was. */
+  takeEncoding(): boolean {
+    const { readableEncoding } = this.request.req
+    if (readableEncoding !== null) this.setEncoding(readableEncoding)
+    return readableEncoding !== null
+  }
+
   /** Iterates, and leaves the rest to the next reader of the request. */
   async *beginning(): AsyncGenerator<Buffer, void, undefined> {
+    let taken = this.position
     try {
-      yield* this.iterator({ destroyOnReturn: false })
+      for await (const chunk of this.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+        // With an encoding the chunks are strings.
+        taken += Buffer.byteLength(chunk, this.readableEncoding ?? undefined)
+        yield chunk
+      }
     } finally {
       this.isLeft = !this.destroyed && !this.readableEnded
-      if (this.isLeft) this.request.goOnAt(this.position - this.readableLength)
+      if (this.isLeft) this.request.goOnAt(taken, this.readableEncoding)
       this.destroy()
     }
   }

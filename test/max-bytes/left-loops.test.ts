@@ -1,0 +1,50 @@
+import type { IncomingMessage } from 'node:http'
+import { PassThrough } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { expect } from 'chai'
+import { maxBytes } from 'sluiceway/max-bytes'
+import { type Handler, hosts } from '../support/hosts.js'
+import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
+import { closeServers, serve } from '../support/servers.js'
+
+const head = (...lines: readonly string[]): string =>
+  ['POST / HTTP/1.1', 'Host: a', ...lines, '\r\n'].join('\r\n')
+const CHUNKED = 'Transfer-Encoding: chunked'
+
+/* All of them destroy the request, whose connection lives on; a loop also leaves its listener behind. */
+const ways: Readonly<Record<string, (req: IncomingMessage) => Promise<unknown>>> = {
+  'a loop': async (req) => {
+    for await (const _chunk of req) break
+  },
+  'take(1)': (req) => req.take(1).toArray(),
+  'a pipeline that fails': (req) => pipeline(req, new PassThrough().destroy()).catch(() => {}),
+}
+
+for (const { name, mount } of hosts) {
+  describe(`maxBytes on ${name}, when ${Object.keys(ways).join(', ')} has left a body`, () => {
+    afterEach(closeServers)
+
+    for (const [how, leave] of Object.entries(ways)) {
+      const handler: Handler = (req, res) => void leave(req).then(() => res.end('left'))
+
+      it(`serves the next request behind the rest: ${how}`, async () => {
+        const { port } = await serve(mount(maxBytes('1mb'), handler))
+        const client = await RawClient.connect(port)
+        for (const _round of [1, 2]) {
+          client.write(head(CHUNKED), asChunk(Buffer.alloc(100_000)))
+          expect(String((await client.response()).body)).to.equal('left')
+          client.write(asChunk(Buffer.alloc(300_000)), lastChunk)
+        }
+        client.destroy()
+      })
+
+      it(`closes the connection if the client has asked for it: ${how}`, async () => {
+        const { port } = await serve(mount(maxBytes('1mb'), handler))
+        const client = await RawClient.connect(port)
+        client.write(head('Connection: close', 'Content-Length: 200000'), Buffer.alloc(200_000))
+        expect(String((await client.response()).body)).to.equal('left')
+        await client.closed()
+      })
+    }
+  })
+}

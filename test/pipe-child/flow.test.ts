@@ -1,0 +1,45 @@
+import type { ChildProcess } from 'node:child_process'
+import { PassThrough, Readable } from 'node:stream'
+import { expect } from 'chai'
+import { closeServers } from '../support/servers.js'
+import { piped, sh } from './piped.js'
+import { StreamingClient } from '../support/streaming-client.js'
+
+/** More than a pipe and the buffers of a stream hold. */
+const LARGE = 300_000
+
+describe('pipeChild makes an output flow', () => {
+  afterEach(closeServers)
+
+  const before: readonly [name: string, ({ stdout, stderr }: ChildProcess) => unknown][] = [
+    ['was paused', ({ stdout, stderr }) => [stdout!.pause(), stderr!.pause()]],
+    ['was piped elsewhere and taken back', ({ stdout, stderr }) => [takeBack(stdout!), takeBack(stderr!)]],
+  ]
+  for (const [name, prepare] of before) {
+    it(`that ${name}`, async () => {
+      const start = (): ChildProcess => {
+        const child = sh(`head -c ${LARGE} /dev/zero; head -c ${LARGE} /dev/zero >&2`)
+        prepare(child)
+        return child
+      }
+      const { url, exit } = await piped(start, {})
+      expect(await (await StreamingClient.get(url)).ended()).to.have.length(2 * LARGE)
+      expect(await exit).to.deep.equal({ code: 0, signal: null })
+    })
+  }
+
+  // With the whole of the line searched for each piece, this took half a minute.
+  it('whose line comes in very many small pieces', async () => {
+    const pieces = Array.from({ length: 60_000 }, () => Buffer.from('. '.repeat(8)))
+    const start = (): ChildProcess => Object.assign(sh('exec >&- 2>&-'), { stdout: Readable.from(pieces) })
+    const { url } = await piped(start, {}, { type: 'text/event-stream' })
+    const [event] = (await (await StreamingClient.get(url)).ended()).split('\n\n')
+    expect(event).to.equal(`data: ${'. '.repeat(8 * 60_000)}`)
+  })
+})
+
+function takeBack(stream: Readable): void {
+  const elsewhere = new PassThrough()
+  stream.pipe(elsewhere)
+  stream.unpipe(elsewhere)
+}
