@@ -64,6 +64,11 @@ export interface ParsedRequest extends IncomingMessage {
   upgrade: boolean
   /** Set by the first `_read`. Without it Node would read the rest of an answered body itself, without a limit. */
   _consuming: boolean
+  /**
+   * True if Node drops the bytes that still come, as the request was answered unread. Without it these bytes would be
+   * left to the garbage collector.
+   */
+  readonly _dumped?: boolean
   /** Set by body-parser 1 when it has parsed the request. Without it a second parser would skip the body. */
   _body?: boolean
   /** Set by stream internals on a request that they destroy. Without it they would not read the request again. */
@@ -142,10 +147,16 @@ export interface RequestParser {
   getCurrentBuffer?(): Buffer
   /** True if the parser reads its bytes from the socket's handle. Without it the same. */
   readonly _consumed?: boolean
-  /** `kOnExecute` is the name of the member that is called with the number of bytes parsed. Without it the same. */
-  readonly constructor: Function & { readonly kOnExecute?: number }
+  /**
+   * The names of members: `kOnExecute` is called with the number of bytes parsed, without it the same; `kOnBody` is
+   * called with each piece of a body, without it an upload would leave its memory to the garbage collector.
+   */
+  readonly constructor: Function & { readonly kOnExecute?: number; readonly kOnBody?: number }
   [event: number]: unknown
 }
+
+/** Called with each piece of a body, which has memory of its own. */
+export type OnBody = (this: RequestParser, chunk: Buffer) => void
 
 /** Called after bytes were parsed, with their number or a parse error. */
 export type OnExecute = (parsed: unknown) => void

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { OnExecute, ParsedRequest, RequestParser, ServerSocket } from './internals.js'
+import type { OnBody, OnExecute, ParsedRequest, RequestParser, ServerSocket } from './internals.js'
 
 /* The one place that controls a connection's parser and replaces its functions. */
 
@@ -35,6 +35,37 @@ export function serveAsPlain(req: ParsedRequest): void {
 /** Makes the parser of a connection forget a request that is complete. */
 export function forgetRequest({ parser }: ServerSocket, req: IncomingMessage): void {
   if (req.complete && parser?.incoming === req) parser.incoming = null
+}
+
+/** The function of Node's parsers that hands a piece of a body over. */
+let nodeOnBody: OnBody | undefined
+
+/** Replaces `parserOnBody`. Returns false if the parser, or the function, is not Node's own. */
+export function replaceOnBody(parser: RequestParser, onBody: OnBody): boolean {
+  const { kOnBody = -1 } = parser.constructor
+  const present = parser[kOnBody] as OnBody | undefined
+  if (present === onBody) return true
+  if (present === undefined || (present !== nodeOnBody && !isNodes(parser, present))) return false
+  nodeOnBody = present
+  parser[kOnBody] = onBody
+  return true
+}
+
+/** Tells whether it is this function to which a parser hands a piece of a body over. */
+export function handsOverTo(parser: RequestParser, onBody: OnBody): boolean {
+  return parser[parser.constructor.kOnBody ?? -1] === onBody
+}
+
+/** Calls Node's own function with a piece of a body. */
+export function passToNode(parser: RequestParser, chunk: Buffer): void {
+  nodeOnBody?.call(parser, chunk)
+}
+
+/** Compares parts of the source text, which are the same from Node 20 to 26. */
+function isNodes(parser: RequestParser, onBody: OnBody): boolean {
+  const text = String(onBody)
+  const isKnown = text.includes('if (!stream._dumped) {') && text.includes('stream.push(b)')
+  return isKnown && String(parser.constructor).includes('[native code]')
 }
 
 /** Calls `afterParsing` after bytes were parsed, and gives it the function that Node would have called. */

@@ -4,6 +4,7 @@ import { expressRequestOf } from './express.js'
 import type { ParsedRequest } from './internals.js'
 import { REPLAYS } from './keys.js'
 import { timers } from './timers.js'
+import { untouchedMethods } from './untouched-methods.js'
 
 /* The one place where methods of a request are replaced. Other files decide what the new ones do. */
 /* All of them are called with the request as `this`. */
@@ -60,12 +61,26 @@ export function replaceRead(req: IncomingMessage, read: (this: IncomingMessage, 
   req._read = read
 }
 
+/** The functions that have replaced `push` here, and the requests where they call a `push` of other code. */
+const ownPushes = new WeakSet<ParsedRequest['push']>()
+const heardByOthers = new WeakSet<IncomingMessage>()
+
+const pushesItself = untouchedMethods(Readable.prototype, { push: "debug('push', chunk)" })
+
 /** Replaces `push`, through which the parser hands over the bytes of a request, and returns the previous `push`. */
 export function replacePush(req: ParsedRequest, push: ParsedRequest['push']): ParsedRequest['push'] {
   // This is Node's own, a host's, or the present one if the application has replaced the stream state with the tap.
   const { push: native } = req
+  ownPushes.add(push)
+  if (native !== NODE.push && !ownPushes.has(native)) heardByOthers.add(req)
   req.push = push
   return native === push ? NODE.push : native
+}
+
+/** Tells whether no other code gets the chunks that the parser pushes into a request. */
+export function isPushUnseen(req: ParsedRequest): boolean {
+  if (!pushesItself(NODE)) return false
+  return req.push === NODE.push || (ownPushes.has(req.push) && !heardByOthers.has(req))
 }
 
 /** Puts bytes, or the end, into the buffer of a request with Node's own `push`. */

@@ -183,6 +183,18 @@ describe('the members that lib/node/internals.ts relies on', () => {
     expect(lengths).to.deep.equal([3])
   })
 
+  it('hand over the pieces of a body, unless the request was answered unread', async () => {
+    const { parser } = req.socket as unknown as { parser: object }
+    const onBody = member(parser, member(parser.constructor, 'kOnBody') as string)
+    // lib/node/parser.ts looks for these parts of its text.
+    expect(String(onBody)).to.include('if (!stream._dumped) {').and.include('stream.push(b)')
+    expect(String(parser.constructor)).to.include('[native code]')
+    expect(member(req, '_dumped')).to.equal(false)
+    res.end()
+    await once(res, 'close')
+    expect(member(req, '_dumped')).to.equal(true)
+  })
+
   it('tell whether a stream was read, unless they are overridden', async () => {
     req.resume()
     await once(req, 'data')

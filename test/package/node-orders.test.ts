@@ -49,6 +49,40 @@ describe('the events and orders that lib/node/README.md relies on', () => {
     expect(sockets).to.deep.equal([socket, null])
   })
 
+  it('the parser copies each piece of a body into memory of its own', async () => {
+    const { server, port } = await serve(() => {})
+    const arrived = once(server, 'request')
+    client = await RawClient.connect(port)
+    client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 30000\r\n\r\n${'a'.repeat(15_000)}`)
+    const [req] = (await arrived) as Exchange
+    const read: Buffer[] = []
+    // Also where the socket's own reads are heard, and the parser is given them.
+    req.socket.on('data', (chunk: Buffer) => read.push(chunk))
+    const [first] = (await once(req, 'data')) as [Buffer]
+    client.write('b'.repeat(15_000))
+    const [second] = (await once(req, 'data')) as [Buffer]
+    for (const { byteOffset, byteLength, buffer } of [first, second]) {
+      expect([byteOffset, buffer.byteLength]).to.deep.equal([0, byteLength])
+    }
+    expect(new Set([first, second, ...read].map(({ buffer }) => buffer))).to.have.length(read.length + 2)
+  })
+
+  it('a chunk that comes while a request flows, and holds nothing, is emitted before `push` returns', async () => {
+    const [req] = await exchange('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabcde')
+    const seen: string[] = []
+    const push = req.push.bind(req)
+    req.push = (chunk: unknown) => {
+      const wantsMore = push(chunk)
+      seen.push('pushed')
+      return wantsMore
+    }
+    req.on('data', (chunk: Buffer) => seen.push(String(chunk)))
+    await once(req, 'data')
+    client.write('fghi')
+    await once(req, 'end')
+    expect(seen.slice(seen.indexOf('fghi'))).to.deep.equal(['fghi', 'pushed', 'pushed'])
+  })
+
   it("a response that waited for its turn emits 'socket' when its turn comes", async () => {
     const responses: ServerResponse[] = []
     const { port } = await serve((_req, res) => responses.push(res))

@@ -1,3 +1,4 @@
+import { freeFresh, noteChunks } from '../../node/chunk-memory.js'
 import { type Closing, giveBackClosing, isClosedBy, takeOverClosing } from '../../node/closing.js'
 import { announceClosing, closeAfter, currentResponse } from '../../node/connection.js'
 import type { OutgoingResponse, ServerSocket } from '../../node/internals.js'
@@ -36,6 +37,7 @@ export class Linger implements Rest, Closing {
     this.body = body
     this.bounds = bounds
     if (body.state === 'arriving') takeOverClosing(body.socket, this)
+    noteChunks(body)
   }
 
   closeAfterAnswer(): void {
@@ -55,6 +57,7 @@ export class Linger implements Rest, Closing {
   discard(chunk: Buffer | null): boolean {
     if (chunk === null) return this.end()
     this.discarded += chunk.length
+    freeFresh(this.body.req, chunk)
     if (!this.isAnswered) return this.discarded <= this.mostBeforeAnswer
     if (this.discarded > this.bounds.lingerBytes) this.body.socket.destroy()
     return true

@@ -1,6 +1,10 @@
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 
+import { soleListenerOf } from '../../../node/chunk-memory.js'
+import { freeMemory } from '../../../node/free-memory.js'
+import type { SoleListener } from '../../../node/sole-listener.js'
+import { isSocketUntouched } from '../../../node/untouched-socket.js'
 import { lastChunk } from './request-writer.js'
 import { timers } from '../../../node/timers.js'
 
@@ -36,6 +40,8 @@ export class Upload {
   private hasEnded = false
   /** True while the server is slow to read. */
   isHeldUp = false
+  /** Knows which chunks only this upload gets, so that their memory can be freed. */
+  private sole: SoleListener | undefined
 
   constructor(body: UploadBody, socket: Socket, owner: UploadOwner) {
     this.body = body
@@ -52,6 +58,7 @@ export class Upload {
   start(): void {
     const { source } = this.body
     source.on('data', this.onData).on('end', this.onEnd).on('error', this.onError).on('close', this.onClose)
+    this.sole = soleListenerOf(source, this.onData)
     source.resume()
     // A destroyed stream emits no more events, and neither does one that has ended.
     if (source.readableEnded) timers.nextTick(this.onEnd)
@@ -62,7 +69,12 @@ export class Upload {
   resume(): void {
     if (this.isOver || !this.isHeldUp) return
     this.isHeldUp = false
-    this.body.source.resume()
+    while (this.mayGoOn && this.sole?.readNext());
+    if (this.mayGoOn) this.body.source.resume()
+  }
+
+  private get mayGoOn(): boolean {
+    return !this.isOver && !this.isHeldUp
   }
 
   /** Stops sending. */
@@ -75,6 +87,7 @@ export class Upload {
 
   private leave(): void {
     this.isOver = true
+    this.sole?.leave()
     const { source } = this.body
     source.off('data', this.onData).off('end', this.onEnd).off('close', this.onClose)
     // Its last error may come later, when it has no other listener.
@@ -87,11 +100,12 @@ export class Upload {
   }
 
   private readonly onData = (chunk: Buffer | string): void => {
+    const isSole = this.sole?.gets(chunk) === true
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
     if (bytes.length === 0) return
     if (this.isTooLong(bytes.length))
       return this.break(new Error('the body is longer than its Content-Length'), true)
-    if (this.write(bytes)) return
+    if (this.write(bytes, isSole && isSocketUntouched(this.socket))) return
     this.isHeldUp = true
     this.body.source.pause()
   }
@@ -101,12 +115,14 @@ export class Upload {
     return !this.body.isChunked && this.sent > Number(this.body.contentLength)
   }
 
-  private write(bytes: Buffer): boolean {
+  /** Writes bytes, and frees their memory once they are gone. After an error they may still be in use. */
+  private write(bytes: Buffer, isFreed: boolean): boolean {
     const { socket } = this
-    if (!this.body.isChunked) return socket.write(bytes)
+    const whenGone = isFreed ? (error?: Error | null) => void (error ?? freeMemory(bytes)) : undefined
+    if (!this.body.isChunked) return socket.write(bytes, whenGone)
     socket.cork()
     socket.write(`${bytes.length.toString(16)}\r\n`, 'latin1')
-    socket.write(bytes)
+    socket.write(bytes, whenGone)
     const takesMore = socket.write('\r\n', 'latin1')
     socket.uncork()
     return takesMore
