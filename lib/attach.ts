@@ -10,7 +10,14 @@ import { runUpgrade } from './attach/upgrade.js'
 import { ATTACHED } from './node/keys.js'
 import { continueOnRead } from './body/expect-continue.js'
 import { withEntry, wrongOption } from './shared/error-page.js'
-import { callback, type NamesElsewhere, type OptionChecks, readOptions, show } from './shared/options.js'
+import {
+  callback,
+  isRequest,
+  type NamesElsewhere,
+  type OptionChecks,
+  readOptions,
+  show,
+} from './shared/options.js'
 
 /** The options of `attach`, all of them optional. */
 export interface AttachOptions {
@@ -88,6 +95,11 @@ const namesElsewhere: NamesElsewhere = {
 }
 
 function requireKinds(server: unknown, app: unknown): void {
+  if (isRequest(server)) {
+    throw wrongOption(
+      'attach: got a request instead of a server; attach is not a middleware: call attach(server, app) once',
+    )
+  }
   if (!isServer(server)) {
     const given =
       typeof server === 'function'

@@ -109,12 +109,23 @@ function readSettings(options: MaxBytesOptions | ByteSize | MaxBytesLimit): MaxB
   )
 }
 
-/** Options of body-parser and multer. */
+const LIMIT_OF_BODY = 'it is "limit" here, for the whole body'
+const ANSWER = 'the 413 goes to the error handlers of Express, which may answer in their own way'
+
+/** Options of body-parser, multer, formidable, fastify and similar packages. */
 const namesElsewhere: NamesElsewhere = {
   inflate: 'bytes are counted as they come; parseLimit of bodyCache limits the decompressed ones',
   type: 'bodies of every type are counted; mount it on the routes that it is for',
   verify: 'mount bodyCache() and check await req.bodyCache.buffer() in a middleware behind it',
-  limits: 'it is "limit" here, for the whole body',
+  limits: LIMIT_OF_BODY,
+  fileSize: LIMIT_OF_BODY,
+  max: LIMIT_OF_BODY,
+  maxSize: LIMIT_OF_BODY,
+  maxFileSize: LIMIT_OF_BODY,
+  bodyLimit: LIMIT_OF_BODY,
+  message: ANSWER,
+  statusCode: ANSWER,
+  onLimit: ANSWER,
 }
 
 const sizeOrFunction: OptionCheck<number | MaxBytesLimit> = (given, option) =>

@@ -10,8 +10,8 @@ const MOUNT =
 const PATH = 'Express removes the mount path; anything else is for "path": (req) => \'/new/path\''
 const TARGET = 'it is the first argument: passthroughProxy(target, options)'
 const CHOSEN_TARGET =
-  'the first argument may be a function, also an asynchronous one: passthroughProxy((req) => target)'
-const CONNECT = 'it belongs into "connect", which has the options of net.connect and tls.connect'
+  'the first argument may be a function, which may be asynchronous: passthroughProxy((req) => target)'
+const CONNECT = 'it belongs in "connect", which takes the options of net.connect and tls.connect'
 const POOL =
   'connections are kept alive and shared by default; see "maxConnections" and "connect", or give a "dispatcher"'
 const SOCKETS =
@@ -25,11 +25,11 @@ const RESPONSE = 'change the response in "onResponse": (incoming, req, res) => i
 const RESPONSE_BODY =
   'change the body in "onResponse": incoming.decode().pipeThrough(transform), or await incoming.buffer() and replace(body); or answer there through res'
 const LOCATION =
-  'it is "rewriteLocation" here: true keeps redirects on the host that the client asked, a URL names another'
+  'it is "rewriteLocation" here: true keeps redirects on the host that the client has asked for, a URL names another'
 const HOST = 'by default the upstream sees its own Host; preserveHost: true sends the Host of the client'
 const ERRORS = 'failures go to the error handlers of Express, as errors with a status and a code'
-const CLOSED = "the events of the response tell: res.on('close', …) in a middleware before the proxy"
-const LOGS = 'DEBUG=sluiceway:proxy prints each request, and diagnostics channels tell a logger of them'
+const CLOSED = "listen to the response: res.on('close', …) in a middleware before the proxy"
+const LOGS = 'DEBUG=sluiceway:proxy prints each request; a logger can subscribe to the diagnostics channels'
 const STREAMED =
   'bodies pass byte for byte as they stream, also behind a parser if bodyCache() comes before it'
 const BODY_LIMIT = 'mount maxBytes(limit) before the proxy'
@@ -39,17 +39,23 @@ const HTTP2 =
 const NO_RETRY =
   'a request is repeated only if that is safe; for other rules give a "dispatcher" with undici\'s interceptors'
 
+const REDIRECTS =
+  'redirects go to the client; a "dispatcher" with undici\'s interceptors.redirect follows them'
+const FORWARDED = 'X-Forwarded-For, -Host and -Proto are set by default; see "forwarded"'
+const CONNECT_TLS =
+  '"connect" has the TLS options for the upstream; those of your own server belong to https.createServer'
+
 /** Says for each option of another proxy which option replaces it here, or how to do the same. */
 export const namesElsewhere: NamesElsewhere = {
   // http-proxy
   target: TARGET,
   forward: 'no option sends a copy elsewhere; send it from a middleware before the proxy, behind bodyCache()',
   agent: POOL,
-  ssl: '"connect" has the TLS options for the upstream; those of your own server belong to https.createServer',
+  ssl: CONNECT_TLS,
   ws: SOCKETS,
-  xfwd: 'X-Forwarded-For, -Host and -Proto are set by default; see "forwarded"',
+  xfwd: FORWARDED,
   secure:
-    'certificates are verified by default; connect: { ca } trusts an authority of your own, connect: { rejectUnauthorized: false } anybody',
+    'certificates are verified by default; connect: { ca } trusts an authority of your own, connect: { rejectUnauthorized: false } accepts any certificate',
   toProxy: 'to go through another proxy, give a "dispatcher" such as undici\'s ProxyAgent',
   prependPath: 'the path of the target always comes first; give a target without a path instead of false',
   ignorePath: 'give a target without a path, and the one path as "path": () => \'/the/one\'',
@@ -65,8 +71,7 @@ export const namesElsewhere: NamesElsewhere = {
   headers: 'set headers of the request in "onRequest", those of the response in "onResponse"',
   proxyTimeout: 'it is "headersTimeoutMs" until the response begins, and "idleTimeoutMs" within its body',
   timeout: UPSTREAM_TIMES,
-  followRedirects:
-    'redirects go to the client; a "dispatcher" with undici\'s interceptors.redirect follows them',
+  followRedirects: REDIRECTS,
   selfHandleResponse: RESPONSE_BODY,
   responseInterceptor: RESPONSE_BODY,
   bodyTimeout: 'it is "idleTimeoutMs" here',
@@ -145,10 +150,20 @@ export const namesElsewhere: NamesElsewhere = {
   configure: PARTS,
   rewriteWsOrigin: 'set the header in "onRequest": outgoing.headers.set(\'Origin\', …)',
 
+  // Names that several packages use
+  timeoutMs: UPSTREAM_TIMES,
+  requestTimeout: UPSTREAM_TIMES,
+  retry: NO_RETRY,
+  retries: NO_RETRY,
+  maxRedirects: REDIRECTS,
+  xForwarded: FORWARDED,
+  trustProxy: FORWARDED,
+
   // Options of agents, sockets and TLS
   host: TARGET,
   keepAlive: POOL,
   maxSockets: 'it is "maxConnections" here',
+  tls: CONNECT_TLS,
   socketPath: CONNECT,
   lookup: CONNECT,
   family: CONNECT,

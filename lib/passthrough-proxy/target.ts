@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { URL } from 'node:url'
+import { URL as NodeUrl } from 'node:url'
 
 import { wrongOption } from '../shared/error-page.js'
 import type { SluicewayError } from '../shared/errors.js'
@@ -74,7 +74,7 @@ export function parseTarget(target: string | URL): Target {
 /** Recognizes a URL of any realm: that of a test runner has a class of its own. */
 function isUrl(given: unknown): given is URL {
   const { href } = (given ?? {}) as Partial<URL>
-  return typeof given === 'object' && typeof href === 'string' && URL.canParse(href)
+  return typeof given === 'object' && typeof href === 'string' && NodeUrl.canParse(href)
 }
 
 /** Recognizes the URL of a Unix socket as other packages write it, whose colon URL takes for an empty port. */
@@ -82,18 +82,26 @@ function isSocketUrl(target: string | URL): boolean {
   return /^https?:\/\/unix:\//i.test(String(target))
 }
 
+const OBJECTS = {
+  list: 'an array; a function chooses among several: passthroughProxy((req, failed) => target)',
+  options: 'an object; call passthroughProxy(target, options)',
+} as const
+
 function parseUrl(target: unknown): URL {
-  if (typeof target === 'string' && URL.canParse(target)) return new URL(target)
+  if (typeof target === 'string' && NodeUrl.canParse(target)) return new NodeUrl(target)
   // As in createProxyMiddleware({ target, … }).
   const isOptions = typeof target === 'object' && target !== null
-  const given = isOptions ? 'an object; call passthroughProxy(target, options)' : show(target)
+  const given = isOptions ? OBJECTS[Array.isArray(target) ? 'list' : 'options'] : show(target)
   throw complaint(`must be a URL such as 'http://127.0.0.1:8080', got ${given}${withScheme(target)}`)
 }
 
+/** A name with dots, or any host with a port, before a path. */
+const HOST = /^(?:[\w-]+(?:\.[\w-]+)+|localhost|(?:[\w.-]+|\[[\da-f:]+\]):\d+)(?:\/|$)/i
+
 /** Suggests the URL of a target without a scheme: URL takes the host of `localhost:4000` for one. */
 function withScheme(target: unknown): string {
-  const isHost = typeof target === 'string' && /^(?:[\w.-]+|\[[\da-f:]+\]):\d+(?:\/|$)/i.test(target)
-  return isHost ? `; did you mean 'http://${target}'?` : ''
+  if (typeof target === 'number') return `; did you mean 'http://127.0.0.1:${target}'?`
+  return typeof target === 'string' && HOST.test(target) ? `; did you mean 'http://${target}'?` : ''
 }
 
 function complaint(problem: string): TypeError {

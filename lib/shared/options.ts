@@ -68,25 +68,31 @@ function requireObject(owner: string, options: unknown): Record<string, unknown>
 
 /** Throws if a factory was mounted without being called: `app.use(maxBytes)`. */
 export function rejectRequest(owner: string, options: unknown): void {
-  if (typeof options === 'object' && options !== null && 'socket' in options && 'headers' in options) {
+  if (isRequest(options)) {
     throw wrongOption(
       `${owner}: got a request instead of options; did you mean app.use(${owner}(…)) rather than app.use(${owner})?`,
     )
   }
 }
 
-/** Throws for the first name that is not known, and suggests the one that was probably meant. */
+/** Recognizes the request that Express gives to a function that was mounted by mistake. */
+export function isRequest(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'socket' in value && 'headers' in value
+}
+
+/** Throws if names are not known: suggests what was probably meant by the first, and lists the others. */
 export function rejectUnknownKeys(
   owner: string,
   given: object,
   known: readonly string[],
   { group = '', elsewhere = {}, others }: Names,
 ): void {
-  for (const key of Object.keys(given)) {
-    if (known.includes(key)) continue
-    const remedy = Object.hasOwn(elsewhere, key) ? elsewhere[key] : hint(key, known, group, others)
-    throw wrongOption(`${owner}: unknown option ${show(group + key)}; ${remedy}`)
-  }
+  const [key, ...further] = Object.keys(given).filter((name) => !known.includes(name))
+  if (key === undefined) return
+  const remedy = Object.hasOwn(elsewhere, key) ? elsewhere[key] : hint(key, known, group, others)
+  const rest =
+    further.length > 0 ? `; also unknown: ${further.map((name) => show(group + name)).join(', ')}` : ''
+  throw wrongOption(`${owner}: unknown option ${show(group + key)}; ${remedy}${rest}`)
 }
 
 /** Suggests the option that was probably meant, or lists all of them if none is spelled alike. */

@@ -46,6 +46,11 @@ describe('attach', () => {
 
   for (const [what, given, message] of [
     [
+      'a request, as of app.use(attach)',
+      [{ socket: {}, headers: {} }, {}],
+      /^attach: got a request instead of a server; attach is not a middleware: call attach\(server, app\) once/,
+    ],
+    [
       'an application alone',
       [app],
       /^attach: server must be .*, got a function; the application comes second: attach\(server, app\)/,

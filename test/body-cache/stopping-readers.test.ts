@@ -68,6 +68,31 @@ for (const { name, mount } of hosts) {
       })
     }
 
+    it('gives the next reader the whole body after bytes for the last one have come from the file', async () => {
+      const sent = Buffer.from(Array.from({ length: 600_000 }, (_, i) => i % 251))
+      const { port } = await serve(
+        mount(bodyCache({ memory: 200_000 }), async (req, res) => {
+          await req.bodyCache.buffer()
+          // It leaves while the file is being read for it.
+          let had = 0
+          await new Promise<void>((resolve) => {
+            req.on('data', (chunk: Buffer) => {
+              had += chunk.length
+              if (had >= 200_000) resolve()
+            })
+          })
+          req.removeAllListeners('data')
+          req.pause()
+          await req.bodyCache.buffer()
+          res.end(await rawBody(req))
+        }),
+      )
+      const client = await RawClient.connect(port)
+      client.request('POST', '/', {}, sent)
+      expect((await client.response()).body.equals(sent)).to.equal(true)
+      client.destroy()
+    })
+
     it('lets an abandoned destination drain without waking a later reader', async () => {
       const { port } = await serve(
         mount(bodyCache(), async (req, res) => {

@@ -39,12 +39,12 @@ const brought: Readonly<Record<string, string>> = {
   onProxyRes: '"onResponse"',
   logger: 'DEBUG=sluiceway:proxy',
   target: 'passthroughProxy(target, options)',
-  localAddress: 'it belongs into "connect"',
+  localAddress: 'it belongs in "connect"',
   forward: 'no option sends a copy elsewhere',
   limit: 'maxBytes(limit)',
   userResDecorator: '"onResponse"',
   proxyReqPathResolver: '"path": (req) =>',
-  rejectUnauthorized: 'it belongs into "connect"',
+  rejectUnauthorized: 'it belongs in "connect"',
 }
 
 describe('passthroughProxy: options of other proxies', () => {
@@ -87,7 +87,7 @@ describe('passthroughProxy: an unknown option', () => {
   it('suggests only an option that is spelled alike', () => {
     expect(refusal('preserveHosts')).to.contain('did you mean "preserveHost"?')
     expect(refusal('connectTimeout')).to.contain('did you mean "connectTimeoutMs"?')
-    for (const name of ['requests', 'hook', 'pattern', 'retries', 'cache', 'balance', 'it']) {
+    for (const name of ['requests', 'hook', 'pattern', 'redirects', 'cache', 'balance', 'it']) {
       expect(refusal(name)).to.contain('; the options are dispatcher, ').and.not.contain('did you mean')
     }
   })
@@ -100,6 +100,8 @@ describe('the other middlewares: options of other packages', () => {
     ['inflate', bodyCache, 'req and stream() have the bytes of the wire'],
     ['extended', bodyCache, 'urlencoded()'],
     ['inflate', (options: object) => maxBytes({ limit: 1, ...options }), 'parseLimit of bodyCache'],
+    ['fileSize', maxBytes, 'it is "limit" here'],
+    ['message', (options: object) => maxBytes({ limit: 1, ...options }), 'the error handlers of Express'],
     ['threshold', autoFlush, 'give it to compression()'],
     ['keepAlive', autoFlush, 'it is "heartbeatMs" here'],
     ['verifyClient', (options) => attach(server, () => {}, options), 'upgrades run through the app'],

@@ -30,15 +30,35 @@ describe('passthroughProxy options', () => {
   }
 
   it('suggest the URL of a target without a scheme', () => {
-    for (const target of ['localhost:4000', '127.0.0.1:4000', 'my_upstream:80/api', '[::1]:4000']) {
+    const hosts = ['localhost:4000', '127.0.0.1:4000', 'my_upstream:80/api', '[::1]:4000']
+    for (const target of [...hosts, 'api.example', 'www.api.example/v1', '10.0.0.1', 'localhost']) {
       expect(() => passthroughProxy(target)).to.throw(TypeError, `; did you mean 'http://${target}'?`)
     }
-    for (const target of ['ftp://x', 'mailto:a', '/path', 'C:/x']) {
+    expect(() => passthroughProxy(4000 as never)).to.throw(
+      TypeError,
+      "got 4000; did you mean 'http://127.0.0.1:4000'?",
+    )
+    for (const target of ['ftp://x', 'mailto:a', '/path', 'C:/x', 'a b.example', '.example', 'api']) {
       expect(() => passthroughProxy(target))
         .to.throw(TypeError)
         .with.property('message')
         .not.contains('did you mean')
     }
+  })
+
+  it('say how to choose among several targets', () => {
+    expect(() => passthroughProxy(['http://a', 'http://b'] as never)).to.throw(
+      TypeError,
+      'got an array; a function chooses among several: passthroughProxy((req, failed) => target)',
+    )
+  })
+
+  it('name all unknown options at once', () => {
+    const options = { path: undefined, changeOrigin: true, ws: true, pathRewrite: {} } as never
+    expect(() => passthroughProxy(URL_, options)).to.throw(
+      TypeError,
+      /unknown option "changeOrigin"; by default .* of the client; also unknown: "ws", "pathRewrite" \(see /,
+    )
   })
 
   for (const target of ['http://u:p@x', 'http://u@x', 'http://x/?a', 'http://x/#a']) {

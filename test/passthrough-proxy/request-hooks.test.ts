@@ -69,6 +69,41 @@ for (const { name, express } of expressVersions) {
       }
     })
 
+    for (const [what, value, text] of [
+      ['a number', 5, '5'],
+      ['true', true, 'true'],
+    ] as const) {
+      it(`onRequest may give a header ${what}`, async () => {
+        const sender = await client({ onRequest: ({ headers }) => headers.set('X-Added', value as never) })
+        sender.request('GET', '/')
+        const connection = await upstream.connection()
+        expect(await connection.untilText('\r\n\r\n')).to.contain(`X-Added: ${text}\r\n`)
+      })
+    }
+
+    for (const [what, value] of [
+      ['undefined', undefined],
+      ['null', null],
+      ['an object', {}],
+      ['an array; append() adds a line for each value', ['a', 'b']],
+      ['a symbol', Symbol('x')],
+    ] as const) {
+      for (const method of ['set', 'append'] as const) {
+        it(`onRequest fails if headers.${method} gets ${what}: no word for it reaches the upstream`, async () => {
+          const sender = await client({
+            onRequest: ({ headers }) => headers[method]('X-Added', value as never),
+          })
+          sender.request('GET', '/')
+          expect((await sender.response()).status).to.equal(500)
+          expect(errors[0]?.code).to.equal('ERR_SLUICEWAY_PROXY_HOOK')
+          expect((errors[0] as SluicewayError).cause).to.have.property(
+            'message',
+            withEntry(`headers: the value of "X-Added" must be a string, got ${what}`, 'a-wrong-option'),
+          )
+        })
+      }
+    }
+
     for (const [what, body, expected] of [
       ['a string', 'n\u00e4her', /content-length: 6\r\n\r\nn\u00c3\u00a4her$/],
       ['a Buffer', Buffer.from('bytes'), /content-length: 5\r\n\r\nbytes$/],

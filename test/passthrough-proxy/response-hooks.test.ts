@@ -54,6 +54,22 @@ for (const { name, express } of expressVersions) {
       })
     }
 
+    for (const value of [undefined, null, ['a=1', 'b=2']]) {
+      it(`onResponse fails if headers.set gets ${JSON.stringify(value)}`, async () => {
+        const sender = await client({
+          onResponse: ({ headers }) => headers.set('Set-Cookie', value as never),
+        })
+        sender.request('GET', '/')
+        const connection = await upstream.connection()
+        await connection.untilText('\r\n\r\n')
+        connection.write(answer())
+        expect((await sender.response()).status).to.equal(500)
+        expect((errors[0] as SluicewayError).cause)
+          .to.have.property('message')
+          .that.matches(/^headers: the value of "Set-Cookie" must be a string/)
+      })
+    }
+
     it('onResponse drops Content-Length, and the body comes in chunks', async () => {
       const sender = await client({ onResponse: ({ headers }) => headers.delete('content-length') })
       sender.request('GET', '/')

@@ -1,5 +1,8 @@
+import { Readable } from 'node:stream'
+
 import { expect } from 'chai'
-import { passthroughProxy } from 'sluiceway'
+import type { ErrorRequestHandler } from 'express'
+import { passthroughProxy, type SluicewayError } from 'sluiceway'
 
 import { attached } from '../support/attached.js'
 import { expressVersions } from '../support/express-versions.js'
@@ -31,6 +34,28 @@ for (const { name, express } of expressVersions) {
       await connection.closed()
       client.destroy()
     })
+
+    for (const makeBody of [() => 'text', () => Readable.from(['text'])]) {
+      it(`refuses a hook's ${typeof makeBody()} as the body of an upgrade: it would be read as the other protocol`, async () => {
+        const upstream = await scriptedUpstream()
+        const body = makeBody()
+        const errors: SluicewayError[] = []
+        const proxy = passthroughProxy(upstream.url, { onRequest: (outgoing) => void (outgoing.body = body) })
+        const app = express().use(proxy, ((error, _req, res, _next) => {
+          errors.push(error)
+          res.sendStatus(500)
+        }) satisfies ErrorRequestHandler)
+        const client = await RawClient.connect((await attached(app)).port)
+        client.write(`GET / HTTP/1.1\r\nHost: test\r\n${HANDSHAKE}\r\n`)
+        expect((await client.response()).status).to.equal(500)
+        expect(errors[0]?.code).to.equal('ERR_SLUICEWAY_PROXY_HOOK')
+        expect((errors[0] as SluicewayError).cause)
+          .to.have.property('message')
+          .that.contains('for an upgrade')
+        if (body instanceof Readable) expect(body.destroyed).to.equal(true)
+        client.destroy()
+      })
+    }
 
     describe('on raw sockets', () => {
       let upstream: ScriptedUpstream

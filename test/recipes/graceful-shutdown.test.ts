@@ -21,9 +21,12 @@ describe('recipe: a graceful shutdown', () => {
   let port: number
   let chat: WebSocketServer
   const slow = deferred<ServerResponse>()
+  const late = deferred<ServerResponse>()
 
   before(async () => {
-    const upstream = await listen(createServer((_req, res) => slow.resolve(res)))
+    const upstream = await listen(
+      createServer((req, res) => (req.url === '/late' ? late : slow).resolve(res)),
+    )
     chat = new WebSocketServer({ server: upstream.server })
     program = await recipeApp<Program>('graceful-shutdown', { UPSTREAM: upstream.url, PATIENCE_MS: '1500' })
     ;({ port } = await listen(program.server))
@@ -34,7 +37,7 @@ describe('recipe: a graceful shutdown', () => {
     await closeServers()
   })
 
-  it('lets requests finish, cuts tunnels after the patience, and leaves nothing open', async () => {
+  it('passes on the requests of open connections, cuts tunnels after the patience, and leaves nothing open', async () => {
     const socket = new WebSocket(`ws://127.0.0.1:${port}/chat`)
     await once(socket, 'open')
     const client = await RawClient.connect(port)
@@ -50,11 +53,12 @@ describe('recipe: a graceful shutdown', () => {
     res.end('whole')
     const { body } = await client.response()
     expect(body.toString()).to.equal('whole')
-    const late = await client.response()
-    expect([late.status, late.headers['connection']]).to.deep.equal([502, ['close']])
+    const lateResponse = await late.promise
+    lateResponse.end('late')
+    const { status, headers } = await client.response()
+    expect([status, headers['connection']]).to.deep.equal([200, ['close']])
     expect((await closed)[0]).to.equal(1006)
     await done
-    client.destroy()
     await ended
   })
 })

@@ -104,6 +104,8 @@ export abstract class RequestReader implements BodyReader {
     this.position = this.start
     this.ended = false
     this.wanting = true
+    // What is being read from the file is for the round before.
+    this.loading = undefined
     feed(this, this.body)
   }
 

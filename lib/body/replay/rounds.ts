@@ -193,7 +193,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     forgetRequest(this.body.socket, req)
     // Over HTTP/2, Node emits 'close' with the end of the stream, even if the body was not read.
     const isClosing = this.hasClosed || req.destroyed || isHttp2(req)
-    if (req.listenerCount('close') > 0 && !isClosing) timers.nextTick(emitClose, req)
+    if (req.listenerCount('close') > 0 && !isClosing) timers.nextTick(() => req.emit('close'))
   }
 
   /**
@@ -294,8 +294,4 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 function startNextRound(this: ParsedRequest): void {
   const source = sourceOf(this) as { readonly replay: Rounds } | undefined
   source?.replay.next()
-}
-
-function emitClose(req: ParsedRequest): void {
-  req.emit('close')
 }

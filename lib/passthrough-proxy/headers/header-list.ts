@@ -1,3 +1,6 @@
+import { described } from '../../shared/described.js'
+import { wrongOption } from '../../shared/error-page.js'
+
 /**
  * Header lines in the order of the wire. Names keep their case, and repeated names keep separate lines; names are
  * compared without regard to case.
@@ -31,13 +34,14 @@ export class HeaderList implements Iterable<readonly [name: string, value: strin
 
   /** Replaces all lines called `name` by one at the end. */
   set(name: string, value: string): void {
+    const text = textOf(name, value)
     this.delete(name)
-    this.append(name, value)
+    this.lines.push(name, text)
   }
 
   /** Adds one line at the end. */
   append(name: string, value: string): void {
-    this.lines.push(name, value)
+    this.lines.push(name, textOf(name, value))
   }
 
   /** Removes all lines called `name`. */
@@ -51,6 +55,17 @@ export class HeaderList implements Iterable<readonly [name: string, value: strin
       yield [this.lines[i] as string, this.lines[i + 1] as string]
     }
   }
+}
+
+/** Returns the text of a value. A hook in JavaScript may give any value: `undefined` would reach the upstream as a word. */
+function textOf(name: string, value: unknown): string {
+  if (typeof value === 'string') return value
+  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean')
+    return String(value)
+  const remedy = Array.isArray(value) ? '; append() adds a line for each value' : ''
+  throw wrongOption(
+    `headers: the value of ${JSON.stringify(name)} must be a string, got ${described(value)}${remedy}`,
+  )
 }
 
 /** Removes in place every line whose lower-cased name is unwanted. */

@@ -24,6 +24,10 @@ export interface Draft {
   readonly mayMove: boolean
 }
 
+/** Behind the head of an upgrade, the upstream would read a body as the first bytes of the other protocol. */
+const BODY_OF_UPGRADE =
+  'a body for an upgrade, which has none: check req.headers.upgrade before you set outgoing.body'
+
 /** A request that is not changed any more, as the upstream gets it, with the facts that the exchange needs. */
 export class Outgoing implements UpstreamRequest {
   readonly target: Target
@@ -58,6 +62,7 @@ export class Outgoing implements UpstreamRequest {
     this.contentLength = lengthOf(draft, isOwn)
     this.lines = outgoing.headers.lines
     this.upgrade = acceptedUpgrade(req, settings)
+    if (this.upgrade !== undefined && this.body !== null) throw unsendableRequest(BODY_OF_UPGRADE)
     this.headersTimeoutMs = settings.headersTimeoutMs
     this.idleTimeoutMs = settings.idleTimeoutMs
     this.maxQueue = settings.maxQueue

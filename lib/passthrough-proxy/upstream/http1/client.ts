@@ -38,7 +38,7 @@ class Client implements Upstream {
   }
 
   send(request: UpstreamRequest, receiver: Receiver): Waiting {
-    if (this.isClosed) return refused(request, receiver, failure('closed', false, 'the upstream was closed'))
+    if (this.isClosed) return refused(request, receiver, failure('closed', false, 'the proxy was closed'))
     let pool: Pool
     let head: RequestHead
     try {
