@@ -196,7 +196,7 @@ describe('the members that lib/node/internals.ts relies on', () => {
     const [onBody, constructor] = await run(`
       const server = require('node:http').createServer(({ socket: { parser } }, res) => {
         console.log(JSON.stringify([parser[parser.constructor.kOnBody], parser.constructor].map(String)))
-        res.end()
+        res.setHeader('Connection', 'close').end()
         server.close()
       })
       server.listen(0, '127.0.0.1', () => fetch('http://127.0.0.1:' + server.address().port))`)

@@ -18,16 +18,14 @@ const MB = 1024 * 1024
 function lengthOf(way: string): number {
   if (isThorough) return 1024 * MB
   // A changed body takes three to eight times as long. It is still more than any bound below.
-  return (/changed|decoded/.test(way) ? 128 : 256) * MB
+  return (/changed|decoded/.test(way) ? 96 : 256) * MB
 }
 
 /**
- * An answer is read into a buffer that is reused. Of an upload, every read of Node's server is a new buffer, and V8
- * collects the old ones when 32 MB (Node 24: some 70) have piled up, as it does in bare Node. So there are
- * two figures: the held memory, which is left after a garbage collection; and the memory that a running server, which has its
+ * An answer is read into a buffer that is reused, and the chunks of an upload are freed once they are sent. A changed
+ * body is garbage, of which V8 collects the old chunks when 32 MB (Node 24: some 70) have piled up. So there are two
+ * figures: the held memory, which is left after a garbage collection; and the memory that a running server, which has its
  * garbage already, adds for a large body.
- *
- * Measured over a gigabyte: 2 MB down and 17 up on Node 20, 5 and 44 on Node 24, 8 and 25 on Node 26.
  */
 const BOUNDS: Readonly<Record<string, number>> = {
   download: 16 * MB,
@@ -36,7 +34,7 @@ const BOUNDS: Readonly<Record<string, number>> = {
   'changed upload': 64 * MB,
   // 1000 times as large as it came.
   'decoded download': 64 * MB,
-  upload: (Number.parseInt(process.versions.node, 10) < 24 ? 32 : 64) * MB,
+  upload: 16 * MB,
 }
 /** A few reads' worth for each of the two sockets; measured: 1 MB. */
 const HELD = 8 * MB

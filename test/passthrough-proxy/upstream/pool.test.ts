@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { LookupFunction } from 'node:net'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
@@ -157,7 +158,11 @@ describe("the pool of the proxy's own client", () => {
 
   it('leaves nothing after its idle time', async function () {
     this.timeout(20_000)
-    const servers = await Promise.all(Array.from({ length: 100 }, () => serve((_req, res) => res.end('ok'))))
+    const handler = (req: IncomingMessage, res: ServerResponse): void => {
+      if (req.url === '/long') res.setHeader('Keep-Alive', 'timeout=60')
+      res.end('ok')
+    }
+    const servers = await Promise.all(Array.from({ length: 100 }, () => serve(handler)))
     const before = process.getActiveResourcesInfo().filter((name) => name !== 'Immediate')
     for (let round = 0; round < 10; round++) {
       await Promise.all(servers.map(({ url }) => ask(upstream, { origin: url }).ended()))
@@ -170,6 +175,12 @@ describe("the pool of the proxy's own client", () => {
     expect(process.getActiveResourcesInfo().filter((name) => name !== 'Immediate')).to.have.length.at.most(
       before.length,
     )
+    // The next request to the last of these origins opens a new pool, which close() ends.
+    const { url, connections } = servers.at(-1)!
+    await ask(upstream, { origin: url, path: '/long' }).ended()
+    await turn()
+    upstream.close()
+    await once(connections.at(-1)!, 'close')
   })
 
   it('is released after its idle time, whichever side has closed the connections', async function () {
