@@ -19,7 +19,10 @@ import { SoleListener, soleListeners } from './sole-listener.js'
 /** The size from which on it costs less to give memory back than to leave it to a collection. */
 const LEAST = 16 * 1024
 
-/** The chunk that a parser is handing over, which no code has seen before. */
+/** The requests whose further chunks are thrown away as they come. */
+const discarded = new WeakSet<IncomingMessage>()
+
+/** The chunk of such a request that a parser is handing over, which no code has seen before. */
 let fresh: Buffer | undefined
 
 /**
@@ -29,6 +32,17 @@ let fresh: Buffer | undefined
 export function noteChunks({ socket }: { readonly socket?: Partial<ServerSocket> | null }): boolean {
   const parser = socket?.parser ?? undefined
   return parser !== undefined && replaceOnBody(parser, handOver)
+}
+
+/** Notes the chunks of a request as `noteChunks` does, so that `freeFresh` can free those that come from now on. */
+export function noteRest({
+  req,
+  socket,
+}: {
+  readonly req: ParsedRequest
+  readonly socket: ServerSocket
+}): void {
+  if (noteChunks({ socket })) discarded.add(req)
 }
 
 /**
@@ -49,7 +63,8 @@ function handOver(this: RequestParser, chunk: Buffer): void {
   if (req === null || req._dumped === true) return freeMemory(chunk)
   const sole = soleListeners.get(req)
   const before = fresh
-  fresh = chunk
+  // A replacement of `push` that removes itself as it is called would not be seen later.
+  fresh = discarded.has(req) && isPushUnseen(req) ? chunk : undefined
   sole?.begin(chunk)
   try {
     passToNode(this, chunk)

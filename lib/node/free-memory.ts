@@ -1,3 +1,5 @@
+import { MessageChannel } from 'node:worker_threads'
+
 type Free = (memory: ArrayBuffer) => void
 
 let free: Free | undefined

@@ -1,4 +1,4 @@
-import { freeFresh, noteChunks } from '../../node/chunk-memory.js'
+import { freeFresh, noteRest } from '../../node/chunk-memory.js'
 import { type Closing, giveBackClosing, isClosedBy, takeOverClosing } from '../../node/closing.js'
 import { announceClosing, closeAfter, currentResponse } from '../../node/connection.js'
 import type { OutgoingResponse, ServerSocket } from '../../node/internals.js'
@@ -37,7 +37,7 @@ export class Linger implements Rest, Closing {
     this.body = body
     this.bounds = bounds
     if (body.state === 'arriving') takeOverClosing(body.socket, this)
-    noteChunks(body)
+    noteRest(body)
   }
 
   closeAfterAnswer(): void {
