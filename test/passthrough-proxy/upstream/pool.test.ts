@@ -176,7 +176,8 @@ describe("the pool of the proxy's own client", () => {
       before.length,
     )
     // The next request to the last of these origins opens a new pool, which close() ends.
-    const { url, connections } = servers.at(-1)!
+    const { url, connections, server: last } = servers.at(-1)!
+    last.keepAliveTimeout = 0
     await ask(upstream, { origin: url, path: '/long' }).ended()
     await turn()
     upstream.close()
