@@ -1,5 +1,3 @@
-import { MessageChannel } from 'node:worker_threads'
-
 type Free = (memory: ArrayBuffer) => void
 
 let free: Free | undefined
@@ -18,6 +16,8 @@ function byTransfer(): Free | undefined {
 
 /** Sends the memory to a port that is closed, which throws it away, and keeps no process alive. */
 function byMessage(): Free {
+  // The global one may be missing: some test runners delete it.
+  const { MessageChannel } = process.getBuiltinModule('node:worker_threads')
   const { port1 } = new MessageChannel()
   port1.close()
   return (memory) => port1.postMessage(undefined, [memory])
