@@ -11,7 +11,8 @@ import { mayGoElsewhere } from './attempts.js'
 import { hasNoBody } from './headers/body-length.js'
 import type { ExchangeState } from './exchange-state.js'
 import { requestBodyError } from './hooks.js'
-import { errorOfBody, onBodyError, releaseBody, type Outgoing } from './request/outgoing.js'
+import { alreadyRead, isStillHeld } from './request/hold-back.js'
+import { errorOfBody, holdBody, onBodyError, releaseBody, type Outgoing } from './request/outgoing.js'
 import { isBodyRead } from './request/upload.js'
 import { Answer, type AnswerOwner } from './response/answer.js'
 import type { BodyReceiver } from './response/changed-body.js'
@@ -75,9 +76,11 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
     this.waiting = this.settings.upstream.send(outgoing, this)
     // Some upstreams answer before `send` returns.
     if (this.isOver) this.waiting.abandon()
+    else if (this.state === 'queued') holdBody(outgoing, this.req)
   }
 
   onSending(sending: Sending): void {
+    if (!isStillHeld(this.req)) return this.breakOff(alreadyRead())
     this.state = 'sent'
     if (this.sending !== undefined) this.trace?.sentAgain()
     this.sending = sending
@@ -206,10 +209,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
     tellError(error, this)
   }
 
-  /**
-   * Ends the exchange with an exception of this side: of the application, or of Node for bytes that the upstream
-   * sent.
-   */
+  /** Ends the exchange with an exception of the application, or of Node for bytes that the upstream sent. */
   breakOff(thrown: unknown): void {
     const isUnwanted = this.isUnwanted
     this.fail(answerError(thrown, this.hooked))

@@ -13,6 +13,7 @@ import {
 } from 'sluiceway'
 
 import { expressVersions } from '../support/express-versions.js'
+import { deferred } from '../support/deferred.js'
 import type { Handler } from '../support/hosts.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
@@ -83,6 +84,64 @@ for (const { name, express } of expressVersions) {
           expect(response.body.toString()).to.equal(body.join(''))
         })
       }
+    }
+
+    it('sends all of it where a reader is added while the request waits for a connection', async () => {
+      let counted = 0
+      const response = await send(undefined, (req, _res, next) => {
+        next()
+        req.on('data', ({ length }: Buffer) => (counted += length))
+      })
+      expect(response.body.toString()).to.equal(body.join(''))
+      expect(counted).to.equal(body.join('').length)
+    })
+
+    it('sends all of it through a transform where a reader is added behind the hook', async () => {
+      let counted = 0
+      const count = (req: IncomingMessage): void =>
+        void req.on('data', ({ length }: Buffer) => (counted += length))
+      const response = await send((outgoing, req) => {
+        outgoing.pipeThrough(new PassThrough())
+        // By then the request waits for its connection, which needs a turn of the event loop.
+        process.nextTick(() => process.nextTick(count, req))
+      })
+      expect(response.body.toString()).to.equal(body.join(''))
+      expect(counted).to.equal(body.join('').length)
+    })
+
+    it('refuses a request whose body was piped elsewhere while it waited: nothing is left to send', async () => {
+      const response = await send(undefined, (req, _res, next) => {
+        next()
+        req.pipe(new PassThrough()).resume()
+      })
+      expect(response.status).to.equal(500)
+      expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_BODY_ALREADY_READ')
+    })
+
+    for (const [when, reader] of [
+      ['added while it waited', 'early'],
+      ['of an error handler', 'late'],
+    ] as const) {
+      it(`leaves the body of a request that finds no upstream to a reader ${when}`, async () => {
+        const { server, url } = await serve(() => {})
+        server.close()
+        const { promise, resolve } = deferred<string>()
+        const read = (req: IncomingMessage): void => {
+          let bytes = ''
+          req.on('data', (chunk: Buffer) => (bytes += String(chunk))).on('end', () => resolve(bytes))
+        }
+        const proxy = passthroughProxy(url)
+        const app = express().use((req, res) => {
+          proxy(req, res, () => {
+            if (reader === 'late') read(req)
+            void promise.then((bytes) => res.end(bytes))
+          })
+          if (reader === 'early') read(req)
+        })
+        const client = await RawClient.connect((await serve(app)).port)
+        client.request('POST', '/', {}, body)
+        expect((await client.response()).body.toString()).to.equal(body.join(''))
+      })
     }
 
     for (const [what, hook] of Object.entries(readers)) {

@@ -8,7 +8,7 @@ import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'
 import { isChangedBodyOf } from './changed-body.js'
 import { DraftedRequest } from './drafted-request.js'
-import { holdBack } from './hold-back.js'
+import { alreadyRead, holdBack } from './hold-back.js'
 import { addForwarded } from './forwarded.js'
 import { readRequestHead } from './headers.js'
 import { refuseLoop } from './loop.js'
@@ -58,13 +58,6 @@ function isUnread(req: IncomingMessage, head: RequestHead): boolean {
   // A request without an announced body that has ended without a byte may never have had one.
   const isOver = hasBody(head) && (req.readableEnded || req.destroyed)
   return !isOver && !req.readableDidRead
-}
-
-function alreadyRead(): Error {
-  return sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ', {
-    message:
-      'passthroughProxy: the request body was already read by another middleware; mount bodyCache() before it',
-  })
 }
 
 /** Returns the error with which the body itself has failed, for instance because it was too large. */

@@ -10,6 +10,7 @@ import { unsendableRequest } from '../upstream-errors.js'
 import type { ClientConnection, UpstreamRequest } from '../upstream/upstream.js'
 import { hasBufferedBody, takeBody, takeBufferedBody } from './buffered-body.js'
 import { isChangedBodyOf, readBefore } from './changed-body.js'
+import { holdWaiting, leaveToReaders } from './hold-back.js'
 import { hasBody, type RequestHead } from './request-head.js'
 import { requestTrailers } from './trailers.js'
 
@@ -101,8 +102,14 @@ export function requireSoundBody({ body }: UpstreamRequest, req: IncomingMessage
   if (body.readableEnded) throw requestBodyError(readBefore())
 }
 
+/** Holds the client's body back from readers that are added while the request waits for a connection. */
+export function holdBody({ body }: UpstreamRequest, req: IncomingMessage): void {
+  if (body === req || isChangedBodyOf(req, body)) holdWaiting(req)
+}
+
 /** Destroys the rest of a hook's body. The client's body stays with its request. */
 export function releaseBody({ body }: Pick<UpstreamRequest, 'body'>, req: IncomingMessage): void {
+  leaveToReaders(req)
   if (body !== req && body instanceof Readable && !body.destroyed) body.destroy()
 }
 
