@@ -29,7 +29,7 @@ let fresh: Buffer | undefined
  * Begins to note the chunks of a request as the parser hands them over. Returns false if it is not Node's own: one in
  * JavaScript passes on parts of what the socket has read.
  */
-export function noteChunks({ socket }: { readonly socket?: Partial<ServerSocket> | null }): boolean {
+function noteChunks({ socket }: { readonly socket?: Partial<ServerSocket> | null }): boolean {
   const parser = socket?.parser ?? undefined
   return parser !== undefined && replaceOnBody(parser, handOver)
 }

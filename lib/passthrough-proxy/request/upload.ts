@@ -3,7 +3,6 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 
 import { findBodySource } from '../../body/tap.js'
-import { noteChunks } from '../../node/chunk-memory.js'
 import { tellOnFinished } from '../../node/tell-on-finished.js'
 import type { UpstreamRequest } from '../upstream/upstream.js'
 
@@ -15,7 +14,6 @@ export function isBodyRead({ body }: UpstreamRequest): boolean {
 /** Discards the rest of an upload, which has no reader any more. */
 export function giveUpUpload(req: IncomingMessage): void {
   if (req.complete || req.destroyed) return
-  noteChunks(req)
   const source = findBodySource(req)
   if (source !== undefined) announceCloseOf(source)
   tellOnFinished(req)
