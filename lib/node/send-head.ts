@@ -3,10 +3,11 @@ import type { OutgoingResponse } from './internals.js'
 
 /**
  * Tells whether the head of a response has been written. Some frameworks give a response a `headersSent` of their own:
- * that of @fastify/express is false until Fastify itself answers.
+ * that of @fastify/express is false until Fastify itself answers. Node's own state may be an empty head:
+ * serverless-http begins with one.
  */
 export function isHeadWritten(res: ServerResponse): boolean {
-  return res.headersSent || typeof (res as OutgoingResponse)._header === 'string'
+  return res.headersSent || Boolean((res as OutgoingResponse)._header)
 }
 
 /**

@@ -42,11 +42,17 @@ function close(req: IncomingMessage): void {
   req.readable = false
 }
 
+/** Node's own state of a response, which is not written: an empty head. */
+function emptyHead(_req: IncomingMessage, res: ServerResponse): void {
+  Object.assign(res, { _header: '' })
+}
+
 const adapters: readonly Adapter[] = [
   {
     name: 'serverless-http 4',
     socket: () => Object.assign(new PassThrough(), { encrypted: true, remoteAddress: '127.0.0.1' }),
     complete: true,
+    before: emptyHead,
     deliver() {
       this.push(Buffer.from(BODY))
       this.push(null)
@@ -56,6 +62,7 @@ const adapters: readonly Adapter[] = [
     name: '@codegenie/serverless-express 4',
     socket: plainSocket,
     complete: true,
+    before: emptyHead,
     after: close,
     deliver() {
       this.push(Buffer.from(BODY))

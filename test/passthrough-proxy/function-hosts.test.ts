@@ -86,7 +86,8 @@ for (const { name, mount } of hosts) {
         })
       }
       const req = requestOf(event)
-      const res = new ServerResponse(req)
+      // serverless-http gives Node's own state an empty head before any is written.
+      const res = Object.assign(new ServerResponse(req), { _header: '' })
       let written = ''
       const output = new PassThrough().on('data', (chunk: Buffer) => {
         written += String(chunk)

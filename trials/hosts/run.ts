@@ -11,7 +11,7 @@ import { versionOf } from './packages.js'
 const PATIENCE_MS = 5000
 
 function within(answer: Promise<Answer>): Promise<string> {
-  const hung = new Promise<string>((resolve) => void setTimeout(resolve, PATIENCE_MS, 'hangs').unref())
+  const hung = new Promise<string>((resolve) => void setTimeout(resolve, PATIENCE_MS, 'hangs'))
   const text = answer.then(({ status, text: body }) => `${status} ${body.slice(0, 80)}`)
   return Promise.race([text.catch((error: Error) => `fails: ${String(error)} ${String(error.cause)}`), hung])
 }
