@@ -31,7 +31,9 @@ export async function docker(trial: Trial): Promise<void> {
       await converse({ port: proxy.port }, script),
     ]
     trial.holds(`${name}: oracle`, one.includes('exit 0'), () => one)
-    trial.same(name, one, other)
+    if (script.body === '') trial.same(name, one, other)
+    // docs/recipes/docker-socket.md tells that this does not work.
+    else trial.holds(`${name}: served as a plain request`, other.startsWith('200 '), () => other)
   }
   await uploads(trial, proxy)
   const codes = takeCodes(proxy)
