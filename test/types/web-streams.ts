@@ -10,7 +10,7 @@ app.post('/', async (req, res) => {
   await new Response(req.bodyCache.web()).text()
   await fetch('http://other', { method: 'POST', body: stream })
   await fetch('http://other', { method: 'POST', body: await req.bodyCache.formData() })
-  new Response(await req.bodyCache.blob())
+  await new Response(await req.bodyCache.blob()).arrayBuffer()
   req.bodyCache.web().pipeThrough(new TextDecoderStream())
   req.bodyCache.web().pipeThrough(new DecompressionStream('gzip'))
   for await (const chunk of req.bodyCache.web()) res.write(chunk.subarray(1))
