@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
+import type { Http2SecureServer } from 'node:http2'
 import type { Server as SecureServer } from 'node:https'
 import type { Socket } from 'node:net'
 
@@ -16,6 +17,7 @@ import {
   type NamesElsewhere,
   type OptionChecks,
   readOptions,
+  rejectFurther,
   show,
 } from './shared/options.js'
 
@@ -58,14 +60,16 @@ interface Attached {
  * @see docs/attach.md, RFC 9110 sections 7.8 and 10.1.1
  */
 export function attach(
-  server: Server | SecureServer,
+  server: Server | SecureServer | Http2SecureServer,
   app: RequestListener,
   options?: AttachOptions,
+  ...further: undefined[]
 ): () => void {
   requireKinds(server, app)
+  rejectFurther('attach', further, 'attach(server, app, options)')
   const { upgrade } = readOptions('attach', options, checks, { elsewhere: namesElsewhere })
   const present = attachedTo(server)
-  if (present === undefined) return wire(server, app, upgrade)
+  if (present === undefined) return wire(server as Server, app, upgrade)
   if (present.app !== app) {
     throw new Error(
       withEntry('attach: the server already has another app; detach that one first', 'a-wrong-option'),
@@ -134,7 +138,7 @@ function attachedTo(server: object): Attached | undefined {
  *                    ├─ answers, or throws ────────▶ the connection closes
  *                    └─ passes it on ──────────────▶ the other 'upgrade' listeners         attach/recipients.ts
  */
-function wire(server: Server | SecureServer, app: RequestListener, isOwn: IsOwn): () => void {
+function wire(server: Server, app: RequestListener, isOwn: IsOwn): () => void {
   const onUpgrade: UpgradeListener = (req, socket, head) => {
     endOnError(socket, () => runUpgrade(wiring, { req, socket, head } as Upgrade), req)
   }
@@ -158,7 +162,7 @@ const sharedListeners = {
 }
 
 /** Runs after Node's own listener, which has created the parser. */
-function onConnection(this: Server | SecureServer, socket: Socket): void {
+function onConnection(this: Server, socket: Socket): void {
   endOnError(socket, () => declineUpgrades(this, socket, isAttached))
 }
 
@@ -167,7 +171,7 @@ function isAttached(server: object): boolean {
 }
 
 /** Replaces Node's handling: with a 'checkContinue' listener Node sends no `100 Continue` and emits no 'request'. */
-function onCheckContinue(this: Server | SecureServer, req: IncomingMessage, res: ServerResponse): void {
+function onCheckContinue(this: Server, req: IncomingMessage, res: ServerResponse): void {
   endOnError(
     req.socket,
     () => {

@@ -14,6 +14,7 @@ import {
   type OptionChecks,
   outOfRange,
   readOptions,
+  rejectFurther,
   wrongKind,
 } from './shared/options.js'
 
@@ -80,8 +81,9 @@ export interface AutoFlushOptions {
  * @throws TypeError or RangeError for a wrong option.
  * @see docs/auto-flush.md, RFC 9112 section 7.1 for the chunks that carry a streamed body
  */
-export function autoFlush(options?: AutoFlushOptions): Middleware {
+export function autoFlush(options?: AutoFlushOptions, ...further: undefined[]): Middleware {
   const settings = readOptions<AutoFlushSettings>('autoFlush', options, checks, { elsewhere: namesElsewhere })
+  rejectFurther('autoFlush', further, 'autoFlush(options)')
   const needsEachWrite = settings.sync || settings.heartbeatMs > 0
 
   // From the head of a response to its flushes:

@@ -17,6 +17,7 @@ import {
   oneOf,
   type OptionChecks,
   readOptions,
+  rejectFurther,
   writableDirectory,
 } from './shared/options.js'
 import { timers } from './node/timers.js'
@@ -125,8 +126,9 @@ interface Instance {
  * @throws TypeError or RangeError for a wrong option.
  * @see docs/body-cache.md
  */
-export function bodyCache(options: BodyCacheOptions | ByteSize = {}): Middleware {
+export function bodyCache(options: BodyCacheOptions | ByteSize = {}, ...further: undefined[]): Middleware {
   const settings = readSettings(options)
+  rejectFurther('bodyCache', further, 'bodyCache({ limit, … })')
   const instance: Instance = { settings, storage: storageFor(settings) }
   return function bodyCacheMiddleware(req, res, next) {
     shareHiddenClass(req, res)

@@ -13,6 +13,7 @@ import {
   type OptionCheck,
   parseByteSize,
   readOptions,
+  rejectFurther,
 } from './shared/options.js'
 import { shareHiddenClass } from './node/hidden-class.js'
 import { mayHaveBody } from './node/request-facts.js'
@@ -84,8 +85,12 @@ const RESULT = { ...LIMIT, isResult: true }
  * @throws TypeError or RangeError for a wrong option.
  * @see docs/max-bytes.md, RFC 9110 section 15.5.14
  */
-export function maxBytes(options: MaxBytesOptions | ByteSize | MaxBytesLimit): Middleware {
+export function maxBytes(
+  options: MaxBytesOptions | ByteSize | MaxBytesLimit,
+  ...further: undefined[]
+): Middleware {
   const settings = readSettings(options)
+  rejectFurther('maxBytes', further, 'maxBytes({ limit, … })')
   return function maxBytesMiddleware(req, res, next) {
     shareHiddenClass(req, res)
     limitBody(settings, req, res, next)

@@ -8,6 +8,7 @@ import {
   milliseconds,
   oneOf,
   readOptions,
+  rejectFurther,
   rejectRequest,
   wholeNumber,
   type ByteSize,
@@ -196,8 +197,10 @@ export interface PassthroughProxy extends Middleware {
 export function passthroughProxy(
   target: string | URL | TargetFunction,
   options?: PassthroughProxyOptions,
+  ...further: undefined[]
 ): PassthroughProxy {
   rejectRequest(OWNER, target)
+  rejectFurther(OWNER, further, 'passthroughProxy(target, options)')
   const chosen = typeof target === 'function' ? new TargetChooser(target) : parseTarget(target)
   const settings = settingsOf(readOptions(OWNER, options, checks, { elsewhere: namesElsewhere }), options)
   const isPlain = !(chosen instanceof TargetChooser) && settings.onRequest === undefined

@@ -138,6 +138,10 @@ function readPipeOptions(res: ServerResponse, options: PipeChildOptions | undefi
 
 const SPAWNED = 'give it to spawn(command, arguments, options), which starts the child'
 
+/** Those of spawn end only the child itself, and its group keeps the response open. */
+const TIME_LIMIT =
+  'to end the child with its group, end the response: setTimeout(() => res.end(), ms), or in a listener of the signal'
+
 /** Options of spawn and of execa. */
 const namesElsewhere: NamesElsewhere = {
   cwd: SPAWNED,
@@ -145,8 +149,8 @@ const namesElsewhere: NamesElsewhere = {
   shell: SPAWNED,
   stdio: SPAWNED,
   detached: SPAWNED,
-  signal: SPAWNED,
-  timeout: SPAWNED,
+  signal: TIME_LIMIT,
+  timeout: TIME_LIMIT,
   input: 'it is "stdin" here, a stream',
   cleanup: 'the child always ends with its response; "killSignal" says how',
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
-import type { ReadableStream } from 'node:stream/web'
+import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import type { BodySource } from '../body/source.js'
 import { type Decoder, decoderFor } from './decompress.js'
 import { encodingOf } from './media-type.js'
@@ -60,8 +60,14 @@ export interface BodyCache {
    */
   stream(): Readable
   /** Opens a WHATWG stream of the body as it came over the wire. The caller owns the stream but not its chunks. */
-  web(): ReadableStream<Uint8Array>
+  web(): WebBody
 }
+
+/**
+ * A web stream as TypeScript's library "dom" declares it, for `new Response(…)` and `fetch`, and as Node does, for
+ * `Readable.fromWeb(…)`. In a program without "dom" the two are the same.
+ */
+type WebBody = ReadableStream<Uint8Array<ArrayBuffer>> & NodeReadableStream<Uint8Array<ArrayBuffer>>
 
 /** The settings for decoding and parsing. */
 export interface AccessorSettings {
@@ -124,8 +130,8 @@ export class KeptBody implements BodyCache {
     return this.source?.stream() ?? Readable.from([])
   }
 
-  web(): ReadableStream<Uint8Array> {
-    return Readable.toWeb(this.stream())
+  web(): WebBody {
+    return Readable.toWeb(this.stream()) as WebBody
   }
 
   private async readText(): Promise<string> {

@@ -11,6 +11,8 @@ const PATH = 'Express removes the mount path; anything else is for "path": (req)
 const TARGET = 'it is the first argument: passthroughProxy(target, options)'
 const CHOSEN_TARGET =
   'the first argument may be a function, which may be asynchronous: passthroughProxy((req) => target)'
+const SEVERAL_TARGETS =
+  'the first argument may be a function that chooses among several, and is called again if one cannot be reached: passthroughProxy((req, failed) => target)'
 const CONNECT = 'it belongs in "connect", which takes the options of net.connect and tls.connect'
 const POOL =
   'connections are kept alive and shared by default; see "maxConnections" and "connect", or give a "dispatcher"'
@@ -35,7 +37,7 @@ const STREAMED =
 const BODY_LIMIT = 'mount maxBytes(limit) before the proxy'
 const PARTS = 'there are no plugins; "onRequest", "onResponse" and middlewares before the proxy do their work'
 const HTTP2 =
-  'for an HTTP/2 upstream give a "dispatcher": new Agent({ allowH2: true }) of undici; clients may come over node:http2'
+  'for an HTTP/2 upstream give a "dispatcher": new Agent({ allowH2: true }) of undici; clients may come over node:http2, but not to Express'
 const NO_RETRY =
   'a request is repeated only if that is safe; for other rules give a "dispatcher" with undici\'s interceptors'
 
@@ -158,6 +160,12 @@ export const namesElsewhere: NamesElsewhere = {
   maxRedirects: REDIRECTS,
   xForwarded: FORWARDED,
   trustProxy: FORWARDED,
+  targets: SEVERAL_TARGETS,
+  upstreams: SEVERAL_TARGETS,
+  hosts: SEVERAL_TARGETS,
+  loadBalance: SEVERAL_TARGETS,
+  failover: SEVERAL_TARGETS,
+  healthCheck: SEVERAL_TARGETS,
 
   // Options of agents, sockets and TLS
   host: TARGET,

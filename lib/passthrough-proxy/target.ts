@@ -44,19 +44,19 @@ export type TargetFunction = {
   choose(req: IncomingMessage, failed?: FailedTarget): ChosenTarget | Promise<ChosenTarget>
 }['choose']
 
+const UNIX_SOCKET =
+  "cannot name a Unix socket; give 'http://localhost' and connect: { socketPath: '/path/of.sock' }"
+
 /** Parses a target. Throws a TypeError that says what is wrong with it. */
 export function parseTarget(target: string | URL): Target {
   const url = parseUrl(isUrl(target) ? target.href : target)
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    if (url.protocol === 'unix:') throw complaint(UNIX_SOCKET)
     throw complaint(
-      `must be an http: or https: URL, got ${JSON.stringify(String(target))}${withScheme(target)}`,
+      `must be an http: or https: URL, got ${JSON.stringify(String(target))}${withScheme(String(target))}`,
     )
   }
-  if (url.hostname === 'unix' && isSocketUrl(target)) {
-    throw complaint(
-      "cannot name a Unix socket; give 'http://localhost' and connect: { socketPath: '/path/of.sock' }",
-    )
-  }
+  if (url.hostname === 'unix' && isSocketUrl(target)) throw complaint(UNIX_SOCKET)
   if (url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '') {
     throw complaint(
       `must have no query, fragment or credentials, got ${JSON.stringify(url.origin + url.pathname)} with them`,
@@ -98,10 +98,12 @@ function parseUrl(target: unknown): URL {
 /** A name with dots, or any host with a port, before a path. */
 const HOST = /^(?:[\w-]+(?:\.[\w-]+)+|localhost|(?:[\w.-]+|\[[\da-f:]+\]):\d+)(?:\/|$)/i
 
-/** Suggests the URL of a target without a scheme: URL takes the host of `localhost:4000` for one. */
+/** Suggests the URL of a target without a scheme (URL takes the host of `localhost:4000` for one), or of a WebSocket. */
 function withScheme(target: unknown): string {
   if (typeof target === 'number') return `; did you mean 'http://127.0.0.1:${target}'?`
-  return typeof target === 'string' && HOST.test(target) ? `; did you mean 'http://${target}'?` : ''
+  if (typeof target !== 'string') return ''
+  if (/^wss?:/.test(target)) return `; did you mean '${target.replace('ws', 'http')}'?`
+  return HOST.test(target) ? `; did you mean 'http://${target}'?` : ''
 }
 
 function complaint(problem: string): TypeError {

@@ -75,6 +75,18 @@ export function rejectRequest(owner: string, options: unknown): void {
   }
 }
 
+/**
+ * Throws if a call has an argument behind its last one, which would be ignored: `maxBytes('1mb', { lingerMs: 0 })`.
+ * Declared as `...further: undefined[]`, it also keeps the types of Express from accepting `app.use(maxBytes)`, which has
+ * the form of an error handler to them.
+ */
+export function rejectFurther(owner: string, further: readonly unknown[], call: string): void {
+  const given = further.find((each) => each !== undefined)
+  if (given !== undefined) {
+    throw wrongOption(`${owner}: got ${show(given)} as a further argument; the call is ${call}`)
+  }
+}
+
 /** Recognizes the request that Express gives to a function that was mounted by mistake. */
 export function isRequest(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'socket' in value && 'headers' in value
@@ -133,9 +145,9 @@ export function parseByteSize(size: unknown, option: OptionName, unlimited: bool
 }
 
 /** Accepts a whole number from `least` up. */
-export function wholeNumber(fallback: number, least = 0): OptionCheck<number> {
+export function wholeNumber(fallback: number, least = 0, unit = ''): OptionCheck<number> {
   return (given, option) => {
-    const expected = `a whole number from ${least} up`
+    const expected = `a whole number${unit} from ${least} up`
     const value = orDefault(given, fallback)
     if (typeof value !== 'number') {
       throw wrongKind(option, expected, given)
@@ -152,7 +164,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** Accepts a duration in milliseconds. */
 export function milliseconds(fallback: number, least = 0): OptionCheck<number> {
-  const check = wholeNumber(fallback, least)
+  const check = wholeNumber(fallback, least, ' of milliseconds')
   return (given, option) => {
     const value = check(given, option)
     if (value > LONGEST_TIMER_MS) {

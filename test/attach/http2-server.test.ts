@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import type { RequestListener, Server } from 'node:http'
+import type { RequestListener } from 'node:http'
 import http2 from 'node:http2'
 import { text } from 'node:stream/consumers'
 import tls from 'node:tls'
@@ -22,7 +22,7 @@ describe('attach to a server that speaks HTTP/2 and HTTP/1.1', () => {
 
   beforeEach(async () => {
     const server = http2.createSecureServer({ allowHTTP1: true, key, cert: certificate }, app as never)
-    attach(server as unknown as Server, app)
+    attach(server, app)
     ;({ port } = await listen(server))
   })
   afterEach(closeServers)
@@ -75,7 +75,7 @@ describe('attach to a server that speaks HTTP/2 and HTTP/1.1', () => {
       throw new Error('the app is broken')
     }
     const server = http2.createSecureServer({ allowHTTP1: true, key, cert: certificate }, broken as never)
-    attach(server as unknown as Server, broken)
+    attach(server, broken)
     const session = http2.connect(`https://localhost:${(await listen(server)).port}`, { ca: certificate })
     const stream = session.request({ ':method': 'POST', ':path': '/broken', expect: '100-continue' })
     stream.on('error', () => {}).resume()

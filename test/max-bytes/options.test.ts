@@ -73,7 +73,7 @@ describe('maxBytes options', () => {
     const lingerMs = (() => 5) as never
     expect(() => maxBytes({ limit: 1, lingerMs })).to.throw(
       TypeError,
-      'option "lingerMs" must be a whole number',
+      'option "lingerMs" must be a whole number of milliseconds from 0 up',
     )
     expect(() => maxBytes({ limit: 1, lingerMs })).to.throw(TypeError, 'got a function')
     expect(() => maxBytes({ limit: 1, lingerMs: 0.5 })).to.throw(RangeError, 'option "lingerMs"')

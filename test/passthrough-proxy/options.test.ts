@@ -46,6 +46,22 @@ describe('passthroughProxy options', () => {
     }
   })
 
+  it('suggest the scheme of a WebSocket, and the option for a Unix socket', () => {
+    expect(() => passthroughProxy('ws://127.0.0.1:4000/chat')).to.throw(
+      TypeError,
+      "; did you mean 'http://127.0.0.1:4000/chat'?",
+    )
+    for (const target of ['wss://chat.example', new URL('wss://chat.example')]) {
+      expect(() => passthroughProxy(target)).to.throw(
+        TypeError,
+        /; did you mean 'https:\/\/chat\.example\/?'\?/,
+      )
+    }
+    for (const target of ['unix:/run/app.sock', 'unix:///run/app.sock', new URL('unix:/run/app.sock')]) {
+      expect(() => passthroughProxy(target)).to.throw(TypeError, 'connect: { socketPath:')
+    }
+  })
+
   it('say how to choose among several targets', () => {
     expect(() => passthroughProxy(['http://a', 'http://b'] as never)).to.throw(
       TypeError,

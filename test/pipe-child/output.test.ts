@@ -288,6 +288,11 @@ describe('pipeChild', () => {
       [{ forceKillAfterMs: -1 }, 'option "forceKillAfterMs" must be'],
       [{ killsignal: 'SIGINT' }, 'did you mean "killSignal"'],
       [{ cwd: '/' }, 'unknown option "cwd"; give it to spawn'],
+      [{ timeout: 1000 }, 'unknown option "timeout"; to end the child with its group, end the response'],
+      [
+        { signal: AbortSignal.timeout(1) },
+        'unknown option "signal"; to end the child with its group, end the response',
+      ],
     ]
     for (const [options, message] of wrong) {
       const { url, child } = await piped(() => sh('exec sleep 64'), options as PipeChildOptions)

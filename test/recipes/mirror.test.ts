@@ -27,7 +27,7 @@ describe('recipe: a copy of each request elsewhere', () => {
   after(closeServers)
 
   it('sends the mirror the same method, path and body, and the client the answer of the upstream', async () => {
-    for (const body of ['small', 'large; '.repeat(50_000)]) {
+    for (const body of ['small', 'large; '.repeat(50_000), 'larger; '.repeat(1_000_000)]) {
       const response = await fetch(`${url}/a%2Fb?c`, { method: 'PUT', body })
       expect(await response.text()).to.equal(`upstream${body}`)
       await until(() => copies.length === 1)

@@ -76,6 +76,7 @@ describe('recipe: a private CA and mTLS', () => {
     const url = await started(asking)
     expect(await (await fetch(`${url}/orders/7`)).text()).to.equal('/7 for gateway')
     expect((await fetch(`${url}/public/7`)).status).to.equal(502)
+    expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_RESET')
   })
 
   for (const [upstream, options, cause] of [

@@ -2,6 +2,7 @@
 import type { ChildProcess } from 'node:child_process'
 import type { Worker } from 'node:worker_threads'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Http2SecureServer } from 'node:http2'
 import type { Server as SecureServer } from 'node:https'
 import type { Readable, Transform } from 'node:stream'
 import type { CompressionStream, ReadableStream, TransformStream } from 'node:stream/web'
@@ -89,7 +90,7 @@ expectTypeOf<Parameters<Middleware>>().toEqualTypeOf<
 expectTypeOf<NextFunction>().toEqualTypeOf<(error?: unknown) => void>()
 expectTypeOf(attach).returns.toEqualTypeOf<() => void>()
 expectTypeOf(attach).parameter(2).toEqualTypeOf<AttachOptions | undefined>()
-expectTypeOf(attach).parameter(0).toEqualTypeOf<Server | SecureServer>()
+expectTypeOf(attach).parameter(0).toEqualTypeOf<Server | SecureServer | Http2SecureServer>()
 expectTypeOf(pipeChild).parameter(1).toEqualTypeOf<PipedChild>()
 expectTypeOf<PipedChild>().toEqualTypeOf<ChildProcess | Worker | PseudoTerminal>()
 expectTypeOf(pipeChild).parameter(2).toEqualTypeOf<PipeChildOptions | undefined>()

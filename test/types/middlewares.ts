@@ -27,6 +27,26 @@ express.Router().post('/:id', ...middlewares, (req, res) => {
   res.end()
 })
 
+// … and that has to be made first: the factory itself is none, in any place, nor does it take settings as an argument of their own.
+// @ts-expect-error
+express().use(maxBytes)
+// @ts-expect-error
+express().use(bodyCache)
+// @ts-expect-error
+express().use(autoFlush)
+// @ts-expect-error
+express().use(passthroughProxy)
+// @ts-expect-error
+express().use('/api', maxBytes)
+// @ts-expect-error
+express.Router().use(bodyCache, express.json())
+// @ts-expect-error
+express().post('/upload', autoFlush)
+// @ts-expect-error
+maxBytes('1mb', { lingerMs: 0 })
+// @ts-expect-error
+bodyCache('1mb', { memory: 0 })
+
 // … and what a bare server can call.
 const step = maxBytes(100)
 expectTypeOf(step).toBeCallableWith({} as IncomingMessage, {} as ServerResponse, () => {})

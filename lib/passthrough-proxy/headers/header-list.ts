@@ -1,5 +1,6 @@
 import { described } from '../../shared/described.js'
 import { wrongOption } from '../../shared/error-page.js'
+import { refuseNewMembers } from '../known-members.js'
 
 /**
  * Header lines in the order of the wire. Names keep their case, and repeated names keep separate lines; names are
@@ -56,6 +57,12 @@ export class HeaderList implements Iterable<readonly [name: string, value: strin
     }
   }
 }
+
+// As in `proxyReq.headers['x-user'] = 'ada'` of other packages.
+refuseNewMembers(HeaderList, (name) => {
+  const quoted = JSON.stringify(name)
+  return `headers: a list of lines has no property ${quoted}; call set(${quoted}, value)`
+})
 
 /** Returns the text of a value. A hook in JavaScript may give any value: `undefined` would reach the upstream as a word. */
 function textOf(name: string, value: unknown): string {

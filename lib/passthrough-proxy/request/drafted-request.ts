@@ -5,6 +5,7 @@ import { type BodyTransform, drop, type Stage, stageOf } from '../hook-bodies/bo
 import { digestNames } from '../headers/digests.js'
 import { bytesIn, streamIn } from '../hook-bodies/given-body.js'
 import { HeaderList } from '../headers/header-list.js'
+import { headersReplaced, refuseNewMembers } from '../known-members.js'
 import type { OutgoingRequest, ReplacementBody } from '../hooks.js'
 import { ChangedBody } from './changed-body.js'
 import { holdBack } from './hold-back.js'
@@ -23,7 +24,7 @@ interface DraftedHead {
 export class DraftedRequest implements OutgoingRequest {
   method: string
   path: string
-  readonly headers: HeaderList
+  private readonly list: HeaderList
   private readonly client: Readable
   private present: SentBody
   /** The streams of the hook. One that is no longer the body may still be the source of the one that is. */
@@ -34,9 +35,17 @@ export class DraftedRequest implements OutgoingRequest {
   constructor({ method, path, lines }: DraftedHead, client: Readable, hasBody: boolean) {
     this.method = method
     this.path = path
-    this.headers = new HeaderList(lines)
+    this.list = new HeaderList(lines)
     this.client = client
     this.present = hasBody ? client : null
+  }
+
+  get headers(): HeaderList {
+    return this.list
+  }
+
+  set headers(_given: unknown) {
+    throw headersReplaced('outgoing')
   }
 
   get body(): SentBody {
@@ -100,3 +109,8 @@ export class DraftedRequest implements OutgoingRequest {
     for (const name of names) this.headers.delete(name)
   }
 }
+
+refuseNewMembers(
+  DraftedRequest,
+  (name) => `outgoing has no ${JSON.stringify(name)}; a hook may set method, path, body and lines of headers`,
+)

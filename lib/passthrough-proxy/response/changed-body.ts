@@ -107,7 +107,7 @@ export class ChangedBody implements BodyReceiver {
 
   constructor(parts: Parts, announced: readonly string[], pending: Promise<void> | undefined) {
     this.parts = parts
-    this.body = parts.incoming.body
+    this.body = parts.incoming.bodyChain
     this.announced = announced
     void this.startAfter(pending)
   }

@@ -6,6 +6,7 @@ import { hasNoBody } from '../headers/body-length.js'
 import { bytesIn, streamIn } from '../hook-bodies/given-body.js'
 import { HeaderList } from '../headers/header-list.js'
 import { hookError, type BufferOptions, type IncomingResponse, type ReplacementBody } from '../hooks.js'
+import { headersReplaced, refuseNewMembers } from '../known-members.js'
 import { BodyChain, type ErrorOf } from './body-chain.js'
 import { forgetBody, forgetLength } from './body-headers.js'
 import { codingsIn, Decoder, undecodable } from './decoders.js'
@@ -20,7 +21,7 @@ const bufferChecks: OptionChecks<{ readonly limit: number }> = {
 export class Incoming implements IncomingResponse {
   statusCode: number
   statusMessage: string
-  readonly headers: HeaderList
+  private readonly list: HeaderList
   private readonly head: ResponseHead
   private readonly owner: BodyOwner
   private chain: BodyChain | undefined
@@ -34,13 +35,21 @@ export class Incoming implements IncomingResponse {
   constructor(head: ResponseHead, owner: BodyOwner) {
     this.statusCode = head.status
     this.statusMessage = head.reason
-    this.headers = new HeaderList(head.headers.lines)
+    this.list = new HeaderList(head.headers.lines)
     this.head = head
     this.owner = owner
   }
 
+  get headers(): HeaderList {
+    return this.list
+  }
+
+  set headers(_given: unknown) {
+    throw headersReplaced('incoming')
+  }
+
   /** The body, for which streams are only created when they are needed. */
-  get body(): BodyChain {
+  get bodyChain(): BodyChain {
     this.chain ??= new BodyChain(this.owner)
     return this.chain
   }
@@ -83,14 +92,14 @@ export class Incoming implements IncomingResponse {
     const { limit } = readOptions('buffer', options, bufferChecks)
     this.requireOpen('buffer()')
     if (this.isHead) this.leaveBodyOpen()
-    return this.body.load(limit)
+    return this.bodyChain.load(limit)
   }
 
   replace(given: ReplacementBody): this {
     const bytes = bytesIn(given)
     const stream = bytes === undefined ? streamIn(given, 'replace') : readableOf(bytes)
     orDrop([stream], () => this.requireChangeable('replace()'))
-    this.body.replaceBy(stream, replacementError, bytes?.length)
+    this.bodyChain.replaceBy(stream, replacementError, bytes?.length)
     forgetBody(this.headers)
     const length = this.dependsOnGet ? undefined : bytes?.length
     this.head.headers.hasContentLength = length !== undefined
@@ -145,9 +154,15 @@ export class Incoming implements IncomingResponse {
 
   private pipe(stage: Stage, errorOf: ErrorOf): void {
     if (this.endsWithHead) drop(stage.input, stage.output)
-    else this.body.through(stage, errorOf)
+    else this.bodyChain.through(stage, errorOf)
   }
 }
+
+refuseNewMembers(
+  Incoming,
+  (name) =>
+    `incoming has no ${JSON.stringify(name)}; a hook may set statusCode, statusMessage and lines of headers, and replace(body)`,
+)
 
 /** Runs a check. If it throws, the streams of the hook are destroyed: nobody else may know that they are not used. */
 function orDrop(streams: readonly (Readable | Writable)[], check: () => void): void {

@@ -15,7 +15,7 @@ export function requireFraming(
   const set = headers.getAll('content-length')
   const isSame = String(set) === String(announced)
   const isOwn =
-    !incoming.isUntouched && incoming.body.isChanged && set.length === 1 && isLength(set[0] as string)
+    !incoming.isUntouched && incoming.bodyChain.isChanged && set.length === 1 && isLength(set[0] as string)
   if (statusCode < 200) throw wrongHead(`statusCode must be 200 or more, got ${statusCode}`)
   if (headers.has('transfer-encoding')) throw wrongHead('Transfer-Encoding is not for a hook to set')
   if (set.length > 0 && !isSame && !isOwn) {
@@ -25,8 +25,8 @@ export function requireFraming(
 }
 
 /** Throws for a length that is not that of a body in memory. For HEAD it is the length for GET. */
-function requireLength(set: number, { statusCode, body }: Incoming, method: string | undefined): void {
-  const { length = set } = body
+function requireLength(set: number, { statusCode, bodyChain }: Incoming, method: string | undefined): void {
+  const { length = set } = bodyChain
   if (length === set || hasNoBody(method, statusCode)) return
   throw wrongHead(`Content-Length is ${set}, but the body has ${length} bytes`)
 }
