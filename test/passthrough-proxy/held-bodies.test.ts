@@ -103,7 +103,9 @@ for (const { name: host, mount } of hosts) {
       ): Promise<RawClient> {
         const lookup: Lookup = (_hostname, { all }, found) => {
           const address = '127.0.0.1'
-          void isKnown.promise.then(() => (all === true ? found(null, [{ address, family: 4 }]) : found(null, address, 4)))
+          void isKnown.promise.then(() =>
+            all === true ? found(null, [{ address, family: 4 }]) : found(null, address, 4),
+          )
         }
         const { port } = upstream
         const proxy = passthroughProxy(`http://upstream.test:${port}`, await transport.options(lookup))
@@ -122,7 +124,7 @@ for (const { name: host, mount } of hosts) {
             const client = await start(moment, reader)
             client.request('POST', '/', {}, PIECES)
             const response = await client.response()
-            expect(`${response.status} ${response.body}`).to.equal(`200 ${BODY}`)
+            expect(`${response.status} ${String(response.body)}`).to.equal(`200 ${BODY}`)
           })
         }
 
@@ -148,7 +150,42 @@ for (const { name: host, mount } of hosts) {
   }
 }
 
+/** What happens to the body before it is sent. */
+const ways: Record<string, (req: IncomingMessage) => void> = {
+  'was sent': () => {},
+  'flowed before': (req) => void req.resume(),
+}
+
 for (const { name: host, mount } of hosts) {
+  describe(`passthroughProxy with a body of bodyCache that is read again after it was sent (${host})`, () => {
+    afterEach(closeServers)
+
+    for (const [what, before] of Object.entries(ways)) {
+      for (const changes of [false, true]) {
+        it(`gives all of it to a later reader of a body that ${what}${changes ? ', through a transform' : ''}`, async () => {
+          const upstream = await serve((req, res) => void req.pipe(res))
+          const proxy = passthroughProxy(upstream.url, {
+            onRequest: (outgoing) => void (changes && outgoing.pipeThrough(new PassThrough())),
+            onResponse: async (incoming, req) => {
+              let length = 0
+              req.on('data', (chunk: Buffer) => (length += chunk.length))
+              await new Promise((resolve) => void req.on('end', resolve))
+              incoming.headers.set('X-Read-Again', String(length))
+            },
+          })
+          const start: Handler = (req, _res, next) => {
+            before(req)
+            next()
+          }
+          const client = await RawClient.connect((await serve(mount(bodyCache(), start, proxy))).port)
+          client.request('POST', '/', {}, PIECES)
+          const { headers, body } = await client.response()
+          expect([headers['x-read-again'], String(body)]).to.deep.equal([[String(BODY.length)], BODY])
+        })
+      }
+    }
+  })
+
   describe(`passthroughProxy whose body is read while its target is looked for (${host})`, () => {
     afterEach(closeServers)
 

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 
 import { bytesOf, readableOf, type Stage } from '../hook-bodies/body-transform.js'
 import { onLastPush } from '../hook-bodies/contained-transform.js'
+import { isPipedInto } from '../../node/pipes.js'
 import { leaveToOthers } from '../../node/stream-state.js'
 import { hookError, requestBodyError } from '../hooks.js'
 import { takeHeld } from './hold-back.js'
@@ -59,7 +60,7 @@ export class ChangedBody extends Readable {
   private leaveSource(source: Readable): void {
     const [first] = this.stages
     if (this.ownsSource) source.destroy()
-    else if (first !== undefined && this.output !== undefined) {
+    else if (first !== undefined && !source.readableEnded && isPipedInto(source, first.input)) {
       source.unpipe(first.input)
       leaveToOthers(source, true)
     }

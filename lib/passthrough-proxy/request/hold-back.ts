@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 
 import { findBodySource } from '../../body/tap.js'
-import { forgetFlow, hasListeners, leaveToOthers } from '../../node/stream-state.js'
+import { forgetFlow, hasListeners } from '../../node/stream-state.js'
 import { sluicewayError } from '../../shared/errors.js'
 
 /** Bytes as the readers of a request get them. */
@@ -63,8 +63,8 @@ export function holdWaiting(req: IncomingMessage): void {
 }
 
 /**
- * Ends the hold, as the body is about to be sent; a kept one from its start. Returns what other readers have taken meanwhile; undefined if the
- * body was not held.
+ * Ends the hold, as the body is about to be sent. Returns what other readers have taken meanwhile; undefined if the
+ * body was not held. A kept body begins at its start.
  */
 export function takeHeld(body: IncomingMessage): readonly Chunk[] | undefined {
   findBodySource(body)?.replay?.beginAtStart()
@@ -89,5 +89,5 @@ export function keepBack(req: IncomingMessage): void {
 /** Leaves the body of a request that is not sent, or not any more, to its other readers, present and later ones. */
 export function leaveToReaders(req: IncomingMessage): void {
   held.get(req)?.end()
-  if (paused.delete(req)) leaveToOthers(req, true)
+  if (paused.delete(req) && hasListeners(req)) req.resume()
 }

@@ -60,7 +60,7 @@ export class Outgoing implements UpstreamRequest {
     this.path = outgoing.path
     this.body = isBuffered && !mayMove ? takeBody(req) : outgoing.body
     this.takeBody = isOwn && mayMove ? () => takeBufferedBody(req, head) : undefined
-    this.taken = isOwn && !isBuffered ? () => takeHeld(req) : undefined
+    this.taken = isOwn ? () => takeHeld(req) : undefined
     if (settings.preserveHost) keepHost(outgoing, head)
     this.contentLength = lengthOf(draft, isOwn)
     this.lines = outgoing.headers.lines
