@@ -135,7 +135,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
 
   readerIsDone(isForGood: boolean): void {
     if (isForGood && this.lateReading !== undefined && !this.isReadOn) this.release()
-    else if (this.received > 0 && this.hasRoom) this.pull()
+    else if (this.store !== undefined && this.received > 0 && this.hasRoom) this.pull()
   }
 
   pull(): void {

@@ -43,7 +43,7 @@ export function destroyQuietly(destination: Writable, error: Error): void {
 }
 
 /** Tells whether the bytes of `source` are piped into `target`, directly or through other streams. */
-export function isPipedInto(source: Readable, target: Readable): boolean {
+export function isPipedInto(source: Readable, target: object): boolean {
   const reached = new Set<object>([source])
   for (const stream of reached) {
     // `pipes` of old copies of Node's streams is one stream, or null.

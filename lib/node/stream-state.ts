@@ -27,6 +27,12 @@ export function isBeingRead(stream: ParsedRequest): boolean {
   return !stream._readableState.destroyed && hasListeners(stream)
 }
 
+/** Leaves a stream to its other readers; if this side has paused it, it flows again. Without readers it is paused. */
+export function leaveToOthers(stream: Readable, isPausedHere: boolean): void {
+  if (!hasListeners(stream)) stream.pause()
+  else if (isPausedHere) stream.resume()
+}
+
 export function readableStateOf(stream: ParsedRequest): Readonly<ReadableState> {
   return stream._readableState
 }

@@ -51,6 +51,7 @@ async function sendAfterAsking(exchange: Exchange, chosen: Target | Attempts): P
   if (exchange.isOver) return
   const draft = draftOf(exchange, target, head, attempts !== undefined)
   if (settings.onRequest !== undefined) await changeRequest(settings.onRequest, exchange, draft)
+  requireUnread(draft)
   sendDraft(exchange, draft)
 }
 
@@ -63,5 +64,4 @@ async function changeRequest(
   // Even if the hook fails or never settles, a client that leaves ends its request.
   exchange.whenOver = () => outgoing.release()
   await runRequestHook(hook, outgoing, req)
-  requireUnread(draft)
 }

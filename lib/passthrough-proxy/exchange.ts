@@ -11,9 +11,8 @@ import { mayGoElsewhere } from './attempts.js'
 import { hasNoBody } from './headers/body-length.js'
 import type { ExchangeState } from './exchange-state.js'
 import { requestBodyError } from './hooks.js'
-import { alreadyRead, isStillHeld } from './request/hold-back.js'
 import { errorOfBody, holdBody, onBodyError, releaseBody, type Outgoing } from './request/outgoing.js'
-import { isBodyRead } from './request/upload.js'
+import { isBodyRead, keepBody, noteLeft } from './request/upload.js'
 import { Answer, type AnswerOwner } from './response/answer.js'
 import type { BodyReceiver } from './response/changed-body.js'
 import { DiscardedBody } from './response/discarded-body.js'
@@ -80,7 +79,6 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
   }
 
   onSending(sending: Sending): void {
-    if (!isStillHeld(this.req)) return this.breakOff(alreadyRead())
     this.state = 'sent'
     if (this.sending !== undefined) this.trace?.sentAgain()
     this.sending = sending
@@ -185,7 +183,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
 
   private goElsewhere(startOver: (error: SluicewayError) => void, error: SluicewayError): void {
     if (this.isOver) return
-    if (this.outgoing !== undefined) releaseBody(this.outgoing, this.req)
+    keepBody(this.outgoing, this.req)
     this.state = 'queued'
     this.whenOver?.()
     this.whenOver = undefined
@@ -223,6 +221,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
     this.finish(closedEarly())
     this.tellFinished(this.answer.isTaken || this.res.writableEnded ? 'answered-here' : 'client-left')
     this.leave(isUnwanted)
+    noteLeft(this.req)
   }
 
   /** Ends the exchange because the proxy is being destroyed. */
@@ -285,7 +284,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
   private finish(reason?: unknown): void {
     this.state = 'over'
     if (this.receiver !== this.answer) this.answer.release(reason)
-    if (this.outgoing !== undefined) releaseBody(this.outgoing, this.req)
+    releaseBody(this.outgoing, this.req)
     this.whenOver?.()
     this.settings.progress.end(this)
   }

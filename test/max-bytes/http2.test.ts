@@ -225,6 +225,20 @@ describe('maxBytes on HTTP/2', () => {
     })
   }
 
+  for (const body of ['', 'body']) {
+    it(`survives an application that pauses a request ${body === '' ? 'without' : 'with'} a body and answers it unread`, async () => {
+      const { session } = await connect(maxBytes(10), (req, res) => {
+        if (req.url === '/') req.pause()
+        res.end('unread')
+      })
+      const stream = session.request(body === '' ? {} : POST, { endStream: body === '' })
+      if (body !== '') stream.end(body)
+      expect(await answerOf(stream)).to.include({ status: 200, body: 'unread' })
+      await Promise.all([...open].map((one) => once(one, 'close')))
+      expect(await answerOf(session.request({ ':path': '/next' }))).to.include({ status: 200 })
+    })
+  }
+
   it('sends its own answer when there is no listener for the error', async () => {
     const { session } = await connect(maxBytes(10), (req) => void req.resume())
     const stream = session.request(POST)

@@ -1,6 +1,6 @@
-import type { ServerResponse } from 'node:http'
 import type { Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import { NO_ERROR } from '../../node/http2-codes.js'
+import type { AnsweredBody } from '../owner.js'
 import type { Rest } from './rest.js'
 
 /**
@@ -11,10 +11,12 @@ import type { Rest } from './rest.js'
  * @see https://www.rfc-editor.org/rfc/rfc9113#section-8.1
  */
 export class Http2Rest implements Rest {
+  private readonly body: AnsweredBody
   private readonly stream: ServerHttp2Stream
 
-  constructor(res: ServerResponse) {
-    this.stream = (res as unknown as Http2ServerResponse).stream
+  constructor(body: AnsweredBody) {
+    this.body = body
+    this.stream = (body.res as unknown as Http2ServerResponse).stream
   }
 
   closeAfterAnswer(): void {
@@ -22,7 +24,9 @@ export class Http2Rest implements Rest {
     else this.stream.once('finish', () => this.answered())
   }
 
-  discard(): boolean {
+  /** Passes the end on: Node reads a request whose stream has closed until it ends, and asserts that it has ended. */
+  discard(chunk: Buffer | null): boolean {
+    if (chunk === null) this.body.restHasCome()
     return false
   }
 

@@ -8,8 +8,8 @@ import type { LingerBounds, Rest } from './rest.js'
 
 /** Begins to take what a client still sends of a body, in the way of its connection. */
 export function openRest(body: AnsweredBody, bounds: LingerBounds): Rest {
-  const { req, res, socket } = body
-  if (isHttp2(req)) return new Http2Rest(res)
+  const { req, socket } = body
+  if (isHttp2(req)) return new Http2Rest(body)
   // A reader that has destroyed the request has taken it, and the rest has to flow.
   restoreSocket(req, socket)
   return hasConnection(req) ? new Linger(body, bounds) : new HostRest()

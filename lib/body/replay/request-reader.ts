@@ -109,6 +109,13 @@ export abstract class RequestReader implements BodyReader {
     feed(this, this.body)
   }
 
+  /** Makes the next reader begin at the start of the body, even if an iterator has left it the rest. */
+  beginAtStart(): void {
+    if (this.start === 0) return
+    this.start = 0
+    if (!hasListeners(this.req)) this.renew()
+  }
+
   abstract fail(error: SluicewayError): void
 
   /** Tells a reader that there is nothing more to read, and why. */

@@ -170,6 +170,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   }
 
   goOnAt(position: number, encoding: BufferEncoding | null): void {
+    if (hasListeners(this.req)) return // another reader is in the middle of its round
     this.start = position
     this.renew()
     if (encoding !== null) this.req.setEncoding(encoding)

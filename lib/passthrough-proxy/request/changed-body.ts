@@ -3,7 +3,10 @@ import { Readable } from 'node:stream'
 
 import { bytesOf, readableOf, type Stage } from '../hook-bodies/body-transform.js'
 import { onLastPush } from '../hook-bodies/contained-transform.js'
+import { isPipedInto } from '../../node/pipes.js'
+import { leaveToOthers } from '../../node/stream-state.js'
 import { hookError, requestBodyError } from '../hooks.js'
+import { takeHeld } from './hold-back.js'
 
 /** Tells whether a body is that of the client, changed by a hook. */
 export function isChangedBodyOf(req: IncomingMessage, body: unknown): boolean {
@@ -45,8 +48,7 @@ export class ChangedBody extends Readable {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    // The client's body stays with its request: it is paused as soon as the first transform is closed.
-    if (this.ownsSource && this.source instanceof Readable) this.source.destroy()
+    if (this.source instanceof Readable) this.leaveSource(this.source)
     for (const { input, output } of this.stages) {
       input.destroy()
       output.destroy()
@@ -54,16 +56,38 @@ export class ChangedBody extends Readable {
     callback(error)
   }
 
+  /** Destroys the stream of a hook. The client's body stays with its request and its other readers. */
+  private leaveSource(source: Readable): void {
+    const [first] = this.stages
+    if (this.ownsSource) source.destroy()
+    else if (first !== undefined && !source.readableEnded && isPipedInto(source, first.input)) {
+      source.unpipe(first.input)
+      leaveToOthers(source, true)
+    }
+  }
+
   private begin(): void {
     const { source } = this
-    if (source instanceof Readable && source.readableEnded) return void this.destroy(bodyError(readBefore()))
-    let output = source instanceof Readable ? source : readableOf(Buffer.from(source))
-    if (!this.ownsSource) this.watch(output, unchanged)
+    const taken = this.ownsSource ? undefined : takeHeld(source as IncomingMessage)
+    if (taken === undefined && source instanceof Readable && source.readableEnded) {
+      return void this.destroy(bodyError(readBefore()))
+    }
+    let output = this.opened(taken)
     for (const stage of this.stages) {
       pipeUntilEnd(output, stage)
       output = stage.output
     }
     this.output = output.on('data', this.onData).on('end', this.onEnd).resume()
+  }
+
+  /** Returns the source, from which other readers may have taken a part, or all of it. */
+  private opened(taken: readonly (Buffer | string)[] | undefined): Readable {
+    const { source } = this
+    if (!(source instanceof Readable)) return readableOf(Buffer.from(source))
+    if (source.readableEnded && taken !== undefined) return Readable.from(taken)
+    if (!this.ownsSource) this.watch(source, unchanged)
+    for (const chunk of taken ?? []) this.stages[0]?.input.write(chunk)
+    return source
   }
 
   private watch(stream: Readable, errorOf: (cause: Error) => Error): void {

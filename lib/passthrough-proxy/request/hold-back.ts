@@ -5,27 +5,72 @@ import { findBodySource } from '../../body/tap.js'
 import { forgetFlow, hasListeners } from '../../node/stream-state.js'
 import { sluicewayError } from '../../shared/errors.js'
 
-/** The requests whose bodies are held back while they wait for a connection. */
-const held = new WeakSet<IncomingMessage>()
+/** Bytes as the readers of a request get them. */
+type Chunk = Buffer | string
+
+/** The streams that are to flow again once this side leaves them. */
+const paused = new WeakSet<Readable>()
+
+/** The requests that wait for a connection. */
+const held = new WeakMap<Readable, HeldBody>()
 
 /**
  * Holds a body back until it is sent. Another reader, such as one that counts bytes, gets them together with the
  * upstream; without this, the bytes that come while the request waits for a connection would reach only that reader.
  */
 export function holdBack(body: Readable): void {
-  if (body.readableFlowing === true) body.pause()
+  if (body.readableFlowing !== true) return
+  body.pause()
+  paused.add(body)
 }
 
-/** Holds the body of a waiting request back from readers that are added meanwhile. A kept body is whole for each. */
+/**
+ * Reads along with the other readers of a request that waits for a connection, as a pipe would that began with it:
+ * what they take is kept for the upstream too, and the request is paused again.
+ */
+class HeldBody {
+  readonly taken: Chunk[] = []
+  private readonly req: Readable
+  /** True if code has made the request flow, false if it has paused it. */
+  private flow: boolean | null
+
+  constructor(req: Readable) {
+    this.req = req
+    this.flow = paused.has(req) || req.readableFlowing
+    req.pause().on('data', this.take)
+  }
+
+  // An `on` of the application may have put another function in its place, which stays.
+  private readonly take = (chunk: Chunk): void => {
+    if (held.get(this.req) !== this) return
+    this.taken.push(chunk)
+    this.flow = true
+    this.req.pause()
+  }
+
+  end(): void {
+    const { req, flow } = this
+    held.delete(req)
+    req.off('data', this.take)
+    if (flow === null && !hasListeners(req)) forgetFlow(req)
+    else if (flow !== false) paused.add(req)
+  }
+}
+
+/** Holds the body of a request back while it waits for a connection. A kept body is whole for each of its readers. */
 export function holdWaiting(req: IncomingMessage): void {
-  if (req.readableFlowing !== null || findBodySource(req)?.store !== undefined) return
-  req.pause()
-  held.add(req)
+  if (findBodySource(req)?.store === undefined) held.set(req, new HeldBody(req))
 }
 
-/** Notes that the body of a request is about to be sent. Returns false if code has read from it in spite of the hold. */
-export function isStillHeld(req: IncomingMessage): boolean {
-  return !held.delete(req) || !req.readableDidRead
+/**
+ * Ends the hold, as the body is about to be sent. Returns what other readers have taken meanwhile; undefined if the
+ * body was not held. A kept body begins at its start.
+ */
+export function takeHeld(body: IncomingMessage): readonly Chunk[] | undefined {
+  findBodySource(body)?.replay?.beginAtStart()
+  const hold = held.get(body)
+  hold?.end()
+  return hold?.taken
 }
 
 /** Creates the error for a body of which another reader has taken bytes. */
@@ -36,9 +81,13 @@ export function alreadyRead(): Error {
   })
 }
 
-/** Leaves the body of a request that is not sent to its other readers, present and later ones. */
+/** Ends the hold of a request that may be sent to another target. It stays paused, as it was when it came. */
+export function keepBack(req: IncomingMessage): void {
+  held.get(req)?.end()
+}
+
+/** Leaves the body of a request that is not sent, or not any more, to its other readers, present and later ones. */
 export function leaveToReaders(req: IncomingMessage): void {
-  if (!held.delete(req)) return
-  if (hasListeners(req)) req.resume()
-  else forgetFlow(req)
+  held.get(req)?.end()
+  if (paused.delete(req) && hasListeners(req)) req.resume()
 }

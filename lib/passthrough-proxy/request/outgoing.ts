@@ -10,7 +10,7 @@ import { unsendableRequest } from '../upstream-errors.js'
 import type { ClientConnection, UpstreamRequest } from '../upstream/upstream.js'
 import { hasBufferedBody, takeBody, takeBufferedBody } from './buffered-body.js'
 import { isChangedBodyOf, readBefore } from './changed-body.js'
-import { holdWaiting, leaveToReaders } from './hold-back.js'
+import { holdWaiting, leaveToReaders, takeHeld } from './hold-back.js'
 import { hasBody, type RequestHead } from './request-head.js'
 import { requestTrailers } from './trailers.js'
 
@@ -45,6 +45,7 @@ export class Outgoing implements UpstreamRequest {
   readonly clientConnection: ClientConnection | undefined
   readonly trailers: (() => readonly string[]) | undefined
   readonly takeBody: (() => Buffer | string | undefined) | undefined
+  readonly taken: (() => readonly (Buffer | string)[] | undefined) | undefined
   /** True if the client has a body that has not come in one piece. */
   readonly leavesBody: boolean
 
@@ -59,6 +60,7 @@ export class Outgoing implements UpstreamRequest {
     this.path = outgoing.path
     this.body = isBuffered && !mayMove ? takeBody(req) : outgoing.body
     this.takeBody = isOwn && mayMove ? () => takeBufferedBody(req, head) : undefined
+    this.taken = isOwn ? () => takeHeld(req) : undefined
     if (settings.preserveHost) keepHost(outgoing, head)
     this.contentLength = lengthOf(draft, isOwn)
     this.lines = outgoing.headers.lines
@@ -107,9 +109,14 @@ export function holdBody({ body }: UpstreamRequest, req: IncomingMessage): void 
   if (body === req || isChangedBodyOf(req, body)) holdWaiting(req)
 }
 
-/** Destroys the rest of a hook's body. The client's body stays with its request. */
-export function releaseBody({ body }: Pick<UpstreamRequest, 'body'>, req: IncomingMessage): void {
-  leaveToReaders(req)
+/** Ends the sending of a body. The client's body stays with its request and its other readers. */
+export function releaseBody(outgoing: Outgoing | undefined, req: IncomingMessage): void {
+  if (outgoing?.leavesBody !== false) leaveToReaders(req)
+  if (outgoing !== undefined) destroyGiven(outgoing, req)
+}
+
+/** Destroys the rest of a hook's body. */
+export function destroyGiven({ body }: Outgoing, req: IncomingMessage): void {
   if (body !== req && body instanceof Readable && !body.destroyed) body.destroy()
 }
 

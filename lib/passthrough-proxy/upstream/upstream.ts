@@ -30,6 +30,11 @@ export interface UpstreamRequest {
    */
   readonly takeBody?: (() => Buffer | string | undefined) | undefined
   /**
+   * Returns the bytes of the body that other readers have taken out of its stream by now. It is called once, as the
+   * first step of reading the stream.
+   */
+  readonly taken?: (() => readonly (Buffer | string)[] | undefined) | undefined
+  /**
    * The announced length of the body, in digits. If it is undefined, a stream is sent in chunks. A body of another
    * length is `unsendable`.
    */

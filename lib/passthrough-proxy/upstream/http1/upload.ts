@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream'
 import { soleListenerOf } from '../../../node/chunk-memory.js'
 import { freeMemory } from '../../../node/free-memory.js'
 import type { SoleListener } from '../../../node/sole-listener.js'
+import { leaveToOthers } from '../../../node/stream-state.js'
 import { isSocketUntouched } from '../../../node/untouched-socket.js'
 import { lastChunk } from './request-writer.js'
 import { timers } from '../../../node/timers.js'
@@ -19,6 +20,8 @@ export interface UploadOwner {
 /** The facts about a body that its upload needs. */
 export interface UploadBody {
   readonly source: Readable
+  /** Returns the bytes that other readers have taken out of the source by now. */
+  readonly taken: (() => readonly (Buffer | string)[] | undefined) | undefined
   readonly isChunked: boolean
   readonly contentLength: string | undefined
   readonly trailers: (() => readonly string[]) | undefined
@@ -57,9 +60,12 @@ export class Upload {
   /** Starts reading the stream. The bytes that it already has are sent in one write with the head. */
   start(): void {
     const { source } = this.body
+    const taken = this.body.taken?.() ?? []
     source.on('data', this.onData).on('end', this.onEnd).on('error', this.onError).on('close', this.onClose)
     this.sole = soleListenerOf(source, this.onData)
-    source.resume()
+    for (const chunk of taken) if (!this.isOver) this.onData(chunk)
+    if (this.isOver) return
+    if (!this.isHeldUp) source.resume()
     // A destroyed stream emits no more events, and neither does one that has ended.
     if (source.readableEnded) timers.nextTick(this.onEnd)
     else if (source.destroyed) timers.nextTick(this.onClose)
@@ -82,7 +88,7 @@ export class Upload {
     if (this.isOver) return
     this.isStopped = true
     this.leave()
-    this.body.source.pause()
+    leaveToOthers(this.body.source, this.isHeldUp)
   }
 
   private leave(): void {

@@ -32,10 +32,10 @@ function writeAlone(socket: Socket, text: string): undefined {
 }
 
 function startUpload(source: Readable, delivery: Delivery, socket: Socket, owner: UploadOwner): Upload {
-  const { contentLength, trailers, body } = delivery.request
+  const { contentLength, trailers, taken, body } = delivery.request
   const length = contentLength ?? (Buffer.isBuffer(body) ? String(body.length) : undefined)
   const { isChunked } = delivery.head
-  const upload = new Upload({ source, isChunked, contentLength: length, trailers }, socket, owner)
+  const upload = new Upload({ source, taken, isChunked, contentLength: length, trailers }, socket, owner)
   delivery.upload = upload
   upload.start()
   timers.nextTick(uncork, socket)

@@ -46,7 +46,7 @@ export function dispatchOptions(request: UpstreamRequest): DispatchOptions {
     method,
     // Without a length undici sends chunks.
     headers: contentLength === undefined ? (lines as string[]) : [...lines, 'content-length', contentLength],
-    body: body instanceof Readable ? new ShieldedBody(body) : body,
+    body: body instanceof Readable ? new ShieldedBody(body, request.taken) : body,
     headersTimeout: headersTimeoutMs,
     bodyTimeout: idleTimeoutMs,
     // Without `reset` undici closes the connection after HEAD, and after a body with GET, DELETE or OPTIONS.
