@@ -10,6 +10,7 @@ import {
   isUntouched,
   pretendEnded,
   readableStateOf,
+  rememberAbort,
   restoreSocket,
   sourceOf,
 } from '../../node/stream-state.js'
@@ -230,6 +231,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     // There is no 'aborted', as the body is complete. A stream that has ended closes quietly.
     if (clientHadSentAll) pretendEnded(req)
     this.hasClosed = true
+    if (!this.wasRead) rememberAbort(req)
     body.abort(error)
     Readable.prototype.destroy.call(req, clientHadSentAll ? undefined : error)
     // A response whose connection the application has taken over never closes, nor does one that is over.
