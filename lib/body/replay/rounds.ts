@@ -200,7 +200,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   /**
    * Serves `destroy`. Stream internals and HTTP clients take the socket away before they destroy a request that they
    * have read, and mean only their reading of it; that must not cost the client its answer. Any other call cuts the
-   * connection, as in Node, unless the body has been read to its end.
+   * connection, as in Node, unless the body has been read to its end, or was discarded after the response.
    */
   destroy(error: Error | undefined): void {
     const { req, body } = this
@@ -225,7 +225,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   /** Destroys the request for good: the client has left, or the application wants to cut the connection. */
   private close(error: Error | undefined): void {
     // Node destroys the request of a connection that ends, even if the application has already done so.
-    if (this.hasClosed) return
+    if (this.hasClosed || this.isOver) return
     const { req, body } = this
     const clientHadSentAll = req.complete && body.socket.destroyed
     // There is no 'aborted', as the body is complete. A stream that has ended closes quietly.
