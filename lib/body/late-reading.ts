@@ -1,6 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import { HeldClosing } from '../node/closing.js'
-import { closesAfter, type ConnectionWatcher, unwatchConnection, watchConnection } from '../node/connection.js'
+import {
+  closesAfter,
+  type ConnectionWatcher,
+  unwatchConnection,
+  watchConnection,
+} from '../node/connection.js'
 import type { OutgoingResponse, ServerSocket } from '../node/internals.js'
 import { isHttp2 } from '../node/request-facts.js'
 import { timers } from '../node/timers.js'

@@ -26,7 +26,7 @@ const bodies: Record<string, string> = {
 const readers: Record<string, (req: IncomingMessage) => unknown> = {
   'no reader': () => {},
   'a listener': (req) => req.on('data', () => {}).on('error', () => {}),
-  'express.json()': (req) => express.json()(req as never, {} as never, () => {}),
+  'express.json()': (req) => express.json()(req, {} as never, () => {}),
   'a loop': (req) => text(req).catch(() => {}),
 }
 
@@ -42,7 +42,7 @@ for (const { name, mount } of hosts) {
       isAnswered: boolean,
     ): Promise<boolean> {
       const told = deferred<boolean>()
-      const reached = deferred<void>()
+      const reached = deferred()
       const run: Handler = async (req, res) => {
         res.on('close', () => told.resolve(req.readableAborted))
         read(req)
@@ -72,7 +72,7 @@ for (const { name, mount } of hosts) {
     }
 
     it('is true for a client that has left, even for a reader after that', async () => {
-      const reached = deferred<void>()
+      const reached = deferred()
       const late = deferred<[boolean, unknown]>()
       const run: Handler = async (req, res) => {
         reached.resolve()
