@@ -1,7 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 import { HeldClosing } from '../node/closing.js'
-import { type ConnectionWatcher, unwatchConnection, watchConnection } from '../node/connection.js'
-import type { ServerSocket } from '../node/internals.js'
+import {
+  closesAfter,
+  type ConnectionWatcher,
+  unwatchConnection,
+  watchConnection,
+} from '../node/connection.js'
+import type { OutgoingResponse, ServerSocket } from '../node/internals.js'
 import { isHttp2 } from '../node/request-facts.js'
 import { timers } from '../node/timers.js'
 
@@ -11,6 +16,7 @@ const PATIENCE_MS = 10_000
 /** The body that is read after its response. */
 export interface LateReadingOwner {
   readonly req: IncomingMessage
+  readonly res: OutgoingResponse
   readonly socket: ServerSocket
   /** The store, if the body is kept. */
   readonly store: object | undefined
@@ -39,10 +45,10 @@ export class LateReading implements ConnectionWatcher {
   private taken: number
 
   constructor(owner: LateReadingOwner) {
-    const { socket, req, state, store } = owner
+    const { socket, req, res, state, store } = owner
     this.owner = owner
     this.taken = owner.readers.taken
-    if (state === 'arriving' && !isHttp2(req)) this.closing = new HeldClosing(socket)
+    if (state === 'arriving' && !isHttp2(req) && closesAfter(res)) this.closing = new HeldClosing(socket)
     // Without a store, only Node's own buffers hold bytes.
     if (store === undefined) return
     this.timer = timers.setTimeout(check, PATIENCE_MS, this).unref()

@@ -32,8 +32,9 @@ function closeInOwnWay(this: ClosingSocket): void {
 }
 
 /**
- * Delays the closing of a connection until the body has come. The response announced it because no reader had the
- * body when its head was written; a reader that began right after `res.end()` still gets the whole body.
+ * Holds back the closing of a connection by Node after a response until the body has come. The response announced it
+ * because no reader had the body when its head was written; a reader that began right after `res.end()` still gets the
+ * whole body. A closing after that is the application's, and is not held back.
  */
 export class HeldClosing implements Closing {
   private readonly socket: ServerSocket
@@ -46,6 +47,7 @@ export class HeldClosing implements Closing {
   }
 
   close(): void {
+    if (this.isDue) this.release()
     this.isDue = true
   }
 

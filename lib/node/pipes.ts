@@ -39,7 +39,24 @@ export function destroyQuietly(destination: Writable, error: Error): void {
     const isUnheard = event === 'error' && destination.listenerCount('error') === 0
     return !isUnheard && emit(event, ...args)
   }
+  hearHeldStreams(destination)
   destination.destroy(error)
+}
+
+/**
+ * Gives a listener for errors to the streams that a destination hands out and destroys together with itself, as busboy
+ * does with the file that it is reading. Code that handles a file often listens only for its data and its end.
+ */
+function hearHeldStreams(destination: Writable): void {
+  for (const held of Object.values(destination) as unknown[]) {
+    if (isOpenStream(held) && held.listenerCount('error') === 0) held.on('error', ignore)
+  }
+}
+
+/** Streams of other packages, such as streamx, do not inherit from Node's. */
+function isOpenStream(value: unknown): value is Readable {
+  const { pipe, destroy, listenerCount, destroyed } = (value ?? {}) as Partial<Readable>
+  return [pipe, destroy, listenerCount].every((method) => typeof method === 'function') && destroyed !== true
 }
 
 /** Tells whether the bytes of `source` are piped into `target`, directly or through other streams. */
@@ -52,3 +69,5 @@ export function isPipedInto(source: Readable, target: object): boolean {
   }
   return reached.has(target)
 }
+
+function ignore(): void {}

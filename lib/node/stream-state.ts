@@ -81,6 +81,14 @@ export function whileEnded(req: ParsedRequest, tell: () => void): void {
   }
 }
 
+/**
+ * Lets a request tell for good that it was cut before its body was read. Its state is renewed for later readers, so
+ * that Node would forget this, and pino-http would log an upload whose client has left as completed.
+ */
+export function rememberAbort(req: ParsedRequest): void {
+  Object.defineProperty(req, 'readableAborted', { value: true, configurable: true })
+}
+
 type ReadableStateConstructor = new (
   options: { highWaterMark: number; autoDestroy: boolean; emitClose?: boolean },
   stream: Readable,

@@ -105,6 +105,28 @@ for (const { name, mount } of hosts) {
       }
     }
 
+    for (const [how, destroy] of Object.entries(destroying)) {
+      if (how === 'with its socket') continue
+      it(`keeps the connection for the next request if its body was discarded after the answer, ${how}`, async () => {
+        let first: IncomingMessage | undefined
+        const destroyFirst: Handler = (req, res) => {
+          if (first !== undefined) destroy(first)
+          first ??= req
+          res.end('answered')
+        }
+        const { port, connections } = await serve(mount(bodyCache(), destroyFirst))
+        const client = await RawClient.connect(port)
+        client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${LENGTH}\r\n\r\n`, Buffer.alloc(LENGTH))
+        await client.response()
+        for (let round = 0; round < 2; round += 1) {
+          client.request('GET', '/')
+          expect(String((await client.response()).body)).to.equal('answered')
+        }
+        expect(connections).to.have.length(1)
+        client.destroy()
+      })
+    }
+
     it("emits 'close' once even if a reader begins after the client has left", async () => {
       let closes = 0
       let late: unknown

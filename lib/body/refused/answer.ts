@@ -43,7 +43,8 @@ export class RefusedAnswer {
   private decide(status: number): void {
     if (this.isDecided || isHeadWritten(this.res) || this.res.destroyed) return
     this.isDecided = true
-    if (status < 400 || status === 500) this.refuse()
+    // A 500 of ours is what the application reports, on its own page.
+    if (status < 400 || (status === 500 && this.error.status !== 500)) this.refuse()
   }
 
   private guard(): void {

@@ -78,6 +78,12 @@ export abstract class RequestReader implements BodyReader {
     return sourceOf(this.req) === undefined
   }
 
+  /** True once the exchange is over, and the connection may be serving the next one. */
+  protected get isOver(): boolean {
+    const { req, body } = this
+    return body.state === 'released' && req.complete && !body.socket.destroyed
+  }
+
   /** Serves `_read`: hands over more bytes, asks the client for some, or tells why there are none. */
   read(): void {
     const { body } = this

@@ -10,6 +10,7 @@ import {
   isUntouched,
   pretendEnded,
   readableStateOf,
+  rememberAbort,
   restoreSocket,
   sourceOf,
 } from '../../node/stream-state.js'
@@ -200,7 +201,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   /**
    * Serves `destroy`. Stream internals and HTTP clients take the socket away before they destroy a request that they
    * have read, and mean only their reading of it; that must not cost the client its answer. Any other call cuts the
-   * connection, as in Node, unless the body has been read to its end.
+   * connection, as in Node, unless the body has been read to its end, or was discarded after the response.
    */
   destroy(error: Error | undefined): void {
     const { req, body } = this
@@ -225,12 +226,13 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   /** Destroys the request for good: the client has left, or the application wants to cut the connection. */
   private close(error: Error | undefined): void {
     // Node destroys the request of a connection that ends, even if the application has already done so.
-    if (this.hasClosed) return
+    if (this.hasClosed || this.isOver) return
     const { req, body } = this
     const clientHadSentAll = req.complete && body.socket.destroyed
     // There is no 'aborted', as the body is complete. A stream that has ended closes quietly.
     if (clientHadSentAll) pretendEnded(req)
     this.hasClosed = true
+    if (!this.wasRead) rememberAbort(req)
     body.abort(error)
     Readable.prototype.destroy.call(req, clientHadSentAll ? undefined : error)
     // A response whose connection the application has taken over never closes, nor does one that is over.
