@@ -3,8 +3,8 @@ import net from 'node:net'
 import { Readable } from 'node:stream'
 
 import { expect } from 'chai'
-import express from 'express'
-import { passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
+import express, { type NextFunction, type Request, type Response } from 'express'
+import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
 
 import { closeServers, listen, serve } from '../support/servers.js'
 import { until } from '../support/until.js'
@@ -17,7 +17,12 @@ interface Proxied {
 async function proxied(options: PassthroughProxyOptions): Promise<Proxied> {
   const upstream = await listen(createServer((_req, res) => res.end('of the upstream')))
   const proxy = passthroughProxy(`http://127.0.0.1:${upstream.port}`, options)
-  const { url } = await serve(express().use(proxy))
+  const app = express().use(proxy)
+  // oxlint-disable-next-line max-params
+  app.use((error: SluicewayError, _req: Request, res: Response, _next: NextFunction) => {
+    res.status(error.status).send(error.code)
+  })
+  const { url } = await serve(app)
   return { url, proxy }
 }
 
@@ -30,7 +35,13 @@ function indestructible(): Readable {
   return stream
 }
 
-const waiting = (): Promise<never> => new Promise(() => {})
+/** The options with a hook that counts its calls, and never settles. */
+type NeverSettled = (calls: { count: number }) => PassthroughProxyOptions
+
+function neverSettle(calls: { count: number }): Promise<never> {
+  calls.count += 1
+  return new Promise(() => {})
+}
 
 describe('a hook of passthroughProxy that does what no hook should', () => {
   afterEach(closeServers)
@@ -62,15 +73,22 @@ describe('a hook of passthroughProxy that does what no hook should', () => {
     expect(proxy.stats.requests).to.equal(0)
   })
 
-  for (const [hook, options] of [
-    ['onRequest', { onRequest: (outgoing) => ((outgoing.body = indestructible()), waiting()) }],
-    ['onResponse', { onResponse: (incoming) => (incoming.replace(indestructible()), waiting()) }],
-  ] as readonly (readonly [string, PassthroughProxyOptions])[]) {
+  for (const [hook, optionsFor] of [
+    [
+      'onRequest',
+      (calls) => ({ onRequest: (outgoing) => ((outgoing.body = indestructible()), neverSettle(calls)) }),
+    ],
+    [
+      'onResponse',
+      (calls) => ({ onResponse: (incoming) => (incoming.replace(indestructible()), neverSettle(calls)) }),
+    ],
+  ] as readonly (readonly [string, NeverSettled])[]) {
     it(`holds no count once the client has left: a body that cannot be destroyed, in ${hook}`, async () => {
-      const { url, proxy } = await proxied(options)
+      const calls = { count: 0 }
+      const { url, proxy } = await proxied(optionsFor(calls))
       const client = net.connect(Number(new URL(url).port), '127.0.0.1')
       client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
-      await until(() => proxy.stats.requests === 1)
+      await until(() => calls.count === 1)
       client.destroy()
       await until(() => proxy.stats.requests === 0)
       await proxy.close()
