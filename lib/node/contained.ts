@@ -1,4 +1,5 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
 import { exceptionContained } from '../shared/channels.js'
 import { cutResponse } from './cut-response.js'
 
@@ -11,5 +12,16 @@ export function contain(res: ServerResponse, run: () => void): void {
   } catch (error) {
     if (exceptionContained.isObserved) exceptionContained.tell({ req: res.req, error })
     cutResponse(res)
+  }
+}
+
+/**
+ * Runs the clean-up of an exchange, which must not keep it from its own end: `destroy` of a stream from a hook may throw.
+ */
+export function containRelease(req: IncomingMessage, run: () => void): void {
+  try {
+    run()
+  } catch (error) {
+    if (exceptionContained.isObserved) exceptionContained.tell({ req, error })
   }
 }

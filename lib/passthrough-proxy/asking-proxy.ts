@@ -1,3 +1,4 @@
+import { containRelease } from '../node/contained.js'
 import { shareHiddenClass } from '../node/hidden-class.js'
 import type { SluicewayError } from '../shared/errors.js'
 import type { Middleware } from '../shared/middleware.js'
@@ -62,6 +63,6 @@ async function changeRequest(
 ): Promise<void> {
   const { outgoing, req } = draft
   // Even if the hook fails or never settles, a client that leaves ends its request.
-  exchange.whenOver = () => outgoing.release()
+  exchange.whenOver = () => containRelease(req, () => outgoing.release())
   await runRequestHook(hook, outgoing, req)
 }

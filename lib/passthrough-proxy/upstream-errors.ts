@@ -66,6 +66,8 @@ const badHead: ReadonlySet<string> = new Set([
   'ERR_HTTP_INVALID_HEADER_VALUE',
   'ERR_HTTP_INVALID_STATUS_CODE',
   'ERR_HTTP_TRAILER_INVALID',
+  'ERR_HTTP2_INVALID_CONNECTION_HEADERS',
+  'ERR_HTTP2_STATUS_INVALID',
 ])
 
 /** Creates the error for a failure of an upstream; an error of this package is returned unchanged. */

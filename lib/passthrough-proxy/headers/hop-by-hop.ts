@@ -1,6 +1,7 @@
 /**
  * The names of lines that belong to one connection and end with it, in either direction: RFC 9110 §7.6.1, and those
- * that RFC 2616 §13.5.1 called hop-by-hop.
+ * that RFC 2616 §13.5.1 called hop-by-hop. HTTP2-Settings belongs to an upgrade to h2c (RFC 7540 §3.2.1); Node refuses it
+ * over HTTP/2, and in trailers by an exception that ends the process.
  */
 export const hopByHopNames: readonly string[] = [
   'keep-alive',
@@ -8,6 +9,7 @@ export const hopByHopNames: readonly string[] = [
   'proxy-authenticate',
   'proxy-authentication-info',
   'upgrade',
+  'http2-settings',
 ]
 
 /** Matches the value of nearly every `Connection` line; it names only lines that are removed anyway. */

@@ -29,7 +29,8 @@ export class DraftedRequest implements OutgoingRequest {
   private present: SentBody
   /** The streams of the hook. One that is no longer the body may still be the source of the one that is. */
   private given: Set<Readable> | undefined
-  private isReleased = false
+  /** A private name: a hook may freeze this object, and could then never be released. */
+  #isReleased = false
 
   /** `client` is the client's request, which is the body if it `hasBody`. */
   constructor({ method, path, lines }: DraftedHead, client: Readable, hasBody: boolean) {
@@ -60,7 +61,7 @@ export class DraftedRequest implements OutgoingRequest {
 
   pipeThrough(transform: BodyTransform): this {
     const stage = stageOf(transform)
-    if (this.present === null || this.isReleased) drop(stage.input, stage.output)
+    if (this.present === null || this.#isReleased) drop(stage.input, stage.output)
     else this.present = this.through(this.present, stage)
     this.forget('content-length', ...digestNames)
     return this
@@ -68,7 +69,7 @@ export class DraftedRequest implements OutgoingRequest {
 
   /** Destroys all streams of the hook, including those that it gives later. */
   release(): void {
-    this.isReleased = true
+    this.#isReleased = true
     for (const stream of this.given ?? []) stream.destroy?.()
   }
 
@@ -93,7 +94,7 @@ export class DraftedRequest implements OutgoingRequest {
   private own<Stream extends Readable>(stream: Stream): Stream {
     stream.on('error', (error: Error) => this.failWith(stream, error))
     this.given = (this.given ?? new Set()).add(stream)
-    if (this.isReleased) stream.destroy?.()
+    if (this.#isReleased) stream.destroy?.()
     return stream
   }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
+import { containRelease } from '../../node/contained.js'
 import { cutResponse } from '../../node/cut-response.js'
 import { isHeadWritten, sendHead } from '../../node/send-head.js'
 import type { ResponseHook } from '../hooks.js'
@@ -160,7 +161,9 @@ export class Answer implements BodyReceiver, ClientSide {
 
   /** Destroys the streams of a changed body: with an error, if it has not ended. */
   release(error: unknown): void {
-    this.changed?.release(isError(error) ? error : undefined)
+    const { changed } = this
+    if (changed === undefined) return
+    containRelease(this.req, () => changed.release(isError(error) ? error : undefined))
   }
 
   /** Makes the upstream write to this answer again: the hook has left the body as it is. */

@@ -25,7 +25,8 @@ export class Incoming implements IncomingResponse {
   private readonly head: ResponseHead
   private readonly owner: BodyOwner
   private chain: BodyChain | undefined
-  private isClosed = false
+  /** A private name: a hook may freeze this object, which could then never be closed. */
+  #isClosed = false
   /**
    * True if the hook has read the body, which a HEAD does not have: the body that the hook would send for GET is
    * not known.
@@ -110,7 +111,7 @@ export class Incoming implements IncomingResponse {
 
   /** Ends the time in which the hook can change the response. */
   close(): void {
-    this.isClosed = true
+    this.#isClosed = true
   }
 
   /** Destroys the streams of a response that is not sent. */
@@ -136,7 +137,7 @@ export class Incoming implements IncomingResponse {
   }
 
   private requireOpen(method: string): void {
-    if (this.isClosed) throw new TypeError(`${method} comes too late: onResponse has ended`)
+    if (this.#isClosed) throw new TypeError(`${method} comes too late: onResponse has ended`)
   }
 
   private requireChangeable(method: string): void {

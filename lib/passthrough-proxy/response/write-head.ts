@@ -5,6 +5,7 @@ import { isHttp2, isServedAsHttp10 } from '../../node/request-facts.js'
 import { HeaderList } from '../headers/header-list.js'
 import { isHeadUntouched } from './untouched.js'
 import { isHeadWritten } from '../../node/send-head.js'
+import { joinSingleLines } from './single-lines.js'
 
 /** The lines to which several writers may contribute: those of a middleware are sent beside the upstream's. */
 const shared: ReadonlySet<string> = new Set(['set-cookie', 'vary'])
@@ -15,14 +16,20 @@ const BAD_REASON = /[^\t\x20-\x7e\x80-\xff]/
 
 /** Writes the head of a response; it is sent with the first byte of the body, or when it is flushed. */
 export function writeHead(res: ServerResponse, status: number, reason: string, lines: string[]): void {
-  const phrase = BAD_REASON.test(reason) || isHttp2(res.req) ? undefined : reason
+  const hasPhrase = !isHttp2(res.req)
+  const phrase = hasPhrase && !BAD_REASON.test(reason) ? reason : undefined
+  const before = hasPhrase ? res.statusMessage : ''
   keepDisposition(res, lines)
+  if (!hasPhrase) joinSingleLines(lines)
   try {
     if (isNative(res)) writeLines(res, status, phrase, lines)
     else writeBesideOwn(res, status, phrase, lines)
   } catch (error) {
-    // The answer that reports the error has a body, even if this one was to have none.
-    if (!isHeadWritten(res)) expectBody(res)
+    if (!isHeadWritten(res)) {
+      // The answer that reports the error has a body, even if this one was to have none, and a phrase of its own.
+      expectBody(res)
+      if (hasPhrase) res.statusMessage = before
+    }
     throw error
   }
 }
