@@ -116,16 +116,29 @@ describe("the proxy's own client", () => {
     })
   }
 
+  it('closes the connections whose extra bytes come just behind their answers, even if two end in one turn', async () => {
+    const both = [await asked(), await asked()]
+    const third = ask(upstream, { origin, path: '/third' })
+    for (const { got, connection } of both) {
+      got.onEvent = (name) => name === 'end' && connection.write(answer('poison'))
+    }
+    for (const { connection } of both) connection.write(answer())
+    const next = await server.connection()
+    await next.untilText('GET /third ')
+    next.write(answer('third'))
+    expect((await third.ended()).body).to.equal('third')
+  })
+
   it('closes the connection even if the extra byte comes only with the next read', async () => {
     const client = createClient({ ...settings, maxConnections: 1 })
     const first = ask(client, { origin })
     const second = ask(client, { origin, path: '/second' })
     const connection = await server.connection()
     await connection.untilText('\r\n\r\n')
-    // As much as is read at once, so that the response ends where the memory does.
-    const head = 'HTTP/1.1 200 OK\r\nContent-Length: 65000\r\n'
-    const filler = `A: ${'a'.repeat(65_536 - 65_000 - head.length - 7)}\r\n\r\n`
-    connection.write(head + filler + 'b'.repeat(65_000) + answer('poison'))
+    // As much as a new connection reads at once, so that the response ends where the memory does.
+    const head = 'HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n'
+    const filler = `A: ${'a'.repeat(4096 - 4000 - head.length - 7)}\r\n\r\n`
+    connection.write(head + filler + 'b'.repeat(4000) + answer('poison'))
     await first.ended()
     const next = await server.connection()
     await next.untilText('GET /second ')

@@ -1,6 +1,7 @@
 import type net from 'node:net'
-import { PassThrough } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { expect } from 'chai'
+import { turns } from '../../fuzz/wire.js'
 import { createClient, type Upstream } from '../../support/http1-client.js'
 import { MockedClock } from '../../support/mocked-clock.js'
 import type { RawClient } from '../../support/raw-client.js'
@@ -119,6 +120,51 @@ describe("the limits of the proxy's own client", () => {
         maybeHeard: true,
         message: 'the upstream was silent for too long within its answer (idleTimeoutMs)',
       })
+    })
+
+    it('count the silence within a body, whatever the client sends', async () => {
+      const body = new PassThrough()
+      const { got, connection } = await asked({ method: 'POST', body, idleTimeoutMs: 200 })
+      connection.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n')
+      await got.until('head')
+      await clock.pass(150)
+      body.end(Buffer.alloc(1_000_000))
+      await connection.untilText('\r\n0\r\n\r\n')
+      await turn()
+      await clock.pass(49)
+      expect(got.failure).to.equal(undefined)
+      await clock.pass(1)
+      expect(await got.failed()).to.include({ kind: 'timeout' })
+    })
+
+    it('start again each time the server reads more of a body', async () => {
+      let given = 0
+      const body = new Readable({
+        read() {
+          given += 65_536
+          this.push(Buffer.alloc(65_536))
+        },
+      })
+      const { got, connection } = await asked({ method: 'POST', body, headersTimeoutMs: 100 })
+      for (let round = 0; round < 4; round++) {
+        connection.socket.pause()
+        for (let before = -1; before !== given; await turns(60)) before = given
+        await clock.pass(60)
+        const before = given
+        connection.socket.resume()
+        await until(() => given > before)
+      }
+      expect(got.failure).to.equal(undefined)
+      got.waiting.abandon()
+      body.destroy()
+    })
+
+    it('are not prolonged by a receiver that goes on without a pause', async () => {
+      const { got } = await asked({ headersTimeoutMs: 200 })
+      await clock.pass(150)
+      got.sending!.resume()
+      await clock.pass(50)
+      expect(await got.failed()).to.include({ kind: 'timeout' })
     })
 
     it('are off at 0', async () => {

@@ -69,6 +69,38 @@ describe("the pool of the proxy's own client", () => {
     await second.ended()
   })
 
+  it('does not count a lost connection twice', async () => {
+    const first = ask(upstream, { origin })
+    const lost = await server.connection()
+    await lost.untilText('\r\n\r\n')
+    lost.destroy()
+    await first.failed()
+    const both = [1, 2].map(() => ask(upstream, { origin }))
+    const connection = await server.connection()
+    for (const got of both) {
+      await connection.untilText('\r\n\r\n')
+      connection.write(answer())
+      await got.ended()
+    }
+    expect(server.accepted).to.equal(2)
+  })
+
+  it('makes a request wait for a connection that will be free in a moment', async () => {
+    const two = createClient({ ...ofOne, maxConnections: 2 })
+    let got = ask(two, { origin })
+    const connection = await server.connection()
+    for (let round = 0; round < 3; round++) {
+      await connection.untilText('\r\n\r\n')
+      connection.write(answer())
+      await got.ended()
+      got = ask(two, { origin })
+    }
+    await connection.untilText('\r\n\r\n')
+    expect(server.accepted).to.equal(1)
+    got.waiting.abandon()
+    two.close()
+  })
+
   it('gives up a connection for which no request waits', async () => {
     const got = ask(upstream, { origin })
     got.waiting.abandon()
@@ -245,6 +277,18 @@ describe("the pool of the proxy's own client", () => {
     await long.closed()
   })
 
+  it('keeps a process alive during a request over a kept connection, but not after it', async () => {
+    const connection = await used()
+    const idle = aliveBySockets()
+    const got = ask(upstream, { origin })
+    await connection.untilText('\r\n\r\n')
+    expect(aliveBySockets()).to.equal(idle + 1)
+    connection.write(answer())
+    await got.ended()
+    await turn()
+    expect(aliveBySockets()).to.equal(idle)
+  })
+
   it('does not keep a process alive with idle connections', async function () {
     this.timeout(60_000)
     const { url } = await serve((_req, res) => res.setHeader('Keep-Alive', 'timeout=60').end('ok'))
@@ -263,3 +307,8 @@ describe("the pool of the proxy's own client", () => {
 })
 
 function noLookup(): void {}
+
+/** Counts the sockets that keep this process alive. */
+function aliveBySockets(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length
+}

@@ -192,6 +192,9 @@ describe("upgrades with the proxy's own client", () => {
     connection.destroy()
     const early = await asked({ method: 'POST', body: new PassThrough() })
     early.connection.write(SWITCH)
-    expect(await early.got.failed()).to.include({ kind: 'malformed' })
+    expect(await early.got.failed()).to.include({
+      kind: 'malformed',
+      message: 'the upstream sent a 101 before it had read the request',
+    })
   })
 })
