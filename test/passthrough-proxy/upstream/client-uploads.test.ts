@@ -147,6 +147,17 @@ describe("the proxy's own client", () => {
       }
     })
 
+    it('sends the next request over another connection if a server answers without having read a text', async () => {
+      const first = await asked({ method: 'POST', body: 'a'.repeat(30_000_000) })
+      first.connection.socket.pause()
+      first.connection.write(answer())
+      await first.got.ended()
+      await turn()
+      const next = await asked()
+      next.connection.write(answer())
+      await next.got.ended()
+    })
+
     it('reads an answer whose server closes the connection without having read the body', async () => {
       for (let round = 0; round < 10; round++) {
         const body = new Readable({
