@@ -56,6 +56,7 @@ describe("the proxy's own client", () => {
       connection.write(raw)
       await receiver.ended()
       receiver.sending?.pause()
+      receiver.sending?.resume()
       await turn()
     }
     expect(server.accepted).to.equal(1)

@@ -69,6 +69,23 @@ describe("the pool of the proxy's own client", () => {
     await second.ended()
   })
 
+  it('keeps its idle connection when another one is lost', async () => {
+    const two = createClient({ ...ofOne, maxConnections: 2 })
+    const both = [ask(two, { origin }), ask(two, { origin })]
+    const [kept, lost] = [await server.connection(), await server.connection()]
+    for (const connection of [kept, lost]) await connection.untilText('\r\n\r\n')
+    kept.write(answer())
+    await Promise.race(both.map((got) => got.ended()))
+    await turn()
+    lost.destroy()
+    await Promise.any(both.map((got) => got.failed()))
+    const next = ask(two, { origin })
+    await kept.untilText('\r\n\r\n')
+    kept.write(answer())
+    await next.ended()
+    two.close()
+  })
+
   it('does not count a lost connection twice', async () => {
     const first = ask(upstream, { origin })
     const lost = await server.connection()
@@ -140,6 +157,33 @@ describe("the pool of the proxy's own client", () => {
     upstream.close()
     await connection.closed()
     expect(await ask(upstream, { origin }).failed()).to.include({ kind: 'closed', maybeHeard: false })
+  })
+
+  it('closes idle connections when it is closed, even if it was unused for a while before', async () => {
+    clock.stop()
+    const before = await used()
+    await clock.pass(4000)
+    await before.closed()
+    await turn()
+    await clock.pass(4000)
+    const connection = await used()
+    upstream.close()
+    await connection.closed()
+  })
+
+  it('closes no connections of clients with other options when it is closed', async () => {
+    clock.stop()
+    const other = createClient({ ...ofOne, maxConnections: 3 })
+    const connection = await usedConnection(other, server, origin)
+    await used()
+    upstream.close()
+    await turn()
+    const got = ask(other, { origin })
+    await connection.untilText('\r\n\r\n')
+    connection.write(answer())
+    await got.ended()
+    expect(server.accepted).to.equal(2)
+    other.close()
   })
 
   it('lets requests in progress finish when it is closed', async () => {
@@ -256,26 +300,30 @@ describe("the pool of the proxy's own client", () => {
     await connection.closed()
   })
 
-  it('closes each connection at its own time', async () => {
-    clock.stop()
-    const two = createClient({ ...ofOne, maxConnections: 2 })
-    const both = [ask(two, { origin }), ask(two, { origin })]
-    const [long, short] = [await server.connection(), await server.connection()]
-    for (const [connection, seconds] of [
-      [long, 60],
-      [short, 2],
-    ] as const) {
-      await connection.untilText('\r\n\r\n')
-      connection.write(`HTTP/1.1 200 OK\r\nKeep-Alive: timeout=${seconds}\r\nContent-Length: 0\r\n\r\n`)
-      await Promise.race(both.map((got) => got.ended()))
-      await turn()
-    }
-    await clock.pass(1000)
-    await short.closed()
-    expect(long.socket.readableEnded).to.equal(false)
-    two.close()
-    await long.closed()
-  })
+  for (const times of [
+    [60, 2],
+    [2, 60],
+  ]) {
+    it(`closes each connection at its own time, after ${times.join(' and ')} seconds`, async () => {
+      clock.stop()
+      const two = createClient({ ...ofOne, maxConnections: 2 })
+      const both = [ask(two, { origin }), ask(two, { origin })]
+      const connections = [await server.connection(), await server.connection()]
+      for (const [index, connection] of connections.entries()) {
+        await connection.untilText('\r\n\r\n')
+        const hint = `Keep-Alive: timeout=${times[index]}`
+        connection.write(`HTTP/1.1 200 OK\r\n${hint}\r\nContent-Length: 0\r\n\r\n`)
+        await Promise.race(both.map((got) => got.ended()))
+        await turn()
+      }
+      const [short, long] = times[0] === 2 ? connections : connections.toReversed()
+      await clock.pass(1000)
+      await short!.closed()
+      expect(long!.socket.readableEnded).to.equal(false)
+      two.close()
+      await long!.closed()
+    })
+  }
 
   it('keeps a process alive during a request over a kept connection, but not after it', async () => {
     const connection = await used()
