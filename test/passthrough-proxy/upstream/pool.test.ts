@@ -118,13 +118,71 @@ describe("the pool of the proxy's own client", () => {
     two.close()
   })
 
-  it('gives up a connection for which no request waits', async () => {
-    const got = ask(upstream, { origin })
-    got.waiting.abandon()
-    const next = ask(upstream, { origin })
-    const connections = await Promise.all([server.connection(), next.until('sending')])
-    expect(connections).to.have.length(2)
-    expect(got.events).to.deep.equal([])
+  it('gives up a connection for which no request waits, but not one for which another does', async () => {
+    const { connects, lookup } = waitingLookup()
+    const one = createClient({ ...ofOne, connect: { lookup } })
+    const [first, second, third] = [1, 2, 3].map((path) => () => {
+      return ask(one, { origin: `http://localhost:${server.port}`, path: `/${path}` })
+    })
+    const alone = first!()
+    alone.waiting.abandon()
+    const [before, behind] = [second!(), third!()]
+    before.waiting.abandon()
+    expect(connects).to.have.length(2)
+    connects[1]!()
+    const connection = await server.connection()
+    await connection.untilText('GET /3 ')
+    connection.write(answer())
+    await behind.ended()
+    expect([alone.events, before.events]).to.deep.equal([[], []])
+    one.close()
+  })
+
+  it('gives up only the connection that is opened for the request that leaves', async () => {
+    const { connects, lookup } = waitingLookup()
+    const two = createClient({ ...ofOne, maxConnections: 2, connect: { lookup } })
+    const both = [1, 2].map(() => ask(two, { origin: `http://localhost:${server.port}` }))
+    both[0]!.waiting.abandon()
+    for (const connect of connects) connect()
+    const connection = await server.connection()
+    await connection.untilText('\r\n\r\n')
+    connection.write(answer())
+    await both[1]!.ended()
+    expect([connects.length, server.accepted]).to.deep.equal([2, 1])
+    two.close()
+  })
+
+  it('fails all waiting requests if no more connections can be opened', async () => {
+    let isBroken = false
+    const lookup: LookupFunction = (_name, _options, callback) => {
+      if (isBroken) throw new Error('thrown')
+      callback(null, [{ address: '127.0.0.1', family: 4 }])
+    }
+    const one = createClient({ ...ofOne, connect: { lookup } })
+    const all = [1, 2, 3].map(() => ask(one, { origin: `http://localhost:${server.port}` }))
+    const connection = await server.connection()
+    await connection.untilText('\r\n\r\n')
+    isBroken = true
+    connection.destroy()
+    const kinds = await Promise.all(all.map(async (got) => (await got.failed()).kind))
+    expect(kinds).to.deep.equal(['reset', 'unreachable', 'unreachable'])
+    one.close()
+  })
+
+  it('opens no more connections than maxConnections, however long one is in use', async () => {
+    clock.stop()
+    const connection = await used()
+    const first = ask(upstream, { origin })
+    await connection.untilText('\r\n\r\n')
+    await clock.pass(4000)
+    const second = ask(upstream, { origin, path: '/second' })
+    await turn()
+    connection.write(answer())
+    await first.ended()
+    await connection.untilText('GET /second ')
+    connection.write(answer())
+    await second.ended()
+    expect(server.accepted).to.equal(1)
   })
 
   it('fails all requests that wait for a server that is not there', async () => {
@@ -355,6 +413,15 @@ describe("the pool of the proxy's own client", () => {
 })
 
 function noLookup(): void {}
+
+/** A lookup that waits for the functions in `connects`. */
+function waitingLookup(): { connects: (() => void)[]; lookup: LookupFunction } {
+  const connects: (() => void)[] = []
+  const lookup: LookupFunction = (_name, _options, callback) => {
+    connects.push(() => callback(null, [{ address: '127.0.0.1', family: 4 }]))
+  }
+  return { connects, lookup }
+}
 
 /** Counts the sockets that keep this process alive. */
 function aliveBySockets(): number {
