@@ -1,3 +1,5 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { expect } from 'chai'
 import { createClient, type Upstream } from '../../support/http1-client.js'
@@ -42,6 +44,7 @@ describe("the proxy's own client", () => {
       [{}, 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n'],
       [{ method: 'POST', body: Buffer.from('abc') }, 'HTTP/1.1 404 Not\r\nContent-Length: 0\r\n\r\n'],
       [{ method: 'DELETE', body: Readable.from(['a', 'b']) }, answer()],
+      [{ method: 'PUT', body: Readable.from(['a']) }, 'HTTP/1.1 404 Not\r\nContent-Length: 0\r\n\r\n'],
       [{}, `HTTP/1.1 100 Continue\r\n\r\n${answer()}`],
     ]
     let connection: RawClient | undefined
@@ -221,6 +224,19 @@ describe("the proxy's own client", () => {
     connection.write(`HTTP/1.1 200 OK\r\nA: ${'b'.repeat(20_000)}\r\n\r\n`)
     const failure = await got.failed()
     expect(failure).to.include({ kind: 'malformed', message: 'the headers of the upstream are too large' })
+  })
+
+  it('fails if other code destroys its connection', async () => {
+    const opened = new Promise<Socket>((resolve) => {
+      const see = (message: unknown): void => {
+        unsubscribe('net.client.socket', see)
+        resolve((message as { socket: Socket }).socket)
+      }
+      subscribe('net.client.socket', see)
+    })
+    const { got } = await asked()
+    ;(await opened).destroy()
+    expect(await got.failed()).to.include({ kind: 'reset', maybeHeard: true })
   })
 
   it('fails if no server listens', async () => {
