@@ -201,14 +201,18 @@ describe("the pool of the proxy's own client", () => {
       await hers.closed()
     })
 
-    it('shares one whose challenge is not bound to the connection', async () => {
-      const basic = challenge.replace('WWW-Authenticate: NTLM\r\n', '')
-      const first = ask(upstream, { origin, clientConnection: alice })
-      const connection = await server.connection()
-      await answered(first, connection, basic)
-      await answered(ask(upstream, { origin, clientConnection: bob }), connection)
-      expect(server.accepted).to.equal(1)
-    })
+    for (const [title, raw] of [
+      ['challenge is not bound to the connection', challenge.replace('WWW-Authenticate: NTLM\r\n', '')],
+      ['answer is no challenge', challenge.replace('401 No', '403 No')],
+    ] as const) {
+      it(`shares one whose ${title}`, async () => {
+        const first = ask(upstream, { origin, clientConnection: alice })
+        const connection = await server.connection()
+        await answered(first, connection, raw)
+        await answered(ask(upstream, { origin, clientConnection: bob }), connection)
+        expect(server.accepted).to.equal(1)
+      })
+    }
 
     it('closes one if the client has left in the meantime, or is unknown', async () => {
       for (const clientConnection of [undefined, alice]) {

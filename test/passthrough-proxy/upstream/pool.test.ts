@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { LookupFunction } from 'node:net'
+import { createSecureContext } from 'node:tls'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
 import { type ClientOptions, createClient, type Upstream } from '../../support/http1-client.js'
@@ -282,10 +283,16 @@ describe("the pool of the proxy's own client", () => {
         { ca: 'b' },
         { ca: ['a', 'b'] },
         { ca: Buffer.from('a') },
+        // Without the quotes around each text, it would be described like two of them.
+        { ca: ['a,string:b'] },
         { lookup: noLookup },
         { localMark: 5n } as object,
+        { localMark: null } as object,
+        // Functions and objects that look alike may still do different things.
+        ...[1, 2].map(() => ({ lookup: () => {} })),
+        ...[1, 2].map(() => ({ secureContext: createSecureContext() })),
       ]
-      expect(await connectionsOf(...connects.map((connect) => ({ connect })))).to.equal(7)
+      expect(await connectionsOf(...connects.map((connect) => ({ connect })))).to.equal(connects.length)
       expect(await connectionsOf({ maxConnections: 1 }, { maxConnections: 2 })).to.equal(2)
     })
   })
