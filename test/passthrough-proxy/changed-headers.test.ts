@@ -125,6 +125,8 @@ for (const { name, mount } of hosts) {
         sent.with(2, 'COOKIE: a=1; b=2'),
       ],
       ['a number', (headers) => void (headers['x-last'] = 7), sent.with(5, 'x-last: 7')],
+      ['a bigint', (headers) => void (headers['x-last'] = 7n), sent.with(5, 'x-last: 7')],
+      ['true', (headers) => void (headers['x-last'] = true), sent.with(5, 'x-last: true')],
       [
         'a repeated name that is set, as one line in place of the first',
         (headers) => void (headers['x-twice'] = '3'),

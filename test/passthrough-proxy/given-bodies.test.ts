@@ -57,6 +57,18 @@ describe('bodies that onRequest gives', () => {
     expect(response.status).to.equal(500)
   })
 
+  it('reach the upstream whole if the hook reads them too, and they come while the request waits', async () => {
+    let read = ''
+    const response = await upload((outgoing) => {
+      const body = new PassThrough()
+      outgoing.body = body
+      body.on('data', (chunk: Buffer) => (read += chunk.toString()))
+      // By then the hook is over, and the connection is being opened.
+      setImmediate(() => body.end('given body'))
+    })
+    expect([await response.text(), read]).to.deep.equal(['given body', 'given body'])
+  })
+
   it('are an error of the hook if the stream fails from which they are piped', async () => {
     const response = await upload((outgoing) => {
       const file = createReadStream('/no/such/file')

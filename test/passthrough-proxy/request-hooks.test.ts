@@ -71,6 +71,7 @@ for (const { name, express } of expressVersions) {
 
     for (const [what, value, text] of [
       ['a number', 5, '5'],
+      ['a bigint', 5n, '5'],
       ['true', true, 'true'],
     ] as const) {
       it(`onRequest may give a header ${what}`, async () => {

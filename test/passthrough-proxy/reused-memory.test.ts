@@ -14,6 +14,7 @@ import { deferred } from '../support/deferred.js'
 import { root } from '../support/repository.js'
 import { certificate, key } from '../support/tls-certificate.js'
 import { closeServers, listen, serve } from '../support/servers.js'
+import { until } from '../support/until.js'
 
 type Handler = (req: IncomingMessage, res: ServerResponse, next: () => void) => void
 
@@ -132,6 +133,29 @@ describe('the read buffer of passthroughProxy', () => {
     expect(await text(await asked(`${url}/second`))).to.equal('second'.repeat(100))
     ;(await first.promise).end('end')
     expect(await text(await asking)).to.equal('first end')
+  })
+
+  it('is not reused by the next response while the end of the last one waits', async () => {
+    const upstream = await serve(({ url }, res) => res.end(url!.repeat(50_000)))
+    const proxy = passthroughProxy(upstream.url, { maxConnections: 1 })
+    const waiting: (() => void)[] = []
+    const { url } = await serve((req, res) => {
+      const { socket } = req
+      const write = socket.write.bind(socket) as (...args: unknown[]) => boolean
+      const end = socket.end.bind(socket)
+      if (req.url === '/first') {
+        socket.write = (...args: unknown[]) => waiting.push(() => write(...args)) > 0
+        socket.end = () => (waiting.push(end), socket)
+      }
+      proxy(req, res, (error) => res.destroy(error as Error))
+    })
+    const first = asked(`${url}/first`)
+    await until(() => waiting.length > 0)
+    // The other request goes over the same connection, once that has brought the first response.
+    expect(await text(await asked(`${url}/other`))).to.equal('/other'.repeat(50_000))
+    for (const step of waiting) step()
+    expect(await text(await first)).to.equal('/first'.repeat(50_000))
+    expect(upstream.connections).to.have.length(1)
   })
 
   for (const [framing, send] of Object.entries(framings)) {

@@ -35,7 +35,8 @@ describe("the proxy's own client", () => {
           await Promise.race([receiver.until('body'), receiver.failed()]).catch(() => {})
           connection.write('b')
         }
-        expect((await receiver.failed()).cause).to.equal(thrown)
+        const maybeHeard = event !== 'sending'
+        expect(await receiver.failed()).to.include({ kind: 'malformed', maybeHeard, cause: thrown })
         await connection.closed()
       })
 
@@ -61,6 +62,20 @@ describe("the proxy's own client", () => {
         expect(receiver.events.at(-1)).to.equal(event)
       })
     }
+
+    it('answers the next request after a receiver has given up in the middle of a read', async () => {
+      const receiver = new RecordingReceiver()
+      receiver.onEvent = () => receiver.status > 0 && receiver.waiting.abandon()
+      ask(upstream, { origin }, receiver)
+      const connection = await server.connection()
+      await connection.untilText('\r\n\r\n')
+      connection.write(answer())
+      await connection.closed()
+      const next = await asked()
+      next.connection.write(answer())
+      await next.got.ended()
+      expect(receiver.events).to.deep.equal(['sending', 'head'])
+    })
 
     it("fails with the error that a receiver throws at an 'end' made by the end of the connection", async () => {
       const thrown = new Error('thrown')

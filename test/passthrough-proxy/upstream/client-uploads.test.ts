@@ -77,12 +77,18 @@ describe("the proxy's own client", () => {
     })
 
     it('sends a large body from memory', async () => {
-      const body = Buffer.alloc(3_000_000, 'a')
-      const { got, connection, head } = await asked({ method: 'POST', body })
-      expect(head).to.contain('\r\ncontent-length: 3000000\r\n')
-      expect((await connection.bytes(3_000_000)).equals(body)).to.equal(true)
-      connection.write(answer())
-      await got.ended()
+      for (const length of [200_000, 3_000_000]) {
+        const body = Buffer.alloc(length, 'a')
+        const { got, connection, head } = await asked({
+          method: 'POST',
+          body,
+          lines: ['Connection', 'close'],
+        })
+        expect(head).to.contain(`\r\ncontent-length: ${length}\r\n`)
+        expect((await connection.bytes(length)).equals(body)).to.equal(true)
+        connection.write(answer())
+        await got.ended()
+      }
     })
 
     it('reads no more of a body than its server accepts', async () => {
@@ -122,6 +128,34 @@ describe("the proxy's own client", () => {
       expect((await got.ended()).body).to.equal('no')
       await connection.closed()
       expect(connection.pending.toString()).to.equal('')
+    })
+
+    it('sends the next request over another connection if an answer comes before the end of its upload', async () => {
+      for (const status of ['200 OK', '413 Too']) {
+        const body = new PassThrough()
+        const { got, connection } = await asked({ method: 'POST', body })
+        body.write('abc')
+        await connection.untilText('abc\r\n')
+        connection.write(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\n\r\n`)
+        await got.ended()
+        await turn()
+        const next = await asked({ lines: ['Connection', 'close'] })
+        next.connection.write(answer())
+        await next.got.ended()
+        await connection.closed()
+        expect(connection.pending.toString()).to.equal('')
+      }
+    })
+
+    it('sends the next request over another connection if a server answers without having read a text', async () => {
+      const first = await asked({ method: 'POST', body: 'a'.repeat(30_000_000) })
+      first.connection.socket.pause()
+      first.connection.write(answer())
+      await first.got.ended()
+      await turn()
+      const next = await asked()
+      next.connection.write(answer())
+      await next.got.ended()
     })
 
     it('reads an answer whose server closes the connection without having read the body', async () => {

@@ -1,3 +1,5 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { expect } from 'chai'
 import { createClient, type Upstream } from '../../support/http1-client.js'
@@ -42,6 +44,7 @@ describe("the proxy's own client", () => {
       [{}, 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n'],
       [{ method: 'POST', body: Buffer.from('abc') }, 'HTTP/1.1 404 Not\r\nContent-Length: 0\r\n\r\n'],
       [{ method: 'DELETE', body: Readable.from(['a', 'b']) }, answer()],
+      [{ method: 'PUT', body: Readable.from(['a']) }, 'HTTP/1.1 404 Not\r\nContent-Length: 0\r\n\r\n'],
       [{}, `HTTP/1.1 100 Continue\r\n\r\n${answer()}`],
     ]
     let connection: RawClient | undefined
@@ -56,6 +59,7 @@ describe("the proxy's own client", () => {
       connection.write(raw)
       await receiver.ended()
       receiver.sending?.pause()
+      receiver.sending?.resume()
       await turn()
     }
     expect(server.accepted).to.equal(1)
@@ -116,16 +120,29 @@ describe("the proxy's own client", () => {
     })
   }
 
+  it('closes the connections whose extra bytes come just behind their answers, even if two end in one turn', async () => {
+    const both = [await asked(), await asked()]
+    const third = ask(upstream, { origin, path: '/third' })
+    for (const { got, connection } of both) {
+      got.onEvent = (name) => name === 'end' && connection.write(answer('poison'))
+    }
+    for (const { connection } of both) connection.write(answer())
+    const next = await server.connection()
+    await next.untilText('GET /third ')
+    next.write(answer('third'))
+    expect((await third.ended()).body).to.equal('third')
+  })
+
   it('closes the connection even if the extra byte comes only with the next read', async () => {
     const client = createClient({ ...settings, maxConnections: 1 })
     const first = ask(client, { origin })
     const second = ask(client, { origin, path: '/second' })
     const connection = await server.connection()
     await connection.untilText('\r\n\r\n')
-    // As much as is read at once, so that the response ends where the memory does.
-    const head = 'HTTP/1.1 200 OK\r\nContent-Length: 65000\r\n'
-    const filler = `A: ${'a'.repeat(65_536 - 65_000 - head.length - 7)}\r\n\r\n`
-    connection.write(head + filler + 'b'.repeat(65_000) + answer('poison'))
+    // As much as a new connection reads at once, so that the response ends where the memory does.
+    const head = 'HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n'
+    const filler = `A: ${'a'.repeat(4096 - 4000 - head.length - 7)}\r\n\r\n`
+    connection.write(head + filler + 'b'.repeat(4000) + answer('poison'))
     await first.ended()
     const next = await server.connection()
     await next.untilText('GET /second ')
@@ -207,6 +224,19 @@ describe("the proxy's own client", () => {
     connection.write(`HTTP/1.1 200 OK\r\nA: ${'b'.repeat(20_000)}\r\n\r\n`)
     const failure = await got.failed()
     expect(failure).to.include({ kind: 'malformed', message: 'the headers of the upstream are too large' })
+  })
+
+  it('fails if other code destroys its connection', async () => {
+    const opened = new Promise<Socket>((resolve) => {
+      const see = (message: unknown): void => {
+        unsubscribe('net.client.socket', see)
+        resolve((message as { socket: Socket }).socket)
+      }
+      subscribe('net.client.socket', see)
+    })
+    const { got } = await asked()
+    ;(await opened).destroy()
+    expect(await got.failed()).to.include({ kind: 'reset', maybeHeard: true })
   })
 
   it('fails if no server listens', async () => {

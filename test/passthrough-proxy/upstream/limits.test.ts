@@ -1,6 +1,7 @@
 import type net from 'node:net'
-import { PassThrough } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { expect } from 'chai'
+import { turns } from '../../fuzz/wire.js'
 import { createClient, type Upstream } from '../../support/http1-client.js'
 import { MockedClock } from '../../support/mocked-clock.js'
 import type { RawClient } from '../../support/raw-client.js'
@@ -121,6 +122,48 @@ describe("the limits of the proxy's own client", () => {
       })
     })
 
+    it('count the silence within a body, whatever the client sends', async () => {
+      const body = new PassThrough()
+      const { got, connection } = await asked({ method: 'POST', body, idleTimeoutMs: 200 })
+      connection.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n')
+      await got.until('head')
+      await clock.pass(150)
+      body.end(Buffer.alloc(1_000_000))
+      await connection.untilText('\r\n0\r\n\r\n')
+      await turn()
+      await clock.pass(49)
+      expect(got.failure).to.equal(undefined)
+      await clock.pass(1)
+      expect(await got.failed()).to.include({ kind: 'timeout' })
+    })
+
+    for (const [kind, body] of [
+      ['in memory', Buffer.alloc(30_000_000)],
+      ['that comes as a stream', endless()],
+    ] as const) {
+      it(`start again each time the server reads more of a body ${kind}`, async () => {
+        const { got, connection } = await asked({ method: 'POST', body, headersTimeoutMs: 100 })
+        for (let round = 0; round < 4; round++) {
+          connection.socket.pause()
+          await turns(60)
+          await clock.pass(60)
+          const before = connection.socket.bytesRead
+          connection.socket.resume()
+          await until(() => connection.socket.bytesRead > before + 2_000_000)
+        }
+        expect(got.failure).to.equal(undefined)
+        got.waiting.abandon()
+      })
+    }
+
+    it('are not prolonged by a receiver that goes on without a pause', async () => {
+      const { got } = await asked({ headersTimeoutMs: 200 })
+      await clock.pass(150)
+      got.sending!.resume()
+      await clock.pass(50)
+      expect(await got.failed()).to.include({ kind: 'timeout' })
+    })
+
     it('are off at 0', async () => {
       const { got, connection } = await asked({ headersTimeoutMs: 0, idleTimeoutMs: 0 })
       await clock.pass(1e9)
@@ -193,3 +236,11 @@ describe("the limits of the proxy's own client", () => {
     expect(receiver.information).to.have.length(4000)
   })
 })
+
+function endless(): Readable {
+  return new Readable({
+    read() {
+      this.push(Buffer.alloc(65_536))
+    },
+  })
+}

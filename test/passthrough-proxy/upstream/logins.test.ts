@@ -105,6 +105,55 @@ describe("the pool of the proxy's own client", () => {
       expect(server.accepted).to.equal(2)
     })
 
+    it('makes a client wait for its own connection, even if another becomes free before', async () => {
+      const [her, him] = [alice, bob].map((clientConnection) => ask(upstream, { origin, clientConnection }))
+      const [hers, his] = [await server.connection(), await server.connection()]
+      for (const connection of [hers, his]) await connection.untilText('\r\n\r\n')
+      // His response is read in the turn in which her connection becomes free.
+      her!.onEvent = (name) => name === 'end' && his.write(challenge)
+      hers.write(challenge)
+      await her!.ended()
+      await ask(upstream, { origin, clientConnection: alice, path: '/hers' }).until('sending')
+      expect(him!.isOver).to.equal(true)
+      const second = ask(upstream, { origin, clientConnection: bob, path: '/his' })
+      await his.untilText('GET /his ')
+      await answered(second, his)
+      expect(server.accepted).to.equal(2)
+    })
+
+    it('keeps one of a client if another one of the same client is lost', async () => {
+      const first = ask(upstream, { origin, clientConnection: alice })
+      const lost = await server.connection()
+      await answered(first, lost, challenge)
+      const cut = ask(upstream, { origin, clientConnection: alice, method: 'POST' })
+      const other = ask(upstream, { origin, clientConnection: alice })
+      const kept = await server.connection()
+      await answered(other, kept, challenge)
+      lost.destroy()
+      await cut.failed()
+      const next = ask(upstream, { origin, clientConnection: alice, path: '/next' })
+      await kept.untilText('GET /next ')
+      await answered(next, kept)
+      expect(server.accepted).to.equal(2)
+    })
+
+    it('keeps one if another connection will be free in a moment', async () => {
+      upstream = createClient({ ...ofOne, maxConnections: 2 })
+      const first = ask(upstream, { origin, clientConnection: alice })
+      const hers = await server.connection()
+      await answered(first, hers, challenge)
+      const other = ask(upstream, { origin, clientConnection: bob })
+      const his = await server.connection()
+      await his.untilText('\r\n\r\n')
+      his.write(answer())
+      await other.ended()
+      const next = ask(upstream, { origin, path: '/next' })
+      await his.untilText('GET /next ')
+      await answered(next, his)
+      await answered(ask(upstream, { origin, clientConnection: alice }), hers)
+      expect(server.accepted).to.equal(2)
+    })
+
     it('opens another one for a request that comes after the server has closed it', async () => {
       const first = ask(upstream, { origin, clientConnection: alice })
       const hers = await server.connection()
@@ -152,14 +201,18 @@ describe("the pool of the proxy's own client", () => {
       await hers.closed()
     })
 
-    it('shares one whose challenge is not bound to the connection', async () => {
-      const basic = challenge.replace('WWW-Authenticate: NTLM\r\n', '')
-      const first = ask(upstream, { origin, clientConnection: alice })
-      const connection = await server.connection()
-      await answered(first, connection, basic)
-      await answered(ask(upstream, { origin, clientConnection: bob }), connection)
-      expect(server.accepted).to.equal(1)
-    })
+    for (const [title, raw] of [
+      ['challenge is not bound to the connection', challenge.replace('WWW-Authenticate: NTLM\r\n', '')],
+      ['answer is no challenge', challenge.replace('401 No', '403 No')],
+    ] as const) {
+      it(`shares one whose ${title}`, async () => {
+        const first = ask(upstream, { origin, clientConnection: alice })
+        const connection = await server.connection()
+        await answered(first, connection, raw)
+        await answered(ask(upstream, { origin, clientConnection: bob }), connection)
+        expect(server.accepted).to.equal(1)
+      })
+    }
 
     it('closes one if the client has left in the meantime, or is unknown', async () => {
       for (const clientConnection of [undefined, alice]) {

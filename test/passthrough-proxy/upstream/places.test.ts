@@ -239,6 +239,10 @@ describe("the proxy's own client", () => {
       const got = await answered(origin, connect)
       expect(got.failure).to.include({ kind: 'unreachable', maybeHeard: false })
     }
+    const client = createClient({ ...settings, maxConnections: 1, connect: { localAddress: 'nonsense' } })
+    const several = [1, 2, 3].map(() => ask(client, { origin: 'http://127.0.0.1:1' }))
+    for (const got of several) expect((await got.failed()).kind).to.equal('unreachable')
+    client.close()
     expect((await answered('nonsense', {})).failure).to.include({ kind: 'unsendable', maybeHeard: false })
   })
 })

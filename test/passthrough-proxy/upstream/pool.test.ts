@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { LookupFunction } from 'node:net'
+import { createSecureContext } from 'node:tls'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
 import { type ClientOptions, createClient, type Upstream } from '../../support/http1-client.js'
@@ -69,13 +70,120 @@ describe("the pool of the proxy's own client", () => {
     await second.ended()
   })
 
-  it('gives up a connection for which no request waits', async () => {
-    const got = ask(upstream, { origin })
+  it('keeps its idle connection when another one is lost', async () => {
+    const two = createClient({ ...ofOne, maxConnections: 2 })
+    const both = [ask(two, { origin }), ask(two, { origin })]
+    const [kept, lost] = [await server.connection(), await server.connection()]
+    for (const connection of [kept, lost]) await connection.untilText('\r\n\r\n')
+    kept.write(answer())
+    await Promise.race(both.map((got) => got.ended()))
+    await turn()
+    lost.destroy()
+    await Promise.any(both.map((got) => got.failed()))
+    const next = ask(two, { origin })
+    await kept.untilText('\r\n\r\n')
+    kept.write(answer())
+    await next.ended()
+    two.close()
+  })
+
+  it('does not count a lost connection twice', async () => {
+    const first = ask(upstream, { origin })
+    const lost = await server.connection()
+    await lost.untilText('\r\n\r\n')
+    lost.destroy()
+    await first.failed()
+    const both = [1, 2].map(() => ask(upstream, { origin }))
+    const connection = await server.connection()
+    for (const got of both) {
+      await connection.untilText('\r\n\r\n')
+      connection.write(answer())
+      await got.ended()
+    }
+    expect(server.accepted).to.equal(2)
+  })
+
+  it('makes a request wait for a connection that will be free in a moment', async () => {
+    const two = createClient({ ...ofOne, maxConnections: 2 })
+    let got = ask(two, { origin })
+    const connection = await server.connection()
+    for (let round = 0; round < 3; round++) {
+      await connection.untilText('\r\n\r\n')
+      connection.write(answer())
+      await got.ended()
+      got = ask(two, { origin })
+    }
+    await connection.untilText('\r\n\r\n')
+    expect(server.accepted).to.equal(1)
     got.waiting.abandon()
-    const next = ask(upstream, { origin })
-    const connections = await Promise.all([server.connection(), next.until('sending')])
-    expect(connections).to.have.length(2)
-    expect(got.events).to.deep.equal([])
+    two.close()
+  })
+
+  it('gives up a connection for which no request waits, but not one for which another does', async () => {
+    const { connects, lookup } = waitingLookup()
+    const one = createClient({ ...ofOne, connect: { lookup } })
+    const [first, second, third] = [1, 2, 3].map((path) => () => {
+      return ask(one, { origin: `http://localhost:${server.port}`, path: `/${path}` })
+    })
+    const alone = first!()
+    alone.waiting.abandon()
+    const [before, behind] = [second!(), third!()]
+    before.waiting.abandon()
+    expect(connects).to.have.length(2)
+    connects[1]!()
+    const connection = await server.connection()
+    await connection.untilText('GET /3 ')
+    connection.write(answer())
+    await behind.ended()
+    expect([alone.events, before.events]).to.deep.equal([[], []])
+    one.close()
+  })
+
+  it('gives up only the connection that is opened for the request that leaves', async () => {
+    const { connects, lookup } = waitingLookup()
+    const two = createClient({ ...ofOne, maxConnections: 2, connect: { lookup } })
+    const both = [1, 2].map(() => ask(two, { origin: `http://localhost:${server.port}` }))
+    both[0]!.waiting.abandon()
+    for (const connect of connects) connect()
+    const connection = await server.connection()
+    await connection.untilText('\r\n\r\n')
+    connection.write(answer())
+    await both[1]!.ended()
+    expect([connects.length, server.accepted]).to.deep.equal([2, 1])
+    two.close()
+  })
+
+  it('fails all waiting requests if no more connections can be opened', async () => {
+    let isBroken = false
+    const lookup: LookupFunction = (_name, _options, callback) => {
+      if (isBroken) throw new Error('thrown')
+      callback(null, [{ address: '127.0.0.1', family: 4 }])
+    }
+    const one = createClient({ ...ofOne, connect: { lookup } })
+    const all = [1, 2, 3].map(() => ask(one, { origin: `http://localhost:${server.port}` }))
+    const connection = await server.connection()
+    await connection.untilText('\r\n\r\n')
+    isBroken = true
+    connection.destroy()
+    const kinds = await Promise.all(all.map(async (got) => (await got.failed()).kind))
+    expect(kinds).to.deep.equal(['reset', 'unreachable', 'unreachable'])
+    one.close()
+  })
+
+  it('opens no more connections than maxConnections, however long one is in use', async () => {
+    clock.stop()
+    const connection = await used()
+    const first = ask(upstream, { origin })
+    await connection.untilText('\r\n\r\n')
+    await clock.pass(4000)
+    const second = ask(upstream, { origin, path: '/second' })
+    await turn()
+    connection.write(answer())
+    await first.ended()
+    await connection.untilText('GET /second ')
+    connection.write(answer())
+    await second.ended()
+    expect(server.accepted).to.equal(1)
   })
 
   it('fails all requests that wait for a server that is not there', async () => {
@@ -108,6 +216,33 @@ describe("the pool of the proxy's own client", () => {
     upstream.close()
     await connection.closed()
     expect(await ask(upstream, { origin }).failed()).to.include({ kind: 'closed', maybeHeard: false })
+  })
+
+  it('closes idle connections when it is closed, even if it was unused for a while before', async () => {
+    clock.stop()
+    const before = await used()
+    await clock.pass(4000)
+    await before.closed()
+    await turn()
+    await clock.pass(4000)
+    const connection = await used()
+    upstream.close()
+    await connection.closed()
+  })
+
+  it('closes no connections of clients with other options when it is closed', async () => {
+    clock.stop()
+    const other = createClient({ ...ofOne, maxConnections: 3 })
+    const connection = await usedConnection(other, server, origin)
+    await used()
+    upstream.close()
+    await turn()
+    const got = ask(other, { origin })
+    await connection.untilText('\r\n\r\n')
+    connection.write(answer())
+    await got.ended()
+    expect(server.accepted).to.equal(2)
+    other.close()
   })
 
   it('lets requests in progress finish when it is closed', async () => {
@@ -148,10 +283,16 @@ describe("the pool of the proxy's own client", () => {
         { ca: 'b' },
         { ca: ['a', 'b'] },
         { ca: Buffer.from('a') },
+        // Without the quotes around each text, it would be described like two of them.
+        { ca: ['a,string:b'] },
         { lookup: noLookup },
         { localMark: 5n } as object,
+        { localMark: null } as object,
+        // Functions and objects that look alike may still do different things.
+        ...[1, 2].map(() => ({ lookup: () => {} })),
+        ...[1, 2].map(() => ({ secureContext: createSecureContext() })),
       ]
-      expect(await connectionsOf(...connects.map((connect) => ({ connect })))).to.equal(7)
+      expect(await connectionsOf(...connects.map((connect) => ({ connect })))).to.equal(connects.length)
       expect(await connectionsOf({ maxConnections: 1 }, { maxConnections: 2 })).to.equal(2)
     })
   })
@@ -224,25 +365,41 @@ describe("the pool of the proxy's own client", () => {
     await connection.closed()
   })
 
-  it('closes each connection at its own time', async () => {
-    clock.stop()
-    const two = createClient({ ...ofOne, maxConnections: 2 })
-    const both = [ask(two, { origin }), ask(two, { origin })]
-    const [long, short] = [await server.connection(), await server.connection()]
-    for (const [connection, seconds] of [
-      [long, 60],
-      [short, 2],
-    ] as const) {
-      await connection.untilText('\r\n\r\n')
-      connection.write(`HTTP/1.1 200 OK\r\nKeep-Alive: timeout=${seconds}\r\nContent-Length: 0\r\n\r\n`)
-      await Promise.race(both.map((got) => got.ended()))
-      await turn()
-    }
-    await clock.pass(1000)
-    await short.closed()
-    expect(long.socket.readableEnded).to.equal(false)
-    two.close()
-    await long.closed()
+  for (const times of [
+    [60, 2],
+    [2, 60],
+  ]) {
+    it(`closes each connection at its own time, after ${times.join(' and ')} seconds`, async () => {
+      clock.stop()
+      const two = createClient({ ...ofOne, maxConnections: 2 })
+      const both = [ask(two, { origin }), ask(two, { origin })]
+      const connections = [await server.connection(), await server.connection()]
+      for (const [index, connection] of connections.entries()) {
+        await connection.untilText('\r\n\r\n')
+        const hint = `Keep-Alive: timeout=${times[index]}`
+        connection.write(`HTTP/1.1 200 OK\r\n${hint}\r\nContent-Length: 0\r\n\r\n`)
+        await Promise.race(both.map((got) => got.ended()))
+        await turn()
+      }
+      const [short, long] = times[0] === 2 ? connections : connections.toReversed()
+      await clock.pass(1000)
+      await short!.closed()
+      expect(long!.socket.readableEnded).to.equal(false)
+      two.close()
+      await long!.closed()
+    })
+  }
+
+  it('keeps a process alive during a request over a kept connection, but not after it', async () => {
+    const connection = await used()
+    const idle = aliveBySockets()
+    const got = ask(upstream, { origin })
+    await connection.untilText('\r\n\r\n')
+    expect(aliveBySockets()).to.equal(idle + 1)
+    connection.write(answer())
+    await got.ended()
+    await turn()
+    expect(aliveBySockets()).to.equal(idle)
   })
 
   it('does not keep a process alive with idle connections', async function () {
@@ -263,3 +420,17 @@ describe("the pool of the proxy's own client", () => {
 })
 
 function noLookup(): void {}
+
+/** A lookup that waits for the functions in `connects`. */
+function waitingLookup(): { connects: (() => void)[]; lookup: LookupFunction } {
+  const connects: (() => void)[] = []
+  const lookup: LookupFunction = (_name, _options, callback) => {
+    connects.push(() => callback(null, [{ address: '127.0.0.1', family: 4 }]))
+  }
+  return { connects, lookup }
+}
+
+/** Counts the sockets that keep this process alive. */
+function aliveBySockets(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length
+}

@@ -136,6 +136,13 @@ const kept: readonly [string, boolean, (number | undefined)?][] = [
   ['HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5\r\n', true, 5],
   ['HTTP/1.1 200 OK\r\nKeep-Alive: max=3, timeout=65\r\n', true, 65],
   ['HTTP/1.1 200 OK\r\nKeep-Alive: mytimeout=65\r\n', true, undefined],
+  ['HTTP/1.1 200 OK\r\nKeep-Alive: close\r\n', true, undefined],
+  ['HTTP/1.1 200 OK\r\nConnection: timeout=65\r\n', true, undefined],
+  // Names as long as those that matter.
+  ['HTTP/1.1 200 OK\r\nSet-Cookie: close\r\n', true, undefined],
+  ['HTTP/1.1 200 OK\r\nSet-Cookie: timeout=65\r\n', true, undefined],
+  ['HTTP/1.1 200 OK\r\nX-Request-Uuid: 1\r\n', true, undefined],
+  ['HTTP/1.1 200 OK\r\nCross-Origin-Type: 1\r\n', true, undefined],
 ]
 
 /** By title: a response that the parser refuses. */

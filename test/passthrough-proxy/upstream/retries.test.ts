@@ -31,6 +31,16 @@ describe("the pool of the proxy's own client", () => {
       expect(got.sending?.isReused).to.equal(false)
     })
 
+    it('a request that is written to a connection that was reset in the same turn', async () => {
+      const stale = await used()
+      stale.socket.resetAndDestroy()
+      const got = ask(upstream, { origin, path: '/again' })
+      const fresh = await server.connection()
+      await fresh.untilText('GET /again ')
+      fresh.write(answer('again'))
+      expect((await got.ended()).body).to.equal('again')
+    })
+
     it('only once', async () => {
       const stale = await used()
       const got = ask(upstream, { origin })

@@ -190,8 +190,14 @@ describe("upgrades with the proxy's own client", () => {
     connection.write(SWITCH)
     await got.until('upgraded')
     connection.destroy()
-    const early = await asked({ method: 'POST', body: new PassThrough() })
-    early.connection.write(SWITCH)
-    expect(await early.got.failed()).to.include({ kind: 'malformed' })
+    for (const unread of [new PassThrough(), 'a'.repeat(30_000_000)]) {
+      const early = await asked({ method: 'POST', body: unread })
+      early.connection.socket.pause()
+      early.connection.write(SWITCH)
+      expect(await early.got.failed()).to.include({
+        kind: 'malformed',
+        message: 'the upstream sent a 101 before it had read the request',
+      })
+    }
   })
 })

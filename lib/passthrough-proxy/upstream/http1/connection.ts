@@ -3,7 +3,7 @@ import type { ClientConnection, Failure } from '../upstream.js'
 import { freeAfterPoll } from './after-poll.js'
 import { Countdown } from './countdown.js'
 import type { Delivery, Holder } from './delivery.js'
-import { connectFailure, failure, timeout } from './failures.js'
+import { connectFailure, timeout, UNTOLD } from './failures.js'
 import { MalformedResponse } from './line-section.js'
 import { sendsLogin } from './login.js'
 import { type ResponseEvents, ResponseParser } from './response-parser.js'
@@ -69,7 +69,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
   }
 
   send(delivery: Delivery): void {
-    if (this.served > 0) this.transport.socket.ref()
+    this.transport.socket.ref()
     delivery.isReused = this.served > 0
     delivery.holder = this
     this.delivery = delivery
@@ -91,7 +91,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
   /** Ends the connection in any state, without telling any receiver. */
   destroy(): void {
     this.delivery = undefined
-    this.die(failure('closed', true, 'the connection was given up'))
+    this.die(UNTOLD)
   }
 
   drop(): void {
@@ -237,7 +237,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     this.isGone = true
     this.countdown.end()
     delivery.holder = undefined
-    this.owner.onGone(this, failure('closed', true, 'the connection is a tunnel'), undefined)
+    this.owner.onGone(this, UNTOLD, undefined)
     try {
       delivery.receiver.onUpgraded(lines, stream, early)
       delivery.end()
@@ -275,7 +275,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
 
   private onTimeout(): void {
     const isClientsTurn = !this.hasHead && this.upload?.isOver === false && !this.upload.isHeldUp
-    if (isClientsTurn && this.delivery !== undefined) this.waitForServer()
+    if (isClientsTurn) this.waitForServer()
     else this.die(timeout(this.isOpen, this.hasHead))
   }
 

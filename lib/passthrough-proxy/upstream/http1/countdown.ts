@@ -47,9 +47,7 @@ export class Countdown {
   }
 
   runOut(): void {
-    if (!this.isRunning) return
-    this.isRunning = false
-    this.onOver()
+    if (this.isRunning) this.onOver()
   }
 }
 

@@ -9,6 +9,9 @@ const certificates: Readonly<Record<string, string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: 'the certificate of the upstream is for another host',
 }
 
+/** The failure of a connection whose end is told to no receiver. */
+export const UNTOLD: Failure = { kind: 'closed', maybeHeard: true, cause: undefined }
+
 /** Creates a failure with an error of its own that describes it. */
 export function failure(kind: FailureKind, maybeHeard: boolean, message: string): Failure {
   return { kind, maybeHeard, message, cause: new Error(message) }

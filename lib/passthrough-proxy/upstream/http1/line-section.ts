@@ -52,7 +52,7 @@ export class LineSection {
     this.length += end - from
     if (this.length > this.maxBytes) throw new MalformedResponse('the headers of the upstream are too large')
     const piece = bytes.toString('latin1', from, end)
-    this.text = this.text === '' ? piece : this.text + piece
+    this.text += piece
     if (!this.isWhole) this.tail = (this.tail + piece.slice(-3)).slice(-3)
     if (piece.includes('\n')) this.tellLines()
     return end
@@ -92,10 +92,10 @@ export class LineSection {
   }
 }
 
-/** Adds name and value of one header line. */
+/** Adds name and value of one header line. Without a colon, the name includes the CR behind the line, which no token has. */
 export function addHeaderLine(lines: string[], text: string, from: number, end: number): void {
   const colon = text.indexOf(':', from)
-  const name = text.slice(from, colon === -1 || colon > end ? from : colon)
+  const name = text.slice(from, colon)
   if (!TOKEN.test(name)) throw new MalformedResponse('the upstream sent a header line without a name')
   const value = trimmed(text, colon + 1, end)
   if (CONTROL.test(value))

@@ -108,7 +108,7 @@ export class Pool implements ConnectionOwner, Holder {
     this.logins.forget(connection)
     this.failOpener(connection, reason)
     if (lost !== undefined) this.lose(lost, reason, connection)
-    this.openForNext()
+    this.openForWaiting()
     if (this.count === 0) this.idle.wake()
   }
 
@@ -143,13 +143,17 @@ export class Pool implements ConnectionOwner, Holder {
     }
   }
 
-  /** Opens a connection for the next waiting request, if there is room. */
-  private openForNext(): void {
-    if (this.waiting <= this.settling || this.isFull) return
+  /** Opens connections for the waiting requests while there is room: a request that fails at once leaves it to the next. */
+  private openForWaiting(): void {
+    while (this.waiting > this.settling && !this.isFull) this.open(this.nextToOpen())
+  }
+
+  /** Returns the first waiting request for which no connection is being opened; there is one. */
+  private nextToOpen(): Delivery {
     const openers = new Set(this.opening.values())
-    let next = this.queue.first
-    while (next !== undefined && openers.has(next)) next = next.after
-    if (next !== undefined) this.open(next)
+    let next = this.queue.first as Delivery
+    while (openers.has(next)) next = next.after as Delivery
+    return next
   }
 
   private rest(connection: Connection): void {
@@ -182,8 +186,8 @@ export class Pool implements ConnectionOwner, Holder {
     const retry = this.retries.get(connection)
     this.opening.delete(connection)
     this.retries.delete(connection)
-    if (opener !== undefined && this.queue.delete(opener)) opener.fail({ ...reason, maybeHeard: false })
-    retry?.fail({ ...reason, maybeHeard: false })
+    if (opener !== undefined && this.queue.delete(opener)) opener.fail(reason)
+    retry?.fail(reason)
   }
 
   /**
@@ -202,7 +206,7 @@ export class Pool implements ConnectionOwner, Holder {
   }
 
   private checkUse(): void {
-    if (this.count > 0 || this.queue.size > 0) return
+    if (this.count > 0) return
     this.isForgotten = true
     this.onUnused(this)
   }

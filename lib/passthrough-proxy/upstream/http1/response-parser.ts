@@ -76,17 +76,16 @@ export class ResponseParser {
   /** Parses bytes, and returns how many of them belong to the response. */
   execute(bytes: Buffer): number {
     let at = 0
-    this.hasBegun ||= bytes.length > 0 && isBeginning(bytes.toString('latin1', 0, BEGINNING.length))
+    this.hasBegun ||= isBeginning(bytes.toString('latin1', 0, BEGINNING.length))
     while (at < bytes.length && this.phase !== 'over') at = this.step(bytes, at)
     return at
   }
 
-  /** Notes that the server has ended the connection. Returns true if that ends a body. */
-  finish(): boolean {
-    if (this.phase !== 'rest') return false
+  /** Notes that the server has ended the connection, which ends a body without framing. */
+  finish(): void {
+    if (this.phase !== 'rest') return
     this.phase = 'over'
     this.events.onEnd([])
-    return true
   }
 
   private step(bytes: Buffer, at: number): number {

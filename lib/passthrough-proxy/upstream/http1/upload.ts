@@ -73,7 +73,7 @@ export class Upload {
 
   /** Goes on when the connection takes more. */
   resume(): void {
-    if (this.isOver || !this.isHeldUp) return
+    if (!this.isHeldUp) return
     this.isHeldUp = false
     while (this.mayGoOn && this.sole?.readNext());
     if (this.mayGoOn) this.body.source.resume()
@@ -135,7 +135,6 @@ export class Upload {
   }
 
   private readonly onEnd = (): void => {
-    if (this.isOver || this.hasEnded) return
     this.hasEnded = true
     timers.nextTick(finish, this)
   }
