@@ -54,7 +54,10 @@ describe('maxBytes options', () => {
 
   it('name the nearest known key for an unknown one', () => {
     const options = { limit: 1, lingerMS: 5 } as MaxBytesOptions
-    expect(() => maxBytes(options)).to.throw(TypeError, 'unknown option "lingerMS"; did you mean "lingerMs"?')
+    expect(() => maxBytes(options)).to.throw(
+      TypeError,
+      'unknown option "lingerMS"; did you mean "lingerMs"? (see ',
+    )
   })
 
   it('name the replacement of an option of body-parser or multer', () => {
