@@ -127,7 +127,10 @@ describe('bodyCache, while the body arrives', () => {
     req.on('error', (error: Error & { code?: string }) => told.push(`${error.code}`))
     req.on('close', () => told.push('close'))
     client.write(asChunk('abc'))
-    await once(req.on('data', () => {}), 'data')
+    await once(
+      req.on('data', () => {}),
+      'data',
+    )
     client.destroy()
     expect(await beside).to.equal('request.aborted')
     await until(() => told.includes('close'))

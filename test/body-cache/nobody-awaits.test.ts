@@ -94,7 +94,8 @@ describe('a reader of a request whose client has left', () => {
       await until(() => res.destroyed)
       const ignore = (): void => {}
       req.on('error', ignore).on('data', ignore)
-      for (let tick = 0; tick < ticks; tick += 1) await new Promise(process.nextTick)
+      for (let tick = 0; tick < ticks; tick += 1)
+        await new Promise<void>((resolve) => process.nextTick(resolve))
       req.off('error', ignore)
       // The checks around each test fail it where an error reaches the process.
       for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate)

@@ -45,7 +45,12 @@ describe('wrong options of passthroughProxy', () => {
       [{}, 'an object'],
       [Object.create(null), 'an object'],
       [{ constructor: 's3cret' }, 'an object'],
-      [new (class {})(), 'an object'],
+      [
+        new (class {
+          readonly size = 1
+        })(),
+        'an object',
+      ],
       [new Map(), 'a value of class Map'],
       [new Tagged(), 'a value of class Tagged'],
       [new nameless(), 'a value of class Tag'],
