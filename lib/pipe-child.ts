@@ -156,7 +156,7 @@ const namesElsewhere: NamesElsewhere = {
 }
 
 function isEventStream(res: ServerResponse): boolean {
-  return /^text\/event-stream *(?:;|$)/i.test(headerOf(res, 'content-type') ?? '')
+  return /^text\/event-stream *(?:;|$)/i.test(headerOf(res, 'content-type'))
 }
 
 /** Accepts a stream that has not ended: otherwise the child would wait for an end that never comes. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 
-import { closesAfter, currentResponse } from '../node/connection.js'
+import { currentResponse } from '../node/connection.js'
 import type { CheckingServer, ServerSocket } from '../node/internals.js'
 import { announcedLength, hasCutHead, mayHaveBody, takesChunks } from '../node/request-facts.js'
 
@@ -32,5 +32,5 @@ function hasBody(req: IncomingMessage): boolean {
 export function isTurnOf(socket: ServerSocket, queued?: IncomingMessage): boolean {
   const current = currentResponse(socket)
   if (!socket.writable || current === undefined) return socket.writable
-  return !closesAfter(current) && (queued === undefined || current.req === queued)
+  return queued === undefined || current.req === queued
 }

@@ -48,18 +48,16 @@ function nameOf(line: string): string {
 }
 
 /**
- * Returns a header of a response, also of a written head: Node keeps no headers of `writeHead` unless others were set
- * before.
+ * Returns a header of a response, or '', also of a written head: Node keeps no headers of `writeHead` unless others
+ * were set before.
  */
-export function headerOf(res: ServerResponse, name: string): string | undefined {
-  const value = res.getHeader(name) ?? lineOf((res as OutgoingResponse)._header, name)
-  return value === undefined ? undefined : String(value)
+export function headerOf(res: ServerResponse, name: string): string {
+  return String(res.getHeader(name) ?? lineOf((res as OutgoingResponse)._header, name) ?? '')
 }
 
 function lineOf(head: unknown, name: string): string | undefined {
   if (typeof head !== 'string') return undefined
-  const lines = head.split('\r\n').slice(1)
-  const line = lines.find((each) => nameOf(each) === name)
+  const line = head.split('\r\n').find((each) => nameOf(each) === name)
   return line?.slice(name.length + 1).trim()
 }
 

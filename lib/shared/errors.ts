@@ -121,12 +121,11 @@ const kinds: Readonly<Record<ErrorCode, Kind>> = {
  * copied onto the error. From status 500 on, the message ends with the address of the error's entry.
  */
 export function sluicewayError(code: ErrorCode, details: ErrorDetails = {}): SluicewayError {
-  const kind = kinds[code]
-  const { message = kind.message, ...rest } = details
-  const type = kind.type === undefined ? {} : { type: kind.type }
-  const isForClients = kind.status < 500
+  const { status, message: usual, ...type } = kinds[code]
+  const { message = usual, ...rest } = details
+  const isForClients = status < 500
   const text = isForClients ? message : withEntry(message, code.toLowerCase() as Entry)
-  const error = createError(kind.status, text, { ...rest, ...type, code })
+  const error = createError(status, text, { ...rest, ...type, code })
   return error as unknown as SluicewayError
 }
 

@@ -18,8 +18,8 @@ export class LinkedList<Item extends Linked<Item>> {
   first: Item | undefined
   private last: Item | undefined
 
+  /** Adds an item that is not in the list. */
   add(item: Item): void {
-    if (item.isListed) return
     item.isListed = true
     item.before = this.last
     if (this.last === undefined) this.first = item

@@ -4,7 +4,9 @@ const debugText = {
     const isDebug = node.type === 'CallExpression' && /^(?:debug|createDebug)$/.test(node.callee.name ?? '')
     // Functions that put such a text together are called so.
     const makesText = node.type === 'FunctionDeclaration' && /^debug[A-Z]/.test(node.id?.name ?? '')
-    return isDebug || makesText ? 'text for DEBUG=' : undefined
+    // The second argument is the line of a channel.
+    const isChannel = node.type === 'NewExpression' && node.callee.name === 'Observation'
+    return isDebug || makesText || isChannel ? 'text for DEBUG=' : undefined
   },
 }
 

@@ -1,18 +1,20 @@
 import { once } from 'node:events'
-import type { RequestListener } from 'node:http'
-import type { Socket } from 'node:net'
+import { createServer, type RequestListener } from 'node:http'
+import net, { type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import type { Duplex } from 'node:stream'
 
 import { expect } from 'chai'
 import express from 'express'
-import { passthroughProxy } from 'sluiceway'
+import { attach, passthroughProxy } from 'sluiceway'
 
 import { deferred } from '../support/deferred.js'
 import { closed } from '../support/open-resources.js'
-import { message, transports, upgradeTo } from '../support/pipelined.js'
-import type { RawClient } from '../support/raw-client.js'
+import { message, type Transport, transports, upgradeTo } from '../support/pipelined.js'
+import { RawClient } from '../support/raw-client.js'
 import { scriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, type TestServer } from '../support/servers.js'
+import { closeServers, listen, type TestServer } from '../support/servers.js'
 import { until } from '../support/until.js'
 import { happened, waitFor } from '../support/waiting.js'
 
@@ -61,7 +63,24 @@ const readers: Record<string, (socket: Duplex) => Promise<string>> = {
   },
 }
 
-for (const { name, serve, connect } of transports) {
+const socketPath = path.join(tmpdir(), `sluiceway-half-closed-${process.pid}.sock`)
+
+/** Connections of such a server have no peer with an address. */
+const unixSocket: Transport = {
+  name: 'a Unix socket',
+  serve: (app) => {
+    const server = createServer(app)
+    attach(server, app)
+    return listen(server, { path: socketPath })
+  },
+  connect: async () => {
+    const socket = net.connect({ path: socketPath, allowHalfOpen: true })
+    await happened('the client', socket, 'connect')
+    return RawClient.over(socket)
+  },
+}
+
+for (const { name, serve, connect } of [...transports, unixSocket]) {
   describe(`attach and a client that ends its half behind its upgrade (${name})`, () => {
     afterEach(closeServers)
 

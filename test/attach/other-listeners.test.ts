@@ -255,6 +255,18 @@ describe('attach beside other listeners for upgrades', () => {
     }
   })
 
+  it('answers itself for a plain function that has the members of an application by chance', async () => {
+    const plain = apps['a (req, res, next) function']!
+    const handle: RequestListener = (_req, res) => res.writeHead(200).end()
+    for (const members of [{ handle }, { router: {} }, { stack: [] }]) {
+      const app = Object.assign(
+        plain((_req, _res, next) => next(new Error('no'))),
+        members,
+      )
+      expect(await answered(await open(app, [choosing('/other')]), '/other')).to.equal('500')
+    }
+  })
+
   for (const [how, listener] of Object.entries<(...given: [IncomingMessage, Duplex]) => unknown>({
     'has listened to it': (_req, socket) => socket.on('error', () => {}),
     'has written to it': (_req, socket) => socket.write('HTTP/1.1 100 Continue\r\n\r\n'),

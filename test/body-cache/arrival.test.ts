@@ -10,6 +10,7 @@ import { type Handler, hosts } from '../support/hosts.js'
 import { collectedBytes } from '../support/memory.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
+import { until } from '../support/until.js'
 import { exchange } from './exchange.js'
 
 async function nextText(stream: Readable): Promise<string> {
@@ -116,6 +117,24 @@ describe('bodyCache, while the body arrives', () => {
     }
     const late = await req.bodyCache.text().catch((error: { type: string }) => error.type)
     expect(late).to.equal('request.aborted')
+  })
+
+  it('tells a reader of the request once, and as Node does, if the client leaves while a stream beside it reads', async () => {
+    const { client, req } = await exchange()
+    const beside = buffer(req.bodyCache.stream()).catch((error: { type: string }) => error.type)
+    const told: string[] = []
+    req.on('aborted', () => told.push('aborted'))
+    req.on('error', (error: Error & { code?: string }) => told.push(`${error.code}`))
+    req.on('close', () => told.push('close'))
+    client.write(asChunk('abc'))
+    await once(
+      req.on('data', () => {}),
+      'data',
+    )
+    client.destroy()
+    expect(await beside).to.equal('request.aborted')
+    await until(() => told.includes('close'))
+    expect(told).to.deep.equal(['aborted', 'ECONNRESET', 'close'])
   })
 
   it('gives a clear error to a reader that begins after the response', async () => {

@@ -83,3 +83,22 @@ describe('a promise of req.bodyCache that is not awaited', () => {
     client.destroy()
   })
 })
+
+describe('a reader of a request whose client has left', () => {
+  afterEach(closeServers)
+
+  for (let ticks = 0; ticks < 6; ticks += 1) {
+    it(`does not end the process if it removes its error listener after ${ticks} ticks`, async () => {
+      const { client, req, res } = await exchange()
+      client.destroy()
+      await until(() => res.destroyed)
+      const ignore = (): void => {}
+      req.on('error', ignore).on('data', ignore)
+      for (let tick = 0; tick < ticks; tick += 1)
+        await new Promise<void>((resolve) => process.nextTick(resolve))
+      req.off('error', ignore)
+      // The checks around each test fail it where an error reaches the process.
+      for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate)
+    })
+  }
+})

@@ -80,6 +80,21 @@ for (const { name, mount } of hosts) {
         expect(connections).to.have.length(1)
         client.destroy()
       })
+
+      it(`is refused, and the application then ends its half: the connection ends after lingerMs, ${kept ? 'with' : 'without'} bodyCache`, async () => {
+        const directory = emptyDirectory()
+        const limit = maxBytes({ limit: 20_000, lingerMs: 50 })
+        const endHalf: Handler = (req) => req.on('data', () => {}).on('error', () => req.socket.end())
+        const { port, connections } = await serve(
+          mount(limit, ...(kept ? [bodyCache({ memory: 100, directory })] : []), endHalf),
+        )
+        const client = await RawClient.connect(port)
+        client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n', asChunk('begin'))
+        client.write(asChunk(Buffer.alloc(300_000)))
+        await closed(connections[0]!)
+        await allClosedIn(directory)
+        client.destroy()
+      })
     }
   })
 }

@@ -36,7 +36,9 @@ describe('maxBytes options', () => {
       expect(() => maxBytes(options))
         .to.throw()
         .with.property('message')
-        .that.matches(/^maxBytes: option "limit" must be a whole number of bytes .*, got /)
+        .that.matches(
+          /^maxBytes: option "limit" must be a whole number of bytes or .* '100kb', or Infinity, got /,
+        )
         .and.satisfies((message: string) => message.includes(`, got ${shown} (see `))
     })
   }
@@ -44,6 +46,10 @@ describe('maxBytes options', () => {
   it('throw a TypeError for a wrong kind and a RangeError for a number out of range', () => {
     expect(() => maxBytes('banana')).to.throw(TypeError)
     expect(() => maxBytes(-1)).to.throw(RangeError)
+    expect(() => maxBytes({ limit: 1, lingerBytes: Infinity })).to.throw(
+      RangeError,
+      "a size such as '100kb', got Infinity",
+    )
   })
 
   it('require a limit', () => {
@@ -54,7 +60,10 @@ describe('maxBytes options', () => {
 
   it('name the nearest known key for an unknown one', () => {
     const options = { limit: 1, lingerMS: 5 } as MaxBytesOptions
-    expect(() => maxBytes(options)).to.throw(TypeError, 'unknown option "lingerMS"; did you mean "lingerMs"?')
+    expect(() => maxBytes(options)).to.throw(
+      TypeError,
+      'unknown option "lingerMS"; did you mean "lingerMs"? (see ',
+    )
   })
 
   it('name the replacement of an option of body-parser or multer', () => {

@@ -118,6 +118,24 @@ for (const { name, express } of expressVersions) {
       })
     }
 
+    it('answers HEAD with the head of an error in place of one that cannot be written', async () => {
+      const upstream = await scriptedUpstream()
+      const onResponse: ResponseHook = ({ headers }) => headers.set('X-Bad', 'a\0b')
+      const app = express().disable('x-powered-by').use(passthroughProxy(upstream.url, { onResponse }))
+      app.use((error: SluicewayError, _req: unknown, res: ServerResponse, _next: unknown) => {
+        res.statusCode = error.status
+        res.end(error.code)
+      })
+      const client = await RawClient.connect((await serve(app)).port)
+      client.write('HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+      const connection = await upstream.connection()
+      connection.write('HTTP/1.1 200 Fine\r\nContent-Length: 2\r\n\r\n')
+      await client.closed()
+      const received = String(client.pending)
+      expect(received).to.match(/^HTTP\/1\.1 500 /)
+      expect(received.indexOf('\r\n\r\n')).to.equal(received.length - 4)
+    })
+
     for (const [method, body] of [['GET'], ['POST', 'small']] as const) {
       it(`answers 500 to a ${method} if the dispatcher throws`, async () => {
         const dispatcher = new MockAgent()

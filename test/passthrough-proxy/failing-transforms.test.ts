@@ -151,6 +151,11 @@ const failures: readonly (readonly [what: string, create: () => BodyTransform, c
   ],
   ['of the web fails', () => webAtBad((controller) => controller.error(thrown)), 'the cause'],
   [
+    'of the web is aborted',
+    () => webAtBad((controller) => controller.error(AbortSignal.abort().reason)),
+    'This operation was aborted',
+  ],
+  [
     'of the web rejects',
     () =>
       new TransformStream({

@@ -31,6 +31,34 @@ describe('wrong options of passthroughProxy', () => {
     }
   })
 
+  it('are named by the nearest class that has a name', () => {
+    class Tagged {
+      readonly [Symbol.toStringTag] = 'Tag'
+    }
+    const nameless = class extends Tagged {}
+    Object.defineProperty(nameless, 'name', { value: '' })
+    const named: readonly (readonly [value: unknown, name: string])[] = [
+      [null, 'null'],
+      [[], 'an array'],
+      [() => {}, 'a function'],
+      [Symbol('s3cret'), 'a symbol'],
+      [{}, 'an object'],
+      [Object.create(null), 'an object'],
+      [{ constructor: 's3cret' }, 'an object'],
+      [
+        new (class {
+          readonly size = 1
+        })(),
+        'an object',
+      ],
+      [new Map(), 'a value of class Map'],
+      [new Tagged(), 'a value of class Tagged'],
+      [new nameless(), 'a value of class Tag'],
+      [(function* () {})(), 'a value of class Generator'],
+    ]
+    for (const [value, name] of named) expect(refused({ maxQueue: value })).to.contain(`, got ${name} (`)
+  })
+
   it('tell that an http.Agent is no dispatcher', () => {
     expect(refused({ dispatcher: new http.Agent() })).to.contain(
       'must be an undici Dispatcher, not an http.Agent; undici has a ProxyAgent, too, got a value of class Agent',

@@ -14,6 +14,8 @@ const heads: Record<string, Head> = {
   'an object': (res) => res.writeHead(200, { 'Content-Type': TYPE }),
   'a reason and an object': (res) => res.writeHead(200, 'Fine', { 'content-type': TYPE }),
   'a list': (res) => res.writeHead(200, ['Content-Type', TYPE]),
+  'an object with other lines': (res) =>
+    res.writeHead(200, { 'Cache-Control': 'no-cache', 'Content-Type': TYPE }),
   'an object, sent at once': (res) => res.writeHead(200, { 'Content-Type': TYPE }).flushHeaders(),
 }
 
@@ -40,16 +42,25 @@ for (const front of fronts) {
       }
     }
 
+    it('sends the output as it is behind a head without Content-Type', async () => {
+      const { ask } = await front.serve((_req, res) => {
+        res.removeHeader('X-Powered-By')
+        res.writeHead(200, { 'Cache-Control': 'no-cache' })
+        void pipeChild(res, sh('echo a'))
+      })
+      expect(await (await ask()).ended()).to.equal('a\n')
+    })
+
     it('keeps the trailers of the handler, and announces its own beside them', async () => {
       const { ask } = await front.serve((_req, res) => {
         res.setHeader('Trailer', 'Digest')
-        res.addTrailers({ Digest: 'd' })
+        res.addTrailers({ Digest: 'one: two' })
         void pipeChild(res, sh('echo a; exit 3'), { exit: 'trailer' })
       })
       const reply = await ask()
       await reply.ended()
       expect(reply.headers['trailer']).to.equal('Digest, Exit-Code, Exit-Signal')
-      expect(reply.trailers()).to.include({ digest: 'd', 'exit-code': '3' })
+      expect(reply.trailers()).to.include({ digest: 'one: two', 'exit-code': '3' })
     })
 
     if (front.isHttp2) return

@@ -12,7 +12,7 @@ import { happened } from './waiting.js'
 
 /** How a test reaches a server: with or without TLS. */
 export interface Transport {
-  readonly name: 'http' | 'https'
+  readonly name: string
   /** Starts an app with `attach`. */
   readonly serve: (app: RequestListener) => Promise<TestServer>
   readonly connect: (port: number) => Promise<RawClient>
