@@ -52,6 +52,7 @@ export class HeldClosing implements Closing {
   }
 
   release(): void {
+    if (!isClosedBy(this.socket, this)) return
     giveBackClosing(this.socket)
     if (this.isDue) this.socket.destroySoon()
   }

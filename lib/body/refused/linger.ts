@@ -101,7 +101,7 @@ export class Linger implements Rest, Closing {
   private readonly forget = (): void => {
     const { socket } = this.body
     timers.clearTimeout(this.timer)
-    giveBackClosing(socket)
+    if (isClosedBy(socket, this)) giveBackClosing(socket)
     socket.off('close', this.forget)
   }
 
