@@ -18,6 +18,11 @@ export function isHeldUp({ _paused }: ServerSocket): boolean {
   return _paused === true
 }
 
+/** True if the connection closes after a response. */
+export function closesAfter({ _last }: OutgoingResponse): boolean {
+  return _last
+}
+
 /** Makes the head of a response announce that the connection closes. */
 export function announceClosing(res: ServerResponse): void {
   res.shouldKeepAlive = false

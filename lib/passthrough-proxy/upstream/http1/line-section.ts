@@ -92,10 +92,10 @@ export class LineSection {
   }
 }
 
-/** Adds name and value of one header line. Without a colon, the name includes the CR behind the line, which no token has. */
+/** Adds name and value of one header line. */
 export function addHeaderLine(lines: string[], text: string, from: number, end: number): void {
   const colon = text.indexOf(':', from)
-  const name = text.slice(from, colon)
+  const name = text.slice(from, colon === -1 || colon > end ? from : colon)
   if (!TOKEN.test(name)) throw new MalformedResponse('the upstream sent a header line without a name')
   const value = trimmed(text, colon + 1, end)
   if (CONTROL.test(value))
