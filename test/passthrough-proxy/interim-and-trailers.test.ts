@@ -67,7 +67,8 @@ for (const { name, express } of expressVersions) {
       expect((await client.response()).status).to.equal(200)
     })
 
-    it('leaves 100 Continue before the head of an answer that waits for its turn', async () => {
+    it('leaves 100 Continue before the head of an answer that waits for its turn', async function () {
+      needsOwnClient(this, 'undici sends a head only together with the first bytes of its body')
       client.write('GET / HTTP/1.1\r\nHost: test\r\n\r\n')
       client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
       const [first, second] = [await upstream.connection(), await upstream.connection()]
@@ -126,10 +127,8 @@ for (const { name, express } of expressVersions) {
       it(`announces no trailers of a request whose body has a length and ${when}`, async () => {
         client.write(`POST / HTTP/1.1\r\nHost: test\r\nTrailer: X-Sum\r\nContent-Length: 2\r\n\r\n${first}`)
         const connection = await upstream.connection()
-        const head = await connection.untilText('\r\n\r\n')
         client.write(rest)
-        await connection.untilText('ok')
-        expect(head).not.to.match(/x-sum/i)
+        expect(await connection.untilText('ok')).not.to.match(/x-sum/i)
         connection.write(answer())
         expect((await client.response()).status).to.equal(200)
       })
