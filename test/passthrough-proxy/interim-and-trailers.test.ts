@@ -67,6 +67,21 @@ for (const { name, express } of expressVersions) {
       expect((await client.response()).status).to.equal(200)
     })
 
+    it('leaves 100 Continue before the head of an answer that waits for its turn', async function () {
+      needsOwnClient(this, 'undici sends a head only together with the first bytes of its body')
+      client.write('GET / HTTP/1.1\r\nHost: test\r\n\r\n')
+      client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
+      const [first, second] = [await upstream.connection(), await upstream.connection()]
+      for (const connection of [first, second]) await connection.untilText('\r\n\r\n')
+      second.write(answer('early'.repeat(5000)))
+      // The proxy has read all of it, and its upload cannot be finished.
+      await second.closed()
+      first.write(answer('first'))
+      expect((await client.response()).body.toString()).to.equal('first')
+      expect(await client.untilText('\r\n\r\n')).to.equal('HTTP/1.1 100 Continue\r\n\r\n')
+      expect((await client.response()).body.toString()).to.equal('early'.repeat(5000))
+    })
+
     it('passes on trailers, except those that would frame or route', async () => {
       client.request('GET', '/', { TE: 'trailers' })
       const connection = await upstream.connection()
@@ -112,10 +127,8 @@ for (const { name, express } of expressVersions) {
       it(`announces no trailers of a request whose body has a length and ${when}`, async () => {
         client.write(`POST / HTTP/1.1\r\nHost: test\r\nTrailer: X-Sum\r\nContent-Length: 2\r\n\r\n${first}`)
         const connection = await upstream.connection()
-        const head = await connection.untilText('\r\n\r\n')
         client.write(rest)
-        await connection.untilText('ok')
-        expect(head).not.to.match(/x-sum/i)
+        expect(await connection.untilText('ok')).not.to.match(/x-sum/i)
         connection.write(answer())
         expect((await client.response()).status).to.equal(200)
       })
