@@ -105,6 +105,8 @@ for (const { name: host, mount } of hosts) {
       const client = await RawClient.connect(port)
       client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`, Buffer.alloc(sent))
       const { reading, req } = await begun.promise
+      // On a busy machine, a reader that is given up fails before the answer has come, and so before it is awaited.
+      reading.catch(() => {})
       expect((await client.response()).status).to.equal(202)
       return { client, reading, directory, req }
     }
