@@ -85,6 +85,8 @@ await new Stryker({
   ignoreStatic: true,
   // Tests wait more than they compute; a third process would still make those wait that look at a clock.
   concurrency: 2,
+  // A change of a module's state stays for the changes after it, whose tests then fail for nothing.
+  maxTestRunnerReuse: 12,
   timeoutMS: 10_000,
   dryRunTimeoutMinutes: 15,
   ignorePatterns: ['dist', 'build', '.recipes', 'bench'],
