@@ -94,7 +94,7 @@ function hasZlibHeader(bytes: Buffer): boolean {
 function zstdDecompressor(module: object): Decompress | undefined {
   const { zstdDecompress } = module as { zstdDecompress?: typeof zlib.gunzip }
   if (zstdDecompress === undefined) return undefined
-  /* c8 ignore start -- coverage is measured on Node 20 */
+  /* c8 ignore start -- Node 20 lacks it, and coverage is measured there too */
   const decompress = promised(zstdDecompress)
   // Node 22 accepts truncated data as complete. An extra byte tells them apart: only truncated data consumes it.
   return (bytes, options) => decompress(Buffer.concat([bytes, Buffer.alloc(1)]), options)

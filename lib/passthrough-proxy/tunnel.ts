@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
+import { type Duplex, finished } from 'node:stream'
 import type { ServerResponse } from 'node:http'
 
 import { endHead, type PendingUpgrade } from '../node/pending-upgrade.js'
@@ -74,8 +74,7 @@ function watch(side: Duplex, other: Duplex): void {
 /** Discards the bytes for the side that is gone, and limits the wait for the end, as nothing else would end this side. */
 function endAlone(side: Duplex): void {
   side.resume()
-  if (side.writableFinished) destroyLater(side)
-  else side.once('finish', () => destroyLater(side))
+  finished(side, { readable: false }, () => destroyLater(side))
 }
 
 function destroyLater(side: Duplex): void {

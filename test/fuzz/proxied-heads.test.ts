@@ -36,9 +36,10 @@ const HOP_BY_HOP = [
   'upgrade',
   'proxy-authenticate',
   'proxy-authentication-info',
+  'http2-settings',
 ]
 /** Passed on in one direction only, or written again by the proxy. */
-const REQUEST_ONLY = ['host', 'expect', 'proxy-authorization', 'http2-settings', 'trailer', 'te']
+const REQUEST_ONLY = ['host', 'expect', 'proxy-authorization', 'trailer', 'te']
 /** The lines that Node adds about its own connection. */
 const NODES = ['connection', 'keep-alive', 'transfer-encoding', 'content-length']
 

@@ -88,7 +88,7 @@ describe('the packed package', function () {
   it('imports nothing that is not among its dependencies', async () => {
     const { stdout } = await run(
       'grep',
-      ['-rhoE', '--include=*.js', `(from|require\\(|import\\() ?['"][^.'"][^'"]*`, 'dist'],
+      ['-rhoE', '--include=*.js', `\\b(from|require\\(|import\\() ?['"][^.'",][^'"]*`, 'dist'],
       {
         cwd: `${installed.folder}/node_modules/sluiceway`,
       },

@@ -74,7 +74,7 @@ export class Decoder extends Transform {
     engine.write(chunk, (error) => {
       const used = engine.bytesWritten - before
       if (error || used === chunk.length || this.coding !== 'zstd') callback(error)
-      /* c8 ignore next -- coverage is measured on Node 20, which has no zstd */
+      /* c8 ignore next -- coverage is measured on Node 20 too, which has no zstd */
       else this.feedNext(engine, chunk.subarray(used), callback)
     })
   }
@@ -123,7 +123,7 @@ export class Decoder extends Transform {
   }
 }
 
-/* c8 ignore start -- coverage is measured on Node 20, which has no zstd */
+/* c8 ignore start -- coverage is measured on Node 20 too, which has no zstd */
 
 /** Up to Node 23, zstd takes data that was cut off for complete. */
 const MISSES_TRUNCATION = Number.parseInt(process.versions.node, 10) < 24
