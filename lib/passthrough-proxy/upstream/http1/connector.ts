@@ -21,12 +21,12 @@ export class Connector {
     this.tls = isSecure ? new TlsConnector(given, name) : undefined
   }
 
-  /** Opens a connection that reads into the memory of `onread`. */
-  open(onread: OnReadOpts): Socket {
+  /** Opens a connection that reads into the memory of `onread`; without it, the socket emits its bytes. */
+  open(onread?: OnReadOpts): Socket {
     return runOutside(() => this.begin(onread))
   }
 
-  private begin(onread: OnReadOpts): Socket {
+  private begin(onread: OnReadOpts | undefined): Socket {
     // It is half-open: a tunnel has two halves, and an answer may still be read after the end of a connection.
     const options = { ...this.options, onread, allowHalfOpen: true } as NetConnectOpts
     return this.tls === undefined ? connect(options) : this.tls.connect(options)

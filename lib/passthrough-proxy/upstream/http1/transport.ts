@@ -1,5 +1,6 @@
 import type { OnReadOpts, Socket } from 'node:net'
 
+import { isIntercepted } from '../../../node/intercepted-socket.js'
 import { closeWithHalves, forgetFlow, forgetWriteError, outliveWriting } from '../../../node/stream-state.js'
 import { type Memory, ReadMemory, tunnelMemory } from './read-memory.js'
 import { isSecure } from './tls.js'
@@ -8,9 +9,9 @@ import { emitBytes } from './tunnel-reading.js'
 /** Detects a dead host behind a silent stream; a live one may stay silent for hours. */
 const KEEP_ALIVE_MS = 60_000
 
-/** Opens a socket that reads into the memory it is given. */
+/** Opens a socket that reads into the memory it is given, or else emits its bytes. */
 export interface SocketOpener {
-  open(onread: OnReadOpts): Socket
+  open(onread?: OnReadOpts): Socket
 }
 
 /** The connection as its transport sees it, until the socket becomes a tunnel. */
@@ -28,8 +29,8 @@ export interface TransportOwner {
   onLost(error: Error): void
 }
 
-/** Listeners by event. */
-type Listeners = Readonly<Record<string, (error: Error) => void>>
+/** Listeners by event: each takes an error or bytes. */
+type Listeners = Readonly<Record<string, (value: Error & Buffer) => void>>
 
 /** The socket of a connection: bytes in and out. */
 export class Transport {
@@ -42,10 +43,10 @@ export class Transport {
 
   constructor(opener: SocketOpener, owner: TransportOwner) {
     this.receive = receiverOf(owner)
-    this.socket = opener.open(this.reading())
+    this.socket = this.open(opener)
     // A server that answers early may close a connection that it has not read; its answer came before that.
     outliveWriting(this.socket)
-    this.listeners = this.listenersOf(owner)
+    this.listeners = { ...this.listenersOf(owner), ...this.dataListener() }
     for (const [event, listener] of Object.entries(this.listeners)) this.socket.on(event, listener)
   }
 
@@ -88,6 +89,18 @@ export class Transport {
     forgetFlow(socket)
     closeWithHalves(socket)
     return socket.on('error', destroy)
+  }
+
+  /** An intercepted socket, such as nock's, never reads: its bytes are pushed. It is opened again, as it has not connected. */
+  private open(opener: SocketOpener): Socket {
+    const socket = opener.open(this.reading())
+    if (!isIntercepted(socket)) return socket
+    socket.destroy()
+    return opener.open()
+  }
+
+  private dataListener(): Listeners {
+    return isIntercepted(this.socket) ? { data: (bytes) => this.receive(bytes) } : {}
   }
 
   // It knows this object only, which a socket cannot let go of.
