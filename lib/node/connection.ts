@@ -33,6 +33,11 @@ export function closeAfter(res: OutgoingResponse): void {
   res._last = true
 }
 
+/** Makes a response emit 'drain' once its connection has drained, as Node does after a write that fills the buffer. */
+export function awaitDrain(res: OutgoingResponse): void {
+  res[NEED_DRAIN] = true
+}
+
 /** Tells the writer of a response that its connection has drained, as the server does on its own connections. */
 export function tellDrained(res: OutgoingResponse): void {
   res[NEED_DRAIN] = false

@@ -100,7 +100,8 @@ export type OutgoingHeaders = Record<string, [name: string, value: string | numb
 /** A response as Node sends it. */
 export interface OutgoingResponse extends ServerResponse {
   /**
-   * True from a write that fills the buffer to its 'drain'. Without it the answer to an upgrade would never drain.
+   * True from a write that fills the buffer to its 'drain'. Without it the answer to an upgrade would never drain, nor
+   * one of small chunks.
    */
   [NEED_DRAIN]: boolean
   /**

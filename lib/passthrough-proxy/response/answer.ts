@@ -12,6 +12,7 @@ import {
   type ClientSide,
 } from './changed-body.js'
 import { Incoming } from './incoming.js'
+import { JoinedChunks } from './joined-chunks.js'
 import { writeHead, writeInformation, writeTrailers } from './write-head.js'
 import { fitToFraming, readTrailers, type ResponseHead } from './headers.js'
 import { endWith, leaveNow } from './leave-now.js'
@@ -33,6 +34,7 @@ export class Answer implements BodyReceiver, ClientSide {
   private readonly owner: AnswerOwner
   private hasBegun = false
   private hasBody = false
+  private joined: JoinedChunks | undefined
   private isFull = false
   /** True if the kernel has everything, and no buffer on this side holds any of it. */
   private hasLeft = true
@@ -124,6 +126,9 @@ export class Answer implements BodyReceiver, ClientSide {
     this.hasBody = true
     if (this.hasLeft) this.isCorked = res.writableCorked > 0
     this.hasLeft = false
+    this.joined ??= new JoinedChunks(res)
+    if (this.joined.add(chunk)) return true
+    this.joined.sendWithNext()
     // A `write` that the application has replaced may return nothing at all, which pipe() does not count as full.
     if ((res.write(chunk) as boolean | undefined) === false) this.isFull = true
     return !this.isFull
@@ -139,6 +144,7 @@ export class Answer implements BodyReceiver, ClientSide {
   takesMore(): boolean {
     // The head came without a byte of the body.
     if (!this.hasBody && !this.isClosed) sendHead(this.res)
+    if (this.joined?.send() === false) this.isFull = true
     this.hasLeft = !this.isCorked && leaveNow(this.res)
     const isFull = this.isFull && !this.hasLeft
     this.isFull = false
@@ -153,6 +159,7 @@ export class Answer implements BodyReceiver, ClientSide {
 
   /** Ends the answer after its `last` bytes, with trailers if the client supports them. */
   end(trailers: string[], last: Buffer | undefined): boolean {
+    this.joined?.sendWithNext()
     if (trailers.length > 0) writeTrailers(this.res, readTrailers(trailers))
     const isFree = endWith(this.res, last)
     this.hasLeft = (isFree && this.hasLeft) || leaveNow(this.res)
