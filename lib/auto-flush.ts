@@ -65,7 +65,8 @@ export interface AutoFlushOptions {
   readonly sync?: boolean | undefined
   /**
    * Writes a comment to a `text/event-stream` after this many milliseconds without a write, to keep an idle
-   * connection open, and never within an event. 0 turns it off. @default 0
+   * connection open, and never within an event, nor in a stream that has a Content-Encoding of its own. 0 turns it off.
+   * @default 0
    */
   readonly heartbeatMs?: number | undefined
 }

@@ -28,10 +28,11 @@ interface Streaming {
 export function startStreaming(
   res: StreamedResponse,
   settings: AutoFlushSettings,
-  contentType: string,
+  takesComments: boolean,
 ): void {
+  const { heartbeatMs } = settings
   const schedule = scheduleFor(res, settings)
-  const heartbeat = heartbeatFor(res, settings, contentType)
+  const heartbeat = heartbeatMs > 0 && takesComments ? new Heartbeat(res, heartbeatMs) : undefined
   res[STREAMING] = { settings, schedule, heartbeat }
   // Node holds a head back until the first write of the body, which may come much later.
   timers.setImmediate(sendHeadNow, res)
@@ -66,15 +67,6 @@ function scheduleForUnknown(res: StreamedResponse, coalesce: Coalesce): FlushSch
   watchWrites(res)
   schedule.wrote() // The write that made the head is still under way.
   return schedule
-}
-
-function heartbeatFor(
-  res: ServerResponse,
-  { heartbeatMs }: AutoFlushSettings,
-  contentType: string,
-): Heartbeat | undefined {
-  const isEventStream = /^text\/event-stream *(?:;|$)/i.test(contentType)
-  return heartbeatMs > 0 && isEventStream ? new Heartbeat(res, heartbeatMs) : undefined
 }
 
 /** Watches `res.write` itself, for the work to be done after each write of a handler. */

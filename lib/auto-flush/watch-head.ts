@@ -25,8 +25,9 @@ export const watchHead: (res: ServerResponse) => void = outermost(
       return writeHead.apply(res, args)
     }
     const contentType = String(headerOf(res, args, 'content-type'))
+    const hasHeartbeat = takesComments(res, args, contentType)
     const result = writeHead.apply(res, withStreamHeaders(res, args, settings, contentType))
-    startStreaming(res, settings, contentType)
+    startStreaming(res, settings, hasHeartbeat)
     return result
   },
 )
@@ -47,6 +48,21 @@ function hasBody(res: ServerResponse, status: number): boolean {
 function isWholeAnswer(res: ServerResponse): boolean {
   return lengthBeforeHead(res) !== undefined
 }
+
+/**
+ * Returns true for an event stream that comments may be added to: the bytes of a stream that the handler, or the
+ * upstream of a proxy, has encoded itself are no text, and a Content-Length leaves no room for more.
+ */
+function takesComments(res: ServerResponse, args: unknown[], contentType: string): boolean {
+  const isText = NOT_ENCODED.has(headerOf(res, args, 'content-encoding'))
+  const hasLength = headerOf(res, args, 'content-length') !== undefined
+  return EVENT_STREAM.test(contentType) && isText && !hasLength
+}
+
+/** The values of Content-Encoding for plain bytes. 'none' is no coding, but is a usual way to turn compressors off. */
+const NOT_ENCODED: ReadonlySet<unknown> = new Set([undefined, 'identity', 'none'])
+
+const EVENT_STREAM = /^text\/event-stream *(?:;|$)/i
 
 /** Reads a header from the arguments of `writeHead`, or else from the response. */
 function headerOf(res: ServerResponse, args: unknown[], name: keyof IncomingHttpHeaders): unknown {

@@ -96,7 +96,7 @@ export class PipedResponse {
   write(framed: string | Buffer): void {
     if (framed.length === 0 || !this.hasBody) return
     if (this.isOver) this.onOver?.()
-    else this.attempt(() => this.res.write(framed) || this.waitForDrain())
+    else this.attempt(() => isFullAfter(this.res, framed) && this.waitForDrain())
   }
 
   /** Sends the exit to the client, and ends the response or leaves it to the next child. */
@@ -193,6 +193,11 @@ export class PipedResponse {
       this.attempt(() => this.res.end())
     })
   }
+}
+
+/** A `write` that other code has replaced may return nothing at all, which `pipe()` does not count as full. */
+function isFullAfter(res: ServerResponse, framed: string | Buffer): boolean {
+  return (res.write(framed) as boolean | undefined) === false
 }
 
 const TRAILERS = ['Exit-Code', 'Exit-Signal']

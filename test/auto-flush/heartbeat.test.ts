@@ -1,10 +1,14 @@
 import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import { gzipSync } from 'node:zlib'
 import { expect } from 'chai'
 import express from 'express'
-import { autoFlush } from 'sluiceway'
+import { autoFlush, passthroughProxy } from 'sluiceway'
+import { deferred } from '../support/deferred.js'
 import { closeServers, serve } from '../support/servers.js'
 import { open, severalBeats } from './event-streams.js'
 import { MockedClock } from '../support/mocked-clock.js'
+import { RawClient } from '../support/raw-client.js'
 import { StreamingClient } from '../support/streaming-client.js'
 
 describe('autoFlush with heartbeatMs', () => {
@@ -65,6 +69,41 @@ describe('autoFlush with heartbeatMs', () => {
       res.end('end')
       await severalBeats()
       expect(await client.ended()).to.equal(':\n\nend')
+    })
+  }
+
+  it('writes nothing into an event stream of a known length', async () => {
+    const { res, client } = await open({ heartbeatMs: 20, filter: () => true }, 'identity', (response) =>
+      response.set('Content-Length', '6'),
+    )
+    await severalBeats()
+    res.end('end')
+    expect(await client.ended()).to.equal(':\n\nend')
+  })
+
+  it('leaves an event stream alone that an upstream has compressed, also before its first event', async () => {
+    const upstreamResponse = deferred<ServerResponse>()
+    const upstream = await serve((_req, res) => {
+      res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Content-Encoding': 'gzip' }).flushHeaders()
+      upstreamResponse.resolve(res)
+    })
+    const app = express().use(autoFlush({ heartbeatMs: 20 }), passthroughProxy(upstream.url))
+    const client = await StreamingClient.get((await serve(app)).url, 'gzip')
+    await severalBeats()
+    const res = await upstreamResponse.promise
+    res.end(gzipSync('data: event\n\n'))
+    expect(await client.ended()).to.equal('data: event\n\n')
+  })
+
+  for (const coding of ['identity', 'none']) {
+    it(`writes comments into a stream whose Content-Encoding is ${coding}`, async () => {
+      const app = express().use(autoFlush({ heartbeatMs: 20 }))
+      const headers = { 'Content-Type': 'text/event-stream', 'Content-Encoding': coding }
+      app.get('/', (_req, res) => void res.writeHead(200, headers))
+      const client = await RawClient.connect((await serve(app)).port)
+      client.request('GET', '/')
+      await client.untilText('\r\n:\n\n')
+      client.destroy()
     })
   }
 

@@ -1,7 +1,9 @@
-import type { ChildProcess } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { PassThrough, Readable } from 'node:stream'
 import { expect } from 'chai'
+import { pipeChild } from 'sluiceway'
 import { closeServers } from '../support/servers.js'
+import { fronts } from './fronts.js'
 import { piped, sh } from './piped.js'
 import { StreamingClient } from '../support/streaming-client.js'
 
@@ -37,6 +39,29 @@ describe('pipeChild makes an output flow', () => {
     expect(event).to.equal(`data: ${'. '.repeat(8 * 60_000)}`)
   })
 })
+
+for (const front of fronts) {
+  describe(`pipeChild beside other code that patches res.write, on ${front.name}`, () => {
+    afterEach(closeServers)
+
+    // Many a layer that logs bodies does so; Node's own pipe() goes on.
+    it('sends all output through a layer that returns nothing', async () => {
+      const child = spawn('cat')
+      const { ask } = await front.serve((_req, res) => {
+        const write = res.write.bind(res)
+        res.write = ((chunk: Buffer) => void write(chunk)) as unknown as typeof res.write
+        void pipeChild(res, child)
+      })
+      const reply = await ask()
+      for (const line of ['one', 'two', 'three']) {
+        child.stdin.write(`${line}\n`)
+        await reply.received(`${line}\n`)
+      }
+      child.stdin.end()
+      expect(await reply.ended()).to.equal('one\ntwo\nthree\n')
+    })
+  })
+}
 
 function takeBack(stream: Readable): void {
   const elsewhere = new PassThrough()
