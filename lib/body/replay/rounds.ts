@@ -105,6 +105,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
       this.enter('reading')
       this.encoding = req.readableEncoding
     }
+    this.hasFlowed = true
     this.destinations = readableStateOf(req).pipes.slice()
   }
 
