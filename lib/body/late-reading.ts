@@ -25,6 +25,8 @@ export interface LateReadingOwner {
   /** True while a reader has taken all bytes so far and wants more. */
   readonly isAwaited: boolean
   readonly readers: { readonly taken: number }
+  /** The number of bytes that have come. */
+  readonly received: number
   /** Releases the body, even if it is still being read. */
   stopReading(): void
   /** Releases the body without telling its readers. */
@@ -47,10 +49,12 @@ export class LateReading implements ConnectionWatcher {
   constructor(owner: LateReadingOwner) {
     const { socket, req, res, state, store } = owner
     this.owner = owner
-    this.taken = owner.readers.taken
     if (state === 'arriving' && !isHttp2(req) && closesAfter(res)) this.closing = new HeldClosing(socket)
-    // Without a store, only Node's own buffers hold bytes.
-    if (store === undefined) return
+    this.taken = this.takenSoFar
+    // A loop that is left destroys the request in a later turn than the one that ended the response.
+    if (store === undefined) req.once('close', this.requestClosed)
+    // Otherwise only Node's own buffers hold bytes, and nothing waits for the reader.
+    if (store === undefined && this.closing === undefined) return
     this.timer = timers.setTimeout(check, PATIENCE_MS, this).unref()
     watchConnection(socket, this)
   }
@@ -62,24 +66,39 @@ export class LateReading implements ConnectionWatcher {
 
   bodyIsWhole(): void {
     this.closing?.release()
+    if (this.owner.store === undefined) this.end()
   }
 
   end(): void {
+    this.owner.req.off('close', this.requestClosed)
     timers.clearTimeout(this.timer)
     unwatchConnection(this.owner.socket, this)
   }
 
+  private readonly requestClosed = (): void => {
+    if (this.owner.state === 'arriving') this.owner.stopReading()
+  }
+
   /** Checks whether any bytes were taken since the last check. */
   check(): void {
-    const { taken } = this.owner.readers
-    // Once the body is whole, a reader that has paused before its end is not waiting for the client.
-    const waitsForClient = this.owner.state === 'arriving' && this.owner.isAwaited
-    if (taken === this.taken && !waitsForClient) {
+    const taken = this.takenSoFar
+    if (taken === this.taken && !this.waitsForClient) {
       this.owner.stopReading()
       return
     }
     this.taken = taken
     this.timer?.refresh()
+  }
+
+  private get takenSoFar(): number {
+    const { store, readers, received, req } = this.owner
+    return store === undefined ? received - req.readableLength : readers.taken
+  }
+
+  /** Once the body is whole, a reader that has paused before its end is not waiting for the client. */
+  private get waitsForClient(): boolean {
+    const { state, store, isAwaited, req } = this.owner
+    return state === 'arriving' && (store === undefined ? req.readableLength === 0 : isAwaited)
   }
 
   connectionClosed(): void {

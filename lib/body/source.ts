@@ -241,10 +241,10 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   }
 
   abort(cause: Error | undefined): void {
-    if (this.state !== 'arriving') return
-    this.cut = { cause, received: this.received }
-    this.state = 'failed'
-    this.failReaders()
+    if (!this.isReadable) return
+    const cut = { cause, received: this.received }
+    if (this.state === 'arriving') [this.cut, this.state] = [cut, 'failed']
+    this.failReaders(cut)
   }
 
   release(): void {
@@ -279,9 +279,9 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   }
 
   /** Creating an error costs as much as all the rest, so it is created only if a reader gets it. */
-  private failReaders(): void {
-    if (this.hasReaders) this.readers.fail(this.failure!, this.replay)
-    else this.readers.forget()
+  private failReaders(cut?: ErrorDetails): void {
+    if (!this.hasReaders) this.readers.forget()
+    else this.readers.fail(this.failure ?? sluicewayError('ERR_SLUICEWAY_BODY_ABORTED', cut), this.replay)
   }
 
   abandon(): void {

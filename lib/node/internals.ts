@@ -63,7 +63,7 @@ export interface ParsedRequest extends IncomingMessage {
   /** True if the head asks for an upgrade. Without it no upgrade could be served as a plain request. */
   upgrade: boolean
   /** Set by the first `_read`. Without it Node would read the rest of an answered body itself, without a limit. */
-  _consuming: boolean
+  _consuming: boolean | undefined // undefined over HTTP/2
   /**
    * True if Node drops the bytes that still come, as the request was answered unread. Without it these bytes would be
    * left to the garbage collector.

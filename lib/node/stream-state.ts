@@ -22,9 +22,17 @@ export function hasListeners(stream: Readable): boolean {
   return stream.listenerCount('data') > 0 || stream.listenerCount('readable') > 0
 }
 
-/** Tells whether a stream gives its bytes to a reader. A loop that was left destroys the stream, and stays a listener. */
-export function isBeingRead(stream: ParsedRequest): boolean {
-  return !stream._readableState.destroyed && hasListeners(stream)
+/**
+ * Tells whether a request gives its bytes to a reader. A loop that was left destroys the stream, and stays a listener.
+ * A listener of `Readable.toWeb()` has paused it at first: if it is answered in the same turn, Node, too, discards its body.
+ */
+export function isBeingRead(req: ParsedRequest): boolean {
+  return !req._readableState.destroyed && hasListeners(req) && (req._consuming !== false || !isHeldBack(req))
+}
+
+/** Tells whether a stream has only listeners that have paused it, and may never let it flow. */
+export function isHeldBack(stream: Readable): boolean {
+  return stream.readableFlowing === false && stream.listenerCount('readable') === 0
 }
 
 /** Leaves a stream to its other readers; if this side has paused it, it flows again. Without readers it is paused. */

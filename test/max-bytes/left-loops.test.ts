@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import { expect } from 'chai'
 import { maxBytes } from 'sluiceway/max-bytes'
 import { type Handler, hosts } from '../support/hosts.js'
+import { MockedClock } from '../support/mocked-clock.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 
@@ -17,6 +18,8 @@ const ways: Readonly<Record<string, (req: IncomingMessage) => Promise<unknown>>>
     for await (const _chunk of req) break
   },
   'take(1)': (req) => req.take(1).toArray(),
+  // It destroys the request only after the answer.
+  'find()': (req) => req.find(() => true),
   'a pipeline that fails': (req) => pipeline(req, new PassThrough().destroy()).catch(() => {}),
 }
 
@@ -46,5 +49,43 @@ for (const { name, mount } of hosts) {
         await client.closed()
       })
     }
+  })
+}
+
+for (const { name, mount } of hosts) {
+  describe(`maxBytes on ${name}, when a reader is left that takes nothing more`, () => {
+    const clock = new MockedClock()
+    afterEach(() => clock.restore())
+    afterEach(closeServers)
+
+    it('closes the connection of a client that has asked for it', async () => {
+      const pause: Handler = (req, res) => {
+        req.on('data', () => void (req.pause().isPaused() && res.end('paused')))
+      }
+      const { port } = await serve(mount(maxBytes('1mb'), pause))
+      const client = await RawClient.connect(port)
+      clock.stop()
+      client.write(head('Connection: close', 'Content-Length: 200000'), Buffer.alloc(200_000))
+      expect(String((await client.response()).body)).to.equal('paused')
+      for (let checks = 0; checks < 2; checks++) await clock.pass(10_000)
+      await client.closed()
+    })
+
+    it('does not close it while the reader waits for the client', async () => {
+      let received = 0
+      const read: Handler = (req, res) => {
+        res.end('accepted')
+        req.on('data', (chunk: Buffer) => (received += chunk.length))
+      }
+      const { port } = await serve(mount(maxBytes('1mb'), read))
+      const client = await RawClient.connect(port)
+      clock.stop()
+      client.write(head('Connection: close', 'Content-Length: 200000'), Buffer.alloc(100_000))
+      await client.response()
+      for (let checks = 0; checks < 3; checks++) await clock.pass(10_000)
+      client.write(Buffer.alloc(100_000))
+      await client.closed()
+      expect(received).to.equal(200_000)
+    })
   })
 }

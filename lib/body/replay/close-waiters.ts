@@ -58,6 +58,11 @@ export class CloseWaiters {
     timers.nextTick(waitOneTick, this, waiting)
   }
 
+  /** True once the body was read to its end, while nobody reads it again. */
+  get areDone(): boolean {
+    return this.isOver && !this.isRead
+  }
+
   /** Called before a listener is added. */
   admit(event: string | symbol): void {
     if (!this.isOver || this.isDue || (event !== 'close' && event !== 'finish')) return

@@ -1,7 +1,13 @@
 import { letListen } from '../../node/connection.js'
 import type { ParsedRequest } from '../../node/internals.js'
 import { nativeReadOf } from '../../node/request-methods.js'
-import { hasListeners, outliveEnd, renewReadableState, sourceOf } from '../../node/stream-state.js'
+import {
+  hasListeners,
+  isHeldBack,
+  outliveEnd,
+  renewReadableState,
+  sourceOf,
+} from '../../node/stream-state.js'
 import type { SluicewayError } from '../../shared/errors.js'
 import { feed, offer } from '../kept/feed.js'
 import type { BodyReader } from '../kept/reader.js'
@@ -16,6 +22,8 @@ export abstract class RequestReader implements BodyReader {
   wanting = true
   ended = false
   loading: number | undefined = undefined
+  /** True once the request has flowed in this round. */
+  protected hasFlowed = false
   readonly req: ParsedRequest
   protected readonly body: ReplayedBody
   /** The position where the next round begins: after the bytes that an iterator has taken before it left the rest. */
@@ -45,7 +53,10 @@ export abstract class RequestReader implements BodyReader {
   }
 
   get readsRequest(): boolean {
-    return !this.isReplaced && hasListeners(this.req)
+    const { req } = this
+    // A listener that has paused it from the start, as `Readable.toWeb()` does, may never read.
+    const isUsed = this.hasFlowed || req.readableDidRead || !isHeldBack(req)
+    return isUsed && !this.isReplaced && hasListeners(req)
   }
 
   get readableLength(): number {
@@ -110,6 +121,7 @@ export abstract class RequestReader implements BodyReader {
     this.position = this.start
     this.ended = false
     this.wanting = true
+    this.hasFlowed = false
     // What is being read from the file is for the round before.
     this.loading = undefined
     feed(this, this.body)

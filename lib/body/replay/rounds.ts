@@ -105,6 +105,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
       this.enter('reading')
       this.encoding = req.readableEncoding
     }
+    this.hasFlowed = true
     this.destinations = readableStateOf(req).pipes.slice()
   }
 
@@ -180,8 +181,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   /** Starts over for the next reader if the present one has paused and removed its listeners, and so is done. */
   paused(): void {
     const { req } = this
-    const isAbandoned = req.readableDidRead && !hasListeners(req)
-    if (isAbandoned) this.rewind()
+    if (req.readableDidRead && !hasListeners(req)) this.rewind()
   }
 
   /** Keeps the request from holding the body, and the connection from holding the request, after the response. */
@@ -228,13 +228,13 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     // Node destroys the request of a connection that ends, even if the application has already done so.
     if (this.hasClosed || this.isOver) return
     const { req, body } = this
-    const clientHadSentAll = req.complete && body.socket.destroyed
-    // There is no 'aborted', as the body is complete. A stream that has ended closes quietly.
-    if (clientHadSentAll) pretendEnded(req)
+    // As in Node, a request that was read closes quietly; a reader that is in the middle of it is told.
+    const isQuiet = req.complete && body.socket.destroyed && this.closeWaiters.areDone
+    if (isQuiet) pretendEnded(req)
     this.hasClosed = true
     if (!this.wasRead) rememberAbort(req)
     body.abort(error)
-    Readable.prototype.destroy.call(req, clientHadSentAll ? undefined : error)
+    Readable.prototype.destroy.call(req, isQuiet ? undefined : error)
     // A response whose connection the application has taken over never closes, nor does one that is over.
     if (body.res.socket === null) body.release()
   }
