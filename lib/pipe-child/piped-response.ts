@@ -1,9 +1,8 @@
 import type { ServerResponse } from 'node:http'
-import type { Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import { wrongOption } from '../shared/error-page.js'
 import { cutResponse } from '../node/cut-response.js'
 import { PIPED } from '../node/keys.js'
-import { isHttp2, takesChunks } from '../node/request-facts.js'
+import { isHttp2, streamOf, takesChunks } from '../node/request-facts.js'
 import { isClosed, onResponseClose } from '../node/response-close.js'
 import { isHeadWritten, addTrailers, sendHead } from '../node/send-head.js'
 import { ListenerSet } from './listener-set.js'
@@ -210,10 +209,6 @@ const PLAIN_TEXT = 'text/plain; charset=utf-8'
 
 function takesBody({ req, statusCode }: ServerResponse): boolean {
   return req.method !== 'HEAD' && statusCode !== 204 && statusCode !== 304
-}
-
-function streamOf(res: ServerResponse): ServerHttp2Stream {
-  return (res as unknown as Http2ServerResponse).stream
 }
 
 function trailersOf({ code, signal }: ChildExit): Record<string, string> {
