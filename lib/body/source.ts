@@ -1,6 +1,7 @@
 import { keepListeners } from '../node/connection.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../node/internals.js'
 import { announcedLength, hasComeWhole, isCutShort, wasReset } from '../node/request-facts.js'
+import { onResponseClose } from '../node/response-close.js'
 import { destroyClosed, isBeingRead, readableStateOf } from '../node/stream-state.js'
 import { bodyRefused } from '../shared/channels.js'
 import { bodyTooLarge, type ErrorDetails, type SluicewayError, sluicewayError } from '../shared/errors.js'
@@ -17,7 +18,6 @@ import { isHeard, RefusedAnswer } from './refused/answer.js'
 import { DEFAULT_LINGER } from './refused/linger.js'
 import { openRest } from './refused/open-rest.js'
 import type { LingerBounds, Rest } from './refused/rest.js'
-import { releaseWhenClosed } from './release.js'
 import { Rounds } from './replay/rounds.js'
 import type { Waiting } from './waiting.js'
 
@@ -105,7 +105,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     const replay = this.replayed()
     const store = new BodyStore(storage, this)
     this.store = store
-    releaseWhenClosed(this.res, this)
+    onResponseClose(this.res, () => this.release())
     const lost = replay.takeBuffered(store)
     if (lost !== undefined) this.fail(sluicewayError(lost))
     this.received = store.size
