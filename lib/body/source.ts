@@ -113,7 +113,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     if (this.error === undefined) this.readers.join(replay)
   }
 
-  hasComeWhole(): void {
+  bodyCameWhole(): void {
     this.state = 'whole'
   }
 

@@ -37,7 +37,7 @@ export class CloseWaiters {
   }
 
   /** Notes that Node itself has told all code that has waited for 'close' so far. */
-  haveBeenTold(): void {
+  nodeHasTold(): void {
     this.isOver = true
     this.request.req.removeAllListeners('close')
   }

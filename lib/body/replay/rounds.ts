@@ -92,7 +92,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     const bytes = bytesReadBefore(this.req)
     if (bytes === undefined) return 'ERR_SLUICEWAY_BODY_ALREADY_READ'
     if (bytes.length > 0) store.append(bytes)
-    this.body.hasComeWhole()
+    this.body.bodyCameWhole()
     this.bodyWasRead(closeEmitted ? 'before' : 'here')
     this.renew()
     return undefined
@@ -149,7 +149,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 
   /** Notes that the body was read to its end: on the request, beside it, or before us, so that Node has closed it. */
   bodyWasRead(where: 'here' | 'beside' | 'before' = 'here'): void {
-    if (where === 'before') this.closeWaiters.haveBeenTold()
+    if (where === 'before') this.closeWaiters.nodeHasTold()
     else this.closeWaiters.bodyWasRead(where === 'beside')
     admitReaders(this.req)
   }
