@@ -5,11 +5,11 @@ import { applicationResponseOf } from '../node/express.js'
 import { outermost } from '../node/response-methods.js'
 import { isHeadWritten, sendHead } from '../node/send-head.js'
 import { flushStarted } from '../shared/channels.js'
-import type { AutoFlushSettings, Coalesce } from './mount-settings.js'
+import { isEventStream } from '../shared/response-facts.js'
 import { type Compressor, findCompressor, flushCompressor, watchCompressor } from './compressor.js'
 import { FlushSchedule } from './flush-schedule.js'
 import { Heartbeat } from './heartbeat.js'
-import { hasPassed } from './mount-settings.js'
+import { type AutoFlushSettings, type Coalesce, hasPassed } from './mount-settings.js'
 import { timers } from '../node/timers.js'
 
 interface StreamedResponse extends ServerResponse {
@@ -73,8 +73,7 @@ function heartbeatFor(
   { heartbeatMs }: AutoFlushSettings,
   contentType: string,
 ): Heartbeat | undefined {
-  const isEventStream = /^text\/event-stream *(?:;|$)/i.test(contentType)
-  return heartbeatMs > 0 && isEventStream ? new Heartbeat(res, heartbeatMs) : undefined
+  return heartbeatMs > 0 && isEventStream(contentType) ? new Heartbeat(res, heartbeatMs) : undefined
 }
 
 /** Watches `res.write` itself, for the work to be done after each write of a handler. */

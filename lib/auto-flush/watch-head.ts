@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http'
-import type { AutoFlushSettings } from './mount-settings.js'
 import { lengthBeforeHead } from '../node/connection.js'
 import { outermost } from '../node/response-methods.js'
 import { atOnce } from '../shared/promises.js'
-import { hasPassed, settingsFor } from './mount-settings.js'
+import { hasNoBody } from '../shared/response-facts.js'
+import { type AutoFlushSettings, hasPassed, settingsFor } from './mount-settings.js'
 import { startStreaming } from './streaming.js'
 import { isHeadWritten } from '../node/send-head.js'
 
@@ -40,10 +40,10 @@ function isStreamed(res: ServerResponse, args: unknown[], { filter }: AutoFlushS
 const FILTER = { owner: 'autoFlush', key: 'filter' }
 
 function hasBody(res: ServerResponse, status: number): boolean {
-  return status >= 200 && status !== 204 && status !== 304 && res.req.method !== 'HEAD'
+  return status >= 200 && !hasNoBody(res.req.method, status)
 }
 
-/** True within `res.end(…)` without an earlier write: Node then knows the length before it creates the head. */
+/** Tells whether `res.end(…)` is called without an earlier write: Node then knows the length before it creates the head. */
 function isWholeAnswer(res: ServerResponse): boolean {
   return lengthBeforeHead(res) !== undefined
 }

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { wrongOption } from '../shared/error-page.js'
+import { hasNoBody } from '../shared/response-facts.js'
 import { cutResponse } from '../node/cut-response.js'
 import { PIPED } from '../node/keys.js'
 import { isHttp2, streamOf, takesChunks } from '../node/request-facts.js'
@@ -49,7 +50,7 @@ export class PipedResponse {
   constructor(res: ServerResponse, settings: ResponseSettings) {
     this.res = res
     this.settings = settings
-    this.hasBody = takesBody(res)
+    this.hasBody = !hasNoBody(res.req.method, res.statusCode)
     this.before = this.res[PIPED]
     if (this.before === 'in use') throw wrongOption(`pipeChild: ${IN_USE}`)
     if (this.before === 'ended') throw wrongOption(`pipeChild: ${ENDED}`)
@@ -206,10 +207,6 @@ function restoreHeader(
 }
 
 const PLAIN_TEXT = 'text/plain; charset=utf-8'
-
-function takesBody({ req, statusCode }: ServerResponse): boolean {
-  return req.method !== 'HEAD' && statusCode !== 204 && statusCode !== 304
-}
 
 function trailersOf({ code, signal }: ChildExit): Record<string, string> {
   return code === null ? { 'Exit-Signal': String(signal) } : { 'Exit-Code': String(code) }

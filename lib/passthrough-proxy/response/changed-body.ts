@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 
-import { hasNoBody } from '../headers/body-length.js'
 import { bytesOf } from '../hook-bodies/body-transform.js'
 import { hookError, responseHookError, runResponseHook, type ResponseHook } from '../hooks.js'
 import { withoutDigests } from './body-headers.js'
@@ -12,6 +11,7 @@ import { requireFraming } from './required-framing.js'
 import type { BodyOwner } from './upstream-body.js'
 import { timers } from '../../node/timers.js'
 import { isError } from '../../shared/realms.js'
+import { hasNoBody } from '../../shared/response-facts.js'
 
 /** Receives the body of a response from the upstream. */
 export interface BodyReceiver {

@@ -1,4 +1,5 @@
-import { hasNoBody, isLength } from '../headers/body-length.js'
+import { hasNoBody } from '../../shared/response-facts.js'
+import { isLength } from '../headers/body-length.js'
 import { responseHookError } from '../hooks.js'
 import type { Incoming } from './incoming.js'
 

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 
-import { hasNoBody } from '../../headers/body-length.js'
+import { hasNoBody } from '../../../shared/response-facts.js'
 import { InterimLimit, TOO_MANY_INTERIM } from '../interim-limit.js'
 import { HEADERS_TIMEOUT } from '../timeouts.js'
 import type { Failure, Receiver, Sending, UpstreamRequest, Waiting } from '../upstream.js'
