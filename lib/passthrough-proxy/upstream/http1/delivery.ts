@@ -73,15 +73,7 @@ export class Delivery extends AsyncResource implements Waiting, Sending, Linked<
   failSoon(failure: Failure): void {
     timers.nextTick(failNow, this, failure)
   }
-
-  /** True if the request can be sent twice without a second effect (RFC 9110 §9.2.2). */
-  get isRepeatable(): boolean {
-    const { method, body, upgrade } = this.request
-    return idempotent.has(method) && body === null && upgrade === undefined
-  }
 }
-
-const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
 function failNow(delivery: Delivery, failure: Failure): void {
   delivery.fail(failure)

@@ -1,3 +1,5 @@
+import { HEAD_TOO_LARGE } from '../messages.js'
+
 /** The error for bytes of a server that are not a response. */
 export class MalformedResponse extends Error {
   override readonly name = 'MalformedResponse'
@@ -50,7 +52,7 @@ export class LineSection {
   take(bytes: Buffer, from: number): number {
     const end = this.findEnd(bytes, from)
     this.length += end - from
-    if (this.length > this.maxBytes) throw new MalformedResponse('the headers of the upstream are too large')
+    if (this.length > this.maxBytes) throw new MalformedResponse(HEAD_TOO_LARGE)
     const piece = bytes.toString('latin1', from, end)
     this.text += piece
     if (!this.isWhole) this.tail = (this.tail + piece.slice(-3)).slice(-3)

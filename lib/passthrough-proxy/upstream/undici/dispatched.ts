@@ -3,12 +3,12 @@ import type { Duplex, Readable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 
 import { hasNoBody } from '../../../shared/response-facts.js'
-import { InterimLimit, TOO_MANY_INTERIM } from '../interim-limit.js'
-import { HEADERS_TIMEOUT } from '../timeouts.js'
+import { InterimLimit } from '../interim-limit.js'
+import { HEADERS_TIMEOUT, TOO_MANY_INTERIM } from '../messages.js'
+import { isRepeatable } from '../repeatable.js'
 import type { Failure, Receiver, Sending, UpstreamRequest, Waiting } from '../upstream.js'
 import {
   dispatchOptions,
-  isRepeatable,
   type DispatchOptions,
   type Dispatcher,
   type Handler,
@@ -232,7 +232,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     if (this.stage === 'queued') {
       return this.retries < MOST_RETRIES && isRefusal(error)
     }
-    return this.stage === 'connected' && isGoAway(error) && this.retries === 0 && isRepeatable(this.options)
+    return this.stage === 'connected' && isGoAway(error) && this.retries === 0 && isRepeatable(this.request)
   }
 
   private retry(): void {
