@@ -4,13 +4,8 @@ import { containRelease } from '../../node/contained.js'
 import { cutResponse } from '../../node/cut-response.js'
 import { isHeadWritten, sendHead } from '../../node/send-head.js'
 import type { ResponseHook } from '../hooks.js'
-import {
-  changeBody,
-  type BodyReceiver,
-  type ChangedBody,
-  type ChangedBodyOwner,
-  type ClientSide,
-} from './changed-body.js'
+import { changeBody, type ChangedBody, type ChangedBodyOwner, type ClientSide } from './changed-body.js'
+import type { BodyReceiver } from './body-receiver.js'
 import { Incoming } from './incoming.js'
 import { writeHead, writeInformation, writeTrailers } from './write-head.js'
 import { fitToFraming, readTrailers, type ResponseHead } from './headers.js'

@@ -5,7 +5,13 @@ import { hasNoBody } from '../../shared/response-facts.js'
 import { type BodyTransform, drop, readableOf, type Stage, stageOf } from '../hook-bodies/body-transform.js'
 import { bytesIn, streamIn } from '../hook-bodies/given-body.js'
 import { HeaderList } from '../headers/header-list.js'
-import { hookError, type BufferOptions, type IncomingResponse, type ReplacementBody } from '../hooks.js'
+import {
+  hookError,
+  responseTransformError,
+  type BufferOptions,
+  type IncomingResponse,
+  type ReplacementBody,
+} from '../hooks.js'
 import { headersReplaced, refuseNewMembers } from '../known-members.js'
 import { BodyChain, type ErrorOf } from './body-chain.js'
 import { forgetBody, forgetLength } from './body-headers.js'
@@ -84,7 +90,7 @@ export class Incoming implements IncomingResponse {
       this.requireChangeable('pipeThrough()')
       this.requireWhole('pipeThrough()')
     })
-    this.pipe(stage, transformError)
+    this.pipe(stage, responseTransformError)
     forgetLength(this.headers)
     return this
   }
@@ -180,10 +186,6 @@ function decoding(coding: string): Stage {
   return { input: decoder, output: decoder }
 }
 
-function transformError(cause: unknown): unknown {
-  return hookError('a transform of onResponse failed', cause)
-}
-
-function replacementError(cause: unknown): unknown {
+function replacementError(cause: unknown): Error {
   return hookError('the body that onResponse gave to replace() failed', cause)
 }

@@ -32,6 +32,6 @@ function requireLength(set: number, { statusCode, bodyChain }: Incoming, method:
   throw wrongHead(`Content-Length is ${set}, but the body has ${length} bytes`)
 }
 
-function wrongHead(message: string): unknown {
+function wrongHead(message: string): Error {
   return responseHookError(new TypeError(message))
 }
