@@ -26,7 +26,8 @@ export class Answer implements BodyReceiver, ClientSide {
   readonly req: IncomingMessage
   readonly res: ServerResponse
   private readonly owner: AnswerOwner
-  private hasBegun = false
+  /** True if the client gets the upstream's head. */
+  isBegun = false
   private hasBody = false
   private isFull = false
   /** True if the kernel has everything, and no buffer on this side holds any of it. */
@@ -44,16 +45,11 @@ export class Answer implements BodyReceiver, ClientSide {
     this.owner = owner
   }
 
-  /** True if the client gets the upstream's head. */
-  get isBegun(): boolean {
-    return this.hasBegun
-  }
-
   /**
    * True if another handler answers, such as a timeout middleware: its answer must be neither overwritten nor cut.
    */
   get isTaken(): boolean {
-    return isHeadWritten(this.res) && !this.hasBegun
+    return isHeadWritten(this.res) && !this.isBegun
   }
 
   /** True if the answer was ended by another handler, or cut, and takes nothing more. */
@@ -178,9 +174,9 @@ export class Answer implements BodyReceiver, ClientSide {
     const isTaken = isHeadWritten(this.res)
     try {
       writeHead(this.res, status, reason, lines)
-      this.hasBegun = true
+      this.isBegun = true
     } catch (error) {
-      this.hasBegun = isHeadWritten(this.res) && !isTaken
+      this.isBegun = isHeadWritten(this.res) && !isTaken
       throw error
     }
   }
