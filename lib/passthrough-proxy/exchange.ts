@@ -18,16 +18,16 @@ import type { BodyReceiver } from './response/body-receiver.js'
 import { DiscardedBody } from './response/discarded-body.js'
 import { readResponseHeaders } from './response/headers.js'
 import { switchedLines } from './response/switch-protocols.js'
-import type { Stoppable } from './progress.js'
+import type { Stoppable, TunnelEnds } from './progress.js'
 import type { ProxySettings } from './settings.js'
 import { tellError } from './tell-error.js'
 import { Trace } from './trace.js'
-import { tunnelBehindHead } from './tunnel.js'
+import { tunnelBehindHead, type TunnelOwner } from './tunnel.js'
 import { answerError, closedEarly, failureError, hookedBy, type Hooked } from './upstream-errors.js'
 import type { Failure, Receiver, Sending, Waiting } from './upstream/upstream.js'
 
 /** One request on its way to the upstream and back, in the order of events. */
-export class Exchange implements Receiver, AnswerOwner, Stoppable {
+export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
   readonly req: IncomingMessage
   readonly res: ServerResponse
   readonly next: NextFunction
@@ -153,21 +153,18 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
     try {
       this.answer.upgrade(switchedLines(lines, this.outgoing?.upgrade))
       this.trace?.head(101)
-      const ends = { client: pending.socket, upstream: connection }
-      tunnelBehindHead(this.res, pending, connection, early, {
-        onJoined: () => {
-          this.settings.progress.follow(ends)
-          this.finish()
-          this.res.off('close', this.abandonWithResponse) // the tunnel would hold all this
-          this.trace?.count(ends, early)
-          this.trace?.follow(ends)
-        },
-        onFailed: (error) => this.breakOff(error),
-      })
+      tunnelBehindHead(this.res, pending, connection, early, this)
     } catch (error) {
       connection.destroy()
       this.breakOff(error)
     }
+  }
+
+  onJoined(ends: TunnelEnds, early: Buffer): void {
+    this.settings.progress.follow(ends)
+    this.finish()
+    this.res.off('close', this.abandonWithResponse) // the tunnel would hold all this
+    this.trace?.follow(ends, early)
   }
 
   onFailure(failure: Failure): void {
