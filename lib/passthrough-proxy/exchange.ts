@@ -11,8 +11,16 @@ import { pendingUpgrade } from '../node/pending-upgrade.js'
 import { mayGoElsewhere } from './attempts.js'
 import type { ExchangeState } from './exchange-state.js'
 import { requestBodyError } from './hooks.js'
-import { errorOfBody, holdBody, onBodyError, releaseBody, type Outgoing } from './request/outgoing.js'
-import { isBodyRead, keepBody, noteLeft } from './request/upload.js'
+import type { Outgoing } from './request/outgoing.js'
+import {
+  errorOfBody,
+  holdBody,
+  isBodyRead,
+  keepBody,
+  noteLeft,
+  onBodyError,
+  releaseBody,
+} from './request/outgoing-body.js'
 import { Answer, type AnswerOwner } from './response/answer.js'
 import type { BodyReceiver } from './response/body-receiver.js'
 import { DiscardedBody } from './response/discarded-body.js'
@@ -245,7 +253,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
 
   discardUpstream(): void {
     // Until its upload has been sent, a client may not read.
-    if (this.isUploaded) this.leave(true)
+    if (isBodyRead(this.outgoing)) this.leave(true)
   }
 
   /** True if the client gets no part of the response that has arrived. */
@@ -255,13 +263,9 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
 
   /** Leaves the upstream. The connection of an unwanted response may serve another request. */
   private leave(isUnwanted: boolean): void {
-    if (!isUnwanted || !this.isUploaded || this.sending === undefined) return this.leaveUpstream()
+    if (!isUnwanted || !isBodyRead(this.outgoing) || this.sending === undefined) return this.leaveUpstream()
     this.rest ??= new DiscardedBody(this, this.settings.progress)
     this.sending.resume()
-  }
-
-  private get isUploaded(): boolean {
-    return this.outgoing !== undefined && isBodyRead(this.outgoing)
   }
 
   /** True if the upstream's bytes are no longer for the client. */
