@@ -77,7 +77,7 @@ export function hasComeWhole(req: IncomingMessage): boolean {
 }
 
 /** Tells whether a host delivers the body, through a `_read` of its own. */
-export function deliversItself(req: IncomingMessage): boolean {
+function deliversItself(req: IncomingMessage): boolean {
   // oxlint-disable-next-line typescript/unbound-method
   return !hasConnection(req) && nativeReadOf(req as ParsedRequest) !== IncomingMessage.prototype._read
 }

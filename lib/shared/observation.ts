@@ -5,7 +5,7 @@ import createDebug, { type Debugger } from 'debug'
 import { isError } from './realms.js'
 
 /** The part that every message has. */
-export interface AboutRequest {
+interface AboutRequest {
   readonly req?: IncomingMessage | undefined
 }
 

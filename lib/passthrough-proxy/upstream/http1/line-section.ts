@@ -14,7 +14,7 @@ const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/
 const [TAB, SPACE] = [0x09, 0x20] as const
 
 /** Receives one line, which is in `text` from `from` to `end`. */
-export type OnLine = (text: string, from: number, end: number) => void
+type OnLine = (text: string, from: number, end: number) => void
 
 /**
  * Reads lines up to an empty one, in any number of pieces: a head, or the trailers of a body. Each line is passed on
