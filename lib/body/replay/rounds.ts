@@ -17,7 +17,7 @@ import {
 import type { ErrorCode, SluicewayError } from '../../shared/errors.js'
 import type { BodyStore } from '../kept/store.js'
 import type { ReplayedBody } from '../owner.js'
-import { CloseWaiters, type Listener } from './close-waiters.js'
+import { CloseWaiters, type Listener, type PlaceOfReading } from './close-waiters.js'
 import { admitOverlappingReaders, admitReaders, type OverlappedRound } from './overlapping-readers.js'
 import { RequestReader } from './request-reader.js'
 import { StandIn } from './stand-in.js'
@@ -144,13 +144,12 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   noteReadToEnd(): void {
     this.wasRead = true
     this.start = 0
-    this.bodyWasRead()
+    this.bodyWasRead('here')
   }
 
-  /** Notes that the body was read to its end: on the request, beside it, or before us, so that Node has closed it. */
-  bodyWasRead(where: 'here' | 'beside' | 'before' = 'here'): void {
-    if (where === 'before') this.closeWaiters.nodeHasTold()
-    else this.closeWaiters.bodyWasRead(where === 'beside')
+  /** Notes that the body was read to its end. */
+  bodyWasRead(where: PlaceOfReading): void {
+    this.closeWaiters.bodyWasRead(where)
     admitReaders(this.req)
   }
 
