@@ -204,11 +204,6 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     return this.isReadable && this.readers.readRequest
   }
 
-  /** True while a reader that has had all bytes so far wants more. */
-  get isAwaited(): boolean {
-    return this.store !== undefined && this.readers.isAwaited(this.store)
-  }
-
   private get hasRoom(): boolean {
     return this.isReadable && this.readers.haveRoom(this.store!, this.req.readableHighWaterMark)
   }
