@@ -1,3 +1,4 @@
+import { TOKEN } from '../../headers/token.js'
 import { HEAD_TOO_LARGE } from '../messages.js'
 
 /** The error for bytes of a server that are not a response. */
@@ -6,7 +7,6 @@ export class MalformedResponse extends Error {
 }
 
 const END = Buffer.from('\r\n\r\n')
-const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/
 /** Matches control characters except the tab, which RFC 9110 §5.5 excludes from values. */
 // oxlint-disable-next-line no-control-regex -- those are what it looks for
 const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/
