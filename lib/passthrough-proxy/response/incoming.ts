@@ -128,9 +128,7 @@ export class Incoming implements IncomingResponse {
 
   /** True for the response to HEAD, which describes the body of GET. */
   private get isHead(): boolean {
-    return (
-      this.head.endsWithHead && !hasNoBody(undefined, this.head.status) && this.chain?.isReplaced !== true
-    )
+    return this.endsWithHead && !hasNoBody(undefined, this.head.status)
   }
 
   /**
