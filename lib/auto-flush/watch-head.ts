@@ -43,7 +43,7 @@ function hasBody(res: ServerResponse, status: number): boolean {
   return status >= 200 && !hasNoBody(res.req.method, status)
 }
 
-/** Tells whether `res.end(…)` is called without an earlier write: Node then knows the length before it creates the head. */
+/** Tells whether the whole answer is given to `res.end(…)`: Node then knows its length before it creates the head. */
 function isWholeAnswer(res: ServerResponse): boolean {
   return lengthBeforeHead(res) !== undefined
 }
@@ -91,7 +91,7 @@ function withStreamHeaders(
  */
 const PLAIN_TEXT = /^\s*text\/plain\s*(?:;|$)/i
 
-/** Returns true for a script, a style sheet, an image and the like: with `nosniff` a browser refuses plain text for them. */
+/** Tells whether a script, a style sheet, an image or the like is asked for: with `nosniff` browsers refuse it as plain text. */
 function isSubresource({ headers }: IncomingMessage): boolean {
   return !SHOWN_AS_THEY_COME.has(headers['sec-fetch-dest'] ?? 'empty')
 }

@@ -273,7 +273,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     return this.rest
   }
 
-  /** Creating an error costs as much as all the rest, so it is created only if a reader gets it. */
+  /** Fails the readers. The error is created only if one gets it, as that costs as much as all the rest. */
   private failReaders(): void {
     if (this.hasReaders) this.readers.fail(this.failure!, this.replay)
     else this.readers.forget()

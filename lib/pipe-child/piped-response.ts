@@ -155,7 +155,7 @@ export class PipedResponse {
     return headers
   }
 
-  /** Only a body in chunks may have trailers; Node throws if they are announced for any other. */
+  /** Tells whether to announce trailers. Only a body in chunks may have any; Node throws for any other. */
   private announcesTrailer(): boolean {
     const { req } = this.res
     if (this.settings.exit !== 'trailer' || !this.hasBody) return false

@@ -83,7 +83,10 @@ export class CloseWaiters {
     if (endListeners.length > 0) timers.nextTick(() => this.tellEnd(endListeners))
   }
 
-  /** Tells code that has waited for the end: a stream beside the request had the whole body. A later reader has its own end. */
+  /**
+   * Tells code that has waited for the end: a stream beside the request had the whole body. A later reader has its own
+   * end.
+   */
   private tellEnd(waiting: readonly Listener[]): void {
     const { hasClosed, isReadable } = this.request
     if (hasClosed || !isReadable || this.isRead) return

@@ -161,7 +161,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     return (this.req.rawListeners('end') as Listener[]).filter((listener) => listener !== startNextRound)
   }
 
-  /** Node's own iterator would read on after 'end', into the next round; a stream of its own has no next round. */
+  /** Iterates over a stream of its own: Node's own iterator would read on after 'end', into the next round. */
   iterator(options?: { destroyOnReturn?: boolean }): AsyncIterableIterator<Buffer> {
     const rest = new StandIn(this.body, this)
     rest.position = this.start
@@ -242,7 +242,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     return hasListeners(this.req) || (!this.hasClosed && this.req.listenerCount('error') > 0)
   }
 
-  /** After the response, code that only discards the body is told nothing, as if it had paused at the end. */
+  /** Ends a round with the failure. After the response, code that only discards the body is told nothing. */
   protected failRound(): void {
     const isTold = this.body.state === 'released' ? hasListeners(this.req) : this.isListenedTo
     const failure = isTold ? this.body.failure : undefined

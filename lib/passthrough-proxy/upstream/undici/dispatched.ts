@@ -186,7 +186,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     timers.nextTick(endRead, this)
   }
 
-  /** HTTP/2 has no phrase, and some dispatchers lose it; an HTTP/1.1 upstream may send an empty one. */
+  /** Returns the phrase. HTTP/2 has none, and some dispatchers lose it; an HTTP/1.1 upstream may send an empty one. */
   private phraseFor(status: number, reason: string | undefined): string {
     const isHttp2 = (this.socket as Partial<TLSSocket> | undefined)?.alpnProtocol === 'h2'
     const isAbsent = reason === undefined || (reason === '' && isHttp2)
