@@ -119,7 +119,7 @@ function requireKinds(server: unknown, app: unknown): void {
   }
 }
 
-/** An Express application has `on` too. */
+/** Recognizes a server by two of its members: an Express application has `on` too. */
 function isServer(given: unknown): boolean {
   const { on, listening } = (given ?? {}) as Partial<Server>
   return typeof on === 'function' && typeof listening === 'boolean'

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { AutoFlushSettings, Coalesce } from './auto-flush/mount-settings.js'
-import { noteMount } from './auto-flush/mount-settings.js'
+import { type AutoFlushSettings, type Coalesce, noteMount } from './auto-flush/mount-settings.js'
 import { watchHead } from './auto-flush/watch-head.js'
 import { provideFlush, watchWrites } from './auto-flush/streaming.js'
 import { shareHiddenClass } from './node/hidden-class.js'

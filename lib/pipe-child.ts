@@ -15,6 +15,7 @@ import {
   readOptions,
   wrongKind,
 } from './shared/options.js'
+import { isEventStream } from './shared/response-facts.js'
 import {
   claim,
   discardChildrenIn,
@@ -118,7 +119,7 @@ async function transferred(
 }
 
 function readPipeOptions(res: ServerResponse, options: PipeChildOptions | undefined): PipeChildSettings {
-  const events = isEventStream(res)
+  const events = isEventStream(headerOf(res, 'content-type'))
   const checks: OptionChecks<Omit<PipeChildSettings, 'events'>> = {
     stderr: oneOf(['merge', 'drop', 'event'], 'merge'),
     exit: oneOf(['event', 'trailer', 'none'], events ? 'event' : 'none'),
@@ -153,10 +154,6 @@ const namesElsewhere: NamesElsewhere = {
   timeout: TIME_LIMIT,
   input: 'it is "stdin" here, a stream',
   cleanup: 'the child always ends with its response; "killSignal" says how',
-}
-
-function isEventStream(res: ServerResponse): boolean {
-  return /^text\/event-stream *(?:;|$)/i.test(headerOf(res, 'content-type'))
 }
 
 /** Accepts a stream that has not ended: otherwise the child would wait for an end that never comes. */

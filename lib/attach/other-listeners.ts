@@ -49,7 +49,10 @@ function listenersBeside(server: Server, own: UpgradeListener): UpgradeListener[
   return (server.rawListeners('upgrade') as UpgradeListener[]).filter((listener) => listener !== own)
 }
 
-/** A listener without a parameter for the connection only watches: a counter, or `await once(server, 'upgrade')`. */
+/**
+ * Tells whether a listener can take the connection. One without a parameter for it only watches: a counter, or
+ * `await once(server, 'upgrade')`.
+ */
 function isTaker(listener: UpgradeListener & { readonly listener?: UpgradeListener }): boolean {
   return (listener.listener ?? listener).length > 1
 }

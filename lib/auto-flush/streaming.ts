@@ -5,11 +5,10 @@ import { applicationResponseOf } from '../node/express.js'
 import { outermost } from '../node/response-methods.js'
 import { isHeadWritten, sendHead } from '../node/send-head.js'
 import { flushStarted } from '../shared/channels.js'
-import type { AutoFlushSettings, Coalesce } from './mount-settings.js'
 import { type Compressor, findCompressor, flushCompressor, watchCompressor } from './compressor.js'
 import { FlushSchedule } from './flush-schedule.js'
 import { Heartbeat } from './heartbeat.js'
-import { hasPassed } from './mount-settings.js'
+import { type AutoFlushSettings, type Coalesce, hasPassed } from './mount-settings.js'
 import { timers } from '../node/timers.js'
 
 interface StreamedResponse extends ServerResponse {

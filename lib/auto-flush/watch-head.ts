@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http'
-import type { AutoFlushSettings } from './mount-settings.js'
 import { lengthBeforeHead } from '../node/connection.js'
 import { outermost } from '../node/response-methods.js'
 import { atOnce } from '../shared/promises.js'
-import { hasPassed, settingsFor } from './mount-settings.js'
+import { hasNoBody, isEventStream } from '../shared/response-facts.js'
+import { type AutoFlushSettings, hasPassed, settingsFor } from './mount-settings.js'
 import { startStreaming } from './streaming.js'
 import { isHeadWritten } from '../node/send-head.js'
 
@@ -41,10 +41,10 @@ function isStreamed(res: ServerResponse, args: unknown[], { filter }: AutoFlushS
 const FILTER = { owner: 'autoFlush', key: 'filter' }
 
 function hasBody(res: ServerResponse, status: number): boolean {
-  return status >= 200 && status !== 204 && status !== 304 && res.req.method !== 'HEAD'
+  return status >= 200 && !hasNoBody(res.req.method, status)
 }
 
-/** True within `res.end(…)` without an earlier write: Node then knows the length before it creates the head. */
+/** Tells whether the whole answer is given to `res.end(…)`: Node then knows its length before it creates the head. */
 function isWholeAnswer(res: ServerResponse): boolean {
   return lengthBeforeHead(res) !== undefined
 }
@@ -56,13 +56,11 @@ function isWholeAnswer(res: ServerResponse): boolean {
 function takesComments(res: ServerResponse, args: unknown[], contentType: string): boolean {
   const isText = NOT_ENCODED.has(headerOf(res, args, 'content-encoding'))
   const hasLength = headerOf(res, args, 'content-length') !== undefined
-  return EVENT_STREAM.test(contentType) && isText && !hasLength
+  return isEventStream(contentType) && isText && !hasLength
 }
 
 /** The values of Content-Encoding for plain bytes. 'none' is no coding, but is a usual way to turn compressors off. */
 const NOT_ENCODED: ReadonlySet<unknown> = new Set([undefined, 'identity', 'none'])
-
-const EVENT_STREAM = /^text\/event-stream *(?:;|$)/i
 
 /** Reads a header from the arguments of `writeHead`, or else from the response. */
 function headerOf(res: ServerResponse, args: unknown[], name: keyof IncomingHttpHeaders): unknown {
@@ -107,7 +105,7 @@ function withStreamHeaders(
  */
 const PLAIN_TEXT = /^\s*text\/plain\s*(?:;|$)/i
 
-/** Returns true for a script, a style sheet, an image and the like: with `nosniff` a browser refuses plain text for them. */
+/** Tells whether a script, a style sheet, an image or the like is asked for: with `nosniff` browsers refuse it as plain text. */
 function isSubresource({ headers }: IncomingMessage): boolean {
   return !SHOWN_AS_THEY_COME.has(headers['sec-fetch-dest'] ?? 'empty')
 }

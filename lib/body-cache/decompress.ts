@@ -90,7 +90,7 @@ function hasZlibHeader(bytes: Buffer): boolean {
   return bytes.length > 1 && (bytes[0]! & 0x0f) === 8 && bytes.readUInt16BE(0) % 31 === 0
 }
 
-/** zstd came with Node 22.15. */
+/** Returns the decompressor of zstd, which came with Node 22.15. */
 function zstdDecompressor(module: object): Decompress | undefined {
   const { zstdDecompress } = module as { zstdDecompress?: typeof zlib.gunzip }
   if (zstdDecompress === undefined) return undefined

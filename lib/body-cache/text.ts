@@ -37,7 +37,10 @@ function decodeByNode(bytes: Buffer, encoding: string): string {
   return new TextDecoder(isBigEndian ? 'utf-16be' : encoding).decode(bytes)
 }
 
-/** Restores the control characters for bytes that a code page of Windows leaves free, which `iconv-lite` replaces by U+FFFD. */
+/**
+ * Restores the control characters for bytes that a code page of Windows leaves free, which `iconv-lite` replaces by
+ * U+FFFD.
+ */
 function withControls(text: string, bytes: Buffer): string {
   if (!text.includes('\uFFFD')) return text
   const units = Buffer.from(text, 'utf16le')

@@ -133,7 +133,7 @@ function formText(bytes: Buffer, encoding: string): string {
   return isUnicode(encoding) ? decodeText(bytes, encoding) : bytes.toString('latin1')
 }
 
-/** True for UTF-8 and UTF-16: in both, the escapes are UTF-8. */
+/** Tells whether an encoding is UTF-8 or UTF-16: in both, the escapes are UTF-8. */
 function isUnicode(encoding: string): boolean {
   return encoding.startsWith('utf-')
 }

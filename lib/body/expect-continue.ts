@@ -53,8 +53,7 @@ export function awaitsContinue(req: IncomingMessage): boolean {
 
 /** Replaces `req._read`: the first real reader makes the client send the body. */
 function readExpected(this: IncomingMessage, size: number): void {
-  const isAwaited = (this as Expecting)[CONTINUE] !== undefined
-  if (isAwaited && !hasListeners(this)) {
+  if (awaitsContinue(this) && !hasListeners(this)) {
     tellOnFinished(this)
     this.on('newListener', onLateReader)
     return

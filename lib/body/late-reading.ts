@@ -9,6 +9,7 @@ import {
 import type { OutgoingResponse, ServerSocket } from '../node/internals.js'
 import { isHttp2 } from '../node/request-facts.js'
 import { timers } from '../node/timers.js'
+import type { BodyStore } from './kept/store.js'
 
 /** The time, in milliseconds, for which a reader may leave available bytes untouched. */
 const PATIENCE_MS = 10_000
@@ -19,12 +20,13 @@ export interface LateReadingOwner {
   readonly res: OutgoingResponse
   readonly socket: ServerSocket
   /** The store, if the body is kept. */
-  readonly store: object | undefined
+  readonly store: BodyStore | undefined
   /** 'arriving' while the client has more to send. */
   readonly state: string
-  /** True while a reader has taken all bytes so far and wants more. */
-  readonly isAwaited: boolean
-  readonly readers: { readonly taken: number }
+  readonly readers: {
+    readonly taken: number
+    isAwaited(store: BodyStore): boolean
+  }
   /** The number of bytes that have come. */
   readonly received: number
   /** Releases the body, even if it is still being read. */
@@ -97,8 +99,8 @@ export class LateReading implements ConnectionWatcher {
 
   /** Once the body is whole, a reader that has paused before its end is not waiting for the client. */
   private get waitsForClient(): boolean {
-    const { state, store, isAwaited, req } = this.owner
-    return state === 'arriving' && (store === undefined ? req.readableLength === 0 : isAwaited)
+    const { state, store, readers, req } = this.owner
+    return state === 'arriving' && (store === undefined ? req.readableLength === 0 : readers.isAwaited(store))
   }
 
   connectionClosed(): void {

@@ -55,7 +55,7 @@ export interface ReplayedBody extends ReadableBody, BodyExchange {
   /** Called when a reader is done for good, or has only left the request: after the response it may come back. */
   readerIsDone(isForGood: boolean): void
   /** Notes that the whole body was read before this package saw it, so nothing more comes. */
-  hasComeWhole(): void
+  bodyCameWhole(): void
   /** Notes that the client left before the end of the body. */
   abort(cause: Error | undefined): void
   /** Releases everything, as the exchange is over. */

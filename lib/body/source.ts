@@ -1,6 +1,7 @@
 import { keepListeners } from '../node/connection.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../node/internals.js'
 import { announcedLength, hasComeWhole, isCutShort, wasReset } from '../node/request-facts.js'
+import { onResponseClose } from '../node/response-close.js'
 import { destroyClosed, isBeingRead, readableStateOf } from '../node/stream-state.js'
 import { bodyRefused } from '../shared/channels.js'
 import { bodyTooLarge, type ErrorDetails, type SluicewayError, sluicewayError } from '../shared/errors.js'
@@ -17,7 +18,6 @@ import { isHeard, RefusedAnswer } from './refused/answer.js'
 import { DEFAULT_LINGER } from './refused/linger.js'
 import { openRest } from './refused/open-rest.js'
 import type { LingerBounds, Rest } from './refused/rest.js'
-import { releaseWhenClosed } from './release.js'
 import { Rounds } from './replay/rounds.js'
 import type { Waiting } from './waiting.js'
 
@@ -105,7 +105,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     const replay = this.replayed()
     const store = new BodyStore(storage, this)
     this.store = store
-    releaseWhenClosed(this.res, this)
+    onResponseClose(this.res, () => this.release())
     const lost = replay.takeBuffered(store)
     if (lost !== undefined) this.fail(sluicewayError(lost))
     this.received = store.size
@@ -113,7 +113,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     if (this.error === undefined) this.readers.join(replay)
   }
 
-  hasComeWhole(): void {
+  bodyCameWhole(): void {
     this.state = 'whole'
   }
 
@@ -204,11 +204,6 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     return this.isReadable && this.readers.readRequest
   }
 
-  /** True while a reader that has had all bytes so far wants more. */
-  get isAwaited(): boolean {
-    return this.store !== undefined && this.readers.isAwaited(this.store)
-  }
-
   private get hasRoom(): boolean {
     return this.isReadable && this.readers.haveRoom(this.store!, this.req.readableHighWaterMark)
   }
@@ -278,7 +273,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     return this.rest
   }
 
-  /** Creating an error costs as much as all the rest, so it is created only if a reader gets it. */
+  /** Fails the readers. The error is created only if one gets it, as that costs as much as all the rest. */
   private failReaders(cut?: ErrorDetails): void {
     if (!this.hasReaders) this.readers.forget()
     else this.readers.fail(this.failure ?? sluicewayError('ERR_SLUICEWAY_BODY_ABORTED', cut), this.replay)

@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { contain } from '../node/contained.js'
 import type { OutgoingResponse, ParsedRequest } from '../node/internals.js'
-import { hasCutHead, isStream, mayHaveBody } from '../node/request-facts.js'
+import { hasCutHead, isHttp2, isStream, mayHaveBody, streamOf } from '../node/request-facts.js'
 import { setSource, sourceOf } from '../node/stream-state.js'
+import { timers } from '../node/timers.js'
 import { keepContextOfBody } from '../shared/channels.js'
 import { withEntry } from '../shared/error-page.js'
 import { sluicewayError } from '../shared/errors.js'
-import { releaseWhenSent } from './release.js'
 import { BodySource } from './source.js'
 
 /** Returns the one body source of a request, which is created by the first call. */
@@ -41,4 +42,27 @@ function tap(req: ParsedRequest, res: OutgoingResponse): BodySource {
   // A head with missing lines does not say which body belongs to it, so the body is refused.
   if (hasCutHead(req)) source.refuse(sluicewayError('ERR_SLUICEWAY_HEAD_CUT'))
   return source
+}
+
+/**
+ * Releases a body as soon as its response was sent: before Node passes the connection on. The source is held until then,
+ * as the request no longer leads to it once the application has given it another stream state.
+ */
+function releaseWhenSent(res: ServerResponse, source: BodySource): void {
+  res.prependListener('finish', () => source.release())
+  if (isHttp2(res.req)) releaseWithStream(res, source)
+}
+
+/**
+ * Releases a body over HTTP/2 that was read in part once its answer has been sent. Node closes the stream, and emits
+ * 'finish' on the response, only when the rest has been read: it would hold the session, even of a client that has left.
+ */
+function releaseWithStream(res: ServerResponse, source: BodySource): void {
+  const stream = streamOf(res)
+  const release = (): void => {
+    // Node itself closes a stream that nobody has begun to read.
+    if (stream.readableFlowing !== null) contain(res, () => source.release())
+  }
+  // The trailers are sent in the same turn as the event.
+  stream.once('finish', () => timers.setImmediate(release))
 }

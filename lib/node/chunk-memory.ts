@@ -46,8 +46,8 @@ export function noteRest({
 }
 
 /**
- * Returns the one that knows which chunks of a stream only `listener` gets; undefined if it is not a request over
- * HTTP/1.
+ * Returns the object that knows which chunks of a stream only `listener` gets; undefined if the stream is not a request
+ * over HTTP/1.
  */
 export function soleListenerOf(source: Readable, listener: unknown): SoleListener | undefined {
   const isRequest = source instanceof IncomingMessage && source.method !== null

@@ -13,12 +13,12 @@ export function currentResponse({ _httpMessage: res }: ServerSocket): OutgoingRe
   return res ?? undefined
 }
 
-/** True while the HTTP server accepts no more requests from a connection, as answers wait for its client. */
+/** Tells whether the HTTP server accepts no more requests from a connection, as answers wait for its client. */
 export function isHeldUp({ _paused }: ServerSocket): boolean {
   return _paused === true
 }
 
-/** True if the connection closes after a response. */
+/** Tells whether the connection closes after a response. */
 export function closesAfter({ _last }: OutgoingResponse): boolean {
   return _last
 }

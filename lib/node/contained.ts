@@ -4,7 +4,8 @@ import { exceptionContained } from '../shared/channels.js'
 import { cutResponse } from './cut-response.js'
 
 /**
- * Runs a callback of a timer or an event, where an exception would end the process. It cuts `res` instead: an application or a library may have replaced any method of a response by one that throws.
+ * Runs a callback of a timer or an event, where an exception would end the process. It cuts `res` instead: an
+ * application or a library may have replaced any method of a response by one that throws.
  */
 export function contain(res: ServerResponse, run: () => void): void {
   try {
@@ -16,7 +17,8 @@ export function contain(res: ServerResponse, run: () => void): void {
 }
 
 /**
- * Runs the clean-up of an exchange, which must not keep it from its own end: `destroy` of a stream from a hook may throw.
+ * Runs the clean-up of an exchange. An exception must not keep the exchange from its end: `destroy` of a stream from a
+ * hook may throw.
  */
 export function containRelease(req: IncomingMessage, run: () => void): void {
   try {

@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Http2ServerRequest } from 'node:http2'
 import type { Socket } from 'node:net'
 import { exceptionContained } from '../shared/channels.js'
 import { INTERNAL_ERROR } from './http2-codes.js'
-import { isHttp2, isServedAsHttp10 } from './request-facts.js'
+import { isHttp2, isServedAsHttp10, streamOf } from './request-facts.js'
 
 /**
  * Breaks a response off visibly, so that its client does not take a part for the whole. Never throws, although
@@ -31,7 +30,7 @@ export function cutExchange(req: IncomingMessage): void {
 }
 
 function resetStream(req: IncomingMessage): void {
-  const { stream } = req as unknown as Http2ServerRequest
+  const stream = streamOf(req)
   if (!stream.destroyed) stream.close(INTERNAL_ERROR)
 }
 

@@ -47,7 +47,10 @@ export function answerBehind(app: RequestListener, res: ServerResponse, error?: 
   return true
 }
 
-/** Returns the application with a single handler, which passes `error` on: Express 5 has `router`, 4 `_router`, connect `stack`. */
+/**
+ * Returns the application with a single handler, which passes `error` on: Express 5 has `router`, 4 `_router`, connect
+ * `stack`.
+ */
 function withoutHandlers(app: RequestListener, error: unknown): object {
   const handle: Step = (_req, _res, next) => next(error)
   const router = { value: { handle } }

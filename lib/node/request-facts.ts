@@ -1,5 +1,5 @@
-import { IncomingMessage } from './http.js'
-import type { Http2ServerRequest } from 'node:http2'
+import { IncomingMessage, type ServerResponse } from './http.js'
+import type { ServerHttp2Stream } from 'node:http2'
 import { Socket } from 'node:net'
 import type { ParsedRequest } from './internals.js'
 import { nativeReadOf } from './request-methods.js'
@@ -14,6 +14,11 @@ import { readableStateOf } from './stream-state.js'
 export function isHttp2(req: IncomingMessage): boolean {
   const { stream } = req as { stream?: { respond?: unknown } | null }
   return typeof stream?.respond === 'function'
+}
+
+/** Returns the stream of a request or response over HTTP/2. */
+export function streamOf(message: IncomingMessage | ServerResponse): ServerHttp2Stream {
+  return (message as unknown as { readonly stream: ServerHttp2Stream }).stream
 }
 
 /** Tells whether the client of a request understands chunks, trailers and interim responses, as Node decides it. */
@@ -72,7 +77,7 @@ export function hasComeWhole(req: IncomingMessage): boolean {
 }
 
 /** Tells whether a host delivers the body, through a `_read` of its own. */
-export function deliversItself(req: IncomingMessage): boolean {
+function deliversItself(req: IncomingMessage): boolean {
   // oxlint-disable-next-line typescript/unbound-method
   return !hasConnection(req) && nativeReadOf(req as ParsedRequest) !== IncomingMessage.prototype._read
 }
@@ -101,13 +106,13 @@ export function mayHaveUnannouncedBody(req: IncomingMessage): boolean {
 
 /** Tells whether a body may follow that the head does not announce: over HTTP/2 it ends with the stream. */
 export function hasOpenStream(req: IncomingMessage): boolean {
-  return isHttp2(req) && !(req as unknown as Http2ServerRequest).stream.endAfterHeaders
+  return isHttp2(req) && !streamOf(req).endAfterHeaders
 }
 
 /** Tells whether the stream of a request over HTTP/2 was reset, or its connection lost: its body may then be cut. */
 export function wasReset(req: IncomingMessage): boolean {
   if (!isHttp2(req)) return false
-  const { aborted, rstCode } = (req as unknown as Http2ServerRequest).stream
+  const { aborted, rstCode } = streamOf(req)
   return aborted || (rstCode ?? 0) !== 0
 }
 

@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http'
-import type { Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
+import type { ServerHttp2Stream } from 'node:http2'
 import { type ConnectionWatcher, unwatchConnection, watchConnection } from './connection.js'
 import { STREAM_IDLE } from './http2-codes.js'
 import type { ClosableResponse } from './internals.js'
-import { isHttp2 } from './request-facts.js'
+import { isHttp2, streamOf } from './request-facts.js'
 import { timers } from './timers.js'
 
 type CloseListener = (this: ServerResponse) => void
@@ -70,10 +70,6 @@ function destroyIfReset(this: ServerHttp2Stream): void {
   timers.setImmediate(() => {
     if (this.state.state === STREAM_IDLE && !this.writableFinished) this.destroy()
   })
-}
-
-function streamOf(res: ServerResponse): ServerHttp2Stream {
-  return (res as unknown as Http2ServerResponse).stream
 }
 
 function callListener(res: ServerResponse, listener: CloseListener): void {

@@ -13,7 +13,7 @@ import { HEAD_LAYER, WRITE_LAYER } from './keys.js'
 export type Method = (this: ServerResponse, ...args: unknown[]) => unknown
 
 /** Runs instead of a method; `inner` is the method without this layer. */
-export type Around = (res: ServerResponse, inner: Method, args: unknown[]) => unknown
+type Around = (res: ServerResponse, inner: Method, args: unknown[]) => unknown
 
 /** Wraps one method of one response in `around`. Layers that other code adds later run before it. */
 export function wrapMethod(res: ServerResponse, name: 'writeHead' | 'write' | 'end', around: Around): void {

@@ -98,7 +98,7 @@ export function rememberAbort(req: ParsedRequest): void {
 }
 
 type ReadableStateConstructor = new (
-  options: { highWaterMark: number; autoDestroy: boolean; emitClose?: boolean },
+  options: { highWaterMark: number; autoDestroy: boolean; emitClose: boolean },
   stream: Readable,
   isDuplex: boolean,
 ) => ReadableState
@@ -110,11 +110,15 @@ const { ReadableState: NewReadableState } = Readable as unknown as { ReadableSta
  * listeners and the source of its body.
  */
 export function renewReadableState(req: ParsedRequest): void {
-  const { highWaterMark, [BODY]: source } = req._readableState
-  const fresh = new NewReadableState({ highWaterMark, autoDestroy: false }, req, false)
-  fresh[BODY] = source
-  req._readableState = fresh
+  replaceState(req, true)
   if (req._body === true) req._body = false
+}
+
+/** Gives a request a new state, which keeps the source of its body. */
+function replaceState(req: ParsedRequest, emitClose: boolean): void {
+  const { highWaterMark, [BODY]: source } = req._readableState
+  req._readableState = new NewReadableState({ highWaterMark, autoDestroy: false, emitClose }, req, false)
+  req._readableState[BODY] = source
 }
 
 /** Tells whether a request is as new as `renewReadableState` leaves it: it holds nothing, and no code has read it. */
@@ -179,10 +183,7 @@ export function restoreSocket(req: ParsedRequest, socket: ServerSocket): boolean
  * ends the process if it has closed, and a late reader would wait for ever.
  */
 export function destroyClosed(req: ParsedRequest): void {
-  const { highWaterMark, [BODY]: source } = req._readableState
-  const options = { highWaterMark, autoDestroy: false, emitClose: false }
-  req._readableState = new NewReadableState(options, req, false)
-  req._readableState[BODY] = source
+  replaceState(req, false)
   req.destroy()
 }
 
@@ -197,8 +198,8 @@ export function keepHalfOpen(connection: Duplex): void {
 }
 
 /**
- * Takes back the 'end' that a connection is emitting: it is emitted again to the next
- * reader, which may first get bytes that are put back. This time Node does not end the other half.
+ * Takes back the 'end' that a connection is emitting: it is emitted again to the next reader, which may first get
+ * bytes that are put back. This time Node does not end the other half.
  */
 export function takeBackEnd(connection: Duplex): void {
   ;(connection as Duplex & SocketState)._readableState.endEmitted = false

@@ -5,29 +5,37 @@ import { isProxyObserved } from '../shared/channels.js'
 import type { SluicewayError } from '../shared/errors.js'
 import type { ProxyOutcome } from '../shared/messages.js'
 import type { NextFunction } from '../shared/middleware.js'
+import { hasNoBody } from '../shared/response-facts.js'
 import { isClosed, onResponseClose } from '../node/response-close.js'
 import { pendingUpgrade } from '../node/pending-upgrade.js'
 import { mayGoElsewhere } from './attempts.js'
-import { hasNoBody } from './headers/body-length.js'
 import type { ExchangeState } from './exchange-state.js'
 import { requestBodyError } from './hooks.js'
-import { errorOfBody, holdBody, onBodyError, releaseBody, type Outgoing } from './request/outgoing.js'
-import { isBodyRead, keepBody, noteLeft } from './request/upload.js'
+import type { Outgoing } from './request/outgoing.js'
+import {
+  errorOfBody,
+  holdBody,
+  isBodyRead,
+  keepBody,
+  noteLeft,
+  onBodyError,
+  releaseBody,
+} from './request/outgoing-body.js'
 import { Answer, type AnswerOwner } from './response/answer.js'
-import type { BodyReceiver } from './response/changed-body.js'
+import type { BodyReceiver } from './response/body-receiver.js'
 import { DiscardedBody } from './response/discarded-body.js'
 import { readResponseHeaders } from './response/headers.js'
 import { switchedLines } from './response/switch-protocols.js'
-import type { Stoppable } from './progress.js'
+import type { Stoppable, TunnelEnds } from './progress.js'
 import type { ProxySettings } from './settings.js'
 import { tellError } from './tell-error.js'
 import { Trace } from './trace.js'
-import { tunnelBehindHead } from './tunnel.js'
+import { tunnelBehindHead, type TunnelOwner } from './tunnel.js'
 import { answerError, closedEarly, failureError, hookedBy, type Hooked } from './upstream-errors.js'
 import type { Failure, Receiver, Sending, Waiting } from './upstream/upstream.js'
 
 /** One request on its way to the upstream and back, in the order of events. */
-export class Exchange implements Receiver, AnswerOwner, Stoppable {
+export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
   readonly req: IncomingMessage
   readonly res: ServerResponse
   readonly next: NextFunction
@@ -153,21 +161,18 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
     try {
       this.answer.upgrade(switchedLines(lines, this.outgoing?.upgrade))
       this.trace?.head(101)
-      const ends = { client: pending.socket, upstream: connection }
-      tunnelBehindHead(this.res, pending, connection, early, {
-        onJoined: () => {
-          this.settings.progress.follow(ends)
-          this.finish()
-          this.res.off('close', this.abandonWithResponse) // the tunnel would hold all this
-          this.trace?.count(ends, early)
-          this.trace?.follow(ends)
-        },
-        onFailed: (error) => this.breakOff(error),
-      })
+      tunnelBehindHead(this.res, pending, connection, early, this)
     } catch (error) {
       connection.destroy()
       this.breakOff(error)
     }
+  }
+
+  onJoined(ends: TunnelEnds, early: Buffer): void {
+    this.settings.progress.follow(ends)
+    this.finish()
+    this.res.off('close', this.abandonWithResponse) // the tunnel would hold all this
+    this.trace?.follow(ends, early)
   }
 
   onFailure(failure: Failure): void {
@@ -248,7 +253,7 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
 
   discardUpstream(): void {
     // Until its upload has been sent, a client may not read.
-    if (this.isUploaded) this.leave(true)
+    if (isBodyRead(this.outgoing)) this.leave(true)
   }
 
   /** True if the client gets no part of the response that has arrived. */
@@ -258,13 +263,9 @@ export class Exchange implements Receiver, AnswerOwner, Stoppable {
 
   /** Leaves the upstream. The connection of an unwanted response may serve another request. */
   private leave(isUnwanted: boolean): void {
-    if (!isUnwanted || !this.isUploaded || this.sending === undefined) return this.leaveUpstream()
+    if (!isUnwanted || !isBodyRead(this.outgoing) || this.sending === undefined) return this.leaveUpstream()
     this.rest ??= new DiscardedBody(this, this.settings.progress)
     this.sending.resume()
-  }
-
-  private get isUploaded(): boolean {
-    return this.outgoing !== undefined && isBodyRead(this.outgoing)
   }
 
   /** True if the upstream's bytes are no longer for the client. */

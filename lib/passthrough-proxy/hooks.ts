@@ -125,17 +125,22 @@ function failed(cause: unknown): never {
 }
 
 /** Creates the error of `onResponse`. */
-export function responseHookError(cause: unknown): unknown {
+export function responseHookError(cause: unknown): Error {
   return hookError('onResponse failed', cause)
 }
 
+/** Creates the error of a transform of `onResponse`. */
+export function responseTransformError(cause: unknown): Error {
+  return hookError('a transform of onResponse failed', cause)
+}
+
 /** Creates the error for a body of `onRequest` that has failed. */
-export function requestBodyError(cause: unknown): unknown {
+export function requestBodyError(cause: unknown): Error {
   return hookError('the body from onRequest failed', cause)
 }
 
 /** Creates the error of a hook. An error of this package that a hook throws on purpose, such as a 413, is kept. */
-export function hookError(message: string, cause: unknown): unknown {
+export function hookError(message: string, cause: unknown): Error {
   if (isSluicewayError(cause)) return cause
   return sluicewayError('ERR_SLUICEWAY_PROXY_HOOK', { message: `passthroughProxy: ${message}`, cause })
 }

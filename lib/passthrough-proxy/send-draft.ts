@@ -1,6 +1,7 @@
 import { bodySourceOf } from '../body/tap.js'
 import type { Exchange } from './exchange.js'
-import { Outgoing, requireSoundBody, type Draft } from './request/outgoing.js'
+import { Outgoing, type Draft } from './request/outgoing.js'
+import { requireSoundBody } from './request/outgoing-body.js'
 
 /** Sends a request that no longer changes. */
 export function sendDraft(exchange: Exchange, draft: Draft): void {

@@ -5,13 +5,13 @@ import { wrongKind, type OptionCheck, type OptionName } from '../shared/options.
 import { Progress } from './progress.js'
 import type { ForwardedMode } from './request/forwarded.js'
 import type { RequestHook, ResponseHook } from './hooks.js'
-import { type ConnectOptions } from './upstream/http1/connect-options.js'
+import type { ConnectOptions } from './upstream/http1/connect-options.js'
 import { createClient } from './upstream/http1/client.js'
 import { dispatcherUpstream } from './upstream/undici/adapter.js'
-import { type Dispatcher } from './upstream/undici/dispatcher.js'
+import type { Dispatcher } from './upstream/undici/dispatcher.js'
 import type { Upstream } from './upstream/upstream.js'
 import type { Rewrites } from './response/rewrite.js'
-import { type Rewrite } from './response/rewrite-rule.js'
+import type { Rewrite } from './response/rewrite-rule.js'
 
 /** The checked options of one proxy. */
 export interface ProxySettings {

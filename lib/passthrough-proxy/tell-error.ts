@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { exceptionContained } from '../shared/channels.js'
 import type { NextFunction } from '../shared/middleware.js'
-import { giveUpUpload } from './request/upload.js'
+import { giveUpUpload } from './request/outgoing-body.js'
 
 /** The exchange as the report of its failure sees it. */
 interface Failed {

@@ -84,25 +84,24 @@ export class Trace {
     this.facts.responseBytes += bytes
   }
 
-  /** The head of the answer has come. */
+  /** Notes that the head of the answer has come. */
   head(status: number): void {
     this.facts.status = status
     this.facts.headMs = this.elapsed
     this.inContext(() => this.tellHead())
   }
 
-  /** Counts the bytes of a tunnel from its beginning; those that came behind the 101 have been written already. */
-  count({ client, upstream }: TunnelEnds, early: Buffer): void {
+  /**
+   * Counts the bytes of a tunnel from its beginning to its end. The `early` ones, which came behind the 101, have been
+   * written already.
+   */
+  follow(ends: TunnelEnds, early: Buffer): void {
     const { facts } = this
     facts.responseBytes = early.length
-    client.on('data', ({ length }: Buffer) => (facts.requestBytes += length))
-    upstream.on('data', ({ length }: Buffer) => (facts.responseBytes += length))
-  }
-
-  /** Waits until a tunnel is closed. */
-  follow(ends: TunnelEnds): void {
+    ends.client.on('data', ({ length }: Buffer) => (facts.requestBytes += length))
+    ends.upstream.on('data', ({ length }: Buffer) => (facts.responseBytes += length))
     onceClosed(ends, () => this.finish('upgraded'))
-    if (this.facts.outcome === undefined) proxyLine(this.facts)
+    if (facts.outcome === undefined) proxyLine(facts)
   }
 
   finish(outcome: ProxyOutcome, requestBytes?: number, error?: unknown): void {
@@ -141,7 +140,7 @@ export class Trace {
     proxyChannels.asyncStart.publish(this.told)
   }
 
-  /** A dispatcher may answer before it returns. */
+  /** Publishes `end` once: a dispatcher may answer before it returns. */
   private endSending(): void {
     if (this.hasEnd) return
     this.hasEnd = true

@@ -5,14 +5,17 @@ import type { ServerResponse } from 'node:http'
 import { endHead, type PendingUpgrade } from '../node/pending-upgrade.js'
 import { keepHalfOpen } from '../node/stream-state.js'
 import { timers } from '../node/timers.js'
+import type { TunnelEnds } from './progress.js'
 
 /** The time that a connection may take to end once its other side is gone. */
 const LINGER_MS = 2000
 
 /** Receives the events of a tunnel. */
 export interface TunnelOwner {
-  onJoined(): void
-  onFailed(error: unknown): void
+  /** Called once both connections are joined. The `early` bytes of the upstream have been written. */
+  onJoined(ends: TunnelEnds, early: Buffer): void
+  /** Called with the exception that has kept them from being joined. */
+  breakOff(error: unknown): void
 }
 
 /** Joins both connections once the client's 101 has been sent. A middleware may delay it until a session is saved. */
@@ -32,10 +35,10 @@ export function tunnelBehindHead(
     try {
       if (early.length > 0) client.write(early)
       join(pending, upstream)
-      owner.onJoined()
+      owner.onJoined({ client, upstream }, early)
     } catch (error) {
       upstream.destroy()
-      owner.onFailed(error)
+      owner.breakOff(error)
     }
   })
 }

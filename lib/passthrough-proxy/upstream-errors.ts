@@ -99,6 +99,13 @@ function notAnError(cause: unknown): Error {
   return new Error(withEntry(message, 'a-thrown-value-that-is-not-an-error'), { cause })
 }
 
+/** Creates the error for a client's request that cannot be passed on. */
+export function refusedRequest(reason: string): Error {
+  return sluicewayError('ERR_SLUICEWAY_PROXY_BAD_REQUEST', {
+    message: `the request cannot be passed on: ${reason}`,
+  })
+}
+
 /** Creates the error for a request that a hook has made unsendable, over any upstream. */
 export function unsendableRequest(reason: string): Error {
   return errorOf(unsendableHook, { cause: new TypeError(reason) })

@@ -47,7 +47,10 @@ async function endGroup(child: RunningChild, { killSignal, forceKillAfterMs }: E
   await isGoneWithin(child, GIVE_UP_AFTER_MS)
 }
 
-/** The timers keep the process alive on purpose: a server that shuts down must not leave a stubborn child behind. */
+/**
+ * Resolves with true once the whole group has ended, or with false after `milliseconds`. The timers keep the process
+ * alive on purpose: a server that shuts down must not leave a stubborn child behind.
+ */
 function isGoneWithin(child: RunningChild, milliseconds: number): Promise<boolean> {
   return new Promise((resolve) => {
     const finish = (isGone: boolean): void => {

@@ -5,7 +5,7 @@ import { ListenerSet } from './listener-set.js'
 import { timers } from '../node/timers.js'
 
 /** The exchange that an input belongs to. */
-export interface InputOwner {
+interface InputOwner {
   readonly isRequest: boolean
   /** Tells whether the response is over, and its child is being ended. */
   readonly isOver: () => boolean

@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http'
-import type { Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import { wrongOption } from '../shared/error-page.js'
+import { hasNoBody } from '../shared/response-facts.js'
 import { cutResponse } from '../node/cut-response.js'
 import { PIPED } from '../node/keys.js'
-import { isHttp2, takesChunks } from '../node/request-facts.js'
+import { isHttp2, streamOf, takesChunks } from '../node/request-facts.js'
 import { isClosed, onResponseClose } from '../node/response-close.js'
 import { isHeadWritten, addTrailers, sendHead } from '../node/send-head.js'
 import { ListenerSet } from './listener-set.js'
@@ -50,7 +50,7 @@ export class PipedResponse {
   constructor(res: ServerResponse, settings: ResponseSettings) {
     this.res = res
     this.settings = settings
-    this.hasBody = takesBody(res)
+    this.hasBody = !hasNoBody(res.req.method, res.statusCode)
     this.before = this.res[PIPED]
     if (this.before === 'in use') throw wrongOption(`pipeChild: ${IN_USE}`)
     if (this.before === 'ended') throw wrongOption(`pipeChild: ${ENDED}`)
@@ -155,7 +155,7 @@ export class PipedResponse {
     return headers
   }
 
-  /** Only a body in chunks may have trailers; Node throws if they are announced for any other. */
+  /** Tells whether to announce trailers. Only a body in chunks may have any; Node throws for any other. */
   private announcesTrailer(): boolean {
     const { req } = this.res
     if (this.settings.exit !== 'trailer' || !this.hasBody) return false
@@ -212,14 +212,6 @@ function restoreHeader(
 }
 
 const PLAIN_TEXT = 'text/plain; charset=utf-8'
-
-function takesBody({ req, statusCode }: ServerResponse): boolean {
-  return req.method !== 'HEAD' && statusCode !== 204 && statusCode !== 304
-}
-
-function streamOf(res: ServerResponse): ServerHttp2Stream {
-  return (res as unknown as Http2ServerResponse).stream
-}
 
 function trailersOf({ code, signal }: ChildExit): Record<string, string> {
   return code === null ? { 'Exit-Signal': String(signal) } : { 'Exit-Code': String(code) }

@@ -5,7 +5,7 @@ import createDebug, { type Debugger } from 'debug'
 import { isError } from './realms.js'
 
 /** The part that every message has. */
-export interface AboutRequest {
+interface AboutRequest {
   readonly req?: IncomingMessage | undefined
 }
 
@@ -101,7 +101,7 @@ export function describeError(error: unknown): string {
   return error.cause === undefined ? words : `${words} (${describeError(error.cause)})`
 }
 
-/** Like `describeError`, with the place where the error was thrown, because it is not reported elsewhere. */
+/** Describes an error with the place where it was thrown, because it is not reported elsewhere. */
 export function describeThrown(error: unknown): string {
   const place = isError(error) ? /^ +at .+$/m.exec(error.stack ?? '')?.[0].trim() : undefined
   return place === undefined ? describeError(error) : `${describeError(error)}, ${place}`

@@ -239,7 +239,7 @@ export function optionGroup<Settings>(checks: OptionChecks<Settings>): OptionChe
   }
 }
 
-/** The names of a group's options, in words. */
+/** Returns the names of a group's options, in words. */
 function membersOf<Settings>(checks: OptionChecks<Settings>): string {
   const names = Object.entries<OptionCheck<unknown>>(checks).map(([key, check]) =>
     isRequired(check) ? key : `${key} (optional)`,
@@ -247,7 +247,7 @@ function membersOf<Settings>(checks: OptionChecks<Settings>): string {
   return names.join(' and ')
 }
 
-/** An option without a default refuses `undefined`. */
+/** Tells whether an option has no default: its check then refuses `undefined`. */
 function isRequired(check: OptionCheck<unknown>): boolean {
   try {
     check(undefined, { owner: '', key: '' })

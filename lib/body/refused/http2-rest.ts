@@ -1,5 +1,6 @@
-import type { Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
+import type { ServerHttp2Stream } from 'node:http2'
 import { NO_ERROR } from '../../node/http2-codes.js'
+import { streamOf } from '../../node/request-facts.js'
 import type { AnsweredBody } from '../owner.js'
 import type { Rest } from './rest.js'
 
@@ -16,7 +17,7 @@ export class Http2Rest implements Rest {
 
   constructor(body: AnsweredBody) {
     this.body = body
-    this.stream = (body.res as unknown as Http2ServerResponse).stream
+    this.stream = streamOf(body.res)
   }
 
   closeAfterAnswer(): void {

@@ -1,10 +1,16 @@
 import { hasConnection, isHttp2 } from '../../node/request-facts.js'
 import { restoreSocket } from '../../node/stream-state.js'
 import type { AnsweredBody } from '../owner.js'
-import { HostRest } from './host-rest.js'
 import { Http2Rest } from './http2-rest.js'
 import { Linger } from './linger.js'
 import type { LingerBounds, Rest } from './rest.js'
+
+/** Discards the bytes that a host still delivers. There is no connection to close. */
+const ofHost: Rest = {
+  closeAfterAnswer() {},
+  discard: () => false,
+  answered() {},
+}
 
 /** Begins to take what a client still sends of a body, in the way of its connection. */
 export function openRest(body: AnsweredBody, bounds: LingerBounds): Rest {
@@ -12,5 +18,5 @@ export function openRest(body: AnsweredBody, bounds: LingerBounds): Rest {
   if (isHttp2(req)) return new Http2Rest(body)
   // A reader that has destroyed the request has taken it, and the rest has to flow.
   restoreSocket(req, socket)
-  return hasConnection(req) ? new Linger(body, bounds) : new HostRest()
+  return hasConnection(req) ? new Linger(body, bounds) : ofHost
 }

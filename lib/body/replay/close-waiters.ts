@@ -5,6 +5,9 @@ import { timers } from '../../node/timers.js'
 
 export type Listener = (...args: unknown[]) => void
 
+/** The place where a body was read to its end: on the request, beside it, or before us, so that Node has closed it. */
+export type PlaceOfReading = 'here' | 'beside' | 'before'
+
 /** The request as `CloseWaiters` sees it. */
 interface WaitedRequest {
   readonly req: ParsedRequest
@@ -36,22 +39,19 @@ export class CloseWaiters {
     this.request = request
   }
 
-  /** Notes that Node itself has told all code that has waited for 'close' so far. */
-  haveBeenTold(): void {
-    this.isOver = true
-    this.request.req.removeAllListeners('close')
-  }
-
   /**
-   * Notes that the body was read to its end, on the request or beside it. As in Node, 'close' comes two ticks after
-   * 'end'. An active reader of the request also listens for 'close', and would give up at it: its own end tells the
-   * others.
+   * Notes that the body was read to its end. As in Node, 'close' comes two ticks after 'end'. An active reader of the
+   * request also listens for 'close', and would give up at it: its own end tells the others.
    */
-  bodyWasRead(isBeside: boolean): void {
+  bodyWasRead(where: PlaceOfReading): void {
     const { req } = this.request
     this.isOver = true
-    if (isBeside && this.isRead) return
-    if (isBeside) this.tellEndSoon()
+    // Node itself has told all code that has waited for 'close' so far.
+    if (where === 'before') return void req.removeAllListeners('close')
+    if (where === 'beside') {
+      if (this.isRead) return
+      this.tellEndSoon()
+    }
     // Over HTTP/2, Node itself closes a request with its stream, and not before.
     if (req.listenerCount('close') === 0 || isHttp2(req)) return
     const waiting = req.rawListeners('close') as Listener[]
@@ -88,7 +88,10 @@ export class CloseWaiters {
     if (endListeners.length > 0) timers.nextTick(() => this.tellEnd(endListeners))
   }
 
-  /** Tells code that has waited for the end: a stream beside the request had the whole body. A later reader has its own end. */
+  /**
+   * Tells code that has waited for the end: a stream beside the request had the whole body. A later reader has its own
+   * end.
+   */
   private tellEnd(waiting: readonly Listener[]): void {
     const { hasClosed, isReadable } = this.request
     if (hasClosed || !isReadable || this.isRead) return

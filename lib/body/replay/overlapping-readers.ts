@@ -40,7 +40,7 @@ export function admitReaders(req: ParsedRequest): void {
   if (req.listenerCount('newListener', admitReader) === 0) req.on('newListener', admitReader)
 }
 
-/** Undefined once the application has given the request another stream state. */
+/** Returns the round of a request; undefined once the application has given it another stream state. */
 function roundOf(req: ParsedRequest): OverlappedRound | undefined {
   return (sourceOf(req) as { readonly replay: OverlappedRound } | undefined)?.replay
 }
@@ -91,8 +91,8 @@ function movePipe(req: ParsedRequest, rest: StandIn, destination: Writable): voi
 }
 
 /**
- * False for a listener for 'readable', which reads the request's own buffer, and for a reader that has set an
- * encoding, which may be in the middle of a character.
+ * Tells whether the readers of a round can go on from another stream. A listener for 'readable' cannot, as it reads the
+ * request's own buffer, nor can a reader that has set an encoding, which may be in the middle of a character.
  */
 function canBeSetAside(req: ParsedRequest, { encoding }: OverlappedRound): boolean {
   const isCountedInBytes = req.readableEncoding === null || req.readableLength === 0

@@ -17,7 +17,7 @@ import {
 import type { ErrorCode, SluicewayError } from '../../shared/errors.js'
 import type { BodyStore } from '../kept/store.js'
 import type { ReplayedBody } from '../owner.js'
-import { CloseWaiters, type Listener } from './close-waiters.js'
+import { CloseWaiters, type Listener, type PlaceOfReading } from './close-waiters.js'
 import { admitOverlappingReaders, admitReaders, type OverlappedRound } from './overlapping-readers.js'
 import { RequestReader } from './request-reader.js'
 import { StandIn } from './stand-in.js'
@@ -92,7 +92,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     const bytes = bytesReadBefore(this.req)
     if (bytes === undefined) return 'ERR_SLUICEWAY_BODY_ALREADY_READ'
     if (bytes.length > 0) store.append(bytes)
-    this.body.hasComeWhole()
+    this.body.bodyCameWhole()
     this.bodyWasRead(closeEmitted ? 'before' : 'here')
     this.renew()
     return undefined
@@ -145,13 +145,12 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   noteReadToEnd(): void {
     this.wasRead = true
     this.start = 0
-    this.bodyWasRead()
+    this.bodyWasRead('here')
   }
 
-  /** Notes that the body was read to its end: on the request, beside it, or before us, so that Node has closed it. */
-  bodyWasRead(where: 'here' | 'beside' | 'before' = 'here'): void {
-    if (where === 'before') this.closeWaiters.haveBeenTold()
-    else this.closeWaiters.bodyWasRead(where === 'beside')
+  /** Notes that the body was read to its end. */
+  bodyWasRead(where: PlaceOfReading): void {
+    this.closeWaiters.bodyWasRead(where)
     admitReaders(this.req)
   }
 
@@ -163,7 +162,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     return (this.req.rawListeners('end') as Listener[]).filter((listener) => listener !== startNextRound)
   }
 
-  /** Node's own iterator would read on after 'end', into the next round; a stream of its own has no next round. */
+  /** Iterates over a stream of its own: Node's own iterator would read on after 'end', into the next round. */
   iterator(options?: { destroyOnReturn?: boolean }): AsyncIterableIterator<Buffer> {
     const rest = new StandIn(this.body, this)
     rest.position = this.start
@@ -243,7 +242,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     return hasListeners(this.req) || (!this.hasClosed && this.req.listenerCount('error') > 0)
   }
 
-  /** After the response, code that only discards the body is told nothing, as if it had paused at the end. */
+  /** Ends a round with the failure. After the response, code that only discards the body is told nothing. */
   protected failRound(): void {
     const isTold = this.body.state === 'released' ? hasListeners(this.req) : this.isListenedTo
     const failure = isTold ? this.body.failure : undefined

@@ -7,8 +7,7 @@ import { readableStateOf } from '../../node/stream-state.js'
 import type { SluicewayError } from '../../shared/errors.js'
 import { timers } from '../../node/timers.js'
 import { isHeadWritten } from '../../node/send-head.js'
-
-type Listener = (...args: unknown[]) => void
+import type { Listener } from './close-waiters.js'
 
 /** A round whose body has failed. */
 export interface ToldRound {

@@ -4,8 +4,3 @@ export function isLength(value: string): boolean {
 }
 
 const DIGITS = /^\d+$/
-
-/** Tells whether a response ends with its head (RFC 9112 §6.3). */
-export function hasNoBody(method: string | undefined, status: number): boolean {
-  return status === 204 || status === 304 || method === 'HEAD'
-}

@@ -64,7 +64,9 @@ refuseNewMembers(HeaderList, (name) => {
   return `headers: a list of lines has no property ${quoted}; call set(${quoted}, value)`
 })
 
-/** Returns the text of a value. A hook in JavaScript may give any value: `undefined` would reach the upstream as a word. */
+/**
+ * Returns the text of a value. A hook in JavaScript may give any value: `undefined` would reach the upstream as a word.
+ */
 function textOf(name: string, value: unknown): string {
   if (typeof value === 'string') return value
   if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean')

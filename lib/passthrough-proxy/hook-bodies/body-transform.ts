@@ -52,7 +52,7 @@ export function readableOf(bytes: Buffer): Readable {
   return Readable.from(bytes.length === 0 ? [] : [bytes], { objectMode: false })
 }
 
-/** True for a stream of Node, or of a package such as `readable-stream`, that can be read. */
+/** Recognizes a stream of Node, or of a package such as `readable-stream`, that can be read. */
 export function isNodeReadable(value: unknown): value is Readable {
   const { pipe, read, on } = (value ?? {}) as Partial<Readable>
   // The oldest kind of stream, which has no `read`, emits its bytes even if it has no listener.

@@ -70,7 +70,7 @@ export class ChangedBody extends Readable {
     const { source } = this
     const taken = this.ownsSource ? undefined : takeHeld(source as IncomingMessage)
     if (taken === undefined && source instanceof Readable && source.readableEnded) {
-      return void this.destroy(bodyError(readBefore()))
+      return void this.destroy(requestBodyError(readBefore()))
     }
     let output = this.opened(taken)
     for (const stage of this.stages) {
@@ -103,7 +103,7 @@ export class ChangedBody extends Readable {
     try {
       if (!this.push(bytesOf(chunk))) this.output?.pause()
     } catch (error) {
-      this.destroy(this.stages.length === 0 ? bodyError(error) : transformError(error))
+      this.destroy(this.stages.length === 0 ? requestBodyError(error) : transformError(error))
     }
   }
 
@@ -131,12 +131,8 @@ function unchanged(error: Error): Error {
   return error
 }
 
-function bodyError(cause: unknown): Error {
-  return requestBodyError(cause) as Error
-}
-
 function transformError(cause: unknown): Error {
-  return hookError('a transform of onRequest failed', cause) as Error
+  return hookError('a transform of onRequest failed', cause)
 }
 
 function ignore(): void {}

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 
-import { sluicewayError } from '../../shared/errors.js'
 import { isLength } from '../headers/body-length.js'
 import { addConnectionOptions, hopByHopNames } from '../headers/hop-by-hop.js'
 import { hasOpenStream } from '../../node/request-facts.js'
@@ -9,6 +8,7 @@ import { linesOf } from './changed-lines.js'
 import { describesClient } from './forwarded.js'
 import { loopHeader } from './loop.js'
 import { hasBody, type RequestHead } from './request-head.js'
+import { refusedRequest } from '../upstream-errors.js'
 
 type Step = (head: RequestHead, name: string, value: string) => void
 
@@ -18,7 +18,6 @@ const skip: Step = () => {}
 const steps: ReadonlyMap<string, Step> = new Map<string, Step>([
   ...hopByHopNames.map((name) => [name, skip] as const),
   ['proxy-authorization', skip],
-  ['http2-settings', skip],
   ['trailer', noteTrailer],
   // This server answers it: Node, or attach() once the body is read.
   ['expect', skip],
@@ -52,7 +51,7 @@ export function readRequestHead(req: IncomingMessage): RequestHead {
   head.host = hostOf(head)
   if (head.contentLength === undefined && hasOpenStream(req)) head.chunked = true
   // RFC 9110 §9.3.8: a TRACE has no content, so the upstream could read its body as another request.
-  if (req.method === 'TRACE' && hasBody(head)) throw refused('a TRACE with a body')
+  if (req.method === 'TRACE' && hasBody(head)) throw refusedRequest('a TRACE with a body')
   return head
 }
 
@@ -91,13 +90,13 @@ const AUTHORITY = /^(?:\[[\w.:~!$&'()*+,;=%-]+\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{
 
 function takeHost(head: RequestHead, _name: string, value: string): void {
   // RFC 9112 §3.2: more than one Host line is an error, as another server may believe another line.
-  if (head.host !== undefined) throw refused('more than one Host header')
-  if (!AUTHORITY.test(value)) throw refused('its Host header is not a host')
+  if (head.host !== undefined) throw refusedRequest('more than one Host header')
+  if (!AUTHORITY.test(value)) throw refusedRequest('its Host header is not a host')
   head.host = value
 }
 
 function takeAuthority(head: RequestHead, _name: string, value: string): void {
-  if (!AUTHORITY.test(value)) throw refused('its :authority is not a host')
+  if (!AUTHORITY.test(value)) throw refusedRequest('its :authority is not a host')
   head.authority = value
 }
 
@@ -108,7 +107,7 @@ function takeAuthority(head: RequestHead, _name: string, value: string): void {
 function hostOf({ host, authority, setHere }: RequestHead): string | undefined {
   if (authority === undefined || host === authority) return host
   if (host === undefined || setHere.has(':authority')) return authority
-  if (!setHere.has('host')) throw refused('its Host header differs from its :authority')
+  if (!setHere.has('host')) throw refusedRequest('its Host header differs from its :authority')
   return host
 }
 
@@ -117,8 +116,8 @@ function hostOf({ host, authority, setHere }: RequestHead): string | undefined {
  * differ from the length, and no body is that long.
  */
 function takeContentLength(head: RequestHead, _name: string, value: string): void {
-  if (head.contentLength !== undefined) throw refused('more than one Content-Length header')
-  if (!isLength(value)) throw refused('its Content-Length is not a length')
+  if (head.contentLength !== undefined) throw refusedRequest('more than one Content-Length header')
+  if (!isLength(value)) throw refusedRequest('its Content-Length is not a length')
   head.contentLength = value
 }
 
@@ -126,7 +125,7 @@ function takeContentLength(head: RequestHead, _name: string, value: string): voi
  * Reads Transfer-Encoding. Node has decoded `chunked`; other codings are still in the bytes, and cannot be announced.
  */
 function takeTransferEncoding(head: RequestHead, _name: string, value: string): void {
-  if (value.toLowerCase() !== 'chunked') throw refused('a transfer coding other than chunked')
+  if (value.toLowerCase() !== 'chunked') throw refusedRequest('a transfer coding other than chunked')
   head.chunked = true
 }
 
@@ -138,10 +137,4 @@ function noteMarks(head: RequestHead, name: string, value: string): void {
 function noteTrailer(head: RequestHead, name: string, value: string): void {
   head.hasTrailer = true
   head.lines.push(name, value)
-}
-
-function refused(reason: string): Error {
-  return sluicewayError('ERR_SLUICEWAY_PROXY_BAD_REQUEST', {
-    message: `the request cannot be passed on: ${reason}`,
-  })
 }

@@ -20,7 +20,7 @@ export function newMark(): string {
 }
 
 /** The record of a request's passages: the values of its `Sluiceway-Loop` lines, and its lines. */
-export interface Marked {
+interface Marked {
   readonly lines: string[]
   readonly marks: string
 }

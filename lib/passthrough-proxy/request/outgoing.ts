@@ -1,16 +1,16 @@
 import type { IncomingMessage } from 'node:http'
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 
 import { pendingUpgrade } from '../../node/pending-upgrade.js'
 import { hasConnection } from '../../node/request-facts.js'
-import { requestBodyError, type OutgoingRequest } from '../hooks.js'
+import type { OutgoingRequest } from '../hooks.js'
 import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'
 import { unsendableRequest } from '../upstream-errors.js'
 import type { ClientConnection, UpstreamRequest } from '../upstream/upstream.js'
 import { hasBufferedBody, takeBody, takeBufferedBody } from './buffered-body.js'
-import { isChangedBodyOf, readBefore } from './changed-body.js'
-import { holdWaiting, leaveToReaders, takeHeld } from './hold-back.js'
+import { isChangedBodyOf } from './changed-body.js'
+import { takeHeld } from './hold-back.js'
 import { hasBody, type RequestHead } from './request-head.js'
 import { requestTrailers } from './trailers.js'
 
@@ -86,51 +86,6 @@ function trailersOf(
   }
   if (head.hasTrailer) outgoing.headers.delete('trailer')
   return undefined
-}
-
-/** Listens for errors of a hook's body for good: it may fail before any of it is read, and after the exchange. */
-export function onBodyError(
-  { body }: UpstreamRequest,
-  req: IncomingMessage,
-  listener: (error: Error) => void,
-): void {
-  if (body !== req && body instanceof Readable) body.on('error', listener)
-}
-
-/** Throws if the body of a hook has failed, or was read to its end, before it is sent. */
-export function requireSoundBody({ body }: UpstreamRequest, req: IncomingMessage): void {
-  if (body === req || !(body instanceof Readable)) return
-  if (body.errored) throw requestBodyError(body.errored)
-  if (body.readableEnded) throw requestBodyError(readBefore())
-}
-
-/** Holds the client's body back from readers that are added while the request waits for a connection. */
-export function holdBody({ body }: UpstreamRequest, req: IncomingMessage): void {
-  if (body === req || isChangedBodyOf(req, body)) holdWaiting(req)
-}
-
-/** Ends the sending of a body. The client's body stays with its request and its other readers. */
-export function releaseBody(outgoing: Outgoing | undefined, req: IncomingMessage): void {
-  if (outgoing?.leavesBody !== false) leaveToReaders(req)
-  if (outgoing !== undefined) destroyGiven(outgoing, req)
-}
-
-/** Destroys the rest of a hook's body. */
-export function destroyGiven({ body }: Outgoing, req: IncomingMessage): void {
-  if (body !== req && body instanceof Readable && !body.destroyed) body.destroy()
-}
-
-/** Returns the error of a body that has failed: the client's as it is, or that of a hook. Otherwise undefined. */
-export function errorOfBody(cause: unknown, outgoing: Outgoing | undefined, req: IncomingMessage): unknown {
-  if (cause === undefined || cause === null) return undefined
-  if (cause === req.errored) return cause
-  const body = outgoing?.body
-  return body instanceof Readable && body !== req && isLost(body, cause) ? requestBodyError(cause) : undefined
-}
-
-/** Tells whether a body has failed with this error, or was closed without any before its end. */
-function isLost(body: Readable, cause: unknown): boolean {
-  return body.errored === cause || (body.destroyed && !body.errored && !body.readableEnded)
 }
 
 /** Keeps the client's Host, unless a hook has set another. */

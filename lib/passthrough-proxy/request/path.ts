@@ -4,6 +4,7 @@ import { sluicewayError } from '../../shared/errors.js'
 import { atOnce } from '../../shared/promises.js'
 import { show } from '../../shared/options.js'
 import type { Target } from '../target.js'
+import { refusedRequest } from '../upstream-errors.js'
 import { asksForMount, behindAuthority } from './mount-path.js'
 
 /**
@@ -44,7 +45,7 @@ export function upstreamPath({ prefix, root }: Target, path: string): string {
   // The path is empty, or only a query.
   if (path.charCodeAt(0) !== 0x2f) return root + path
   if (prefix !== '' && mayClimb(path) && climbs(path)) {
-    throw refused('its path leaves the prefix of the target')
+    throw refusedRequest('its path leaves the prefix of the target')
   }
   return prefix + path
 }
@@ -54,7 +55,7 @@ export function upstreamPath({ prefix, root }: Target, path: string): string {
  */
 function originForm(url: string, req: IncomingMessage): string {
   const path = behindAuthority(url)
-  if (path === undefined) throw refused('its target is not a path')
+  if (path === undefined) throw refusedRequest('its target is not a path')
   return path.startsWith('/') || asksForMount(req, path) ? path : `/${path}`
 }
 
@@ -113,10 +114,4 @@ function levelsOf(name: string): number {
   if (name === '..') return -1
   // Many servers read `//` as one slash.
   return name === '' || name === '.' ? 0 : 1
-}
-
-function refused(reason: string): Error {
-  return sluicewayError('ERR_SLUICEWAY_PROXY_BAD_REQUEST', {
-    message: `the request cannot be passed on: ${reason}`,
-  })
 }

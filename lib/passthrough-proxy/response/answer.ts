@@ -4,13 +4,8 @@ import { containRelease } from '../../node/contained.js'
 import { cutResponse } from '../../node/cut-response.js'
 import { isHeadWritten, sendHead } from '../../node/send-head.js'
 import type { ResponseHook } from '../hooks.js'
-import {
-  changeBody,
-  type BodyReceiver,
-  type ChangedBody,
-  type ChangedBodyOwner,
-  type ClientSide,
-} from './changed-body.js'
+import { changeBody, type ChangedBody, type ChangedBodyOwner, type ClientSide } from './changed-body.js'
+import type { BodyReceiver } from './body-receiver.js'
 import { Incoming } from './incoming.js'
 import { JoinedChunks } from './joined-chunks.js'
 import { writeHead, writeInformation, writeTrailers } from './write-head.js'
@@ -32,7 +27,8 @@ export class Answer implements BodyReceiver, ClientSide {
   readonly req: IncomingMessage
   readonly res: ServerResponse
   private readonly owner: AnswerOwner
-  private hasBegun = false
+  /** True if the client gets the upstream's head. */
+  isBegun = false
   private hasBody = false
   private joined: JoinedChunks | undefined
   private isFull = false
@@ -51,16 +47,11 @@ export class Answer implements BodyReceiver, ClientSide {
     this.owner = owner
   }
 
-  /** True if the client gets the upstream's head. */
-  get isBegun(): boolean {
-    return this.hasBegun
-  }
-
   /**
    * True if another handler answers, such as a timeout middleware: its answer must be neither overwritten nor cut.
    */
   get isTaken(): boolean {
-    return isHeadWritten(this.res) && !this.hasBegun
+    return isHeadWritten(this.res) && !this.isBegun
   }
 
   /** True if the answer was ended by another handler, or cut, and takes nothing more. */
@@ -190,9 +181,9 @@ export class Answer implements BodyReceiver, ClientSide {
     const isTaken = isHeadWritten(this.res)
     try {
       writeHead(this.res, status, reason, lines)
-      this.hasBegun = true
+      this.isBegun = true
     } catch (error) {
-      this.hasBegun = isHeadWritten(this.res) && !isTaken
+      this.isBegun = isHeadWritten(this.res) && !isTaken
       throw error
     }
   }

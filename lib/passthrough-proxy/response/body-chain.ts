@@ -124,7 +124,7 @@ export class BodyChain {
     }
   }
 
-  /** raw-body throws in an event for a string. */
+  /** Turns strings into bytes: for a string, raw-body throws in an event. */
   private addBytesOnly(): void {
     const stage = bytesOnly()
     const { isChanged } = this

@@ -1,30 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 
-import { hasNoBody } from '../headers/body-length.js'
 import { bytesOf } from '../hook-bodies/body-transform.js'
-import { hookError, responseHookError, runResponseHook, type ResponseHook } from '../hooks.js'
+import { responseHookError, responseTransformError, runResponseHook, type ResponseHook } from '../hooks.js'
 import { withoutDigests } from './body-headers.js'
 import type { BodyChain } from './body-chain.js'
+import type { BodyReceiver } from './body-receiver.js'
 import type { ResponseHead } from './headers.js'
 import type { Incoming } from './incoming.js'
 import { requireFraming } from './required-framing.js'
 import type { BodyOwner } from './upstream-body.js'
 import { timers } from '../../node/timers.js'
 import { isError } from '../../shared/realms.js'
-
-/** Receives the body of a response from the upstream. */
-export interface BodyReceiver {
-  write(chunk: Buffer): void
-  /** Called when a read has been passed on. Returns false if the upstream is to pause; it is resumed later. */
-  takesMore(): boolean
-  /** True if the memory of the last read is still needed. */
-  readonly holdsChunks: boolean
-  /** Takes the end. Returns true if the answer has ended, too. */
-  end(trailers: string[], last: Buffer | undefined): boolean
-  /** True if another body has taken the place of the upstream's. */
-  readonly isReplaced?: boolean
-}
+import { hasNoBody } from '../../shared/response-facts.js'
 
 /** The answer to the client as a changed body sees it. */
 export interface ClientSide {
@@ -42,7 +30,7 @@ export interface ClientSide {
 
 /** The exchange as a changed body sees it. */
 export interface ChangedBodyOwner extends BodyOwner {
-  /** The answer has ended, perhaps before the upstream. */
+  /** Called when the answer has ended, perhaps before the upstream. */
   answered(): void
   /** Ends the exchange: another handler answers, or the client has left. */
   abandon(): void
@@ -58,7 +46,10 @@ interface Parts {
   readonly owner: ChangedBodyOwner
 }
 
-/** The longest wait for the first byte of a changed body: until then, the head is not sent, and a failure is a clean error. */
+/**
+ * The longest wait for the first byte of a changed body, in milliseconds: until then, the head is not sent, and a
+ * failure is a clean error.
+ */
 const HEAD_WAITS_MS = 50
 
 /**
@@ -256,15 +247,18 @@ export class ChangedBody implements BodyReceiver {
   /** Sends the head without waiting for a body that may come much later, such as the next event. */
   private considerHead(): void {
     const { upstream, isReplaced } = this.body
-    const waitsForBody = !upstream.hasEnded || isReplaced
-    if (this.isOpen || this.isOver || this.output === undefined || !waitsForBody) return
+    if (this.isOpen || this.isOver || this.output === undefined || !this.waitsForBody) return
     if (!upstream.hasBegun && !isReplaced) this.sendHead()
     else this.headTimer ??= timers.setTimeout(() => this.headIsDue(), HEAD_WAITS_MS)
   }
 
   private headIsDue(): void {
-    const { upstream, isReplaced } = this.body
-    if (!upstream.hasEnded || isReplaced) this.sendHead()
+    if (this.waitsForBody) this.sendHead()
+  }
+
+  /** True while a part of the body may still come from outside. */
+  private get waitsForBody(): boolean {
+    return !this.body.upstream.hasEnded || this.body.isReplaced
   }
 
   private sendHead(): void {
@@ -291,10 +285,10 @@ function outputOf(chunk: unknown): Buffer {
   try {
     return bytesOf(chunk)
   } catch (cause) {
-    throw hookError('a transform of onResponse failed', cause)
+    throw responseTransformError(cause)
   }
 }
 
-function wrongLength(how: string): unknown {
+function wrongLength(how: string): Error {
   return responseHookError(new TypeError(`the body is ${how} than its Content-Length`))
 }

@@ -36,23 +36,17 @@ export const pathRule: RuleKind = {
  * Rewrites the attributes of one `Set-Cookie` line, split as browsers do, at each ';' (RFC 6265 §5.2). A `__Host-`
  * cookie is left alone: browsers refuse it with a Domain, or a Path other than '/'.
  */
-export function rewriteCookie(
-  line: string,
-  domain: Rewrite | undefined,
-  path: Rewrite | undefined,
-  place: Place,
-): string {
+export function rewriteCookie(line: string, rewrites: AttributeRewrites, place: Place): string {
   const [pair = '', ...attributes] = line.split(';')
   if (/^\s*__host-/i.test(pair)) return line
-  const kept = attributes.flatMap((attribute) => rewriteAttribute(attribute, { domain, path }, place))
+  const kept = attributes.flatMap((attribute) => rewriteAttribute(attribute, rewrites, place))
   return [pair, ...kept].join(';')
 }
 
-function rewriteAttribute(
-  attribute: string,
-  rewrites: Readonly<Record<string, Rewrite | undefined>>,
-  place: Place,
-): string[] {
+/** The rewriting functions, by the lower-cased name of the attribute. */
+type AttributeRewrites = Readonly<Record<string, Rewrite | undefined>>
+
+function rewriteAttribute(attribute: string, rewrites: AttributeRewrites, place: Place): string[] {
   const equals = attribute.indexOf('=')
   if (equals === -1) return [attribute]
   const name = attribute.slice(0, equals).trim().toLowerCase()

@@ -13,7 +13,7 @@ interface Leavable {
 }
 
 /** The place where the rests that are being discarded are listed. */
-export interface Rests {
+interface Rests {
   beginRest(rest: DiscardedBody): void
   endRest(rest: DiscardedBody): void
 }

@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 
 import { sluicewayError } from '../../shared/errors.js'
+import { hasNoBody } from '../../shared/response-facts.js'
 import { isServedAsHttp10 } from '../../node/request-facts.js'
-import { hasNoBody, isLength } from '../headers/body-length.js'
+import { isLength } from '../headers/body-length.js'
 import { addConnectionOptions, hopByHopNames } from '../headers/hop-by-hop.js'
 import { removeLines } from '../headers/header-list.js'
 import type { Target } from '../target.js'

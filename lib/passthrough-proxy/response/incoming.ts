@@ -1,11 +1,17 @@
 import type { Readable, Writable } from 'node:stream'
 
 import { byteSize, readOptions, type OptionChecks } from '../../shared/options.js'
+import { hasNoBody } from '../../shared/response-facts.js'
 import { type BodyTransform, drop, readableOf, type Stage, stageOf } from '../hook-bodies/body-transform.js'
-import { hasNoBody } from '../headers/body-length.js'
 import { bytesIn, streamIn } from '../hook-bodies/given-body.js'
 import { HeaderList } from '../headers/header-list.js'
-import { hookError, type BufferOptions, type IncomingResponse, type ReplacementBody } from '../hooks.js'
+import {
+  hookError,
+  responseTransformError,
+  type BufferOptions,
+  type IncomingResponse,
+  type ReplacementBody,
+} from '../hooks.js'
 import { headersReplaced, refuseNewMembers } from '../known-members.js'
 import { BodyChain, type ErrorOf } from './body-chain.js'
 import { forgetBody, forgetLength } from './body-headers.js'
@@ -84,7 +90,7 @@ export class Incoming implements IncomingResponse {
       this.requireChangeable('pipeThrough()')
       this.requireWhole('pipeThrough()')
     })
-    this.pipe(stage, transformError)
+    this.pipe(stage, responseTransformError)
     forgetLength(this.headers)
     return this
   }
@@ -122,9 +128,7 @@ export class Incoming implements IncomingResponse {
 
   /** True for the response to HEAD, which describes the body of GET. */
   private get isHead(): boolean {
-    return (
-      this.head.endsWithHead && !hasNoBody(undefined, this.head.status) && this.chain?.isReplaced !== true
-    )
+    return this.endsWithHead && !hasNoBody(undefined, this.head.status)
   }
 
   /**
@@ -180,10 +184,6 @@ function decoding(coding: string): Stage {
   return { input: decoder, output: decoder }
 }
 
-function transformError(cause: unknown): unknown {
-  return hookError('a transform of onResponse failed', cause)
-}
-
-function replacementError(cause: unknown): unknown {
+function replacementError(cause: unknown): Error {
   return hookError('the body that onResponse gave to replace() failed', cause)
 }

@@ -1,4 +1,5 @@
-import { hasNoBody, isLength } from '../headers/body-length.js'
+import { hasNoBody } from '../../shared/response-facts.js'
+import { isLength } from '../headers/body-length.js'
 import { responseHookError } from '../hooks.js'
 import type { Incoming } from './incoming.js'
 
@@ -31,6 +32,6 @@ function requireLength(set: number, { statusCode, bodyChain }: Incoming, method:
   throw wrongHead(`Content-Length is ${set}, but the body has ${length} bytes`)
 }
 
-function wrongHead(message: string): unknown {
+function wrongHead(message: string): Error {
   return responseHookError(new TypeError(message))
 }

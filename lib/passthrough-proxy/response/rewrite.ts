@@ -18,7 +18,8 @@ const steps: ReadonlyMap<string, Step> = new Map<string, Step>([
   ['refresh', (value, { location }, place) => (location ? rewriteRefresh(value, location, place) : value)],
   [
     'set-cookie',
-    (value, { cookieDomain, cookiePath }, place) => rewriteCookie(value, cookieDomain, cookiePath, place),
+    (value, { cookieDomain: domain, cookiePath: path }, place) =>
+      rewriteCookie(value, { domain, path }, place),
   ],
 ])
 

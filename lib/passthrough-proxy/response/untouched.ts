@@ -10,8 +10,6 @@ const hasOwnMethods = untouchedMethods(OutgoingMessage.prototype, {
   _writeRaw: 'conn._httpMessage === this',
 })
 
-const hasOwnHead = untouchedMethods(ServerResponse.prototype, { writeHead: "ERR_HTTP_HEADERS_SENT('write')" })
-
 /**
  * Tells whether a response reaches the kernel through Node's own methods alone. A method that replaces one of them
  * may keep the chunks, and so may a stream that is not a socket.
@@ -22,6 +20,6 @@ export function isUntouched(res: ServerResponse): boolean {
 }
 
 /** Tells whether Node's own method alone writes the head of a response. */
-export function isHeadUntouched(res: ServerResponse): boolean {
-  return hasOwnHead(res)
-}
+export const isHeadUntouched: (res: ServerResponse) => boolean = untouchedMethods(ServerResponse.prototype, {
+  writeHead: "ERR_HTTP_HEADERS_SENT('write')",
+})

@@ -25,7 +25,8 @@ export class UpstreamBody extends Readable {
   private readonly owner: BodyOwner
   private waits = false
   private isReadOver = true
-  private holdsRead = false
+  /** True if the memory of the last read is still needed. */
+  holdsChunks = false
   private isUnwanted = false
   private discarded = 0
   /** True once a byte has come. */
@@ -42,11 +43,11 @@ export class UpstreamBody extends Readable {
   /** Takes a chunk from the upstream. */
   receive(chunk: Buffer): void {
     this.hasBegun = true
-    if (this.isReadOver) this.holdsRead = false
+    if (this.isReadOver) this.holdsChunks = false
     this.isReadOver = false
     if (this.isUnwanted) return this.discard(chunk)
     const isSmall = chunk.length <= SMALL
-    this.holdsRead ||= !isSmall
+    this.holdsChunks ||= !isSmall
     this.push(isSmall ? Buffer.from(chunk) : chunk)
   }
 
@@ -62,11 +63,6 @@ export class UpstreamBody extends Readable {
     this.isReadOver = true
     this.waits = !this.isUnwanted && this.readableLength >= MOST_WAITING
     return !this.waits
-  }
-
-  /** True if the memory of the last read is still needed. */
-  get holdsChunks(): boolean {
-    return this.holdsRead
   }
 
   /** Discards the rest of the body, within bounds: its connection may then serve another request. */

@@ -97,7 +97,7 @@ function writeBesideOwn(
     res.writeHead(status, phrase)
   } catch (error) {
     // The answer that reports the error must not carry half of these lines.
-    if (!isHeadWritten(res)) removeLines(res, lines)
+    if (!isHeadWritten(res)) removeHeaders(res, lines)
     throw error
   }
 }
@@ -125,7 +125,7 @@ function appendLines(res: ServerResponse, lines: readonly string[]): void {
   }
 }
 
-function removeLines(res: ServerResponse, lines: readonly string[]): void {
+function removeHeaders(res: ServerResponse, lines: readonly string[]): void {
   for (let i = 0; i < lines.length; i += 2) res.removeHeader(lines[i] as string)
 }
 

@@ -5,8 +5,6 @@
 const MOST_CHARACTERS = 1024 * 1024
 const EACH = 64
 
-export const TOO_MANY_INTERIM = 'the upstream sent too many interim responses'
-
 /** Counts the interim responses to one request. */
 export class InterimLimit {
   private characters = 0

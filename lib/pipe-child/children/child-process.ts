@@ -41,7 +41,10 @@ export class ProcessChild implements RunningChild {
     this.listeners.removeAll()
   }
 
-  /** A child that could not be started has no pid. Its 'error' comes in the next tick, or came before the call. */
+  /**
+   * Resolves once the child runs. One that could not be started has no pid: its 'error' comes in the next tick, or came
+   * before the call.
+   */
   private async whenStarted(): Promise<void> {
     const { child } = this
     if (child.exitCode !== null && child.exitCode < 0) throw spawnError(child, child.exitCode)
@@ -70,7 +73,7 @@ function isRunning(child: ChildProcess): boolean {
   return child.exitCode === null && child.signalCode === null
 }
 
-/** Up to Node 26, a child has no `stdout` at all if no descriptor was left for it. */
+/** Wraps an output. Up to Node 26, a child has no `stdout` at all if no descriptor was left for it. */
 function outputOf(stream: Readable | null | undefined): ChildOutput | undefined {
   return stream ? new StreamOutput(stream) : undefined
 }

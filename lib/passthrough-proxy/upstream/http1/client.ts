@@ -5,7 +5,7 @@ import { Delivery } from './delivery.js'
 import { failure } from './failures.js'
 import { optionsKey } from './options-key.js'
 import { Pool, type PoolSettings } from './pool.js'
-import { type RequestHead, requestHead } from './request-writer.js'
+import { type WrittenHead, requestHead } from './request-writer.js'
 
 export interface ClientOptions extends PoolSettings {
   /** Options of `net.connect` and `tls.connect`. */
@@ -20,7 +20,7 @@ export function createClient(options: ClientOptions): Upstream {
 /** The active pools of this process, by options and origin. */
 const pools = new Map<string, Pool>()
 
-const NO_HEAD: RequestHead = { text: '', isChunked: false, isLast: false, logsIn: false }
+const NO_HEAD: WrittenHead = { text: '', isChunked: false, isLast: false, logsIn: false }
 
 class Client implements Upstream {
   private readonly options: ClientOptions
@@ -40,7 +40,7 @@ class Client implements Upstream {
   send(request: UpstreamRequest, receiver: Receiver): Waiting {
     if (this.isClosed) return refused(request, receiver, failure('closed', false, 'the proxy was closed'))
     let pool: Pool
-    let head: RequestHead
+    let head: WrittenHead
     try {
       pool = this.poolOf(request.origin)
       head = requestHead(request, pool.host)

@@ -114,7 +114,7 @@ export const connectOptions: OptionCheck<ConnectOptions | undefined> = (given, o
   return Object.freeze({ ...given })
 }
 
-/** True for options, and false for an instance of a class, such as an Agent: what it does would be lost. */
+/** Recognizes options. An instance of a class, such as an Agent, is none: what it does would be lost. */
 function isPlainObject(given: unknown): given is object {
   if (typeof given !== 'object' || given === null) return false
   const prototype: unknown = Object.getPrototypeOf(given)

@@ -1,4 +1,5 @@
-import { InterimLimit, TOO_MANY_INTERIM } from '../interim-limit.js'
+import { InterimLimit } from '../interim-limit.js'
+import { TOO_MANY_INTERIM } from '../messages.js'
 import type { ClientConnection, Failure } from '../upstream.js'
 import { freeAfterPoll } from './after-poll.js'
 import { Countdown } from './countdown.js'
@@ -44,7 +45,8 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
   private isGone = false
   /** True if it carries a login, and therefore serves only one client connection. */
   hasLogin = false
-  isSettling = false // from the end of a response until it is free or gone
+  /** True from the end of a response until it is free or gone. */
+  isSettling = false
   /** The client connection of the last request, if it is known. */
   client: ClientConnection | undefined
   /** The time at which it has been idle for too long. */
@@ -261,7 +263,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     try {
       // A server also resets a connection if it leaves a part of the request unread; its answer counts.
       const isCut = this.transport.isReset && !this.isSending
-      if (!isCut) this.delivery?.runInAsyncScope(finish, undefined, this.parser)
+      if (!isCut) this.delivery?.runInAsyncScope(() => this.parser.finish())
       this.onLost(new Error('the upstream closed the connection'))
     } catch (thrown) {
       this.fail(thrown)
@@ -293,8 +295,4 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
 
 function readIn(connection: Connection, bytes: Buffer): void {
   connection.read(bytes)
-}
-
-function finish(parser: ResponseParser): void {
-  parser.finish()
 }

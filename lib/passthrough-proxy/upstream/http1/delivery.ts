@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 
 import type { Linked } from '../../../shared/linked-list.js'
 import type { Failure, Receiver, Sending, UpstreamRequest, Waiting } from '../upstream.js'
-import type { RequestHead } from './request-writer.js'
+import type { WrittenHead } from './request-writer.js'
 import type { Upload } from './upload.js'
 import { timers } from '../../../node/timers.js'
 
@@ -20,7 +20,7 @@ export interface Holder {
 export class Delivery extends AsyncResource implements Waiting, Sending, Linked<Delivery> {
   readonly request: UpstreamRequest
   readonly receiver: Receiver
-  readonly head: RequestHead
+  readonly head: WrittenHead
   holder: Holder | undefined
   isReused = false
   /** The bytes of a body in memory that went out at once. */
@@ -32,7 +32,7 @@ export class Delivery extends AsyncResource implements Waiting, Sending, Linked<
   after: Delivery | undefined
   isListed = false
 
-  constructor(request: UpstreamRequest, receiver: Receiver, head: RequestHead) {
+  constructor(request: UpstreamRequest, receiver: Receiver, head: WrittenHead) {
     super('SLUICEWAY_REQUEST')
     this.request = request
     this.receiver = receiver
@@ -73,15 +73,7 @@ export class Delivery extends AsyncResource implements Waiting, Sending, Linked<
   failSoon(failure: Failure): void {
     timers.nextTick(failNow, this, failure)
   }
-
-  /** True if the request can be sent twice without a second effect (RFC 9110 §9.2.2). */
-  get isRepeatable(): boolean {
-    const { method, body, upgrade } = this.request
-    return idempotent.has(method) && body === null && upgrade === undefined
-  }
 }
-
-const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
 function failNow(delivery: Delivery, failure: Failure): void {
   delivery.fail(failure)

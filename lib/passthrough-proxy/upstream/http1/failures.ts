@@ -1,13 +1,6 @@
-import { CONNECT_TIMEOUT, HEADERS_TIMEOUT, IDLE_TIMEOUT } from '../timeouts.js'
+import { CONNECT_TIMEOUT, HEADERS_TIMEOUT, IDLE_TIMEOUT } from '../messages.js'
+import { untrusted } from '../untrusted.js'
 import type { Failure, FailureKind } from '../upstream.js'
-
-/** Matches the codes of OpenSSL and Node for a certificate that is not trusted, or belongs to another host. */
-const untrusted = /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|ERR_TLS_CERT_)/
-
-const certificates: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: 'the certificate of the upstream has expired',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'the certificate of the upstream is for another host',
-}
 
 /** The failure of a connection whose end is told to no receiver. */
 export const UNTOLD: Failure = { kind: 'closed', maybeHeard: true, cause: undefined }
@@ -20,8 +13,7 @@ export function failure(kind: FailureKind, maybeHeard: boolean, message: string)
 /** Creates the failure of a connection that could not be opened. No server has seen the request. */
 export function connectFailure(cause: Error): Failure {
   const code = String((cause as NodeJS.ErrnoException).code)
-  if (!untrusted.test(code)) return { kind: 'unreachable', maybeHeard: false, cause }
-  return { kind: 'untrusted', maybeHeard: false, message: certificates[code], cause }
+  return { kind: 'unreachable', ...untrusted(code), maybeHeard: false, cause }
 }
 
 /** Creates the failure of an upstream that took too long. */

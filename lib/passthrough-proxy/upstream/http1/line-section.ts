@@ -1,10 +1,12 @@
+import { TOKEN } from '../../headers/token.js'
+import { HEAD_TOO_LARGE } from '../messages.js'
+
 /** The error for bytes of a server that are not a response. */
 export class MalformedResponse extends Error {
   override readonly name = 'MalformedResponse'
 }
 
 const END = Buffer.from('\r\n\r\n')
-const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/
 /** Matches control characters except the tab, which RFC 9110 §5.5 excludes from values. */
 // oxlint-disable-next-line no-control-regex -- those are what it looks for
 const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/
@@ -12,7 +14,7 @@ const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/
 const [TAB, SPACE] = [0x09, 0x20] as const
 
 /** Receives one line, which is in `text` from `from` to `end`. */
-export type OnLine = (text: string, from: number, end: number) => void
+type OnLine = (text: string, from: number, end: number) => void
 
 /**
  * Reads lines up to an empty one, in any number of pieces: a head, or the trailers of a body. Each line is passed on
@@ -50,7 +52,7 @@ export class LineSection {
   take(bytes: Buffer, from: number): number {
     const end = this.findEnd(bytes, from)
     this.length += end - from
-    if (this.length > this.maxBytes) throw new MalformedResponse('the headers of the upstream are too large')
+    if (this.length > this.maxBytes) throw new MalformedResponse(HEAD_TOO_LARGE)
     const piece = bytes.toString('latin1', from, end)
     this.text += piece
     if (!this.isWhole) this.tail = (this.tail + piece.slice(-3)).slice(-3)

@@ -1,4 +1,5 @@
 import { LinkedList } from '../../../shared/linked-list.js'
+import { isRepeatable } from '../repeatable.js'
 import type { Failure } from '../upstream.js'
 import { Connection, type ConnectionOwner, type ConnectionSettings } from './connection.js'
 import type { Connector } from './connector.js'
@@ -200,7 +201,7 @@ export class Pool implements ConnectionOwner, Holder {
    */
   private lose(lost: Delivery, reason: Failure, connection: Connection): void {
     const isOfConnection = reason.kind === 'reset' || (reason.kind === 'malformed' && reason.maybeHeard)
-    if (!isOfConnection || !connection.isStale || !lost.isRepeatable) return lost.fail(reason)
+    if (!isOfConnection || !connection.isStale || !isRepeatable(lost.request)) return lost.fail(reason)
     lost.holder = this
     this.open(lost, this.retries)
   }

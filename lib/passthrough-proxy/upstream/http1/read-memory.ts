@@ -22,7 +22,7 @@ export interface Memory {
  * Memory into which any number of sockets read, so that one that waits holds none: there may be thousands. Each copies
  * its bytes at once, before the next one reads.
  */
-export class SharedMemory implements Memory {
+class SharedMemory implements Memory {
   private readonly size: number
   private memory: Buffer | undefined
 

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 
+import { TOKEN } from '../../headers/token.js'
 import type { UpstreamRequest } from '../upstream.js'
 import { isConnectionLogin } from './login.js'
 
@@ -8,7 +9,6 @@ export class UnsendableRequest extends Error {
   override readonly name = 'UnsendableRequest'
 }
 
-const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/
 const LINE = /^[!#$%&'*+\-.^_`|~\w]+: [\t\x20-\x7e\x80-\xff]*$/
 const BEYOND_LATIN1 = /[^\0-\xff]/ // oxlint-disable-line no-control-regex
 /** Matches values without control characters and without characters beyond latin1. */
@@ -30,7 +30,7 @@ const ownLines: ReadonlySet<string> = new Set([
 ])
 
 /** A head as it is sent, one character for each byte. */
-export interface RequestHead {
+export interface WrittenHead {
   readonly text: string
   /** True if the body is sent in chunks. */
   readonly isChunked: boolean
@@ -41,7 +41,7 @@ export interface RequestHead {
 }
 
 /** Writes the head of a request for the server with this name. Throws `UnsendableRequest`. */
-export function requestHead(request: UpstreamRequest, host: string): RequestHead {
+export function requestHead(request: UpstreamRequest, host: string): WrittenHead {
   const { method, path, upgrade } = request
   if (!TOKEN.test(method) || method === 'CONNECT') throw new UnsendableRequest('a method that cannot be sent')
   if (!PATH.test(path)) throw new UnsendableRequest('a path that cannot be sent')

@@ -1,3 +1,4 @@
+import { hasNoBody } from '../../../shared/response-facts.js'
 import { type BodyEvents, ChunkDecoder } from './chunked.js'
 import { addHeaderLine, LineSection, MalformedResponse } from './line-section.js'
 import { ResponseFraming } from './response-framing.js'
@@ -157,8 +158,8 @@ export class ResponseParser {
 
   /** Returns the phase for the body (RFC 9112 §6.3). */
   private bodyPhase(): Phase {
-    const { status, framing } = this
-    if (this.method === 'HEAD' || status === 204 || status === 304) return 'over'
+    const { framing } = this
+    if (hasNoBody(this.method, this.status)) return 'over'
     if (framing.isChunked) {
       this.chunks.begin()
       return 'chunks'

@@ -91,7 +91,10 @@ export class Transport {
     return socket.on('error', destroy)
   }
 
-  /** An intercepted socket, such as nock's, never reads: its bytes are pushed. It is opened again, as it has not connected. */
+  /**
+   * Opens the socket. An intercepted one, such as nock's, never reads, as its bytes are pushed: it is opened again, since
+   * it has not connected.
+   */
   private open(opener: SocketOpener): Socket {
     const socket = opener.open(this.reading())
     if (!isIntercepted(socket)) return socket

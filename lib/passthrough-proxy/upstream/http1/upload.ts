@@ -18,7 +18,7 @@ export interface UploadOwner {
 }
 
 /** The facts about a body that its upload needs. */
-export interface UploadBody {
+interface UploadBody {
   readonly source: Readable
   /** Returns the bytes that other readers have taken out of the source by now. */
   readonly taken: (() => readonly (Buffer | string)[] | undefined) | undefined

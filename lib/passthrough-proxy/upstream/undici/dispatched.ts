@@ -2,13 +2,13 @@ import type { Socket } from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 
-import { hasNoBody } from '../../headers/body-length.js'
-import { InterimLimit, TOO_MANY_INTERIM } from '../interim-limit.js'
-import { HEADERS_TIMEOUT } from '../timeouts.js'
+import { hasNoBody } from '../../../shared/response-facts.js'
+import { InterimLimit } from '../interim-limit.js'
+import { HEADERS_TIMEOUT, TOO_MANY_INTERIM } from '../messages.js'
+import { isRepeatable } from '../repeatable.js'
 import type { Failure, Receiver, Sending, UpstreamRequest, Waiting } from '../upstream.js'
 import {
   dispatchOptions,
-  isRepeatable,
   type DispatchOptions,
   type Dispatcher,
   type Handler,
@@ -186,7 +186,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     timers.nextTick(endRead, this)
   }
 
-  /** HTTP/2 has no phrase, and some dispatchers lose it; an HTTP/1.1 upstream may send an empty one. */
+  /** Returns the phrase. HTTP/2 has none, and some dispatchers lose it; an HTTP/1.1 upstream may send an empty one. */
   private phraseFor(status: number, reason: string | undefined): string {
     const isHttp2 = (this.socket as Partial<TLSSocket> | undefined)?.alpnProtocol === 'h2'
     const isAbsent = reason === undefined || (reason === '' && isHttp2)
@@ -232,7 +232,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     if (this.stage === 'queued') {
       return this.retries < MOST_RETRIES && isRefusal(error)
     }
-    return this.stage === 'connected' && isGoAway(error) && this.retries === 0 && isRepeatable(this.options)
+    return this.stage === 'connected' && isGoAway(error) && this.retries === 0 && isRepeatable(this.request)
   }
 
   private retry(): void {

@@ -61,13 +61,6 @@ function announcedLines({ lines, trailers }: UpstreamRequest): readonly string[]
   return lines.filter((_, at) => (lines[at - (at % 2)] as string).toLowerCase() !== 'trailer')
 }
 
-const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
-
-/** Tells whether a request can be sent twice without a second effect (RFC 9110 §9.2.2). */
-export function isRepeatable({ method, body, upgrade }: DispatchOptions): boolean {
-  return idempotent.has(method) && body == null && upgrade === undefined
-}
-
 /** One part of name, value, name, value, …; a caller's dispatcher may give several values, or text. */
 export type RawPart = Buffer | string | readonly (Buffer | string)[]
 

@@ -1,10 +1,11 @@
-import { CONNECT_TIMEOUT, HEADERS_TIMEOUT, IDLE_TIMEOUT } from '../timeouts.js'
+import { CONNECT_TIMEOUT, HEAD_TOO_LARGE, HEADERS_TIMEOUT, IDLE_TIMEOUT } from '../messages.js'
+import { untrusted } from '../untrusted.js'
 import type { Failure, FailureKind } from '../upstream.js'
 import type { Controller } from './dispatcher.js'
 
 interface Kind {
   readonly kind: FailureKind
-  readonly message?: string
+  readonly message?: string | undefined
 }
 
 /** The failures by the `code` of undici's error, or of the error that it passes on. */
@@ -12,24 +13,16 @@ const byCode: Readonly<Record<string, Kind>> = {
   UND_ERR_CONNECT_TIMEOUT: { kind: 'timeout', message: CONNECT_TIMEOUT },
   UND_ERR_HEADERS_TIMEOUT: { kind: 'timeout', message: HEADERS_TIMEOUT },
   UND_ERR_BODY_TIMEOUT: { kind: 'timeout', message: IDLE_TIMEOUT },
-  UND_ERR_HEADERS_OVERFLOW: { kind: 'malformed', message: 'the headers of the upstream are too large' },
+  UND_ERR_HEADERS_OVERFLOW: { kind: 'malformed', message: HEAD_TOO_LARGE },
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: { kind: 'malformed' },
   UND_ERR_RES_EXCEEDED_MAX_SIZE: { kind: 'malformed' },
   UND_ERR_INVALID_ARG: { kind: 'unsendable' },
   UND_ERR_NOT_SUPPORTED: { kind: 'unsendable' },
   UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: { kind: 'unsendable' },
-  CERT_HAS_EXPIRED: { kind: 'untrusted', message: 'the certificate of the upstream has expired' },
-  ERR_TLS_CERT_ALTNAME_INVALID: {
-    kind: 'untrusted',
-    message: 'the certificate of the upstream is for another host',
-  },
 }
 
 /** undici's codes for a dispatcher that its owner has closed. */
 const closed: ReadonlySet<string> = new Set(['UND_ERR_CLOSED', 'UND_ERR_DESTROYED'])
-
-/** Matches OpenSSL's names for a certificate that it does not trust. */
-const untrusted = /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/
 
 /** The codes of an address that refuses connections at once. */
 const refusals: ReadonlySet<string> = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH'])
@@ -42,15 +35,14 @@ export function isRefusal(error: Error): boolean {
 /** Converts an error of undici or of the network to a failure. */
 export function failureOf(error: Error, isConnected: boolean): Failure {
   if (isUpgradeOverHttp2(error)) return upgradeOverHttp2(error)
-  const { kind, message } = byCode[codeOf(error)] ?? { kind: networkKind(error, isConnected) }
+  const code = codeOf(error)
+  const { kind, message } = byCode[code] ?? untrusted(code) ?? { kind: networkKind(error, isConnected) }
   return { kind, message, maybeHeard: isConnected, cause: error }
 }
 
 function networkKind(error: Error, isConnected: boolean): FailureKind {
   if (isConnected) return isMalformed(error) ? 'malformed' : 'reset'
-  const code = codeOf(error)
-  if (closed.has(code)) return 'closed'
-  return untrusted.test(code) ? 'untrusted' : 'unreachable'
+  return closed.has(codeOf(error)) ? 'closed' : 'unreachable'
 }
 
 function codeOf(error: Error): string {
@@ -101,7 +93,7 @@ export function upgradeOverHttp2(cause?: unknown): Failure {
 }
 
 /** Recognizes undici's error for an upgrade that it does not send over HTTP/2. */
-export function isUpgradeOverHttp2({ message }: Error): boolean {
+function isUpgradeOverHttp2({ message }: Error): boolean {
   return /^(?:HTTP\/2: Extended CONNECT |Custom upgrade .* over HTTP\/2$)/.test(message)
 }
 

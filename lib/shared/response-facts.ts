@@ -1,0 +1,9 @@
+/** Tells whether a response ends with its head (RFC 9112 §6.3). */
+export function hasNoBody(method: string | undefined, status: number): boolean {
+  return status === 204 || status === 304 || method === 'HEAD'
+}
+
+/** Tells whether a Content-Type is that of server-sent events. */
+export function isEventStream(contentType: string): boolean {
+  return /^text\/event-stream *(?:;|$)/i.test(contentType)
+}
