@@ -1,8 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 
 import type { CheckingServer, ParsedRequest, ServerSocket } from '../node/internals.js'
+import { letWrite } from '../node/express.js'
 import { serveAsPlain } from '../node/parser.js'
 import { offerUpgrade, withdrawUpgrade } from '../node/pending-upgrade.js'
 import { closeWithConnection } from '../node/response-close.js'
@@ -28,6 +27,8 @@ export interface Upgrade {
   readonly req: ParsedRequest
   readonly socket: ServerSocket
   readonly head: Buffer
+  /** The `req.url` that Node has set: the app may change it. */
+  readonly url: string
 }
 
 /** A server, and the functions that can answer its upgrades. */
@@ -139,7 +140,7 @@ function leaveToOthers(
   const { req, socket } = upgrade
   const head = releaseEarlyBytes(socket)
   if (head === undefined) return
-  if (res !== undefined) takeBack(res, socket)
+  if (res !== undefined) takeBack(res, upgrade)
   tellDecided(req, 'left')
   if (!socket.writable) return void socket.destroy()
   answerIfIgnored(wiring, upgrade, () => tellTakers(others, wiring.server, [req, socket, head]))
@@ -156,9 +157,14 @@ function answerIfIgnored({ server, app }: Wiring, { req, socket }: Upgrade, tell
   timer = timers.setTimeout(() => isIgnored() && endOnError(socket, answer, req), PATIENCE_MS).unref()
 }
 
-/** Takes the connection from the app's response, which still closes with it. */
-function takeBack(res: ServerResponse, socket: Duplex): void {
-  withdrawUpgrade(res.req)
-  res.detachSocket(socket as Socket)
+/**
+ * Takes the connection from the app's response, which still closes with it, and gives the request back as other
+ * listeners know it. It stays a request of Express, because handlers may go on to use it.
+ */
+function takeBack(res: ServerResponse, { req, socket, url }: Upgrade): void {
+  withdrawUpgrade(req)
+  req.url = url
+  letWrite(req)
+  res.detachSocket(socket)
   closeWithConnection(res)
 }
