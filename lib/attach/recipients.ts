@@ -1,10 +1,11 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 
 import type { CheckingServer, ParsedRequest, ServerSocket } from '../node/internals.js'
 import { letWrite } from '../node/express.js'
 import { serveAsPlain } from '../node/parser.js'
 import { offerUpgrade, withdrawUpgrade } from '../node/pending-upgrade.js'
-import { closeWithConnection } from '../node/response-close.js'
+import { closeWithGivenConnection } from '../node/response-close.js'
 import { exceptionContained } from '../shared/channels.js'
 import { atOnce } from '../shared/promises.js'
 import { tellDecided } from './decided.js'
@@ -148,13 +149,23 @@ function leaveToOthers(
 
 /** Calls the listeners by `tell`, and answers if all of them still ignore the upgrade after `PATIENCE_MS`. */
 function answerIfIgnored({ server, app }: Wiring, { req, socket }: Upgrade, tell: () => () => boolean): void {
-  let timer: NodeJS.Timeout | undefined
   // This comes first, because a later listener would look like one of theirs.
-  socket.once('close', () => timers.clearTimeout(timer))
+  socket.once('close', stopWaiting)
   const isIgnored = tell()
   if (!isIgnored()) return
   const answer = (): void => answerUnhandled(app, responseOn(server, socket, req))
-  timer = timers.setTimeout(() => isIgnored() && endOnError(socket, answer, req), PATIENCE_MS).unref()
+  const end = (): void => {
+    waits.delete(socket)
+    if (isIgnored()) endOnError(socket, answer, req)
+  }
+  waits.set(socket, timers.setTimeout(end, PATIENCE_MS).unref())
+}
+
+/** The upgrades that all listeners have ignored so far. A connection that one has taken does not hold its upgrade. */
+const waits = new WeakMap<Duplex, NodeJS.Timeout>()
+
+function stopWaiting(this: Duplex): void {
+  timers.clearTimeout(waits.get(this))
 }
 
 /**
@@ -166,5 +177,5 @@ function takeBack(res: ServerResponse, { req, socket, url }: Upgrade): void {
   req.url = url
   letWrite(req)
   res.detachSocket(socket)
-  closeWithConnection(res)
+  closeWithGivenConnection(res)
 }
