@@ -5,7 +5,7 @@ import type { Socket } from 'node:net'
 
 import { declineUpgrades } from './attach/declined-upgrades.js'
 import { endOnError } from './attach/end-on-error.js'
-import { takeUpgrades, type UpgradeListener } from './attach/other-listeners.js'
+import { hasExpectTaker, takeUpgrades, type UpgradeListener } from './attach/other-listeners.js'
 import type { Upgrade } from './attach/recipients.js'
 import { runUpgrade } from './attach/upgrade.js'
 import { ATTACHED } from './node/keys.js'
@@ -139,14 +139,22 @@ function attachedTo(server: object): Attached | undefined {
  *                    └─ passes it on ──────────────▶ the other 'upgrade' listeners         attach/recipients.ts
  */
 function wire(server: Server, app: RequestListener, isOwn: IsOwn): () => void {
+  const begun = new WeakSet<IncomingMessage>()
+  let isDetached = false
+  const begin: UpgradeListener = (req, socket, head) => {
+    begun.add(req)
+    endOnError(socket, () => runUpgrade(wiring, { req, socket, head, url: req.url } as Upgrade), req)
+  }
+  // sockjs, faye and primus replace the listeners of the server by one of their own, which calls the earlier ones.
   const onUpgrade: UpgradeListener = (req, socket, head) => {
-    endOnError(socket, () => runUpgrade(wiring, { req, socket, head } as Upgrade), req)
+    if (!isDetached && !begun.has(req)) begin(req, socket, head)
   }
   const wiring = { server, app, isOwn, listener: onUpgrade }
   const listeners = { ...sharedListeners, upgrade: onUpgrade }
   for (const [event, listener] of Object.entries(listeners)) server.on(event, listener)
-  const giveBack = takeUpgrades(server, onUpgrade)
+  const giveBack = takeUpgrades(server, begin)
   const detach = (): void => {
+    isDetached = true
     giveBack()
     for (const [event, listener] of Object.entries(listeners)) server.off(event, listener)
     delete (server as { [ATTACHED]?: Attached })[ATTACHED]
@@ -170,8 +178,12 @@ function isAttached(server: object): boolean {
   return attachedTo(server) !== undefined
 }
 
-/** Replaces Node's handling: with a 'checkContinue' listener Node sends no `100 Continue` and emits no 'request'. */
+/**
+ * Replaces Node's handling: with a 'checkContinue' listener Node sends no `100 Continue` and emits no 'request'. Another
+ * listener that can answer does so alone, or else the app would get its requests twice, and those that it refuses.
+ */
 function onCheckContinue(this: Server, req: IncomingMessage, res: ServerResponse): void {
+  if (hasExpectTaker(this, onCheckContinue)) return
   endOnError(
     req.socket,
     () => {

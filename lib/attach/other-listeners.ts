@@ -37,23 +37,30 @@ export function takeUpgrades(server: Server, listener: UpgradeListener): () => v
 
 /** Returns the 'upgrade' listeners of a server, except `own`, that can take a connection. */
 export function takersBeside(server: Server, own: UpgradeListener): UpgradeListener[] {
-  return listenersBeside(server, own).filter(isTaker)
+  return listenersBeside(server, 'upgrade', own).filter(isTaker)
 }
 
 /** Returns the 'upgrade' listeners of a server, except `own`, that only watch. */
 export function watchersBeside(server: Server, own: UpgradeListener): UpgradeListener[] {
-  return listenersBeside(server, own).filter((listener) => !isTaker(listener))
+  return listenersBeside(server, 'upgrade', own).filter((listener) => !isTaker(listener))
 }
 
-function listenersBeside(server: Server, own: UpgradeListener): UpgradeListener[] {
-  return (server.rawListeners('upgrade') as UpgradeListener[]).filter((listener) => listener !== own)
+/** Tells whether a server has another 'checkContinue' listener that can answer: Node calls all of them. */
+export function hasExpectTaker(server: Server, own: Listener): boolean {
+  return listenersBeside(server, 'checkContinue', own).some(isTaker)
 }
+
+function listenersBeside(server: Server, event: string, own: Listener): UpgradeListener[] {
+  return (server.rawListeners(event) as UpgradeListener[]).filter((listener) => listener !== own)
+}
+
+type Listener = (...args: never) => unknown
 
 /**
- * Tells whether a listener can take the connection. One without a parameter for it only watches: a counter, or
- * `await once(server, 'upgrade')`.
+ * Tells whether a listener can take the connection. One without a second parameter, the connection or the response,
+ * only watches: a counter, or `await once(server, 'upgrade')`.
  */
-function isTaker(listener: UpgradeListener & { readonly listener?: UpgradeListener }): boolean {
+function isTaker(listener: Listener & { readonly listener?: Listener }): boolean {
   return (listener.listener ?? listener).length > 1
 }
 

@@ -1,11 +1,11 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 import type { CheckingServer, ParsedRequest, ServerSocket } from '../node/internals.js'
+import { letWrite } from '../node/express.js'
 import { serveAsPlain } from '../node/parser.js'
 import { offerUpgrade, withdrawUpgrade } from '../node/pending-upgrade.js'
-import { closeWithConnection } from '../node/response-close.js'
+import { closeWithGivenConnection } from '../node/response-close.js'
 import { exceptionContained } from '../shared/channels.js'
 import { atOnce } from '../shared/promises.js'
 import { tellDecided } from './decided.js'
@@ -28,6 +28,8 @@ export interface Upgrade {
   readonly req: ParsedRequest
   readonly socket: ServerSocket
   readonly head: Buffer
+  /** The `req.url` that Node has set: the app may change it. */
+  readonly url: string
 }
 
 /** A server, and the functions that can answer its upgrades. */
@@ -139,7 +141,7 @@ function leaveToOthers(
   const { req, socket } = upgrade
   const head = releaseEarlyBytes(socket)
   if (head === undefined) return
-  if (res !== undefined) takeBack(res, socket)
+  if (res !== undefined) takeBack(res, upgrade)
   tellDecided(req, 'left')
   if (!socket.writable) return void socket.destroy()
   answerIfIgnored(wiring, upgrade, () => tellTakers(others, wiring.server, [req, socket, head]))
@@ -147,18 +149,33 @@ function leaveToOthers(
 
 /** Calls the listeners by `tell`, and answers if all of them still ignore the upgrade after `PATIENCE_MS`. */
 function answerIfIgnored({ server, app }: Wiring, { req, socket }: Upgrade, tell: () => () => boolean): void {
-  let timer: NodeJS.Timeout | undefined
   // This comes first, because a later listener would look like one of theirs.
-  socket.once('close', () => timers.clearTimeout(timer))
+  socket.once('close', stopWaiting)
   const isIgnored = tell()
   if (!isIgnored()) return
   const answer = (): void => answerUnhandled(app, responseOn(server, socket, req))
-  timer = timers.setTimeout(() => isIgnored() && endOnError(socket, answer, req), PATIENCE_MS).unref()
+  const end = (): void => {
+    waits.delete(socket)
+    if (isIgnored()) endOnError(socket, answer, req)
+  }
+  waits.set(socket, timers.setTimeout(end, PATIENCE_MS).unref())
 }
 
-/** Takes the connection from the app's response, which still closes with it. */
-function takeBack(res: ServerResponse, socket: Duplex): void {
-  withdrawUpgrade(res.req)
-  res.detachSocket(socket as Socket)
-  closeWithConnection(res)
+/** The upgrades that all listeners have ignored so far. A connection that one has taken does not hold its upgrade. */
+const waits = new WeakMap<Duplex, NodeJS.Timeout>()
+
+function stopWaiting(this: Duplex): void {
+  timers.clearTimeout(waits.get(this))
+}
+
+/**
+ * Takes the connection from the app's response, which still closes with it, and gives the request back as other
+ * listeners know it. It stays a request of Express, because handlers may go on to use it.
+ */
+function takeBack(res: ServerResponse, { req, socket, url }: Upgrade): void {
+  withdrawUpgrade(req)
+  req.url = url
+  letWrite(req)
+  res.detachSocket(socket)
+  closeWithGivenConnection(res)
 }

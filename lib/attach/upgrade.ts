@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { IncomingMessage } from 'node:http'
 
 import { currentResponse, tellDrained } from '../node/connection.js'
@@ -36,14 +37,16 @@ function waitForTurn(server: CheckingServer, socket: ServerSocket, proceed: () =
     return
   }
   const abort = (): void => abortRequest(previous.req)
-  socket.once('close', abort)
-  previous.once('finish', () => {
+  // 'finish' comes in the async context of the previous request, whose user or trace is not that of the upgrade.
+  const go = AsyncResource.bind((): void => {
     socket.off('close', abort)
     // Node has just set the timeout of an idle connection, if the stream supports timeouts.
     ;(socket as Partial<ServerSocket>).setTimeout?.(server.timeout || 0)
     if (currentResponse(socket) === undefined && socket.writable) proceed()
     else closeConnection(socket)
   })
+  socket.once('close', abort)
+  previous.once('finish', go)
 }
 
 /** Aborts a request as the server does if its connection closes. */

@@ -1,5 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 
+import { IncomingMessage as NodeRequest } from './http.js'
+
 /*
  * Facts about Express: all requests of an application inherit from one object, and so do its responses. A member of
  * such an object costs nothing per request. After its last handler an application answers itself, with a 404 or the page
@@ -32,6 +34,31 @@ export function expressRequestOf(req: IncomingMessage, base: object): object | u
     last = next
   }
   return last === req || Object.hasOwn(last, 'constructor') ? undefined : last
+}
+
+/**
+ * Lets code write the properties of a request that Express has made read-only, such as `query` and `path`: on a request
+ * that no application has seen, listeners for 'upgrade' write them. Without a write, they stay those of Express.
+ */
+export function letWrite(req: IncomingMessage): void {
+  let from: object | null = req
+  for (
+    ;
+    from !== null && from !== NodeRequest.prototype;
+    from = Object.getPrototypeOf(from) as object | null
+  ) {
+    for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(from))) {
+      const isReadOnly = property.get !== undefined && property.set === undefined
+      if (isReadOnly && !Object.hasOwn(req, name)) letWriteOne(req, name, property)
+    }
+  }
+}
+
+function letWriteOne(req: IncomingMessage, name: string, property: PropertyDescriptor): void {
+  const set = (value: unknown): void => {
+    Object.defineProperty(req, name, { value, writable: true, enumerable: true, configurable: true })
+  }
+  Object.defineProperty(req, name, { ...property, set, enumerable: false, configurable: true })
 }
 
 type Step = (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void) => void

@@ -77,7 +77,7 @@ function callListener(res: ServerResponse, listener: CloseListener): void {
 }
 
 /** Closes a response without a socket as soon as the connection of its request closes. */
-export function closeWithConnection(res: ServerResponse): void {
+function closeWithConnection(res: ServerResponse): void {
   const { socket } = res.req
   if (socket.destroyed) {
     timers.nextTick(close, res)
@@ -87,6 +87,32 @@ export function closeWithConnection(res: ServerResponse): void {
   watchConnection(socket, queued)
   // From its turn on, Node closes it.
   res.once('socket', () => unwatchConnection(socket, queued))
+}
+
+/**
+ * Closes a response whose connection belongs to other code from now on, and may stay open for hours. It is held only
+ * if something listens to it: with it, the request and both heads would be held.
+ */
+export function closeWithGivenConnection(res: ServerResponse): void {
+  const { socket } = res.req
+  if (socket.destroyed) timers.nextTick(close, res)
+  else watchConnection(socket, watcherOf(res))
+}
+
+/** Only `held` leads to the response: a variable for it would be kept for both functions. */
+function watcherOf(res: ServerResponse): ConnectionWatcher {
+  const held = { strongly: res.listenerCount('close') > 0 ? res : undefined, weakly: new WeakRef(res) }
+  res.on('newListener', hold)
+  return {
+    connectionClosed() {
+      const response = held.strongly ?? held.weakly.deref()
+      if (response !== undefined) close(response.off('newListener', hold))
+    },
+  }
+
+  function hold(this: ServerResponse): void {
+    held.strongly = this
+  }
 }
 
 /** Closes a response as Node closes the one whose turn it is. */

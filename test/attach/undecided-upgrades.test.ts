@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setImmediate as immediate } from 'node:timers/promises'
@@ -178,3 +179,25 @@ for (const { name, serve, connect } of transports) {
     })
   })
 }
+
+describe('the async context of an upgrade that has waited for an answer', () => {
+  afterEach(closeServers)
+
+  for (const { name, serve, connect } of transports) {
+    it(`is not that of the request before it (${name})`, async () => {
+      const users = new AsyncLocalStorage<string>()
+      const found: unknown[] = []
+      const { port } = await serve((req, res) => {
+        found.push([req.url, users.getStore()])
+        users.run('ada', () => setImmediate(() => res.end('over')))
+      })
+      const client = await connect(port)
+      client.write(message('GET /waiting HTTP/1.1', 'Host: test'), UPGRADE)
+      await client.closed()
+      expect(found).to.deep.equal([
+        ['/waiting', undefined],
+        ['/', undefined],
+      ])
+    })
+  }
+})

@@ -1,6 +1,16 @@
 import { AsyncResource } from 'node:async_hooks'
 
-const outside = new AsyncResource('SLUICEWAY_CONNECTIONS')
+/**
+ * It lives as long as the process, and does not keep it alive: jest's `--detectOpenHandles` and why-is-node-running
+ * report every async resource that lives on without saying so.
+ */
+class Outside extends AsyncResource {
+  hasRef(): boolean {
+    return false
+  }
+}
+
+const outside = new Outside('SLUICEWAY_CONNECTIONS')
 
 /**
  * Runs `make` outside any request's async context. Connections and their timers outlive the request that creates
