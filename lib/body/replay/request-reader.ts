@@ -1,4 +1,4 @@
-import { letListen } from '../../node/connection.js'
+import { lookUnfinished } from '../../node/connection.js'
 import type { ParsedRequest } from '../../node/internals.js'
 import { nativeReadOf } from '../../node/request-methods.js'
 import { hasListeners, outliveEnd, renewReadableState, sourceOf } from '../../node/stream-state.js'
@@ -31,7 +31,7 @@ export abstract class RequestReader implements BodyReader {
     this.body = body
     this.nativePush = nativePush
     outliveEnd(req)
-    letListen(req)
+    lookUnfinished(req)
     this.nativeRead = nativeReadOf(req)
     replaceMethods(req)
   }
