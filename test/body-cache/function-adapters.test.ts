@@ -1,6 +1,6 @@
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { EventEmitter, once } from 'node:events'
-import { PassThrough, Readable } from 'node:stream'
+import { Duplex, PassThrough, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import type { Express } from 'express'
@@ -70,6 +70,16 @@ const adapters: readonly Adapter[] = [
     },
   },
   {
+    name: 'srvx 1, whose socket ends with the body',
+    socket: () => new Duplex({ read: pushWhole, allowHalfOpen: true }),
+    complete: undefined,
+    before: (req) => void req.socket.on('end', () => req.push(null)),
+    deliver() {
+      const { socket } = this as IncomingMessage
+      if (socket.listenerCount('data') === 0) socket.on('data', (bytes) => this.push(bytes))
+    },
+  },
+  {
     name: 'light-my-request 6, which pushes strings in a later turn',
     socket: () => new PassThrough(),
     complete: undefined,
@@ -92,6 +102,11 @@ const adapters: readonly Adapter[] = [
     deliver: byteByByte(),
   },
 ]
+
+function pushWhole(this: Readable): void {
+  this.push(Buffer.from(BODY))
+  this.push(null)
+}
 
 /** Delivers once, however often `_read` is called, as light-my-request does. */
 function inLaterTurn(deliver: Deliver): Deliver {
@@ -174,6 +189,14 @@ for (const { name, express } of expressVersions) {
   const parsed = (req: { body: unknown }, res: { json(value: unknown): void }): void => res.json(req.body)
   const accessed = async (req: IncomingMessage, res: ServerResponse): Promise<unknown> =>
     res.end(await req.bodyCache.buffer())
+  const readFirst = (req: IncomingMessage, _res: unknown, next: (error?: unknown) => void): void => {
+    text(req).then(() => next(), next)
+  }
+  /** Adapters put the body there, and a parser that skips the request leaves it. */
+  const asAdapters = (req: { body?: unknown }, _res: unknown, next: () => void): void => {
+    req.body = Buffer.from(BODY)
+    next()
+  }
   const twice = (req: IncomingMessage, res: ServerResponse, next: (error: unknown) => void): void => {
     const readTwice = async (): Promise<unknown> => res.end(`${await text(req)}|${await text(req)}`)
     readTwice().catch(next)
@@ -218,6 +241,16 @@ for (const { name, express } of expressVersions) {
         [
           'express.json() behind bodyCache',
           [bodyCache(), express.json(), parsed],
+          '200 {"a":"\u00fc\u00fc"}',
+        ],
+        [
+          'express.json() after rawBody',
+          [asAdapters, bodyCache({ rawBody: true }), express.json(), parsed],
+          '200 {"a":"\u00fc\u00fc"}',
+        ],
+        [
+          'express.json() after a reader of the request',
+          [asAdapters, bodyCache(), readFirst, express.json(), parsed],
           '200 {"a":"\u00fc\u00fc"}',
         ],
         [

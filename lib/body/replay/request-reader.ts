@@ -1,4 +1,4 @@
-import { letListen } from '../../node/connection.js'
+import { lookUnfinished } from '../../node/connection.js'
 import type { ParsedRequest } from '../../node/internals.js'
 import { nativeReadOf } from '../../node/request-methods.js'
 import {
@@ -39,7 +39,7 @@ export abstract class RequestReader implements BodyReader {
     this.body = body
     this.nativePush = nativePush
     outliveEnd(req)
-    letListen(req)
+    lookUnfinished(req)
     this.nativeRead = nativeReadOf(req)
     replaceMethods(req)
   }
