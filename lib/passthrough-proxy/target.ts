@@ -89,6 +89,7 @@ const OBJECTS = {
 
 function parseUrl(target: unknown): URL {
   if (typeof target === 'string' && NodeUrl.canParse(target)) return new NodeUrl(target)
+  if (typeof target === 'string' && /^\/.*\.sock$/.test(target)) throw complaint(UNIX_SOCKET)
   // As in createProxyMiddleware({ target, … }).
   const isOptions = typeof target === 'object' && target !== null
   const given = isOptions ? OBJECTS[Array.isArray(target) ? 'list' : 'options'] : show(target)
@@ -102,6 +103,8 @@ const HOST = /^(?:[\w-]+(?:\.[\w-]+)+|localhost|(?:[\w.-]+|\[[\da-f:]+\]):\d+)(?
 function withScheme(target: unknown): string {
   if (typeof target === 'number') return `; did you mean 'http://127.0.0.1:${target}'?`
   if (typeof target !== 'string') return ''
+  if (target.startsWith('/'))
+    return `; paths belong to the mount: app.use('${target}', passthroughProxy(target))`
   if (/^wss?:/.test(target)) return `; did you mean '${target.replace('ws', 'http')}'?`
   return HOST.test(target) ? `; did you mean 'http://${target}'?` : ''
 }
