@@ -47,6 +47,9 @@ export type TargetFunction = {
 const UNIX_SOCKET =
   "cannot name a Unix socket; give 'http://localhost' and connect: { socketPath: '/path/of.sock' }"
 
+const NONE =
+  'is missing for this request; a middleware before the proxy can answer requests that have none, with a 404 for instance'
+
 /** Parses a target. Throws a TypeError that says what is wrong with it. */
 export function parseTarget(target: string | URL): Target {
   const url = parseUrl(isUrl(target) ? target.href : target)
@@ -140,7 +143,8 @@ export class TargetChooser {
 
 function parseChosen(chosen: ChosenTarget): Target {
   try {
-    return parseTarget(chosen as GivenTarget)
+    if (chosen === undefined || chosen === null) throw complaint(NONE)
+    return parseTarget(chosen)
   } catch (cause) {
     throw hookError('the target function failed', cause)
   }
