@@ -1,6 +1,7 @@
 import type { Readable, Writable } from 'node:stream'
 
 import { byteSize, readOptions, type OptionChecks } from '../../shared/options.js'
+import { showAs } from '../../shared/shown.js'
 import { type BodyTransform, drop, readableOf, type Stage, stageOf } from '../hook-bodies/body-transform.js'
 import { hasNoBody } from '../headers/body-length.js'
 import { bytesIn, streamIn } from '../hook-bodies/given-body.js'
@@ -158,6 +159,8 @@ export class Incoming implements IncomingResponse {
     else this.bodyChain.through(stage, errorOf)
   }
 }
+
+showAs(Incoming, ({ statusCode, statusMessage, headers }) => ({ statusCode, statusMessage, headers }))
 
 refuseNewMembers(
   Incoming,
