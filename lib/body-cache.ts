@@ -91,8 +91,19 @@ interface BodyCacheSettings extends AccessorSettings {
 const PARSED =
   'call req.bodyCache.json() or urlencoded() in the handler, or mount the parser behind bodyCache()'
 
-/** Options of body-parser. */
+const LIMIT = 'it is "limit" here, for the whole body'
+const DIRECTORY = 'it is "directory" here'
+
+/** Options of body-parser, multer, express-fileupload and formidable. */
 const namesElsewhere: NamesElsewhere = {
+  limits: LIMIT,
+  fileSize: LIMIT,
+  maxSize: LIMIT,
+  maxFileSize: LIMIT,
+  bodyLimit: LIMIT,
+  dest: DIRECTORY,
+  tempFileDir: DIRECTORY,
+  uploadDir: DIRECTORY,
   verify: 'check await req.bodyCache.buffer() in a middleware behind it',
   inflate: 'accessors such as json() decompress the body; req and stream() have the bytes of the wire',
   type: 'bodies of every type are kept',

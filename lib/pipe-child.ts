@@ -125,7 +125,7 @@ function readPipeOptions(res: ServerResponse, options: PipeChildOptions | undefi
     exit: oneOf(['event', 'trailer', 'none'], events ? 'event' : 'none'),
     end: flag(true),
     stdin: unreadStream,
-    killSignal: oneOf(signals, 'SIGTERM'),
+    killSignal: signalName,
     forceKillAfterMs: milliseconds(5000),
   }
   const settings = readOptions('pipeChild', options, checks, { elsewhere: namesElsewhere })
@@ -156,6 +156,13 @@ const namesElsewhere: NamesElsewhere = {
   cleanup: 'the child always ends with its response; "killSignal" says how',
 }
 
+const signalName: OptionCheck<NodeJS.Signals> = (given, option) => {
+  if (given === undefined) return 'SIGTERM'
+  const known = signals.find((name) => name === given)
+  if (known === undefined) throw wrongKind(option, "the name of a signal such as 'SIGTERM'", given)
+  return known
+}
+
 /** Accepts a stream that has not ended: otherwise the child would wait for an end that never comes. */
 const unreadStream: OptionCheck<Readable | undefined> = (given, option) => {
   if (given === undefined) return undefined
@@ -168,8 +175,7 @@ const unreadStream: OptionCheck<Readable | undefined> = (given, option) => {
 function requireStream(given: unknown, option: OptionName): Readable {
   const stream = given as Partial<Readable> | null
   if (typeof stream?.pipe === 'function' && typeof stream.unpipe === 'function') return stream as Readable
-  const shown = typeof given === 'object' && given !== null ? given.constructor.name : given
-  throw wrongKind(option, `a readable stream such as req${hintAt(given)}`, shown)
+  throw wrongKind(option, `a readable stream such as req${hintAt(given)}`, given)
 }
 
 function hintAt(given: unknown): string {

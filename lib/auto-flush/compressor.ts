@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http'
-import zlib from 'node:zlib'
+import zlib, { type BrotliCompress, type Deflate, type DeflateRaw, type Gzip } from 'node:zlib'
 
 /** A node:zlib stream that compresses a response. */
-export type Compressor = zlib.Gzip | zlib.Deflate | zlib.DeflateRaw | zlib.BrotliCompress
+export type Compressor = Gzip | Deflate | DeflateRaw | BrotliCompress
 
 // ZstdCompress came with Node 22.15; the types are those of Node 20.
 const { ZstdCompress } = zlib as typeof zlib & { readonly ZstdCompress?: typeof zlib.BrotliCompress }

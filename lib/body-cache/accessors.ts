@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import type { BodySource } from '../body/source.js'
+import { showAs } from '../shared/shown.js'
 import { type Decoder, decoderFor } from './decompress.js'
 import { encodingOf } from './media-type.js'
 import { parseFormData, parseJson } from './parsers.js'
@@ -174,6 +175,8 @@ export class KeptBody implements BodyCache {
     return decoder(await this.load(largestCompressed(parseLimit)), parseLimit)
   }
 }
+
+showAs(KeptBody, ({ complete, size }) => ({ complete, size }))
 
 /**
  * Keeps a rejection that no caller awaits from ending the process: a handler may begin to read, and then respond

@@ -1,4 +1,4 @@
-import type http from 'node:http'
+import type * as http from 'node:http'
 
 /**
  * Node's http module. Every `import` of it evaluates all its exports, and since Node 22 some of those load Node's whole

@@ -157,6 +157,7 @@ export const namesElsewhere: NamesElsewhere = {
   requestTimeout: UPSTREAM_TIMES,
   retry: NO_RETRY,
   retries: NO_RETRY,
+  cache: 'answers are not kept; a "dispatcher" with undici\'s interceptors.cache keeps them',
   maxRedirects: REDIRECTS,
   xForwarded: FORWARDED,
   trustProxy: FORWARDED,

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { inspect } from 'node:util'
 
 import { type Linked, LinkedList } from '../shared/linked-list.js'
 
@@ -34,7 +35,7 @@ export class Progress {
   /** Returns the numbers, which change as requests come and go. */
   stats(): ProxyStats {
     const { requests, tunnels } = this
-    return {
+    const stats = {
       get requests() {
         return requests.size
       },
@@ -42,6 +43,8 @@ export class Progress {
         return tunnels.size
       },
     }
+    // Otherwise console.log would show two getters, and no numbers.
+    return Object.defineProperty(stats, inspect.custom, { value: () => ({ ...stats }) })
   }
 
   begin(request: Stoppable): void {

@@ -47,6 +47,9 @@ export type TargetFunction = {
 const UNIX_SOCKET =
   "cannot name a Unix socket; give 'http://localhost' and connect: { socketPath: '/path/of.sock' }"
 
+const NONE =
+  'is missing for this request; a middleware before the proxy can answer requests that have none, with a 404 for instance'
+
 /** Parses a target. Throws a TypeError that says what is wrong with it. */
 export function parseTarget(target: string | URL): Target {
   const url = parseUrl(isUrl(target) ? target.href : target)
@@ -89,6 +92,7 @@ const OBJECTS = {
 
 function parseUrl(target: unknown): URL {
   if (typeof target === 'string' && NodeUrl.canParse(target)) return new NodeUrl(target)
+  if (typeof target === 'string' && /^\/.*\.sock$/.test(target)) throw complaint(UNIX_SOCKET)
   // As in createProxyMiddleware({ target, … }).
   const isOptions = typeof target === 'object' && target !== null
   const given = isOptions ? OBJECTS[Array.isArray(target) ? 'list' : 'options'] : show(target)
@@ -102,6 +106,8 @@ const HOST = /^(?:[\w-]+(?:\.[\w-]+)+|localhost|(?:[\w.-]+|\[[\da-f:]+\]):\d+)(?
 function withScheme(target: unknown): string {
   if (typeof target === 'number') return `; did you mean 'http://127.0.0.1:${target}'?`
   if (typeof target !== 'string') return ''
+  if (target.startsWith('/'))
+    return `; paths belong to the mount: app.use('${target}', passthroughProxy(target))`
   if (/^wss?:/.test(target)) return `; did you mean '${target.replace('ws', 'http')}'?`
   return HOST.test(target) ? `; did you mean 'http://${target}'?` : ''
 }
@@ -137,7 +143,8 @@ export class TargetChooser {
 
 function parseChosen(chosen: ChosenTarget): Target {
   try {
-    return parseTarget(chosen as GivenTarget)
+    if (chosen === undefined || chosen === null) throw complaint(NONE)
+    return parseTarget(chosen)
   } catch (cause) {
     throw hookError('the target function failed', cause)
   }

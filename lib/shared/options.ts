@@ -3,6 +3,7 @@ import bytes from 'bytes'
 import { closest, distance } from 'fastest-levenshtein'
 import { described } from './described.js'
 import { withEntry, wrongOption } from './error-page.js'
+import { sizeHint } from './size-hint.js'
 
 /** A size: a whole number of bytes, or a number with its unit such as '100kb' or '1.5mb' (1kb is 1024 bytes). */
 export type ByteSize = number | string
@@ -136,7 +137,7 @@ export function parseByteSize(size: unknown, option: OptionName, unlimited: bool
   const expected = `a whole number of bytes or a size such as '100kb'${unlimited ? ', or Infinity' : ''}`
   const parsed = typeof size === 'string' && SIZE.test(size) ? bytes.parse(size) : size
   if (typeof parsed !== 'number') {
-    throw wrongKind(option, expected, size)
+    throw wrongKind(option, expected, size, sizeHint(size))
   }
   if (Number.isSafeInteger(parsed) ? parsed >= 0 : unlimited && parsed === Infinity) {
     return parsed
@@ -144,10 +145,10 @@ export function parseByteSize(size: unknown, option: OptionName, unlimited: bool
   throw outOfRange(option, expected, size)
 }
 
-/** Accepts a whole number from `least` up. */
-export function wholeNumber(fallback: number, least = 0, unit = ''): OptionCheck<number> {
+/** Accepts a whole number from `least` up. `unit` and `remark` complete the message. */
+export function wholeNumber(fallback: number, least = 0, unit = '', remark = ''): OptionCheck<number> {
   return (given, option) => {
-    const expected = `a whole number${unit} from ${least} up`
+    const expected = `a whole number${unit} from ${least} up${remark}`
     const value = orDefault(given, fallback)
     if (typeof value !== 'number') {
       throw wrongKind(option, expected, given)
@@ -163,8 +164,8 @@ export function wholeNumber(fallback: number, least = 0, unit = ''): OptionCheck
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** Accepts a duration in milliseconds. */
-export function milliseconds(fallback: number, least = 0): OptionCheck<number> {
-  const check = wholeNumber(fallback, least, ' of milliseconds')
+export function milliseconds(fallback: number, least = 0, remark = ''): OptionCheck<number> {
+  const check = wholeNumber(fallback, least, ' of milliseconds', remark)
   return (given, option) => {
     const value = check(given, option)
     if (value > LONGEST_TIMER_MS) {
@@ -172,6 +173,11 @@ export function milliseconds(fallback: number, least = 0): OptionCheck<number> {
     }
     return value
   }
+}
+
+/** Accepts a time limit in milliseconds; 0 is none, as for Node's own time limits. */
+export function timeLimit(fallback: number): OptionCheck<number> {
+  return milliseconds(fallback, 0, ' (0: no limit)')
 }
 
 /** Accepts true or false. */
@@ -262,9 +268,9 @@ function orDefault(given: unknown, fallback: unknown): unknown {
   return given === undefined ? fallback : given
 }
 
-/** Describes a value of the wrong kind. */
-export function wrongKind(option: OptionName, expected: string, given: unknown): TypeError {
-  return wrongOption(complaint(option, expected, given))
+/** Describes a value of the wrong kind; `meant` is a clause that says what was probably meant. */
+export function wrongKind(option: OptionName, expected: string, given: unknown, meant = ''): TypeError {
+  return wrongOption(complaint(option, expected, given) + meant)
 }
 
 /** Describes a number that is out of range. */
@@ -280,6 +286,7 @@ function complaint({ owner, key, isResult }: OptionName, expected: string, given
 /** Shows a value in an error message: for an object only its kind, because it may hold a password. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value)
-  const isPlain = typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean'
+  if (typeof value === 'bigint') return `${value}n`
+  const isPlain = typeof value === 'number' || typeof value === 'boolean'
   return isPlain ? String(value) : described(value)
 }

@@ -122,7 +122,7 @@ describe('req.bodyCache', () => {
       TypeError,
       'option "prototypePoisoning" must be one of "error", "remove", "ignore", got "drop"',
     )
-    expect(() => bodyCache({ limits: 1 } as BodyCacheOptions)).to.throw(TypeError, 'did you mean "limit"?')
+    expect(() => bodyCache({ limitt: 1 } as BodyCacheOptions)).to.throw(TypeError, 'did you mean "limit"?')
     expect(() => bodyCache({ memroy: 1 } as BodyCacheOptions)).to.throw(TypeError, 'did you mean "memory"?')
     expect(() => bodyCache([] as BodyCacheOptions)).to.throw(TypeError, 'options must be an object')
   })

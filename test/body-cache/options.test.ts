@@ -18,6 +18,8 @@ describe('bodyCache', () => {
   it('refuses a wrong size, and a value that is neither a size nor options', () => {
     expect(() => bodyCache('lots')).to.throw(TypeError, 'bodyCache: option "limit" must be a whole number')
     expect(() => bodyCache(-1)).to.throw(RangeError, 'bodyCache: option "limit" must be')
+    expect(() => bodyCache({ dest: 'uploads' } as never)).to.throw(TypeError, '; it is "directory" here (')
+    expect(() => bodyCache({ maxFileSize: 1 } as never)).to.throw(TypeError, '; it is "limit" here, for the ')
     for (const wrong of [null, true, [], () => '1mb']) {
       expect(() => bodyCache(wrong as never)).to.throw(TypeError, 'bodyCache: options must be an object, got')
     }

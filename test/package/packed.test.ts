@@ -59,6 +59,15 @@ describe('the packed package', function () {
     expect(stdout).to.equal('dist/esm/index.js:0\ndist/cjs/index.js:0\n')
   })
 
+  it('has declarations that a project without esModuleInterop can check', async () => {
+    const declarations = installed.files.filter((file) => file.endsWith('.d.ts'))
+    expect(declarations).to.have.length.above(20)
+    for (const file of declarations) {
+      const text = readFileSync(`${installed.folder}/node_modules/sluiceway/${file}`, 'utf8')
+      expect(text, file).not.to.match(/^import (?:type )?\w+ from 'node:/m)
+    }
+  })
+
   it('is imported as an ES module, root and each subpath', async () => {
     const program = `
       const names = {}

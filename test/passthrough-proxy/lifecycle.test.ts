@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+
 import { expect } from 'chai'
 import express from 'express'
 import { passthroughProxy, type PassthroughProxy, type SluicewayError } from 'sluiceway'
@@ -75,6 +77,7 @@ describe('proxy.stats, close() and destroy()', () => {
     expect(proxy.stats).to.deep.equal({ requests: 0, tunnels: 0 })
     const [one, two] = [await sent(), await streaming()]
     expect({ ...proxy.stats }).to.deep.equal({ requests: 2, tunnels: 0 })
+    expect(inspect(proxy.stats), 'what console.log shows').to.equal('{ requests: 2, tunnels: 0 }')
     one.connection.write(answer())
     await one.client.response()
     expect(proxy.stats.requests).to.equal(1)

@@ -90,7 +90,7 @@ describe('passthroughProxy: an unknown option', () => {
   it('suggests only an option that is spelled alike', () => {
     expect(refusal('preserveHosts')).to.contain('did you mean "preserveHost"?')
     expect(refusal('connectTimeout')).to.contain('did you mean "connectTimeoutMs"?')
-    for (const name of ['requests', 'hook', 'pattern', 'redirects', 'cache', 'balance', 'it']) {
+    for (const name of ['requests', 'hook', 'pattern', 'redirects', 'caching', 'balance', 'it']) {
       expect(refusal(name)).to.contain('; the options are dispatcher, ').and.not.contain('did you mean')
     }
   })
@@ -102,6 +102,7 @@ describe('the other middlewares: options of other packages', () => {
     ['verify', bodyCache, 'req.bodyCache.buffer()'],
     ['inflate', bodyCache, 'req and stream() have the bytes of the wire'],
     ['extended', bodyCache, 'urlencoded()'],
+    ['dest', bodyCache, 'it is "directory" here'],
     ['inflate', (options: object) => maxBytes({ limit: 1, ...options }), 'parseLimit of bodyCache'],
     ['fileSize', maxBytes, 'it is "limit" here'],
     ['message', (options: object) => maxBytes({ limit: 1, ...options }), 'the error handlers of Express'],

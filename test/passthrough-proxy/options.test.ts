@@ -46,6 +46,14 @@ describe('passthroughProxy options', () => {
     }
   })
 
+  it('say where a path or the path of a socket belongs', () => {
+    expect(() => passthroughProxy('/api', { target: 'http://x' } as never)).to.throw(
+      TypeError,
+      `got "/api"; paths belong to the mount: app.use('/api', passthroughProxy(target)) (`,
+    )
+    expect(() => passthroughProxy('/run/app.sock')).to.throw(TypeError, 'connect: { socketPath:')
+  })
+
   it('suggest the scheme of a WebSocket, and the option for a Unix socket', () => {
     expect(() => passthroughProxy('ws://127.0.0.1:4000/chat')).to.throw(
       TypeError,
@@ -105,6 +113,7 @@ describe('passthroughProxy options', () => {
     [{ onResponse: null }, TypeError, 'option "onResponse" must be a function'],
     [{ connectTimeoutMs: '10' }, TypeError, 'option "connectTimeoutMs" must be a whole number'],
     [{ headersTimeoutMs: -1 }, RangeError, 'option "headersTimeoutMs" must be a whole number'],
+    [{ headersTimeoutMs: Infinity }, RangeError, 'of milliseconds from 0 up (0: no limit), got Infinity ('],
     [{ idleTimeoutMs: 1.5 }, RangeError, 'option "idleTimeoutMs" must be a whole number'],
     [{ maxConnections: 0 }, RangeError, 'option "maxConnections" must be a whole number from 1 up'],
     [{ maxQueue: 0 }, RangeError, 'option "maxQueue" must be a whole number from 1 up'],
@@ -120,7 +129,8 @@ describe('passthroughProxy options', () => {
     [{ upgrade: 'websocket' }, TypeError, 'option "upgrade" must be a list'],
     [{ upgrade: ['web socket'] }, TypeError, 'option "upgrade" must be a list'],
     [{ upgrade: ['H2C'] }, TypeError, "without 'h2c'"],
-    [{ cache: 1 }, TypeError, 'unknown option "cache"; the options are dispatcher, connect, '],
+    [{ zip: 1 }, TypeError, 'unknown option "zip"; the options are dispatcher, connect, '],
+    [{ cache: 1 }, TypeError, 'unknown option "cache"; answers are not kept; a "dispatcher" with '],
     [{ connectTimeout: 1 }, TypeError, 'unknown option "connectTimeout"; did you mean "connectTimeoutMs"?'],
   ] as [PassthroughProxyOptions, typeof Error, string][]) {
     it(`refuse ${JSON.stringify(options)}`, () => {

@@ -50,6 +50,15 @@ for (const { name, express } of expressVersions) {
       })
     }
 
+    it('says what to do with a request without a target', async () => {
+      const sender = await client({}, () => undefined)
+      sender.request('GET', '/')
+      await sender.response()
+      expect((errors[0] as Error).cause)
+        .to.have.property('message')
+        .that.includes('target is missing for this request; a middleware before the proxy can answer')
+    })
+
     it('refuses a list also if its text is a target that is known', async () => {
       let isFirst = true
       const sender = await client({}, (_req, failed) => {

@@ -61,7 +61,7 @@ describe('wrong options of passthroughProxy', () => {
 
   it('tell that an http.Agent is no dispatcher', () => {
     expect(refused({ dispatcher: new http.Agent() })).to.contain(
-      'must be an undici Dispatcher, not an http.Agent; undici has a ProxyAgent, too, got a value of class Agent',
+      'must be an undici Dispatcher, got a value of class Agent of node:http; undici has an Agent and a ProxyAgent of its own (',
     )
   })
 

@@ -284,7 +284,11 @@ describe('pipeChild', () => {
       [{ exit: 'code' }, 'option "exit" must be one of'],
       [{ exit: 'event' }, 'which needs Content-Type text/event-stream'],
       [{ stderr: 'event' }, 'which needs Content-Type text/event-stream'],
-      [{ killSignal: 'SIGNOTHING' }, 'option "killSignal" must be one of'],
+      [
+        { killSignal: 'SIGNOTHING' },
+        'option "killSignal" must be the name of a signal such as \'SIGTERM\', got "SIGNOTHING" (',
+      ],
+      [{ killSignal: 9 }, 'got 9 ('],
       [{ forceKillAfterMs: -1 }, 'option "forceKillAfterMs" must be'],
       [{ killsignal: 'SIGINT' }, 'did you mean "killSignal"'],
       [{ cwd: '/' }, 'unknown option "cwd"; give it to spawn'],

@@ -237,6 +237,11 @@ describe('the option stdin of pipeChild', () => {
       new ReadableStream(),
       'must be a readable stream such as req (Readable.fromWeb(…) makes one), got',
     ],
+    'a parsed body': [{ name: 'secret' }, 'must be a readable stream such as req, got an object ('],
+    'a parsed form, which has no prototype': [
+      Object.create(null),
+      'must be a readable stream such as req, got an object (',
+    ],
     true: [true, 'must be a readable stream such as req, got true'],
   }
   for (const [what, [stdin, message]] of Object.entries(given)) {

@@ -49,6 +49,9 @@ describeInChromium('playground in a browser', (open) => {
     expect(await opened.status('events')).to.match(
       /^8 events (?:under )?[\d.]+ m?s late with autoFlush, 8 events/,
     )
+    const told = await opened.panel('events').innerText()
+    expect(told).to.match(/; 8 events came in [2-8] pieces\n/)
+    expect(told).to.include('; 8 events came in 1 piece: the compressor kept them')
   })
 
   it('shows the lines of a command, and how it ended', async () => {

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 
 import { isPipedInto } from '../../node/pipes.js'
+import { showAs } from '../../shared/shown.js'
 import { type BodyTransform, drop, type Stage, stageOf } from '../hook-bodies/body-transform.js'
 import { digestNames } from '../headers/digests.js'
 import { bytesIn, streamIn } from '../hook-bodies/given-body.js'
@@ -110,6 +111,11 @@ export class DraftedRequest implements OutgoingRequest {
     for (const name of names) this.headers.delete(name)
   }
 }
+
+showAs(DraftedRequest, ({ method, path, headers, body }) => {
+  const isStream = body !== null && typeof body === 'object' && !Buffer.isBuffer(body)
+  return { method, path, headers, body: isStream ? 'a stream' : body }
+})
 
 refuseNewMembers(
   DraftedRequest,

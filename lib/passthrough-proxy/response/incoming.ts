@@ -2,6 +2,7 @@ import type { Readable, Writable } from 'node:stream'
 
 import { byteSize, readOptions, type OptionChecks } from '../../shared/options.js'
 import { hasNoBody } from '../../shared/response-facts.js'
+import { showAs } from '../../shared/shown.js'
 import { type BodyTransform, drop, readableOf, type Stage, stageOf } from '../hook-bodies/body-transform.js'
 import { bytesIn, streamIn } from '../hook-bodies/given-body.js'
 import { HeaderList } from '../headers/header-list.js'
@@ -162,6 +163,8 @@ export class Incoming implements IncomingResponse {
     else this.bodyChain.through(stage, errorOf)
   }
 }
+
+showAs(Incoming, ({ statusCode, statusMessage, headers }) => ({ statusCode, statusMessage, headers }))
 
 refuseNewMembers(
   Incoming,

@@ -17,8 +17,9 @@ export interface Dispatcher {
 /** Recognizes a dispatcher by its methods, as it may come from any copy of its package. */
 export const dispatcherOption: OptionCheck<Dispatcher | undefined> = (given, option) => {
   if (given !== undefined && typeof (given as Dispatcher | null)?.dispatch !== 'function') {
-    const agent = given instanceof Agent ? ', not an http.Agent; undici has a ProxyAgent, too' : ''
-    throw wrongKind(option, `an undici Dispatcher${agent}`, given)
+    const hint =
+      given instanceof Agent ? ' of node:http; undici has an Agent and a ProxyAgent of its own' : ''
+    throw wrongKind(option, 'an undici Dispatcher', given, hint)
   }
   return given as Dispatcher | undefined
 }
