@@ -75,8 +75,8 @@ function handOver(this: RequestParser, chunk: Buffer): void {
 }
 
 /** Frees the memory of a chunk that is thrown away, unless other code may have seen it. */
-export function freeFresh(req: ParsedRequest, chunk: Buffer): void {
-  if (chunk === fresh && isPushUnseen(req)) freeMemory(chunk)
+export function freeFresh(chunk: Buffer): void {
+  if (chunk === fresh) freeMemory(chunk)
 }
 
 /** Tells whether a chunk is large, and has its memory for itself. */

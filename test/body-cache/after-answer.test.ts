@@ -80,6 +80,22 @@ for (const { name: host, mount } of hosts) {
           client.destroy()
         })
       }
+
+      it(`does not keep the application from closing the connection ${what}`, async () => {
+        const giveUp: Handler = (req, res) => {
+          res.statusCode = 202
+          res.end('accepted')
+          // As a client that sends on is not worth the wait.
+          req.once('data', () => req.socket.destroySoon())
+        }
+        const { port } = await serve(mount(...middlewares, giveUp))
+        const client = await RawClient.connect(port)
+        client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n')
+        expect((await client.response()).status).to.equal(202)
+        client.write(Buffer.alloc(100_000))
+        await client.closed()
+        client.destroy()
+      })
     }
   })
 

@@ -276,6 +276,16 @@ for (const { name, mount } of hosts) {
       expect(await (await fetch(url, { method: 'POST', body: 'abc' })).text()).to.equal('abc')
     })
 
+    it('keeps a body that has come whole, but unread, before a slow middleware lets it pass', async () => {
+      const wait: Handler = async (req, _res, next) => {
+        await until(() => req.complete)
+        next()
+      }
+      const readTwice: Handler = async (req, res) => res.end((await text(req)) + (await text(req)))
+      const { url } = await serve(mount(wait, bodyCache(), readTwice))
+      expect(await (await fetch(url, { method: 'POST', body: 'abc' })).text()).to.equal('abcabc')
+    })
+
     it('refuses a body over its limit like maxBytes', async () => {
       const { url } = await serve(mount(bodyCache({ limit: 2 }), (_req, res) => res.end('let through')))
       const response = await fetch(url, { method: 'POST', body: 'abc' })

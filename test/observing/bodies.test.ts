@@ -48,6 +48,19 @@ for (const { name, mount } of hosts) {
       })
     }
 
+    it('are sent once for a body that a smaller limit finds refused', async () => {
+      const refused = observer.messages('sluiceway:body:refused')
+      const [outer, inner] = [maxBytes(10), maxBytes(5)]
+      const errors: unknown[] = []
+      const goOn: Handler = (req, res, next) =>
+        outer(req, res, (first) => inner(req, res, (second) => next(void errors.push(first, second))))
+      const client = await connect(goOn, (_req, res) => res.end())
+      client.request('POST', '/', {}, 'x'.repeat(20))
+      expect((await client.response()).status).to.equal(413)
+      expect(errors).to.deep.equal([refused[0]?.error, refused[0]?.error])
+      expect(refused).to.have.length(1)
+    })
+
     it('are sent for a body that comes too slowly', async () => {
       const refused = observer.messages('sluiceway:body:refused')
       const limits = maxBytes({ limit: 100, minRate: { bytesPerSecond: 100, graceMs: 20 } })

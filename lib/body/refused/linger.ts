@@ -57,7 +57,7 @@ export class Linger implements Rest, Closing {
   discard(chunk: Buffer | null): boolean {
     if (chunk === null) return this.end()
     this.discarded += chunk.length
-    freeFresh(this.body.req, chunk)
+    freeFresh(chunk)
     if (!this.isAnswered) return this.discarded <= this.mostBeforeAnswer
     if (this.discarded > this.bounds.lingerBytes) this.body.socket.destroy()
     return true
