@@ -101,7 +101,7 @@ export class Answer implements BodyReceiver, ClientSide {
   open(head: ResponseHead, incoming?: Incoming): void {
     const { headers } = head
     const { statusCode = head.status, statusMessage = head.reason } = incoming ?? {}
-    fitToFraming(headers, this.req, statusCode, incoming?.endsWithHead ?? head.endsWithHead)
+    fitToFraming(headers, this, statusCode, incoming?.endsWithHead ?? head.endsWithHead)
     this.writeHead(statusCode, statusMessage, headers.lines)
     // Node would put a head that waits for its turn, if it came with a chunk, before a waiting `100 Continue`.
     if (this.res.socket === null) sendHead(this.res)

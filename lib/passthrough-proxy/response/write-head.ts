@@ -10,6 +10,9 @@ import { joinSingleLines } from './single-lines.js'
 /** The lines to which several writers may contribute: those of a middleware are sent beside the upstream's. */
 const shared: ReadonlySet<string> = new Set(['set-cookie', 'vary'])
 
+/** The lines that frame a body: those of a middleware are not about the upstream's. */
+const framing: readonly string[] = ['content-length', 'transfer-encoding']
+
 /** Matches characters for which Node would refuse the whole head. HTTP/2 has no phrase, and Node warns of one. */
 // oxlint-disable-next-line no-control-regex
 const BAD_REASON = /[^\t\x20-\x7e\x80-\xff]/
@@ -21,6 +24,7 @@ export function writeHead(res: ServerResponse, status: number, reason: string, l
   const before = hasPhrase ? res.statusMessage : ''
   keepDisposition(res, lines)
   if (!hasPhrase) joinSingleLines(lines)
+  forgetOwnFraming(res)
   try {
     if (isNative(res)) writeLines(res, status, phrase, lines)
     else writeBesideOwn(res, status, phrase, lines)
@@ -31,6 +35,15 @@ export function writeHead(res: ServerResponse, status: number, reason: string, l
       if (hasPhrase) res.statusMessage = before
     }
     throw error
+  }
+}
+
+/** Forgets the framing that a middleware has set. `removeHeader` would also keep Node from sending chunks. */
+function forgetOwnFraming(res: ServerResponse): void {
+  const own = (res as Partial<OutgoingResponse>)[OUT_HEADERS]
+  for (const name of framing) {
+    if (own) delete own[name]
+    else if (own === undefined) res.removeHeader(name)
   }
 }
 
