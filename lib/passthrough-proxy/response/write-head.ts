@@ -26,7 +26,7 @@ export function writeHead(res: ServerResponse, status: number, reason: string, l
   if (!hasPhrase) joinSingleLines(lines)
   forgetOwnFraming(res)
   try {
-    if (isNative(res)) writeLines(res, status, phrase, lines)
+    if (isNative(res) && !isChangedByWrites(res, status)) writeLines(res, status, phrase, lines)
     else writeBesideOwn(res, status, phrase, lines)
   } catch (error) {
     if (!isHeadWritten(res)) {
@@ -107,12 +107,28 @@ function writeBesideOwn(
   replaceOwn(res, lines)
   try {
     appendLines(res, lines)
-    res.writeHead(status, phrase)
+    if (isChangedByWrites(res, status)) setStatus(res, status, phrase)
+    else res.writeHead(status, phrase)
   } catch (error) {
     // The answer that reports the error must not carry half of these lines.
     if (!isHeadWritten(res)) removeLines(res, lines)
     throw error
   }
+}
+
+/** Leaves the head to the first write. */
+function setStatus(res: ServerResponse, status: number, phrase: string | undefined): void {
+  res.statusCode = status
+  if (phrase !== undefined) res.statusMessage = phrase
+}
+
+/**
+ * Tells whether a middleware has replaced `write` or `end`. It may change the body there, and the head with it, which
+ * must not have been written by then. Node writes it with the first byte, as for any other handler.
+ */
+function isChangedByWrites(res: ServerResponse, status: number): boolean {
+  const isFinal = Number.isInteger(status) && status >= 200 && status <= 999
+  return isFinal && (Object.hasOwn(res, 'write') || Object.hasOwn(res, 'end'))
 }
 
 /**
