@@ -115,6 +115,15 @@ export function lengthBeforeHead(res: ServerResponse): number | undefined {
   return (res as OutgoingResponse)._contentLength ?? undefined
 }
 
+/**
+ * Tells whether the client takes a body, before the head is written: it has not asked with HEAD. The application may
+ * have changed `req.method` since.
+ */
+export function takesBody(res: ServerResponse): boolean {
+  const { _hasBody: takes = res.req.method !== 'HEAD' } = res as Partial<OutgoingResponse>
+  return takes
+}
+
 /** Makes a response have a body again after Node has refused its head. */
 export function expectBody(res: ServerResponse): void {
   ;(res as OutgoingResponse)._hasBody = res.req.method !== 'HEAD'

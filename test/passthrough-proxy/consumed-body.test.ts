@@ -64,6 +64,22 @@ for (const { name, mount } of hosts) {
       }
     }
 
+    for (const [reader, { parser, type, body }] of Object.entries(parsersOf(express))) {
+      if (reader === 'multer') continue // an empty form is an error
+      it(`passes on an empty body with chunks that ${reader} has read, as none of it is lost`, async () => {
+        const upstream = await scriptedUpstream()
+        const { port } = await serve(mount(parser, passthroughProxy(upstream.url)))
+        const client = await RawClient.connect(port)
+        client.request('POST', '/1', { 'Content-Type': type }, [])
+        const connection = await upstream.connection()
+        await connection.untilText('transfer-encoding: chunked\r\n\r\n0\r\n\r\n')
+        connection.write(answer())
+        expect((await client.response()).status).to.equal(200)
+        client.request('POST', '/2', { 'Content-Type': type }, [body])
+        expect((await client.response()).status).to.equal(500)
+      })
+    }
+
     for (const length of [10, 300_000]) {
       it(`passes on ${length} bytes of bodyCache after a pipe was destroyed in the middle`, async () => {
         const upstream = await serve(

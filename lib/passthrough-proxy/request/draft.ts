@@ -55,9 +55,10 @@ function isUnread(req: IncomingMessage, head: RequestHead): boolean {
   // The end of a pipe pauses before it removes its listeners; at a second pause, bodyCache sees that no reader is
   // left.
   if (req.readableDidRead && req.isPaused()) req.pause()
-  // A request without an announced body that has ended without a byte may never have had one.
-  const isOver = hasBody(head) && (req.readableEnded || req.destroyed)
-  return !isOver && !req.readableDidRead
+  if (req.readableDidRead) return false
+  // Nothing is lost of a body that has ended without a byte, or that was not even announced.
+  const wasEmpty = req.readableEnded && head.contentLength === undefined
+  return wasEmpty || !hasBody(head) || !(req.readableEnded || req.destroyed)
 }
 
 /** Returns the error with which the body itself has failed, for instance because it was too large. */
@@ -77,7 +78,9 @@ export function draftOf(
 ): Draft & { readonly outgoing: DraftedRequest } {
   refuseLoop(head, target.mark)
   const path = upstreamPath(target, requestPath(req, settings.path))
-  const drafted = { method: req.method as string, path, lines: head.lines }
+  // As in http.request: an application may have set another one, in lower case.
+  const method = req.method?.toUpperCase() as string
+  const drafted = { method, path, lines: head.lines }
   const outgoing = new DraftedRequest(drafted, req, hasBody(head))
   return { req, settings, target, head, outgoing, mayMove }
 }

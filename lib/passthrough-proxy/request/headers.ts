@@ -51,7 +51,7 @@ export function readRequestHead(req: IncomingMessage): RequestHead {
   head.host = hostOf(head)
   if (head.contentLength === undefined && hasOpenStream(req)) head.chunked = true
   // RFC 9110 §9.3.8: a TRACE has no content, so the upstream could read its body as another request.
-  if (req.method === 'TRACE' && hasBody(head)) throw refusedRequest('a TRACE with a body')
+  if (hasBody(head) && req.method?.toUpperCase() === 'TRACE') throw refusedRequest('a TRACE with a body')
   return head
 }
 

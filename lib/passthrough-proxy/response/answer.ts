@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { containRelease } from '../../node/contained.js'
 import { cutResponse } from '../../node/cut-response.js'
 import { isHeadWritten, sendHead } from '../../node/send-head.js'
+import { timers } from '../../node/timers.js'
 import type { ResponseHook } from '../hooks.js'
 import { changeBody, type ChangedBody, type ChangedBodyOwner, type ClientSide } from './changed-body.js'
 import type { BodyReceiver } from './body-receiver.js'
@@ -14,6 +15,9 @@ import { endWith, leaveNow } from './leave-now.js'
 import { rewriteHeaders } from './rewrite.js'
 import type { ProxySettings } from '../settings.js'
 import { isError } from '../../shared/realms.js'
+
+/** The time that a head waits for the first byte of a body that a middleware may change. */
+const HEAD_ALONE_MS = 50
 
 /** The exchange as its answer sees it. */
 export interface AnswerOwner extends ChangedBodyOwner {
@@ -38,6 +42,7 @@ export class Answer implements BodyReceiver, ClientSide {
   private isCorked = false
   private awaitsDrain = false
   private hearsOfDrain = false
+  private headTimer: NodeJS.Timeout | undefined
   /** The body that a hook changes. */
   private changed: ChangedBody | undefined
 
@@ -94,10 +99,10 @@ export class Answer implements BodyReceiver, ClientSide {
   open(head: ResponseHead, incoming?: Incoming): void {
     const { headers } = head
     const { statusCode = head.status, statusMessage = head.reason } = incoming ?? {}
-    fitToFraming(headers, this.req, statusCode, incoming?.endsWithHead ?? head.endsWithHead)
+    fitToFraming(headers, this, statusCode, incoming?.endsWithHead ?? head.endsWithHead)
     this.writeHead(statusCode, statusMessage, headers.lines)
     // Node would put a head that waits for its turn, if it came with a chunk, before a waiting `100 Continue`.
-    if (this.res.socket === null) sendHead(this.res)
+    if (this.res.socket === null && isHeadWritten(this.res)) sendHead(this.res)
   }
 
   /** Writes the head after which the connection belongs to the upstream. */
@@ -134,7 +139,7 @@ export class Answer implements BodyReceiver, ClientSide {
   /** Sends the written bytes. Returns false if the client's buffers are full; the upstream is resumed later. */
   takesMore(): boolean {
     // The head came without a byte of the body.
-    if (!this.hasBody && !this.isClosed) sendHead(this.res)
+    if (!this.hasBody && !this.isClosed) this.sendHeadAlone()
     if (this.joined?.send() === false) this.isFull = true
     this.hasLeft = !this.isCorked && leaveNow(this.res)
     const isFull = this.isFull && !this.hasLeft
@@ -185,6 +190,27 @@ export class Answer implements BodyReceiver, ClientSide {
     } catch (error) {
       this.isBegun = isHeadWritten(this.res) && !isTaken
       throw error
+    }
+  }
+
+  /**
+   * Sends the head before any byte of the body. A middleware that changes the body, and thereby the head, gets a moment
+   * for a first byte that comes in a packet of its own. One that has added `flush` is ready for a head alone.
+   */
+  private sendHeadAlone(): void {
+    const { res } = this
+    const mayChange = !isHeadWritten(res) && Object.hasOwn(res, 'write') && res.flush === undefined
+    if (!mayChange) return sendHead(res)
+    // A busy process may find that byte only after the time is up: it is read before an immediate runs.
+    this.headTimer ??= timers.setTimeout(() => timers.setImmediate(() => this.sendLateHead()), HEAD_ALONE_MS)
+  }
+
+  private sendLateHead(): void {
+    if (this.hasBody || this.isClosed || isHeadWritten(this.res)) return
+    try {
+      sendHead(this.res)
+    } catch (error) {
+      this.owner.breakOff(error)
     }
   }
 

@@ -1,7 +1,7 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { sluicewayError } from '../../shared/errors.js'
-import { hasNoBody } from '../../shared/response-facts.js'
+import { takesBody } from '../../node/connection.js'
 import { isServedAsHttp10 } from '../../node/request-facts.js'
 import { isLength } from '../headers/body-length.js'
 import { addConnectionOptions, hopByHopNames } from '../headers/hop-by-hop.js'
@@ -69,20 +69,22 @@ function readLines(lines: string[], how: ReadonlyMap<string, Step>): ResponseHea
 
 /**
  * Removes lines that contradict the framing towards the client; Node would refuse the head or send it wrong.
- * `endsWithHead` describes the upstream's response; hooks may have changed the request's method and the `status`.
+ * `endsWithHead` describes the upstream's response; hooks and middlewares may have changed the request's method, and
+ * hooks the `status`.
  */
 export function fitToFraming(
   headers: ResponseHeaders,
-  req: IncomingMessage,
+  { req, res }: { readonly req: IncomingMessage; readonly res: ServerResponse },
   status: number,
   endsWithHead: boolean,
 ): void {
   // RFC 9110 §8.6: a 204 has no Content-Length. A 304 may have one, which holds for no other status.
-  const isVoid = status === 204 || (endsWithHead && !hasNoBody(req.method, status))
+  const isVoid = status === 204 || (endsWithHead && takesBody(res) && status !== 304)
   if (isVoid && headers.hasContentLength) removeLine(headers.lines, 'content-length')
   // Trailers need chunks on both sides.
-  const maySendTrailers = headers.chunked && !endsWithHead
-  if (headers.hasTrailer && (!maySendTrailers || isServedAsHttp10(req))) removeLine(headers.lines, 'trailer')
+  if (headers.chunked && !endsWithHead && !isServedAsHttp10(req)) return
+  if (headers.hasTrailer) removeLine(headers.lines, 'trailer')
+  res.removeHeader('Trailer') // that of a middleware
 }
 
 function removeLine(lines: string[], unwanted: string): void {

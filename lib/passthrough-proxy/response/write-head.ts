@@ -10,6 +10,9 @@ import { joinSingleLines } from './single-lines.js'
 /** The lines to which several writers may contribute: those of a middleware are sent beside the upstream's. */
 const shared: ReadonlySet<string> = new Set(['set-cookie', 'vary'])
 
+/** The lines that frame a body: those of a middleware are not about the upstream's. */
+const framing: readonly string[] = ['content-length', 'transfer-encoding']
+
 /** Matches characters for which Node would refuse the whole head. HTTP/2 has no phrase, and Node warns of one. */
 // oxlint-disable-next-line no-control-regex
 const BAD_REASON = /[^\t\x20-\x7e\x80-\xff]/
@@ -21,8 +24,9 @@ export function writeHead(res: ServerResponse, status: number, reason: string, l
   const before = hasPhrase ? res.statusMessage : ''
   keepDisposition(res, lines)
   if (!hasPhrase) joinSingleLines(lines)
+  forgetOwnFraming(res)
   try {
-    if (isNative(res)) writeLines(res, status, phrase, lines)
+    if (isNative(res) && !isChangedByWrites(res, status)) writeLines(res, status, phrase, lines)
     else writeBesideOwn(res, status, phrase, lines)
   } catch (error) {
     if (!isHeadWritten(res)) {
@@ -31,6 +35,15 @@ export function writeHead(res: ServerResponse, status: number, reason: string, l
       if (hasPhrase) res.statusMessage = before
     }
     throw error
+  }
+}
+
+/** Forgets the framing that a middleware has set. `removeHeader` would also keep Node from sending chunks. */
+function forgetOwnFraming(res: ServerResponse): void {
+  const own = (res as Partial<OutgoingResponse>)[OUT_HEADERS]
+  for (const name of framing) {
+    if (own) delete own[name]
+    else if (own === undefined) res.removeHeader(name)
   }
 }
 
@@ -94,12 +107,28 @@ function writeBesideOwn(
   replaceOwn(res, lines)
   try {
     appendLines(res, lines)
-    res.writeHead(status, phrase)
+    if (isChangedByWrites(res, status)) setStatus(res, status, phrase)
+    else res.writeHead(status, phrase)
   } catch (error) {
     // The answer that reports the error must not carry half of these lines.
     if (!isHeadWritten(res)) removeHeaders(res, lines)
     throw error
   }
+}
+
+/** Leaves the head to the first write. */
+function setStatus(res: ServerResponse, status: number, phrase: string | undefined): void {
+  res.statusCode = status
+  if (phrase !== undefined) res.statusMessage = phrase
+}
+
+/**
+ * Tells whether a middleware has replaced `write` or `end`. It may change the body there, and the head with it, which
+ * must not have been written by then. Node writes it with the first byte, as for any other handler.
+ */
+function isChangedByWrites(res: ServerResponse, status: number): boolean {
+  const isFinal = Number.isInteger(status) && status >= 200 && status <= 999
+  return isFinal && (Object.hasOwn(res, 'write') || Object.hasOwn(res, 'end'))
 }
 
 /**
