@@ -40,7 +40,7 @@ const files = fs
 
 /** The defaults of options that are numbers: each is the first argument of the option's check. */
 function optionDefaults(): { file: string; name: string; value: number }[] {
-  const check = /^ +(\w+): (?:byteSize|milliseconds|wholeNumber)\(('[^']+'|[\d_]+)/gm
+  const check = /^ +(\w+): (?:byteSize|milliseconds|timeLimit|wholeNumber)\(('[^']+'|[\d_]+)/gm
   return files.flatMap(({ name: file, code }) =>
     [...code.matchAll(check)].map(([, name = '', value = '']) => ({ file, name, value: numberOf(value)! })),
   )
