@@ -4,6 +4,7 @@ import { watchHead } from './auto-flush/watch-head.js'
 import { provideFlush, watchWrites } from './auto-flush/streaming.js'
 import { shareHiddenClass } from './node/hidden-class.js'
 import type { Middleware } from './shared/middleware.js'
+import { requireNext } from './shared/next.js'
 import {
   callback,
   flag,
@@ -93,6 +94,7 @@ export function autoFlush(options?: AutoFlushOptions, ...further: undefined[]): 
   //     write ─▶ compressor ─▶ a flush is due, once per burst ─▶ flush ─▶ client       auto-flush/flush-schedule.ts
   //     write without a compressor ─▶ Node sends it by itself
   return function autoFlushMiddleware(req, res, next) {
+    requireNext('autoFlush', next)
     shareHiddenClass(req, res)
     noteMount(req, settings)
     watchHead(res)

@@ -6,6 +6,7 @@ import { bodySourceOf, requireStream } from './body/tap.js'
 import type { Storage } from './body/kept/store.js'
 import { ByteBudget } from './body/kept/byte-budget.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
+import { requireNext } from './shared/next.js'
 import { shareHiddenClass } from './node/hidden-class.js'
 import { mayHaveBody } from './node/request-facts.js'
 import { isCloseDue } from './node/stream-state.js'
@@ -142,6 +143,7 @@ export function bodyCache(options: BodyCacheOptions | ByteSize = {}, ...further:
   rejectFurther('bodyCache', further, 'bodyCache({ limit, … })')
   const instance: Instance = { settings, storage: storageFor(settings) }
   return function bodyCacheMiddleware(req, res, next) {
+    requireNext('bodyCache', next)
     shareHiddenClass(req, res)
     try {
       requireStream(req, 'bodyCache')

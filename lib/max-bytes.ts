@@ -3,6 +3,7 @@ import type { LingerBounds } from './body/refused/rest.js'
 import { bodySourceOf, requireStream } from './body/tap.js'
 import { type MinRateSettings, requireRate } from './max-bytes/min-rate.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
+import { requireNext } from './shared/next.js'
 import { atOnce } from './shared/promises.js'
 import {
   type ByteSize,
@@ -92,6 +93,7 @@ export function maxBytes(
   const settings = readSettings(options)
   rejectFurther('maxBytes', further, 'maxBytes({ limit, … })')
   return function maxBytesMiddleware(req, res, next) {
+    requireNext('maxBytes', next)
     shareHiddenClass(req, res)
     limitBody(settings, req, res, next)
   }

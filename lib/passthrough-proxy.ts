@@ -1,6 +1,6 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 
-import type { Middleware } from './shared/middleware.js'
+import type { NextFunction } from './shared/middleware.js'
 import {
   byteSize,
   callback,
@@ -17,6 +17,7 @@ import {
 import { shareHiddenClass } from './node/hidden-class.js'
 import { mayHaveUnannouncedBody } from './node/request-facts.js'
 import { askingProxy } from './passthrough-proxy/asking-proxy.js'
+import { type ProxyHandler, rejectOther } from './passthrough-proxy/called-without-next.js'
 import { Exchange } from './passthrough-proxy/exchange.js'
 import type { ForwardedMode } from './passthrough-proxy/request/forwarded.js'
 import type { RequestHook, ResponseHook } from './passthrough-proxy/hooks.js'
@@ -165,8 +166,13 @@ const checks: OptionChecks<CheckedOptions> = {
   upgrade: tokens(['websocket']),
 }
 
-/** A proxy as a middleware. */
-export interface PassthroughProxy extends Middleware {
+/** A proxy as a middleware, and as the listener of a server: `http.createServer(passthroughProxy(…))`. */
+export interface PassthroughProxy {
+  /**
+   * Proxies one request. An error goes to `next`; without `next`, its status is answered, as plain text.
+   * @throws TypeError if `next` is neither a function nor absent.
+   */
+  (req: IncomingMessage, res: ServerResponse, next?: NextFunction): void
   /** The numbers of requests and tunnels in progress, at any time. */
   readonly stats: ProxyStats
   /**
@@ -186,7 +192,8 @@ export interface PassthroughProxy extends Middleware {
  * Passes requests on to `target` and its answers back, streaming in both directions.
  *
  * The target's path is a prefix to the path of every request. Failures of the upstream go to `next` with a status
- * (502, 503, 504) and a `code`; once the head of the answer has been sent, the client's connection is cut instead.
+ * (502, 503, 504) and a `code`; without `next`, that status is answered. Once the head of the answer has been sent, the
+ * client's connection is cut instead.
  *
  * NOTE: a body that another middleware has read cannot be passed on; mount `bodyCache()` before that one.
  *
@@ -218,12 +225,14 @@ export function passthroughProxy(
  *                  ▲      ChangedBody ◀─ BodyChain ◀─ onBody      if the hook waits or changes the body
  *                  └───────────┘
  *     any failure ─▶ Exchange.fail ─▶ next(error), or a cut if the answer has begun   exchange.ts
+ *                                  └▶ an answer of ours if there is no `next`         tell-error.ts
  */
 
 /** Proxies the usual request, which has nothing to wait for. */
-function plainProxy(target: Target, settings: ProxySettings): Middleware {
+function plainProxy(target: Target, settings: ProxySettings): ProxyHandler {
   const waitingProxy = askingProxy(target, settings)
   return function passthroughProxyMiddleware(req, res, next) {
+    rejectOther(next)
     shareHiddenClass(req, res)
     if (mayHaveUnannouncedBody(req)) return waitingProxy(req, res, next)
     const exchange = new Exchange(req, res, next, settings)

@@ -1,8 +1,8 @@
 import { containRelease } from '../node/contained.js'
 import { shareHiddenClass } from '../node/hidden-class.js'
 import type { SluicewayError } from '../shared/errors.js'
-import type { Middleware } from '../shared/middleware.js'
 import { Attempts } from './attempts.js'
+import { rejectOther, type ProxyHandler } from './called-without-next.js'
 import { Exchange } from './exchange.js'
 import { runRequestHook, type RequestHook } from './hooks.js'
 import { draftOf, readHead, requireUnread } from './request/draft.js'
@@ -17,8 +17,9 @@ import { timers } from '../node/timers.js'
 /**
  * Proxies a request that has to wait in between: for the caller's functions, or for a body that no header announces.
  */
-export function askingProxy(chosen: Target | TargetChooser, settings: ProxySettings): Middleware {
+export function askingProxy(chosen: Target | TargetChooser, settings: ProxySettings): ProxyHandler {
   return function passthroughProxyMiddleware(req, res, next) {
+    rejectOther(next)
     shareHiddenClass(req, res)
     const exchange = new Exchange(req, res, next, settings)
     const attempts = chosen instanceof TargetChooser ? new Attempts(chosen, exchange) : undefined

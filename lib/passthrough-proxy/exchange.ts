@@ -4,11 +4,11 @@ import type { Duplex } from 'node:stream'
 import { isProxyObserved } from '../shared/channels.js'
 import type { SluicewayError } from '../shared/errors.js'
 import type { ProxyOutcome } from '../shared/messages.js'
-import type { NextFunction } from '../shared/middleware.js'
 import { hasNoBody } from '../shared/response-facts.js'
 import { isClosed, onResponseClose } from '../node/response-close.js'
 import { pendingUpgrade } from '../node/pending-upgrade.js'
 import { mayGoElsewhere } from './attempts.js'
+import type { GivenNext } from './called-without-next.js'
 import type { ExchangeState } from './exchange-state.js'
 import { requestBodyError } from './hooks.js'
 import type { Outgoing } from './request/outgoing.js'
@@ -38,7 +38,7 @@ import type { Failure, Receiver, Sending, Waiting } from './upstream/upstream.js
 export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
   readonly req: IncomingMessage
   readonly res: ServerResponse
-  readonly next: NextFunction
+  readonly next: GivenNext
   readonly settings: ProxySettings
   readonly answer: Answer
   /** Receives the body of the response: the answer, or a body that a hook changes. */
@@ -61,7 +61,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
   // A closure: up to Node 22, a property of the response that leads to the exchange would cost a hidden class.
   private readonly abandonWithResponse = (): void => this.abandon()
 
-  constructor(req: IncomingMessage, res: ServerResponse, next: NextFunction, settings: ProxySettings) {
+  constructor(req: IncomingMessage, res: ServerResponse, next: GivenNext, settings: ProxySettings) {
     this.req = req
     this.res = res
     this.next = next

@@ -119,9 +119,13 @@ const expectations: Readonly<Record<string, () => Promise<void>>> = {
   // Asks its own proxy.
   'docs-passthrough-proxy 7': async () => {},
   'docs-passthrough-proxy 8': async () => {
-    expect(await asked(post('/x', '{ "spaces" :  "kept" }'))).to.include({ body: '{ "spaces" :  "kept" }' })
+    const answer = fetch(`http://127.0.0.1:${await surroundings.port()}/x?y`)
+    expect(await asked(answer)).to.include({ url: '/x?y' })
   },
   'docs-passthrough-proxy 9': async () => {
+    expect(await asked(post('/x', '{ "spaces" :  "kept" }'))).to.include({ body: '{ "spaces" :  "kept" }' })
+  },
+  'docs-passthrough-proxy 10': async () => {
     const seen = await asked(fetch(url, { headers: { Authorization: 'Basic client' } }))
     expect(seen).to.include({ authorization: 'Bearer of-this-server' })
   },

@@ -1,5 +1,6 @@
 // Compiled, never run: the promises of the types to a user of Express, of bare node:http, and of a schema library.
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import { expectTypeOf } from 'expect-type'
 import express, { type RequestHandler } from 'express'
 import {
@@ -50,6 +51,17 @@ bodyCache('1mb', { memory: 0 })
 // … and what a bare server can call.
 const step = maxBytes(100)
 expectTypeOf(step).toBeCallableWith({} as IncomingMessage, {} as ServerResponse, () => {})
+// @ts-expect-error without next, it could only fail
+createServer(step)
+
+// A proxy may be the listener of a server, and be called without next, also in a handler of Express.
+const proxy = passthroughProxy('http://upstream')
+attach(createServer(proxy), proxy)
+createSecureServer({ key: '', cert: '' }, proxy).on('checkContinue', proxy)
+express().use('/api', proxy, (req, res) => proxy(req, res))
+proxy({} as IncomingMessage, {} as ServerResponse, undefined)
+// @ts-expect-error options belong to the factory
+proxy({} as IncomingMessage, {} as ServerResponse, { target: 'http://upstream' })
 
 // A subpath exports the same as the root.
 expectTypeOf(maxBytesAlone).toEqualTypeOf(maxBytes)

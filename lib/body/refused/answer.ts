@@ -1,7 +1,7 @@
-import { type ServerResponse, STATUS_CODES } from '../../node/http.js'
+import type { ServerResponse } from '../../node/http.js'
 import { contain } from '../../node/contained.js'
 import type { ParsedRequest } from '../../node/internals.js'
-import { isHttp2 } from '../../node/request-facts.js'
+import { answerPlainly } from '../../node/plain-answer.js'
 import { type Method, wrapMethod } from '../../node/response-methods.js'
 import { readableStateOf } from '../../node/stream-state.js'
 import type { SluicewayError } from '../../shared/errors.js'
@@ -62,18 +62,7 @@ export class RefusedAnswer {
 
   private refuse(): void {
     const { res, error } = this
-    for (const name of res.getHeaderNames()) {
-      if (name.startsWith('content-') || name === 'etag' || name === 'last-modified') res.removeHeader(name)
-    }
-    const body = STATUS_CODES[error.status] ?? ''
-    for (const [name, value] of Object.entries(error.headers ?? {})) res.setHeader(name, value)
-    res.setHeader('Content-Type', 'text/plain; charset=utf-8')
-    // Node adds no length if the header has been removed.
-    res.setHeader('Content-Length', body.length)
-    // Express 4 and other code set a reason phrase for the status that is replaced. HTTP/2 has none.
-    if (isHttp2(res.req)) res.writeHead(error.status)
-    else res.writeHead(error.status, body)
-    Reflect.apply(this.end, res, [body])
+    answerPlainly(res, error, (body) => void Reflect.apply(this.end, res, [body]))
     this.isOurs = true
   }
 }
