@@ -8,7 +8,7 @@ import { closeServers, serve } from '../support/servers.js'
 import { needsOwnClient } from '../support/transports.js'
 
 const HEAD = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
-const LARGE = 'l'.repeat(20_000)
+const LARGE = 'l'.repeat(9000)
 
 const nothing: Handler = (_req, _res, next) => next()
 
@@ -52,6 +52,14 @@ for (const { name, mount } of hosts) {
       const body = received.replace(/(^|\r\n)[0-9a-f]+\r\n/g, '')
       expect(body).to.equal(`before${LARGE}afterSum: 1\r\n\r\n`)
       expect(received.indexOf('0\r\n', received.indexOf('after'))).to.be.greaterThan(0)
+    })
+
+    it('holds none back if small and large ones alternate in one read', async () => {
+      const { client, connection } = await request(nothing)
+      const chunks = ['one', LARGE, 'two', LARGE, 'three', LARGE, 'last']
+      connection.write(...chunks.map((chunk) => asChunk(chunk)))
+      const received = await client.untilText('last\r\n')
+      expect(received.replace(/(^|\r\n)[0-9a-f]+\r\n/g, '')).to.equal(`${chunks.join('')}\r\n`)
     })
 
     it('lets a middleware that replaces `write` see each', async () => {
