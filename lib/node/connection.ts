@@ -124,9 +124,9 @@ export function takesBody(res: ServerResponse): boolean {
   return takes
 }
 
-/** Makes a response have a body again after Node has refused its head. */
-export function expectBody(res: ServerResponse): void {
-  ;(res as OutgoingResponse)._hasBody = res.req.method !== 'HEAD'
+/** Makes a response have a body again after Node has refused its head, if the client `takes` one. */
+export function expectBody(res: ServerResponse, takes: boolean): void {
+  ;(res as OutgoingResponse)._hasBody = takes
 }
 
 /** An object that is told when a connection ends. */

@@ -1,7 +1,8 @@
 import http2 from 'node:http2'
 
 import { expect } from 'chai'
-import { passthroughProxy } from 'sluiceway'
+import express, { type ErrorRequestHandler } from 'express'
+import { passthroughProxy, type ResponseHook, type SluicewayError } from 'sluiceway'
 
 import { hosts, type Handler } from '../support/hosts.js'
 import { RawClient } from '../support/raw-client.js'
@@ -126,4 +127,33 @@ describe('passthroughProxy behind a middleware that sets the framing, over HTTP/
       session.destroy()
     }
   })
+})
+
+describe('passthroughProxy behind a middleware that sets the method, with a head that cannot be written', () => {
+  afterEach(closeServers)
+
+  for (const [asked, method] of [
+    ['HEAD', 'GET'],
+    ['GET', 'HEAD'],
+  ] as const) {
+    it(`answers ${asked} made ${method} with an error as ${asked}`, async () => {
+      const upstream = await scriptedUpstream()
+      const onResponse: ResponseHook = ({ headers }) => headers.set('X-Bad', 'a\0b')
+      const report: ErrorRequestHandler = (error: SluicewayError, _req, res, _next) => {
+        res.statusCode = error.status
+        res.end('failed')
+      }
+      const proxy = passthroughProxy(upstream.url, { onResponse })
+      const { port } = await serve(express().use(asking(method) as never, proxy, report))
+      const client = await RawClient.connect(port)
+      client.write(`${asked} / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
+      const connection = await upstream.connection()
+      await connection.untilText('\r\n\r\n')
+      connection.write('HTTP/1.1 204 No Content\r\n\r\n')
+      await client.closed()
+      const answer = String(client.pending)
+      expect(answer).to.match(/^HTTP\/1\.1 500 /)
+      expect(answer.split('\r\n\r\n')[1]).to.equal(asked === 'HEAD' ? '' : 'failed')
+    })
+  }
 })

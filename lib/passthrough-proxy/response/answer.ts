@@ -112,22 +112,30 @@ export class Answer implements BodyReceiver, ClientSide {
 
   /** Writes a chunk, which is sent together with the others of this read, also through compression. */
   write(chunk: Buffer): void {
+    this.noteBody()
+    this.joined ??= new JoinedChunks(this.res)
+    if (this.joined.add(chunk)) return
+    this.joined.sendWithNext()
     this.put(chunk)
     this.res.flush?.() // added by `compression` or autoFlush
   }
 
-  /** Writes a chunk. Returns false if the client's buffers are full. */
+  /**
+   * Writes a chunk of a changed body: at once, as its transform may itself write to the response, or end it. Returns false
+   * if the client's buffers are full.
+   */
   put(chunk: Buffer): boolean {
     const { res } = this
-    this.hasBody = true
-    if (this.hasLeft) this.isCorked = res.writableCorked > 0
-    this.hasLeft = false
-    this.joined ??= new JoinedChunks(res)
-    if (this.joined.add(chunk)) return true
-    this.joined.sendWithNext()
+    this.noteBody()
     // A `write` that the application has replaced may return nothing at all, which pipe() does not count as full.
     if ((res.write(chunk) as boolean | undefined) === false) this.isFull = true
     return !this.isFull
+  }
+
+  private noteBody(): void {
+    this.hasBody = true
+    if (this.hasLeft) this.isCorked = this.res.writableCorked > 0
+    this.hasLeft = false
   }
 
   /** Sends the chunks that were put, also through compression. Returns false if the client's buffers are full. */

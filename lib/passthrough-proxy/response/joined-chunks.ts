@@ -38,10 +38,11 @@ export class JoinedChunks {
     return this.res.writableEnded || this.res.destroyed || sendChunk(this.res, text)
   }
 
-  /** Sends the copied chunks together with what is written next. */
+  /** Sends the copied chunks together with what is written next. At the end of the read, the socket is uncorked once. */
   sendWithNext(): void {
     if (this.text === '') return
-    this.res.socket?.cork()
+    const { socket } = this.res
+    if (socket?.writableCorked === 0) socket.cork()
     this.send()
   }
 }

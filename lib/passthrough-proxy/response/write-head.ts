@@ -1,5 +1,5 @@
 import { type IncomingMessage, ServerResponse } from '../../node/http.js'
-import { expectBody } from '../../node/connection.js'
+import { expectBody, takesBody } from '../../node/connection.js'
 import { OUT_HEADERS, type OutgoingHeaders, type OutgoingResponse } from '../../node/internals.js'
 import { isHttp2, isServedAsHttp10 } from '../../node/request-facts.js'
 import { HeaderList } from '../headers/header-list.js'
@@ -22,6 +22,7 @@ export function writeHead(res: ServerResponse, status: number, reason: string, l
   const hasPhrase = !isHttp2(res.req)
   const phrase = hasPhrase && !BAD_REASON.test(reason) ? reason : undefined
   const before = hasPhrase ? res.statusMessage : ''
+  const takes = takesBody(res)
   keepDisposition(res, lines)
   if (!hasPhrase) joinSingleLines(lines)
   forgetOwnFraming(res)
@@ -31,7 +32,7 @@ export function writeHead(res: ServerResponse, status: number, reason: string, l
   } catch (error) {
     if (!isHeadWritten(res)) {
       // The answer that reports the error has a body, even if this one was to have none, and a phrase of its own.
-      expectBody(res)
+      expectBody(res, takes)
       if (hasPhrase) res.statusMessage = before
     }
     throw error
