@@ -161,6 +161,11 @@ export function dropListeners(stream: Readable, event: string, kept?: unknown): 
   }
 }
 
+/** Makes a request look as if no data had been read: its next reader goes on with what is in its buffer. */
+export function forgetData(req: ParsedRequest): void {
+  req._readableState.dataEmitted = false
+}
+
 /** Makes a request look undisturbed, so that `fetch`, `Response` and other clients accept it after other readers. */
 export function forgetReading(req: ParsedRequest): void {
   req[STREAM_DISTURBED] = false

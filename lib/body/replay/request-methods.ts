@@ -9,6 +9,8 @@ interface ReplayedRequest {
   read(): void
   /** Called after `pause()`. */
   paused(): void
+  /** Called before `unshift()`. */
+  givesBack(): void
   /** Serves `destroy`. */
   destroy(error: Error | undefined): void
   /** Serves `iterator` and `for await`. */
@@ -26,6 +28,10 @@ export const methods: ReplayedMethods = markReplayed({
     NODE.pause.call(this)
     replayOf(this)?.paused()
     return this
+  },
+  unshift(this: ParsedRequest, chunk, encoding) {
+    replayOf(this)?.givesBack()
+    NODE.unshift.call(this, chunk, encoding)
   },
   destroy(this: ParsedRequest, error) {
     const replay = replayOf(this)

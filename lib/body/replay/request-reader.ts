@@ -2,6 +2,7 @@ import { lookUnfinished } from '../../node/connection.js'
 import type { ParsedRequest } from '../../node/internals.js'
 import { nativeReadOf } from '../../node/request-methods.js'
 import {
+  forgetData,
   hasListeners,
   isHeldBack,
   outliveEnd,
@@ -15,6 +16,12 @@ import type { ReplayedBody } from '../owner.js'
 import { replaceMethods } from './request-methods.js'
 import { timers } from '../../node/timers.js'
 
+/** A place in a body, and the encoding in which its reader counts. */
+interface Place {
+  readonly position: number
+  readonly encoding: BufferEncoding | null
+}
+
 /** The request itself as a reader of its kept body. */
 export abstract class RequestReader implements BodyReader {
   position = 0
@@ -26,6 +33,8 @@ export abstract class RequestReader implements BodyReader {
   protected hasFlowed = false
   readonly req: ParsedRequest
   protected readonly body: ReplayedBody
+  /** The place where a reader stopped by `pause()`; it may still give bytes back. */
+  private stoppedAt: Place | undefined
   /** The position where the next round begins: after the bytes that an iterator has taken before it left the rest. */
   protected start = 0
   /** Makes the connection flow: the original `_read` of the request. */
@@ -119,6 +128,7 @@ export abstract class RequestReader implements BodyReader {
     replaceMethods(req)
     renewReadableState(req)
     this.position = this.start
+    this.stoppedAt = undefined
     this.ended = false
     this.wanting = true
     this.hasFlowed = false
@@ -132,6 +142,33 @@ export abstract class RequestReader implements BodyReader {
     if (this.start === 0) return
     this.start = 0
     if (!hasListeners(this.req)) this.renew()
+  }
+
+  /** Starts over for the next reader, unless the present one gives bytes back. */
+  protected stop(): void {
+    const { readableLength, readableEncoding: encoding } = this.req
+    const position = this.position - readableLength
+    this.rewind()
+    // The buffer of a request with an encoding is counted in characters.
+    if (encoding === null || readableLength === 0) this.stoppedAt = { position, encoding }
+  }
+
+  /**
+   * Called before a reader gives bytes back with `unshift()`. The next reader is to go on with them, as in Node, and not
+   * to get the body from its start, which would come twice.
+   */
+  givesBack(): void {
+    const { req, stoppedAt } = this
+    if (this.isReplaced || !this.isReadable) return
+    if (stoppedAt !== undefined && !req.readableDidRead) this.goBackTo(stoppedAt)
+    forgetData(req)
+  }
+
+  private goBackTo({ position, encoding }: Place): void {
+    this.start = position
+    this.renew()
+    this.start = 0
+    if (encoding !== null) this.req.setEncoding(encoding)
   }
 
   abstract fail(error: SluicewayError): void

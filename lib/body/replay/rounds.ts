@@ -180,7 +180,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   /** Starts over for the next reader if the present one has paused and removed its listeners, and so is done. */
   paused(): void {
     const { req } = this
-    if (req.readableDidRead && !hasListeners(req)) this.rewind()
+    if (req.readableDidRead && !hasListeners(req)) this.stop()
   }
 
   /** Keeps the request from holding the body, and the connection from holding the request, after the response. */
