@@ -8,8 +8,8 @@ import { ByteBudget } from './body/kept/byte-budget.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
 import { requireNext } from './shared/next.js'
 import { shareHiddenClass } from './node/hidden-class.js'
-import { mayHaveBody } from './node/request-facts.js'
-import { isCloseDue } from './node/stream-state.js'
+import { isStream, mayHaveBody } from './node/request-facts.js'
+import { hasEnded, isCloseDue, isDiscarded, takeBackEarlyEnd } from './node/stream-state.js'
 import {
   type ByteSize,
   byteSize,
@@ -182,14 +182,34 @@ function storageFor({ memory, memoryBudget, diskBudget, directory }: BodyCacheSe
 }
 
 function keepBody(instance: Instance, req: IncomingMessage, res: ServerResponse, next: NextFunction): void {
-  const { settings } = instance
-  if (!mayHaveBody(req)) {
-    req.bodyCache = new KeptBody(req, undefined, settings)
-    provideRawBody(settings, req, next)
-  } else if (isCloseDue(req)) {
+  if (!mayHaveBody(req) && !wasReadBefore(req, res)) keepEmptyBody(instance, req, res, next)
+  else if (isCloseDue(req)) {
     // A host has just read the request, and Node is about to close it: this waits until Node has done so.
     timers.setImmediate(keepNow, instance, req, res, next)
   } else keepNow(instance, req, res, next)
+}
+
+/** Tells whether a request without a body was read before. After the response it stays as Node leaves it. */
+function wasReadBefore(req: IncomingMessage, res: ServerResponse): boolean {
+  return hasEnded(req) && !res.writableFinished && !takeBackEarlyEnd(req)
+}
+
+function keepEmptyBody(
+  { settings, storage }: Instance,
+  req: IncomingMessage,
+  res: ServerResponse,
+  next: NextFunction,
+): void {
+  req.bodyCache = new KeptBody(req, undefined, settings)
+  if (isStream(req)) {
+    // Few of these requests are ever read, so nothing is kept before that. Our listener comes first, as that of a
+    // reader may begin to read again.
+    req.prependListener('end', () => {
+      // Node itself reads what nobody has read by the end of the response.
+      if (!res.writableFinished && !isDiscarded(req)) bodySourceOf(req, res).keep(storage)
+    })
+  }
+  provideRawBody(settings, req, next)
 }
 
 function keepNow(

@@ -65,8 +65,9 @@ export interface ParsedRequest extends IncomingMessage {
   /** Set by the first `_read`. Without it Node would read the rest of an answered body itself, without a limit. */
   _consuming: boolean | undefined // undefined over HTTP/2
   /**
-   * True if Node drops the bytes that still come, as the request was answered unread. Without it these bytes would be
-   * left to the garbage collector.
+   * True if Node drops the bytes that still come, as the request was answered unread, or `optimizeEmptyRequests` has
+   * ended it. Without it these bytes would be left to the garbage collector, and with that option bodyCache would cost
+   * each GET as much as a body.
    */
   readonly _dumped?: boolean
   /** Set by body-parser 1 when it has parsed the request. Without it a second parser would skip the body. */

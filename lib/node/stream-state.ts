@@ -30,6 +30,14 @@ export function isBeingRead(req: ParsedRequest): boolean {
   return !req._readableState.destroyed && hasListeners(req) && (req._consuming !== false || !isHeldBack(req))
 }
 
+/**
+ * Tells whether a request flows without a reader because finalhandler waits for its end before it answers: then nobody
+ * reads it again. It waits through on-finished, which listens for 'finish' but not for 'close', as `finished` does.
+ */
+export function isDiscarded(req: IncomingMessage): boolean {
+  return !hasListeners(req) && req.listenerCount('finish') > 0 && req.listenerCount('close') === 0
+}
+
 /** Tells whether a stream has only listeners that have paused it, and may never let it flow. */
 export function isHeldBack(stream: Readable): boolean {
   return stream.readableFlowing === false && stream.listenerCount('readable') === 0
@@ -66,6 +74,11 @@ export function letFlow(req: IncomingMessage, size = 0): void {
 /** Keeps a request from being destroyed at the end of its body, after which it is to be read again. */
 export function outliveEnd(req: ParsedRequest): void {
   req._readableState.autoDestroy = false
+}
+
+/** Tells whether a request was read to its end. Some mocks are no streams. */
+export function hasEnded(req: IncomingMessage): boolean {
+  return (req as Partial<ParsedRequest>)._readableState?.endEmitted === true
 }
 
 /**
@@ -112,6 +125,19 @@ const { ReadableState: NewReadableState } = Readable as unknown as { ReadableSta
 export function renewReadableState(req: ParsedRequest): void {
   replaceState(req, true)
   if (req._body === true) req._body = false
+}
+
+/**
+ * Makes a request unread if Node has ended it before any code saw it, as it does with `optimizeEmptyRequests`: it would
+ * never emit 'end'. Returns true if it is unread now.
+ */
+export function takeBackEarlyEnd(req: IncomingMessage): boolean {
+  const { _dumped: isDumped, complete } = req as ParsedRequest
+  if (isDumped !== true) return false
+  renewReadableState(req as ParsedRequest)
+  // Otherwise the parser is about to end it.
+  if (complete) (req as ParsedRequest).push(null)
+  return true
 }
 
 /** Gives a request a new state, which keeps the source of its body. */
