@@ -53,6 +53,11 @@ export function readableStateOf(stream: ParsedRequest): Readonly<ReadableState> 
   return stream._readableState
 }
 
+/** Tells whether a stream has emitted 'close': no error comes after it. `closed` is true before the last error. */
+export function hasEmittedClose(stream: Readable): boolean {
+  return readableStateOf(stream as ParsedRequest).closeEmitted
+}
+
 /**
  * Returns the body source of a request; undefined if no middleware has asked for one. Its class is in a higher layer,
  * so the caller states which members it needs.

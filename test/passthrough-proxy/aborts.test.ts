@@ -100,6 +100,30 @@ for (const { name, express } of expressVersions) {
         await dispatcher.destroy()
       })
 
+      for (const sender of ['the built-in client', 'a dispatcher']) {
+        it(`hears the last error of an upload, which Bun reports after the response has closed (${sender})`, async () => {
+          const dispatcher = sender === 'a dispatcher' ? new Agent() : undefined
+          const closed = deferred<number>()
+          const app = express().use(
+            (req, _res, next) => {
+              // Node itself reports an error only to listeners that are still there.
+              req._destroy = (error, callback) => void setImmediate(callback, error)
+              req.on('close', () => setImmediate(() => closed.resolve(req.listenerCount('error'))))
+              next()
+            },
+            passthroughProxy(upstream.url, { dispatcher }),
+          )
+          const leaving = await RawClient.connect((await serve(app)).port)
+          leaving.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\nbegin')
+          const connection = await upstream.connection()
+          await connection.untilText('begin')
+          leaving.destroy()
+          expect(await closed.promise).to.equal(0)
+          await connection.closed()
+          await dispatcher?.destroy()
+        })
+      }
+
       afterEach(() => {
         expect(errors).to.deep.equal([])
       })

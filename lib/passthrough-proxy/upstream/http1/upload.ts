@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream'
 import { soleListenerOf } from '../../../node/chunk-memory.js'
 import { freeMemory } from '../../../node/free-memory.js'
 import type { SoleListener } from '../../../node/sole-listener.js'
-import { leaveToOthers } from '../../../node/stream-state.js'
+import { hasEmittedClose, leaveToOthers } from '../../../node/stream-state.js'
 import { isSocketUntouched } from '../../../node/untouched-socket.js'
 import { lastChunk } from './request-writer.js'
 import { timers } from '../../../node/timers.js'
@@ -96,9 +96,9 @@ export class Upload {
     this.sole?.leave()
     const { source } = this.body
     source.off('data', this.onData).off('end', this.onEnd).off('close', this.onClose)
-    // Its last error may come later, when it has no other listener.
-    if (!source.destroyed) source.once('close', this.onGone)
-    else this.onGone()
+    // Its last error may come later, when it has no other listener: in Bun even after it counts as destroyed.
+    if (hasEmittedClose(source)) this.onGone()
+    else source.once('close', this.onGone)
   }
 
   private readonly onGone = (): void => {

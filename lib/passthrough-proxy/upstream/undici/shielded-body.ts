@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { Readable } from 'node:stream'
 
-import { leaveToOthers } from '../../../node/stream-state.js'
+import { hasEmittedClose, leaveToOthers } from '../../../node/stream-state.js'
 import type { UpstreamRequest } from '../upstream.js'
 
 /**
@@ -63,12 +63,16 @@ export class ShieldedBody extends Readable {
   }
 
   private unlisten(): void {
-    this.body
-      .off('data', this.onData)
-      .off('end', this.onEnd)
-      .off('error', this.onError)
-      .off('close', this.onClose)
+    const { body } = this
+    body.off('data', this.onData).off('end', this.onEnd).off('close', this.onClose)
+    // In Bun, the last error of a request comes after it counts as destroyed, when it has no other listener.
+    if (body.destroyed && !hasEmittedClose(body)) body.once('close', this.onGone)
+    else this.onGone()
     if (this.listening) leaveToOthers(this.body, this.isFull)
+  }
+
+  private readonly onGone = (): void => {
+    this.body.off('error', this.onError)
   }
 
   private readonly onData = (chunk: Buffer | string): void => {
