@@ -1,12 +1,15 @@
+import type { ServerResponse } from 'node:http'
 import { finished, type Readable, type Writable } from 'node:stream'
 import { wrongOption } from '../shared/error-page.js'
 import { bytesOf } from './children/stream-output.js'
 import { ListenerSet } from './listener-set.js'
+import { awaitRest } from './rest-of-request.js'
 import { timers } from '../node/timers.js'
 
 /** The exchange that an input belongs to. */
 interface InputOwner {
-  readonly isRequest: boolean
+  /** The response to the request that is the input; undefined for any other stream. */
+  readonly responseToIt: ServerResponse | undefined
   /** Tells whether the response is over, and its child is being ended. */
   readonly isOver: () => boolean
 }
@@ -31,6 +34,7 @@ export class PipedInput {
   /** Calls `onFailure` if the source fails or is cut, because the child has then read only a part. */
   start(onFailure: (error: Error) => void): void {
     this.fail = onFailure
+    if (this.owner.responseToIt !== undefined) awaitRest(this.owner.responseToIt)
     const stopWatching = finished(this.source, { writable: false }, (error) => {
       if (error) onFailure(error)
     })
@@ -57,9 +61,10 @@ export class PipedInput {
    * after they have sent the whole body. Any other stream is destroyed.
    */
   stop(): void {
-    this.listeners.removeAll()
-    if (this.owner.isRequest) this.source.resume()
-    else this.source.destroy()
+    const { source, listeners, owner } = this
+    listeners.removeAll()
+    if (owner.responseToIt === undefined) source.destroy()
+    else source.resume()
   }
 
   private write(chunk: unknown): void {

@@ -35,7 +35,7 @@ type Piped = ServerResponse & { [PIPED]?: PipedState | undefined }
 
 /** A response for as long as a child is piped into it. */
 export class PipedResponse {
-  private readonly res: Piped
+  readonly res: Piped
   private readonly settings: ResponseSettings
   private readonly before: PipedState | undefined
   private readonly listeners = new ListenerSet()

@@ -122,7 +122,7 @@ export class Transfer {
     const { stdin } = this.child
     if (source === undefined || stdin === null) return undefined
     return new PipedInput(source, stdin, {
-      isRequest: source === this.req,
+      responseToIt: source === this.req ? this.response.res : undefined,
       isOver: () => this.response.isOver,
     })
   }

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { PassThrough, Readable } from 'node:stream'
+import { PassThrough, Readable, type Writable } from 'node:stream'
 import { expect } from 'chai'
 import { attach, bodyCache, maxBytes, pipeChild, type PipeChildOptions } from 'sluiceway'
 import { deferred } from '../support/deferred.js'
@@ -46,6 +46,35 @@ async function filtered(
 }
 
 const exited = (code: number): Outcome => ({ exit: { code, signal: null } })
+
+/** Writes bytes, and returns the error if they could not be sent. */
+async function write(to: Writable, bytes: Buffer): Promise<Error | undefined> {
+  return new Promise((resolve) => void to.write(bytes, (error) => resolve(error ?? undefined)))
+}
+
+describe('the rest of a request that no child reads, before its connection closes', () => {
+  afterEach(closeServers)
+
+  const nothing: Handler = (_req, _res, next) => next()
+
+  for (const [what, before] of [
+    ['alone', nothing],
+    ['behind maxBytes', maxBytes('10mb')],
+    ['behind bodyCache', bodyCache()],
+  ] as [string, Handler][]) {
+    it(`is taken after the response, which a reset would cut: ${what}`, async () => {
+      const { port } = await serve((req, res) =>
+        before(req, res, () => void pipeChild(res, sh('exec <&-; echo out'), { stdin: req })),
+      )
+      const client = await RawClient.connect(port)
+      client.write('POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 3000000\r\n\r\n')
+      expect((await client.response()).body.toString()).to.equal('out\n')
+      const sent = await Promise.all([1, 2, 3].map(() => write(client.socket, Buffer.alloc(1_000_000))))
+      expect(sent).to.deep.equal([undefined, undefined, undefined])
+      await client.closed()
+    })
+  }
+})
 
 for (const front of fronts) {
   describe(`the option stdin of pipeChild on ${front.name}`, () => {
