@@ -42,15 +42,12 @@ export function expressRequestOf(req: IncomingMessage, base: object): object | u
  */
 export function letWrite(req: IncomingMessage): void {
   let from: object | null = req
-  for (
-    ;
-    from !== null && from !== NodeRequest.prototype;
-    from = Object.getPrototypeOf(from) as object | null
-  ) {
+  while (from !== null && from !== NodeRequest.prototype) {
     for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(from))) {
       const isReadOnly = property.get !== undefined && property.set === undefined
       if (isReadOnly && !Object.hasOwn(req, name)) letWriteOne(req, name, property)
     }
+    from = Object.getPrototypeOf(from) as object | null
   }
 }
 

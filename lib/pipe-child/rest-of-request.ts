@@ -1,18 +1,18 @@
 import { Socket } from 'node:net'
 import { finished } from 'node:stream'
 import type { ServerResponse } from 'node:http'
-import { HeldClosing } from '../node/closing.js'
+import { type Closing, giveBackClosing, isClosedBy, takeOverClosing } from '../node/closing.js'
 import { closesAfter } from '../node/connection.js'
 import type { OutgoingResponse, ParsedRequest } from '../node/internals.js'
 import { isHttp2 } from '../node/request-facts.js'
 import { sourceOf } from '../node/stream-state.js'
 import { timers } from '../node/timers.js'
 
-/** The time that a connection stays open after its response for the rest of a body that no child reads. */
+/** The time for which a connection stays open after its response for the rest of a body that no child reads. */
 const REST_MS = 2000
 
 /**
- * Keeps a connection that is to close open after its response until the rest of the request has come, or its time is
+ * Makes a connection that is to close wait, after its response, until the rest of the request has come, or its time is
  * up. Otherwise a client that sends its whole body before it reads would lose the end of the response to a reset.
  * @see RFC 9112 §9.6
  */
@@ -23,15 +23,22 @@ export function awaitRest(res: ServerResponse): void {
   res.prependListener('finish', () => {
     const mayBeReset = !req.complete && closesAfter(res as OutgoingResponse) && req.socket instanceof Socket
     // A limit and a cache have rules of their own for the rest.
-    if (mayBeReset && sourceOf(req) === undefined) holdOpen(req)
+    if (mayBeReset && sourceOf(req) === undefined) closeInStages(req)
   })
 }
 
-function holdOpen(req: ParsedRequest): void {
-  const closing = new HeldClosing(req.socket)
-  const timer = timers.setTimeout(() => closing.release(), REST_MS).unref()
-  finished(req, { writable: false }, () => {
+/** Closes our side of a connection after the response, and the whole of it after the rest of the request. */
+function closeInStages(req: ParsedRequest): void {
+  const { socket } = req
+  const closing: Closing = { close: () => void socket.end() }
+  const timer = timers.setTimeout(finish, REST_MS).unref()
+  takeOverClosing(socket, closing)
+  finished(req, { writable: false }, finish)
+
+  function finish(): void {
     timers.clearTimeout(timer)
-    closing.release()
-  })
+    if (!isClosedBy(socket, closing)) return
+    giveBackClosing(socket)
+    socket.destroySoon()
+  }
 }

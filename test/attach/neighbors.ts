@@ -129,6 +129,17 @@ export async function answered(client: RawClient, path: string): Promise<string>
   return by ?? 'nobody knows'
 }
 
+/** Asks for an upgrade with each path, over connections of their own, and returns who answered. */
+export async function answersTo(port: number, paths: readonly string[]): Promise<string[]> {
+  const seen: string[] = []
+  for (const path of paths) {
+    const client = await RawClient.connect(port)
+    seen.push(await answered(client, path))
+    client.destroy()
+  }
+  return seen
+}
+
 /** Has a listener ignore an upgrade that the app has not taken either. */
 export async function expectOwn404(app: RequestListener, options?: AttachOptions): Promise<string> {
   const clock = new MockedClock()

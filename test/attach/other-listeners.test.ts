@@ -27,6 +27,7 @@ import { until } from '../support/until.js'
 import { waitFor } from '../support/waiting.js'
 import {
   answered,
+  answersTo,
   apps,
   choosing,
   closeAll,
@@ -70,13 +71,7 @@ describe('attach beside other listeners for upgrades', () => {
             if (order === 'attach first') add(server)
             const { port } = await listen(server)
             if (order === 'added later') add(server)
-            const seen = []
-            for (const path of ['/app', '/other']) {
-              const client = await RawClient.connect(port)
-              seen.push(await answered(client, path))
-              client.destroy()
-            }
-            expect(seen, order).to.deep.equal(['app', 'ws'])
+            expect(await answersTo(port, ['/app', '/other']), order).to.deep.equal(['app', 'ws'])
           }
         })
       }

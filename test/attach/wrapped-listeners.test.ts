@@ -7,7 +7,16 @@ import { attach } from 'sluiceway'
 import { RawClient } from '../support/raw-client.js'
 import { listen } from '../support/servers.js'
 import { until } from '../support/until.js'
-import { answered, apps, choosing, closeAll, own, type Step, type UpgradeListener } from './neighbors.js'
+import {
+  answered,
+  answersTo,
+  apps,
+  choosing,
+  closeAll,
+  own,
+  type Step,
+  type UpgradeListener,
+} from './neighbors.js'
 
 /** A listener in front of the earlier ones, as sockjs (no parameter), faye (one) and primus (three) add it. */
 const fronts: Record<string, (front: UpgradeListener) => UpgradeListener> = {
@@ -51,13 +60,7 @@ describe('attach beside code that puts its own listener in front of all others',
           attach(server, app)
           if (order === 'attach first') putInFront(server, shape)
           const { port } = await listen(server)
-          const seen = []
-          for (const path of ['/app', '/other']) {
-            const client = await RawClient.connect(port)
-            seen.push(await answered(client, path))
-            client.destroy()
-          }
-          expect(seen, order).to.deep.equal(['app', 'ws'])
+          expect(await answersTo(port, ['/app', '/other']), order).to.deep.equal(['app', 'ws'])
         }
       })
     }

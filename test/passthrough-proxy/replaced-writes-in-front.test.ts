@@ -1,9 +1,12 @@
 import type { ServerResponse } from 'node:http'
+import { Transform } from 'node:stream'
 
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
 
+import { deferred } from '../support/deferred.js'
 import { hosts, type Handler } from '../support/hosts.js'
+import { MockedClock, turns } from '../support/mocked-clock.js'
 import { RawClient } from '../support/raw-client.js'
 import { scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
@@ -73,7 +76,7 @@ for (const { name, mount } of hosts) {
         await connection.untilText('\r\n\r\n')
         for (const part of parts) {
           connection.write(part)
-          if (parts.length > 1) await new Promise((resolve) => setTimeout(resolve, 5))
+          if (parts.length > 1) await turns()
         }
         const response = await client.response()
         if (path === '/2') return response
@@ -122,6 +125,36 @@ for (const { name, mount } of hosts) {
         await client.untilText('hello')
       })
     }
+
+    it('sends the head of a changed body after one wait for its first byte, and not two', async () => {
+      const clock = new MockedClock()
+      const held = deferred<() => void>()
+      const holding = new Transform({
+        transform(chunk, _encoding, done) {
+          held.resolve(() => done(null, chunk))
+        },
+      })
+      const upstream = await scriptedUpstream()
+      const proxy = passthroughProxy(upstream.url, {
+        onResponse: (incoming) => void incoming.pipeThrough(holding),
+      })
+      const { port } = await serve(mount(marking, proxy))
+      const client = await RawClient.connect(port)
+      clock.stop()
+      try {
+        client.request('GET', '/')
+        const connection = await upstream.connection()
+        await connection.untilText('\r\n\r\n')
+        connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n')
+        const goOn = await held.promise
+        await clock.pass(50)
+        expect(await client.untilText('\r\n\r\n')).to.contain(' 200 OK')
+        goOn()
+        await client.untilText('hello')
+      } finally {
+        clock.restore()
+      }
+    })
 
     it('cuts the connection if the upstream fails behind its head, which still waits', async () => {
       const upstream = await scriptedUpstream()

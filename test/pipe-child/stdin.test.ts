@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { PassThrough, Readable, type Writable } from 'node:stream'
 import { expect } from 'chai'
 import { attach, bodyCache, maxBytes, pipeChild, type PipeChildOptions } from 'sluiceway'
@@ -74,6 +75,40 @@ describe('the rest of a request that no child reads, before its connection close
       await client.closed()
     })
   }
+
+  /** Asks for the output of a child that reads nothing, and returns both ends once it has come, before the body. */
+  async function answeredEarly(): Promise<{ client: RawClient; closed: Promise<unknown> }> {
+    const { server, port } = await serve((req, res) => {
+      void pipeChild(res, sh('exec <&-; echo out'), { stdin: req })
+    })
+    const connected = once(server, 'connection') as Promise<[Socket]>
+    const client = await RawClient.connect(port)
+    const [connection] = await connected
+    client.write('POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 10\r\n\r\n')
+    await client.response()
+    // `once` would reject: Node reports on the connection what comes behind the body, or is missing of it.
+    return { client, closed: new Promise((resolve) => connection.once('close', resolve)) }
+  }
+
+  it('is followed by no answer to what comes behind it', async () => {
+    const { client, closed } = await answeredEarly()
+    client.write('0123456789GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    await closed
+    await client.closed()
+    expect(client.pending.toString()).to.equal('')
+  })
+
+  it('does not keep the connection open if it does not come', async () => {
+    const { closed } = await answeredEarly()
+    await closed
+  })
+
+  it('does not keep the connection open if its client leaves', async () => {
+    const { client, closed } = await answeredEarly()
+    client.write('01234')
+    client.destroy()
+    await closed
+  })
 })
 
 for (const front of fronts) {

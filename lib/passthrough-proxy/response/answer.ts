@@ -210,16 +210,20 @@ export class Answer implements BodyReceiver, ClientSide {
     const mayChange = !isHeadWritten(res) && Object.hasOwn(res, 'write') && res.flush === undefined
     if (!mayChange) return sendHead(res)
     // A busy process may find that byte only after the time is up: it is read before an immediate runs.
-    this.headTimer ??= timers.setTimeout(() => timers.setImmediate(() => this.sendLateHead()), HEAD_ALONE_MS)
+    this.headTimer ??= timers.setTimeout(() => timers.setImmediate(() => this.headIsDue()), HEAD_ALONE_MS)
   }
 
-  private sendLateHead(): void {
-    if (this.hasBody || this.isClosed || isHeadWritten(this.res)) return
+  private headIsDue(): void {
     try {
-      sendHead(this.res)
+      if (!isHeadWritten(this.res)) this.sendHead()
     } catch (error) {
       this.owner.breakOff(error)
     }
+  }
+
+  /** Sends the head now if no byte of the body has come: it was waited for long enough. */
+  sendHead(): void {
+    if (!this.hasBody && !this.isClosed) sendHead(this.res)
   }
 
   private waitForDrain(): void {

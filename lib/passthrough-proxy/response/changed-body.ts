@@ -25,6 +25,7 @@ export interface ClientSide {
   flush(): boolean
   write(chunk: Buffer): void
   takesMore(): boolean
+  sendHead(): void
   end(trailers: string[], last: Buffer | undefined): boolean
 }
 
@@ -248,12 +249,12 @@ export class ChangedBody implements BodyReceiver {
   private considerHead(): void {
     const { upstream, isReplaced } = this.body
     if (this.isOpen || this.isOver || this.output === undefined || !this.waitsForBody) return
-    if (!upstream.hasBegun && !isReplaced) this.sendHead()
+    if (!upstream.hasBegun && !isReplaced) this.openAnd(() => this.parts.client.takesMore())
     else this.headTimer ??= timers.setTimeout(() => this.headIsDue(), HEAD_WAITS_MS)
   }
 
   private headIsDue(): void {
-    if (this.waitsForBody) this.sendHead()
+    if (this.waitsForBody) this.openAnd(() => this.parts.client.sendHead())
   }
 
   /** True while a part of the body may still come from outside. */
@@ -261,9 +262,9 @@ export class ChangedBody implements BodyReceiver {
     return !this.body.upstream.hasEnded || this.body.isReplaced
   }
 
-  private sendHead(): void {
+  private openAnd(send: () => void): void {
     this.attempt(() => {
-      if (this.open()) this.parts.client.takesMore()
+      if (this.open()) send()
     })
   }
 

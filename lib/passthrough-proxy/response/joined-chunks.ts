@@ -2,10 +2,8 @@ import type { ServerResponse } from 'node:http'
 
 import type { OutgoingResponse } from '../../node/internals.js'
 import { isFramedNow, sendChunk } from '../../node/send-chunk.js'
+import { SMALL } from './leave-now.js'
 import { isUntouched } from './untouched.js'
-
-/** The size up to which copying a chunk costs less than the frame that Node gives it. */
-const SMALL = 8 * 1024
 
 /** The most bytes that are joined. */
 const MOST_JOINED = 64 * 1024

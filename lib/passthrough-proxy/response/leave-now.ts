@@ -15,8 +15,8 @@ export function leaveNow(res: ServerResponse): boolean {
   return res.writableLength === 0
 }
 
-/** The size up to which Node copies bytes next to the head: a second system call would take longer. */
-const SMALL = 8 * 1024
+/** The size up to which bytes are copied next to the head, or into their frame: another piece would take longer. */
+export const SMALL: number = 8 * 1024
 
 /** Ends a response after its last bytes. Returns true if their memory is free. */
 export function endWith(res: ServerResponse, last: Buffer | undefined): boolean {
