@@ -135,8 +135,8 @@ export interface PassthroughProxyOptions {
   /** The most requests that wait for a connection to one origin; then 503 with Retry-After. At least 1. @default 1024 */
   readonly maxQueue?: number | undefined
   /**
-   * The largest head of an answer, and the largest trailers: bytes, or a size such as '256kb'; beyond it, 502.
-   * At least 1. @default '128kb'
+   * The largest head of an answer, and the largest trailers: bytes, or a size such as '128kb'; beyond it, 502.
+   * At least 1. @default '64kb'
    */
   readonly maxResponseHeadBytes?: ByteSize | undefined
   /**
@@ -162,7 +162,7 @@ const checks: OptionChecks<CheckedOptions> = {
   idleTimeoutMs: timeLimit(0),
   maxConnections: wholeNumber(1024, 1),
   maxQueue: wholeNumber(1024, 1),
-  maxResponseHeadBytes: byteSize('128kb', { least: 1 }),
+  maxResponseHeadBytes: byteSize('64kb', { least: 1 }),
   upgrade: tokens(['websocket']),
 }
 

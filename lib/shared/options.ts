@@ -127,7 +127,7 @@ export function byteSize(
 ): OptionCheck<number> {
   return (given, option) => {
     const size = parseByteSize(orDefault(given, fallback), option, unlimited)
-    if (size < least) throw outOfRange(option, `${least} bytes or more`, given)
+    if (size < least) throw outOfRange(option, `at least ${least} byte${least === 1 ? '' : 's'}`, given)
     return size
   }
 }

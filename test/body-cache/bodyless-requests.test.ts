@@ -57,12 +57,21 @@ interface Mounted {
 /** With it, Node 24 and later end such a request before the application sees it. */
 const optimized = { optimizeEmptyRequests: true } as ServerOptions
 
+/** Ends a request as they do, on each Node. */
+const endsEarly: Handler = (req, _res, next) => {
+  const { _readableState: state } = req as unknown as { _readableState: Record<string, boolean> }
+  for (const name of ['ended', 'endEmitted', 'destroyed', 'closed', 'closeEmitted']) state[name] = true
+  Object.assign(req, { _dumped: true })
+  next()
+}
+
 const mounted: Readonly<Record<string, Mounted>> = {
   'behind bodyCache': { middlewares: () => [bodyCache()] },
   'behind two': { middlewares: () => [bodyCache(), bodyCache()] },
   'behind maxBytes and bodyCache': { middlewares: () => [maxBytes(10), bodyCache()] },
   'behind bodyCache and maxBytes': { middlewares: () => [bodyCache(), maxBytes(10)] },
   'with optimizeEmptyRequests': { middlewares: () => [bodyCache()], options: optimized },
+  'after an early end like that': { middlewares: () => [endsEarly, bodyCache()] },
 }
 
 /** Reads the request in a middleware, and lets the next one run in the same turn. */

@@ -77,10 +77,19 @@ describe("passthroughProxy's built-in client", () => {
   describe('with maxResponseHeadBytes', () => {
     const cookies = `Set-Cookie: a=${'x'.repeat(4000)}\r\n`.repeat(15)
 
-    it('accepts 60 KB of cookies by default', async () => {
-      const { exchange } = await proxied()
-      const { response } = await exchange('GET / HTTP/1.1\r\nHost: a\r\n\r\n', answer('ok', cookies))
-      expect(response.headers['set-cookie']).to.have.length(15)
+    it('accepts 60 KB of cookies by default, and refuses a head of more than 64 KB', async () => {
+      for (const [more, status] of [
+        ['', 200],
+        [`X: ${'x'.repeat(6000)}\r\n`, 502],
+      ] as const) {
+        const { exchange } = await proxied()
+        const { response } = await exchange(
+          'GET / HTTP/1.1\r\nHost: a\r\n\r\n',
+          answer('ok', cookies + more),
+        )
+        expect(response.status).to.equal(status)
+        if (status === 200) expect(response.headers['set-cookie']).to.have.length(15)
+      }
     })
 
     it('refuses a larger head with 502, and cuts a response with larger trailers', async () => {

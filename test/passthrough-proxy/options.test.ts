@@ -118,7 +118,7 @@ describe('passthroughProxy options', () => {
     [{ maxConnections: 0 }, RangeError, 'option "maxConnections" must be a whole number from 1 up'],
     [{ maxQueue: 0 }, RangeError, 'option "maxQueue" must be a whole number from 1 up'],
     [{ maxQueue: Number.NaN }, RangeError, 'option "maxQueue"'],
-    [{ maxResponseHeadBytes: 0 }, RangeError, 'option "maxResponseHeadBytes" must be 1 bytes or more'],
+    [{ maxResponseHeadBytes: 0 }, RangeError, 'option "maxResponseHeadBytes" must be at least 1 byte'],
     [{ maxResponseHeadBytes: 'big' }, TypeError, 'option "maxResponseHeadBytes" must be a whole number'],
     [{ connect: 'x' }, TypeError, 'option "connect" must be an object'],
     [{ connect: [] }, TypeError, 'option "connect" must be an object'],

@@ -156,6 +156,31 @@ for (const { name, mount } of hosts) {
       }
     })
 
+    it('cuts the connection if a middleware throws at a head that has waited, and answers the next client', async () => {
+      const throwing: Handler = (req, res, next) => {
+        if (req.url === '/1') {
+          res.writeHead = () => {
+            throw new Error('from a middleware')
+          }
+        }
+        marking(req, res, next)
+      }
+      const upstream = await scriptedUpstream()
+      const { port } = await serve(mount(throwing, passthroughProxy(upstream.url)))
+      for (const path of ['/1', '/2']) {
+        const client = await RawClient.connect(port)
+        client.request('GET', path)
+        const connection = await upstream.connection()
+        await connection.untilText(`${path} HTTP/1.1`)
+        connection.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n')
+        if (path === '/2') await client.untilText(' 200 OK')
+        else {
+          await client.closed()
+          expect(client.pending.toString()).to.equal('')
+        }
+      }
+    })
+
     it('cuts the connection if the upstream fails behind its head, which still waits', async () => {
       const upstream = await scriptedUpstream()
       const { port } = await serve(mount(marking, passthroughProxy(upstream.url)))
