@@ -32,6 +32,8 @@ export function tunnelBehindHead(
   upstream.on('error', ignore)
   endHead(res, pending, () => {
     client.off('close', leave)
+    // The client has left meanwhile, and with it the exchange has ended.
+    if (client.destroyed) return leave()
     try {
       if (early.length > 0) client.write(early)
       join(pending, upstream)
