@@ -143,7 +143,8 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
     if (last !== undefined && !this.isOver) this.trace?.receive(last.length)
     if (this.isLeft) return true
     try {
-      if (this.receiver.end(trailers, last)) this.answered()
+      if (this.answer.isClosed) this.abandon()
+      else if (this.receiver.end(trailers, last)) this.answered()
       return this.receiver.holdsChunks
     } catch (error) {
       this.breakOff(error)
@@ -193,7 +194,6 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
     this.whenOver?.()
     this.whenOver = undefined
     this.outgoing = undefined
-    this.waiting = undefined
     startOver(error)
   }
 

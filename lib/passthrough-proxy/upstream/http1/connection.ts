@@ -111,16 +111,17 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     this.transport.resume()
   }
 
-  /** Tells the receiver, in its own context, and writes the request. */
+  /** Tells the receiver, in its own context, and writes the request. The body may call listeners of the application. */
   private start(delivery: Delivery): void {
     try {
       delivery.receiver.onSending(delivery)
+      if (this.delivery !== delivery) return
+      this.waitForServer()
+      this.upload = writeRequest(delivery, this.transport.socket, this)
     } catch (thrown) {
-      return this.die({ kind: 'malformed', maybeHeard: false, cause: thrown })
+      this.upload = delivery.upload
+      this.die({ kind: 'malformed', maybeHeard: false, cause: thrown })
     }
-    if (this.delivery !== delivery) return
-    this.waitForServer()
-    this.upload = writeRequest(delivery, this.transport.socket, this)
   }
 
   /** Starts counting the time that the server has for its next step. */
