@@ -209,9 +209,10 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     this.die({ kind: isMismatch ? 'unsendable' : 'reset', maybeHeard: true, cause })
   }
 
-  /** True while the body of the request is being sent, or if that was stopped. */
+  /** True while a body is being sent, or if that was stopped. Over TLS, Node hears late that a head was written. */
   private get isSending(): boolean {
-    return this.upload?.isWhole === false || this.transport.socket.writableLength > 0
+    const hasBody = this.delivery?.request.body !== null
+    return hasBody && (this.upload?.isWhole === false || this.transport.socket.writableLength > 0)
   }
 
   /** Ends the response: the connection is freed for the next request, or ends. */
