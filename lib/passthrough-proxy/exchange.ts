@@ -83,7 +83,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
     this.waiting = this.settings.upstream.send(outgoing, this)
     // Some upstreams answer before `send` returns.
     if (this.isOver) this.waiting.abandon()
-    else if (this.state === 'queued') holdBody(outgoing, this.req)
+    else if (this.state === 'queued' && this.outgoing === outgoing) holdBody(outgoing, this.req)
   }
 
   onSending(sending: Sending): void {
