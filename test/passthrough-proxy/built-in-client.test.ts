@@ -48,6 +48,7 @@ function answerOk(_req: IncomingMessage, res: ServerResponse): void {
 
 /** Notes what the sockets to a port are told about keep-alive and delays. */
 function noteSocketOptions(port: number): { given: unknown[]; restore: () => void } {
+  // oxlint-disable-next-line typescript/unbound-method
   const { setNoDelay, setKeepAlive } = Socket.prototype
   const given: unknown[] = []
   Socket.prototype.setNoDelay = function (...args) {
@@ -57,7 +58,7 @@ function noteSocketOptions(port: number): { given: unknown[]; restore: () => voi
   Socket.prototype.setKeepAlive = function (this: Socket, ...args: [boolean, number]) {
     if (this.remotePort === port) given.push(...args)
     return setKeepAlive.apply(this, args)
-  } as typeof setKeepAlive
+  }
   return { given, restore: () => void Object.assign(Socket.prototype, { setNoDelay, setKeepAlive }) }
 }
 
