@@ -160,7 +160,8 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
       return this.abandon()
     }
     try {
-      this.answer.upgrade(switchedLines(lines, this.outgoing?.upgrade))
+      const { target, upgrade } = this.outgoing as Outgoing
+      this.answer.upgrade(switchedLines(lines, upgrade), target)
       this.trace?.head(101)
       tunnelBehindHead(this.res, pending, connection, early, this)
     } catch (error) {
@@ -274,8 +275,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
   }
 
   passDirectly(): void {
-    this.receiver = this.answer
-    this.answer.takeBack()
+    this.receiver = this.answer.takeBack()
   }
 
   get isOver(): boolean {
