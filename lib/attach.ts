@@ -70,20 +70,15 @@ export function attach(
   const { upgrade } = readOptions('attach', options, checks, { elsewhere: namesElsewhere })
   const present = attachedTo(server)
   if (present === undefined) return wire(server as Server, app, upgrade)
-  if (present.app !== app) {
-    throw new Error(
-      withEntry('attach: the server already has another app; detach that one first', 'a-wrong-option'),
-    )
-  }
+  if (present.app !== app) throw taken('another app; detach that one first')
   if (upgrade !== undefined && upgrade !== present.isOwn) {
-    throw new Error(
-      withEntry(
-        'attach: the server already has this app with another option "upgrade"; detach it first',
-        'a-wrong-option',
-      ),
-    )
+    throw taken('this app with another option "upgrade"; detach it first')
   }
   return present.detach
+}
+
+function taken(by: string): Error {
+  return new Error(withEntry(`attach: the server already has ${by}`, 'a-wrong-option'))
 }
 
 const checks: OptionChecks<Required<AttachOptions>> = { upgrade: callback() }

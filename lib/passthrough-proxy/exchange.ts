@@ -83,7 +83,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
     this.waiting = this.settings.upstream.send(outgoing, this)
     // Some upstreams answer before `send` returns.
     if (this.isOver) this.waiting.abandon()
-    else if (this.state === 'queued') holdBody(outgoing, this.req)
+    else if (this.state === 'queued' && this.outgoing === outgoing) holdBody(outgoing, this.req)
   }
 
   onSending(sending: Sending): void {
@@ -143,7 +143,8 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
     if (last !== undefined && !this.isOver) this.trace?.receive(last.length)
     if (this.isLeft) return true
     try {
-      if (this.receiver.end(trailers, last)) this.answered()
+      if (this.answer.isClosed) this.abandon()
+      else if (this.receiver.end(trailers, last)) this.answered()
       return this.receiver.holdsChunks
     } catch (error) {
       this.breakOff(error)
@@ -159,7 +160,8 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
       return this.abandon()
     }
     try {
-      this.answer.upgrade(switchedLines(lines, this.outgoing?.upgrade))
+      const { target, upgrade } = this.outgoing as Outgoing
+      this.answer.upgrade(switchedLines(lines, upgrade), target)
       this.trace?.head(101)
       tunnelBehindHead(this.res, pending, connection, early, this)
     } catch (error) {
@@ -193,7 +195,6 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
     this.whenOver?.()
     this.whenOver = undefined
     this.outgoing = undefined
-    this.waiting = undefined
     startOver(error)
   }
 
@@ -274,8 +275,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
   }
 
   passDirectly(): void {
-    this.receiver = this.answer
-    this.answer.takeBack()
+    this.receiver = this.answer.takeBack()
   }
 
   get isOver(): boolean {

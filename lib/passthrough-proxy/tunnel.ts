@@ -32,6 +32,8 @@ export function tunnelBehindHead(
   upstream.on('error', ignore)
   endHead(res, pending, () => {
     client.off('close', leave)
+    // The client has left meanwhile, and with it the exchange has ended.
+    if (client.destroyed) return leave()
     try {
       if (early.length > 0) client.write(early)
       join(pending, upstream)
@@ -48,7 +50,8 @@ export function tunnelBehindHead(
  * a side that breaks off ends both.
  */
 function join({ socket: client, head }: PendingUpgrade, upstream: Duplex): void {
-  for (const side of [client, upstream]) prepare(side)
+  for (const side of [client, upstream]) outliveSilence(side)
+  detectDeadHost(client)
   watch(client, upstream)
   watch(upstream, client)
   if (head.length > 0) upstream.write(head)
@@ -56,12 +59,16 @@ function join({ socket: client, head }: PendingUpgrade, upstream: Duplex): void 
   upstream.pipe(client)
 }
 
-function prepare(side: Duplex): void {
-  const { setTimeout, setNoDelay, setKeepAlive } = side as Partial<Socket>
-  setTimeout?.call(side, 0)
-  setNoDelay?.call(side, true)
-  setKeepAlive?.call(side, true, 60_000)
+function outliveSilence(side: Duplex): void {
+  ;(side as Partial<Socket>).setTimeout?.(0)
   keepHalfOpen(side)
+}
+
+/** Only for the client: the other side has the options that the caller, or a dispatcher, has given it. */
+function detectDeadHost(client: Duplex): void {
+  const { setNoDelay, setKeepAlive } = client as Partial<Socket>
+  setNoDelay?.call(client, true)
+  setKeepAlive?.call(client, true, 60_000)
 }
 
 function watch(side: Duplex, other: Duplex): void {

@@ -1,7 +1,13 @@
 import { once } from 'node:events'
 import { mkdtempSync } from 'node:fs'
-import { createServer, type RequestListener } from 'node:http'
+import http, {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http'
 import https from 'node:https'
+import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { TLSSocket } from 'node:tls'
@@ -36,6 +42,26 @@ async function askedFor(
   return { status, text: body.toString() }
 }
 
+function answerOk(_req: IncomingMessage, res: ServerResponse): void {
+  res.end('ok')
+}
+
+/** Notes what the sockets to a port are told about keep-alive and delays. */
+function noteSocketOptions(port: number): { given: unknown[]; restore: () => void } {
+  // oxlint-disable-next-line typescript/unbound-method
+  const { setNoDelay, setKeepAlive } = Socket.prototype
+  const given: unknown[] = []
+  Socket.prototype.setNoDelay = function (...args) {
+    if (this.remotePort === port) given.push(...args)
+    return setNoDelay.apply(this, args)
+  }
+  Socket.prototype.setKeepAlive = function (this: Socket, ...args: [boolean, number]) {
+    if (this.remotePort === port) given.push(...args)
+    return setKeepAlive.apply(this, args)
+  }
+  return { given, restore: () => void Object.assign(Socket.prototype, { setNoDelay, setKeepAlive }) }
+}
+
 describe("passthroughProxy's built-in client", () => {
   before(function () {
     needsOwnClient(this, 'a dispatcher has a pool and a close() of its own')
@@ -63,6 +89,40 @@ describe("passthroughProxy's built-in client", () => {
       expect((await askedFor(`https://127.0.0.1:${port}`, {})).status).to.equal(502)
       expect(asked).to.have.length(1)
     })
+
+    it('takes an option that is undefined for one that is not given', async () => {
+      const asked: unknown[] = []
+      const server = https.createServer({ key, cert: certificate }, (req, res) => {
+        asked.push((req.socket as TLSSocket & { servername: unknown }).servername)
+        res.end('ok')
+      })
+      const { port } = await listen(server)
+      const connect = { ca: certificate, family: 4, servername: undefined, checkServerIdentity: undefined }
+      expect((await askedFor(`https://localhost:${port}`, { connect })).status).to.equal(200)
+      expect(asked).to.deep.equal(['localhost'])
+    })
+
+    for (const scheme of ['http', 'https'] as const) {
+      for (const [what, connect, expected] of [
+        ['without options', {}, [true, true, 60_000]],
+        ['with a delay', { keepAliveInitialDelay: 10_000 }, [true, true, 10_000]],
+        ['switched off', { noDelay: false, keepAlive: false }, [false, false, 60_000]],
+      ] as const) {
+        it(`sets TCP keep-alive and noDelay, ${what} (${scheme})`, async () => {
+          const tls = { key, cert: certificate }
+          const server = scheme === 'http' ? http.createServer(answerOk) : https.createServer(tls, answerOk)
+          const { port } = await listen(server)
+          const { given, restore } = noteSocketOptions(port)
+          try {
+            const options = { connect: { ca: certificate, family: 4, ...connect } }
+            expect((await askedFor(`${scheme}://localhost:${port}`, options)).status).to.equal(200)
+          } finally {
+            restore()
+          }
+          expect(given).to.deep.equal(expected)
+        })
+      }
+    }
 
     it('reaches a server at a Unix socket', async () => {
       const socketPath = path.join(mkdtempSync(path.join(tmpdir(), 'sluiceway-')), 'socket')

@@ -2,10 +2,11 @@ import type { ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import { passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
 
+import { deferred } from '../support/deferred.js'
 import { hosts, type Handler } from '../support/hosts.js'
 import { request } from '../support/proxied.js'
 import { RawClient } from '../support/raw-client.js'
-import { scriptedUpstream } from '../support/scripted-upstream.js'
+import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
 
 const CHUNKED = 'HTTP/1.1 200 OK\r\nX-Upstream: a\r\nTransfer-Encoding: chunked\r\n\r\n'
@@ -170,6 +171,35 @@ for (const { name, mount } of hosts) {
       expect(errors.map(String)).to.deep.equal(['Error: careless'])
     })
 
+    for (const [what, end] of [
+      ['a length', [`HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\none`, 'two']],
+      ['chunks', [`${CHUNKED}3\r\none\r\n`, '3\r\ntwo\r\n0\r\n\r\n']],
+    ] as const) {
+      it(`leaves an answer with ${what} alone that the application has ended while it waits for its turn`, async () => {
+        const upstream = await scriptedUpstream()
+        const first = deferred<ServerResponse>()
+        const second = deferred<ServerResponse>()
+        const keep: Handler = (req, res, next) => {
+          if (req.url === '/first') first.resolve(res)
+          else next(second.resolve(res))
+        }
+        const client = await RawClient.connect(
+          (await serve(mount(keep, passthroughProxy(upstream.url)))).port,
+        )
+        client.write(request('GET', '/first'), request('GET', '/second'))
+        const connection = await upstream.connection()
+        await connection.untilText('\r\n\r\n')
+        connection.write(end[0])
+        const res = await second.promise
+        while (!res.headersSent) await new Promise((resolve) => setTimeout(resolve, 1))
+        res.end()
+        connection.write(end[1])
+        await connection.closed()
+        ;(await first.promise).end('first')
+        expect((await client.response()).body.toString()).to.equal('first')
+      })
+    }
+
     it('survives trailers that frame or that cannot be sent', async () => {
       const framing = [...PARTS.slice(0, 3), '0\r\nTransfer-Encoding: gzip\r\n\r\n']
       const whole = await run((_req, _res, next) => next(), { parts: framing })
@@ -212,4 +242,38 @@ describe('passthroughProxy whose next throws', () => {
       })
     }
   }
+})
+
+describe('passthroughProxy and listeners of the application that throw while a request is sent', () => {
+  afterEach(closeServers)
+
+  it('fails that request, and sends the one that waits behind it', async () => {
+    const upstream = await scriptedUpstream()
+    const proxy = passthroughProxy(upstream.url, { maxConnections: 1 })
+    const server = await serve((req, res) => {
+      if (req.method === 'POST') {
+        const complain = (event: string): void => {
+          if (event !== 'end') return
+          req.off('newListener', complain)
+          careless()
+        }
+        req.on('newListener', complain)
+      }
+      proxy(req, res)
+    })
+    const [first, second, third] = [0, 0, 0].map(() => RawClient.connect(server.port))
+    ;(await first!).request('GET', '/first')
+    const connection = await upstream.connection()
+    await connection.untilText('/first')
+    ;(await second!).request('POST', '/second', {}, ['a body'])
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    ;(await third!).request('GET', '/third')
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    connection.write(answer())
+    expect((await (await second!).response()).status).to.equal(502)
+    const next = await upstream.connection()
+    await next.untilText('/third')
+    next.write(answer())
+    expect((await (await third!).response()).body.toString()).to.equal('ok')
+  })
 })

@@ -82,6 +82,16 @@ for (const { name, express } of expressVersions) {
       expect((await client.response()).body.toString()).to.equal('firstsecond')
     })
 
+    it('continues an upload that an answer with a length replies to, although the connection ends after it', async () => {
+      const connection = await beginUpload('chunks')
+      connection.write('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 11\r\n\r\nfirst')
+      await client.until((bytes) => (bytes.includes('first') ? true : undefined))
+      client.write(asChunk('more'), lastChunk)
+      await connection.untilText(lastChunk)
+      connection.write('second')
+      expect((await client.response()).body.toString()).to.equal('firstsecond')
+    })
+
     it('ends the connection of a client that uploads without end after the answer', async () => {
       const connection = await beginUpload('chunks')
       connection.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n')

@@ -95,6 +95,19 @@ describe('lines of an upstream that Node refuses over HTTP/2', () => {
     expect(hints.map(({ link }) => link)).to.deep.equal(['</a>'])
   })
 
+  it('passes on 102, for which Node has no method', async () => {
+    const { head, hints, body } = await proxied(`HTTP/1.1 102 Processing\r\n\r\n${answerWith('X: y')}`)
+    expect(hints.map(({ ':status': status }) => status)).to.deep.equal([102])
+    expect({ status: head[':status'], body }).to.deep.equal({ status: 200, body: 'ok' })
+  })
+
+  it('removes a length from a 103, for which clients reset the stream (RFC 9110 section 8.6)', async () => {
+    const hint = 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nContent-Length: 2\r\n\r\n'
+    const { hints, body } = await proxied(`${hint}${answerWith('X: y')}`)
+    expect(body).to.equal('ok')
+    expect(hints.map(({ link }) => link)).to.deep.equal(['</a>'])
+  })
+
   it('removes HTTP2-Settings from trailers, where Node throws in an event', async () => {
     const head = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
     const { trailers, body } = await proxied(

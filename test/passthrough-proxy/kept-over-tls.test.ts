@@ -1,12 +1,14 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { Agent, type IncomingMessage, request } from 'node:http'
+import { Agent, type IncomingMessage, request, type RequestListener } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 
 import { expect } from 'chai'
+import { attach } from 'sluiceway/attach'
 import { passthroughProxy } from 'sluiceway/passthrough-proxy'
 
+import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 import { certificate } from '../support/tls-certificate.js'
 
@@ -25,13 +27,15 @@ describe('connections over TLS to a quick upstream', () => {
     upstream = fork(fileURLToPath(new URL('quick-tls-upstream.js', import.meta.url)))
     const [port] = (await once(upstream, 'message')) as [number]
     const proxy = passthroughProxy(`https://localhost:${port}`, { connect: { ca: certificate, family: 4 } })
-    const front = await serve((req, res) => {
+    const app: RequestListener = (req, res) => {
       // In this phase of the event loop, Node hears of a write only after the next reads.
       setImmediate(() => {
         proxy(req, res, (error) => res.writeHead(502).end(String(error)))
         beBusy(20)
       })
-    })
+    }
+    const front = await serve(app)
+    attach(front.server, app)
     proxied = front.port
   })
   afterEach(closeServers)
@@ -62,4 +66,14 @@ describe('connections over TLS to a quick upstream', () => {
       expect([...seen]).to.deep.equal(['1'])
     })
   }
+
+  it('may become tunnels', async () => {
+    const first = await RawClient.connect(proxied)
+    first.request('GET', '/')
+    await first.response()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    const client = await RawClient.connect(proxied)
+    client.write('GET / HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+    expect(await client.untilText('hello')).to.match(/^HTTP\/1\.1 101 /)
+  })
 })

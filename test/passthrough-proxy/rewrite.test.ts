@@ -1,8 +1,9 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, RequestListener } from 'node:http'
 
 import { expect } from 'chai'
 import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
 
+import { attached } from '../support/attached.js'
 import { withEntry } from '../support/error-entry.js'
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient, type RawResponse } from '../support/raw-client.js'
@@ -58,6 +59,20 @@ for (const { name, express } of expressVersions) {
 
   describe(`passthroughProxy rewriting (${name})`, () => {
     afterEach(closeServers)
+
+    it('rewrites the lines of a 101 too', async () => {
+      const upstream = await scriptedUpstream()
+      const options = { cookiePath: true, cookieDomain: true, rewriteLocation: true }
+      const app = express().use('/api', passthroughProxy(`${upstream.url}/v1`, options))
+      const client = await RawClient.connect((await attached(app as RequestListener)).port)
+      client.write(request('GET', '/api/chat', 'Connection: Upgrade', 'Upgrade: websocket'))
+      const connection = await upstream.connection()
+      await connection.untilText('\r\n\r\n')
+      const cookie = 'Set-Cookie: a=1; Path=/v1; Domain=127.0.0.1\r\nContent-Location: /v1/chat\r\n'
+      connection.write(`HTTP/1.1 101 OK\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${cookie}\r\n`)
+      const head = await client.untilText('\r\n\r\n')
+      expect(head).to.contain('\r\nSet-Cookie: a=1; Path=/api\r\nContent-Location: /api/chat\r\n')
+    })
 
     it('is off: every line stays as the upstream wrote it', async () => {
       const lines = ['Location: http://UPSTREAM/v1/x', 'Set-Cookie: a=1; Domain=UPSTREAM; Path=/v1']

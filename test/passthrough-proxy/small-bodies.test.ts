@@ -1,6 +1,12 @@
 import { expect } from 'chai'
 import onFinished from 'on-finished'
-import { bodyCache, maxBytes, passthroughProxy } from 'sluiceway'
+import {
+  bodyCache,
+  maxBytes,
+  passthroughProxy,
+  type PassthroughProxyOptions,
+  type TargetFunction,
+} from 'sluiceway'
 
 import { deferred } from '../support/deferred.js'
 import { hosts, type Handler } from '../support/hosts.js'
@@ -42,6 +48,30 @@ const before: Record<string, Handler> = {
   "setEncoding('utf8')": (req, _res, next) => next(void req.setEncoding('utf8')),
 }
 
+/** A delay in which the parts of a body arrive one by one. */
+interface Delay {
+  readonly front?: readonly Handler[]
+  readonly options?: PassthroughProxyOptions
+  readonly target?: (url: string) => TargetFunction
+}
+
+const LONG_ENOUGH = 100
+
+function pause(milliseconds = 20): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds))
+}
+
+const isHere: Handler = (_req, _res, next) => void setImmediate(next)
+
+const delays: Record<string, Delay> = {
+  'a handler waits': { front: [(_req, _res, next) => void setTimeout(next, LONG_ENOUGH)] },
+  'onRequest waits': { options: { onRequest: () => pause(LONG_ENOUGH) } },
+  'the target is looked up': { target: (url) => () => pause(LONG_ENOUGH).then(() => url) },
+  'another reader reads it, behind bodyCache': {
+    front: [bodyCache(), (req, _res, next) => void req.on('data', () => {}).on('end', () => next())],
+  },
+}
+
 for (const { name, mount } of hosts) {
   describe(`passthroughProxy with small bodies (${name})`, () => {
     afterEach(closeServers)
@@ -69,6 +99,57 @@ for (const { name, mount } of hosts) {
           expect(upstream.accepted).to.equal(1)
         })
       }
+    }
+
+    for (const [what, { front = [], options = {}, target }] of Object.entries(delays)) {
+      it(`passes on a body that came in several pieces while ${what}`, async () => {
+        const upstream = await scriptedUpstream()
+        const proxy = passthroughProxy(target?.(upstream.url) ?? upstream.url, options)
+        const { port } = await serve(mount(...front, proxy))
+        // With a kept connection, the request is sent as soon as it is ready.
+        const client = await RawClient.connect(port)
+        client.request('GET', '/')
+        const connection = await upstream.connection()
+        await connection.untilText('\r\n\r\n')
+        connection.write(answer())
+        await client.response()
+        client.write(HEAD, BODY.slice(0, 3))
+        await pause()
+        client.write(BODY.slice(3, 9))
+        await pause()
+        client.write(BODY.slice(9))
+        expect(await connection.untilText('\r\n\r\n')).to.include(`content-length: ${LENGTH}\r\n`)
+        expect((await connection.bytes(LENGTH)).toString()).to.equal(BODY)
+        connection.write(answer())
+        expect((await client.response()).status).to.equal(200)
+      })
+    }
+
+    for (const encoding of ['utf8', 'latin1'] as const) {
+      it(`sends no byte beyond the length of a body that an application has decoded as ${encoding}`, async () => {
+        const upstream = await scriptedUpstream()
+        const decode: Handler = (req, _res, next) => next(void req.setEncoding(encoding))
+        const { port } = await serve(
+          mount(
+            decode,
+            isHere,
+            passthroughProxy(() => upstream.url),
+          ),
+        )
+        const client = await RawClient.connect(port)
+        client.request('GET', '/')
+        const connection = await upstream.connection()
+        await connection.untilText('\r\n\r\n')
+        connection.write(answer())
+        await client.response()
+        // Written as UTF-8, each of the first bytes becomes two or three.
+        const sent = Buffer.from(`${'\xff'.repeat(80)}GET /smuggled HTTP/1.1`, 'latin1')
+        client.write(`POST / HTTP/1.1\r\nHost: test\r\nContent-Length: ${sent.length}\r\n\r\n`, sent)
+        await connection.closed()
+        const [, body = ''] = connection.pending.toString('latin1').split('\r\n\r\n')
+        expect(body.length).to.be.at.most(sent.length)
+        expect((await client.response()).status).to.equal(400)
+      })
     }
   })
 }

@@ -385,6 +385,29 @@ for (const [transport, load] of transports) {
         expect(await ended()).to.include({ status: 101, outcome: 'upgraded' })
       })
 
+      it('report a client once that leaves while a middleware holds the 101 back', async () => {
+        let held = (): void => {}
+        const before: Before = (_req, res, next) => {
+          const end = res.end.bind(res)
+          res.end = () => {
+            held = () => void end()
+            return res
+          }
+          next()
+        }
+        const client = await start({}, { before })
+        client.write('GET /api/ HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n')
+        const connection = await upstream.connection()
+        await connection.untilText('\r\n\r\n')
+        connection.write('HTTP/1.1 101 OK\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n')
+        await until(() => events().length === 3)
+        client.socket.resetAndDestroy()
+        expect(await ended()).to.include({ outcome: 'client-left' })
+        held()
+        await connection.closed()
+        expect(events()).to.deep.equal(WHOLE)
+      })
+
       it('report an upgrade that the upstream does not accept', async () => {
         const client = await start()
         client.write('GET /api/ HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n')

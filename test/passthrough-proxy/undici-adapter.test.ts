@@ -3,13 +3,14 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 import { expect } from 'chai'
-import { passthroughProxy, type SluicewayError } from 'sluiceway'
+import { passthroughProxy, type SluicewayError, type TargetFunction } from 'sluiceway'
 
 import { deferred } from '../support/deferred.js'
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
 import { root } from '../support/repository.js'
 import { closeServers, serve } from '../support/servers.js'
+import { undiciVersions } from '../support/undici-versions.js'
 
 interface Failure {
   readonly kind: string
@@ -66,6 +67,34 @@ describe('the adapter of undici', () => {
     }
     expect([...statuses]).to.deep.equal([502])
     client.destroy()
+  })
+
+  it('holds a body back only once if a queue is full at once, and another target takes the request', async () => {
+    const upstream = await serve((req, res) => void req.pipe(res))
+    const { hostname, port } = new URL(upstream.url)
+    const silent = { dispatch: () => true }
+    const { Agent } = await undiciVersions[0]![1]()
+    const agent = new Agent()
+    const dispatcher = {
+      dispatch: (options: { origin: string }, handler: never) =>
+        (options.origin.includes(hostname) ? agent : silent).dispatch(options as never, handler),
+    }
+    const target: TargetFunction = (_req, failed) =>
+      failed === undefined ? 'http://full.example' : `http://${hostname}:${port}`
+    const proxy = passthroughProxy(target, { dispatcher, maxQueue: 1 })
+    const left = deferred<number>()
+    const front = await serve((req, res) => {
+      proxy(req, res)
+      res.on('finish', () => left.resolve(req.listenerCount('data')))
+    })
+    const waiting = await RawClient.connect(front.port)
+    waiting.request('GET', '/')
+    const client = await RawClient.connect(front.port)
+    client.request('POST', '/', {}, ['a ', 'body'])
+    expect((await client.response()).body.toString()).to.equal('a body')
+    expect(await left.promise).to.equal(0)
+    waiting.destroy()
+    await agent.destroy()
   })
 
   it('fails the body of a request whose dispatcher throws on a chunk', async () => {

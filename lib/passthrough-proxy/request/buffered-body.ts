@@ -11,8 +11,9 @@ const LONGEST = 64 * 1024
  */
 export function mayBeBuffered(req: IncomingMessage, { chunked, contentLength }: RequestHead): boolean {
   const length = Number(contentLength)
-  // Chunks stay chunks, and other readers get their bytes as they come.
-  return !chunked && length > 0 && length <= LONGEST && req.readableFlowing === null
+  // Chunks stay chunks, and other readers get their bytes as they come. A text would count characters, not bytes.
+  const isUnread = req.readableFlowing === null && req.readableEncoding === null
+  return !chunked && length > 0 && length <= LONGEST && isUnread
 }
 
 /** Tells whether the whole body has come, and waits in the request. */
@@ -21,13 +22,14 @@ export function hasBufferedBody(req: IncomingMessage, head: RequestHead): boolea
 }
 
 /** Takes a body that is complete out of the request; returns undefined if it has to be read as a stream. */
-export function takeBufferedBody(req: IncomingMessage, head: RequestHead): Buffer | string | undefined {
+export function takeBufferedBody(req: IncomingMessage, head: RequestHead): Buffer | undefined {
   return hasBufferedBody(req, head) ? takeBody(req) : undefined
 }
 
 /** Takes a body that is complete out of the request. */
-export function takeBody(req: IncomingMessage): Buffer | string {
-  const body = req.read() as Buffer | string
+export function takeBody(req: IncomingMessage): Buffer {
+  // Without a length, from Node 26 on, it would be only the first of several chunks.
+  const body = req.read(req.readableLength) as Buffer
   // The end comes after it, and has to be read too.
   req.resume()
   return body

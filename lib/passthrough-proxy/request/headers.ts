@@ -71,9 +71,8 @@ function walk(head: RequestHead, lines: readonly string[]): Set<string> | undefi
 }
 
 function keepLine(head: RequestHead, name: string, value: string): void {
-  const initial = name.charCodeAt(0)
   // ':' begins the pseudo-headers of HTTP/2.
-  if (initial === 0x3a) return
+  if (name.charCodeAt(0) === 0x3a) return
   if (!head.forwarded && describesClient(name)) head.forwarded = true
   head.lines.push(name, value)
 }

@@ -44,7 +44,7 @@ export class Outgoing implements UpstreamRequest {
   readonly maxQueue: number
   readonly clientConnection: ClientConnection | undefined
   readonly trailers: (() => readonly string[]) | undefined
-  readonly takeBody: (() => Buffer | string | undefined) | undefined
+  readonly takeBody: (() => Buffer | undefined) | undefined
   readonly taken: (() => readonly (Buffer | string)[] | undefined) | undefined
   /** True if the client has a body that has not come in one piece. */
   readonly leavesBody: boolean

@@ -14,6 +14,7 @@ import { fitToFraming, readTrailers, type ResponseHead } from './headers.js'
 import { endWith, leaveNow } from './leave-now.js'
 import { rewriteHeaders } from './rewrite.js'
 import type { ProxySettings } from '../settings.js'
+import type { Target } from '../target.js'
 import { isError } from '../../shared/realms.js'
 
 /** The time that a head waits for the first byte of a body that a middleware may change. */
@@ -78,13 +79,17 @@ export class Answer implements BodyReceiver, ClientSide {
    * Returns the receiver of the body: this answer, or a body that the hook changes.
    */
   begin(head: ResponseHead): BodyReceiver {
-    const { headers, target } = head
-    const { rewrites, preserveHost, onResponse } = this.owner.settings
-    if (rewrites !== undefined)
-      rewriteHeaders(headers.lines, rewrites, { req: this.req, target, preserveHost })
+    const { onResponse } = this.owner.settings
+    this.rewrite(head.headers.lines, head.target)
     if (onResponse !== undefined) return this.ask(onResponse, head)
     this.open(head)
     return this
+  }
+
+  /** Applies the options that rewrite headers. */
+  private rewrite(lines: string[], target: Target): void {
+    const { rewrites, preserveHost } = this.owner.settings
+    if (rewrites !== undefined) rewriteHeaders(lines, rewrites, { req: this.req, target, preserveHost })
   }
 
   private ask(hook: ResponseHook, head: ResponseHead): BodyReceiver {
@@ -106,7 +111,8 @@ export class Answer implements BodyReceiver, ClientSide {
   }
 
   /** Writes the head after which the connection belongs to the upstream. */
-  upgrade(lines: string[]): void {
+  upgrade(lines: string[], target: Target): void {
+    this.rewrite(lines, target)
     this.writeHead(101, 'Switching Protocols', lines)
   }
 
@@ -177,9 +183,10 @@ export class Answer implements BodyReceiver, ClientSide {
     containRelease(this.req, () => changed.release(isError(error) ? error : undefined))
   }
 
-  /** Makes the upstream write to this answer again: the hook has left the body as it is. */
-  takeBack(): void {
+  /** Returns the receiver of a body that the hook has left as it is. */
+  takeBack(): BodyReceiver {
     this.changed = undefined
+    return this
   }
 
   /** Ends the answer visibly: a clean end would make a part look complete. */

@@ -4,7 +4,7 @@ import { readResponseHeaders } from './headers.js'
 
 /**
  * Returns the lines of a 101 for the client. Throws if the upstream has not switched to the protocol that was `asked`
- * for.
+ * for: a dispatcher does not check that, as the built-in client does.
  */
 export function switchedLines(lines: string[], asked: string | undefined): string[] {
   const headers = new HeaderList(lines)

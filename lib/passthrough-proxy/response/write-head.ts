@@ -1,7 +1,7 @@
 import { type IncomingMessage, ServerResponse } from '../../node/http.js'
 import { expectBody, takesBody } from '../../node/connection.js'
 import { OUT_HEADERS, type OutgoingHeaders, type OutgoingResponse } from '../../node/internals.js'
-import { isHttp2, isServedAsHttp10 } from '../../node/request-facts.js'
+import { isHttp2, isServedAsHttp10, streamOf } from '../../node/request-facts.js'
 import { HeaderList } from '../headers/header-list.js'
 import { isHeadUntouched } from './untouched.js'
 import { isHeadWritten } from '../../node/send-head.js'
@@ -186,21 +186,28 @@ export function writeInformation(
   lines: readonly string[],
 ): void {
   if (isHeadWritten(res) || isServedAsHttp10(req) || !isRead(res)) return
-  if (status === 102) res.writeProcessing()
+  if (status === 102) writeProcessing(res)
   if (status === 103) res.writeEarlyHints(asHints(lines))
+}
+
+/** Node has no method for it over HTTP/2. */
+function writeProcessing(res: ServerResponse): void {
+  if (isHttp2(res.req)) streamOf(res).additionalHeaders({ ':status': 102 })
+  else res.writeProcessing()
 }
 
 function isRead({ socket }: ServerResponse): boolean {
   return socket !== null && !socket.writableNeedDrain
 }
 
+/** Returns the lines by name. RFC 9110 §8.6 excludes a length, for which clients over HTTP/2 reset the stream. */
 function asHints(lines: readonly string[]): Record<string, string | string[]> {
   const hints: Record<string, string | string[]> = {}
   const links: string[] = []
   for (let i = 0; i < lines.length; i += 2) {
     const name = (lines[i] as string).toLowerCase()
     if (name === 'link') links.push(lines[i + 1] as string)
-    else hints[name] = lines[i + 1] as string
+    else if (name !== 'content-length') hints[name] = lines[i + 1] as string
   }
   return { ...hints, link: links }
 }

@@ -28,7 +28,7 @@ export interface UpstreamRequest {
    * Takes the body out of its stream if it has come whole by now. It may be called once the request has a connection;
    * until then nothing of the body is read, so that the request can be sent elsewhere.
    */
-  readonly takeBody?: (() => Buffer | string | undefined) | undefined
+  readonly takeBody?: (() => Buffer | undefined) | undefined
   /**
    * Returns the bytes of the body that other readers have taken out of its stream by now. It is called once, as the
    * first step of reading the stream.

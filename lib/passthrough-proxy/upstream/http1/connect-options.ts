@@ -111,7 +111,8 @@ export const connectOptions: OptionCheck<ConnectOptions | undefined> = (given, o
     }
   }
   rejectUnknownKeys(option.owner, given, known, names)
-  return Object.freeze({ ...given })
+  // Node would not ask for the server by its name if `servername` is undefined, and refuses others.
+  return Object.freeze(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)))
 }
 
 /** Recognizes options. An instance of a class, such as an Agent, is none: what it does would be lost. */

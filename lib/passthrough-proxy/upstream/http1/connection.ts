@@ -111,16 +111,17 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     this.transport.resume()
   }
 
-  /** Tells the receiver, in its own context, and writes the request. */
+  /** Tells the receiver, in its own context, and writes the request. The body may call listeners of the application. */
   private start(delivery: Delivery): void {
     try {
       delivery.receiver.onSending(delivery)
+      if (this.delivery !== delivery) return
+      this.waitForServer()
+      this.upload = writeRequest(delivery, this.transport.socket, this)
     } catch (thrown) {
-      return this.die({ kind: 'malformed', maybeHeard: false, cause: thrown })
+      this.upload = delivery.upload
+      this.die({ kind: 'malformed', maybeHeard: false, cause: thrown })
     }
-    if (this.delivery !== delivery) return
-    this.waitForServer()
-    this.upload = writeRequest(delivery, this.transport.socket, this)
   }
 
   /** Starts counting the time that the server has for its next step. */
@@ -208,9 +209,10 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     this.die({ kind: isMismatch ? 'unsendable' : 'reset', maybeHeard: true, cause })
   }
 
-  /** True while the body of the request is being sent, or if that was stopped. */
+  /** True while a body is being sent, or if that was stopped. Over TLS, Node hears late that a head was written. */
   private get isSending(): boolean {
-    return this.upload?.isWhole === false || this.transport.socket.writableLength > 0
+    const hasBody = this.delivery?.request.body !== null
+    return hasBody && (this.upload?.isWhole === false || this.transport.socket.writableLength > 0)
   }
 
   /** Ends the response: the connection is freed for the next request, or ends. */

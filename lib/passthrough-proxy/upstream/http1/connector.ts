@@ -5,10 +5,14 @@ import type { ConnectOptions } from './connect-options.js'
 import { runOutside } from './outside.js'
 import { TlsConnector } from './tls.js'
 
+/** Detects a dead host behind a silent stream; a live one may stay silent for hours. */
+const KEEP_ALIVE_MS = 60_000
+
 /** Opens connections to one origin. */
 export class Connector {
   /** The value of `Host`. */
   readonly host: string
+  private readonly given: ConnectOptions
   private readonly options: NetConnectOpts
   private readonly tls: TlsConnector | undefined
 
@@ -17,6 +21,7 @@ export class Connector {
     const name = url.hostname.replace(/^\[|\]$/g, '')
     const isSecure = url.protocol === 'https:'
     this.host = url.host
+    this.given = given
     this.options = { ...given, ...placeOf(url, name, isSecure, given) } as NetConnectOpts
     this.tls = isSecure ? new TlsConnector(given, name) : undefined
   }
@@ -24,6 +29,15 @@ export class Connector {
   /** Opens a connection that reads into the memory of `onread`; without it, the socket emits its bytes. */
   open(onread?: OnReadOpts): Socket {
     return runOutside(() => this.begin(onread))
+  }
+
+  /**
+   * Sets the options of an open connection. Node ignores them over TLS; and if a name has several addresses, each has
+   * a socket of its own below this one.
+   */
+  tune(socket: Socket): void {
+    const { noDelay = true, keepAlive = true, keepAliveInitialDelay = KEEP_ALIVE_MS } = this.given
+    socket.setNoDelay(noDelay).setKeepAlive(keepAlive, keepAliveInitialDelay)
   }
 
   private begin(onread: OnReadOpts | undefined): Socket {

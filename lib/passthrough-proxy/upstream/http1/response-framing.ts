@@ -43,13 +43,13 @@ export class ResponseFraming {
 
   /** Reads a line. The length of its name excludes most lines. */
   note(name: string, value: string): void {
-    if (name.length === 14) this.noteLong(name.toLowerCase(), value)
+    if (name.length === 14) this.noteLength(name.toLowerCase(), value)
     else if (name.length === 17) this.noteCoding(name.toLowerCase(), value)
     else if (name.length === 10) this.noteConnection(name.toLowerCase(), value)
     else if (name.length === 7 && name.toLowerCase() === 'upgrade') this.noteUpgrade(value)
   }
 
-  private noteLong(name: string, value: string): void {
+  private noteLength(name: string, value: string): void {
     if (name !== 'content-length') return
     if (this.length !== undefined)
       throw new MalformedResponse('the upstream sent more than one Content-Length')

@@ -63,11 +63,10 @@ export class ResponseParser {
 
   /**
    * Tells whether the server wants no more of the request, and may close the connection before its response is read.
-   * A success without a length may answer bytes that are still to come, even if the connection closes after it.
+   * A success may answer bytes that are still to come, even if the connection closes after it.
    */
   refusesBody(status: number): boolean {
-    const { isKept, contentLength } = this.framing
-    return status >= 400 || (!isKept && (status >= 300 || contentLength !== undefined))
+    return status >= 400 || (status >= 300 && !this.isKept)
   }
 
   get keepAliveHint(): number | undefined {

@@ -6,12 +6,11 @@ import { type Memory, ReadMemory, tunnelMemory } from './read-memory.js'
 import { isSecure } from './tls.js'
 import { emitBytes } from './tunnel-reading.js'
 
-/** Detects a dead host behind a silent stream; a live one may stay silent for hours. */
-const KEEP_ALIVE_MS = 60_000
-
-/** Opens a socket that reads into the memory it is given, or else emits its bytes. */
 export interface SocketOpener {
+  /** Opens a socket that reads into the memory it is given, or else emits its bytes. */
   open(onread?: OnReadOpts): Socket
+  /** Called with the socket once it is open. */
+  tune(socket: Socket): void
 }
 
 /** The connection as its transport sees it, until the socket becomes a tunnel. */
@@ -46,7 +45,7 @@ export class Transport {
     this.socket = this.open(opener)
     // A server that answers early may close a connection that it has not read; its answer came before that.
     outliveWriting(this.socket)
-    this.listeners = { ...this.listenersOf(owner), ...this.dataListener() }
+    this.listeners = { ...this.listenersOf(opener, owner), ...this.dataListener() }
     for (const [event, listener] of Object.entries(this.listeners)) this.socket.on(event, listener)
   }
 
@@ -111,20 +110,17 @@ export class Transport {
     return { buffer: () => this.memory.give(), callback: (length) => this.onRead(length) }
   }
 
-  private listenersOf(owner: TransportOwner): Listeners {
+  private listenersOf(opener: SocketOpener, owner: TransportOwner): Listeners {
     return {
-      [isSecure(this.socket) ? 'secureConnect' : 'connect']: () => this.onOpen(owner),
+      [isSecure(this.socket) ? 'secureConnect' : 'connect']: () => {
+        opener.tune(this.socket)
+        owner.onOpen()
+      },
       drain: () => owner.onDrain(),
       end: () => owner.onServerEnd(),
       error: (error) => this.onError(error, owner),
       close: () => owner.onLost(new Error('the connection was closed')),
     }
-  }
-
-  /** Sets the keep-alive only now: if a name has several addresses, each has a socket of its own below this one. */
-  private onOpen(owner: TransportOwner): void {
-    this.socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS)
-    owner.onOpen()
   }
 
   private onRead(length: number): boolean {
