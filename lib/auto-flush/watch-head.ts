@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http'
-import { lengthBeforeHead } from '../node/connection.js'
+import { lengthBeforeHead, sendsBody } from '../node/connection.js'
 import { outermost } from '../node/response-methods.js'
 import { atOnce } from '../shared/promises.js'
-import { hasNoBody, isEventStream } from '../shared/response-facts.js'
+import { isEventStream } from '../shared/response-facts.js'
 import { type AutoFlushSettings, hasPassed, settingsFor } from './mount-settings.js'
 import { startStreaming } from './streaming.js'
 import { isHeadWritten } from '../node/send-head.js'
@@ -33,16 +33,13 @@ export const watchHead: (res: ServerResponse) => void = outermost(
 )
 
 function isStreamed(res: ServerResponse, args: unknown[], { filter }: AutoFlushSettings): boolean {
-  if (!hasBody(res, Number(args[0])) || isWholeAnswer(res)) return false
+  const status = Number(args[0])
+  if (status < 200 || !sendsBody(res, status) || isWholeAnswer(res)) return false
   if (filter === undefined) return headerOf(res, args, 'content-length') === undefined
   return atOnce(filter(res.req, res), FILTER)
 }
 
 const FILTER = { owner: 'autoFlush', key: 'filter' }
-
-function hasBody(res: ServerResponse, status: number): boolean {
-  return status >= 200 && !hasNoBody(res.req.method, status)
-}
 
 /** Tells whether the whole answer is given to `res.end(…)`: Node then knows its length before it creates the head. */
 function isWholeAnswer(res: ServerResponse): boolean {

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
+import type { Writable } from 'node:stream'
 import { wrongOption } from '../shared/error-page.js'
-import { hasNoBody } from '../shared/response-facts.js'
+import { sendsBody } from '../node/connection.js'
 import { cutResponse } from '../node/cut-response.js'
 import { PIPED } from '../node/keys.js'
 import { isHttp2, streamOf, takesChunks } from '../node/request-facts.js'
@@ -40,6 +41,8 @@ export class PipedResponse {
   private readonly before: PipedState | undefined
   private readonly listeners = new ListenerSet()
   private readonly hasBody: boolean
+  /** The stream that takes what is written: the response, or its compressor, where an end waits for a slow client. */
+  private receiver: Partial<Writable>
   private hasBegun = false
   private onOver: Listener | undefined
   private onFull: Listener | undefined
@@ -49,8 +52,9 @@ export class PipedResponse {
   /** Throws if the response belongs to another child, or was ended by one. */
   constructor(res: ServerResponse, settings: ResponseSettings) {
     this.res = res
+    this.receiver = res
     this.settings = settings
-    this.hasBody = !hasNoBody(res.req.method, res.statusCode)
+    this.hasBody = sendsBody(res, res.statusCode)
     this.before = this.res[PIPED]
     if (this.before === 'in use') throw wrongOption(`pipeChild: ${IN_USE}`)
     if (this.before === 'ended') throw wrongOption(`pipeChild: ${ENDED}`)
@@ -59,7 +63,8 @@ export class PipedResponse {
 
   /** True if nothing more can be sent: the client has left, or the response was ended. */
   get isOver(): boolean {
-    return isClosed(this.res) || this.res.writableEnded || this.res.destroyed
+    const { res, receiver } = this
+    return isClosed(res) || res.writableEnded || res.destroyed || receiver.writableEnded === true
   }
 
   /** Calls `listener`, once or more, when the response is over; in the next tick if it already is. */
@@ -79,18 +84,20 @@ export class PipedResponse {
    * which would end the child. That head is sent when the child has ended.
    */
   sendHead(): void {
-    const { res } = this
-    if (!isHeadWritten(res) && this.hasBody) this.sendHeadNow()
+    if (this.hasBody) {
+      if (isHeadWritten(this.res)) sendHead(this.res)
+      else this.sendHeadNow()
+    }
     this.hasBegun = true
   }
 
   /** Calls `onFull` if the client reads too slowly, and `onDrain` when it has caught up. */
   watchPressure(onFull: Listener, onDrain: Listener): void {
     this.onFull = onFull
-    this.listeners.on(this.res, 'drain', () => {
+    this.receiver = this.listeners.on(this.res, 'drain', () => {
       timers.clearInterval(this.look)
       onDrain()
-    })
+    }) as Partial<Writable>
   }
 
   write(framed: string | Buffer): void {
@@ -213,6 +220,8 @@ function restoreHeader(
 
 const PLAIN_TEXT = 'text/plain; charset=utf-8'
 
+/** Returns no trailer for an exit that is not known. */
 function trailersOf({ code, signal }: ChildExit): Record<string, string> {
-  return code === null ? { 'Exit-Signal': String(signal) } : { 'Exit-Code': String(code) }
+  if (code !== null) return { 'Exit-Code': String(code) }
+  return signal === null ? {} : { 'Exit-Signal': signal }
 }
