@@ -4,10 +4,10 @@ import { wrongOption } from '../shared/error-page.js'
 import { sendsBody } from '../node/connection.js'
 import { cutResponse } from '../node/cut-response.js'
 import { PIPED } from '../node/keys.js'
-import { isHttp2, streamOf, takesChunks } from '../node/request-facts.js'
+import { isHttp2, streamOf } from '../node/request-facts.js'
 import { isClosed, onResponseClose } from '../node/response-close.js'
-import { isHeadWritten, addTrailers, sendHead } from '../node/send-head.js'
 import { ListenerSet } from './listener-set.js'
+import { addExitTrailer, sendPipedHead } from './piped-head.js'
 import type { ChildExit } from './running-child.js'
 import { timers } from '../node/timers.js'
 
@@ -84,10 +84,7 @@ export class PipedResponse {
    * which would end the child. That head is sent when the child has ended.
    */
   sendHead(): void {
-    if (this.hasBody) {
-      if (isHeadWritten(this.res)) sendHead(this.res)
-      else this.sendHeadNow()
-    }
+    if (this.hasBody) sendPipedHead(this.res, this.settings)
     this.hasBegun = true
   }
 
@@ -134,41 +131,6 @@ export class PipedResponse {
     if (isHttp2(this.res.req)) this.listeners.on(streamOf(this.res), 'finish', listener)
   }
 
-  private sendHeadNow(): void {
-    const { res } = this
-    const added = Object.entries(this.headers()).map(
-      ([name, value]) => [name, value, res.getHeader(name)] as const,
-    )
-    for (const [name, value] of added) res.setHeader(name, value)
-    try {
-      sendHead(res)
-    } catch (error) {
-      // The application may still answer with a head of its own.
-      if (!isHeadWritten(res)) for (const [name, , before] of added) restoreHeader(res, name, before)
-      throw error
-    }
-  }
-
-  private headers(): Record<string, string> {
-    const { res } = this
-    const type = String(res.getHeader('content-type') ?? PLAIN_TEXT)
-    const defaults: [name: string, value: string][] = [['Content-Type', type]]
-    // Browsers would hold back the first kilobyte of plain text to guess its type.
-    if (/^text\/plain *(?:;|$)/i.test(type)) defaults.push(['X-Content-Type-Options', 'nosniff'])
-    if (this.settings.events) defaults.push(['Cache-Control', 'no-cache'])
-    const headers = Object.fromEntries(defaults.filter(([name]) => !res.hasHeader(name)))
-    if (this.announcesTrailer())
-      headers['Trailer'] = [res.getHeader('trailer') ?? [], TRAILERS].flat().join(', ')
-    return headers
-  }
-
-  /** Tells whether to announce trailers. Only a body in chunks may have any; Node throws for any other. */
-  private announcesTrailer(): boolean {
-    const { req } = this.res
-    if (this.settings.exit !== 'trailer' || !this.hasBody) return false
-    return isHttp2(req) || (takesChunks(req) && !this.res.hasHeader('content-length'))
-  }
-
   private waitForDrain(): void {
     this.onFull?.()
     timers.clearInterval(this.look)
@@ -182,8 +144,7 @@ export class PipedResponse {
   private sendExit(exit: ChildExit): void {
     if (!this.hasBody) return
     if (this.settings.exit === 'event') this.res.write(`event: exit\ndata: ${JSON.stringify(exit)}\n\n`)
-    if (this.settings.exit === 'trailer')
-      addTrailers(this.res, trailersOf(exit), ['exit-code', 'exit-signal'])
+    if (this.settings.exit === 'trailer') addExitTrailer(this.res, exit)
   }
 
   private attempt(send: () => unknown): void {
@@ -205,23 +166,4 @@ export class PipedResponse {
 /** A `write` that other code has replaced may return nothing at all, which `pipe()` does not count as full. */
 function isFullAfter(res: ServerResponse, framed: string | Buffer): boolean {
   return (res.write(framed) as boolean | undefined) === false
-}
-
-const TRAILERS = ['Exit-Code', 'Exit-Signal']
-
-function restoreHeader(
-  res: ServerResponse,
-  name: string,
-  before: ReturnType<ServerResponse['getHeader']>,
-): void {
-  res.removeHeader(name)
-  if (before !== undefined) res.setHeader(name, before)
-}
-
-const PLAIN_TEXT = 'text/plain; charset=utf-8'
-
-/** Returns no trailer for an exit that is not known. */
-function trailersOf({ code, signal }: ChildExit): Record<string, string> {
-  if (code !== null) return { 'Exit-Code': String(code) }
-  return signal === null ? {} : { 'Exit-Signal': signal }
 }
