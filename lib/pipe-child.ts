@@ -1,7 +1,8 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { constants } from 'node:os'
 import type { Readable } from 'node:stream'
 import { headerOf } from './node/send-head.js'
+import { takeBackEarlyEnd } from './node/stream-state.js'
 import { wrongOption } from './shared/error-page.js'
 import { sluicewayError } from './shared/errors.js'
 import {
@@ -168,7 +169,8 @@ const unreadStream: OptionCheck<Readable | undefined> = (given, option) => {
   if (given === undefined) return undefined
   const stream = requireStream(given, option)
   if (stream.errored) throw stream.errored
-  if (stream.readableEnded) throw sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ')
+  if (stream.readableEnded && !takeBackEarlyEnd(stream as IncomingMessage))
+    throw sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ')
   return stream
 }
 

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { contain } from '../node/contained.js'
 import { STREAMING } from '../node/keys.js'
-import { applicationResponseOf } from '../node/express.js'
+import { applicationResponseOf, commonResponseOf } from '../node/express.js'
 import { outermost } from '../node/response-methods.js'
 import { isHeadWritten, sendHead } from '../node/send-head.js'
 import { flushStarted } from '../shared/channels.js'
@@ -97,10 +97,11 @@ function uncork(res: ServerResponse): boolean {
   return neededDrain && !res.writableNeedDrain
 }
 
-/** Gives a response a `flush` if it has none, on the prototype of its application if there is one. */
+/** Gives a response a `flush` if it has none, on the prototype of all responses of Express if it is one of them. */
 export function provideFlush(res: ServerResponse): void {
   if (typeof res.flush === 'function') return
-  const owner = applicationResponseOf(res) ?? res
+  const application = applicationResponseOf(res)
+  const owner = application === undefined ? res : commonResponseOf(application)
   Object.defineProperty(owner, 'flush', { value: flush, configurable: true, writable: true })
 }
 

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import { type IncomingMessage, ServerResponse } from './http.js'
 import { NEED_DRAIN, type OutgoingResponse, type ParsedRequest, type ServerSocket } from './internals.js'
 import { WATCHERS } from './keys.js'
+import { hasNoBody } from '../shared/response-facts.js'
 import { hasConnection } from './request-facts.js'
 
 /* The state that the HTTP server keeps of a connection, its requests and its responses. */
@@ -122,6 +123,11 @@ export function lengthBeforeHead(res: ServerResponse): number | undefined {
 export function takesBody(res: ServerResponse): boolean {
   const { _hasBody: takes = res.req.method !== 'HEAD' } = res as Partial<OutgoingResponse>
   return takes
+}
+
+/** Tells whether a body follows the head of a response with this status. */
+export function sendsBody(res: ServerResponse, status: number): boolean {
+  return takesBody(res) && !hasNoBody(undefined, status)
 }
 
 /** Makes a response have a body again after Node has refused its head, if the client `takes` one. */

@@ -24,6 +24,15 @@ export function applicationResponseOf(res: ServerResponse): object | undefined {
 }
 
 /**
+ * Returns `express.response`, from which the responses of all applications of one copy of Express inherit, also those of
+ * an application that a router calls as a function. `application` is what `applicationResponseOf` returns.
+ */
+export function commonResponseOf(application: object): object {
+  const common = Object.getPrototypeOf(application) as object
+  return Object.hasOwn(common, 'constructor') ? application : common
+}
+
+/**
  * Finds `express.request`, from which the requests of all applications inherit: the last object before Node's own
  * `base`, unless that object is a class.
  */

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { applicationResponseOf } from './express.js'
+import { applicationResponseOf, commonResponseOf } from './express.js'
 import { AWAITS_CONTINUE, type OutgoingResponse } from './internals.js'
 import { HEAD_LAYER, WRITE_LAYER } from './keys.js'
 
@@ -50,6 +50,8 @@ const KEYS = { write: WRITE_LAYER, writeHead: HEAD_LAYER } as const
 
 /** The accessor that replaces a method of a response that takes part. */
 interface Accessor {
+  readonly configurable: true
+  readonly enumerable: true
   readonly get: (this: ServerResponse) => Method
   readonly set: (this: ServerResponse, inner: Method) => void
 }
@@ -61,9 +63,9 @@ type TakesPart = (res: ServerResponse) => boolean
  * Keeps `around` the outermost layer of one method of a response, even if other code wraps that method later.
  *
  * An accessor does this: reading the method returns the outermost layer, and assigning one puts a new layer around
- * it. A layer that is no longer the outermost passes its calls through. The accessor is on the prototype that an
+ * it. A layer that is no longer the outermost passes its calls through. The accessor is on the prototypes that an
  * Express application has for its responses, or on the response itself if there is no such prototype, or if other
- * code has wrapped the method before.
+ * code has wrapped the method, before or later.
  */
 export function outermost(
   name: LayeredName,
@@ -88,22 +90,37 @@ export function outermost(
   }
 
   const accessor: Accessor = {
+    configurable: true,
+    enumerable: true,
     get(this: Layered): Method {
       return this[key] ?? first
     },
     set(this: Layered, inner: Method) {
       this[key] = layer(inner)
+      // An application that is called as a function gives the response another prototype.
+      if (!Object.hasOwn(this, name)) Object.defineProperty(this, name, accessor)
     },
   }
 
+  /** Layers a method that other code has wrapped before. */
+  function layerWrapped(res: Layered): void {
+    if (Object.getOwnPropertyDescriptor(res, name)?.get === accessor.get) return
+    res[key] = layer(res[name] as Method)
+    Object.defineProperty(res, name, accessor)
+  }
+
+  function watchPrototypeOnce(prototype: object): void {
+    if (Object.hasOwn(prototype, key)) return
+    Object.defineProperty(prototype, key, { value: undefined, writable: true })
+    watchPrototype(prototype, name, takesPart, accessor)
+  }
+
   return function stayOutermost(res: Layered): void {
-    const prototype = Object.hasOwn(res, name) ? undefined : applicationResponseOf(res)
-    if (prototype === undefined) {
-      if (Object.hasOwn(res, name)) res[key] = layer(res[name] as Method)
-      Object.defineProperty(res, name, { ...accessor, configurable: true, enumerable: true })
-    } else if (!Object.hasOwn(prototype, key)) {
-      Object.defineProperty(prototype, key, { value: undefined, writable: true })
-      watchPrototype(prototype, name, takesPart, accessor)
+    const application = applicationResponseOf(res)
+    if (Object.hasOwn(res, name)) layerWrapped(res)
+    else if (application === undefined) Object.defineProperty(res, name, accessor)
+    else if (!Object.hasOwn(application, key)) {
+      for (const prototype of [application, commonResponseOf(application)]) watchPrototypeOnce(prototype)
     }
   }
 }

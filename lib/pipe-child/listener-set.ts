@@ -6,11 +6,15 @@ type Listener = Parameters<EventEmitter['on']>[1]
 export class ListenerSet {
   private readonly removals: (() => void)[] = []
 
-  /** Adds a listener. `compression` moves 'drain' listeners to its own stream, and `on` returns that stream. */
-  on(emitter: EventEmitter, event: string, listener: Listener): void {
+  /**
+   * Adds a listener, and returns the emitter that has it: `compression` moves 'drain' listeners to its own stream, and
+   * `on` returns that stream.
+   */
+  on(emitter: EventEmitter, event: string, listener: Listener): EventEmitter {
     const returned = emitter.on(event, listener) as Partial<EventEmitter> | undefined
     const holder = typeof returned?.off === 'function' ? (returned as EventEmitter) : emitter
     this.removals.push(() => holder.off(event, listener))
+    return holder
   }
 
   /** Adds a function that removes a listener of another kind. */

@@ -63,8 +63,9 @@ export class PipedInput {
   stop(): void {
     const { source, listeners, owner } = this
     listeners.removeAll()
-    if (owner.responseToIt === undefined) source.destroy()
-    else source.resume()
+    if (owner.responseToIt !== undefined) source.resume()
+    // Without a listener, an error of closing it would end the process.
+    else if (!source.destroyed) source.on('error', ignore).destroy()
   }
 
   private write(chunk: unknown): void {
@@ -82,3 +83,5 @@ export class PipedInput {
     if (!this.owner.isOver() && !this.stdin.destroyed) this.stdin.end()
   }
 }
+
+function ignore(): void {}

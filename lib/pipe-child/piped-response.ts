@@ -1,12 +1,13 @@
 import type { ServerResponse } from 'node:http'
+import type { Writable } from 'node:stream'
 import { wrongOption } from '../shared/error-page.js'
-import { hasNoBody } from '../shared/response-facts.js'
+import { sendsBody } from '../node/connection.js'
 import { cutResponse } from '../node/cut-response.js'
 import { PIPED } from '../node/keys.js'
-import { isHttp2, streamOf, takesChunks } from '../node/request-facts.js'
+import { isHttp2, streamOf } from '../node/request-facts.js'
 import { isClosed, onResponseClose } from '../node/response-close.js'
-import { isHeadWritten, addTrailers, sendHead } from '../node/send-head.js'
 import { ListenerSet } from './listener-set.js'
+import { addExitTrailer, sendPipedHead } from './piped-head.js'
 import type { ChildExit } from './running-child.js'
 import { timers } from '../node/timers.js'
 
@@ -40,6 +41,8 @@ export class PipedResponse {
   private readonly before: PipedState | undefined
   private readonly listeners = new ListenerSet()
   private readonly hasBody: boolean
+  /** The stream that takes what is written: the response, or its compressor, where an end waits for a slow client. */
+  private receiver: Partial<Writable>
   private hasBegun = false
   private onOver: Listener | undefined
   private onFull: Listener | undefined
@@ -49,8 +52,9 @@ export class PipedResponse {
   /** Throws if the response belongs to another child, or was ended by one. */
   constructor(res: ServerResponse, settings: ResponseSettings) {
     this.res = res
+    this.receiver = res
     this.settings = settings
-    this.hasBody = !hasNoBody(res.req.method, res.statusCode)
+    this.hasBody = sendsBody(res, res.statusCode)
     this.before = this.res[PIPED]
     if (this.before === 'in use') throw wrongOption(`pipeChild: ${IN_USE}`)
     if (this.before === 'ended') throw wrongOption(`pipeChild: ${ENDED}`)
@@ -59,7 +63,8 @@ export class PipedResponse {
 
   /** True if nothing more can be sent: the client has left, or the response was ended. */
   get isOver(): boolean {
-    return isClosed(this.res) || this.res.writableEnded || this.res.destroyed
+    const { res, receiver } = this
+    return isClosed(res) || res.writableEnded || res.destroyed || receiver.writableEnded === true
   }
 
   /** Calls `listener`, once or more, when the response is over; in the next tick if it already is. */
@@ -79,18 +84,17 @@ export class PipedResponse {
    * which would end the child. That head is sent when the child has ended.
    */
   sendHead(): void {
-    const { res } = this
-    if (!isHeadWritten(res) && this.hasBody) this.sendHeadNow()
+    if (this.hasBody) sendPipedHead(this.res, this.settings)
     this.hasBegun = true
   }
 
   /** Calls `onFull` if the client reads too slowly, and `onDrain` when it has caught up. */
   watchPressure(onFull: Listener, onDrain: Listener): void {
     this.onFull = onFull
-    this.listeners.on(this.res, 'drain', () => {
+    this.receiver = this.listeners.on(this.res, 'drain', () => {
       timers.clearInterval(this.look)
       onDrain()
-    })
+    }) as Partial<Writable>
   }
 
   write(framed: string | Buffer): void {
@@ -127,41 +131,6 @@ export class PipedResponse {
     if (isHttp2(this.res.req)) this.listeners.on(streamOf(this.res), 'finish', listener)
   }
 
-  private sendHeadNow(): void {
-    const { res } = this
-    const added = Object.entries(this.headers()).map(
-      ([name, value]) => [name, value, res.getHeader(name)] as const,
-    )
-    for (const [name, value] of added) res.setHeader(name, value)
-    try {
-      sendHead(res)
-    } catch (error) {
-      // The application may still answer with a head of its own.
-      if (!isHeadWritten(res)) for (const [name, , before] of added) restoreHeader(res, name, before)
-      throw error
-    }
-  }
-
-  private headers(): Record<string, string> {
-    const { res } = this
-    const type = String(res.getHeader('content-type') ?? PLAIN_TEXT)
-    const defaults: [name: string, value: string][] = [['Content-Type', type]]
-    // Browsers would hold back the first kilobyte of plain text to guess its type.
-    if (/^text\/plain *(?:;|$)/i.test(type)) defaults.push(['X-Content-Type-Options', 'nosniff'])
-    if (this.settings.events) defaults.push(['Cache-Control', 'no-cache'])
-    const headers = Object.fromEntries(defaults.filter(([name]) => !res.hasHeader(name)))
-    if (this.announcesTrailer())
-      headers['Trailer'] = [res.getHeader('trailer') ?? [], TRAILERS].flat().join(', ')
-    return headers
-  }
-
-  /** Tells whether to announce trailers. Only a body in chunks may have any; Node throws for any other. */
-  private announcesTrailer(): boolean {
-    const { req } = this.res
-    if (this.settings.exit !== 'trailer' || !this.hasBody) return false
-    return isHttp2(req) || (takesChunks(req) && !this.res.hasHeader('content-length'))
-  }
-
   private waitForDrain(): void {
     this.onFull?.()
     timers.clearInterval(this.look)
@@ -175,8 +144,7 @@ export class PipedResponse {
   private sendExit(exit: ChildExit): void {
     if (!this.hasBody) return
     if (this.settings.exit === 'event') this.res.write(`event: exit\ndata: ${JSON.stringify(exit)}\n\n`)
-    if (this.settings.exit === 'trailer')
-      addTrailers(this.res, trailersOf(exit), ['exit-code', 'exit-signal'])
+    if (this.settings.exit === 'trailer') addExitTrailer(this.res, exit)
   }
 
   private attempt(send: () => unknown): void {
@@ -198,21 +166,4 @@ export class PipedResponse {
 /** A `write` that other code has replaced may return nothing at all, which `pipe()` does not count as full. */
 function isFullAfter(res: ServerResponse, framed: string | Buffer): boolean {
   return (res.write(framed) as boolean | undefined) === false
-}
-
-const TRAILERS = ['Exit-Code', 'Exit-Signal']
-
-function restoreHeader(
-  res: ServerResponse,
-  name: string,
-  before: ReturnType<ServerResponse['getHeader']>,
-): void {
-  res.removeHeader(name)
-  if (before !== undefined) res.setHeader(name, before)
-}
-
-const PLAIN_TEXT = 'text/plain; charset=utf-8'
-
-function trailersOf({ code, signal }: ChildExit): Record<string, string> {
-  return code === null ? { 'Exit-Signal': String(signal) } : { 'Exit-Code': String(code) }
 }

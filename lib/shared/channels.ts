@@ -68,7 +68,8 @@ export const childStarted: Observation<ChildStarted> = new Observation(
 export const childExited: Observation<ChildExited> = new Observation(
   'sluiceway:child:exit',
   ({ req, code, signal, durationMs, isClientGone, error }) => {
-    const how = error === undefined ? (signal ?? `code ${code}`) : describeError(error)
+    const exit = signal ?? (code === null ? 'exit not known' : `code ${code}`)
+    const how = error === undefined ? exit : describeError(error)
     const why = isClientGone ? ', the client has left' : ''
     return `${requestLine(req)}: ${how} after ${Math.round(durationMs)} ms${why}`
   },

@@ -7,3 +7,8 @@ export function hasNoBody(method: string | undefined, status: number): boolean {
 export function isEventStream(contentType: string): boolean {
   return /^text\/event-stream *(?:;|$)/i.test(contentType)
 }
+
+/** Tells whether a Content-Type is plain text, of which browsers hold the first kilobyte back to guess its type. */
+export function isPlainText(contentType: string): boolean {
+  return /^\s*text\/plain\s*(?:;|$)/i.test(contentType)
+}

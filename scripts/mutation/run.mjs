@@ -1,7 +1,7 @@
 // Mutation testing: changes one expression of lib after the other, and tells which changes no test notices.
 //   npm run mutation                                    which parts there are
 //   npm run mutation -- auto-flush                      a part, with the tests of that part
-//   npm run mutation -- auto-flush heartbeat outermost  only these files of it; `heartbeat:40-55` only these lines
+//   npm run mutation -- auto-flush heartbeat streaming  only these files of it; `heartbeat:40-55` only these lines
 // CONTRIBUTING.md tells what to do with the answer.
 import { existsSync } from 'node:fs'
 import { Stryker } from '@stryker-mutator/core'

@@ -198,6 +198,17 @@ for (const front of fronts) {
         expect(await reply.ended()).to.equal('')
         expect((await outcome).exit).to.deep.equal({ code: null, signal: null })
       })
+
+      it('that has exited: sends no trailer for an exit that is not known', async () => {
+        const start = async (): Promise<Worker> => {
+          const thread = worker('')
+          await once(thread, 'exit')
+          return thread
+        }
+        const [reply] = await asked(front, { start, options: { exit: 'trailer' } })
+        await reply.ended()
+        expect(reply.trailers()).not.to.have.any.keys('exit-code', 'exit-signal')
+      })
     })
 
     describe('with a pseudo-terminal', () => {

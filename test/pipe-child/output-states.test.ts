@@ -214,6 +214,20 @@ for (const front of fronts) {
         }
       }
 
+      if (!front.isHttp2) {
+        it('HEAD that the application handles as GET: sends none, and no trailer', async () => {
+          const { ask } = await front.serve((req, res) => {
+            req.method = 'GET'
+            void pipedCleanly(req, res, sh('echo a; exit 3'), { exit: 'trailer' }).then(outcome.resolve)
+          })
+          const outcome = deferred<Outcome>()
+          const reply = await ask({ method: 'HEAD' })
+          expect(reply.status).to.equal(200)
+          expect(await reply.ended()).to.equal('')
+          expect(await outcome.promise).to.deep.equal(exited(3))
+        })
+      }
+
       it('ends the child when the client leaves', async () => {
         const outcome = deferred<Outcome>()
         const { ask } = await front.serve((req, res) => {

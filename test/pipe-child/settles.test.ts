@@ -1,10 +1,13 @@
 import { type ChildProcess, exec, execFile, fork, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import http2 from 'node:http2'
 import { expect } from 'chai'
+import compression from 'compression'
 import type { PipeChildOptions } from 'sluiceway'
 import { deferred } from '../support/deferred.js'
+import type { Handler } from '../support/hosts.js'
 import { closeServers } from '../support/servers.js'
 import { until } from '../support/until.js'
 import { type Asked, type Front, fronts, type Reply, type Served } from './fronts.js'
@@ -114,6 +117,22 @@ for (const front of fronts) {
         expect(reply.body.destroyed).to.equal(false)
         reply.leave()
       })
+    })
+
+    it('ends the blocked child when the handler ends a compressed response that the client does not read', async () => {
+      const outcome = deferred<Outcome>()
+      const { ask } = await front.serve(compression() as unknown as Handler, (req, res) => {
+        res.setHeader('Content-Type', 'text/plain')
+        // More than the buffers of both ends and of the kernel.
+        res.write(randomBytes(16 * 1024 * 1024))
+        const child = sh(CHATTY)
+        void pipedCleanly(req, res, child).then(outcome.resolve)
+        void until(() => child.stdout!.isPaused()).then(() => res.end())
+      })
+      const reply = await ask({ headers: { 'accept-encoding': 'gzip' } })
+      expect(await outcome.promise).to.deep.equal(ended)
+      expect(reply.body.destroyed).to.equal(false)
+      reply.leave()
     })
 
     describe('when the client leaves', () => {

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerOptions, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { PassThrough, Readable, type Writable } from 'node:stream'
 import { expect } from 'chai'
@@ -9,7 +9,7 @@ import { attach, bodyCache, maxBytes, pipeChild, type PipeChildOptions } from 's
 import { deferred } from '../support/deferred.js'
 import type { Handler } from '../support/hosts.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { closeServers, listen, serve } from '../support/servers.js'
 import { until } from '../support/until.js'
 import { type Front, fronts, type Reply } from './fronts.js'
 import { type Outcome, pipedCleanly } from './left-behind.js'
@@ -254,6 +254,20 @@ for (const front of fronts) {
       expect(file.destroyed).to.equal(true)
     })
 
+    it('destroys it even if that fails', async () => {
+      const file = new Readable({
+        read() {
+          this.push('line\n')
+        },
+        destroy: (_error, done) => done(new Error('not closed')),
+      })
+      const { ask, outcome } = await filtered(front, () => spawn('head', ['-n', '1'], { detached: true }), {
+        stdin: file,
+      })
+      expect(await (await ask()).ended()).to.equal('line\n')
+      expect(await outcome).to.deep.equal(exited(0))
+    })
+
     for (const [how, fail] of [
       ['fails', (stream: PassThrough) => void stream.destroy(new Error('source'))],
       ['is cut', (stream: PassThrough) => void stream.destroy()],
@@ -333,6 +347,21 @@ describe('the option stdin of pipeChild', () => {
     const { ask, outcome } = await filtered(fronts[0]!, () => sh('cat'), {}, [read])
     expect((await ask('body')).status).to.equal(500)
     expect((await outcome).error).to.include({ code: 'ERR_SLUICEWAY_BODY_ALREADY_READ' })
+  })
+
+  it('takes a request that Node has ended before any code saw it for an empty input', async () => {
+    const options = { optimizeEmptyRequests: true } as ServerOptions
+    const { port } = await listen(
+      createServer(options, (req, res) => {
+        pipeChild(res, sh('cat; echo end'), { stdin: req }).catch((error: Error) => res.end(error.message))
+      }),
+    )
+    const client = await RawClient.connect(port)
+    for (const method of ['GET', 'POST']) {
+      client.request(method, '/')
+      expect((await client.response()).body.toString()).to.equal('end\n')
+    }
+    client.destroy()
   })
 
   it('refuses a stream that has failed, with its error', async () => {

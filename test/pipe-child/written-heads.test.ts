@@ -42,6 +42,16 @@ for (const front of fronts) {
       }
     }
 
+    it('sends the head of a silent child', async () => {
+      const { ask } = await front.serve((_req, res) => {
+        res.writeHead(200, { 'Content-Type': TYPE })
+        void pipeChild(res, sh('sleep 60 & wait'))
+      })
+      const reply = await ask()
+      expect(reply.status).to.equal(200)
+      reply.leave()
+    })
+
     it('sends the output as it is behind a head without Content-Type', async () => {
       const { ask } = await front.serve((_req, res) => {
         res.removeHeader('X-Powered-By')
