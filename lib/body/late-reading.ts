@@ -31,7 +31,7 @@ export interface LateReadingOwner {
   readonly received: number
   /** Releases the body, even if it is still being read. */
   stopReading(): void
-  /** Releases the body without telling its readers. */
+  /** Releases the body without telling the readers of the request. */
   abandon(): void
 }
 
@@ -40,7 +40,7 @@ export interface LateReadingOwner {
  * answers 202 and goes on to store the upload gets all of it, as it does without bodyCache.
  *
  * The body is given up if its readers stop taking bytes, or if the client leaves before it has sent everything.
- * Readers are not told that a client has left after its response, as Node does not tell them either.
+ * Readers of the request are not told that a client has left after its response, as Node does not tell them either.
  */
 export class LateReading implements ConnectionWatcher {
   private readonly owner: LateReadingOwner

@@ -281,8 +281,10 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
 
   abandon(): void {
     this.lateReading?.end()
+    this.cut = { received: this.received }
     this.state = 'released'
-    this.readers.forget()
+    this.readers.forgetRequest()
+    this.failReaders()
     this.store?.clear()
   }
 

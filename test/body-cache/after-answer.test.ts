@@ -12,6 +12,7 @@ import { closed } from '../support/open-resources.js'
 import { timers } from '../support/own-timers.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
+import { accessors, codeOf } from './reading.js'
 import { allClosedIn, emptyDirectory, removeDirectories } from '../support/temporary-files.js'
 
 const LENGTH = 300_000
@@ -154,6 +155,15 @@ for (const { name: host, mount } of hosts) {
         expect(heard).to.deep.equal([])
       })
     }
+
+    it('tells a reader beside the request when the client leaves in the middle of the body', async () => {
+      const { client, directory, req } = await answerWhileReading(listen, 100_000)
+      const beside = Object.values(accessors).map((access) => codeOf(access(req.bodyCache)))
+      client.destroy()
+      const codes = beside.map(() => 'ERR_SLUICEWAY_BODY_ABORTED')
+      expect(await Promise.all(beside)).to.deep.equal(codes)
+      await allClosedIn(directory)
+    })
 
     it('adds no listener to the connection with each body that is still read', async () => {
       const pauseAndAnswer: Handler = (req, res) => {

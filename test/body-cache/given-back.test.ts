@@ -49,6 +49,16 @@ const ways: Readonly<Record<string, (req: IncomingMessage) => Promise<void>>> = 
         resolve()
       })
     }),
+  // Its place is in the middle of a chunk.
+  "'readable', a part, pause() and unshift()": (req) =>
+    new Promise((resolve) => {
+      req.once('readable', () => {
+        const part = req.read(7) as Buffer
+        req.pause()
+        req.unshift(part.subarray(5))
+        resolve()
+      })
+    }),
 }
 
 describe('bodyCache, with a reader that gives bytes back', () => {

@@ -4,6 +4,9 @@ import path from 'node:path'
 /** The number of bytes that are read at a time. */
 const READ_SIZE = 64 * 1024
 
+/** The number of bytes up to which chunks are joined into one write: each write takes a turn of a thread. */
+const WRITE_SIZE = 64 * 1024
+
 /** The owner of a file, as the file sees it. */
 export interface BodyFileOwner {
   /** Called when everything appended so far has been written. */
@@ -78,11 +81,21 @@ export class BodyFile {
   private async writePending(): Promise<void> {
     try {
       const handle = await this.handle
-      while (this.pending.length > 0) await this.writeOne(handle, this.pending[0]!)
+      while (this.pending.length > 0) await this.writeOne(handle, this.joinPending())
       this.owner.onWritten()
     } catch (error) {
       this.owner.onFileError(error as NodeJS.ErrnoException)
     }
+  }
+
+  /** Joins the chunks that are written next. */
+  private joinPending(): Buffer {
+    const { pending } = this
+    let [count, size] = [1, pending[0]!.length]
+    while (count < pending.length && size + pending[count]!.length <= WRITE_SIZE)
+      size += pending[count++]!.length
+    if (count > 1) pending.splice(0, count, Buffer.concat(pending.slice(0, count), size))
+    return pending[0]!
   }
 
   private async writeOne(handle: FileHandle, chunk: Buffer): Promise<void> {

@@ -6,7 +6,7 @@ import type { BodyStore } from './store.js'
 
 /** The readers of one kept body: the request itself, and the streams beside it. */
 export class BodyReaders {
-  private readonly list: BodyReader[] = []
+  private list: BodyReader[] = []
   /** The furthest position that any reader has reached, including readers that have left. */
   private furthest = 0
 
@@ -84,7 +84,12 @@ export class BodyReaders {
   }
 
   forget(): void {
-    this.list.length = 0
+    this.list = []
+  }
+
+  /** Forgets the readers of the request, and keeps those beside it. */
+  forgetRequest(): void {
+    this.list = this.list.filter((reader) => !reader.readsRequest)
   }
 }
 

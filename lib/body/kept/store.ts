@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { BodyFile, type BodyFileOwner } from './file.js'
 import type { ByteBudget } from './byte-budget.js'
+import { BodyMemory } from './memory.js'
 import { bodySpilled, bodyStored } from '../../shared/channels.js'
 import { type SluicewayError, sluicewayError } from '../../shared/errors.js'
 
@@ -34,10 +35,7 @@ const FULL = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ENOMEM'])
 export class BodyStore implements BodyFileOwner {
   private readonly storage: Storage
   private readonly owner: BodyStoreOwner
-  private chunks: Buffer[] = []
-  /** The position at which each chunk starts. */
-  private starts: number[] = []
-  private inMemory = 0
+  private memory = new BodyMemory()
   private file: BodyFile | undefined
   /** No more comes. */
   private isOver = false
@@ -49,7 +47,7 @@ export class BodyStore implements BodyFileOwner {
 
   /** The number of bytes kept so far. */
   get size(): number {
-    return this.file === undefined ? this.inMemory : this.inMemory + this.file.size
+    return this.memory.size + (this.file?.size ?? 0)
   }
 
   /** True while bytes are being written to the file, and the client should send no more. */
@@ -59,9 +57,7 @@ export class BodyStore implements BodyFileOwner {
 
   append(chunk: Buffer): void {
     if (this.file === undefined && this.fitsInMemory(chunk)) {
-      this.chunks.push(chunk)
-      this.starts.push(this.inMemory)
-      this.inMemory += chunk.length
+      this.memory.append(chunk)
     } else if (this.storage.diskBudget.take(chunk.length)) {
       this.file ??= this.openFile()
       this.file.append(chunk)
@@ -70,24 +66,19 @@ export class BodyStore implements BodyFileOwner {
     }
   }
 
-  /**
-   * Returns a chunk that starts at `position` if it is in memory; the positions of readers are those of whole chunks.
-   */
+  /** Returns bytes from `position` on if they are in memory. */
   chunkAt(position: number): Buffer | undefined {
-    if (position < this.inMemory) return this.chunks[this.indexOf(position)]
-    return this.file?.pendingAt(position - this.inMemory)
+    return this.memory.at(position) ?? this.file?.pendingAt(position - this.memory.size)
   }
 
-  /**
-   * Reads a chunk that starts at `position` from the file; undefined after an error, which the owner has been told.
-   */
+  /** Reads bytes from `position` on from the file; undefined after an error, which the owner has been told. */
   readAt(position: number): Promise<Buffer | undefined> {
-    return this.file!.read(position - this.inMemory)
+    return this.file!.read(position - this.memory.size)
   }
 
   /** Returns a copy of everything kept if it is in memory. */
   copy(): Buffer | undefined {
-    return this.file === undefined ? Buffer.concat(this.chunks, this.inMemory) : undefined
+    return this.file === undefined ? this.memory.copy() : undefined
   }
 
   /** Notes that no more comes. */
@@ -100,13 +91,11 @@ export class BodyStore implements BodyFileOwner {
   clear(): void {
     this.end(false)
     const { memoryBudget, diskBudget } = this.storage
-    memoryBudget.giveBack(this.inMemory)
+    memoryBudget.giveBack(this.memory.size)
     diskBudget.giveBack(this.file?.size ?? 0)
     this.file?.close()
     this.file = undefined
-    this.inMemory = 0
-    this.chunks = []
-    this.starts = []
+    this.memory = new BodyMemory()
   }
 
   onWritten(): void {
@@ -124,31 +113,19 @@ export class BodyStore implements BodyFileOwner {
   private openFile(): BodyFile {
     const { directory } = this.storage
     const { req, res } = this.owner
-    if (bodySpilled.isObserved) bodySpilled.tell({ req, res, memoryBytes: this.inMemory, directory })
+    if (bodySpilled.isObserved) bodySpilled.tell({ req, res, memoryBytes: this.memory.size, directory })
     return new BodyFile(directory, this)
   }
 
   private tellStored(isWhole: boolean): void {
     const { req, res } = this.owner
-    const { inMemory: memoryBytes, file } = this
-    bodyStored.tell({ req, res, memoryBytes, fileBytes: file?.size ?? 0, isWhole })
+    const { memory, file } = this
+    bodyStored.tell({ req, res, memoryBytes: memory.size, fileBytes: file?.size ?? 0, isWhole })
   }
 
   private fitsInMemory({ length }: Buffer): boolean {
     const { memory, memoryBudget } = this.storage
-    return this.inMemory + length <= memory && memoryBudget.take(length)
-  }
-
-  /** Finds the chunk that starts at `position` by binary search. */
-  private indexOf(position: number): number {
-    let low = 0
-    let high = this.starts.length - 1
-    while (low < high) {
-      const middle = (low + high + 1) >> 1
-      if (this.starts[middle]! <= position) low = middle
-      else high = middle - 1
-    }
-    return low
+    return this.memory.size + length <= memory && memoryBudget.take(length)
   }
 }
 

@@ -1,13 +1,15 @@
 import type { Writable } from 'node:stream'
 import type { ParsedRequest } from '../../node/internals.js'
 import { takePipe } from '../../node/pipes.js'
-import { adoptPipes, forgetReading, hasListeners, sourceOf, stopFlow } from '../../node/stream-state.js'
+import { adoptPipes, forgetReading, sourceOf, stopFlow } from '../../node/stream-state.js'
 import type { StandIn } from './stand-in.js'
 
 /** A round that another reader may interrupt. */
 export interface OverlappedRound {
   /** True while readers get bytes. */
   readonly isReadable: boolean
+  /** True while its reader has paused the request and left it. */
+  readonly isLeft: boolean
   /** The encoding that the reader of this round has set. */
   readonly encoding: BufferEncoding | null
   /** The destinations to which the request is piped in this round, since it last began to flow. */
@@ -55,9 +57,7 @@ function admitReader(this: ParsedRequest, event: string | symbol): void {
   }
   const wasDiscarded = round.takeUp()
   if (!round.isReadable || !this.readableDidRead) return
-  // `unpipe()` has left it paused without a listener.
-  const isAbandoned = wasDiscarded || (this.isPaused() && !hasListeners(this))
-  if (isAbandoned || setReadersAside(this, round)) startRound(this, round)
+  if (wasDiscarded || round.isLeft || setReadersAside(this, round)) startRound(this, round)
 }
 
 /** Called when the request is about to flow. */

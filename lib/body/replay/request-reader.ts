@@ -31,6 +31,8 @@ export abstract class RequestReader implements BodyReader {
   loading: number | undefined = undefined
   /** True once the request has flowed in this round. */
   protected hasFlowed = false
+  /** True once its reader has paused the request, until it flows again. */
+  protected hasPaused = false
   readonly req: ParsedRequest
   protected readonly body: ReplayedBody
   /** The place where a reader stopped by `pause()`; it may still give bytes back. */
@@ -86,7 +88,7 @@ export abstract class RequestReader implements BodyReader {
     const { req } = this
     if (this.isReplaced) return false
     // The end would mark a stream as read although its reader has left: Readable.toWeb of Node 24 then gives nothing.
-    if (chunk === null && req.readableDidRead && req.isPaused() && !hasListeners(req)) {
+    if (chunk === null && req.readableDidRead && this.isLeft) {
       this.rewind()
       return false
     }
@@ -132,6 +134,7 @@ export abstract class RequestReader implements BodyReader {
     this.ended = false
     this.wanting = true
     this.hasFlowed = false
+    this.hasPaused = false
     // What is being read from the file is for the round before.
     this.loading = undefined
     feed(this, this.body)
@@ -144,8 +147,24 @@ export abstract class RequestReader implements BodyReader {
     if (!hasListeners(this.req)) this.renew()
   }
 
+  /**
+   * True while its reader has paused the request and left it, as `unpipe()` does. A listener for 'readable' also keeps
+   * it from flowing: code that listens for one at a time goes on.
+   */
+  get isLeft(): boolean {
+    const { req } = this
+    return this.hasPaused && req.isPaused() && !hasListeners(req)
+  }
+
+  /** Notes that its reader has paused the request. If it has left it before, it is done. */
+  paused(): void {
+    const { req } = this
+    if (hasListeners(req)) this.hasPaused = true
+    else if (req.readableDidRead) this.stop()
+  }
+
   /** Starts over for the next reader, unless the present one gives bytes back. */
-  protected stop(): void {
+  private stop(): void {
     const { readableLength, readableEncoding: encoding } = this.req
     const position = this.position - readableLength
     this.rewind()

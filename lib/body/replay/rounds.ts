@@ -106,6 +106,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
       this.encoding = req.readableEncoding
     }
     this.hasFlowed = true
+    this.hasPaused = false
     this.destinations = readableStateOf(req).pipes.slice()
   }
 
@@ -175,12 +176,6 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     this.start = position
     this.renew()
     if (encoding !== null) this.req.setEncoding(encoding)
-  }
-
-  /** Starts over for the next reader if the present one has paused and removed its listeners, and so is done. */
-  paused(): void {
-    const { req } = this
-    if (req.readableDidRead && !hasListeners(req)) this.stop()
   }
 
   /** Keeps the request from holding the body, and the connection from holding the request, after the response. */

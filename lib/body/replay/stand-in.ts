@@ -45,8 +45,8 @@ export class StandIn extends BodyStream {
     let taken = this.position
     try {
       for await (const chunk of this.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-        // With an encoding the chunks are strings.
-        taken += Buffer.byteLength(chunk, this.readableEncoding ?? undefined)
+        // With an encoding the chunks are strings, in which a malformed character takes more bytes than in the body.
+        taken = Math.min(taken + Buffer.byteLength(chunk, this.readableEncoding ?? undefined), this.position)
         yield chunk
       }
     } finally {
