@@ -18,7 +18,7 @@ export function contain(res: ServerResponse, run: () => void): void {
 
 /**
  * Runs the clean-up of an exchange. An exception must not keep the exchange from its end: `destroy` of a stream from a
- * hook may throw.
+ * hook may throw, and so may a listener that answers an error twice.
  */
 export function containRelease(req: IncomingMessage, run: () => void): void {
   try {

@@ -31,13 +31,19 @@ export function takePipe(req: ParsedRequest, destination: Writable): PipeOptions
 
 /**
  * Destroys a stream with an error that needs no listener. Its owner may have none, or remove it before the error is
- * emitted, as multer 1 does with busboy; neither may end the process.
+ * emitted, as multer 1 does with busboy; neither may end the process. `tell` calls the listeners.
  */
-export function destroyQuietly(destination: Writable, error: Error): void {
+export function destroyQuietly(
+  destination: Writable,
+  error: Error,
+  tell: (callListeners: () => void) => void = callNow,
+): void {
   const emit = destination.emit.bind(destination) as EventEmitter['emit']
   destination.emit = (event: string | symbol, ...args: unknown[]) => {
-    const isUnheard = event === 'error' && destination.listenerCount('error') === 0
-    return !isUnheard && emit(event, ...args)
+    if (event !== 'error') return emit(event, ...args)
+    const isHeard = destination.listenerCount('error') > 0
+    if (isHeard) tell(() => emit(event, ...args))
+    return isHeard
   }
   hearHeldStreams(destination)
   destination.destroy(error)
@@ -71,3 +77,7 @@ export function isPipedInto(source: Readable, target: object): boolean {
 }
 
 function ignore(): void {}
+
+function callNow(run: () => void): void {
+  run()
+}

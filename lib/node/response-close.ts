@@ -20,10 +20,18 @@ type CloseListener = (this: ServerResponse) => void
 export function onResponseClose(res: ServerResponse, listener: CloseListener): void {
   if (isClosed(res)) timers.nextTick(callListener, res, listener)
   else {
+    leaveRoom(res)
     res.on('close', listener)
     if (isHttp2(res.req)) watchStream(res, listener)
     else if (res.socket === null) closeWithConnection(res)
   }
+}
+
+/** Lets an application have as many listeners on a response as without ours, before Node warns of a leak. */
+function leaveRoom(res: ServerResponse): void {
+  const most = res.getMaxListeners()
+  // 0 means any number.
+  if (most > 0) res.setMaxListeners(most + 1)
 }
 
 /** Tells whether a response is over, either sent completely or cut off because its client has gone. */

@@ -8,10 +8,12 @@ import type { ErrorRequestHandler } from 'express'
 import onFinished from 'on-finished'
 import rawBody from 'raw-body'
 import { bodyCache } from 'sluiceway/body-cache'
+import { deferred } from '../support/deferred.js'
 import { expressVersions } from '../support/express-versions.js'
 import { type Handler, hosts } from '../support/hosts.js'
-import { asChunk, lastChunk } from '../support/raw-client.js'
+import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
+import { waitFor } from '../support/waiting.js'
 import { exchange } from './exchange.js'
 
 const closed = (req: IncomingMessage): Promise<unknown> => once(req, 'close')
@@ -95,6 +97,53 @@ for (const { name, mount } of hosts) {
       const response = await fetch(url, { method: 'POST', body: 'abc' })
       expect(await response.text()).to.equal('abc')
     })
+  })
+}
+
+/** Each reads a request before its handler begins to listen, in a tick after the one in which Node emits 'close'. */
+const readings: Readonly<Record<string, (req: IncomingMessage) => Promise<unknown>>> = {
+  'iterated over it': readByIterator,
+  'taken it from a pipe': (req) => text(req.pipe(new PassThrough())),
+  'waited for a raw-body': (req) => rawBody(req),
+  'had it from bodyCache': (req) => req.bodyCache.buffer(),
+}
+
+for (const { name, mount } of hosts) {
+  describe(`bodyCache on ${name}, for a handler that watches for a client that leaves`, () => {
+    afterEach(closeServers)
+
+    for (const [how, read] of Object.entries(readings)) {
+      it(`does not report the end of the body as one, after it has ${how}`, async () => {
+        const left: string[] = []
+        const handler: Handler = async (req, res) => {
+          await read(req)
+          await new Promise(setImmediate)
+          req.on('close', () => left.push(res.writableEnded ? 'answered' : 'not answered'))
+          await new Promise((resolve) => setTimeout(resolve, 20))
+          res.end(left.join())
+        }
+        const { url } = await serve(mount(bodyCache(), handler))
+        const response = await fetch(url, { method: 'POST', body: 'abc' })
+        expect(await response.text()).to.equal('')
+      })
+
+      it(`tells it when the client has left, after it has ${how}`, async () => {
+        const begun = deferred()
+        const left = deferred()
+        const handler: Handler = async (req) => {
+          await read(req)
+          await new Promise(setImmediate)
+          req.on('close', () => left.resolve())
+          begun.resolve()
+        }
+        const { port } = await serve(mount(bodyCache(), handler))
+        const client = await RawClient.connect(port)
+        client.request('POST', '/', {}, 'abc')
+        await waitFor('the handler to listen', begun.promise)
+        client.destroy()
+        await waitFor("'close' of the request", left.promise)
+      })
+    }
   })
 }
 

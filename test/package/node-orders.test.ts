@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { IncomingMessage, type ServerResponse } from 'node:http'
 import http2 from 'node:http2'
 import { pipeline, Readable, Writable } from 'node:stream'
@@ -242,6 +242,14 @@ describe('the events and orders that lib/node/README.md relies on', () => {
     // Up to Node 24 the marks come one tick later than in Node 26; the last of them at the third look at the latest.
     expect(seen[0]).to.deep.include.members([true, false])
     expect(seen[2]).to.deep.equal([true, true, true])
+  })
+
+  it("`once(emitter, 'close')` of `node:events` listens with a function named `resolver`", async () => {
+    const emitter = new EventEmitter()
+    const closed = once(emitter, 'close')
+    expect(emitter.listeners('close').map(({ name }) => name)).to.deep.equal(['resolver'])
+    emitter.emit('close')
+    await closed
   })
 
   it('an application of Express or connect answers after its handlers: those of `router`, `_router`, `stack`', async () => {

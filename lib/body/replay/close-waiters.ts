@@ -1,3 +1,4 @@
+import { isAwaited } from '../../node/awaited-listener.js'
 import type { ParsedRequest } from '../../node/internals.js'
 import { isHttp2 } from '../../node/request-facts.js'
 import { hasListeners, whileEnded } from '../../node/stream-state.js'
@@ -25,7 +26,8 @@ interface WaitedRequest {
  * response back until 'close' would wait for ever.
  *
  *     the body is read ──two ticks──▶ each listener for 'close' is told, and removed
- *     a listener that is added later ──one tick──▶ the same
+ *     `await once(req, 'close')`, `finished(req)` or on-finished later ──one tick──▶ the same
+ *     any other listener later ──▶ waits for the client to leave: Node has emitted 'close' by then
  *
  * A reader of the next round also listens for 'close', to see the request fail. It is told after its own round.
  */
@@ -52,10 +54,8 @@ export class CloseWaiters {
       if (this.isRead) return
       this.tellEndSoon()
     }
-    // Over HTTP/2, Node itself closes a request with its stream, and not before.
-    if (req.listenerCount('close') === 0 || isHttp2(req)) return
-    const waiting = req.rawListeners('close') as Listener[]
-    timers.nextTick(waitOneTick, this, waiting)
+    // Over HTTP/2, Node itself closes a request with its stream, and not before. Listeners may still come in these ticks.
+    if (!isHttp2(req)) timers.nextTick(waitOneTick, this, req.rawListeners('close'))
   }
 
   /** True once the body was read to its end, while nobody reads it again. */
@@ -76,11 +76,18 @@ export class CloseWaiters {
   private tellLate(): void {
     const { req } = this.request
     if (this.isRead) return
-    // `finished` waits for both events, and Node tells it that a request over HTTP/2 has ended before it is closed.
-    if (isHttp2(req)) this.tellEnd(this.request.endListeners)
-    else this.tell(req.rawListeners('close') as Listener[])
+    // `finished` waits for 'end' too. Over HTTP/2, Node tells it of this event before the request is closed.
+    this.tellEnd(this.request.endListeners)
+    if (!isHttp2(req)) this.tellAwaiting()
     // Only on-finished listens for 'finish' of a request.
     req.emit('finish')
+  }
+
+  /** Tells promises of 'close'. Other code that begins to listen now wants to know whether the client leaves. */
+  private tellAwaiting(): void {
+    const { req, hasClosed, isReadable } = this.request
+    if (!hasClosed && isReadable)
+      this.call('close', (req.rawListeners('close') as Listener[]).filter(isAwaited))
   }
 
   private tellEndSoon(): void {

@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream'
 import type { ParsedRequest } from '../../node/internals.js'
+import { addOwn, hasOwn } from '../../node/own-listeners.js'
 import { takePipe } from '../../node/pipes.js'
 import { adoptPipes, forgetReading, sourceOf, stopFlow } from '../../node/stream-state.js'
 import type { StandIn } from './stand-in.js'
@@ -39,7 +40,7 @@ export function admitOverlappingReaders(req: ParsedRequest): void {
 /** Makes the round notice each listener. */
 export function admitReaders(req: ParsedRequest): void {
   // The watchers of a body also listen for 'newListener', and any code may remove its listeners.
-  if (req.listenerCount('newListener', admitReader) === 0) req.on('newListener', admitReader)
+  if (!hasOwn(req, 'newListener', admitReader)) addOwn(req, 'newListener', admitReader)
 }
 
 /** Returns the round of a request; undefined once the application has given it another stream state. */

@@ -2,6 +2,7 @@ import { Readable, type Writable } from 'node:stream'
 import { keepListeners } from '../../node/connection.js'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
 import { forgetRequest } from '../../node/parser.js'
+import { addOwn, heldFor, listenersBeside } from '../../node/own-listeners.js'
 import { isHttp2 } from '../../node/request-facts.js'
 import {
   dropListeners,
@@ -64,7 +65,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   constructor(body: ReplayedBody, nativePush: ParsedRequest['push']) {
     super(body, nativePush)
     const { req } = this
-    req.prependListener('end', startNextRound)
+    addOwn(req, 'end', startNextRound, true)
     admitOverlappingReaders(req)
   }
 
@@ -160,7 +161,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   }
 
   get endListeners(): readonly Listener[] {
-    return (this.req.rawListeners('end') as Listener[]).filter((listener) => listener !== startNextRound)
+    return listenersBeside(this.req, 'end', startNextRound)
   }
 
   /** Iterates over a stream of its own: Node's own iterator would read on after 'end', into the next round. */
@@ -265,8 +266,8 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     dropListeners(req, 'data')
     dropListeners(req, 'readable')
     if (this.isAwaited) return
-    dropListeners(req, 'end', startNextRound)
-    if (req.listenerCount('end') === 0) req.on('end', startNextRound)
+    dropListeners(req, 'end', heldFor(req, startNextRound))
+    if (req.listenerCount('end') === 0) addOwn(req, 'end', startNextRound)
   }
 
   /** Starts over for the next reader. Without one the body is discarded if code waits for its end. */

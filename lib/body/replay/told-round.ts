@@ -1,5 +1,7 @@
 import type { Writable } from 'node:stream'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
+import { containRelease } from '../../node/contained.js'
+import { areListenersWrapped } from '../../node/own-listeners.js'
 import { destroyQuietly, detach } from '../../node/pipes.js'
 import { hasConnection, isHttp2 } from '../../node/request-facts.js'
 import { destroyStreamOf, restoreDestroy } from '../../node/request-methods.js'
@@ -75,7 +77,9 @@ export function failDestination(
   if (destination === res && !isHeadWritten(res)) return
   // http-proxy answers in one function for both streams, and would answer twice.
   for (const listener of told) destination.off('error', listener)
-  destroyQuietly(destination, error)
+  // Wrapped by a tracer, it is not recognized, and throws at the second answer.
+  const isRecognized = told.length === 0 || !areListenersWrapped(req)
+  destroyQuietly(destination, error, isRecognized ? undefined : (run) => containRelease(req, run))
 }
 
 /** The events that Node no longer emits once a body was read to its end; 'close' apart, see `CloseWaiters`. */
