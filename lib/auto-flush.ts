@@ -58,14 +58,14 @@ export interface AutoFlushOptions {
   readonly proxyBuffering?: boolean | undefined
   /**
    * True also hands each write to the socket before `res.write` returns, for handlers that then block the event loop.
-   * It doubles the CPU time of bursts of writes. It has no effect on compressed responses: zlib works in other
-   * threads.
+   * Each write is then a system call of its own. It has no effect on compressed responses: zlib works in other threads.
    * @default false
    */
   readonly sync?: boolean | undefined
   /**
    * Writes a comment to a `text/event-stream` after this many milliseconds without a write, to keep an idle
-   * connection open, and never within an event, nor in a stream that has a Content-Encoding of its own. 0 turns it off.
+   * connection open, and never within an event, nor in a stream with a Content-Encoding or Content-Length of its own. 0
+   * turns it off.
    * @default 0
    */
   readonly heartbeatMs?: number | undefined

@@ -44,7 +44,7 @@ export interface BodyCacheOptions {
   readonly limit?: ByteSize | undefined
   /**
    * The number of bytes of one body that are kept in memory. The bytes after them go to a temporary file with mode
-   * 0600, which is unlinked as soon as it is open. 0 keeps nothing in memory. @default '1mb'
+   * 0600, which is unlinked as soon as it is open. 0 keeps nothing in memory, Infinity everything. @default '1mb'
    */
   readonly memory?: ByteSize | undefined
   /**
@@ -55,8 +55,8 @@ export interface BodyCacheOptions {
   readonly memoryBudget?: ByteSize | undefined
   /**
    * The number of bytes that all live requests of this instance keep in files together; beyond it, or if the disk
-   * is full, a body is refused with 503 and `Retry-After` (ERR_SLUICEWAY_STORAGE_FULL). 0 allows no files. @default
-   * '10gb'
+   * is full, a body is refused with 503 and `Retry-After` (ERR_SLUICEWAY_STORAGE_FULL). 0 allows no files, Infinity as
+   * many as the disk holds. @default '10gb'
    */
   readonly diskBudget?: ByteSize | undefined
   /** The directory of the temporary files; it has to exist and be writable. @default os.tmpdir() */
@@ -64,13 +64,14 @@ export interface BodyCacheOptions {
   /**
    * The largest body that `buffer()`, `text()`, `json()`, `urlencoded()`, `formData()`, `blob()` and `rawBody` load
    * into memory, in bytes after decompression; they reject a larger one with 413, as soon as its size is known.
-   * `req`, `stream()` and `web()` are limited by `limit` only. 0 allows only empty bodies. @default '1mb'
+   * `req`, `stream()` and `web()` are limited by `limit` only. 0 allows only empty bodies, Infinity any up to `limit`.
+   * @default '1mb'
    */
   readonly parseLimit?: ByteSize | undefined
   /**
    * Sets how `json()` and `urlencoded()` treat keys that would poison a prototype, `__proto__` and
    * `constructor.prototype`: 'error' refuses the body with 400, 'remove' drops the keys, 'ignore' passes them to the
-   * handler. @default 'error'
+   * handler, except `__proto__` in a form, which is dropped. @default 'error'
    */
   readonly prototypePoisoning?: PrototypePoisoning | undefined
   /**

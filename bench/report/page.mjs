@@ -19,7 +19,7 @@ const method = `## How it is measured
 - Each measured server is a process of its own. Where the system allows it, it has one core for itself, and the load and the upstream share another.
 - CPU time, user and system, of all threads of that process is what counts most: unlike throughput it is much the same on a busy machine.
 - Entries take turns within each round, and another one begins each time. Figures are medians of the rounds, after some seconds of the same work that are not counted.
-- In the tables of works, latency is that of clients who ask again as soon as they have an answer, so a cheap proxy also gets more requests to answer; the section on latency asks all of them equally often.
+- In the tables of workloads, latency is that of clients that ask again as soon as they have an answer, so a cheap proxy also gets more requests to answer; the section on latency asks all of them equally often.
 - Peak memory is the largest resident set of a process that has done this work only.
 - Before it is timed a proxy must give the right bytes; what else it gets wrong is shown below its figures. Answers are checked while they are timed: "errors" counts wrong and missing ones.
 - Everything runs on one machine, over loopback. Differences below 5 % mean nothing.`

@@ -34,9 +34,10 @@ export interface BodyCache {
    */
   text(): Promise<string>
   /**
-   * Parses the body as JSON, whatever its Content-Type says. An empty body is undefined. Rejects with 400
-   * 'ERR_SLUICEWAY_BODY_MALFORMED' if it is not JSON, or has a key that would poison a prototype (see the option
-   * `prototypePoisoning`); with a schema also with 400 'ERR_SLUICEWAY_BODY_INVALID' and `issues`.
+   * Parses the body as JSON, whatever its Content-Type says. An empty body is undefined. Rejects like `text()`, and
+   * with 400 'ERR_SLUICEWAY_BODY_MALFORMED' if it is not JSON, has more than 1000 levels, or has a key that would poison
+   * a prototype (see the option `prototypePoisoning`); with a schema also with 400 'ERR_SLUICEWAY_BODY_INVALID' and
+   * `issues`.
    */
   json(): Promise<unknown>
   json<Output>(schema: StandardSchema<Output>): Promise<Output>
@@ -53,7 +54,7 @@ export interface BodyCache {
    * @see RFC 7578
    */
   formData(): Promise<FormData>
-  /** Reads the body as a Blob, whose type is the request's Content-Type. */
+  /** Reads the body, decompressed, as a Blob whose type is the request's Content-Type. */
   blob(): Promise<Blob>
   /**
    * Opens a stream of the body as it came over the wire, from its start. The caller owns the stream but not its

@@ -112,14 +112,13 @@ const expectations: Readonly<Record<string, (terminal: Terminal) => Promise<void
 /** The blocks that are not run here, by title, and why. */
 const notRun: ReadonlyMap<RegExp, string> = new Map([
   [/^readme 1$/, 'installs from the registry; test/package installs the packed package'],
-  [/^readme 2$/, 'is how these very tests are run'],
   [/^docs-start /, 'test/package/first-minutes.test.ts runs them, with the packed package'],
   [/^docs-recipes-deploy-log /, 'deploys; test/recipes runs its steps with programs in place of git and npm'],
   [
     /^docs-recipes-(?:failover|sticky-sessions|route-by-table|canary|mirror|fall-through|circuit-breaker|graceful-shutdown) 1$/,
     'needs upstreams that stop and start; test/recipes has them',
   ],
-  [/^docs-recipes-readme 1$/, 'installs from the registry'],
+  [/^docs-recipes-readme [12]$/, 'installs from the registry, and starts an upstream, which the tests have'],
   [
     /^docs-recipes-websocket(?:-behind-auth|s-beside-the-proxy) 1$/,
     'wscat is not installed; test/recipes makes the same handshakes',

@@ -24,7 +24,9 @@ async function asked(response: Response | Promise<Response>): Promise<Record<str
 /** The results that a reader of each page may expect of its examples, by page and number. */
 const expectations: Readonly<Record<string, () => Promise<void>>> = {
   'readme 1': async () => {
-    expect(await (await post('/settings', '{"theme":"dark"}')).json()).to.deep.equal({ saved: ['theme'] })
+    expect(await (await post('/settings', '{"theme":"dark"}')).json()).to.deep.equal({
+      saved: { theme: 'dark' },
+    })
     expect((await post('/settings', JSON.stringify('x'.repeat(11_000)))).status).to.equal(413)
   },
   'readme 2': async () => {

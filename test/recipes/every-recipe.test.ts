@@ -64,6 +64,22 @@ describe('a recipe with an async handler, on Express 4', () => {
   })
 })
 
+describe('a recipe that asks for the host of a request, on Express 4', () => {
+  afterEach(closeServers)
+
+  it('links to the port that the client has asked: urls-in-json', async () => {
+    const upstream = await serve(({ headers, url }, res) => {
+      res.setHeader('Content-Type', 'application/json')
+      res.end(JSON.stringify({ self: `http://${headers.host}${url}` }))
+    })
+    process.env['UPSTREAM'] = `${upstream.url}/v1`
+    const { app } = await onExpress4('urls-in-json')
+    delete process.env['UPSTREAM']
+    const { url } = await serve(app.set('env', 'test'))
+    expect(await (await fetch(`${url}/api/orders`)).json()).to.deep.equal({ self: `${url}/api/orders` })
+  })
+})
+
 /** The recipe with Express 4 in place of Express 5. */
 async function onExpress4(recipe: string): Promise<{ app: Express }> {
   const name = `${root}build/.recipes/${recipe}`

@@ -33,14 +33,14 @@ export class HeaderList implements Iterable<readonly [name: string, value: strin
     return this.get(name) !== undefined
   }
 
-  /** Replaces all lines called `name` by one at the end. */
+  /** Replaces all lines called `name` by one at the end. Throws a TypeError for undefined, null, objects and lists. */
   set(name: string, value: string): void {
     const text = textOf(name, value)
     this.delete(name)
     this.lines.push(name, text)
   }
 
-  /** Adds one line at the end. */
+  /** Adds one line at the end. Throws like `set`. */
   append(name: string, value: string): void {
     this.lines.push(name, textOf(name, value))
   }

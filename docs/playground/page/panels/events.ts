@@ -26,7 +26,7 @@ need(root, '[data-run]').addEventListener('click', () => void run(followBoth))
 void run(followBoth) // the first thing that a visitor sees is at work
 
 async function followBoth(current: Run): Promise<void> {
-  say('Running: the handler writes an event each 100 ms …')
+  say('Running: the handler writes an event every 100 ms …')
   const routes: Route[] = [
     { name: 'flushed', arrivals: [] },
     { name: 'held', arrivals: [] },
