@@ -28,7 +28,7 @@ function folders() {
   const inTests = readdirSync('build/test', { recursive: true }).filter((file) => file.endsWith('.test.js'))
   return [...new Set(inTests.map((file) => file.split(/[\\/]/)[0]))]
     .filter((folder) => !without.includes(folder))
-    .sort()
+    .toSorted((one, other) => one.localeCompare(other))
 }
 
 function passes(folder) {

@@ -1,10 +1,11 @@
 import type { ServerResponse } from 'node:http'
 import { contain } from '../node/contained.js'
-import { STREAMING } from '../node/keys.js'
+import { PROVIDED, STREAMING } from '../node/keys.js'
 import { applicationResponseOf, commonResponseOf } from '../node/express.js'
 import { outermost } from '../node/response-methods.js'
 import { isHeadWritten, sendHead } from '../node/send-head.js'
 import { flushStarted } from '../shared/channels.js'
+import { hasOtherFlush } from '../shared/response-facts.js'
 import { type Compressor, findCompressor, flushCompressor, watchCompressor } from './compressor.js'
 import { FlushSchedule } from './flush-schedule.js'
 import { Heartbeat } from './heartbeat.js'
@@ -44,7 +45,7 @@ function sendHeadNow(res: ServerResponse): void {
 
 /** Finds the compressor of a response. An unknown one can only be flushed through its own `res.flush`. */
 function scheduleFor(res: StreamedResponse, { coalesce }: AutoFlushSettings): FlushSchedule | undefined {
-  if (res.flush === flush) return undefined
+  if (!hasOtherFlush(res)) return undefined
   const compressor = findCompressor(res)
   if (compressor !== undefined) return scheduleForKnown(res, compressor, coalesce)
   return res.hasHeader('content-encoding') ? scheduleForUnknown(res, coalesce) : undefined
@@ -111,3 +112,4 @@ function flush(this: StreamedResponse): void {
   this[STREAMING]?.schedule?.now()
   sendHead(this)
 }
+Object.defineProperty(flush, PROVIDED, { value: true })

@@ -23,6 +23,9 @@ export const FLUSH_SETTINGS: unique symbol = Symbol.for('sluiceway.autoFlush.set
 /** On a response: the state of its streaming, once its head has been written. */
 export const STREAMING: unique symbol = Symbol.for('sluiceway.autoFlush') as never
 
+/** On a function: marks it as the `flush` that autoFlush provides. */
+export const PROVIDED: unique symbol = Symbol.for('sluiceway.autoFlush.flush') as never
+
 /** On a response, or what it inherits from: the outermost layer of its `write`. */
 export const WRITE_LAYER: unique symbol = Symbol.for('sluiceway.autoFlush.write') as never
 

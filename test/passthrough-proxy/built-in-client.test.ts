@@ -143,10 +143,7 @@ describe("passthroughProxy's built-in client", () => {
         [`X: ${'x'.repeat(6000)}\r\n`, 502],
       ] as const) {
         const { exchange } = await proxied()
-        const { response } = await exchange(
-          'GET / HTTP/1.1\r\nHost: a\r\n\r\n',
-          answer('ok', cookies + more),
-        )
+        const { response } = await exchange('GET / HTTP/1.1\r\nHost: a\r\n\r\n', answer('ok', cookies + more))
         expect(response.status).to.equal(status)
         if (status === 200) expect(response.headers['set-cookie']).to.have.length(15)
       }

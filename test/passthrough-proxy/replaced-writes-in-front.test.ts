@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { Transform } from 'node:stream'
 
 import { expect } from 'chai'
-import { passthroughProxy } from 'sluiceway'
+import { autoFlush, passthroughProxy } from 'sluiceway'
 
 import { deferred } from '../support/deferred.js'
 import { hosts, type Handler } from '../support/hosts.js'
@@ -65,9 +65,12 @@ for (const { name, mount } of hosts) {
     afterEach(closeServers)
 
     /** Asks twice over one connection, and returns the second answer. */
-    async function ask(front: Handler, parts: readonly string[]): ReturnType<RawClient['response']> {
+    async function ask(
+      front: Handler | readonly Handler[],
+      parts: readonly string[],
+    ): ReturnType<RawClient['response']> {
       const upstream = await scriptedUpstream()
-      const { port } = await serve(mount(front, passthroughProxy(upstream.url)))
+      const { port } = await serve(mount(...[front].flat(), passthroughProxy(upstream.url)))
       const client = await RawClient.connect(port)
       client.request('GET', '/1')
       const connection = await upstream.connection()
@@ -94,11 +97,17 @@ for (const { name, mount } of hosts) {
         expect(String(headers['x-twice'])).to.equal('a,b')
       })
 
-      it(`sends another body, with its length, in place of an answer ${how}`, async () => {
-        const { headers, body } = await ask(changing, parts)
-        expect(body.toString()).to.equal('hello, changed')
-        expect(headers['content-length']).to.deep.equal(['14'])
-      })
+      for (const [where, front] of [
+        ['', changing],
+        [', behind autoFlush', [autoFlush(), changing]],
+        [', with autoFlush behind it', [changing, autoFlush()]],
+      ] as const) {
+        it(`sends another body, with its length, in place of an answer ${how}${where}`, async () => {
+          const { headers, body } = await ask(front, parts)
+          expect(body.toString()).to.equal('hello, changed')
+          expect(headers['content-length']).to.deep.equal(['14'])
+        })
+      }
     }
 
     it('leaves the head of an answer without a body to end', async () => {

@@ -16,6 +16,7 @@ import { rewriteHeaders } from './rewrite.js'
 import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'
 import { isError } from '../../shared/realms.js'
+import { hasOtherFlush } from '../../shared/response-facts.js'
 
 /** The time that a head waits for the first byte of a body that a middleware may change. */
 const HEAD_ALONE_MS = 50
@@ -210,11 +211,11 @@ export class Answer implements BodyReceiver, ClientSide {
 
   /**
    * Sends the head before any byte of the body. A middleware that changes the body, and thereby the head, gets a moment
-   * for a first byte that comes in a packet of its own. One that has added `flush` is ready for a head alone.
+   * for a first byte that comes in a packet of its own. One that has added a `flush` is ready for a head alone.
    */
   private sendHeadAlone(): void {
     const { res } = this
-    const mayChange = !isHeadWritten(res) && Object.hasOwn(res, 'write') && res.flush === undefined
+    const mayChange = !isHeadWritten(res) && Object.hasOwn(res, 'write') && !hasOtherFlush(res)
     if (!mayChange) return sendHead(res)
     // A busy process may find that byte only after the time is up: it is read before an immediate runs.
     this.headTimer ??= timers.setTimeout(() => timers.setImmediate(() => this.headIsDue()), HEAD_ALONE_MS)
