@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { applicationResponseOf, commonResponseOf } from './express.js'
 import { AWAITS_CONTINUE, type OutgoingResponse } from './internals.js'
-import { HEAD_LAYER, WRITE_LAYER } from './keys.js'
+import { HEAD_LAYER, PROVIDED, WRITE_LAYER } from './keys.js'
 
 /*
  * The one place where methods of a response are wrapped:
@@ -148,4 +148,9 @@ function watchPrototype(
       else Object.defineProperty(this, name, { value, configurable: true, enumerable: true, writable: true })
     },
   })
+}
+
+/** Tells whether other code has given a response a `flush`, as `compression` does; that of autoFlush does not count. */
+export function hasOtherFlush({ flush }: Partial<Pick<ServerResponse, 'flush'>>): boolean {
+  return typeof flush === 'function' && !(PROVIDED in flush)
 }

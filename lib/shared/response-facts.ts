@@ -1,11 +1,3 @@
-import type { ServerResponse } from 'node:http'
-import { PROVIDED } from '../node/keys.js'
-
-/** Tells whether other code has given a response a `flush`, as `compression` does; that of autoFlush does not count. */
-export function hasOtherFlush({ flush }: Partial<Pick<ServerResponse, 'flush'>>): boolean {
-  return typeof flush === 'function' && !(PROVIDED in flush)
-}
-
 /** Tells whether a response ends with its head (RFC 9112 §6.3). */
 export function hasNoBody(method: string | undefined, status: number): boolean {
   return status === 204 || status === 304 || method === 'HEAD'

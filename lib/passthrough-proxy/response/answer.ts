@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { containRelease } from '../../node/contained.js'
 import { cutResponse } from '../../node/cut-response.js'
+import { hasOtherFlush } from '../../node/response-methods.js'
 import { isHeadWritten, sendHead } from '../../node/send-head.js'
 import { timers } from '../../node/timers.js'
 import type { ResponseHook } from '../hooks.js'
@@ -16,7 +17,6 @@ import { rewriteHeaders } from './rewrite.js'
 import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'
 import { isError } from '../../shared/realms.js'
-import { hasOtherFlush } from '../../shared/response-facts.js'
 
 /** The time that a head waits for the first byte of a body that a middleware may change. */
 const HEAD_ALONE_MS = 50
