@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { isClosed } from '../node/response-close.js'
+import { isHeadWritten } from '../node/send-head.js'
 import { childExited, childStarted } from '../shared/channels.js'
 import { timers } from '../node/timers.js'
 
@@ -36,7 +37,9 @@ async function publishExit<Result extends Exit>(
   } finally {
     const { code, signal, error } = end
     const durationMs = timers.now() - startedAt
-    const isClientGone = isClosed(res) && !res.writableEnded
+    // After the head, pipeChild answers an error by cutting the response, which closes it too.
+    const isCut = error !== undefined && isHeadWritten(res)
+    const isClientGone = isClosed(res) && !res.writableEnded && !isCut
     childExited.tell({ req: res.req, res, child, code, signal, durationMs, isClientGone, error })
   }
 }

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, type RequestListener, type ServerResponse } from 'node:http'
 import http2 from 'node:http2'
+import { PassThrough } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 
 import { expect } from 'chai'
@@ -99,6 +100,20 @@ for (const { name, mount } of hosts) {
       client.destroy()
       await until(() => exited.length)
       expect(exited[0]).to.include({ signal: 'SIGTERM', isClientGone: true })
+    })
+
+    it('have a child whose input fails, while its client is there', async () => {
+      const exited = observer.messages('sluiceway:child:exit')
+      const client = await connect((_req, res) => {
+        const stdin = new PassThrough()
+        pipeChild(res, spawn('cat', { detached: true }), { stdin }).catch(() => {})
+        setImmediate(() => stdin.destroy(new Error('broken')))
+      })
+      client.request('GET', '/')
+      await client.closed()
+      await until(() => exited.length)
+      expect(exited[0]).to.include({ isClientGone: false })
+      expect(exited[0]!.error).to.have.property('message', 'broken')
     })
 
     it('have a child that cannot be started', async () => {
