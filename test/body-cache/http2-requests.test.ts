@@ -18,10 +18,9 @@ const EVENTS = ['end', 'error', 'close'] as const
 const full = (): Writable =>
   new Writable({ write: (_chunk, _encoding, done) => done(new Error('disk full')) })
 
-/** Ways in which a reader gives up in the middle. Over HTTP/2, none of them cuts the connection, as in Node. */
+/** Ways in which a reader gives up in the middle. Over HTTP/2, neither cuts the connection, as in Node. */
 const givenUp: Readonly<Record<string, (req: IncomingMessage) => Promise<unknown>>> = {
   'a failed pipeline': (req) => pipeline(req, full()).catch(() => {}),
-  'destroy()': (req) => once(req.destroy(), 'close'),
   'destroy(error)': (req) => {
     const closed = new Promise((resolve) => req.on('close', resolve).on('error', () => {}))
     req.destroy(new Error('enough'))

@@ -150,7 +150,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 
   noteReadToEnd(): void {
     this.wasRead = true
-    this.start = 0
+    this.beginAtStart()
     this.bodyWasRead('here')
   }
 
@@ -199,14 +199,14 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 
   /**
    * Serves `destroy`. Stream internals and HTTP clients take the socket away before they destroy a request that they
-   * have read, and mean only their reading of it; that must not cost the client its answer. Any other call cuts the
-   * connection, as in Node, unless the body has been read to its end, or was discarded after the response. Over HTTP/2,
-   * Node cuts nothing.
+   * have read, and mean only their reading of it; that must not cost the client its answer. Over HTTP/2, where they give
+   * just an error, Node cuts nothing. Any other call cuts the connection, as in Node, unless the body has been read to
+   * its end, or was discarded after the response.
    */
   destroy(error: Error | undefined): void {
     const { req, body } = this
-    const isOfReading = restoreSocket(req, body.socket) || this.wasRead || isHttp2(req)
-    if (isOfReading && !body.socket.destroyed) this.giveUp(error)
+    const isByReader = restoreSocket(req, body.socket) || (error !== undefined && isHttp2(req))
+    if (!body.socket.destroyed && (isByReader || this.wasRead)) this.giveUp(error)
     else this.close(error)
   }
 

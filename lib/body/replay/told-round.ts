@@ -3,7 +3,7 @@ import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
 import { destroyQuietly, detach } from '../../node/pipes.js'
 import { hasConnection, isHttp2 } from '../../node/request-facts.js'
 import { destroyStreamOf, restoreDestroy } from '../../node/request-methods.js'
-import { hasListeners, readableStateOf } from '../../node/stream-state.js'
+import { readableStateOf } from '../../node/stream-state.js'
 import type { SluicewayError } from '../../shared/errors.js'
 import { timers } from '../../node/timers.js'
 import { isHeadWritten } from '../../node/send-head.js'
@@ -105,9 +105,7 @@ export function givenUpRound(req: ParsedRequest, error: Error | undefined): () =
   return () => {
     for (const destination of pipes) detach(req, destination)
     for (const [event, round] of listeners) {
-      // Without a further reader, those that were added since then wait for the same.
-      const told = hasListeners(req) ? round : (req.rawListeners(event) as Listener[])
-      for (const listener of told) {
+      for (const listener of round) {
         req.off(event, listener)
         if (event === 'error' && error !== undefined) listener.call(req, error)
         if (event === 'close') listener.call(req)
