@@ -183,16 +183,19 @@ function storageFor({ memory, memoryBudget, diskBudget, directory }: BodyCacheSe
 }
 
 function keepBody(instance: Instance, req: IncomingMessage, res: ServerResponse, next: NextFunction): void {
-  if (!mayHaveBody(req) && !wasReadBefore(req, res)) keepEmptyBody(instance, req, res, next)
+  if (!mayHaveBody(req) && isUnread(req, res)) keepEmptyBody(instance, req, res, next)
   else if (isCloseDue(req)) {
     // A host has just read the request, and Node is about to close it: this waits until Node has done so.
     timers.setImmediate(keepNow, instance, req, res, next)
   } else keepNow(instance, req, res, next)
 }
 
-/** Tells whether a request without a body was read before. After the response it stays as Node leaves it. */
-function wasReadBefore(req: IncomingMessage, res: ServerResponse): boolean {
-  return hasEnded(req) && !res.writableFinished && !takeBackEarlyEnd(req)
+/**
+ * Tells whether no code has read a request without a body. One that Node itself has ended is made unread; after the
+ * response it stays as Node leaves it.
+ */
+function isUnread(req: IncomingMessage, res: ServerResponse): boolean {
+  return !hasEnded(req) || res.writableFinished || takeBackEarlyEnd(req)
 }
 
 function keepEmptyBody(

@@ -19,6 +19,7 @@ import {
 import { shareHiddenClass } from './node/hidden-class.js'
 import { mayHaveBody } from './node/request-facts.js'
 import { isCloseDue } from './node/stream-state.js'
+import { notAnError } from './shared/thrown.js'
 import { timers } from './node/timers.js'
 
 export type { ByteSize } from './shared/options.js'
@@ -152,8 +153,9 @@ function limitBody(
   try {
     requireStream(req, 'maxBytes')
     limit = limitOf(settings, req)
-  } catch (error) {
-    next(error)
+  } catch (thrown) {
+    // Express takes `undefined`, 'route' and others for no error, and would go on without a limit.
+    next(Object(thrown) === thrown ? thrown : notAnError('maxBytes', thrown))
     return
   }
   // A host has just read the request, and Node is about to close it: this waits until Node has done so.

@@ -22,7 +22,11 @@ export function encodingOf(req: IncomingMessage): string {
 
 /** Returns the encoding that a media type names, or else 'utf-8'. Throws 415 for an unknown charset. */
 export function encodingIn({ parameters }: HeaderValue): string {
-  const charset = parameters.get('charset') ?? 'utf-8'
+  return encodingOfCharset(parameters.get('charset') ?? 'utf-8')
+}
+
+/** Returns the encoding of a charset, for `decodeText`. Throws 415 for an unknown one. */
+export function encodingOfCharset(charset: string): string {
   try {
     return encodingNamed(charset)
   } catch (cause) {

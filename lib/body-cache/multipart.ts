@@ -1,7 +1,7 @@
 import { malformed } from './malformed.js'
 import { type HeaderValue, parseHeaderValue } from './header-value.js'
-import { encodingIn } from './media-type.js'
-import { decodeText } from './text.js'
+import { encodingIn, encodingOfCharset } from './media-type.js'
+import { decodeEscaped, decodeText } from './text.js'
 
 /** The bounds of a form. RFC 2046, section 5.1.1 limits the boundary to 70 characters. */
 export const MOST_PARTS = 1000
@@ -148,8 +148,7 @@ function unescapeName(name: string): string {
 function decodeExtended(value: string): string {
   const [charset = '', , escaped] = value.split("'", 3)
   if (escaped === undefined) throw malformedForm('a filename* names no charset')
-  const bytes = Buffer.from(unescape(escaped.replaceAll('%u', '%25u')), 'latin1')
-  return decodeText(bytes, encodingIn({ value: '', parameters: new Map([['charset', charset]]) }))
+  return decodeEscaped(escaped, encodingOfCharset(charset))
 }
 
 function malformedForm(reason: string): Error {

@@ -31,6 +31,15 @@ export function decodeText(bytes: Buffer, encoding: string): string {
   return encoding.startsWith('windows-') ? withControls(text, bytes) : text
 }
 
+/**
+ * Decodes text in which each character stands for a byte, and some bytes are escaped. Clients leave the second byte of a
+ * character unescaped if it is a letter (`%83A`), so the bytes have to be joined first. `unescape` also decodes `%u20ac`.
+ */
+export function decodeEscaped(text: string, encoding: string): string {
+  const bytes = Buffer.from(unescape(text.replaceAll('%u', '%25u')), 'latin1')
+  return decodeText(bytes, encoding)
+}
+
 function decodeByNode(bytes: Buffer, encoding: string): string {
   // RFC 2781, section 3.2: a byte order mark counts only if the charset names no order itself.
   const isBigEndian = encoding === 'utf-16' && bytes[0] === 0xfe && bytes[1] === 0xff

@@ -1,6 +1,6 @@
 import type qs from 'qs'
 import { malformed } from './malformed.js'
-import { decodeText } from './text.js'
+import { decodeEscaped, decodeText } from './text.js'
 import { poisoned, type PrototypePoisoning, treatPoison } from './prototype-poisoning.js'
 
 /** The bounds of a form: without them a body costs unlimited CPU time. @see GHSA-wqch-xfxh-vrr4 */
@@ -126,7 +126,7 @@ function unescapeUtf8(part: string): string {
 }
 
 /**
- * Returns the text of a form. In a legacy encoding each character stands for a byte until `unescapeBytes` decodes
+ * Returns the text of a form. In a legacy encoding each character stands for a byte until `decodeEscaped` decodes
  * them.
  */
 function formText(bytes: Buffer, encoding: string): string {
@@ -140,14 +140,5 @@ function isUnicode(encoding: string): boolean {
 
 /** Returns the function that decodes the escapes of a part. */
 function unescapeIn(encoding: string): (part: string) => string {
-  return isUnicode(encoding) ? unescapeUtf8 : (part) => unescapeBytes(part, encoding)
-}
-
-/**
- * Decodes a part in which each character stands for a byte. Clients leave the second byte of a character unescaped if
- * it is a letter (`%83A`), so the bytes have to be joined first. `unescape` also decodes `%u20ac`.
- */
-function unescapeBytes(part: string, encoding: string): string {
-  const bytes = Buffer.from(unescape(part.replaceAll('%u', '%25u')), 'latin1')
-  return decodeText(bytes, encoding)
+  return isUnicode(encoding) ? unescapeUtf8 : (part) => decodeEscaped(part, encoding)
 }

@@ -18,6 +18,7 @@ import { isHeard, RefusedAnswer } from './refused/answer.js'
 import { DEFAULT_LINGER } from './refused/linger.js'
 import { openRest } from './refused/open-rest.js'
 import type { LingerBounds, Rest } from './refused/rest.js'
+import { wasReadBefore } from './replay/read-before.js'
 import { Rounds } from './replay/rounds.js'
 import type { Waiting } from './waiting.js'
 
@@ -53,6 +54,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   private lingerLimit = Infinity
   private error: SluicewayError | undefined
   private cut: ErrorDetails | undefined // set if the client left before the end
+  missesBytes = false // true if other code has read some before
   /** Puts bytes, or the end, into the request's own buffer; undefined until the bytes pass through here. */
   private nativePush: ParsedRequest['push'] | undefined
   private lateReading: LateReading | undefined
@@ -68,9 +70,9 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   tapped(): ParsedRequest['push'] {
     if (this.nativePush !== undefined) return this.nativePush
     this.received = readableStateOf(this.req).length
+    this.missesBytes = wasReadBefore(this.req)
     if (hasComeWhole(this.req)) this.state = 'whole'
-    this.nativePush = tapBytes(this.req)
-    return this.nativePush
+    return (this.nativePush = tapBytes(this.req))
   }
 
   get isReadable(): boolean {
@@ -79,9 +81,8 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
 
   get failure(): SluicewayError | undefined {
     if (this.cut !== undefined) this.error ??= sluicewayError('ERR_SLUICEWAY_BODY_ABORTED', this.cut)
-    return this.state === 'released' && !this.error
-      ? sluicewayError('ERR_SLUICEWAY_BODY_RELEASED')
-      : this.error
+    if (this.state !== 'released') return this.error
+    return this.error ?? sluicewayError('ERR_SLUICEWAY_BODY_RELEASED')
   }
 
   /**
@@ -101,14 +102,17 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
 
   /** Keeps every byte, and makes the request readable any number of times from the store. */
   keep(storage: Storage): void {
-    if (this.store !== undefined || this.error !== undefined || this.cut !== undefined) return
+    if (this.store !== undefined || !this.isReadable) return
     const replay = this.replayed()
     const store = new BodyStore(storage, this)
     this.store = store
     onResponseClose(this.res, () => this.release())
     const lost = replay.takeBuffered(store)
-    if (lost !== undefined) this.fail(sluicewayError(lost))
     this.received = store.size
+    if (lost !== undefined) {
+      this.discardRest()
+      this.fail(sluicewayError(lost))
+    }
     if (this.state === 'whole') store.end(true)
     if (this.error === undefined) this.readers.join(replay)
   }
@@ -118,8 +122,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   }
 
   private replayed(): Rounds {
-    this.replay ??= new Rounds(this, this.tapped())
-    return this.replay
+    return (this.replay ??= new Rounds(this, this.tapped()))
   }
 
   /** Opens a stream of the kept body, from its start and at a pace of its own. */

@@ -116,15 +116,20 @@ export function wasReset(req: IncomingMessage): boolean {
   return aborted || (rstCode ?? 0) !== 0
 }
 
-/** Tells whether a body over HTTP/2 has ended before its announced length or, without one, with its stream. */
-export function isCutShort({ req, received, length }: ReceivedBody): boolean {
+/**
+ * Tells whether a body over HTTP/2 has ended before its announced length or, if that is not known or not all of it was
+ * counted, with its stream.
+ */
+export function isCutShort({ req, received, length, missesBytes }: ReceivedBody): boolean {
   if (!isHttp2(req)) return false
-  return received < length || (Number.isNaN(length) && wasReset(req))
+  return missesBytes || Number.isNaN(length) ? wasReset(req) : received < length
 }
 
 interface ReceivedBody {
   readonly req: IncomingMessage
   readonly received: number
+  /** True if other code has read bytes that were not counted. */
+  readonly missesBytes: boolean
   /** The announced length, or NaN. */
   readonly length: number
 }

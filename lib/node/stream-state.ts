@@ -152,6 +152,15 @@ function replaceState(req: ParsedRequest, emitClose: boolean): void {
   req._readableState[BODY] = source
 }
 
+/** Takes what a request has buffered without telling its listeners. */
+export function takeBuffer(req: ParsedRequest): Buffer {
+  const listeners = req.rawListeners('data') as (() => void)[]
+  for (const listener of listeners) req.off('data', listener)
+  const bytes = req.read(req._readableState.length) as Buffer
+  for (const listener of listeners) req.on('data', listener)
+  return bytes
+}
+
 /** Tells whether a request is as new as `renewReadableState` leaves it: it holds nothing, and no code has read it. */
 export function isUntouched(req: ParsedRequest): boolean {
   const { length, ended, flowing, encoding, destroyed, pipes } = req._readableState
@@ -174,6 +183,12 @@ export function stopFlow(req: ParsedRequest): Readonly<ReadableState> {
  */
 export function adoptPipes(req: ParsedRequest, { pipes }: Readonly<ReadableState>): void {
   req._readableState.pipes = pipes.slice()
+}
+
+/** Lets a request flow as it did in an earlier state, for listeners and pipes that were there before. */
+export function adoptFlow(req: ParsedRequest, before: Readonly<ReadableState>): void {
+  adoptPipes(req, before)
+  if (before.flowing === true) req.resume()
 }
 
 /** Makes a request whose body is complete close without 'aborted'. */

@@ -1,4 +1,3 @@
-import { withEntry } from '../shared/error-page.js'
 import {
   isSluicewayError,
   sluicewayError,
@@ -8,6 +7,7 @@ import {
 } from '../shared/errors.js'
 import type { Failure, FailureKind } from './upstream/upstream.js'
 import { isError } from '../shared/realms.js'
+import { notAnError } from '../shared/thrown.js'
 
 /** The hooks that took part in a request or head which could not be written, and are then to blame. */
 export interface Hooked {
@@ -82,7 +82,7 @@ export function failureError({ kind, message, cause }: Failure, hooked: Hooked):
  * returned unchanged.
  */
 export function answerError(thrown: unknown, hooked: Hooked): Error {
-  if (!isError(thrown)) return notAnError(thrown)
+  if (!isError(thrown)) return notAnError('passthroughProxy', thrown)
   if (isSluicewayError(thrown) || !badHead.has(String((thrown as NodeJS.ErrnoException).code))) return thrown
   return errorOf(hooked.response ? unwritableHook : { code: BAD_RESPONSE }, { cause: thrown })
 }
@@ -91,12 +91,6 @@ export function answerError(thrown: unknown, hooked: Hooked): Error {
 export function closedEarly(): Error {
   const error = new Error('the response was closed before its end')
   return Object.assign(error, { code: 'ERR_STREAM_PREMATURE_CLOSE' })
-}
-
-/** Creates the error for a thrown value that is not an error, which then becomes its cause. */
-function notAnError(cause: unknown): Error {
-  const message = 'passthroughProxy: a value was thrown that is not an error'
-  return new Error(withEntry(message, 'a-thrown-value-that-is-not-an-error'), { cause })
 }
 
 /** Creates the error for a client's request that cannot be passed on. */

@@ -60,12 +60,12 @@ for (const { name, mount } of hosts) {
           const handler: Handler = async (req, res) => {
             const first = await begin(req)
             const joined = Buffer.concat([first, await rest(req)])
-            const again = await buffer(req)
-            res.end(JSON.stringify([joined.equals(BODY), again.equals(BODY)]))
+            const again = [await rawBody(req), await buffer(req), await rawBody(req)]
+            res.end(JSON.stringify([joined, ...again].map((one) => one.equals(BODY))))
           }
           const { url } = await serve(mount(bodyCache({ memory }), handler))
           const response = await fetch(url, { method: 'POST', body: BODY })
-          expect(await response.text()).to.equal('[true,true]')
+          expect(await response.text()).to.equal('[true,true,true,true]')
         })
       }
     }

@@ -44,6 +44,22 @@ describe('maxBytes on HTTP/2', () => {
     return { session, bytesRead: () => connections[0]!.bytesRead }
   }
 
+  it('does not take a body for cut of which other code has read a part before', async () => {
+    const peek: Handler = (req, _res, next) => {
+      req.once('data', () => {
+        req.pause()
+        setImmediate(next)
+      })
+    }
+    const rest: Handler = async (req, res) => res.end(await text(req))
+    const { session } = await connect(peek, maxBytes(100), rest)
+    const stream = session.request({ ...POST, 'content-length': '10' })
+    const answer = text(stream)
+    stream.write('begin')
+    setTimeout(() => stream.end('ended'), 50)
+    expect(await answer).to.equal('ended')
+  })
+
   it('refuses a stream past the limit, in the middle of it, and keeps the session', async () => {
     const { session } = await connect(maxBytes(10), echo)
     const statuses: unknown[] = []

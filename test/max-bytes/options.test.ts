@@ -120,6 +120,15 @@ describe('maxBytes options', () => {
             throw new Error('no such plan')
           },
         ],
+        ...[undefined, null, 0, '', 'route', 'router'].map(
+          (thrown) =>
+            [
+              `throws ${JSON.stringify(thrown)}, which Express takes for no error`,
+              (): number => {
+                throw thrown // oxlint-disable-line typescript/only-throw-error
+              },
+            ] as const,
+        ),
         ['returns nonsense', () => 'banana'],
         ['returns nothing', () => undefined as unknown as number],
       ] as const) {

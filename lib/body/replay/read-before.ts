@@ -1,11 +1,19 @@
 import type { ParsedRequest } from '../../node/internals.js'
-import { announcedLength } from '../../node/request-facts.js'
+import { announcedLength, hasOpenStream, wasReset } from '../../node/request-facts.js'
 import { readableStateOf } from '../../node/stream-state.js'
 
 /** Tells whether other code has read a body, all of it or a part, before this package saw it. */
 export function wasReadBefore(req: ParsedRequest): boolean {
   const { dataEmitted, endEmitted, encoding } = readableStateOf(req)
   return dataEmitted || endEmitted || encoding !== null
+}
+
+/**
+ * Tells whether the client of a request over HTTP/2 has left before any of its body was read: Node then ends the
+ * request as if its body were empty.
+ */
+export function wasLeftUnread(req: ParsedRequest): boolean {
+  return wasReset(req) && hasOpenStream(req) && !readableStateOf(req).dataEmitted
 }
 
 /**

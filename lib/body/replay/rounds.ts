@@ -5,6 +5,7 @@ import { forgetRequest } from '../../node/parser.js'
 import { addOwn, heldFor, listenersBeside } from '../../node/own-listeners.js'
 import { isHttp2 } from '../../node/request-facts.js'
 import {
+  adoptFlow,
   dropListeners,
   forgetDestruction,
   hasListeners,
@@ -14,6 +15,7 @@ import {
   rememberAbort,
   restoreSocket,
   sourceOf,
+  takeBuffer,
 } from '../../node/stream-state.js'
 import type { ErrorCode, SluicewayError } from '../../shared/errors.js'
 import type { BodyStore } from '../kept/store.js'
@@ -22,7 +24,7 @@ import { CloseWaiters, type Listener, type PlaceOfReading } from './close-waiter
 import { admitOverlappingReaders, admitReaders, type OverlappedRound } from './overlapping-readers.js'
 import { RequestReader } from './request-reader.js'
 import { StandIn } from './stand-in.js'
-import { bytesReadBefore, wasReadBefore } from './read-before.js'
+import { bytesReadBefore, wasLeftUnread, wasReadBefore } from './read-before.js'
 import { dropLeftListeners, givenUpRound, tellRound, type ToldRound } from './told-round.js'
 import { timers } from '../../node/timers.js'
 
@@ -76,12 +78,15 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   /** Moves the bytes that the request has buffered to the store, or returns why the body cannot be kept. */
   takeBuffered(store: BodyStore): ErrorCode | undefined {
     const { req } = this
+    if (wasLeftUnread(req)) return 'ERR_SLUICEWAY_BODY_ABORTED'
     if (wasReadBefore(req)) return this.takeReadBody(store)
-    const { length, destroyed } = readableStateOf(req)
-    if (destroyed) return 'ERR_SLUICEWAY_BODY_ABORTED'
-    if (length > 0) store.append(req.read(length) as Buffer)
-    // Otherwise the request is as new as the middleware usually finds it.
-    if (length > 0 || this.body.state === 'whole') this.renew()
+    const before = readableStateOf(req)
+    if (before.destroyed) return 'ERR_SLUICEWAY_BODY_ABORTED'
+    // The request is as new as the middleware usually finds it.
+    if (before.length === 0 && this.body.state !== 'whole') return undefined
+    if (before.length > 0) store.append(takeBuffer(req))
+    this.renew()
+    adoptFlow(req, before)
     return undefined
   }
 
@@ -146,7 +151,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 
   noteReadToEnd(): void {
     this.wasRead = true
-    this.start = 0
+    this.beginAtStart()
     this.bodyWasRead('here')
   }
 
@@ -195,12 +200,13 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 
   /**
    * Serves `destroy`. Stream internals and HTTP clients take the socket away before they destroy a request that they
-   * have read, and mean only their reading of it; that must not cost the client its answer. Any other call cuts the
-   * connection, as in Node, unless the body has been read to its end, or was discarded after the response.
+   * have read, and mean only their reading of it; that must not cost the client its answer. Over HTTP/2, where they give
+   * just an error, Node cuts nothing. Any other call cuts the connection, as in Node, unless the body has been read to
+   * its end, or was discarded after the response.
    */
   destroy(error: Error | undefined): void {
     const { req, body } = this
-    const isByReader = restoreSocket(req, body.socket)
+    const isByReader = restoreSocket(req, body.socket) || (error !== undefined && isHttp2(req))
     if (!body.socket.destroyed && (isByReader || this.wasRead)) this.giveUp(error)
     else this.close(error)
   }
