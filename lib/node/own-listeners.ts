@@ -7,7 +7,7 @@ type Listener = (...args: unknown[]) => void
 type Own = (...args: never[]) => void
 
 /** The functions that streams hold in place of listeners of ours. */
-const wrappers = new WeakMap<Readable, Map<Own, Listener>>()
+const wrappers = new WeakMap<Readable, Map<Own, Own>>()
 
 /**
  * Adds a listener that has to be found again. Tracers such as OpenTelemetry and Elastic APM give a request methods that
@@ -20,9 +20,9 @@ export function addOwn(stream: Readable, event: string, listener: Own, isFirst =
 }
 
 function noteWrapper(stream: Readable, event: string, listener: Own, isFirst: boolean): void {
-  const wrapper = stream.rawListeners(event).at(isFirst ? 0 : -1) as Listener | undefined
+  const wrapper = stream.rawListeners(event).at(isFirst ? 0 : -1) as Own | undefined
   if (wrapper === undefined) return
-  const known = wrappers.get(stream) ?? new Map<Own, Listener>()
+  const known = wrappers.get(stream) ?? new Map<Own, Own>()
   wrappers.set(stream, known.set(listener, wrapper))
 }
 

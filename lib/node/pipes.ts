@@ -26,7 +26,12 @@ export function takePipe(req: ParsedRequest, destination: Writable): PipeOptions
   const after = new Set(req.listeners('end'))
   const onEnd = before.find((listener) => !after.has(listener))
   // Node gives this name to the listener of a pipe that does not end its destination.
-  return { end: onEnd?.name !== 'unpipe' }
+  return { end: nameOf(onEnd) !== 'unpipe' }
+}
+
+/** zone.js lists the function that Node has put around a listener of `once`. */
+function nameOf(listener: (Function & { readonly listener?: Function }) | undefined): string | undefined {
+  return (listener?.listener ?? listener)?.name
 }
 
 /**

@@ -31,6 +31,56 @@ const trace: Handler = (req, _res, next) => {
   next()
 }
 
+/** What zone.js holds in place of a listener: it does nothing once it is removed. */
+class Task {
+  readonly event: string
+  readonly listener: Listener
+  readonly invoke: Listener
+  isCancelled = false
+
+  constructor(event: string, listener: Listener, req: IncomingMessage) {
+    this.event = event
+    this.listener = listener
+    this.invoke = (...args) => {
+      if (!this.isCancelled) listener.apply(req, args)
+    }
+  }
+}
+
+/** Gives a request the methods that zone.js gives to all emitters. */
+const zone: Handler = (req, _res, next) => {
+  const { on, off } = req as unknown as Record<'on' | 'off', (event: string, listener: Listener) => unknown>
+  const tasks = new Set<Task>()
+  const of = (event: string): Task[] => [...tasks].filter((task) => task.event === event)
+  const cancel = (task: Task): void => {
+    task.isCancelled = true
+    tasks.delete(task)
+    off.call(req, task.event, task.invoke)
+  }
+  const add = (event: string, listener: Listener): unknown => {
+    const task = new Task(event, listener, req)
+    tasks.add(task)
+    return on.call(req, event, task.invoke)
+  }
+  const remove = (event: string, listener: Listener): unknown => {
+    const task = of(event).find((each) => each.listener === listener)
+    if (task === undefined) return off.call(req, event, listener)
+    cancel(task)
+    return req
+  }
+  Object.assign(req, {
+    on: add,
+    addListener: add,
+    off: remove,
+    removeListener: remove,
+    removeAllListeners: (event: string) => {
+      for (const task of of(event)) cancel(task)
+      return req
+    },
+  })
+  next()
+}
+
 /** Reads a request that it pauses after each chunk. */
 async function readWithPauses(req: Readable): Promise<string> {
   let body = ''
@@ -70,6 +120,22 @@ for (const { name, mount } of hosts) {
         return ['newListener', 'end', 'resume'].map((event) => req.listenerCount(event)).join(' ')
       })
       expect(answer).to.equal('1 1 1')
+    })
+
+    it('gives both readers the whole body if the second begins later, in a zone too', async () => {
+      for (const wrap of [trace, zone]) {
+        const { url } = await serve(
+          mount(wrap, bodyCache(), async (req, res) => {
+            let first = 0
+            req.on('data', (chunk: Buffer) => (first += chunk.length))
+            await new Promise((resolve) => req.once('data', resolve))
+            const second = await text(req.pipe(new PassThrough()))
+            res.end(`${first} ${second.length}`)
+          }),
+        )
+        const answer = await fetch(url, { method: 'POST', body: BODY })
+        expect(await answer.text()).to.equal('1000000 1000000')
+      }
     })
 
     it('does not end the process if its body is too large for http-proxy, whose listener is called twice', async () => {

@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream'
 import type { ParsedRequest } from '../../node/internals.js'
 import { addOwn, hasOwn } from '../../node/own-listeners.js'
 import { takePipe } from '../../node/pipes.js'
-import { adoptPipes, forgetReading, sourceOf, stopFlow } from '../../node/stream-state.js'
+import { adoptPipes, dropListeners, forgetReading, sourceOf, stopFlow } from '../../node/stream-state.js'
 import type { StandIn } from './stand-in.js'
 
 /** A round that another reader may interrupt. */
@@ -106,8 +106,9 @@ function canBeSetAside(req: ParsedRequest, { encoding }: OverlappedRound): boole
  */
 function startRound(req: ParsedRequest, round: OverlappedRound): void {
   const { readableEncoding } = req
-  req.removeAllListeners('data')
-  req.removeAllListeners('readable')
+  // `removeAllListeners` would end the tasks that zone.js holds in place of listeners, which go on elsewhere.
+  dropListeners(req, 'data')
+  dropListeners(req, 'readable')
   const cutShort = stopFlow(req)
   round.renew()
   // `pipe()` adds its destination, and most readers set their encoding, before they listen.
