@@ -1,7 +1,14 @@
 import type { Writable } from 'node:stream'
 import type { ParsedRequest } from '../../node/internals.js'
 import { takePipe } from '../../node/pipes.js'
-import { adoptPipes, forgetReading, hasListeners, sourceOf, stopFlow } from '../../node/stream-state.js'
+import {
+  adoptPipes,
+  dropListeners,
+  forgetReading,
+  hasListeners,
+  sourceOf,
+  stopFlow,
+} from '../../node/stream-state.js'
 import type { StandIn } from './stand-in.js'
 
 /** A round that another reader may interrupt. */
@@ -37,7 +44,9 @@ export function admitOverlappingReaders(req: ParsedRequest): void {
 /** Makes the round notice each listener. */
 export function admitReaders(req: ParsedRequest): void {
   // The watchers of a body also listen for 'newListener', and any code may remove its listeners.
-  if (req.listenerCount('newListener', admitReader) === 0) req.on('newListener', admitReader)
+  if (req.listenerCount('newListener', admitReader) > 0) return
+  // If a tracer wraps the listeners of a request, it is there and cannot be found, but it can be removed.
+  req.off('newListener', admitReader).on('newListener', admitReader)
 }
 
 /** Returns the round of a request; undefined once the application has given it another stream state. */
@@ -86,8 +95,8 @@ function setReadersAside(req: ParsedRequest, round: OverlappedRound): boolean {
  * in that stream's old state.
  */
 function movePipe(req: ParsedRequest, rest: StandIn, destination: Writable): void {
-  const options = takePipe(req, destination)
-  if (options !== undefined) rest.pipeOn(destination, options)
+  const end = takePipe(req, destination)
+  if (end !== undefined) rest.pipeOn(destination, end)
 }
 
 /**
@@ -105,8 +114,8 @@ function canBeSetAside(req: ParsedRequest, { encoding }: OverlappedRound): boole
  */
 function startRound(req: ParsedRequest, round: OverlappedRound): void {
   const { readableEncoding } = req
-  req.removeAllListeners('data')
-  req.removeAllListeners('readable')
+  dropListeners(req, 'data')
+  dropListeners(req, 'readable')
   const cutShort = stopFlow(req)
   round.renew()
   // `pipe()` adds its destination, and most readers set their encoding, before they listen.

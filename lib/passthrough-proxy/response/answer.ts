@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-import { containRelease } from '../../node/contained.js'
+import { containWithoutCut } from '../../node/contained.js'
 import { cutResponse } from '../../node/cut-response.js'
 import { isHeadWritten, sendHead } from '../../node/send-head.js'
 import { timers } from '../../node/timers.js'
@@ -174,7 +174,7 @@ export class Answer implements BodyReceiver, ClientSide {
   release(error: unknown): void {
     const { changed } = this
     if (changed === undefined) return
-    containRelease(this.req, () => changed.release(isError(error) ? error : undefined))
+    containWithoutCut(this.req, () => changed.release(isError(error) ? error : undefined))
   }
 
   /** Makes the upstream write to this answer again: the hook has left the body as it is. */
