@@ -47,8 +47,9 @@ export function tellDrained(res: OutgoingResponse): void {
 }
 
 /**
- * Tells whether the client has reset a connection: the reset may come together with its last bytes, and libuv then
- * reports an orderly end. `remoteAddress` is of no use, because Node remembers it.
+ * Tells whether the other side has reset a connection: the reset may come together with its last bytes, and libuv then
+ * reports an orderly end, but there is no peer any more. `remoteAddress` is of no use, because Node remembers it once
+ * it was read, as tracers of `net` do.
  */
 export function isReset(socket: Duplex): boolean {
   const error = (socket as Partial<ServerSocket>)._handle?.getpeername?.({})

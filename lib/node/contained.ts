@@ -17,10 +17,10 @@ export function contain(res: ServerResponse, run: () => void): void {
 }
 
 /**
- * Runs the clean-up of an exchange. An exception must not keep the exchange from its end: `destroy` of a stream from a
- * hook may throw, and so may a listener that answers an error twice.
+ * Runs code of the application that must neither end the process nor cut the answer: the `destroy` of a stream that a
+ * hook gave, at the end of an exchange, or the listener of a stream whose source has failed.
  */
-export function containRelease(req: IncomingMessage, run: () => void): void {
+export function containWithoutCut(req: IncomingMessage, run: () => void): void {
   try {
     run()
   } catch (error) {

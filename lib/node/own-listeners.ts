@@ -26,11 +26,6 @@ function noteWrapper(stream: Readable, event: string, listener: Own, isFirst: bo
   wrappers.set(stream, known.set(listener, wrapper))
 }
 
-/** Tells whether other code wraps the listeners of a stream, so that none of them can be recognized. */
-export function areListenersWrapped(stream: Readable): boolean {
-  return wrappers.has(stream)
-}
-
 /** Returns the function that a stream holds for a listener that was added by `addOwn`. */
 export function heldFor(stream: Readable, listener: Own): Own {
   return wrappers.get(stream)?.get(listener) ?? listener

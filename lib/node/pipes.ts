@@ -1,11 +1,9 @@
 import type { EventEmitter } from 'node:events'
+import type { IncomingMessage } from 'node:http'
 import type { Readable, Writable } from 'node:stream'
-import type { ParsedRequest } from './internals.js'
 
-/** The options of `pipe()` about the end of its source. */
-export interface PipeOptions {
-  readonly end: boolean
-}
+import { containWithoutCut } from './contained.js'
+import type { ParsedRequest } from './internals.js'
 
 /**
  * Makes Node remove the listeners of a pipe from its destination and from the request. `unpipe()` would also pause
@@ -15,8 +13,11 @@ export function detach(req: ParsedRequest, destination: Writable): void {
   destination.emit('unpipe', req, { hasUnpiped: false })
 }
 
-/** Removes one pipe from a request and returns its options, so that another stream can continue it. */
-export function takePipe(req: ParsedRequest, destination: Writable): PipeOptions | undefined {
+/**
+ * Removes one pipe from a request, so that another stream can continue it. Returns the function that the pipe would have
+ * called at the end of the request: it ends the destination, unless the pipe was to leave that open.
+ */
+export function takePipe(req: ParsedRequest, destination: Writable): (() => void) | undefined {
   const { pipes } = req._readableState
   const index = pipes.indexOf(destination)
   if (index === -1) return undefined
@@ -25,30 +26,20 @@ export function takePipe(req: ParsedRequest, destination: Writable): PipeOptions
   detach(req, destination)
   const after = new Set(req.listeners('end'))
   const onEnd = before.find((listener) => !after.has(listener))
-  // Node gives this name to the listener of a pipe that does not end its destination.
-  return { end: nameOf(onEnd) !== 'unpipe' }
-}
-
-/** zone.js lists the function that Node has put around a listener of `once`. */
-function nameOf(listener: (Function & { readonly listener?: Function }) | undefined): string | undefined {
-  return (listener?.listener ?? listener)?.name
+  return () => void onEnd?.call(req)
 }
 
 /**
  * Destroys a stream with an error that needs no listener. Its owner may have none, or remove it before the error is
- * emitted, as multer 1 does with busboy; neither may end the process. `tell` calls the listeners.
+ * emitted, as multer 1 does with busboy; neither may end the process. Nor may a listener that fails because it has had
+ * the error before, from the request `req`: tracers that wrap the listeners of both hide that they are the same.
  */
-export function destroyQuietly(
-  destination: Writable,
-  error: Error,
-  tell: (callListeners: () => void) => void = callNow,
-): void {
+export function destroyQuietly(destination: Writable, error: Error, req: IncomingMessage): void {
   const emit = destination.emit.bind(destination) as EventEmitter['emit']
   destination.emit = (event: string | symbol, ...args: unknown[]) => {
     if (event !== 'error') return emit(event, ...args)
-    const isHeard = destination.listenerCount('error') > 0
-    if (isHeard) tell(() => emit(event, ...args))
-    return isHeard
+    if (destination.listenerCount('error') > 0) containWithoutCut(req, () => emit(event, ...args))
+    return true
   }
   hearHeldStreams(destination)
   destination.destroy(error)
@@ -82,7 +73,3 @@ export function isPipedInto(source: Readable, target: object): boolean {
 }
 
 function ignore(): void {}
-
-function callNow(run: () => void): void {
-  run()
-}

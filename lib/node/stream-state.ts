@@ -198,12 +198,14 @@ export function pretendEnded(req: ParsedRequest): void {
 
 /**
  * Removes the listeners for an event, but not `kept`. `removeAllListeners` would make the table of listeners a
- * dictionary, and all further events of the stream slower.
+ * dictionary, and all further events of the stream slower. Tracers that wrap listeners would also forget one that is
+ * just being added, and not find it any more when its reader removes it. Of `off` and `removeListener`, only the second
+ * is replaced by cls-hooked: during an event, `off` would remove from a list that is thrown away.
  */
 export function dropListeners(stream: Readable, event: string, kept?: unknown): void {
   if (stream.listenerCount(event) === 0) return
   for (const listener of stream.rawListeners(event)) {
-    if (listener !== kept) stream.off(event, listener as () => void)
+    if (listener !== kept) stream.removeListener(event, listener as () => void)
   }
 }
 

@@ -1,4 +1,4 @@
-import { containRelease } from '../node/contained.js'
+import { containWithoutCut } from '../node/contained.js'
 import { shareHiddenClass } from '../node/hidden-class.js'
 import type { SluicewayError } from '../shared/errors.js'
 import { Attempts } from './attempts.js'
@@ -64,6 +64,6 @@ async function changeRequest(
 ): Promise<void> {
   const { outgoing, req } = draft
   // Even if the hook fails or never settles, a client that leaves ends its request.
-  exchange.whenOver = () => containRelease(req, () => outgoing.release())
+  exchange.whenOver = () => containWithoutCut(req, () => outgoing.release())
   await runRequestHook(hook, outgoing, req)
 }

@@ -1,7 +1,7 @@
 import { isAwaited } from '../../node/awaited-listener.js'
 import type { ParsedRequest } from '../../node/internals.js'
 import { isHttp2 } from '../../node/request-facts.js'
-import { hasListeners, whileEnded } from '../../node/stream-state.js'
+import { dropListeners, hasListeners, whileEnded } from '../../node/stream-state.js'
 import { timers } from '../../node/timers.js'
 
 export type Listener = (...args: unknown[]) => void
@@ -49,7 +49,7 @@ export class CloseWaiters {
     const { req } = this.request
     this.isOver = true
     // Node itself has told all code that has waited for 'close' so far.
-    if (where === 'before') return void req.removeAllListeners('close')
+    if (where === 'before') return dropListeners(req, 'close')
     if (where === 'beside') {
       if (this.isRead) return
       this.tellEndSoon()

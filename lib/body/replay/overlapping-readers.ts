@@ -87,8 +87,8 @@ function setReadersAside(req: ParsedRequest, round: OverlappedRound): boolean {
  * in that stream's old state.
  */
 function movePipe(req: ParsedRequest, rest: StandIn, destination: Writable): void {
-  const options = takePipe(req, destination)
-  if (options !== undefined) rest.pipeOn(destination, options)
+  const end = takePipe(req, destination)
+  if (end !== undefined) rest.pipeOn(destination, end)
 }
 
 /**

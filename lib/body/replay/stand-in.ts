@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
-import type { PipeOptions } from '../../node/pipes.js'
+import { isPipedInto } from '../../node/pipes.js'
 import { hasListeners } from '../../node/stream-state.js'
 import type { SluicewayError } from '../../shared/errors.js'
 import { BodyStream } from '../kept/stream.js'
@@ -60,10 +60,11 @@ export class StandIn extends BodyStream {
     return hasListeners(this)
   }
 
-  /** Continues a pipe of the request. */
-  pipeOn(destination: Writable, options: PipeOptions): void {
+  /** Continues a pipe of the request, which calls `end` if it is still there at the end. */
+  pipeOn(destination: Writable, end: () => void): void {
     this.destinations.push(destination)
-    this.pipe(destination, options)
+    this.once('end', () => isPipedInto(this, destination) && end())
+    this.pipe(destination, { end: false })
   }
 
   override fail(error: SluicewayError): void {
@@ -71,7 +72,7 @@ export class StandIn extends BodyStream {
     // As in Node, the destinations of a request are not told that its client has left.
     if (this.request.hasClosed) return
     for (const destination of this.destinations) {
-      if (!destination.writableEnded) failDestination(this.request, destination, error, [])
+      if (!destination.writableEnded) failDestination(this.request, destination, error, () => false)
     }
   }
 

@@ -1,11 +1,9 @@
 import type { Writable } from 'node:stream'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
-import { containRelease } from '../../node/contained.js'
-import { areListenersWrapped } from '../../node/own-listeners.js'
 import { destroyQuietly, detach } from '../../node/pipes.js'
 import { hasConnection, isHttp2 } from '../../node/request-facts.js'
 import { destroyStreamOf, restoreDestroy } from '../../node/request-methods.js'
-import { readableStateOf } from '../../node/stream-state.js'
+import { dropListeners, readableStateOf } from '../../node/stream-state.js'
 import type { SluicewayError } from '../../shared/errors.js'
 import { timers } from '../../node/timers.js'
 import { isHeadWritten } from '../../node/send-head.js'
@@ -34,11 +32,12 @@ export function tellRound(round: ToldRound, error: SluicewayError): void {
   const wasDestroyed = req.destroyed
   const end = (): void => {
     round.dropReaders()
-    req.removeAllListeners('error')
+    const isTold = (listener: Listener): boolean => told.includes(listener) || isRemovedFrom(req, listener)
+    for (const destination of pipes) failDestination(round, destination, error, isTold)
+    dropListeners(req, 'error')
     // If the application has destroyed the request, Node emits that error a moment later, or once the connection has
     // closed.
     if (round.hasClosed || wasDestroyed) req.on('error', ignore)
-    for (const destination of pipes) failDestination(round, destination, error, told)
     round.endRound()
   }
   // Without a connection to cut, a host may destroy the response with its request, as light-my-request does.
@@ -56,7 +55,7 @@ function emitError(req: ParsedRequest, error: SluicewayError, end: () => void): 
 function destroyRound(req: ParsedRequest, error: SluicewayError, end: () => void): void {
   const onClose = (): void => {
     restoreDestroy(req)
-    req.removeAllListeners('close')
+    dropListeners(req, 'close')
     end()
   }
   // Another 'close' may come before the error: that of an HTTP/2 stream, or of a client that leaves now.
@@ -71,15 +70,24 @@ export function failDestination(
   { req, res }: Pick<ToldRound, 'req' | 'res'>,
   destination: Writable,
   error: SluicewayError,
-  told: readonly Listener[],
+  isTold: (listener: Listener) => boolean,
 ): void {
   detach(req, destination)
   if (destination === res && !isHeadWritten(res)) return
   // http-proxy answers in one function for both streams, and would answer twice.
+  const told = (destination.listeners('error') as Listener[]).filter(isTold)
   for (const listener of told) destination.off('error', listener)
-  // Wrapped by a tracer, it is not recognized, and throws at the second answer.
-  const isRecognized = told.length === 0 || !areListenersWrapped(req)
-  destroyQuietly(destination, error, isRecognized ? undefined : (run) => containRelease(req, run))
+  destroyQuietly(destination, error, req)
+}
+
+/**
+ * Removes a listener for errors from a request, and tells whether it was there. A tracer that wraps the listeners of
+ * requests still finds one that is removed, but the list of listeners has only its wrapper.
+ */
+function isRemovedFrom(req: ParsedRequest, listener: Listener): boolean {
+  const before = req.listenerCount('error')
+  req.off('error', listener)
+  return req.listenerCount('error') < before
 }
 
 /** The events that Node no longer emits once a body was read to its end; 'close' apart, see `CloseWaiters`. */
@@ -92,7 +100,7 @@ const EVENTS_BEFORE_END = ['error', 'aborted', 'finish'] as const
 export function dropLeftListeners(req: ParsedRequest): void {
   for (const event of EVENTS_BEFORE_END) {
     const isOver = event !== 'aborted' || !isHttp2(req)
-    if (isOver && req.listenerCount(event) > 0) req.removeAllListeners(event)
+    if (isOver) dropListeners(req, event)
   }
 }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-import { containRelease } from '../../node/contained.js'
+import { containWithoutCut } from '../../node/contained.js'
 import { cutResponse } from '../../node/cut-response.js'
 import { hasOtherFlush } from '../../node/response-methods.js'
 import { isHeadWritten, sendHead } from '../../node/send-head.js'
@@ -181,7 +181,7 @@ export class Answer implements BodyReceiver, ClientSide {
   release(error: unknown): void {
     const { changed } = this
     if (changed === undefined) return
-    containRelease(this.req, () => changed.release(isError(error) ? error : undefined))
+    containWithoutCut(this.req, () => changed.release(isError(error) ? error : undefined))
   }
 
   /** Returns the receiver of a body that the hook has left as it is. */

@@ -191,6 +191,22 @@ describe("the proxy's own client", () => {
     expect(await got.failed()).to.include({ kind: 'reset', maybeHeard: true })
   })
 
+  it('notices such a reset even if a tracer has read the address of the server, which Node then remembers', async () => {
+    const readAddress = (message: unknown): void => {
+      const { socket } = message as { socket: Socket }
+      socket.once('connect', () => void socket.remoteAddress)
+    }
+    subscribe('net.client.socket', readAddress)
+    try {
+      const { got, connection } = await asked()
+      connection.write('HTTP/1.1 200 OK\r\n\r\nnot all')
+      connection.socket.resetAndDestroy()
+      expect(await got.failed()).to.include({ kind: 'reset', maybeHeard: true })
+    } finally {
+      unsubscribe('net.client.socket', readAddress)
+    }
+  })
+
   for (const raw of [
     '',
     'HTTP/1.1 2',

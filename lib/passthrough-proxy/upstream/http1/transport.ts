@@ -1,5 +1,6 @@
 import type { OnReadOpts, Socket } from 'node:net'
 
+import { isReset } from '../../../node/connection.js'
 import { isIntercepted } from '../../../node/intercepted-socket.js'
 import { closeWithHalves, forgetFlow, forgetWriteError, outliveWriting } from '../../../node/stream-state.js'
 import { type Memory, ReadMemory, tunnelMemory } from './read-memory.js'
@@ -49,14 +50,9 @@ export class Transport {
     for (const [event, listener] of Object.entries(this.listeners)) this.socket.on(event, listener)
   }
 
-  /**
-   * True if the server has reset the connection. If the reset comes together with its last bytes, libuv reports an
-   * orderly end, but the socket has no peer any more. No code may have read its address before, as Node remembers
-   * that.
-   */
+  /** True if the server has reset the connection. */
   get isReset(): boolean {
-    const { localAddress, remoteAddress } = this.socket
-    return localAddress !== undefined && remoteAddress === undefined
+    return isReset(this.socket)
   }
 
   /** Keeps the last bytes, which a receiver still needs. */
