@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import { format } from 'node:util'
+import { Worker } from 'node:worker_threads'
 
 import { expect } from 'chai'
 import createDebug from 'debug'
@@ -31,6 +33,11 @@ for (const { name, express } of expressVersions) {
       mounted.use('/up', passthroughProxy(upstream.url))
       mounted.get('/run', (_req, res, next) => {
         pipeChild(res, spawn('sh', ['-c', 'exit 2'])).catch(next)
+      })
+      mounted.get('/exited', async (_req, res, next) => {
+        const worker = new Worker('', { eval: true, stdout: true, stderr: true })
+        await once(worker, 'exit')
+        pipeChild(res, worker).catch(next)
       })
       mounted.get('/hostile', (_req, res, next) => {
         pipeChild(res, spawn('/none\nsluiceway:proxy \u202e\u001b[31m\u007f')).catch(next)
@@ -113,6 +120,15 @@ for (const { name, express } of expressVersions) {
       expect(linesOf('sluiceway:flush')).to.deep.equal(['GET /mounted/run?1: streamed, as it is'])
       expect(linesOf('sluiceway:child:start')[0]).to.match(/^GET \/mounted\/run\?1: sh, process \d+$/)
       expect(linesOf('sluiceway:child:exit')[0]).to.match(/^GET \/mounted\/run\?1: code 2 after \d+ ms$/)
+    })
+
+    it('prints a child whose exit is not known', async () => {
+      client.request('GET', '/mounted/exited')
+      await client.response()
+      await until(() => linesOf('sluiceway:child:exit').length)
+      expect(linesOf('sluiceway:child:exit')[0]).to.match(
+        /^GET \/mounted\/exited: exit not known after \d+ ms$/,
+      )
     })
 
     it('prints an upgrade, and the tunnel that it becomes', async () => {
