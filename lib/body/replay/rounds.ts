@@ -269,8 +269,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   /** Removes the listeners of a round, which would parse, write or call back twice if they saw the next one. */
   dropReaders(): void {
     const { req } = this
-    dropListeners(req, 'data')
-    dropListeners(req, 'readable')
+    for (const event of ['data', 'readable']) dropListeners(req, event)
     if (this.isAwaited) return
     dropListeners(req, 'end', heldFor(req, startNextRound))
     if (req.listenerCount('end') === 0) addOwn(req, 'end', startNextRound)
