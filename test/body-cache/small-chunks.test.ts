@@ -41,7 +41,7 @@ describe('bodyCache, with a body in chunks of a few bytes', () => {
   })
 
   it('gives each reader the same bytes, wherever it begins', async () => {
-    for (const size of [1, 7, 700, 1100]) {
+    for (const size of [9, 700, 1100]) {
       for (const memory of ['1mb', 2500, 0]) {
         const answer = await answerOf(size, { memory }, async (req, res) => {
           const all = await Promise.all([
