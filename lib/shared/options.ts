@@ -60,12 +60,16 @@ export function readOptions<Settings>(
 }
 
 function requireObject(owner: string, options: unknown): Record<string, unknown> {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+  // Without this, a promise or a Map would count as options of which none is set.
+  if (!OBJECTS.has(Object.prototype.toString.call(options))) {
     throw wrongOption(`${owner}: options must be an object, got ${show(options)}`)
   }
   rejectRequest(owner, options)
   return options as Record<string, unknown>
 }
+
+/** Objects with properties of any kind, instances of an application's classes included. */
+const OBJECTS = new Set(['[object Object]', '[object Module]'])
 
 /** Throws if a factory was mounted without being called: `app.use(maxBytes)`. */
 export function rejectRequest(owner: string, options: unknown): void {

@@ -15,12 +15,21 @@ describe('bodyCache', () => {
     })
   }
 
+  it('takes an instance of a class', async () => {
+    class Limits {
+      readonly limit = 3
+    }
+    const { url } = await serve(hosts[0]!.mount(bodyCache(new Limits()), (_req, res) => res.end()))
+    expect((await fetch(url, { method: 'POST', body: 'abcd' })).status).to.equal(413)
+  })
+
   it('refuses a wrong size, and a value that is neither a size nor options', () => {
     expect(() => bodyCache('lots')).to.throw(TypeError, 'bodyCache: option "limit" must be a whole number')
     expect(() => bodyCache(-1)).to.throw(RangeError, 'bodyCache: option "limit" must be')
     expect(() => bodyCache({ dest: 'uploads' } as never)).to.throw(TypeError, '; it is "directory" here (')
     expect(() => bodyCache({ maxFileSize: 1 } as never)).to.throw(TypeError, '; it is "limit" here, for the ')
-    for (const wrong of [null, true, [], () => '1mb']) {
+    const objects = [[], new Map([['limit', 1]]), new Date(), Promise.resolve({ limit: 1 }), Object(5)]
+    for (const wrong of [null, true, () => '1mb', ...objects]) {
       expect(() => bodyCache(wrong as never)).to.throw(TypeError, 'bodyCache: options must be an object, got')
     }
   })
