@@ -201,7 +201,7 @@ describe('the options of maxBytes({ minRate })', () => {
     expect(wrong({})).to.throw(TypeError, 'maxBytes: option "minRate.bytesPerSecond" must be')
     expect(wrong({ bytesPerSecond: 0 })).to.throw(
       RangeError,
-      'option "minRate.bytesPerSecond" must be 1 bytes',
+      'option "minRate.bytesPerSecond" must be at least 1 byte',
     )
     expect(wrong({ bytesPerSecond: Infinity })).to.throw(RangeError, 'option "minRate.bytesPerSecond"')
     expect(wrong({ bytesPerSecond: 240, graceMs: 0 })).to.throw(RangeError, 'option "minRate.graceMs"')
