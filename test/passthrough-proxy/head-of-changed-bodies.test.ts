@@ -1,7 +1,10 @@
-import { expect } from 'chai'
-import { passthroughProxy, type IncomingResponse } from 'sluiceway'
+import { createServer } from 'node:http'
+import { PassThrough } from 'node:stream'
 
-import { closeServers, serve } from '../support/servers.js'
+import { expect } from 'chai'
+import { passthroughProxy, type IncomingResponse, type PassthroughProxyOptions } from 'sluiceway'
+
+import { closeServers, listen, serve } from '../support/servers.js'
 
 describe('a HEAD whose GET would be changed', () => {
   afterEach(closeServers)
@@ -66,4 +69,51 @@ describe('a HEAD whose GET would be changed', () => {
     const response = await ask((incoming) => incoming.buffer({ limit: Infinity }), 'GET')
     expect(await response.text()).to.equal('Hello')
   })
+})
+
+const bodiless: Readonly<Record<string, readonly [method: string, PassthroughProxyOptions, status: number]>> =
+  {
+    'a HEAD with the text of replace': ['HEAD', { onResponse: (incoming) => incoming.replace('Hi') }, 200],
+    'a HEAD with the stream of replace': [
+      'HEAD',
+      { onResponse: (incoming) => incoming.replace(new PassThrough().end('Hi')) },
+      200,
+    ],
+    'a HEAD that was sent as a GET': [
+      'HEAD',
+      { onRequest: (outgoing) => void (outgoing.method = 'GET') },
+      200,
+    ],
+    'a 304 that the hook has made': [
+      'GET',
+      { onResponse: (incoming) => void (incoming.statusCode = 304) },
+      304,
+    ],
+    'a 204 whose body is transformed': [
+      'GET',
+      {
+        onResponse(incoming) {
+          incoming.statusCode = 204
+          incoming.pipeThrough(new PassThrough())
+        },
+      },
+      204,
+    ],
+  }
+
+describe('a response without a body, on a server that rejects one', () => {
+  afterEach(closeServers)
+
+  for (const [what, [method, options, status]] of Object.entries(bodiless)) {
+    it(`has no body of the upstream or the hook: ${what}`, async () => {
+      const upstream = await serve((_req, res) => res.end('Hello'))
+      const server = createServer(
+        { rejectNonStandardBodyWrites: true },
+        passthroughProxy(upstream.url, options),
+      )
+      const { url } = await listen(server)
+      const response = await fetch(url, { method })
+      expect([response.status, await response.text()]).to.deep.equal([status, ''])
+    })
+  }
 })

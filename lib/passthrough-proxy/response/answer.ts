@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { containWithoutCut } from '../../node/contained.js'
+import { sendsBody } from '../../node/connection.js'
 import { cutResponse } from '../../node/cut-response.js'
 import { hasOtherFlush } from '../../node/response-methods.js'
 import { isHeadWritten, sendHead } from '../../node/send-head.js'
@@ -35,6 +36,8 @@ export class Answer implements BodyReceiver, ClientSide {
   private readonly owner: AnswerOwner
   /** True if the client gets the upstream's head. */
   isBegun = false
+  /** True if the client gets no body, although the upstream or a hook may give one: Node may refuse it. */
+  private isHeadOnly = false
   private hasBody = false
   private joined: JoinedChunks | undefined
   private isFull = false
@@ -105,6 +108,7 @@ export class Answer implements BodyReceiver, ClientSide {
   open(head: ResponseHead, incoming?: Incoming): void {
     const { headers } = head
     const { statusCode = head.status, statusMessage = head.reason } = incoming ?? {}
+    this.isHeadOnly = !sendsBody(this.res, statusCode)
     fitToFraming(headers, this, statusCode, incoming?.endsWithHead ?? head.endsWithHead)
     this.writeHead(statusCode, statusMessage, headers.lines)
     // Node would put a head that waits for its turn, if it came with a chunk, before a waiting `100 Continue`.
@@ -119,6 +123,7 @@ export class Answer implements BodyReceiver, ClientSide {
 
   /** Writes a chunk, which is sent together with the others of this read, also through compression. */
   write(chunk: Buffer): void {
+    if (this.isHeadOnly) return
     this.noteBody()
     this.joined ??= new JoinedChunks(this.res)
     if (this.joined.add(chunk)) return
@@ -133,6 +138,7 @@ export class Answer implements BodyReceiver, ClientSide {
    */
   put(chunk: Buffer): boolean {
     const { res } = this
+    if (this.isHeadOnly) return true
     this.noteBody()
     // A `write` that the application has replaced may return nothing at all, which pipe() does not count as full.
     if ((res.write(chunk) as boolean | undefined) === false) this.isFull = true
@@ -172,7 +178,7 @@ export class Answer implements BodyReceiver, ClientSide {
   end(trailers: string[], last: Buffer | undefined): boolean {
     this.joined?.sendWithNext()
     if (trailers.length > 0) writeTrailers(this.res, readTrailers(trailers))
-    const isFree = endWith(this.res, last)
+    const isFree = endWith(this.res, this.isHeadOnly ? undefined : last)
     this.hasLeft = (isFree && this.hasLeft) || leaveNow(this.res)
     return true
   }
