@@ -26,7 +26,7 @@ import type { BodyReceiver } from './response/body-receiver.js'
 import { DiscardedBody } from './response/discarded-body.js'
 import { readResponseHeaders } from './response/headers.js'
 import { switchedLines } from './response/switch-protocols.js'
-import type { Stoppable, TunnelEnds } from './progress.js'
+import { proxyClosed, type Stoppable, type TunnelEnds } from './progress.js'
 import type { ProxySettings } from './settings.js'
 import { tellError } from './tell-error.js'
 import { Trace } from './trace.js'
@@ -232,7 +232,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
 
   /** Ends the exchange because the proxy is being destroyed. */
   stop(): void {
-    this.fail(failureError({ kind: 'closed', maybeHeard: true, cause: undefined }, this.hooked))
+    this.fail(proxyClosed())
     this.waiting?.abandon()
   }
 

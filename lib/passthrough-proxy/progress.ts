@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { inspect } from 'node:util'
 
+import { sluicewayError, type SluicewayError } from '../shared/errors.js'
 import { type Linked, LinkedList } from '../shared/linked-list.js'
 
 /** The two ends of a tunnel. */
@@ -29,6 +30,8 @@ export class Progress {
   private readonly tunnels = new Set<TunnelEnds>()
   /** The responses that are discarded behind their requests, so that the connections can be used again. */
   private readonly rests = new LinkedList<Stoppable>()
+  /** The requests that came after the proxy was closed. */
+  private readonly late = new WeakSet<Stoppable>()
   private done: Promise<void> | undefined
   private tellDone: (() => void) | undefined
 
@@ -49,6 +52,12 @@ export class Progress {
 
   begin(request: Stoppable): void {
     this.requests.add(request)
+    if (this.done !== undefined) this.late.add(request)
+  }
+
+  /** Tells whether a request came after the proxy was closed. One that came before may still be asking its hooks. */
+  isLate(request: Stoppable): boolean {
+    return this.late.has(request)
   }
 
   end(request: Stoppable): void {
@@ -124,6 +133,11 @@ export function lifecycleOf({ upstream, progress }: Proxied): Lifecycle {
     return closed
   }
   return { stats: progress.stats(), close, destroy }
+}
+
+/** Creates the error for a request that came after `close()`, or is ended by `destroy()`. */
+export function proxyClosed(): SluicewayError {
+  return sluicewayError('ERR_SLUICEWAY_UPSTREAM_UNREACHABLE', { message: 'the proxy was closed' })
 }
 
 /** Calls `listener` once both ends of a tunnel are closed. */

@@ -1,5 +1,6 @@
 import { bodySourceOf } from '../body/tap.js'
 import type { Exchange } from './exchange.js'
+import { proxyClosed } from './progress.js'
 import { Outgoing, type Draft } from './request/outgoing.js'
 import { requireSoundBody } from './request/outgoing-body.js'
 
@@ -11,6 +12,7 @@ export function sendDraft(exchange: Exchange, draft: Draft): void {
 
 function send(exchange: Exchange, draft: Draft): void {
   try {
+    if (exchange.settings.progress.isLate(exchange)) throw proxyClosed()
     const outgoing = new Outgoing(draft)
     requireSoundBody(outgoing, exchange.req)
     // The source discards, within bounds, the part of the body that an early answer leaves unread.

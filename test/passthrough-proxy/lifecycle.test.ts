@@ -5,10 +5,13 @@ import express from 'express'
 import { passthroughProxy, type PassthroughProxy, type SluicewayError } from 'sluiceway'
 
 import { attached } from '../support/attached.js'
+import { deferred } from '../support/deferred.js'
 import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers } from '../support/servers.js'
+import { transport } from '../support/transports.js'
 import { until } from '../support/until.js'
+import { REFUSING } from './dead-targets.js'
 
 const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
 const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n'
@@ -144,6 +147,31 @@ describe('proxy.stats, close() and destroy()', () => {
     for (const { client } of [request, stream]) client.destroy()
     refused.destroy()
   })
+
+  for (const [what, proxyWith] of Object.entries({
+    onRequest: (asked: Promise<void>) => passthroughProxy(upstream.url, { onRequest: () => asked }),
+    'its target function': (asked: Promise<void>) => passthroughProxy(() => asked.then(() => upstream.url)),
+    'its target function after a failure': (asked: Promise<void>) =>
+      passthroughProxy((_req, failed) => (failed ? asked.then(() => upstream.url) : REFUSING)),
+  })) {
+    it(`close() lets a request go on that waits for ${what}, and keeps no connection for it`, async () => {
+      const asked = deferred()
+      await start(proxyWith(asked.promise))
+      const client = await RawClient.connect(port)
+      client.request('POST', '/', {}, 'body')
+      await until(() => proxy.stats.requests === 1)
+      const closed = proxy.close()
+      expect(await hasSettled(closed)).to.equal(false)
+      asked.resolve()
+      const connection = await upstream.connectionWith('POST ')
+      await connection.untilText('body')
+      connection.write(answer())
+      expect((await client.response()).status).to.equal(200)
+      await closed
+      if (transport === 'built-in') await connection.closed()
+      client.destroy()
+    })
+  }
 
   it('close() is fulfilled at once if nothing is in progress', async () => {
     const { client, connection } = await sent()

@@ -1,6 +1,4 @@
 import type { EventEmitter } from 'node:events'
-import path from 'node:path'
-import { pathToFileURL } from 'node:url'
 
 import { expect } from 'chai'
 import { passthroughProxy, type SluicewayError, type TargetFunction } from 'sluiceway'
@@ -8,40 +6,23 @@ import { passthroughProxy, type SluicewayError, type TargetFunction } from 'slui
 import { deferred } from '../support/deferred.js'
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
-import { root } from '../support/repository.js'
 import { closeServers, serve } from '../support/servers.js'
 import { undiciVersions } from '../support/undici-versions.js'
-
-interface Failure {
-  readonly kind: string
-  readonly maybeHeard: boolean
-}
-
-/** The part of the adapter that this test calls. */
-interface Adapter {
-  dispatcherUpstream: (dispatcher: object) => {
-    send(request: object, receiver: { onFailure(failure: Failure): void }): { abandon(): void }
-    close(): void
-  }
-}
-
-const file = path.join(root, 'dist/esm/passthrough-proxy/upstream/undici/adapter.js')
 
 describe('the adapter of undici', () => {
   afterEach(closeServers)
 
-  it('refuses requests after it was closed, even twice', async () => {
-    const { dispatcherUpstream } = (await import(pathToFileURL(file).href)) as Adapter
-    const upstream = dispatcherUpstream({})
-    upstream.close()
-    upstream.close()
-    const failures: Failure[] = []
-    const waiting = upstream.send(
-      { origin: 'http://127.0.0.1:1' },
-      { onFailure: (failure) => failures.push(failure) },
-    )
-    waiting.abandon()
-    expect(failures).to.deep.equal([{ kind: 'closed', maybeHeard: false, cause: undefined }])
+  it('refuses requests after the proxy was closed, even twice', async () => {
+    let asked = 0
+    const proxy = passthroughProxy('http://127.0.0.1:1', { dispatcher: { dispatch: () => (asked += 1) > 0 } })
+    void proxy.close()
+    await proxy.close()
+    const { port } = await serve((req, res) => proxy(req, res))
+    const client = await RawClient.connect(port)
+    client.request('GET', '/')
+    expect((await client.response()).status).to.equal(502)
+    expect(asked).to.equal(0)
+    client.destroy()
   })
 
   it('forgets the queues of origins without a waiting request, however many a target function invents', async () => {

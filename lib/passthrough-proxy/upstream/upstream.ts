@@ -71,7 +71,7 @@ export interface Upstream {
    * connection.
    */
   send(request: UpstreamRequest, receiver: Receiver): Waiting
-  /** Ends idle connections, and refuses further requests. */
+  /** Ends idle connections, and keeps none from now on. Requests that came before may still be sent. */
   close(): void
 }
 
@@ -129,7 +129,7 @@ export interface Receiver {
  * - `timeout`: connectTimeoutMs, headersTimeoutMs or idleTimeoutMs have passed.
  * - `unsendable`: the request cannot be written as it is.
  * - `queue-full`: too many requests already wait for a connection.
- * - `closed`: the upstream was closed.
+ * - `closed`: the connections were closed, or a dispatcher by its owner.
  * - `broken`: a part of the upstream that the application has supplied has thrown.
  */
 export type FailureKind =

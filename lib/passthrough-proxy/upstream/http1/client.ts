@@ -2,7 +2,6 @@ import type { Failure, Receiver, Upstream, UpstreamRequest, Waiting } from '../u
 import type { ConnectOptions } from './connect-options.js'
 import { Connector } from './connector.js'
 import { Delivery } from './delivery.js'
-import { failure } from './failures.js'
 import { optionsKey } from './options-key.js'
 import { Pool, type PoolSettings } from './pool.js'
 import { type WrittenHead, requestHead } from './request-writer.js'
@@ -38,7 +37,6 @@ class Client implements Upstream {
   }
 
   send(request: UpstreamRequest, receiver: Receiver): Waiting {
-    if (this.isClosed) return refused(request, receiver, failure('closed', false, 'the proxy was closed'))
     let pool: Pool
     let head: WrittenHead
     try {
@@ -71,7 +69,8 @@ class Client implements Upstream {
   private findPool(origin: string): Pool {
     const key = `${this.key} ${origin}`
     const pool = pools.get(key) ?? this.openPool(key, origin)
-    if (this.joined.has(pool)) return pool
+    // One that nobody has joined keeps no connection.
+    if (this.isClosed || this.joined.has(pool)) return pool
     this.joined.add(pool)
     return pool.join()
   }

@@ -10,8 +10,6 @@ export function dispatcherUpstream(dispatcher: Dispatcher): Upstream {
   return new DispatcherUpstream(dispatcher)
 }
 
-const CLOSED: Failure = { kind: 'closed', maybeHeard: false, cause: undefined }
-
 const QUEUE_FULL: Failure = { kind: 'queue-full', maybeHeard: false, cause: undefined }
 
 const nothingWaits: Waiting = { bytesSent: 0, abandon() {} }
@@ -19,7 +17,6 @@ const nothingWaits: Waiting = { bytesSent: 0, abandon() {} }
 class DispatcherUpstream implements Upstream {
   private readonly dispatcher: Dispatcher
   private readonly queues = new Queues()
-  private isClosed = false
 
   constructor(dispatcher: Dispatcher) {
     this.dispatcher = dispatcher
@@ -27,7 +24,6 @@ class DispatcherUpstream implements Upstream {
   }
 
   send(request: UpstreamRequest, receiver: Receiver): Waiting {
-    if (this.isClosed) return refuse(receiver, CLOSED)
     const queue = this.queues.of(request.origin)
     if (queue.waiting >= request.maxQueue) return refuse(receiver, QUEUE_FULL)
     const dispatched = new ControlledDispatch(request, new InContext(receiver), this.dispatcher, queue)
@@ -36,9 +32,7 @@ class DispatcherUpstream implements Upstream {
   }
 
   /** Leaves the dispatcher open, as the caller owns it. */
-  close(): void {
-    this.isClosed = true
-  }
+  close(): void {}
 }
 
 function refuse(receiver: Receiver, failure: Failure): Waiting {
