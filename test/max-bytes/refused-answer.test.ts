@@ -7,6 +7,7 @@ import { maxBytes } from 'sluiceway/max-bytes'
 import { type Handler, hosts } from '../support/hosts.js'
 import { asChunk, RawClient, type RawResponse } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
+import { until } from '../support/until.js'
 
 /** Reads until the error, ignores it, and answers as if all were well. */
 function swallowing(answer: Handler): Handler {
@@ -78,6 +79,17 @@ for (const { name, mount } of hosts) {
       const { port } = await serve(mount(...handlers))
       const { status, body } = await refused(port)
       expect([status, body.toString()]).to.deep.equal([413, 'Payload Too Large'])
+    })
+
+    it('calls back a handler that waits until the replaced answer is written', async () => {
+      const called: string[] = []
+      const answer = swallowing((_req, res) => {
+        res.write('half', 'utf8', () => called.push('write'))
+        res.end(() => called.push('end'))
+      })
+      const { port } = await serve(mount(maxBytes(10), answer))
+      expect((await refused(port)).status).to.equal(413)
+      await until(() => called.length === 2)
     })
 
     for (const chosen of [400, 422, 503]) {

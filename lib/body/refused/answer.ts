@@ -3,6 +3,7 @@ import { contain } from '../../node/contained.js'
 import type { ParsedRequest } from '../../node/internals.js'
 import { answerPlainly } from '../../node/plain-answer.js'
 import { type Method, wrapMethod } from '../../node/response-methods.js'
+import { onResponseClose } from '../../node/response-close.js'
 import { readableStateOf } from '../../node/stream-state.js'
 import type { SluicewayError } from '../../shared/errors.js'
 import { timers } from '../../node/timers.js'
@@ -54,10 +55,16 @@ export class RefusedAnswer {
     wrapMethod(res, 'end', (_, inner, args) => this.pass(res.statusCode, inner, args, res))
   }
 
-  /** Runs a method with which an answer may begin; if the answer is already ours, it only returns `result`. */
+  /**
+   * Runs a method with which an answer may begin. If the answer is already ours, it only returns `result`, and calls
+   * the callback among the arguments once the response is over, as a handler may wait for that.
+   */
   private pass(status: number, inner: Method, args: unknown[], result: unknown): unknown {
     this.decide(status)
-    return this.isOurs ? result : inner.apply(this.res, args)
+    if (!this.isOurs) return inner.apply(this.res, args)
+    const callback = args.find((given) => typeof given === 'function')
+    if (callback !== undefined) onResponseClose(this.res, () => void Reflect.apply(callback, this.res, []))
+    return result
   }
 
   private refuse(): void {
