@@ -32,10 +32,25 @@ export function markReplayed(methods: ReplayedMethods): ReplayedMethods {
  * of all applications inherit. Any other request gets its own, and so does one whose methods other code has replaced,
  * or that was passed to an application of another copy of Express.
  */
-export function putMethods(req: ParsedRequest, methods: ReplayedMethods): void {
+export function putMethods(req: ParsedRequest, methods: ReplayedMethods, closed: Getter): void {
   if (isReplayed(req)) return
-  Object.assign(expressRequestOf(req, NODE) ?? req, methods)
-  if (!isReplayed(req)) Object.assign(req, methods)
+  putInto(expressRequestOf(req, NODE) ?? req, methods, closed)
+  if (!isReplayed(req)) putInto(req, methods, closed)
+}
+
+/** Returns the value of `closed`. */
+type Getter = (this: ParsedRequest) => boolean
+
+function putInto(target: object, methods: ReplayedMethods, closed: Getter): void {
+  Object.assign(target, methods)
+  // Like Node's own, it cannot be set.
+  Object.defineProperty(target, 'closed', { get: closed, configurable: true })
+}
+
+/** Returns Node's own value of `closed`. */
+export function isMarkedClosed(req: ParsedRequest): boolean {
+  const isClosed: boolean = Reflect.get(NODE, 'closed', req)
+  return isClosed
 }
 
 /** Gives a request only the methods that iterate over it. */

@@ -14,6 +14,7 @@ import { type Handler, hosts } from '../support/hosts.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 import { waitFor } from '../support/waiting.js'
+import { wrapListeners } from '../support/wrapped-listeners.js'
 import { exchange } from './exchange.js'
 
 const closed = (req: IncomingMessage): Promise<unknown> => once(req, 'close')
@@ -176,6 +177,41 @@ for (const { name, express } of expressVersions) {
         const headers = { 'Content-Type': 'application/json' }
         expect((await fetch(url, { method: 'POST', body, headers })).status).to.equal(status)
       })
+    }
+  })
+}
+
+/** As graphql-upload 17 does: by then Node has closed the request. */
+const closedUnlessAsked = async (req: IncomingMessage): Promise<void> => {
+  if (req.closed) return
+  await new Promise<void>((resolve) => {
+    req.once('close', resolve)
+  })
+}
+
+for (const { name, mount } of hosts) {
+  describe(`bodyCache on ${name}, for a handler that asks whether the request is closed before it waits`, () => {
+    afterEach(closeServers)
+
+    for (const [how, read] of Object.entries(readings)) {
+      for (const isTraced of [false, true]) {
+        it(`answers after it has ${how}${isTraced ? ', behind a tracer' : ''}`, async () => {
+          const handler: Handler = async (req, res) => {
+            if (isTraced) wrapListeners(req)
+            await read(req)
+            await new Promise(setImmediate)
+            await closedUnlessAsked(req)
+            // A reader that asks as well is not told in the middle of its body.
+            const copy = new PassThrough()
+            const [again] = await Promise.all([text(copy), pipeline(req, copy)])
+            await closedUnlessAsked(req)
+            res.end(again)
+          }
+          const { url } = await serve(mount(bodyCache(), handler))
+          const response = await fetch(url, { method: 'POST', body: 'abc' })
+          expect(await response.text()).to.equal('abc')
+        })
+      }
     }
   })
 }

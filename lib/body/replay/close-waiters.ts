@@ -6,6 +6,9 @@ import { timers } from '../../node/timers.js'
 
 export type Listener = (...args: unknown[]) => void
 
+/** A listener as a stream holds it: that of `once` in a wrapper. */
+type HeldListener = Listener & { readonly listener?: Listener }
+
 /** The place where a body was read to its end: on the request, beside it, or before us, so that Node has closed it. */
 export type PlaceOfReading = 'here' | 'beside' | 'before'
 
@@ -27,6 +30,7 @@ interface WaitedRequest {
  *
  *     the body is read ──two ticks──▶ each listener for 'close' is told, and removed
  *     `await once(req, 'close')`, `finished(req)` or on-finished later ──one tick──▶ the same
+ *     any listener of code that has just asked for `closed`, which Node answers with true ─────▶ the same
  *     any other listener later ──▶ waits for the client to leave: Node has emitted 'close' by then
  *
  * A reader of the next round also listens for 'close', to see the request fail. It is told after its own round.
@@ -36,6 +40,10 @@ export class CloseWaiters {
   /** True once the body was read to its end. */
   private isOver = false
   private isDue = false
+  /** True in a turn in which code was told that the request is not closed, where Node has closed it. */
+  private wasAsked = false
+  /** The listeners for 'close' of such turns, which nobody has told yet. */
+  private askers: unknown[] = []
 
   constructor(request: WaitedRequest) {
     this.request = request
@@ -63,8 +71,21 @@ export class CloseWaiters {
     return this.isOver && !this.isRead
   }
 
+  /**
+   * Called when code has asked whether the request is closed, and was told that it is not. graphql-upload 17 does so
+   * before it waits for 'close'.
+   */
+  asked(): void {
+    if (this.wasAsked || !this.areDone) return
+    this.wasAsked = true
+    timers.nextTick(() => {
+      this.wasAsked = false
+    })
+  }
+
   /** Called before a listener is added. */
-  admit(event: string | symbol): void {
+  admit(event: string | symbol, listener: Listener): void {
+    if (event === 'close' && this.wasAsked) this.askers.push(listener)
     if (!this.isOver || this.isDue || (event !== 'close' && event !== 'finish')) return
     this.isDue = true
     timers.nextTick(() => {
@@ -75,19 +96,24 @@ export class CloseWaiters {
 
   private tellLate(): void {
     const { req } = this.request
+    const askers = this.askers.splice(0)
     if (this.isRead) return
     // `finished` waits for 'end' too. Over HTTP/2, Node tells it of this event before the request is closed.
     this.tellEnd(this.request.endListeners)
-    if (!isHttp2(req)) this.tellAwaiting()
+    if (!isHttp2(req)) this.tellAwaiting(askers)
     // Only on-finished listens for 'finish' of a request.
     req.emit('finish')
   }
 
-  /** Tells promises of 'close'. Other code that begins to listen now wants to know whether the client leaves. */
-  private tellAwaiting(): void {
+  /**
+   * Tells promises of 'close', and code that has asked. Other code that begins to listen now wants to know whether the
+   * client leaves.
+   */
+  private tellAwaiting(askers: readonly unknown[]): void {
     const { req, hasClosed, isReadable } = this.request
-    if (!hasClosed && isReadable)
-      this.call('close', (req.rawListeners('close') as Listener[]).filter(isAwaited))
+    if (hasClosed || !isReadable) return
+    const waits = (held: HeldListener): boolean => isAwaited(held) || askers.includes(held.listener ?? held)
+    this.call('close', (req.rawListeners('close') as HeldListener[]).filter(waits))
   }
 
   private tellEndSoon(): void {

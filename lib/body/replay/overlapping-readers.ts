@@ -3,6 +3,7 @@ import type { ParsedRequest } from '../../node/internals.js'
 import { addOwn, hasOwn } from '../../node/own-listeners.js'
 import { takePipe } from '../../node/pipes.js'
 import { adoptPipes, dropListeners, forgetReading, sourceOf, stopFlow } from '../../node/stream-state.js'
+import type { Listener } from './close-waiters.js'
 import type { StandIn } from './stand-in.js'
 
 /** A round that another reader may interrupt. */
@@ -23,8 +24,10 @@ export interface OverlappedRound {
   setAside(): StandIn
   /** Makes the request look unread. */
   renew(): void
-  /** Called before a listener for any event is added. */
-  admit(event: string | symbol): void
+  readonly closeWaiters: {
+    /** Called before a listener for any event is added. */
+    admit(event: string | symbol, listener: Listener): void
+  }
 }
 
 /**
@@ -49,11 +52,11 @@ function roundOf(req: ParsedRequest): OverlappedRound | undefined {
 }
 
 /** Called before a listener is added. */
-function admitReader(this: ParsedRequest, event: string | symbol): void {
+function admitReader(this: ParsedRequest, event: string | symbol, listener: Listener): void {
   const round = roundOf(this)
   if (round === undefined) return
   if (event !== 'data' && event !== 'readable') {
-    round.admit(event)
+    round.closeWaiters.admit(event, listener)
     return
   }
   const wasDiscarded = round.takeUp()

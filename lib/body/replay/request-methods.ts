@@ -1,5 +1,11 @@
 import type { ParsedRequest } from '../../node/internals.js'
-import { markReplayed, NODE, putMethods, type ReplayedMethods } from '../../node/request-methods.js'
+import {
+  isMarkedClosed,
+  markReplayed,
+  NODE,
+  putMethods,
+  type ReplayedMethods,
+} from '../../node/request-methods.js'
 import { letFlow, sourceOf } from '../../node/stream-state.js'
 import type { ToldWaiting } from '../owner.js'
 
@@ -13,6 +19,10 @@ interface ReplayedRequest {
   givesBack(): void
   /** Serves `destroy`. */
   destroy(error: Error | undefined): void
+  readonly closeWaiters: {
+    /** Called when code has asked for `closed`, and got false. */
+    asked(): void
+  }
   /** Serves `iterator` and `for await`. */
   iterator(options?: { destroyOnReturn?: boolean }): AsyncIterableIterator<Buffer>
 }
@@ -49,7 +59,13 @@ export const methods: ReplayedMethods = markReplayed({
 
 /** Gives a request the methods by which it is replayed, unless it has them. */
 export function replaceMethods(req: ParsedRequest): void {
-  putMethods(req, methods)
+  putMethods(req, methods, closed)
+}
+
+function closed(this: ParsedRequest): boolean {
+  const isClosed = isMarkedClosed(this)
+  if (!isClosed) replayOf(this)?.closeWaiters.asked()
+  return isClosed
 }
 
 function replayOf(req: ParsedRequest): ReplayedRequest | undefined {

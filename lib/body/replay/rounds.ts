@@ -62,7 +62,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   private isAwaited = false
   /** True once a round, or before that a host, had the whole body, or an iterator was done with it. */
   private wasRead = false
-  private readonly closeWaiters = new CloseWaiters(this)
+  readonly closeWaiters: CloseWaiters = new CloseWaiters(this)
 
   constructor(body: ReplayedBody, nativePush: ParsedRequest['push']) {
     super(body, nativePush)
@@ -159,10 +159,6 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   bodyWasRead(where: PlaceOfReading): void {
     this.closeWaiters.bodyWasRead(where)
     admitReaders(this.req)
-  }
-
-  admit(event: string | symbol): void {
-    this.closeWaiters.admit(event)
   }
 
   get endListeners(): readonly Listener[] {
