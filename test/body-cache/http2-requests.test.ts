@@ -70,7 +70,10 @@ describe('bodyCache on HTTP/2', () => {
     const respond: Handler = (req, res) => {
       const note = (): unknown => complete.push(req.complete)
       note()
-      req.on('data', () => {}).on('end', note).on('end', () => setImmediate(() => void (note(), res.end())))
+      req
+        .on('data', () => {})
+        .on('end', note)
+        .on('end', () => setImmediate(() => void (note(), res.end())))
     }
     const server = http2.createServer(mount(bodyCache(), respond) as never)
     const { port } = await listen(server as never)
