@@ -76,6 +76,14 @@ export function hasComeWhole(req: IncomingMessage): boolean {
   return req.complete && (readableStateOf(req as ParsedRequest).ended || !deliversItself(req))
 }
 
+/**
+ * Lets a request over HTTP/2 tell for good that its body has come whole, as one over HTTP/1 does. Node counts it as
+ * complete once it was read to its end, which a request that can be read again never has been.
+ */
+export function rememberCompletion(req: IncomingMessage): void {
+  if (isHttp2(req)) Object.defineProperty(req, 'complete', { value: true, configurable: true })
+}
+
 /** Tells whether a host delivers the body, through a `_read` of its own. */
 function deliversItself(req: IncomingMessage): boolean {
   // oxlint-disable-next-line typescript/unbound-method

@@ -65,6 +65,26 @@ describe('bodyCache on HTTP/2', () => {
     ).to.deep.equal(['end', 'close'])
   })
 
+  it('is complete once its body has come whole', async () => {
+    const complete: boolean[] = []
+    const respond: Handler = (req, res) => {
+      const note = (): unknown => complete.push(req.complete)
+      note()
+      req
+        .on('data', () => {})
+        .on('end', note)
+        .on('end', () => setImmediate(() => void (note(), res.end())))
+    }
+    const server = http2.createServer(mount(bodyCache(), respond) as never)
+    const { port } = await listen(server as never)
+    for (const length of [0, 10, 300_000]) {
+      const session = http2.connect(`http://127.0.0.1:${port}`)
+      await once(session.request({ ':method': 'POST' }).end(Buffer.alloc(length)).resume(), 'end')
+      session.destroy()
+    }
+    expect(complete).to.deep.equal([false, true, true, false, true, true, false, true, true])
+  })
+
   it('is read on after its answer, to its end', async () => {
     const read = deferred<number>()
     const respond: Handler = (req, res) => {

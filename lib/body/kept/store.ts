@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { BodyFile, type BodyFileOwner } from './file.js'
 import type { ByteBudget } from './byte-budget.js'
 import { BodyMemory } from './memory.js'
+import { rememberCompletion } from '../../node/request-facts.js'
 import { bodySpilled, bodyStored } from '../../shared/channels.js'
 import { type SluicewayError, sluicewayError } from '../../shared/errors.js'
 
@@ -85,6 +86,7 @@ export class BodyStore implements BodyFileOwner {
   end(isWhole: boolean): void {
     if (this.isOver) return
     this.isOver = true
+    if (isWhole) rememberCompletion(this.owner.req)
     if (bodyStored.isObserved) this.tellStored(isWhole)
   }
 
