@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { Transform } from 'node:stream'
 
 import { expect } from 'chai'
@@ -8,6 +9,7 @@ import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
 import { needsOwnClient } from '../support/transports.js'
+import { until } from '../support/until.js'
 
 const HEAD = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
 const LARGE = 'l'.repeat(9000)
@@ -68,6 +70,23 @@ for (const { name, mount } of hosts) {
       connection.write(...chunks.map((chunk) => asChunk(chunk)))
       const received = await client.untilText('last\r\n')
       expect(bytesIn(received)).to.equal(`${chunks.join('')}\r\n`)
+    })
+
+    it('holds none back after the application has corked the response for a while', async () => {
+      let response: ServerResponse | undefined
+      const { client, connection } = await request((_req, res, next) => {
+        response = res
+        next()
+      })
+      response?.cork()
+      connection.write(asChunk('corked'))
+      await until(() => (response?.writableLength ?? 0) > 0)
+      response?.uncork()
+      await client.untilText('corked\r\n')
+      for (const last of ['first', 'second']) {
+        connection.write(asChunk('small'), asChunk(LARGE), asChunk(last))
+        expect(bytesIn(await client.untilText(`${last}\r\n`))).to.equal(`small${LARGE}${last}\r\n`)
+      }
     })
 
     it('keeps the chunk of a transform before what the transform itself writes', async () => {

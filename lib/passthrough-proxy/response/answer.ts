@@ -45,6 +45,8 @@ export class Answer implements BodyReceiver, ClientSide {
   private hasLeft = true
   /** True if the application has corked the response. */
   private isCorked = false
+  /** True from the first chunk of a read to the end of that read, during which Node itself may cork. */
+  private isInRead = false
   private awaitsDrain = false
   private hearsOfDrain = false
   private headTimer: NodeJS.Timeout | undefined
@@ -147,7 +149,8 @@ export class Answer implements BodyReceiver, ClientSide {
 
   private noteBody(): void {
     this.hasBody = true
-    if (this.hasLeft) this.isCorked = this.res.writableCorked > 0
+    if (!this.isInRead) this.isCorked = this.res.writableCorked > 0
+    this.isInRead = true
     this.hasLeft = false
   }
 
@@ -163,6 +166,7 @@ export class Answer implements BodyReceiver, ClientSide {
     if (!this.hasBody && !this.isClosed) this.sendHeadAlone()
     if (this.joined?.send() === false) this.isFull = true
     this.hasLeft = !this.isCorked && leaveNow(this.res)
+    this.isInRead = false
     const isFull = this.isFull && !this.hasLeft
     this.isFull = false
     if (isFull) this.waitForDrain()
