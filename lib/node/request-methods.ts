@@ -13,7 +13,7 @@ import { untouchedMethods } from './untouched-methods.js'
 /** The methods by which a request is read again in place. All of them are called with the request as `this`. */
 export type ReplayedMethods = Pick<
   ParsedRequest,
-  '_read' | 'pause' | 'unshift' | 'destroy' | 'iterator' | typeof Symbol.asyncIterator
+  '_read' | 'pause' | 'unshift' | 'destroy' | 'removeAllListeners' | 'iterator' | typeof Symbol.asyncIterator
 >
 
 /** Node's own methods of a request. */

@@ -8,6 +8,7 @@ import { bodyCache } from 'sluiceway/body-cache'
 import { hosts } from '../support/hosts.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
+import { wrapListeners } from '../support/wrapped-listeners.js'
 import { fillDisk, stops } from './stops.js'
 
 const firstHeard: Readonly<Record<string, string>> = {
@@ -92,6 +93,26 @@ for (const { name, mount } of hosts) {
       expect((await client.response()).body.equals(sent)).to.equal(true)
       client.destroy()
     })
+
+    for (const isTraced of [false, true]) {
+      it(`gives each reader the whole body though one removes all listeners${isTraced ? ', behind a tracer' : ''}`, async () => {
+        const { url } = await serve(
+          mount(bodyCache(), async (req, res) => {
+            if (isTraced) wrapListeners(req)
+            const had = [String(await rawBody(req))]
+            req.removeAllListeners()
+            for (let round = 0; round < 2; round++) had.push(String(await rawBody(req)))
+            // As milliparsec does past its limit: nobody reads on.
+            req.once('data', () => req.removeAllListeners())
+            await new Promise((resolve) => setTimeout(resolve, 5))
+            for (let round = 0; round < 2; round++) had.push(String(await rawBody(req)))
+            res.end(had.join())
+          }),
+        )
+        const answer = await fetch(url, { method: 'POST', body: 'abc' })
+        expect(await answer.text()).to.equal('abc,abc,abc,abc,abc')
+      })
+    }
 
     it('lets an abandoned destination drain without waking a later reader', async () => {
       const { port } = await serve(

@@ -62,9 +62,9 @@ describe('lib/node/README.md', () => {
     const others = ['auto-flush/compressor.ts', 'attach/other-listeners.ts']
     const all = [...methods, ...fields].filter(({ file }) => !others.includes(file))
     expect(new Set(all.map(({ member }) => member))).to.have.property('size', all.length)
-    // Two of them make the socket of a function adapter listenable, one lets a reader give bytes back,
-    // one answers code that asks before it waits.
-    expect(methods, 'methods').to.have.length.at.most(23)
+    // Two of them make the socket of a function adapter listenable, one lets a reader give bytes back, one keeps the rounds of
+    // a request whose listeners are all removed. One answers for `closed`, so that code which then waits is told.
+    expect(methods, 'methods').to.have.length.at.most(24)
     // One of them lets a tunnel go of the response to its upgrade, one tells a logger that a request was cut, one keeps
     // a request of a function adapter readable that the adapter has marked as finished, and two give an upgrade that
     // the app has passed on to its other listeners as they know it. One more leaves the head to a middleware that

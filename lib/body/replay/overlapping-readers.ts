@@ -36,8 +36,9 @@ export interface OverlappedRound {
  * The earlier reader may be done without having waited for 'end', may only discard the body, or may still be reading:
  * in that case a stream of its own gives it the rest.
  */
-export function admitOverlappingReaders(req: ParsedRequest): void {
-  req.on('resume', noteFlow)
+export function admitOverlappingReaders(req: ParsedRequest, hasBegun: boolean): void {
+  if (!hasOwn(req, 'resume', noteFlow)) addOwn(req, 'resume', noteFlow)
+  if (hasBegun) admitReaders(req)
 }
 
 /** Makes the round notice each listener. */

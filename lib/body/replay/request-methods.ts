@@ -19,6 +19,8 @@ interface ReplayedRequest {
   givesBack(): void
   /** Serves `destroy`. */
   destroy(error: Error | undefined): void
+  /** Called after all listeners were removed, perhaps those of the replay too. */
+  listen(): void
   readonly closeWaiters: {
     /** Called when code has asked for `closed`, and got false. */
     asked(): void
@@ -47,6 +49,11 @@ export const methods: ReplayedMethods = markReplayed({
     const replay = replayOf(this)
     if (replay === undefined) return NODE.destroy.call(this, error)
     replay.destroy(error)
+    return this
+  },
+  removeAllListeners(this: ParsedRequest, ...events: [event?: string | symbol]) {
+    NODE.removeAllListeners.apply(this, events)
+    replayOf(this)?.listen()
     return this
   },
   iterator(this: ParsedRequest, options) {

@@ -2,7 +2,7 @@ import { Readable, type Writable } from 'node:stream'
 import { keepListeners } from '../../node/connection.js'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
 import { forgetRequest } from '../../node/parser.js'
-import { addOwn, heldFor, listenersBeside } from '../../node/own-listeners.js'
+import { addOwn, hasOwn, heldFor, listenersBeside } from '../../node/own-listeners.js'
 import { isHttp2 } from '../../node/request-facts.js'
 import {
   adoptFlow,
@@ -66,9 +66,13 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 
   constructor(body: ReplayedBody, nativePush: ParsedRequest['push']) {
     super(body, nativePush)
-    const { req } = this
-    addOwn(req, 'end', startNextRound, true)
-    admitOverlappingReaders(req)
+    this.listen()
+  }
+
+  /** Adds the listeners of the rounds, unless they are there. */
+  listen(): void {
+    if (!hasOwn(this.req, 'end', startNextRound)) addOwn(this.req, 'end', startNextRound, true)
+    admitOverlappingReaders(this.req, this.hasFlowed || this.wasRead)
   }
 
   get res(): OutgoingResponse {
