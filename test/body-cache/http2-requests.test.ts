@@ -65,6 +65,23 @@ describe('bodyCache on HTTP/2', () => {
     ).to.deep.equal(['end', 'close'])
   })
 
+  it("emits 'close' once on a request whose client leaves in the middle", async () => {
+    const over = deferred<string[]>()
+    const respond: Handler = (req, res) => {
+      const heard: string[] = []
+      for (const event of EVENTS) req.on(event, () => heard.push(event))
+      req.once('data', () => stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR)).on('data', () => {})
+      res.on('close', () => setTimeout(() => over.resolve(heard.toSorted()), 20))
+    }
+    const server = http2.createServer(mount(bodyCache(), respond) as never)
+    const { port } = await listen(server as never)
+    const session = http2.connect(`http://127.0.0.1:${port}`)
+    const stream = session.request({ ':method': 'POST', 'content-length': 10 })
+    stream.on('error', () => {}).write('1')
+    expect(await over.promise).to.deep.equal(['close', 'error'])
+    session.destroy()
+  })
+
   it('is complete once its body has come whole', async () => {
     const complete: boolean[] = []
     const respond: Handler = (req, res) => {
