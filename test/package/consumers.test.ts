@@ -1,15 +1,12 @@
-import { execFile } from 'node:child_process'
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { promisify } from 'node:util'
 import { expect } from 'chai'
 import { build } from 'esbuild'
 import { type Installed, linkPackage, packedPackage } from '../support/packed.js'
+import { runUncovered } from '../support/run-uncovered.js'
 import { isNode22Installed } from '../support/node22.js'
 import { namesIn, root } from '../support/repository.js'
 import { isThorough } from '../support/thorough.js'
-
-const run = promisify(execFile)
 
 const program = `
 import { createServer } from 'node:http'
@@ -82,7 +79,7 @@ describe('a TypeScript project with the packed package', function () {
     if (!isWorthwhile(version)) continue
     describe(`under TypeScript ${version}`, () => {
       it('is compiled by that version', async () => {
-        const { stdout } = await run(process.execPath, [`node_modules/${compiler}/bin/tsc`, '-v'], {
+        const { stdout } = await runUncovered(process.execPath, [`node_modules/${compiler}/bin/tsc`, '-v'], {
           cwd: root,
         })
         expect(stdout).to.contain(`Version ${version}.`)
@@ -145,7 +142,8 @@ function projectIn(installed: Installed, name: string, type: string, compilerOpt
 /** The output of the compiler. */
 async function compile(compiler: string, folder: string): Promise<string> {
   try {
-    return (await run(process.execPath, [`${root}/node_modules/${compiler}/bin/tsc`, '-p', folder])).stdout
+    return (await runUncovered(process.execPath, [`${root}/node_modules/${compiler}/bin/tsc`, '-p', folder]))
+      .stdout
   } catch (error) {
     return String((error as { stdout: unknown }).stdout)
   }
@@ -176,9 +174,11 @@ test('and so is what it imports by itself', async () => {
     mkdirSync(folder)
     writeFileSync(path.join(folder, 'package.json'), '{ "private": true }')
     const quiet = ['--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund']
-    await run('npm', ['install', ...quiet, 'jest@30'], { cwd: folder })
+    await runUncovered('npm', ['install', ...quiet, 'jest@30'], { cwd: folder })
     writeFileSync(path.join(folder, 'sluiceway.test.js'), jestTest)
-    const { stderr } = await run(process.execPath, ['node_modules/jest/bin/jest.js', '--ci'], { cwd: folder })
+    const { stderr } = await runUncovered(process.execPath, ['node_modules/jest/bin/jest.js', '--ci'], {
+      cwd: folder,
+    })
     expect(stderr).to.match(/Tests: +2 passed, 2 total/)
   })
 })
@@ -225,7 +225,7 @@ describe('a program bundled with the packed package', function () {
       const text = readFileSync(path.join(installed.folder, name), 'utf8')
       const middlewares = [...text.matchAll(/function (\w+Middleware)\b/g)].map(([, named]) => named)
       expect(middlewares).to.deep.equal(['maxBytesMiddleware'])
-      const { stdout } = await run(process.execPath, [name], { cwd: installed.folder })
+      const { stdout } = await runUncovered(process.execPath, [name], { cwd: installed.folder })
       expect(stdout).to.equal('200,413\n')
     })
   }

@@ -1,13 +1,10 @@
-import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { promisify } from 'node:util'
 import { type Analysis, checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
 import { expect } from 'chai'
 import * as imported from 'sluiceway'
 import { type Installed, packedPackage } from '../support/packed.js'
 import { manifest, namesIn, root, subpaths } from '../support/repository.js'
-
-const run = promisify(execFile)
+import { runUncovered } from '../support/run-uncovered.js'
 const entries = ['sluiceway', ...subpaths.map((subpath) => `sluiceway/${subpath}`)]
 
 describe('the packed package', function () {
@@ -49,7 +46,7 @@ describe('the packed package', function () {
   })
 
   it('refers to no source map, because it has none', async () => {
-    const { stdout } = await run(
+    const { stdout } = await runUncovered(
       'grep',
       ['-rc', 'sourceMappingURL', 'dist/esm/index.js', 'dist/cjs/index.js'],
       {
@@ -95,7 +92,7 @@ describe('the packed package', function () {
   })
 
   it('imports nothing that is not among its dependencies', async () => {
-    const { stdout } = await run(
+    const { stdout } = await runUncovered(
       'grep',
       ['-rhoE', '--include=*.js', `\\b(from|require\\(|import\\() ?['"][^.'",][^'"]*`, 'dist'],
       {
@@ -111,7 +108,9 @@ describe('the packed package', function () {
   })
 
   it('passes publint --strict', async () => {
-    const publint = run('node_modules/.bin/publint', ['run', installed.tarball, '--strict'], { cwd: root })
+    const publint = runUncovered('node_modules/.bin/publint', ['run', installed.tarball, '--strict'], {
+      cwd: root,
+    })
     const { stdout } = await publint.catch((error: { stdout: string }) => error)
     expect(stdout).to.contain('All good!')
   })

@@ -1,11 +1,8 @@
-import { execFile } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { promisify } from 'node:util'
 import { root } from './repository.js'
-
-const run = promisify(execFile)
+import { runUncovered } from './run-uncovered.js'
 
 /** The package as npm would publish it, installed in its own folder. */
 export interface Installed {
@@ -47,14 +44,20 @@ async function installPacked(): Promise<Installed> {
   for (const name of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'docs', 'lib']) {
     cpSync(path.join(root, name), path.join(source, name), { recursive: true })
   }
-  await run(process.execPath, ['scripts/build.mjs', '--release', path.join(source, 'dist')], { cwd: root })
-  const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--json'], { cwd: source })
+  await runUncovered(process.execPath, ['scripts/build.mjs', '--release', path.join(source, 'dist')], {
+    cwd: root,
+  })
+  const { stdout } = await runUncovered('npm', ['pack', '--ignore-scripts', '--json'], { cwd: source })
   const [packed] = JSON.parse(stdout) as [{ filename: string; size: number; files: { path: string }[] }]
   const tarball = path.join(source, packed.filename)
   writeFileSync(path.join(folder, 'package.json'), '{ "private": true }')
-  await run('npm', ['install', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', tarball], {
-    cwd: folder,
-  })
+  await runUncovered(
+    'npm',
+    ['install', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', tarball],
+    {
+      cwd: folder,
+    },
+  )
 
   return {
     tarball,
@@ -65,7 +68,7 @@ async function installPacked(): Promise<Installed> {
     linkTo: (name, target) => linkPackage(folder, name, target),
     run: async (name, program) => {
       writeFileSync(path.join(folder, name), program)
-      return (await run(process.execPath, [name], { cwd: folder, timeout: 20_000 })).stdout
+      return (await runUncovered(process.execPath, [name], { cwd: folder, timeout: 20_000 })).stdout
     },
   }
 }
