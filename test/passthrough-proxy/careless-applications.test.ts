@@ -7,6 +7,7 @@ import { hosts, type Handler } from '../support/hosts.js'
 import { request } from '../support/proxied.js'
 import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
+import { until } from '../support/until.js'
 import { closeServers, serve } from '../support/servers.js'
 
 const CHUNKED = 'HTTP/1.1 200 OK\r\nX-Upstream: a\r\nTransfer-Encoding: chunked\r\n\r\n'
@@ -266,9 +267,9 @@ describe('passthroughProxy and listeners of the application that throw while a r
     const connection = await upstream.connection()
     await connection.untilText('/first')
     ;(await second!).request('POST', '/second', {}, ['a body'])
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await until(() => proxy.stats.requests === 2)
     ;(await third!).request('GET', '/third')
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await until(() => proxy.stats.requests === 3)
     connection.write(answer())
     expect((await (await second!).response()).status).to.equal(502)
     const next = await upstream.connection()

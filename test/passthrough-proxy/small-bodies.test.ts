@@ -1,3 +1,5 @@
+import type { Socket } from 'node:net'
+
 import { expect } from 'chai'
 import onFinished from 'on-finished'
 import {
@@ -13,6 +15,7 @@ import { hosts, type Handler } from '../support/hosts.js'
 import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
+import { until } from '../support/until.js'
 
 const BODY = 'a small body, \u00e9\u20ac\0'
 const LENGTH = Buffer.byteLength(BODY)
@@ -52,24 +55,39 @@ const before: Record<string, Handler> = {
 interface Delay {
   readonly front?: readonly Handler[]
   readonly options?: PassthroughProxyOptions
-  readonly target?: (url: string) => TargetFunction
+  readonly target?: TargetFunction
 }
 
-const LONG_ENOUGH = 100
-
-function pause(milliseconds = 20): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds))
+/** Sends one request, so that the next is sent over the same connections as soon as it is ready. */
+async function keepConnection(port: number, upstream: ScriptedUpstream): Promise<[RawClient, RawClient]> {
+  const client = await RawClient.connect(port)
+  client.request('GET', '/')
+  const connection = await upstream.connection()
+  await connection.untilText('\r\n\r\n')
+  connection.write(answer())
+  await client.response()
+  return [client, connection]
 }
 
 const isHere: Handler = (_req, _res, next) => void setImmediate(next)
 
-const delays: Record<string, Delay> = {
-  'a handler waits': { front: [(_req, _res, next) => void setTimeout(next, LONG_ENOUGH)] },
-  'onRequest waits': { options: { onRequest: () => pause(LONG_ENOUGH) } },
-  'the target is looked up': { target: (url) => () => pause(LONG_ENOUGH).then(() => url) },
-  'another reader reads it, behind bodyCache': {
+/** `over` is awaited by the code that delays a POST. */
+const delays: Record<string, (over: Promise<void>, url: string) => Delay> = {
+  'a handler waits': (over) => ({
+    front: [({ method }, _res, next) => (method === 'POST' ? void over.then(() => next()) : next())],
+  }),
+  'onRequest waits': (over) => ({
+    options: { onRequest: ({ method }) => (method === 'POST' ? over : undefined) },
+  }),
+  'the target is looked up': (over, url) => ({
+    target: async ({ method }) => {
+      if (method === 'POST') await over
+      return url
+    },
+  }),
+  'another reader reads it, behind bodyCache': () => ({
     front: [bodyCache(), (req, _res, next) => void req.on('data', () => {}).on('end', () => next())],
-  },
+  }),
 }
 
 for (const { name, mount } of hosts) {
@@ -101,23 +119,22 @@ for (const { name, mount } of hosts) {
       }
     }
 
-    for (const [what, { front = [], options = {}, target }] of Object.entries(delays)) {
+    for (const [what, delay] of Object.entries(delays)) {
       it(`passes on a body that came in several pieces while ${what}`, async () => {
         const upstream = await scriptedUpstream()
-        const proxy = passthroughProxy(target?.(upstream.url) ?? upstream.url, options)
-        const { port } = await serve(mount(...front, proxy))
-        // With a kept connection, the request is sent as soon as it is ready.
-        const client = await RawClient.connect(port)
-        client.request('GET', '/')
-        const connection = await upstream.connection()
-        await connection.untilText('\r\n\r\n')
-        connection.write(answer())
-        await client.response()
-        client.write(HEAD, BODY.slice(0, 3))
-        await pause()
-        client.write(BODY.slice(3, 9))
-        await pause()
-        client.write(BODY.slice(9))
+        const over = deferred()
+        const { front = [], options = {}, target = upstream.url } = delay(over.promise, upstream.url)
+        const sockets = new Set<Socket>()
+        const note: Handler = ({ socket }, _res, next) => next(void sockets.add(socket))
+        const { port } = await serve(mount(note, ...front, passthroughProxy(target, options)))
+        const [client, connection] = await keepConnection(port, upstream)
+        const [socket] = sockets
+        for (const piece of [HEAD + BODY.slice(0, 3), BODY.slice(3, 9), BODY.slice(9)]) {
+          const arrived = socket!.bytesRead + Buffer.byteLength(piece)
+          client.write(piece)
+          await until(() => socket!.bytesRead === arrived)
+        }
+        over.resolve()
         expect(await connection.untilText('\r\n\r\n')).to.include(`content-length: ${LENGTH}\r\n`)
         expect((await connection.bytes(LENGTH)).toString()).to.equal(BODY)
         connection.write(answer())
@@ -136,12 +153,7 @@ for (const { name, mount } of hosts) {
             passthroughProxy(() => upstream.url),
           ),
         )
-        const client = await RawClient.connect(port)
-        client.request('GET', '/')
-        const connection = await upstream.connection()
-        await connection.untilText('\r\n\r\n')
-        connection.write(answer())
-        await client.response()
+        const [client, connection] = await keepConnection(port, upstream)
         // Written as UTF-8, each of the first bytes becomes two or three.
         const sent = Buffer.from(`${'\xff'.repeat(80)}GET /smuggled HTTP/1.1`, 'latin1')
         client.write(`POST / HTTP/1.1\r\nHost: test\r\nContent-Length: ${sent.length}\r\n\r\n`, sent)
