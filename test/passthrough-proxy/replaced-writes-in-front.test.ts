@@ -179,8 +179,7 @@ for (const { name, mount } of hosts) {
       for (const path of ['/1', '/2']) {
         const client = await RawClient.connect(port)
         client.request('GET', path)
-        const connection = await upstream.connection()
-        await connection.untilText(`${path} HTTP/1.1`)
+        const connection = await upstream.connectionWith(`${path} HTTP/1.1`)
         connection.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n')
         if (path === '/2') await client.untilText(' 200 OK')
         else {

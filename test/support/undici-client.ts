@@ -6,16 +6,12 @@ import { loadNode22 } from './node22.js'
 import { root } from './repository.js'
 import { transport } from './transports.js'
 
-interface ClosableDispatcher extends Dispatcher {
-  close(): Promise<void>
-}
-
 const { dispatcherUpstream } = (await import(
   `${root}/dist/esm/passthrough-proxy/upstream/undici/adapter.js`
 )) as typeof AdapterModule
 
 interface UndiciModule {
-  Agent: new (options: object) => ClosableDispatcher
+  Agent: new (options: object) => Dispatcher
 }
 
 const { Agent } =
@@ -23,21 +19,15 @@ const { Agent } =
     ? await loadNode22<UndiciModule>('undici')
     : ((await import(transport)) as UndiciModule)
 
-/** The replacement of the proxy's own client: an Agent with the same limits. */
+/** The replacement of the proxy's own client: an Agent with the same limits, which stays open as a user's does. */
 export function createClient(options: ClientOptions): Upstream {
-  const dispatcher = new Agent({
-    connections: options.maxConnections,
-    pipelining: 1,
-    connectTimeout: options.connectTimeoutMs,
-    maxHeaderSize: options.maxResponseHeadBytes,
-    connect: options.connect,
-  })
-  const upstream = dispatcherUpstream(dispatcher)
-  return {
-    send: (request, receiver) => upstream.send(request, receiver),
-    close: () => {
-      upstream.close()
-      void dispatcher.close()
-    },
-  }
+  return dispatcherUpstream(
+    new Agent({
+      connections: options.maxConnections,
+      pipelining: 1,
+      connectTimeout: options.connectTimeoutMs,
+      maxHeaderSize: options.maxResponseHeadBytes,
+      connect: options.connect,
+    }),
+  )
 }
