@@ -1,13 +1,22 @@
 import type { EventEmitter } from 'node:events'
 
 import { expect } from 'chai'
-import { passthroughProxy, type SluicewayError, type TargetFunction } from 'sluiceway'
+import { passthroughProxy, type TargetFunction } from 'sluiceway'
 
+import type * as QueuesModule from '../../dist/esm/passthrough-proxy/upstream/undici/queues.js'
 import { deferred } from '../support/deferred.js'
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
+import { root } from '../support/repository.js'
 import { closeServers, serve } from '../support/servers.js'
 import { undiciVersions } from '../support/undici-versions.js'
+import { until } from '../support/until.js'
+
+const { Queues } = (await import(
+  `${root}/dist/esm/passthrough-proxy/upstream/undici/queues.js`
+)) as typeof QueuesModule
+
+const BUSY = 'http://busy'
 
 describe('the adapter of undici', () => {
   afterEach(closeServers)
@@ -25,29 +34,41 @@ describe('the adapter of undici', () => {
     client.destroy()
   })
 
-  it('forgets the queues of origins without a waiting request, however many a target function invents', async () => {
-    let asked = 0
-    const proxy = passthroughProxy(() => `http://127.0.0.1:${20_000 + (asked += 1)}`)
-    const app = expressVersions[0].express().set('env', 'test').use(proxy)
-    const statuses = new Set<number>()
-    const tell = (
-      error: SluicewayError,
-      _req: unknown,
-      _res: unknown,
-      next: (error: unknown) => void,
-    ): void => {
-      statuses.add(error.status)
-      next(error)
+  it('counts those that wait for an origin, however many other origins a target function invents', async () => {
+    const asked: string[] = []
+    const dispatcher = {
+      dispatch({ origin }: { origin: string }): boolean {
+        asked.push(origin)
+        if (origin !== BUSY) throw new Error('no such origin')
+        return true
+      },
     }
-    app.use(tell as never)
-    const { port } = await serve(app)
+    const proxy = passthroughProxy((req) => (req.url === '/busy' ? BUSY : `http://origin${asked.length}`), {
+      dispatcher,
+      maxQueue: 1,
+    })
+    const { port } = await serve((req, res) => proxy(req, res))
+    const waiting = await RawClient.connect(port)
+    waiting.request('GET', '/busy')
+    await until(() => asked.length > 0)
     const client = await RawClient.connect(port)
     for (let request = 0; request < 300; request++) {
       client.request('GET', '/')
-      await client.response()
+      expect((await client.response()).status).to.equal(500)
     }
-    expect([...statuses]).to.deep.equal([502])
-    client.destroy()
+    client.request('GET', '/busy')
+    expect((await client.response()).status).to.equal(503)
+    expect(new Set(asked).size).to.equal(301)
+    for (const one of [waiting, client]) one.destroy()
+  })
+
+  it('forgets the queues of origins without a waiting request', () => {
+    const queues = new Queues()
+    const [empty, busy] = [queues.of('http://empty'), queues.of('http://busy')]
+    busy.waiting = 1
+    for (let origin = 0; origin < 300; origin++) queues.of(`http://origin${origin}`)
+    expect(queues.of('http://empty')).to.not.equal(empty)
+    expect(queues.of('http://busy')).to.equal(busy)
   })
 
   it('holds a body back only once if a queue is full at once, and another target takes the request', async () => {
