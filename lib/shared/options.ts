@@ -1,4 +1,5 @@
 import fs from 'node:fs'
+import path from 'node:path'
 import bytes from 'bytes'
 import { closest, distance } from 'fastest-levenshtein'
 import { described } from './described.js'
@@ -206,14 +207,17 @@ export function oneOf<Value>(values: readonly Value[], fallback: Value): OptionC
   }
 }
 
-/** Accepts the path of a directory that this process can write to. A default is not checked before it is used. */
+/**
+ * Accepts the path of a directory that this process can write to, and returns it in full: the process may change its
+ * own directory later. A default is not checked before it is used.
+ */
 export function writableDirectory(fallback: string): OptionCheck<string> {
   return (given, option) => {
-    if (given === undefined) return fallback
+    if (given === undefined) return path.resolve(fallback)
     const expected = 'the path of a directory that can be written to'
     if (typeof given !== 'string') throw wrongKind(option, expected, given)
     if (!isWritableDirectory(given)) throw outOfRange(option, expected, given)
-    return given
+    return path.resolve(given)
   }
 }
 

@@ -2,19 +2,13 @@ import { pathToFileURL } from 'node:url'
 import { expect } from 'chai'
 import { root } from '../support/repository.js'
 
-interface Verdicts {
-  readonly cheaper: string[]
-  readonly same: string[]
-  readonly dearer: string[]
-}
-
 /** What these files of bench/report export. */
 interface Report {
-  verdictsOf(this: void, results: unknown): Verdicts
+  verdictsText(this: void, results: unknown): string
   replaceParts(this: void, page: string, parts: Record<string, string>, file: string): string
   goalsTable(this: void, results: unknown): string
   groupsOf(this: void, results: unknown, tried: string): { heading: string; text: string }[]
-  othersAhead(this: void, results: unknown): string[]
+  othersAhead(this: void, results: unknown): string
 }
 
 async function report(): Promise<Report> {
@@ -58,13 +52,14 @@ describe('the report of the benchmarks', () => {
     go: [60],
   })
 
-  it('says of each peer whether it is cheaper or dearer, by its figures', async () => {
-    const { cheaper, same, dearer } = (await report()).verdictsOf(results)
-    expect(cheaper[0]).to.match(/: 80\.0 to 100 µs of CPU per request.* dear 1\.50 to 2\.00\.$/)
-    expect(dearer).to.deep.equal([
-      '**GET, 300 bytes**: others need less CPU: ahead 0.50, mixed 0.50 on Node 24 and go 0.60 to 0.75 of ours (Node 24 and 26).',
-    ])
-    expect(same[0]).to.equal('**GET, 300 bytes**, CPU: alike 1.00 to 1.01 of ours.')
+  it('tells of each peer whether its figure is lower or higher, on each Node', async () => {
+    const text = (await report()).verdictsText(results)
+    expect(text).to.include(
+      '| **GET, 300 bytes**: µs of CPU per request, Express included | 24, 26 | 80.0 to 100 | ahead 0.50, mixed 0.50 on Node 24, go 0.60 to 0.75 | alike 1.00 to 1.01 | dear 1.50 to 2.00 |',
+    )
+    expect(text, 'peak memory, on one Node').to.include(
+      '| **GET, 300 bytes**: MB at the peak | 24 | 100 |  | dear 1.00, ahead 1.00, mixed 1.00, alike 1.00 |  |',
+    )
   })
 
   it('holds the goals against the peers of the same Node', async () => {
@@ -73,13 +68,11 @@ describe('the report of the benchmarks', () => {
     expect(table).to.match(/Node 26: CPU above Express alone.*\| ≤ 0\.4 \| .* \| \*\*missed\*\* \| 40\.0 µs/)
   })
 
-  it('names at most three others in a sentence of README, and the number of the rest', async () => {
+  it('names at most three others in a cell of README, and the number of the rest', async () => {
     const names = ['a', 'b', 'c', 'd', 'e']
     const many = Object.fromEntries(names.map((name) => [name, [50, 40] as [number, number]]))
-    const [sentence] = (await report()).othersAhead(proxyResults({ sluiceway: [100, 80], ...many }))
-    expect(sentence).to.equal(
-      '**GET, 300 bytes**: others need less CPU: a 0.50, b 0.50 and c 0.50 of ours, and 2 more (Node 24 and 26).',
-    )
+    const text = (await report()).othersAhead(proxyResults({ sluiceway: [100, 80], ...many }))
+    expect(text).to.match(/ \| 80\.0 to 100 \| a 0\.50, b 0\.50, c 0\.50 and 2 more \|$/)
   })
 
   it('puts what was tried below the goals of its group, and other costs behind them', async () => {
@@ -96,14 +89,14 @@ describe('the report of the benchmarks', () => {
     }
     const rows = [row('max-bytes', 4000, 0.5), row('express-json', 8000, 1), row('nginx', 2000, 1)]
     const refused = { node: '24', clients: 1000, rows }
-    const { cheaper, dearer } = (await report()).verdictsOf({ 'refused-uploads': refused })
-    const what = '**A refused upload, 1,000 clients at once, chunks**:'
-    const own = `${what} 4.00 ms of CPU with maxBytes (Node 24).`
-    expect(cheaper).to.deep.equal([`${own} Others, as multiples of it: express-json 2.00.`])
-    expect(dearer).to.deep.equal([
-      `${own} Lower figures, as shares of it: nginx 0.50.`,
-      `${what} maxBytes delivers the 413 to 50.0 % of them, express-json to 100 % and nginx to 100 %.`,
-    ])
+    const text = (await report()).verdictsText({ 'refused-uploads': refused })
+    const what = 'A refused upload, 1,000 clients at once, chunks'
+    expect(text).to.include(
+      `| **${what}**: ms of CPU with maxBytes | 24 | 4.00 | nginx 0.50 |  | express-json 2.00 |`,
+    )
+    expect(text).to.include(
+      `${what}: maxBytes delivers the 413 to 50.0 % of them, express-json to 100 % and nginx to 100 %.`,
+    )
   })
 
   it('replaces the parts of a page, and no others', async () => {

@@ -67,6 +67,20 @@ describeOnLinux('bodyCache, beyond memory', () => {
     return serve(hosts[0]!.mount(bodyCache({ directory, ...options }), ...handlers))
   }
 
+  it('finds a directory without its full path, wherever the process goes', async () => {
+    const before = process.cwd()
+    const store = bodyCache({ directory: path.relative(before, directory), memory: 0 })
+    process.chdir('/')
+    try {
+      const { port } = await serve(hosts[0]!.mount(store, readInEveryWay))
+      const client = await RawClient.connect(port)
+      client.request('POST', '/', {}, body)
+      expect((await client.response()).body.toString()).to.equal('same')
+    } finally {
+      process.chdir(before)
+    }
+  })
+
   for (const { name, mount } of hosts) {
     for (const memory of [0, '100kb'] as const) {
       it(`replays a body for every way of reading, ${memory} of it in memory, on ${name}`, async () => {

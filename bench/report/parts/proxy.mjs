@@ -2,7 +2,7 @@
 import { describePanels, readmePanels } from '../chart.mjs'
 import { middleNode, nodesIn, rowsOf } from '../figures.mjs'
 import { digits, joined, nodesText, table } from '../format.mjs'
-import { bullets, othersAhead } from '../verdicts.mjs'
+import { othersAhead } from '../verdicts.mjs'
 
 export function proxyParts(results) {
   return [{ file: 'README.md', name: 'proxy', text: readmeProxy(results) }]
@@ -15,8 +15,8 @@ function readmeProxy(results) {
     `![${describePanels(results.proxy, readmePanels)}](docs/proxy-cost.svg)`,
     `Microseconds of CPU for a GET of 300 bytes, on ${nodesText(nodes)} (what is not on Node was run once):`,
     getTable(rows, nodes),
-    'Where others are ahead in what matters most, as a share of our figure (0.80 is four fifths of it); [the whole list](docs/benchmarks.md#more-expensive-for):',
-    bullets(othersAhead(results)),
+    'Where others are ahead in what matters most; [the whole table](docs/benchmarks.md#beside-its-peers):',
+    othersAhead(results),
   ].join('\n\n')
 }
 

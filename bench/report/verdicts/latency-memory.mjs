@@ -1,35 +1,35 @@
 // Latency at a fixed rate, memory for a gigabyte, and WebSockets, beside others.
 import { median } from '../../measure/statistics.mjs'
+import { middleNode, nodesIn } from '../figures.mjs'
 import { digits } from '../format.mjs'
-import { besideLeast, kindOf, onKind, sentenceOf } from './compare.mjs'
+import { beside } from './compare.mjs'
 
-export function onLatency({ rows, rate }, most) {
+export function onLatency({ rows, rate }) {
   const fine = rows
     .filter(({ failure, p50 }) => failure === undefined && p50.length > 0)
     .map((row) => ({ ...row, p50: median(row.p50), p99: median(row.p99) }))
   return ['p50', 'p99'].flatMap((kind) => {
-    const title = `${kind} at ${digits(rate)} requests a second`
-    return onKind(fine, kind, { title, unit: 'ms', most })
+    const work = `${kind} at ${digits(rate)} requests a second`
+    return beside(fine, kind, { work, unit: 'ms' })
   })
 }
 
-const kinds = [
-  ['idle', 'An idle WebSocket', 'bytes'],
-  ['cpu', 'A message over a WebSocket', 'µs of CPU'],
-]
-
-export function onWebSockets({ rows }, most) {
+export function onWebSockets({ rows }) {
   const fine = rows.filter(({ failure }) => failure === undefined)
-  return kinds.flatMap(([kind, title, unit]) => onKind(fine, kind, { title, unit, most }))
+  return [
+    ...beside(fine, 'idle', { work: 'An idle WebSocket', unit: 'bytes' }),
+    ...beside(fine, 'cpu', { work: 'A message over a WebSocket', unit: 'µs of CPU' }),
+  ]
 }
 
+/**
+ * Only beside those on Node, of which peers were measured on one: memory that others get ready when they start cannot
+ * be told from what a request takes.
+ */
 export function onMemory({ rows }) {
   return ['down', 'up'].flatMap((way) => {
     const fine = rows.filter((row) => typeof row[way] === 'number')
-    const pair = besideLeast(fine, way, ({ node }) => node !== undefined)
-    if (pair === undefined) return []
-    const what = { what: `1 GB ${way} to a slow side takes`, ...pair }
-    const text = `**Memory for a gigabyte**, on Node ${pair.node}: ${sentenceOf([what], 'MB more than small requests')}, the least of the peers on Node.`
-    return [{ kind: kindOf(pair.ratio), text }]
+    const here = fine.filter(({ node }) => node === middleNode(nodesIn(fine)))
+    return beside(here, way, { work: `1 GB ${way} to a slow side`, unit: 'MB more than for small requests' })
   })
 }

@@ -1,6 +1,5 @@
 // What each middleware adds to a route, and what autoFlush saves beside res.flush().
 import { range } from '../format.mjs'
-import { isLess, isMore } from './compare.mjs'
 
 /** The variant with each of them, and the one that is the same as the base. */
 const AGAIN = 'without, again'
@@ -13,9 +12,10 @@ const added = {
 /** Less than this is not told from nothing, or less than what an identical variant differs by. */
 const LEAST = 0.02
 
+/** `{ name, title, nodes, cost }` for each route. */
 export function onMiddlewares(results) {
   const costs = Object.entries(added).flatMap(([benchmark, names]) =>
-    (results[benchmark]?.cases ?? []).map((one) => onAdded(one, names)).filter(Boolean),
+    (results[benchmark]?.cases ?? []).flatMap((one) => onAdded(one, names)),
   )
   return [
     ...costs,
@@ -26,23 +26,17 @@ export function onMiddlewares(results) {
 
 function onAdded({ title, byNode }, { name, own, again: same }) {
   const ratios = ratiosOf(byNode, own)
-  if (ratios.length === 0) return undefined
+  if (ratios.length === 0) return []
   const again = ratiosOf(byNode, same).map((ratio) => Math.abs(ratio - 1))
-  const nodes = nodesOf(byNode)
-  const text = `**${name}**, ${title}: `
-  if (ratios.every((ratio) => ratio - 1 <= Math.max(LEAST, ...again)))
-    return { kind: 'same', text: `${text}no difference that can be told (${nodes}).` }
-  return { kind: 'dearer', text: `${text}${percent(ratios)} more CPU than without (${nodes}).` }
+  const isNothing = ratios.every((ratio) => ratio - 1 <= Math.max(LEAST, ...again))
+  const cost = isNothing ? 'no difference that can be told' : `${percent(ratios)} more CPU than without`
+  return [{ name, title, nodes: Object.keys(byNode), cost }]
 }
 
 function ratiosOf(byNode, name, kind = 'ratio') {
   return Object.values(byNode)
     .map(({ rows = [] }) => rows.find((row) => row.name === name)?.[kind])
     .filter((value) => value !== undefined)
-}
-
-function nodesOf(byNode) {
-  return `Node ${Object.keys(byNode).join(', ')}`
 }
 
 function percent(ratios) {
@@ -55,10 +49,8 @@ function onFlush({ title, byNode }) {
   const flushed = ratiosOf(byNode, 'res.flush() after each write', 'bytes')
   if (ratios.length === 0 || flushed.length === 0) return []
   const bytes = ratiosOf(byNode, 'autoFlush()', 'bytes').map((value, index) => value / flushed[index])
-  const kind =
-    ratios.every(isLess) || bytes.every(isLess) ? 'cheaper' : ratios.some(isMore) ? 'dearer' : 'same'
-  const text = `**autoFlush**, ${title}: ${range(ratios)} of the CPU and ${range(bytes)} of the bytes of \`res.flush()\` after each write (${nodesOf(byNode)}).`
-  return [{ kind, text }]
+  const cost = `${range(ratios)} of the CPU and ${range(bytes)} of the bytes of \`res.flush()\` after each write`
+  return [{ name: 'autoFlush', title, nodes: Object.keys(byNode), cost }]
 }
 
 /** A large body that is read twice: CPU and memory beside a file of one's own. */
@@ -68,7 +60,6 @@ function onSpilled({ title, byNode }) {
     ratiosOf(byNode, own, kind).map((value, index) => value / ratiosOf(byNode, file, kind)[index]),
   )
   if (cpu.length === 0) return []
-  const kind = cpu.every(isLess) ? 'cheaper' : cpu.some(isMore) ? 'dearer' : 'same'
-  const text = `**bodyCache**, ${title}: ${range(cpu)} of the CPU and ${range(peak)} of the memory of a temporary file of one's own (${nodesOf(byNode)}).`
-  return [{ kind, text }]
+  const cost = `${range(cpu)} of the CPU and ${range(peak)} of the memory of a temporary file of one's own`
+  return [{ name: 'bodyCache', title, nodes: Object.keys(byNode), cost }]
 }
