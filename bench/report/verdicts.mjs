@@ -1,6 +1,6 @@
 // What docs/benchmarks.md begins with, and README's table of where others are ahead. All is made from the figures: a
 // difference below 5 % is none.
-import { nodesText, table } from './format.mjs'
+import { table } from './format.mjs'
 import { namesOf } from './verdicts/compare.mjs'
 import { onLatency, onMemory, onWebSockets } from './verdicts/latency-memory.mjs'
 import { onDelivery, onRefused, onStreams } from './verdicts/many-clients.mjs'
