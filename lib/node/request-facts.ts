@@ -117,6 +117,11 @@ export function hasOpenStream(req: IncomingMessage): boolean {
   return isHttp2(req) && !streamOf(req).endAfterHeaders
 }
 
+/** Tells whether the stream of a request over HTTP/2 is closed in both directions, or was reset. */
+export function hasClosedStream(req: IncomingMessage): boolean {
+  return isHttp2(req) && streamOf(req).closed
+}
+
 /** Tells whether the stream of a request over HTTP/2 was reset, or its connection lost: its body may then be cut. */
 export function wasReset(req: IncomingMessage): boolean {
   if (!isHttp2(req)) return false

@@ -6,8 +6,10 @@ import { buffer, text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { expect } from 'chai'
 import { bodyCache } from 'sluiceway/body-cache'
+import { maxBytes } from 'sluiceway/max-bytes'
 import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
+import { frameClient } from '../support/http2-frames.js'
 import { closeServers, listen } from '../support/servers.js'
 import { type BodyError, codeOf } from './reading.js'
 
@@ -79,6 +81,52 @@ describe('bodyCache on HTTP/2', () => {
     const stream = session.request({ ':method': 'POST', 'content-length': 10 })
     stream.on('error', () => {}).write('1')
     expect(await over.promise).to.deep.equal(['close', 'error'])
+    session.destroy()
+  })
+
+  for (const [name, limit] of [
+    ['maxBytes', maxBytes(3)],
+    ['bodyCache', bodyCache({ limit: 3 })],
+  ] as const) {
+    it(`emits 'error', and then 'close' once, for a body that passes its limit after its answer: ${name}`, async () => {
+      const heard: string[] = []
+      const over = deferred()
+      const respond: Handler = (req, res) => {
+        for (const event of EVENTS) req.on(event, () => heard.push(event))
+        res.on('close', () => setTimeout(over.resolve, 20))
+        req.on('data', () => {})
+        res.end('early')
+      }
+      const server = http2.createServer(mount(limit, respond) as never)
+      const { port } = await listen(server as never)
+      const session = http2.connect(`http://127.0.0.1:${port}`)
+      const stream = session.request({ ':method': 'POST' })
+      stream.on('error', () => {}).write('1')
+      await once(stream.resume(), 'response')
+      stream.end('234')
+      await over.promise
+      expect(heard).to.deep.equal(['error', 'close'])
+      session.destroy()
+    })
+  }
+
+  it("emits 'close' once if its client resets it without an error while it is read on after its answer", async () => {
+    const heard: string[] = []
+    const over = deferred()
+    const respond: Handler = (req, res) => {
+      for (const event of EVENTS) req.on(event, () => heard.push(event))
+      res.on('close', () => setTimeout(over.resolve, 20))
+      req.on('data', () => {})
+      res.end('early')
+    }
+    const server = http2.createServer(mount(bodyCache(), respond) as never)
+    const { port } = await listen(server as never)
+    const { session, stream, reset } = await frameClient(port, { 'content-length': 10 })
+    stream.write('1')
+    await once(stream.resume(), 'end')
+    reset(http2.constants.NGHTTP2_NO_ERROR)
+    await over.promise
+    expect(heard.filter((event) => event === 'close')).to.have.length(1)
     session.destroy()
   })
 

@@ -1,6 +1,7 @@
 import type { ServerHttp2Stream } from 'node:http2'
 import { NO_ERROR } from '../../node/http2-codes.js'
 import { streamOf } from '../../node/request-facts.js'
+import { timers } from '../../node/timers.js'
 import type { AnsweredBody } from '../owner.js'
 import type { Rest } from './rest.js'
 
@@ -31,11 +32,16 @@ export class Http2Rest implements Rest {
     return false
   }
 
-  /** Discards the bytes that the client sent before it was told; unread, they would keep the stream open. */
+  /** Readers first get the error of the body, and then 'close': that of the stream would come before both. */
   answered(): void {
-    // If the response was cut, `destroy()` would drop the reset, and the client would see an orderly end.
-    if (this.stream.closed && this.stream.rstCode !== NO_ERROR) return
-    this.stream.close(NO_ERROR)
-    this.stream.destroy()
+    timers.setImmediate(closeStream, this.stream)
   }
+}
+
+/** Discards the bytes that the client sent before it was told; unread, they would keep the stream open. */
+function closeStream(stream: ServerHttp2Stream): void {
+  // If the response was cut, `destroy()` would drop the reset, and the client would see an orderly end.
+  if (stream.closed && stream.rstCode !== NO_ERROR) return
+  stream.close(NO_ERROR)
+  stream.destroy()
 }

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
 import { destroyQuietly, detach } from '../../node/pipes.js'
-import { hasConnection, isHttp2, wasReset } from '../../node/request-facts.js'
+import { hasClosedStream, hasConnection, isHttp2 } from '../../node/request-facts.js'
 import { destroyStreamOf, restoreDestroy } from '../../node/request-methods.js'
 import { dropListeners, readableStateOf } from '../../node/stream-state.js'
 import type { SluicewayError } from '../../shared/errors.js'
@@ -41,8 +41,9 @@ export function tellRound(round: ToldRound, error: SluicewayError): void {
     round.endRound()
   }
   // Without a connection to cut, a host may destroy the response with its request, as light-my-request does.
-  // Over HTTP/2, Node itself emits 'close' once a stream was reset.
-  if (round.hasClosed || !hasConnection(req) || wasReset(req)) timers.nextTick(emitError, req, error, end)
+  // Over HTTP/2, Node itself emits 'close' once a stream was closed, also by a reset without an error.
+  if (round.hasClosed || !hasConnection(req) || hasClosedStream(req))
+    timers.nextTick(emitError, req, error, end)
   else destroyRound(req, error, end)
 }
 
