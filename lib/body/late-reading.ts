@@ -58,7 +58,8 @@ export class LateReading implements ConnectionWatcher {
     // Otherwise only Node's own buffers hold bytes, and nothing waits for the reader.
     if (store === undefined && this.closing === undefined) return
     this.timer = timers.setTimeout(check, PATIENCE_MS, this).unref()
-    watchConnection(socket, this)
+    // Over HTTP/2 the body ends with its stream. The connection has many, and would hold the watchers of all.
+    if (!isHttp2(req)) watchConnection(socket, this)
   }
 
   /** True if Node would have closed the connection after the response. */

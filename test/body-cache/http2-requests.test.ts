@@ -10,6 +10,7 @@ import { maxBytes } from 'sluiceway/max-bytes'
 import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { frameClient } from '../support/http2-frames.js'
+import { collectedBytes } from '../support/memory.js'
 import { closeServers, listen } from '../support/servers.js'
 import { type BodyError, codeOf } from './reading.js'
 
@@ -165,6 +166,27 @@ describe('bodyCache on HTTP/2', () => {
     await once(stream.resume(), 'end')
     stream.end(Buffer.alloc(300_000))
     expect(await read.promise).to.equal(301_000)
+    session.destroy()
+  })
+
+  it('is not held by its session once a reader that is slower than its client has had it', async () => {
+    const read = deferred()
+    let held: WeakRef<IncomingMessage>
+    const respond: Handler = (req, res) => {
+      held = new WeakRef(req)
+      req.on('data', () => req.pause()).on('end', read.resolve)
+      res.on('close', () => setImmediate(() => req.resume())).end('early')
+    }
+    const server = http2.createServer(mount(bodyCache(), respond) as never)
+    const { port } = await listen(server as never)
+    const session = http2.connect(`http://127.0.0.1:${port}`)
+    const stream = session.request({ ':method': 'POST' })
+    stream.write('1')
+    await once(stream.resume(), 'response')
+    stream.end()
+    await read.promise
+    await collectedBytes()
+    expect(held!.deref() === undefined).to.equal(true)
     session.destroy()
   })
 
