@@ -203,9 +203,9 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
     if (this.state === 'queued' && this.outgoing === outgoing) this.breakOff(requestBodyError(cause))
   }
 
-  /** Ends the exchange with an error: through the app's error handlers if it can be answered, else by a cut. */
+  /** Ends the exchange with an error, through the app's error handlers or by a cut. It is none if the client has left. */
   fail(error: unknown): void {
-    if (this.answer.isTaken) this.abandon()
+    if (this.answer.isTaken || isClosed(this.res)) this.abandon()
     if (this.isOver) return
     this.finish(error)
     this.tellFinished('failed', error)

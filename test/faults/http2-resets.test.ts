@@ -193,6 +193,25 @@ describe('a client that cuts its HTTP/2 upload', () => {
         expect(await late).to.equal('ERR_STREAM_PREMATURE_CLOSE')
       })
 
+      for (const [name, before] of [
+        ['', []],
+        [', behind bodyCache', [bodyCache()]],
+      ] as const) {
+        it(`${how}, with ${what}: is no failure of the upstream of passthroughProxy${name}`, async () => {
+          const upstream = await scriptedUpstream()
+          const opened = upstream.connection()
+          const errors: unknown[] = []
+          const proxy = passthroughProxy(upstream.url)
+          const proxying: Handler = (req, res, next) => {
+            proxy(req, res, (error: unknown) => errors.push(error))
+            void opened.then((connection) => connection.untilText('part')).then(() => next())
+          }
+          await cut(code, headers, ...before, proxying)
+          await (await opened).closed()
+          expect(errors).to.deep.equal([])
+        })
+      }
+
       it(`${how}, with ${what}: a reader of bodyCache gets an error`, async () => {
         const read = deferred<unknown>()
         await cut(code, headers, bodyCache(), (req, _res, next) => {
