@@ -2,9 +2,10 @@ import { keepListeners } from '../node/connection.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../node/internals.js'
 import { announcedLength, hasComeWhole, isCutShort, wasReset } from '../node/request-facts.js'
 import { onResponseClose } from '../node/response-close.js'
-import { destroyClosed, isBeingRead, readableStateOf } from '../node/stream-state.js'
+import { isBeingRead, readableStateOf } from '../node/stream-state.js'
 import { bodyRefused } from '../shared/channels.js'
 import { bodyTooLarge, type ErrorDetails, type SluicewayError, sluicewayError } from '../shared/errors.js'
+import { closeCutRequest } from './cut-request.js'
 import { sendContinue } from './expect-continue.js'
 import { isLimitedByParser, tapBytes } from './push.js'
 import type { BodyReader } from './kept/reader.js'
@@ -85,10 +86,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     return this.error ?? sluicewayError('ERR_SLUICEWAY_BODY_RELEASED')
   }
 
-  /**
-   * Accepts at most `limit` bytes; of several limits the smallest counts. Returns the error for `next` if the body is
-   * known to be too large.
-   */
+  /** Accepts at most `limit` bytes; of several limits the smallest counts. Returns the error if the body is known to be larger. */
   addLimit(limit: number, linger?: LingerBounds): SluicewayError | undefined {
     this.limit = Math.min(limit, this.limit)
     if (!isLimitedByParser(this)) this.tapped()
@@ -176,7 +174,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     // Node first reports the end of an HTTP/2 stream that was reset, and 'aborted' a moment later.
     if (isCutShort(this)) {
       this.abort(undefined)
-      if (this.replay === undefined) destroyClosed(this.req)
+      if (this.replay === undefined) closeCutRequest(this)
       return false
     }
     this.state = 'whole'

@@ -212,6 +212,21 @@ describe('a client that cuts its HTTP/2 upload', () => {
         })
       }
 
+      for (const [name, before] of [
+        ['maxBytes', maxBytes('1mb')],
+        ['bodyCache', bodyCache()],
+      ] as const) {
+        it(`${how}, with ${what}: code that waits for 'end' or 'error' gets the error, behind ${name}`, async () => {
+          const read = deferred<unknown>()
+          await cut(code, headers, before, (req, _res, next) => {
+            const begun = (): void => next()
+            req.once('data', begun).on('data', () => {})
+            req.on('end', () => read.resolve('whole')).on('error', read.resolve)
+          })
+          expect(await read.promise).to.include({ code: 'ERR_SLUICEWAY_BODY_ABORTED' })
+        })
+      }
+
       it(`${how}, with ${what}: a reader of bodyCache gets an error`, async () => {
         const read = deferred<unknown>()
         await cut(code, headers, bodyCache(), (req, _res, next) => {

@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
 import { isPipedInto } from '../../node/pipes.js'
+import { isHttp2 } from '../../node/request-facts.js'
 import { hasListeners } from '../../node/stream-state.js'
 import type { SluicewayError } from '../../shared/errors.js'
 import { BodyStream } from '../kept/stream.js'
@@ -68,7 +69,7 @@ export class StandIn extends BodyStream {
   }
 
   override fail(error: SluicewayError): void {
-    this.destroy(errorOfRequest(error))
+    this.destroy(errorOfRequest(error, this.request.req))
     // As in Node, the destinations of a request are not told that its client has left.
     if (this.request.hasClosed) return
     for (const destination of this.destinations) {
@@ -85,9 +86,15 @@ export class StandIn extends BodyStream {
 
 /**
  * Returns the error of which Node tells a reader of the request, as the handler may go by its code: that of the
- * connection, or the one with which the application has destroyed the request.
+ * connection, the one with which the application has destroyed the request, or over HTTP/2 that of a stream's end.
  */
-function errorOfRequest(error: SluicewayError): Error {
+function errorOfRequest(error: SluicewayError, req: ParsedRequest): Error {
   const { code, cause } = error
-  return code === 'ERR_SLUICEWAY_BODY_ABORTED' && isError(cause) ? cause : error
+  if (code !== 'ERR_SLUICEWAY_BODY_ABORTED') return error
+  if (isError(cause)) return cause
+  return isHttp2(req)
+    ? Object.assign(new Error('Premature close', { cause: error }), { code: CLOSED })
+    : error
 }
+
+const CLOSED = 'ERR_STREAM_PREMATURE_CLOSE'
