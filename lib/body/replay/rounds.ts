@@ -172,7 +172,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   /** Iterates over a stream of its own: Node's own iterator would read on after 'end', into the next round. */
   iterator(options?: { destroyOnReturn?: boolean }): AsyncIterableIterator<Buffer> {
     const rest = new StandIn(this.body, this)
-    rest.position = this.start
+    rest.iterateFrom(this.start)
     if (rest.takeEncoding() && this.state === 'unread') this.renew()
     return options?.destroyOnReturn === false ? rest.beginning() : rest.iterator()
   }
