@@ -257,8 +257,9 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
 
   stopReading(): void {
     this.lateReading?.end()
-    // Node emits the end of a body after its response only if the response was sent at once.
-    if (this.state === 'arriving' && this.received !== this.length) this.discardRest()
+    // Node emits the end of a body that is not kept after its response only if the response was sent at once.
+    const endMayCome = this.store === undefined && this.received === this.length
+    if (this.state === 'arriving' && !endMayCome) this.discardRest()
     this.state = 'released'
     this.rest?.answered()
     if (this.lateReading?.isCloseDue) this.socket.destroySoon()
@@ -270,8 +271,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
 
   private discardRest(): Rest {
     this.tapped()
-    this.rest = openRest(this, this.linger)
-    return this.rest
+    return (this.rest = openRest(this, this.linger))
   }
 
   /** Fails the readers. The error is created only if one gets it, as that costs as much as all the rest. */
@@ -291,7 +291,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
 
   /** Ends and closes an unread request when all of its body has come, as Node does: code may wait for that. */
   restHasCome(): void {
-    if (this.replay !== undefined) return
+    if (this.replay !== undefined) return this.replay.closeWaiters.restHasCome()
     this.nativePush!.call(this.req, null)
     if (this.req.readableFlowing === null) this.req.resume()
   }

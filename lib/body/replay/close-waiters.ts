@@ -1,8 +1,9 @@
 import { isAwaited } from '../../node/awaited-listener.js'
 import type { ParsedRequest } from '../../node/internals.js'
-import { isHttp2 } from '../../node/request-facts.js'
+import { hasConnection, isHttp2 } from '../../node/request-facts.js'
 import { dropListeners, hasListeners, whileEnded } from '../../node/stream-state.js'
 import { timers } from '../../node/timers.js'
+import type { BodyExchange } from '../owner.js'
 
 export type Listener = (...args: unknown[]) => void
 
@@ -15,6 +16,9 @@ export type PlaceOfReading = 'here' | 'beside' | 'before'
 /** The request as `CloseWaiters` sees it. */
 interface WaitedRequest {
   readonly req: ParsedRequest
+  readonly body: BodyExchange
+  /** True once any code has begun to read the request. */
+  readonly wasBegun: boolean
   /** True once the request was closed for good. */
   readonly hasClosed: boolean
   /** False once the body has failed, or the exchange is over: its listeners are told otherwise. */
@@ -34,6 +38,8 @@ interface WaitedRequest {
  *     any other listener later ──▶ waits for the client to leave: Node has emitted 'close' by then
  *
  * A reader of the next round also listens for 'close', to see the request fail. It is told after its own round.
+ *
+ *     the response is over ── the rest has come, or the connection has closed ──▶ all that are left are told
  */
 export class CloseWaiters {
   private readonly request: WaitedRequest
@@ -44,6 +50,8 @@ export class CloseWaiters {
   private wasAsked = false
   /** The listeners for 'close' of such turns, which nobody has told yet. */
   private askers: unknown[] = []
+  /** Tells the listeners that are left after the response; set while the rest of the body may still come. */
+  private tellLast: (() => void) | undefined
 
   constructor(request: WaitedRequest) {
     this.request = request
@@ -114,6 +122,39 @@ export class CloseWaiters {
     if (hasClosed || !isReadable) return
     const waits = (held: HeldListener): boolean => isAwaited(held) || askers.includes(held.listener ?? held)
     this.call('close', (req.rawListeners('close') as HeldListener[]).filter(waits))
+  }
+
+  /**
+   * Called when the response is over. As in Node, a request that nobody has read closes when its body was discarded:
+   * code takes a 'close' before the end for a client that has left, and multer calls `next` again.
+   */
+  responseIsOver(): void {
+    const { req, body, wasBegun } = this.request
+    // One listener for 'end' is that of the rounds.
+    if (req.listenerCount('close') === 0 && req.listenerCount('end') <= 1) return
+    const { socket } = body
+    const isUnread = !this.isOver && !wasBegun && !this.isRead
+    const tellLast = (): void => {
+      this.tellLast = undefined
+      socket.off('close', tellLast)
+      timers.nextTick(() => this.tellRemaining(isUnread))
+    }
+    if (req.complete || socket.destroyed || !hasConnection(req)) return tellLast()
+    this.tellLast = tellLast
+    socket.on('close', tellLast)
+  }
+
+  /** Called when the rest of a body whose response is over has come. */
+  restHasCome(): void {
+    this.tellLast?.()
+  }
+
+  private tellRemaining(isUnread: boolean): void {
+    const { req, hasClosed, endListeners } = this.request
+    if (hasClosed) return
+    if (!req.complete) return void req.emit('close')
+    if (isUnread) this.call('end', endListeners)
+    this.call('close', req.rawListeners('close') as Listener[])
   }
 
   private tellEndSoon(): void {

@@ -34,7 +34,9 @@ export abstract class RequestReader implements BodyReader {
   /** True once its reader has paused the request, until it flows again. */
   protected hasPaused = false
   readonly req: ParsedRequest
-  protected readonly body: ReplayedBody
+  readonly body: ReplayedBody
+  /** True once a reader has begun in an earlier round. */
+  private wasBegunBefore = false
   /** The place where a reader stopped by `pause()`; it may still give bytes back. */
   private stoppedAt: Place | undefined
   /** The position where the next round begins: after the bytes that an iterator has taken before it left the rest. */
@@ -53,6 +55,11 @@ export abstract class RequestReader implements BodyReader {
     lookUnfinished(req)
     this.nativeRead = nativeReadOf(req)
     replaceMethods(req)
+  }
+
+  /** True once any code has begun to read the request. */
+  get wasBegun(): boolean {
+    return this.wasBegunBefore || this.hasFlowed || this.req.readableDidRead
   }
 
   get stream(): ParsedRequest {
@@ -127,6 +134,7 @@ export abstract class RequestReader implements BodyReader {
     const { req } = this
     if (this.isReplaced) return
     this.body.readers.note(this)
+    this.wasBegunBefore = this.wasBegun
     replaceMethods(req)
     renewReadableState(req)
     this.position = this.start

@@ -195,7 +195,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     forgetRequest(this.body.socket, req)
     // Over HTTP/2, Node emits 'close' with the end of the stream, even if the body was not read.
     const isClosing = this.hasClosed || req.destroyed || isHttp2(req)
-    if (req.listenerCount('close') > 0 && !isClosing) timers.nextTick(() => req.emit('close'))
+    if (!isClosing) this.closeWaiters.responseIsOver()
   }
 
   /**
