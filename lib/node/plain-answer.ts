@@ -2,8 +2,8 @@ import { hasNoBody } from '../shared/response-facts.js'
 import { type ServerResponse, STATUS_CODES } from './http.js'
 import { isHttp2 } from './request-facts.js'
 
-/** Headers of the body that the application had in mind, beside those that begin with `content-`. */
-const aboutBody: ReadonlySet<string> = new Set(['etag', 'last-modified', 'transfer-encoding', 'trailer'])
+/** Headers of the body that the application had in mind, but not its security policies, which are for every answer. */
+const aboutBody = /^(?:content-(?!security-policy)|(?:etag|last-modified|transfer-encoding|trailer)$)/
 
 /** Ends a response with its body, if it has one. */
 type End = (body: string | undefined) => void
@@ -20,7 +20,7 @@ export function answerPlainly(
   const status = statusOf(error)
   const phrase = STATUS_CODES[status ?? 500] as string
   for (const name of res.getHeaderNames()) {
-    if (name.startsWith('content-') || aboutBody.has(name)) res.removeHeader(name)
+    if (aboutBody.test(name)) res.removeHeader(name)
   }
   if (status !== undefined) setHeadersOf(error as Failure, res)
   res.setHeader('Content-Type', 'text/plain; charset=utf-8')

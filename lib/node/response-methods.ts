@@ -15,13 +15,27 @@ export type Method = (this: ServerResponse, ...args: unknown[]) => unknown
 /** Runs instead of a method; `inner` is the method without this layer. */
 type Around = (res: ServerResponse, inner: Method, args: unknown[]) => unknown
 
+/** The methods that set the headers of a response. Node throws in each once the head was written. */
+const SETTERS = ['setHeader', 'setHeaders', 'appendHeader', 'removeHeader'] as const
+
+type WrappedName = 'writeHead' | 'write' | 'end' | (typeof SETTERS)[number]
+
 /** Wraps one method of one response in `around`. Layers that other code adds later run before it. */
-export function wrapMethod(res: ServerResponse, name: 'writeHead' | 'write' | 'end', around: Around): void {
+export function wrapMethod(res: ServerResponse, name: WrappedName, around: Around): void {
   const inner = res[name] as Method
   function wrapped(this: ServerResponse, ...args: unknown[]): unknown {
     return around(this, inner, args)
   }
   res[name] = wrapped as never
+}
+
+/**
+ * Discards the headers that the application still sets: the head that was written is not its own, and the exception
+ * for a late header would end the process.
+ */
+export function discardHeaders(res: ServerResponse): void {
+  // A response over HTTP/2 has no `setHeaders`.
+  for (const name of SETTERS) if (name in res) wrapMethod(res, name, () => res)
 }
 
 /**

@@ -1,9 +1,12 @@
+import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import compression from 'compression'
 import { expect } from 'chai'
+import type { Response } from 'express'
 import { autoFlush } from 'sluiceway/auto-flush'
 import { maxBytes } from 'sluiceway/max-bytes'
+import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { asChunk, RawClient, type RawResponse } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
@@ -42,6 +45,28 @@ const wrongAnswers: Record<string, Handler> = {
     res.writeHead(500, 'Went Wrong', { 'Content-Type': 'application/json' })
     res.end('{}')
   },
+}
+
+/** Ways to begin an answer, of which Node makes an exception if another answer was sent before. */
+const lateHeads: Record<string, (res: ServerResponse) => unknown> = {
+  'res.setHeader()': (res) => res.setHeader('Content-Type', 'application/json').end('{}'),
+  'res.setHeaders()': (res) => res.setHeaders(new Map([['X-Late', 'yes']])).end(),
+  'res.appendHeader()': (res) => res.appendHeader('Set-Cookie', 'late=yes').end(),
+  'res.removeHeader()': (res) => {
+    res.removeHeader('X-Powered-By')
+    res.end()
+  },
+  'res.json(), if there is one': (res) => ('json' in res ? (res as Response).json({}) : res.end('{}')),
+}
+
+/** Returns what `run` throws. */
+function outcomeOf(run: () => unknown): unknown {
+  try {
+    run()
+    return undefined
+  } catch (error) {
+    return error
+  }
 }
 
 for (const { name, mount } of hosts) {
@@ -92,6 +117,21 @@ for (const { name, mount } of hosts) {
       await until(() => called.length === 2)
     })
 
+    for (const [how, begin] of Object.entries(lateHeads)) {
+      it(`lets a handler that answers too late begin with ${how}`, async () => {
+        const ended = deferred<unknown>()
+        const late: Handler = (req, res) => {
+          req.resume().on('error', () => {
+            res.once('finish', () => setImmediate(() => ended.resolve(outcomeOf(() => begin(res)))))
+          })
+        }
+        const { port } = await serve(mount(maxBytes({ limit: 10, lingerMs: 10 }), late))
+        const { status, body } = await refused(port)
+        expect([status, body.toString()]).to.deep.equal([413, 'Payload Too Large'])
+        expect(await ended.promise).to.equal(undefined)
+      })
+    }
+
     for (const chosen of [400, 422, 503]) {
       it(`keeps the ${chosen} that the application chose`, async () => {
         const choose = swallowing((_req, res) => {
@@ -109,14 +149,15 @@ for (const { name, mount } of hosts) {
     }
 
     it('removes the headers that describe the replaced answer, and keeps the others', async () => {
+      const kept = ['X-Request-Id', 'Content-Security-Policy', 'Content-Security-Policy-Report-Only']
       const answer = swallowing((_req, res) => {
-        for (const line of ['Content-Language', 'Content-Encoding', 'ETag', 'Last-Modified', 'X-Request-Id'])
+        for (const line of ['Content-Language', 'Content-Encoding', 'ETag', 'Last-Modified', ...kept])
           res.setHeader(line, 'of the application')
         res.end('ok')
       })
       const { port } = await serve(mount(maxBytes(10), answer))
       const { headers } = await refused(port)
-      expect(headers['x-request-id']).to.deep.equal(['of the application'])
+      for (const line of kept) expect(headers[line.toLowerCase()], line).to.deep.equal(['of the application'])
       expect(headers).not.to.have.any.keys('content-language', 'content-encoding', 'etag', 'last-modified')
       expect(headers['content-type']).to.deep.equal(['text/plain; charset=utf-8'])
     })

@@ -2,7 +2,7 @@ import type { ServerResponse } from '../../node/http.js'
 import { contain } from '../../node/contained.js'
 import type { ParsedRequest } from '../../node/internals.js'
 import { answerPlainly } from '../../node/plain-answer.js'
-import { type Method, wrapMethod } from '../../node/response-methods.js'
+import { discardHeaders, type Method, wrapMethod } from '../../node/response-methods.js'
 import { onResponseClose } from '../../node/response-close.js'
 import { readableStateOf } from '../../node/stream-state.js'
 import type { SluicewayError } from '../../shared/errors.js'
@@ -71,6 +71,7 @@ export class RefusedAnswer {
     const { res, error } = this
     answerPlainly(res, error, (body) => void Reflect.apply(this.end, res, [body]))
     this.isOurs = true
+    discardHeaders(res)
   }
 }
 
