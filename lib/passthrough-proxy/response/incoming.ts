@@ -110,7 +110,6 @@ export class Incoming implements IncomingResponse {
     this.bodyChain.replaceBy(stream, replacementError, bytes?.length)
     forgetBody(this.headers)
     const length = this.dependsOnGet ? undefined : bytes?.length
-    this.head.headers.hasContentLength = length !== undefined
     if (length !== undefined) this.headers.set('Content-Length', String(length))
     if (this.statusCode === 206) [this.statusCode, this.statusMessage] = [200, 'OK']
     return this
