@@ -115,8 +115,14 @@ export class Incoming implements IncomingResponse {
     return this
   }
 
-  /** Ends the time in which the hook can change the response. */
-  close(): void {
+  /** Ends the time in which the hook can change the response, because it has ended. */
+  settle(): void {
+    this.close()
+    // The client of a 204 or 304 that the hook has made waits for no body, which may be endless.
+    if (hasNoBody(undefined, this.statusCode) && !this.endsWithHead) this.bodyChain.leaveBody()
+  }
+
+  private close(): void {
     this.#isClosed = true
   }
 
