@@ -104,6 +104,20 @@ for (const { name, mount } of hosts) {
       const { headers, body } = await client.response()
       expect([headers['content-length'] ?? [], body.length]).to.deep.equal([[], 0])
     })
+
+    it('announces no trailers to a client that has asked with HEAD', async () => {
+      const upstream = await scriptedUpstream()
+      const { port } = await serve(mount(asking('GET'), passthroughProxy(upstream.url)))
+      const client = await RawClient.connect(port)
+      client.request('HEAD', '/')
+      const connection = await upstream.connection()
+      await connection.untilText('\r\n\r\n')
+      connection.write(
+        'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n',
+      )
+      const { status, headers } = await client.response()
+      expect([status, headers['trailer']]).to.deep.equal([200, undefined])
+    })
   })
 }
 

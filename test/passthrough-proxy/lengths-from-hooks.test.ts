@@ -62,6 +62,15 @@ for (const { name, express } of expressVersions) {
       expect(response.headers['content-length']).to.deep.equal(['1000'])
     })
 
+    it('sends no length with a 204, whatever onResponse sets for the body that it gives', async () => {
+      const { exchange } = await proxied({
+        express,
+        onResponse: (incoming) => incoming.replace(Readable.from(['own'])).headers.set('Content-Length', '3'),
+      })
+      const { response } = await exchange(request('GET', '/'), 'HTTP/1.1 204 No Content\r\n\r\n')
+      expect([response.status, response.headers['content-length']]).to.deep.equal([204, undefined])
+    })
+
     it('cuts the client off if a stream of onResponse is shorter than its Content-Length', async () => {
       const { client, upstream, errors } = await proxied({
         express,

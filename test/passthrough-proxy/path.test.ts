@@ -114,6 +114,26 @@ for (const { name, express } of expressVersions) {
       expect(await asked('/api/x//evil.example', { mount: '/api' })).to.equal('/x//evil.example')
     })
 
+    for (const [path, prefix, expected] of [
+      ['/api', '', '/'],
+      ['/api?x', '', '/?x'],
+      ['/api', '/v1', '/v1'],
+      ['/api?x', '/v1/', '/v1/?x'],
+      ['/api/x', '/v1', '/v1/x'],
+    ] as const) {
+      it(`asks for ${expected} if a handler has cut /api off ${path} itself`, async () => {
+        const upstream = await scriptedUpstream()
+        const proxy = passthroughProxy(`${upstream.url}${prefix}`)
+        const app = express().use((req, res, next) => {
+          req.url = req.url.replace(/^\/api/, '')
+          proxy(req, res, next)
+        })
+        const client = await RawClient.connect((await serve(app)).port)
+        client.request('GET', path)
+        expect(await (await upstream.connection()).untilText('\r\n')).to.equal(`GET ${expected} HTTP/1.1\r\n`)
+      })
+    }
+
     it('answers 400 to OPTIONS *', async () => {
       const upstream = await scriptedUpstream()
       const proxy = passthroughProxy(upstream.url)

@@ -54,6 +54,20 @@ for (const { name, express } of expressVersions) {
       })
     }
 
+    for (const to of [204, 304]) {
+      it(`onResponse makes ${to} of an answer in chunks that announces trailers`, async () => {
+        const sender = await client({ onResponse: (incoming) => void (incoming.statusCode = to) })
+        sender.request('GET', '/')
+        const connection = await upstream.connection()
+        await connection.untilText('\r\n\r\n')
+        connection.write(
+          'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n',
+        )
+        const { status, headers } = await sender.response()
+        expect([status, headers['trailer']]).to.deep.equal([to, undefined])
+      })
+    }
+
     for (const value of [undefined, null, ['a=1', 'b=2']]) {
       it(`onResponse fails if headers.set gets ${JSON.stringify(value)}`, async () => {
         const sender = await client({

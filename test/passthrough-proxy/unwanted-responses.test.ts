@@ -35,6 +35,15 @@ const ways: readonly (readonly [what: string, hook: ResponseHook, status: number
     203,
   ],
   ['replaces the body', (incoming) => void incoming.replace('own'), 404],
+  ['makes a 304 of it', (incoming) => void (incoming.statusCode = 304), 304],
+  [
+    'makes a 204 of it, later',
+    async (incoming) => {
+      await new Promise(setImmediate)
+      incoming.pipeThrough(new PassThrough()).statusCode = 204
+    },
+    204,
+  ],
 ]
 
 describe('a response that is not wanted', () => {
@@ -125,6 +134,18 @@ describe('a response that is not wanted', () => {
     connection.write(head(10))
     expect((await client.response()).status).to.equal(200)
     await connection.closed()
+  })
+
+  it('keeps no client waiting for its end if the hook has made a 304 of it', async () => {
+    await start({ onResponse: (incoming) => void (incoming.statusCode = 304) })
+    await askFor('/first')
+    connection.write(head(10))
+    expect((await client.response()).status).to.equal(304)
+    await connection.closed()
+    client.request('GET', '/second')
+    const second = await upstream.connectionWith('GET /second')
+    second.write(head(0, '304 Not Modified'))
+    expect((await client.response()).status).to.equal(304)
   })
 
   it('costs its connection if its end does not come while another body is sent', async () => {

@@ -9,7 +9,7 @@ import { asksForMount, behindAuthority } from './mount-path.js'
 
 /**
  * Returns path and query of a request: as received, or the result of the option `path`. The path is empty if the
- * client asked for the mount itself.
+ * client asked for the mount itself, or if the application has cut its beginning off and nothing was left.
  */
 export function requestPath(
   req: IncomingMessage,
@@ -17,7 +17,7 @@ export function requestPath(
 ): string {
   if (choose !== undefined) return chosenPath(req, choose)
   const url = req.url as string
-  if (url.charCodeAt(0) !== 0x2f) return originForm(url, req)
+  if (url.charCodeAt(0) !== 0x2f) return isCutOff(url) ? url : originForm(url, req)
   const rest = url.slice(1)
   return asksForMount(req, rest) ? rest : url
 }
@@ -57,6 +57,11 @@ function originForm(url: string, req: IncomingMessage): string {
   const path = behindAuthority(url)
   if (path === undefined) throw refusedRequest('its target is not a path')
   return path.startsWith('/') || asksForMount(req, path) ? path : `/${path}`
+}
+
+/** Recognizes the rest of `/api` or `/api?x` in an application that cuts `/api` off itself. No HTTP/1 client sends it. */
+function isCutOff(url: string): boolean {
+  return url === '' || url.startsWith('?')
 }
 
 function mayClimb(path: string): boolean {

@@ -71,6 +71,11 @@ export class BodyChain {
     if (this.closed !== undefined) this.destroyStreams(this.closed)
   }
 
+  /** Replaces the body by none. */
+  leaveBody(): void {
+    if (!this.isReplaced) this.replaceBy(readableOf(Buffer.alloc(0)), unchanged, undefined)
+  }
+
   /** Reads the whole body, which is replaced by the bytes that were read. */
   load(limit: number): Promise<Buffer> {
     if (this.loading !== undefined) return this.loading

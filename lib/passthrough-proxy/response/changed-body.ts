@@ -61,9 +61,9 @@ export function changeBody(hook: ResponseHook, parts: Parts): ChangedBody | unde
   const announced = incoming.headers.getAll('content-length')
   try {
     const pending = runResponseHook(hook, incoming, client)
+    if (pending === undefined && incoming.isUntouched) incoming.settle()
     const isPlain = pending === undefined && incoming.isUntouched
     if (!isPlain) return new ChangedBody(parts, announced, pending)
-    incoming.close()
     requireFraming(incoming, announced, client.req.method)
     return undefined
   } catch (error) {
@@ -154,7 +154,7 @@ export class ChangedBody implements BodyReceiver {
 
   private start(): void {
     const { incoming, client } = this.parts
-    incoming.close()
+    incoming.settle()
     const output = this.body.start()
     requireFraming(incoming, this.announced, client.req.method)
     if (output === this.body.upstream) return this.passOn()

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { sluicewayError } from '../../shared/errors.js'
-import { takesBody } from '../../node/connection.js'
+import { sendsBody, takesBody } from '../../node/connection.js'
 import { isServedAsHttp10 } from '../../node/request-facts.js'
 import { isLength } from '../headers/body-length.js'
 import { addConnectionOptions, hopByHopNames } from '../headers/hop-by-hop.js'
@@ -80,9 +80,9 @@ export function fitToFraming(
 ): void {
   // RFC 9110 §8.6: a 204 has no Content-Length. A 304 may have one, which holds for no other status.
   const isVoid = status === 204 || (endsWithHead && takesBody(res) && status !== 304)
-  if (isVoid && headers.hasContentLength) removeLine(headers.lines, 'content-length')
+  if (isVoid) removeLine(headers.lines, 'content-length')
   // Trailers need chunks on both sides.
-  if (headers.chunked && !endsWithHead && !isServedAsHttp10(req)) return
+  if (headers.chunked && !endsWithHead && sendsBody(res, status) && !isServedAsHttp10(req)) return
   if (headers.hasTrailer) removeLine(headers.lines, 'trailer')
   res.removeHeader('Trailer') // that of a middleware
 }

@@ -110,14 +110,19 @@ export class Incoming implements IncomingResponse {
     this.bodyChain.replaceBy(stream, replacementError, bytes?.length)
     forgetBody(this.headers)
     const length = this.dependsOnGet ? undefined : bytes?.length
-    this.head.headers.hasContentLength = length !== undefined
     if (length !== undefined) this.headers.set('Content-Length', String(length))
     if (this.statusCode === 206) [this.statusCode, this.statusMessage] = [200, 'OK']
     return this
   }
 
-  /** Ends the time in which the hook can change the response. */
-  close(): void {
+  /** Ends the time in which the hook can change the response, because it has ended. */
+  settle(): void {
+    this.close()
+    // The client of a 204 or 304 that the hook has made waits for no body, which may be endless.
+    if (hasNoBody(undefined, this.statusCode) && !this.endsWithHead) this.bodyChain.leaveBody()
+  }
+
+  private close(): void {
     this.#isClosed = true
   }
 
