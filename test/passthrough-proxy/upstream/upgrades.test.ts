@@ -1,11 +1,11 @@
 import { once } from 'node:events'
 import { PassThrough } from 'node:stream'
 import { expect } from 'chai'
-import type { Upstream } from '../../support/http1-client.js'
+import { createClient, type Upstream } from '../../support/http1-client.js'
 import type { RawClient } from '../../support/raw-client.js'
 import { answer, type ScriptedUpstream } from '../../support/scripted-upstream.js'
 import { ask, context, RecordingReceiver } from '../../support/upstream-receiver.js'
-import { giveEach, ofOne, turn } from './asked.js'
+import { giveEach, ofOne, turn, usedConnection } from './asked.js'
 
 const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX: y\r\n\r\n'
 
@@ -142,6 +142,25 @@ describe("upgrades with the proxy's own client", () => {
     other.write(answer())
     await next.ended()
     connection.destroy()
+  })
+
+  it('go over a connection that has carried nothing, as from a client, while another one is idle', async () => {
+    const two = createClient({ ...ofOne, maxConnections: 2 })
+    const used = await usedConnection(two, server, server.url)
+    ask(two, { origin: server.url, upgrade: 'websocket' })
+    const fresh = await server.connection()
+    await fresh.untilText('upgrade: websocket')
+    ask(two, { origin: server.url, path: '/next' })
+    await used.untilText('/next')
+    two.close()
+    for (const connection of [used, fresh]) connection.destroy()
+  })
+
+  it('go over the idle connection if there is no room for another one', async () => {
+    const used = await usedConnection(upstream, server, server.url)
+    ask(upstream, { origin: server.url, upgrade: 'websocket' })
+    await used.untilText('upgrade: websocket')
+    used.destroy()
   })
 
   it('emit the events of the stream in the context of the request', async () => {

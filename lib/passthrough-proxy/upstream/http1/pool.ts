@@ -45,7 +45,7 @@ export class Pool implements ConnectionOwner, Holder {
   }
 
   send(delivery: Delivery): void {
-    const connection = this.logins.take(delivery.request.clientConnection) ?? this.idle.take()
+    const connection = this.logins.take(delivery.request.clientConnection) ?? this.takeIdle(delivery)
     if (connection !== undefined) return connection.send(delivery)
     delivery.holder = this
     if (this.logins.await(delivery)) return
@@ -57,6 +57,14 @@ export class Pool implements ConnectionOwner, Holder {
     }
     this.queue.add(delivery)
     if (!isFull && this.waiting > this.settling) this.open(delivery)
+  }
+
+  /**
+   * Takes an idle connection. An upgrade gets a new one if there is room, as from a client: servers such as engine.io
+   * judge by the bytes that a connection has carried whether anything has answered the upgrade.
+   */
+  private takeIdle({ request }: Delivery): Connection | undefined {
+    return request.upgrade === undefined || this.isFull ? this.idle.take() : undefined
   }
 
   /** Adds a client that sends requests. */
