@@ -66,6 +66,13 @@ export function nativeReadOf(req: ParsedRequest): ParsedRequest['_read'] {
   return isReplayed(req) ? NODE._read : req._read
 }
 
+/** Calls the `_read` of a request's class, which is another one over HTTP/2. */
+export function readNatively(req: ParsedRequest, size: number): void {
+  let owner = req
+  while (isReplayed(owner)) owner = Object.getPrototypeOf(owner) as ParsedRequest
+  owner._read.call(req, size)
+}
+
 function isReplayed(req: ParsedRequest): boolean {
   return REPLAYS in req._read
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import http2 from 'node:http2'
-import { Writable } from 'node:stream'
+import { Readable, Writable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { expect } from 'chai'
@@ -128,6 +128,21 @@ describe('bodyCache on HTTP/2', () => {
     reset(http2.constants.NGHTTP2_NO_ERROR)
     await over.promise
     expect(heard.filter((event) => event === 'close')).to.have.length(1)
+    session.destroy()
+  })
+
+  it('is read as by Node if the application gives it another stream state', async () => {
+    const respond: Handler = (req, res) => {
+      const { _readableState } = new Readable() as unknown as { _readableState: object }
+      Object.assign(req, { _readableState })
+      void text(req).then((body) => res.end(body))
+    }
+    const server = http2.createServer(mount(bodyCache(), respond) as never)
+    const { port } = await listen(server as never)
+    const session = http2.connect(`http://127.0.0.1:${port}`)
+    const stream = session.request({ ':method': 'POST' })
+    stream.end('body')
+    expect(await text(stream)).to.equal('body')
     session.destroy()
   })
 

@@ -4,9 +4,10 @@ import {
   markReplayed,
   NODE,
   putMethods,
+  readNatively,
   type ReplayedMethods,
 } from '../../node/request-methods.js'
-import { letFlow, sourceOf } from '../../node/stream-state.js'
+import { sourceOf } from '../../node/stream-state.js'
 import type { ToldWaiting } from '../owner.js'
 
 /** A replay as the methods of its request see it. */
@@ -33,7 +34,7 @@ interface ReplayedRequest {
 export const methods: ReplayedMethods = markReplayed({
   _read(this: ParsedRequest, size) {
     const replay = replayOf(this)
-    if (replay === undefined) letFlow(this, size)
+    if (replay === undefined) readNatively(this, size)
     else replay.read()
   },
   pause(this: ParsedRequest) {
