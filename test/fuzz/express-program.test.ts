@@ -95,6 +95,8 @@ describe('the documented behaviour of Express, fuzzed', () => {
       await client.closed()
       client.destroy()
       await new Promise((resolve) => void server.close(resolve))
+      // It is not kept with all the others until the end.
+      await closeServers()
       return withoutMeant(await read(client, [...known.map(({ bytes }) => bytes), AFTER]))
     }
     const { stackTraceLimit } = Error
