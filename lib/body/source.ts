@@ -86,7 +86,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     return this.error ?? sluicewayError('ERR_SLUICEWAY_BODY_RELEASED')
   }
 
-  /** Accepts at most `limit` bytes; of several limits the smallest counts. Returns the error if the body is known to be larger. */
+  /** Accepts at most `limit` bytes; the smallest limit counts. Returns the error of a body that is known to be larger. */
   addLimit(limit: number, linger?: LingerBounds): SluicewayError | undefined {
     this.limit = Math.min(limit, this.limit)
     if (!isLimitedByParser(this)) this.tapped()

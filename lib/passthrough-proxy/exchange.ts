@@ -203,7 +203,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
     if (this.state === 'queued' && this.outgoing === outgoing) this.breakOff(requestBodyError(cause))
   }
 
-  /** Ends the exchange with an error, through the app's error handlers or by a cut. It is none if the client has left. */
+  /** Ends the exchange with an error: through the app's error handlers, or by a cut. A client that has left is none. */
   fail(error: unknown): void {
     if (this.answer.isTaken || isClosed(this.res)) this.abandon()
     if (this.isOver) return

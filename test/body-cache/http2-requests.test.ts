@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { expect } from 'chai'
 import { bodyCache } from 'sluiceway/body-cache'
 import { maxBytes } from 'sluiceway/max-bytes'
+import { turns } from '../fuzz/wire.js'
 import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { frameClient } from '../support/http2-frames.js'
@@ -74,7 +75,7 @@ describe('bodyCache on HTTP/2', () => {
       const heard: string[] = []
       for (const event of EVENTS) req.on(event, () => heard.push(event))
       req.once('data', () => stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR)).on('data', () => {})
-      res.on('close', () => setTimeout(() => over.resolve(heard.toSorted()), 20))
+      res.on('close', () => void turns(5).then(() => over.resolve(heard.toSorted())))
     }
     const server = http2.createServer(mount(bodyCache(), respond) as never)
     const { port } = await listen(server as never)
@@ -85,48 +86,46 @@ describe('bodyCache on HTTP/2', () => {
     session.destroy()
   })
 
+  /** Answers each request at once, and reads on. `over` is called once its stream is closed, and all has been heard. */
+  async function answeringEarly(
+    limit: Handler,
+  ): Promise<{ port: number; heard: string[]; over: Promise<void> }> {
+    const heard: string[] = []
+    const { promise: over, resolve } = deferred()
+    const respond: Handler = (req, res) => {
+      for (const event of EVENTS) req.on(event, () => heard.push(event))
+      res.on('close', () => void turns(5).then(resolve))
+      req.on('data', () => {})
+      res.end('early')
+    }
+    const { port } = await listen(http2.createServer(mount(limit, respond) as never) as never)
+    return { port, heard, over }
+  }
+
   for (const [name, limit] of [
     ['maxBytes', maxBytes(3)],
     ['bodyCache', bodyCache({ limit: 3 })],
   ] as const) {
     it(`emits 'error', and then 'close' once, for a body that passes its limit after its answer: ${name}`, async () => {
-      const heard: string[] = []
-      const over = deferred()
-      const respond: Handler = (req, res) => {
-        for (const event of EVENTS) req.on(event, () => heard.push(event))
-        res.on('close', () => setTimeout(over.resolve, 20))
-        req.on('data', () => {})
-        res.end('early')
-      }
-      const server = http2.createServer(mount(limit, respond) as never)
-      const { port } = await listen(server as never)
+      const { port, heard, over } = await answeringEarly(limit)
       const session = http2.connect(`http://127.0.0.1:${port}`)
       const stream = session.request({ ':method': 'POST' })
       stream.on('error', () => {}).write('1')
       await once(stream.resume(), 'response')
       stream.end('234')
-      await over.promise
+      await over
       expect(heard).to.deep.equal(['error', 'close'])
       session.destroy()
     })
   }
 
   it("emits 'close' once if its client resets it without an error while it is read on after its answer", async () => {
-    const heard: string[] = []
-    const over = deferred()
-    const respond: Handler = (req, res) => {
-      for (const event of EVENTS) req.on(event, () => heard.push(event))
-      res.on('close', () => setTimeout(over.resolve, 20))
-      req.on('data', () => {})
-      res.end('early')
-    }
-    const server = http2.createServer(mount(bodyCache(), respond) as never)
-    const { port } = await listen(server as never)
+    const { port, heard, over } = await answeringEarly(bodyCache())
     const { session, stream, reset } = await frameClient(port, { 'content-length': 10 })
     stream.write('1')
     await once(stream.resume(), 'end')
     reset(http2.constants.NGHTTP2_NO_ERROR)
-    await over.promise
+    await over
     expect(heard.filter((event) => event === 'close')).to.have.length(1)
     session.destroy()
   })

@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import rawBody from 'raw-body'
 import { bodyCache } from 'sluiceway/body-cache'
+import { turns } from '../fuzz/wire.js'
 import { hosts } from '../support/hosts.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
@@ -103,8 +104,10 @@ for (const { name, mount } of hosts) {
             req.removeAllListeners()
             for (let round = 0; round < 2; round++) had.push(String(await rawBody(req)))
             // As milliparsec does past its limit: nobody reads on.
-            req.once('data', () => req.removeAllListeners())
-            await new Promise((resolve) => setTimeout(resolve, 5))
+            await new Promise<void>((resolve) =>
+              req.once('data', () => resolve(void req.removeAllListeners())),
+            )
+            await turns(3)
             for (let round = 0; round < 2; round++) had.push(String(await rawBody(req)))
             res.end(had.join())
           }),
