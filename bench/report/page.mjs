@@ -11,7 +11,7 @@ const root = new URL('../../', import.meta.url)
 
 const introduction = `# Benchmarks
 
-What sluiceway costs, beside its peers. Every sentence and figure here is made by \`npm run bench\` from [bench/results](../bench/results);
+What sluiceway costs, beside its peers. Everything here is made by \`npm run bench\` from [bench/results](../bench/results);
 \`npm run bench -- report\` makes only the pages anew. Do not edit this one. The project's own goals and their state are in [bench/goals.md](../bench/goals.md).`
 
 const method = `## How it is measured
