@@ -351,6 +351,21 @@ describe("the pool of the proxy's own client", () => {
     }
   })
 
+  it('is released after its idle time if its only request could not be sent', async function () {
+    this.timeout(20_000)
+    const held = async (): Promise<WeakRef<object>> => {
+      const lookup: LookupFunction = () => {}
+      const client = createClient({ ...ofOne, connect: { lookup } })
+      expect(await ask(client, { origin, path: '/a b' }).failed()).to.include({ kind: 'unsendable' })
+      return new WeakRef(lookup)
+    }
+    const lookup = await held()
+    while (lookup.deref() !== undefined) {
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      await collectedBytes()
+    }
+  })
+
   it('closes a connection a second before its server does', async () => {
     clock.stop()
     const got = ask(upstream, { origin })

@@ -38,6 +38,8 @@ export class Pool implements ConnectionOwner, Holder {
     this.connector = connector
     this.settings = settings
     this.onUnused = onUnused
+    // Its only request may be one that cannot be sent, and opens no connection whose end would do this.
+    this.idle.wake()
   }
 
   get host(): string {
