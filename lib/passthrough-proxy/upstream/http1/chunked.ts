@@ -9,7 +9,7 @@ export interface BodyEvents {
 
 /** More digits than any countable size has. */
 const MOST_DIGITS = 16
-/** The bound for all extensions of a body, the same as Node's (CVE-2024-22019). */
+/** The bound for the extensions of one chunk, the same as Node's (CVE-2024-22019): each may be signed. */
 const MOST_EXTENSION_BYTES = 16 * 1024
 
 const [LF, CR, SEMICOLON] = [0x0a, 0x0d, 0x3b] as const
@@ -104,6 +104,7 @@ export class ChunkDecoder {
   private endSize(byte: number): void {
     this.part = expected(byte, LF, this.left === 0 ? 'trailers' : 'data')
     this.digits = 0
+    this.extensionBytes = 0
     if (this.left === 0) this.beginTrailers()
   }
 

@@ -23,6 +23,8 @@ export class Delivery extends AsyncResource implements Waiting, Sending, Linked<
   readonly head: WrittenHead
   holder: Holder | undefined
   isReused = false
+  /** True while a connection is being opened for it. */
+  hasOpening = false
   /** The bytes of a body in memory that went out at once. */
   bytesWritten = 0
   /** A body that does not go out at once. */

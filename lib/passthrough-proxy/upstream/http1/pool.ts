@@ -38,6 +38,8 @@ export class Pool implements ConnectionOwner, Holder {
     this.connector = connector
     this.settings = settings
     this.onUnused = onUnused
+    // Its only request may be one that cannot be sent, and opens no connection whose end would do this.
+    this.idle.wake()
   }
 
   get host(): string {
@@ -100,7 +102,7 @@ export class Pool implements ConnectionOwner, Holder {
     this.settle(connection, false)
     const retry = this.retries.get(connection)
     this.retries.delete(connection)
-    this.opening.delete(connection)
+    this.endOpening(connection)
     if (retry !== undefined) return connection.send(retry)
     if (connection.hasLogin) return this.freeLogin(connection)
     const next = this.queue.first
@@ -145,6 +147,7 @@ export class Pool implements ConnectionOwner, Holder {
     this.count += 1
     try {
       openers.set(new Connection(this.connector, this, this.settings), delivery)
+      delivery.hasOpening = openers === this.opening
     } catch (error) {
       this.count -= 1
       this.queue.delete(delivery)
@@ -157,12 +160,23 @@ export class Pool implements ConnectionOwner, Holder {
     while (this.waiting > this.settling && !this.isFull) this.open(this.nextToOpen())
   }
 
-  /** Returns the first waiting request for which no connection is being opened; there is one. */
+  /**
+   * Returns the first waiting request for which no connection is being opened; there is one. Thousands may have one, and
+   * thousands of connections may be lost together.
+   */
   private nextToOpen(): Delivery {
-    const openers = new Set(this.opening.values())
     let next = this.queue.first as Delivery
-    while (openers.has(next)) next = next.after as Delivery
+    while (next.hasOpening) next = next.after as Delivery
     return next
+  }
+
+  /** Forgets that a connection is being opened. Returns the request for which it was. */
+  private endOpening(connection: Connection): Delivery | undefined {
+    const opener = this.opening.get(connection)
+    if (opener === undefined) return undefined
+    opener.hasOpening = false
+    this.opening.delete(connection)
+    return opener
   }
 
   private rest(connection: Connection): void {
@@ -191,9 +205,8 @@ export class Pool implements ConnectionOwner, Holder {
    * be sent once more may as well be sent elsewhere.
    */
   private failOpener(connection: Connection, reason: Failure): void {
-    const opener = this.opening.get(connection)
+    const opener = this.endOpening(connection)
     const retry = this.retries.get(connection)
-    this.opening.delete(connection)
     this.retries.delete(connection)
     if (opener !== undefined && this.queue.delete(opener)) opener.fail(reason)
     retry?.fail(reason)
