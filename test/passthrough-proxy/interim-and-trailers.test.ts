@@ -41,6 +41,20 @@ for (const { name, express } of expressVersions) {
       expect((await client.response()).status).to.equal(200)
     })
 
+    it('passes on several links of one line, as Node writes them, without those that Node refuses', async () => {
+      client.request('GET', '/')
+      const connection = await upstream.connection()
+      connection.write(
+        'HTTP/1.1 103 Early Hints\r\nLink: </a,b.css>; rel="preload"; as=style,' +
+          '</c.jpg>; rel=preload; imagesrcset="/c.jpg 1x, </d.jpg> 2x" , </e.js?f=1>; rel=preload; crossorigin\r\n\r\n',
+      )
+      expect(await client.untilText('\r\n\r\n')).to.equal(
+        'HTTP/1.1 103 Early Hints\r\nLink: </a,b.css>; rel="preload"; as=style, </e.js?f=1>; rel=preload; crossorigin\r\n\r\n',
+      )
+      connection.write(answer())
+      expect((await client.response()).status).to.equal(200)
+    })
+
     it('answers as usual after a 103 that Node would refuse', async () => {
       client.request('GET', '/')
       const connection = await upstream.connection()

@@ -6,6 +6,7 @@ import { HeaderList } from '../headers/header-list.js'
 import { isHeadUntouched } from './untouched.js'
 import { isHeadWritten } from '../../node/send-head.js'
 import { joinSingleLines } from './single-lines.js'
+import { sendableLinks } from './link-values.js'
 
 /** The lines to which several writers may contribute: those of a middleware are sent beside the upstream's. */
 const shared: ReadonlySet<string> = new Set(['set-cookie', 'vary'])
@@ -206,7 +207,7 @@ function asHints(lines: readonly string[]): Record<string, string | string[]> {
   const links: string[] = []
   for (let i = 0; i < lines.length; i += 2) {
     const name = (lines[i] as string).toLowerCase()
-    if (name === 'link') links.push(lines[i + 1] as string)
+    if (name === 'link') links.push(...sendableLinks(lines[i + 1] as string))
     else if (name !== 'content-length') hints[name] = lines[i + 1] as string
   }
   return { ...hints, link: links }
