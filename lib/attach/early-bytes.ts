@@ -41,6 +41,11 @@ function leaveToReader(this: HoldingSocket, event: string | symbol): void {
   this.unshift(releaseEarlyBytes(this)!)
 }
 
+/** Tells whether no handler has taken a connection over yet. */
+export function holdsEarlyBytes(socket: HoldingSocket): boolean {
+  return socket[EARLY_BYTES] !== undefined
+}
+
 /**
  * Returns the bytes, and leaves the connection unread, as Node has handed it over. Returns undefined if a handler has
  * taken the connection over.

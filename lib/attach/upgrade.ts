@@ -5,7 +5,7 @@ import { currentResponse, tellDrained } from '../node/connection.js'
 import type { CheckingServer, ServerSocket } from '../node/internals.js'
 import { closeConnection } from './close-connection.js'
 import { tellDecided } from './decided.js'
-import { holdEarlyBytes } from './early-bytes.js'
+import { holdEarlyBytes, holdsEarlyBytes } from './early-bytes.js'
 import { endOnError } from './end-on-error.js'
 import { tellWatchers, watchersBeside } from './other-listeners.js'
 import { route, type Upgrade, type Wiring } from './recipients.js'
@@ -25,6 +25,7 @@ export function runUpgrade(wiring: Wiring, upgrade: Upgrade): void {
     return
   }
   socket.on('drain', onSocketDrain)
+  socket.on('timeout', endSilence(server))
   holdEarlyBytes(socket, head)
   waitForTurn(server, socket, () => endOnError(socket, () => route(wiring, upgrade), req))
 }
@@ -58,6 +59,26 @@ function abortRequest(req: IncomingMessage): void {
 function onSocketDrain(this: ServerSocket): void {
   const res = currentResponse(this)
   if (res?.writableNeedDrain) tellDrained(res)
+}
+
+/**
+ * Ends the wait of an application that has set a time limit (`res.setTimeout`, `req.setTimeout`, `server.setTimeout`), as
+ * the server does on its own connections. A connection that a handler has taken over has no such limit, and the listener
+ * that stays on it must not hold its request.
+ */
+function endSilence(server: CheckingServer): (this: ServerSocket) => void {
+  return function (this: ServerSocket): void {
+    const res = currentResponse(this)
+    if (res === undefined || !holdsEarlyBytes(this)) return
+    endOnError(
+      this,
+      () => {
+        const isHeard = res.emit('timeout', this)
+        if (!server.emit('timeout', this) && !isHeard) this.destroy()
+      },
+      res.req,
+    )
+  }
 }
 
 function ignore(): void {}

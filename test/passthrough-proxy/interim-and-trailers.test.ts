@@ -41,6 +41,20 @@ for (const { name, express } of expressVersions) {
       expect((await client.response()).status).to.equal(200)
     })
 
+    it('passes on several links of one line, as Node writes them, without those that Node refuses', async () => {
+      client.request('GET', '/')
+      const connection = await upstream.connection()
+      connection.write(
+        'HTTP/1.1 103 Early Hints\r\nLink: </a,b.css>; rel="preload"; as=style,' +
+          '</c.jpg>; rel=preload; imagesrcset="/c.jpg 1x, </d.jpg> 2x" , </e.js?f=1>; rel=preload; crossorigin\r\n\r\n',
+      )
+      expect(await client.untilText('\r\n\r\n')).to.equal(
+        'HTTP/1.1 103 Early Hints\r\nLink: </a,b.css>; rel="preload"; as=style, </e.js?f=1>; rel=preload; crossorigin\r\n\r\n',
+      )
+      connection.write(answer())
+      expect((await client.response()).status).to.equal(200)
+    })
+
     it('answers as usual after a 103 that Node would refuse', async () => {
       client.request('GET', '/')
       const connection = await upstream.connection()
@@ -56,7 +70,7 @@ for (const { name, express } of expressVersions) {
           'Link: not a link\r\nLink: </c>; rel=preload, </d>; title="two words", </e>\r\n\r\n',
       )
       const hints = await client.untilText('\r\n\r\n')
-      expect(hints).to.contain('Link: </a>; rel=preload; as="style", </c>; rel=preload, </e>\r\n')
+      expect(hints).to.contain('Link: </a>; rel=preload; as="style", </b>;rel=x, </c>; rel=preload, </e>\r\n')
       connection.write(answer())
       expect((await client.response()).status).to.equal(200)
     })

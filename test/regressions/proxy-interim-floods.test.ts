@@ -57,6 +57,23 @@ for (const { name, express } of expressVersions) {
       })
     }
 
+    for (const [what, link] of [
+      ['signs', `</a>;${'='.repeat(60_000)}"`],
+      ['parameters', `</a>;${'a=b'.repeat(20_000)} x`],
+      ['quotes', `</a>; ${'"\\'.repeat(30_000)}`],
+      ['brackets', '<'.repeat(60_000)],
+      ['spaces', `</a>${' '.repeat(60_000)}x`],
+    ] as const) {
+      // Node's pattern for a link took half a minute, in which no other request was served.
+      it(`do not hold the process up by the ${what} of a link`, async () => {
+        const { client, connection } = await begin({})
+        const begun = performance.now()
+        connection.write(`HTTP/1.1 103 Early Hints\r\nLink: ${link}\r\n\r\n${answer()}`)
+        expect((await client.response()).status).to.equal(200)
+        expect(performance.now() - begun).to.be.below(1000)
+      })
+    }
+
     it('are not kept for a client that does not read', async () => {
       const { client, server, connection, errors } = await begin({})
       client.socket.pause()

@@ -6,6 +6,7 @@ import { HeaderList } from '../headers/header-list.js'
 import { isHeadUntouched } from './untouched.js'
 import { isHeadWritten } from '../../node/send-head.js'
 import { joinSingleLines } from './single-lines.js'
+import { sendableLinks } from './link-values.js'
 
 /** The lines to which several writers may contribute: those of a middleware are sent beside the upstream's. */
 const shared: ReadonlySet<string> = new Set(['set-cookie', 'vary'])
@@ -200,27 +201,13 @@ function isRead({ socket }: ServerResponse): boolean {
   return socket !== null && !socket.writableNeedDrain
 }
 
-/**
- * Matches one link as Node does: it refuses all hints if one of their links is unlike this, and its own expression
- * takes twice as long with each further parameter of such a link.
- */
-const LINK = /^<[^>]*>(?:\s*;\s*[^;"\s]+(?:="[^;"\s]*")?)*$/
-
-/** Separates the links of one line (RFC 8288 §3). */
-const BETWEEN_LINKS = /,(?=\s*<)/
-
-function linksOf(line: string): string[] {
-  const links = line.split(BETWEEN_LINKS).map((link) => link.trim())
-  return links.filter((link) => LINK.test(link))
-}
-
 /** Returns the lines by name. RFC 9110 §8.6 excludes a length, for which clients over HTTP/2 reset the stream. */
 function asHints(lines: readonly string[]): Record<string, string | string[]> {
   const hints: Record<string, string | string[]> = {}
   const links: string[] = []
   for (let i = 0; i < lines.length; i += 2) {
     const name = (lines[i] as string).toLowerCase()
-    if (name === 'link') links.push(...linksOf(lines[i + 1] as string))
+    if (name === 'link') links.push(...sendableLinks(lines[i + 1] as string))
     else if (name !== 'content-length') hints[name] = lines[i + 1] as string
   }
   return { ...hints, link: links }
