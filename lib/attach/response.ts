@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { announceClosing, responseClassOf } from '../node/connection.js'
 import type { CheckingServer, ServerSocket } from '../node/internals.js'
+import { hasListeners } from '../node/stream-state.js'
 import { closeConnection } from './close-connection.js'
 
 /** Creates a response as the server does for any request; the connection ends with it. */
@@ -20,5 +21,7 @@ export function responseOn(
 }
 
 function onResponseFinish(this: ServerResponse): void {
+  // As the server does, which thereby ends and closes a request that nobody reads.
+  if (!hasListeners(this.req)) this.req.resume()
   if (this.socket !== null) closeConnection(this.socket)
 }

@@ -26,6 +26,7 @@ export function runUpgrade(wiring: Wiring, upgrade: Upgrade): void {
   }
   socket.on('drain', onSocketDrain)
   socket.on('timeout', endSilence(server))
+  socket.on('close', abortUnanswered)
   holdEarlyBytes(socket, head)
   waitForTurn(server, socket, () => endOnError(socket, () => route(wiring, upgrade), req))
 }
@@ -53,6 +54,15 @@ function waitForTurn(server: CheckingServer, socket: ServerSocket, proceed: () =
 /** Aborts a request as the server does if its connection closes. */
 function abortRequest(req: IncomingMessage): void {
   req.destroy(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }))
+}
+
+/**
+ * Aborts the request of an app that has not answered it: handlers clean up at `req.on('close')`. With the connection of
+ * another handler the request has nothing to do any more.
+ */
+function abortUnanswered(this: ServerSocket): void {
+  const res = currentResponse(this)
+  if (res !== undefined && !res.writableFinished && holdsEarlyBytes(this)) abortRequest(res.req)
 }
 
 /** Tells the current response of 'drain', as the server does on its own connections. */
