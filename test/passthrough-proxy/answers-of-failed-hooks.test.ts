@@ -74,6 +74,17 @@ for (const [host, mount] of Object.entries(mounts)) {
       })
     }
 
+    it('may begin later if the hook returns a promise that waits for it', async () => {
+      const client = await ask(
+        (_incoming, _req, res) =>
+          new Promise<void>((resolve) => {
+            setImmediate(() => res.end('of the hook', () => resolve()))
+          }),
+      )
+      expect((await client.response()).body.toString()).to.equal('of the hook')
+      expect(errors).to.deep.equal([])
+    })
+
     it('is left alone if the hook fails once it has ended', async () => {
       const client = await ask((_incoming, _req, res) => {
         res.end('of the hook')
