@@ -35,6 +35,7 @@ declare module 'node:http' {
   }
 }
 
+/** The options of `bodyCache`, all of them optional. */
 export interface BodyCacheOptions {
   /**
    * The largest body that is kept, in bytes on the wire; a larger one is refused with 413

@@ -31,6 +31,7 @@ export type { ByteSize } from './shared/options.js'
  */
 export type MaxBytesLimit = { limit(req: IncomingMessage): ByteSize }['limit']
 
+/** The options of `maxBytes`. Only `limit` is required. */
 export interface MaxBytesOptions {
   /**
    * The largest request body that is accepted, in bytes on the wire (before decompression): a whole number, a size

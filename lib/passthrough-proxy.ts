@@ -90,7 +90,8 @@ export interface PassthroughProxyOptions {
   readonly onRequest?: RequestHook | undefined
   /**
    * Changes status, headers and body of the response before its head is sent; it may be asynchronous. It is not called
-   * for interim (1xx) responses, nor if the upstream fails. An exception is a 500 (ERR_SLUICEWAY_PROXY_HOOK).
+   * for interim (1xx) responses, nor if the upstream fails. An exception is a 500 (ERR_SLUICEWAY_PROXY_HOOK). An answer
+   * of its own, through `res`, has to begin before the hook ends: return a promise that waits for it.
    */
   readonly onResponse?: ResponseHook | undefined
   /**

@@ -42,9 +42,9 @@ export interface BodyCache {
   json(): Promise<unknown>
   json<Output>(schema: StandardSchema<Output>): Promise<Output>
   /**
-   * Parses the body as a form, including nested keys (`a[b]=c`), with at most 1000 parameters and 32 levels. Rejects
-   * with 400 'ERR_SLUICEWAY_BODY_MALFORMED' past these bounds; with a schema also with 400
-   * 'ERR_SLUICEWAY_BODY_INVALID' and `issues`.
+   * Parses the body as a form, whatever its Content-Type says, including nested keys (`a[b]=c`), with at most 1000
+   * parameters and 32 levels. Rejects with 400 'ERR_SLUICEWAY_BODY_MALFORMED' past these bounds; with a schema also
+   * with 400 'ERR_SLUICEWAY_BODY_INVALID' and `issues`.
    */
   urlencoded(): Promise<Record<string, unknown>>
   urlencoded<Output>(schema: StandardSchema<Output>): Promise<Output>

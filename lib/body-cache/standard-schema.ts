@@ -1,3 +1,4 @@
+import { described } from '../shared/described.js'
 import { wrongOption } from '../shared/error-page.js'
 import { sluicewayError } from '../shared/errors.js'
 
@@ -24,7 +25,7 @@ export async function validate<Output>(schema: StandardSchema<Output>, value: un
   const standard = (schema as Partial<StandardSchema<Output>> | null)?.['~standard']
   if (typeof standard?.validate !== 'function') {
     throw wrongOption(
-      'req.bodyCache: schema must be a Standard Schema, such as one of zod, valibot or arktype',
+      `req.bodyCache: schema must be a Standard Schema, such as one of zod, valibot or arktype, got ${described(schema)}`,
     )
   }
   const result = await standard.validate(value)

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 
 import { isSluicewayError, sluicewayError } from '../shared/errors.js'
-import type { ByteSize } from '../shared/options.js'
+import { show, type ByteSize } from '../shared/options.js'
 import { isPromise } from '../shared/promises.js'
 import type { BodyTransform } from './hook-bodies/body-transform.js'
 import type { HeaderList } from './headers/header-list.js'
@@ -94,13 +94,31 @@ export async function runRequestHook(
 ): Promise<void> {
   try {
     await hook(outgoing, req)
-    // Any other path could be interpreted as a URL.
-    if (!outgoing.path.startsWith('/')) throw new TypeError("the path must begin with '/'")
+    checkFirstLine(outgoing)
     // As in http.request: methods are case-sensitive, and 'delete' is a mistake for 'DELETE'.
     outgoing.method = outgoing.method.toUpperCase()
   } catch (cause) {
     throw hookError('onRequest failed', cause)
   }
+}
+
+/** Throws if a hook in JavaScript has set a path or a method of another kind. */
+function checkFirstLine({ path, method }: { readonly path: unknown; readonly method: unknown }): void {
+  // A path without the slash could be interpreted as a URL.
+  if (typeof path !== 'string' || !path.startsWith('/')) {
+    throw new TypeError(`outgoing.path must be a string that begins with '/', got ${show(path)}`)
+  }
+  if (typeof method !== 'string') {
+    throw new TypeError(`outgoing.method must be a string, got ${show(method)}`)
+  }
+}
+
+/** The answer to the client as `onResponse` can begin it by itself. */
+interface OwnAnswer {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  /** Called if the hook has failed: what it has written by itself ends with the exchange. */
+  adopt(cause: unknown): void
 }
 
 /**
@@ -110,17 +128,19 @@ export async function runRequestHook(
 export function runResponseHook(
   hook: ResponseHook,
   incoming: IncomingResponse,
-  { req, res }: { readonly req: IncomingMessage; readonly res: ServerResponse },
+  client: OwnAnswer,
 ): Promise<void> | undefined {
   try {
-    const result: unknown = hook(incoming, req, res)
-    return isPromise(result) ? Promise.resolve(result).then(ignore, failed) : undefined
+    const result: unknown = hook(incoming, client.req, client.res)
+    if (!isPromise(result)) return undefined
+    return Promise.resolve(result).then(ignore, (cause: unknown) => failed(client, cause))
   } catch (cause) {
-    return failed(cause)
+    return failed(client, cause)
   }
 }
 
-function failed(cause: unknown): never {
+function failed(client: OwnAnswer, cause: unknown): never {
+  client.adopt(cause)
   throw responseHookError(cause)
 }
 

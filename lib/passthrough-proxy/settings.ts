@@ -81,17 +81,18 @@ function rewritesOf({ rewriteLocation, cookieDomain, cookiePath }: CheckedOption
 export function tokens(fallback: readonly string[]): OptionCheck<ReadonlySet<string>> {
   return (given, option) => {
     const list = given === undefined ? fallback : given
-    if (!Array.isArray(list) || !list.every(isToken)) {
-      throw wrongKind(option, "a list of upgrade tokens such as 'websocket'", given)
-    }
-    const lowerCased = list.map((token) => token.toLowerCase())
+    if (!Array.isArray(list)) throw wrongKind(option, "a list of upgrade tokens such as 'websocket'", given)
+    const lowerCased = list.map((token: unknown, index) =>
+      readToken(token, { ...option, key: `${option.key}[${index}]` }),
+    )
     rejectCleartextHttp2(lowerCased, option)
     return new Set(lowerCased)
   }
 }
 
-function isToken(token: unknown): token is string {
-  return typeof token === 'string' && /^[\w!#$%&'*+./^`|~-]+$/.test(token)
+function readToken(token: unknown, option: OptionName): string {
+  if (typeof token === 'string' && /^[\w!#$%&'*+./^`|~-]+$/.test(token)) return token.toLowerCase()
+  throw wrongKind(option, "an upgrade token such as 'websocket'", token)
 }
 
 /** Throws for h2c: a tunnel of HTTP/2 would bypass every rule of this app (golang/go#80416). */

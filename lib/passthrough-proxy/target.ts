@@ -60,11 +60,7 @@ export function parseTarget(target: string | URL): Target {
     )
   }
   if (url.hostname === 'unix' && isSocketUrl(target)) throw complaint(UNIX_SOCKET)
-  if (url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '') {
-    throw complaint(
-      `must have no query, fragment or credentials, got ${JSON.stringify(url.origin + url.pathname)} with them`,
-    )
-  }
+  rejectMore(url)
   return {
     origin: url.origin,
     hostname: url.hostname,
@@ -72,6 +68,19 @@ export function parseTarget(target: string | URL): Target {
     root: url.pathname,
     mark: newMark(),
   }
+}
+
+/** Throws if a URL has parts that would be ignored. The message does not show them, because they may be secret. */
+function rejectMore(url: URL): void {
+  const parts = []
+  if (url.search !== '') parts.push('a query')
+  if (url.hash !== '') parts.push('a fragment')
+  const hasLogin = url.username !== '' || url.password !== ''
+  if (hasLogin) parts.push('credentials')
+  if (parts.length === 0) return
+  const shown = `${JSON.stringify(url.origin + url.pathname)} with ${parts.join(' and ')}`
+  const remedy = hasLogin ? `; set the header in "onRequest": outgoing.headers.set('Authorization', …)` : ''
+  throw complaint(`must have no query, fragment or credentials, got ${shown}${remedy}`)
 }
 
 /** Recognizes a URL of any realm: that of a test runner has a class of its own. */

@@ -128,13 +128,19 @@ for (const { name, order, user, amount, known } of libraries) {
 describe('req.bodyCache, with an argument that is not a schema', () => {
   afterEach(closeServers)
 
-  for (const wrong of [null, {}, 'x', () => {}, { '~standard': {} }]) {
+  for (const [wrong, got] of [
+    [null, 'null'],
+    [{}, 'an object'],
+    ['x', 'a string'],
+    [() => {}, 'a function'],
+    [{ '~standard': {} }, 'an object'],
+  ] as const) {
     it(`explains the error for ${JSON.stringify(wrong) ?? 'a function'}`, async () => {
       const read = (req: IncomingMessage): Promise<unknown> =>
         req.bodyCache.json(wrong as unknown as StandardSchema)
       expect(await found(read, '{}')).to.deep.equal({
         message: withEntry(
-          'req.bodyCache: schema must be a Standard Schema, such as one of zod, valibot or arktype',
+          `req.bodyCache: schema must be a Standard Schema, such as one of zod, valibot or arktype, got ${got}`,
           'a-wrong-option',
         ),
       })

@@ -126,6 +126,7 @@ for (const { name, express } of expressVersions) {
       it(`refuses a request whose hook ${what}: nothing is left to send, or a part`, async () => {
         expect((await send(hook)).status).to.equal(500)
         expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_BODY_ALREADY_READ')
+        expect(errors[0]?.message).to.contain('by onRequest for instance; set outgoing.body, or mount')
       })
     }
 

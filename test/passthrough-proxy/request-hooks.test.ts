@@ -409,7 +409,17 @@ for (const { name, express } of expressVersions) {
       [
         'gives a URL for a path',
         { onRequest: (o) => void (o.path = 'http://a/') },
-        "the path must begin with '/'",
+        `outgoing.path must be a string that begins with '/', got "http://a/"`,
+      ],
+      [
+        'gives a URL object for a path',
+        { onRequest: (o) => void Object.assign(o, { path: new URL('http://a/') }) },
+        "outgoing.path must be a string that begins with '/', got a value of class URL",
+      ],
+      [
+        'gives no method',
+        { onRequest: (o) => void Object.assign(o, { method: undefined }) },
+        'outgoing.method must be a string, got undefined',
       ],
     ] as [string, PassthroughProxyOptions, string][]) {
       it(`tells the app why: onRequest ${what}`, async () => {

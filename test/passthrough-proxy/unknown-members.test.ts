@@ -33,6 +33,25 @@ const assignments: readonly (readonly [hook: Hook, code: string, message: string
   ['onResponse', 'it.headers = {}', 'incoming.headers cannot be replaced; change its lines with set()'],
 ]
 
+/** Calls of methods that the objects of other packages have. A private method of ours with that name would be called. */
+const calls: readonly (readonly [hook: Hook, code: string])[] = [
+  ['onRequest', "it.setHeader('x-user', 'ada')"],
+  ['onRequest', "it.removeHeader('cookie')"],
+  ['onRequest', "it.write('text')"],
+  ['onRequest', "it.end('text')"],
+  ['onRequest', 'it.destroy()'],
+  ['onRequest', 'it.abort()'],
+  ['onResponse', 'it.pipe(process.stdout)'],
+  ['onResponse', "it.on('data', () => {})"],
+  ['onResponse', "it.once('end', () => {})"],
+  ['onResponse', "it.setEncoding('utf8')"],
+  ['onResponse', 'it.read()'],
+  ['onResponse', 'it.resume()'],
+  ['onResponse', 'it.destroy()'],
+  ['onResponse', 'it.text()'],
+  ['onResponse', 'it.json()'],
+]
+
 /** Compiles code as a CommonJS module does: sloppy, so that an assignment to a frozen object would be ignored. */
 function sloppy(code: string): (it: unknown) => void {
   return vm.runInThisContext(`(function (it) { ${code} })`) as (it: unknown) => void
@@ -53,7 +72,7 @@ async function errorOf(options: PassthroughProxyOptions): Promise<SluicewayError
   return errors[0]!
 }
 
-describe('a hook of passthroughProxy that assigns to a name of another package', () => {
+describe('a hook of passthroughProxy that uses a name of another package', () => {
   afterEach(closeServers)
 
   for (const [hook, code, message] of assignments) {
@@ -61,6 +80,15 @@ describe('a hook of passthroughProxy that assigns to a name of another package',
       const error = await errorOf({ [hook]: sloppy(code) })
       expect(error).to.include({ code: 'ERR_SLUICEWAY_PROXY_HOOK', status: 500 })
       expect((error.cause as Error).message).to.include(message)
+    })
+  }
+
+  for (const [hook, code] of calls) {
+    it(`fails with the name that it has called: ${hook}, ${code}`, async () => {
+      const error = await errorOf({ [hook]: sloppy(code) })
+      expect(error).to.include({ code: 'ERR_SLUICEWAY_PROXY_HOOK', status: 500 })
+      const [called] = code.split('(')
+      expect((error.cause as Error).message).to.equal(`${called} is not a function`)
     })
   }
 

@@ -8,7 +8,7 @@ import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'
 import { isChangedBodyOf } from './changed-body.js'
 import { DraftedRequest } from './drafted-request.js'
-import { alreadyRead, holdBack } from './hold-back.js'
+import { alreadyRead, BY_A_HOOK, holdBack } from './hold-back.js'
 import { addForwarded } from './forwarded.js'
 import { readRequestHead } from './headers.js'
 import { refuseLoop } from './loop.js'
@@ -41,7 +41,7 @@ export function readHead({ req, res, settings }: Received, failure?: Error): Req
 /** Throws if a hook has read the client's body that is to be sent: a part of it, or nothing, would look whole. */
 export function requireUnread({ req, head, outgoing: { body } }: Draft): void {
   const isOwn = body === req || isChangedBodyOf(req, body)
-  if (isOwn && mayHaveBody(req, head) && !isUnread(req, head)) throw alreadyRead()
+  if (isOwn && mayHaveBody(req, head) && !isUnread(req, head)) throw alreadyRead(BY_A_HOOK)
   if (isOwn) holdBack(req)
   else if (body instanceof Readable) holdBack(body)
 }

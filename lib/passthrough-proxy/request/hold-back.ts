@@ -73,12 +73,16 @@ export function takeHeld(body: IncomingMessage): readonly Chunk[] | undefined {
   return hold?.taken
 }
 
+const BY_ANOTHER = 'was already read by another middleware; mount bodyCache() before it'
+
+/** The end of the message for a body that a hook has read. */
+export const BY_A_HOOK: string =
+  'was read before it was sent, by onRequest for instance; set outgoing.body, or mount bodyCache() before the proxy'
+
 /** Creates the error for a body of which another reader has taken bytes. */
-export function alreadyRead(): Error {
-  return sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ', {
-    message:
-      'passthroughProxy: the request body was already read by another middleware; mount bodyCache() before it',
-  })
+export function alreadyRead(how: string = BY_ANOTHER): Error {
+  const message = `passthroughProxy: the request body ${how}`
+  return sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ', { message })
 }
 
 /** Ends the hold of a request that may be sent to another target. It stays paused, as it was when it came. */

@@ -33,7 +33,7 @@ function chosenPath(req: IncomingMessage, choose: (req: IncomingMessage) => unkn
   }
   if (typeof chosen === 'string' && chosen.startsWith('/')) return chosen
   throw sluicewayError('ERR_SLUICEWAY_PROXY_HOOK', {
-    message: `passthroughProxy: path must give a string that begins with '/', got ${show(chosen)}`,
+    message: `passthroughProxy: path must return a string that begins with '/', got ${show(chosen)}`,
   })
 }
 

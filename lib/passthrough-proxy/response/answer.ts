@@ -71,6 +71,15 @@ export class Answer implements BodyReceiver, ClientSide {
     return this.res.writableEnded || this.res.destroyed
   }
 
+  /**
+   * Takes over the answer that a failed hook has begun by itself: no other code would end it. If Node has refused a
+   * second head, another handler may have sent the first one, and its answer is left alone.
+   */
+  adopt(cause: unknown): void {
+    const isRefused = isError(cause) && 'code' in cause && cause.code === 'ERR_HTTP_HEADERS_SENT'
+    if (this.isTaken && !this.isClosed && !isRefused) this.isBegun = true
+  }
+
   /** Passes an interim response on if the client supports it. */
   inform(status: number, lines: readonly string[]): void {
     try {

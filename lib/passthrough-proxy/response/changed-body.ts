@@ -26,6 +26,7 @@ export interface ClientSide {
   write(chunk: Buffer): void
   takesMore(): boolean
   sendHead(): void
+  adopt(cause: unknown): void
   end(trailers: string[], last: Buffer | undefined): boolean
 }
 

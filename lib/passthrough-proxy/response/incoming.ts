@@ -79,7 +79,7 @@ export class Incoming implements IncomingResponse {
     const codings = codingsIn(this.headers.getAll('content-encoding'))
     if (codings.length === 0) return this
     // The coding that was applied last comes off first.
-    for (const coding of codings.toReversed()) this.pipe(decoding(coding), undecodable)
+    for (const coding of codings.toReversed()) this.passThrough(decoding(coding), undecodable)
     this.headers.delete('content-encoding')
     forgetLength(this.headers)
     return this
@@ -91,7 +91,7 @@ export class Incoming implements IncomingResponse {
       this.requireChangeable('pipeThrough()')
       this.requireWhole('pipeThrough()')
     })
-    this.pipe(stage, responseTransformError)
+    this.passThrough(stage, responseTransformError)
     forgetLength(this.headers)
     return this
   }
@@ -163,7 +163,8 @@ export class Incoming implements IncomingResponse {
     )
   }
 
-  private pipe(stage: Stage, errorOf: ErrorOf): void {
+  /** Not called `pipe`: hooks in JavaScript know that name from `proxyRes.pipe(res)` of other proxies. */
+  private passThrough(stage: Stage, errorOf: ErrorOf): void {
     if (this.endsWithHead) drop(stage.input, stage.output)
     else this.bodyChain.through(stage, errorOf)
   }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 
-import { wrongKind, type OptionCheck, type OptionName } from '../../shared/options.js'
+import { show, wrongKind, type OptionCheck, type OptionName } from '../../shared/options.js'
 import { hookError } from '../hooks.js'
 import type { Target } from '../target.js'
 
@@ -44,7 +44,7 @@ export function rewriteRule(kind: RuleKind): OptionCheck<Rewrite | undefined> {
     if (given === true) return (value, place) => kind.own(value, undefined, place)
     if (typeof given === 'function') return asking(given as Ask, option)
     if (isText(given, kind)) return (value, place) => kind.own(value, given, place)
-    if (isMap(given, kind)) return lookingUp(Object.entries(given), kind)
+    if (isMap(given)) return lookingUp(replacementsIn(given, option, kind), kind)
     throw wrongKind(option, `true, false, ${kind.expected}, an object with such values, or a function`, given)
   }
 }
@@ -53,12 +53,25 @@ function isText(given: unknown, kind: RuleKind): given is string {
   return typeof given === 'string' && kind.isReplacement(given)
 }
 
-function isMap(given: unknown, kind: RuleKind): given is Readonly<Record<string, string>> {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) return false
-  return Object.values(given).every((to) => isText(to, kind))
+function isMap(given: unknown): given is Readonly<Record<string, unknown>> {
+  return typeof given === 'object' && given !== null && !Array.isArray(given)
 }
 
-function lookingUp(entries: readonly (readonly [from: string, to: string])[], kind: RuleKind): Rewrite {
+type Replacement = readonly [from: string, to: string]
+
+function replacementsIn(
+  given: Readonly<Record<string, unknown>>,
+  option: OptionName,
+  kind: RuleKind,
+): readonly Replacement[] {
+  return Object.entries(given).map(([from, to]) => {
+    if (isText(to, kind)) return [from, to]
+    const expected = `an object whose values are each ${kind.expected}`
+    throw wrongKind(option, expected, to, ` for the key ${show(from)}`)
+  })
+}
+
+function lookingUp(entries: readonly Replacement[], kind: RuleKind): Rewrite {
   return (value) => {
     for (const [from, to] of entries) {
       const replaced = kind.named(value, from, to)
@@ -83,5 +96,5 @@ function asking(ask: Ask, { key }: OptionName): Rewrite {
 function fit(answer: unknown): string | undefined {
   // oxlint-disable-next-line no-control-regex
   if (answer === undefined || (typeof answer === 'string' && !/[\0\r\n]/.test(answer))) return answer
-  throw new TypeError(`it must give a string without line breaks, or undefined, got ${typeof answer}`)
+  throw new TypeError(`it must return a string without line breaks, or undefined, got ${show(answer)}`)
 }

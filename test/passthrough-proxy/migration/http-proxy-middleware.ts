@@ -64,9 +64,15 @@ export const middlewareRows: Readonly<Record<string, Row>> = {
     here: ({ url }) =>
       passthroughProxy(url, {
         ...LIKE_THERE,
-        path: ({ url: path = '' }) => path.replace(/^\/old/, '/new').replace(/^\/remove/, ''),
+        path: ({ url: path = '' }) => path.replace(/^\/old/, '/new').replace(/^\/remove\/?/, '/'),
       }),
-    sent: [get('/api/old/x?y=1'), get('/api/remove/x'), get('/api/x')],
+    sent: [
+      get('/api/old/x?y=1'),
+      get('/api/remove/x'),
+      get('/api/remove'),
+      get('/api/remove?y=1'),
+      get('/api/x'),
+    ],
   },
   'pathRewrite: function': {
     peers,

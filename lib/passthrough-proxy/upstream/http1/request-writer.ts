@@ -15,6 +15,7 @@ const BEYOND_LATIN1 = /[^\0-\xff]/ // oxlint-disable-line no-control-regex
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 /** Excludes spaces as well: they would end the path. */
 const PATH = /^[\x21-\xff]+$/
+const UNSENT_IN_PATH = 'it has a space, a control character, or a character beyond latin1'
 const DIGITS = /^\d+$/
 
 /** The methods for which servers expect a length even without a body (RFC 9110 §8.6). */
@@ -44,7 +45,7 @@ export interface WrittenHead {
 export function requestHead(request: UpstreamRequest, host: string): WrittenHead {
   const { method, path, upgrade } = request
   if (!TOKEN.test(method) || method === 'CONNECT') throw new UnsendableRequest('a method that cannot be sent')
-  if (!PATH.test(path)) throw new UnsendableRequest('a path that cannot be sent')
+  if (!PATH.test(path)) throw new UnsendableRequest(`a path that cannot be sent: ${UNSENT_IN_PATH}`)
   const given = readLines(request.lines)
   const isChunked = goesInChunks(request)
   const start = `${method} ${path} HTTP/1.1\r\n${given.host ?? `host: ${host}\r\n`}`
@@ -78,7 +79,7 @@ function readLine(given: GivenLines, name: string, value: string): void {
   const { length } = name
   if (length === 10 && /^connection$/i.test(name)) return readConnection(given, value)
   if (length > 5 && length < 18 && ownLines.has(name.toLowerCase())) {
-    throw new UnsendableRequest(`a ${name} that is not this side's to write`)
+    throw new UnsendableRequest(`a ${name} line, which cannot be set`)
   }
   if (length === 4 && /^host$/i.test(name)) return noteHost(given, `host: ${value}\r\n`)
   if (length === 13 && isLogin(name, value)) given.logsIn = true
