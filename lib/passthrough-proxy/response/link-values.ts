@@ -1,5 +1,5 @@
 /** Matches one link of a list (RFC 8288 §3): commas in a URL, or in a quoted string, separate nothing. */
-const EACH = /(?:<[^<>]*>|"[^"]*"|[^,<"])+/g
+const EACH = /(?:<[^<>]*>?|"[^"]*"?|[^,<"])+/g
 
 /**
  * Matches the links that Node sends in a 103, and has only one way to read each character. Node's own expression takes
