@@ -21,7 +21,8 @@ export function onResponseClose(res: ServerResponse, listener: CloseListener): v
   if (isClosed(res)) timers.nextTick(callListener, res, listener)
   else {
     leaveRoom(res)
-    res.on('close', listener)
+    // `on` may be replaced: @polka/compression moves all listeners to its own stream, which a lost connection does not close.
+    res.addListener('close', listener)
     if (isHttp2(res.req)) watchStream(res, listener)
     else if (res.socket === null) closeWithConnection(res)
   }
@@ -94,7 +95,7 @@ function closeWithConnection(res: ServerResponse): void {
   const queued: ConnectionWatcher = { connectionClosed: () => close(res) }
   watchConnection(socket, queued)
   // From its turn on, Node closes it.
-  res.once('socket', () => unwatchConnection(socket, queued))
+  res.prependOnceListener('socket', () => unwatchConnection(socket, queued))
 }
 
 /**

@@ -23,12 +23,16 @@ export function recognizeChild(given: unknown): RunningChild | undefined {
   return isProcess(given) ? new ProcessChild(given) : undefined
 }
 
-/** Returns the child itself. A promise of zx has the methods of a child, but not its events; its `child` has both. */
+/**
+ * Returns the child itself. A promise of zx has the methods of a child, but not its events; its `child` has both. The
+ * result of tinyexec has `process`, and must not be awaited: it reads the output itself from then on.
+ */
 export function unwrapChild(given: unknown): unknown {
-  if (isChild(given) || !isObject(given) || !hasMethods(given, 'kill') || !isProcess(given['child']))
-    return given
+  if (isChild(given) || !isObject(given) || !hasMethods(given, 'kill')) return given
+  const { child, process } = given
+  if (!isProcess(child)) return isProcess(process) ? process : given
   void settled(given)
-  return given['child']
+  return child
 }
 
 function isChild(given: unknown): given is PipedChild {

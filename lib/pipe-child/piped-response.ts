@@ -44,6 +44,8 @@ export class PipedResponse {
   /** The stream that takes what is written: the response, or its compressor, where an end waits for a slow client. */
   private receiver: Partial<Writable>
   private hasBegun = false
+  /** True once an event has told the end: that of a compressor's own stream may come before the response has ended. */
+  private wasToldEnd = false
   private onOver: Listener | undefined
   private onFull: Listener | undefined
   private onFailure: ((error: Error) => void) | undefined
@@ -64,14 +66,23 @@ export class PipedResponse {
   /** True if nothing more can be sent: the client has left, or the response was ended. */
   get isOver(): boolean {
     const { res, receiver } = this
-    return isClosed(res) || res.writableEnded || res.destroyed || receiver.writableEnded === true
+    return (
+      this.wasToldEnd ||
+      isClosed(res) ||
+      res.writableEnded ||
+      res.destroyed ||
+      receiver.writableEnded === true
+    )
   }
 
   /** Calls `listener`, once or more, when the response is over; in the next tick if it already is. */
   whenOver(listener: Listener): void {
     this.onOver = listener
     if (this.isOver) timers.nextTick(listener)
-    this.listenForEnd(listener)
+    this.listenForEnd(() => {
+      this.wasToldEnd = true
+      listener()
+    })
   }
 
   /** Calls `listener` with the exception of a method of the response: Node throws for a wrong Content-Length. */

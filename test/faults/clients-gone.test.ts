@@ -153,6 +153,53 @@ for (const { name, mount } of hosts) {
       })
     })
 
+    describe('behind a compressor that takes all listeners of the response, as that of polka', () => {
+      const compressor: Handler = (_req, res, next) => {
+        res.on = () => res
+        next()
+      }
+
+      async function request(head: string, ...handlers: Handler[]): Promise<RawClient> {
+        const { port } = await serve(mount(compressor, ...handlers))
+        const client = await RawClient.connect(port)
+        client.write(head)
+        return client
+      }
+
+      it('leaves no file', async () => {
+        const cache = bodyCache({ directory, memory: 0 })
+        const client = await request(
+          'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody',
+          cache,
+          (req) => req.bodyCache.buffer(),
+        )
+        await until(() => openFilesIn(directory).length > 0)
+        client.destroy()
+        await allClosedIn(directory)
+      })
+
+      it('ends its child process', async () => {
+        const child = spawn('sleep', ['60'], { detached: true })
+        const piped = deferred()
+        const client = await request('GET / HTTP/1.1\r\nHost: a\r\n\r\n', (_req, res) => {
+          piped.resolve()
+          return pipeChild(res, child)
+        })
+        await piped.promise
+        client.destroy()
+        expect(await once(child, 'exit')).to.deep.equal([null, 'SIGTERM'])
+      })
+
+      it('ends the request to the upstream', async () => {
+        const upstream = await scriptedUpstream()
+        const client = await request('GET / HTTP/1.1\r\nHost: a\r\n\r\n', passthroughProxy(upstream.url))
+        const connection = await upstream.connection()
+        await connection.untilText('\r\n\r\n')
+        client.destroy()
+        await connection.closed()
+      })
+    })
+
     describe('before a middleware is called', () => {
       /** Sends `request` and leaves; then come `handlers`. */
       async function leaveBefore(request: string, ...handlers: Handler[]): Promise<void> {

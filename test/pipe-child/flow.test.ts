@@ -1,7 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import type { ServerResponse } from 'node:http'
 import { PassThrough, Readable } from 'node:stream'
+import { createGzip } from 'node:zlib'
 import { expect } from 'chai'
-import { pipeChild } from 'sluiceway'
+import { type ChildExit, pipeChild } from 'sluiceway'
+import { deferred } from '../support/deferred.js'
 import { closeServers } from '../support/servers.js'
 import { fronts } from './fronts.js'
 import { piped, sh } from './piped.js'
@@ -60,7 +63,32 @@ for (const front of fronts) {
       child.stdin.end()
       expect(await reply.ended()).to.equal('one\ntwo\nthree\n')
     })
+
+    it('writes nothing more once a compressor that takes all listeners has told the end', async () => {
+      const child = sh('yes')
+      const exit = deferred<ChildExit>()
+      const { ask } = await front.serve((_req, res) => {
+        compressed(res)
+        setTimeout(() => res.end(), 50)
+        void pipeChild(res, child).then(exit.resolve)
+      })
+      await (await ask()).ended()
+      expect(await exit.promise).to.deep.equal({ code: null, signal: 'SIGTERM' })
+    })
   })
+}
+
+/** As that of polka. */
+function compressed(res: ServerResponse): void {
+  const compressor = createGzip()
+  const [write, end] = [res.write.bind(res), res.end.bind(res)]
+  compressor.on('data', (chunk) => write(chunk) || compressor.pause()).on('end', end)
+  res.prependListener('drain', () => compressor.resume())
+  const on = (event: string, listener: () => void): ServerResponse => {
+    compressor.on(event, listener)
+    return res
+  }
+  Object.assign(res, { on, write: compressor.write.bind(compressor), end: compressor.end.bind(compressor) })
 }
 
 function takeBack(stream: Readable): void {

@@ -91,6 +91,22 @@ function processPromise(script: string): PipedChild {
   return Object.defineProperty(promise, 'then', { value: ended.then.bind(ended) }) as never
 }
 
+/** As tinyexec makes it: an object with the child in `process`, that reads the output itself once it is awaited. */
+function executed(script: string): PipedChild {
+  const child = sh(script)
+  const then = (resolve: (output: string) => void): void => {
+    const chunks: unknown[] = []
+    child.stdout!.on('readable', () => chunks.push(child.stdout!.read()))
+    child.once('close', () => resolve(chunks.join('')))
+  }
+  class Result {
+    readonly process = child
+    readonly kill = (): boolean => child.kill()
+  }
+  // oxlint-disable-next-line unicorn/no-thenable -- the result of tinyexec is one
+  return Object.defineProperty(new Result(), 'then', { value: then }) as never
+}
+
 for (const front of fronts) {
   describe(`pipeChild on ${front.name}`, () => {
     afterEach(closeServers)
@@ -278,6 +294,14 @@ for (const front of fronts) {
         const [reply, outcome] = await asked(front, { start: () => processPromise('echo out; exit 3') })
         expect(await reply.ended()).to.equal('out\n')
         expect(await outcome).to.deep.equal({ exit: { code: 3, signal: null } })
+      })
+    })
+
+    describe('with an object that has a child as its process, as of tinyexec', () => {
+      it('sends the output of the child', async () => {
+        const [reply, outcome] = await asked(front, { start: () => executed('echo out; exit 3') })
+        expect(await reply.ended()).to.equal('out\n')
+        expect((await outcome).exit).to.deep.equal({ code: 3, signal: null })
       })
     })
 

@@ -119,7 +119,8 @@ export class Linger implements Rest, Closing {
 function ignoreRest(socket: ServerSocket, res: OutgoingResponse): void {
   skipMessages(socket)
   // While other responses have to be sent first, Node has to notice that their client leaves.
-  if (res.socket === null) res.once('socket', ignoreEnd)
+  // `once` calls `on`, which a compressor may have replaced.
+  if (res.socket === null) res.prependOnceListener('socket', ignoreEnd)
   else ignoreEnd(socket)
 }
 

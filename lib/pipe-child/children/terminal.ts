@@ -20,6 +20,9 @@ export interface PseudoTerminal {
 /** The wait for the exit of a terminal whose process has ended. It may have been emitted before the call. */
 const EXIT_WAIT_MS = 250
 
+/** The interval at which we check whether the process of a paused terminal still runs. */
+const PAUSE_WATCH_MS = 50
+
 /** A command in a pseudo-terminal. It has one output and leads a session. An earlier exit is not known. */
 export class TerminalChild implements RunningChild {
   readonly started: Promise<void> = Promise.resolve()
@@ -66,6 +69,7 @@ class TerminalOutput implements ChildOutput {
   private readonly terminal: PseudoTerminal
   private readonly listeners = new ListenerSet()
   private onEnd: () => void = () => {}
+  private watch: NodeJS.Timeout | undefined
 
   constructor(terminal: PseudoTerminal, exited: Promise<unknown>) {
     this.terminal = terminal
@@ -78,11 +82,22 @@ class TerminalOutput implements ChildOutput {
     this.listeners.addRemoval(() => subscription.dispose())
   }
 
+  /**
+   * Pauses the terminal for as long as its process runs: node-pty closes it 200 ms after the exit, and drops what was
+   * not read by then. That rest is small, as the process has waited for all the rest to be read.
+   */
   pause(): void {
+    if (this.watch !== undefined || !isProcess(this.terminal.pid)) return
     this.terminal.pause?.()
+    this.watch = timers
+      .setInterval(() => {
+        if (!isProcess(this.terminal.pid)) this.resume()
+      }, PAUSE_WATCH_MS)
+      .unref()
   }
 
   resume(): void {
+    this.stopWatching()
     this.terminal.resume?.()
   }
 
@@ -90,7 +105,13 @@ class TerminalOutput implements ChildOutput {
   close(): void {}
 
   removeListeners(): void {
+    this.stopWatching()
     this.listeners.removeAll()
+  }
+
+  private stopWatching(): void {
+    timers.clearInterval(this.watch)
+    this.watch = undefined
   }
 }
 
