@@ -34,7 +34,8 @@ export class Waiting implements ToldWaiting {
     putIterators(req, methods)
     this.follow(req)
     for (const stream of readers.streams) if (stream !== req) this.follow(stream)
-    res.on('socket', this.note).on('close', this.note)
+    // A compressor may have replaced `on`.
+    for (const event of ['socket', 'close']) res.addListener(event, this.note)
   }
 
   add(watcher: BodyWatcher): void {
