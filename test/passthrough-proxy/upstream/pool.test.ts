@@ -366,25 +366,6 @@ describe("the pool of the proxy's own client", () => {
     }
   })
 
-  it('needs no time that grows with the square of its requests if all connections fail together', async function () {
-    this.timeout(60_000)
-    const all = 8000
-    const answers: (() => void)[] = []
-    const lookup: LookupFunction = (name, _options, callback) => {
-      const fail = (): void => callback(new Error(`${name} is unknown`), '')
-      if (answers.length < all) answers.push(fail)
-      else setImmediate(fail)
-    }
-    const client = createClient({ ...ofOne, maxConnections: all, connectTimeoutMs: 0, connect: { lookup } })
-    const request = { origin: 'http://localhost:1', maxQueue: all }
-    const asked = Array.from({ length: 2 * all }, () => ask(client, request))
-    const { user } = process.cpuUsage()
-    for (const answerNow of answers) answerNow()
-    await Promise.all(asked.map((got) => got.failed()))
-    expect((process.cpuUsage().user - user) / 1e6).to.be.below(6)
-    client.close()
-  })
-
   it('closes a connection a second before its server does', async () => {
     clock.stop()
     const got = ask(upstream, { origin })
