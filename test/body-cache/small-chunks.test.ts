@@ -4,6 +4,7 @@ import { buffer } from 'node:stream/consumers'
 import { expect } from 'chai'
 import rawBody from 'raw-body'
 import { bodyCache, type BodyCacheOptions } from 'sluiceway/body-cache'
+import { cpuOf } from '../support/cpu.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
@@ -18,11 +19,16 @@ describe('bodyCache, with a body in chunks of a few bytes', () => {
   afterEach(removeDirectories)
 
   /** Sends the body in chunks of `size` bytes, and returns what the handler answers. */
-  async function answerOf(size: number, options: BodyCacheOptions, handler: Handler): Promise<string> {
+  async function answerOf(
+    size: number,
+    options: BodyCacheOptions,
+    handler: Handler,
+    bytes = BODY,
+  ): Promise<string> {
     const { port } = await serve(hosts[0]!.mount(bodyCache(options), handler))
     const client = await RawClient.connect(port)
     const chunks = []
-    for (let at = 0; at < BODY.length; at += size) chunks.push(asChunk(BODY.subarray(at, at + size)))
+    for (let at = 0; at < bytes.length; at += size) chunks.push(asChunk(bytes.subarray(at, at + size)))
     client.write(HEAD, ...chunks, lastChunk)
     const { body } = await client.response()
     client.destroy()
@@ -55,6 +61,19 @@ describe('bodyCache, with a body in chunks of a few bytes', () => {
         expect(answer).to.equal('true')
       }
     }
+  })
+
+  it('looks for none of them among all that wait to be written, of which a read brings ten thousand', async () => {
+    const bytes = Buffer.alloc(30_000, 'a')
+    const readTwice: Handler = async (req, res) => {
+      const read = await Promise.all([rawBody(req), buffer(req.bodyCache.stream())])
+      res.end(String(read.every((one) => one.equals(bytes))))
+    }
+    const [inMemory, inFile] = ['1mb', 0].map((memory) => async () => {
+      expect(await answerOf(1, { memory }, readTwice, bytes)).to.equal('true')
+    }) as [() => Promise<void>, () => Promise<void>]
+    await inMemory()
+    expect(await cpuOf(inFile)).to.be.below(3 * (await cpuOf(inMemory)))
   })
 
   it('writes many of them to the file at once', async () => {

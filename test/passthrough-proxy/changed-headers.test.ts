@@ -3,6 +3,7 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage } from 'no
 import { expect } from 'chai'
 import { attach, passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
 
+import { countedList } from '../support/cpu.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { unmarked } from '../support/proxied.js'
 import { RawClient, type RawResponse } from '../support/raw-client.js'
@@ -89,6 +90,26 @@ for (const { name, mount } of hosts) {
       'Authorization: Basic client',
       'x-last: z',
     ]
+
+    for (const [what, last] of [
+      ['left', []],
+      ['changed', ['z=1']],
+    ] as const) {
+      it(`looks a few times at each of a list of lines that the application has ${what}`, async () => {
+        const read: number[] = []
+        for (const count of [100, 400]) {
+          const lines = Array.from({ length: count }, (_, at) => `a=${at}`)
+          const { list, reads } = countedList([...lines, ...last])
+          const { lines: passed } = await seen({
+            sent: [...lines.map((line) => `Set-Cookie: ${line}`), 'X-Last: z'],
+            change: (headers) => void (headers['set-cookie'] = list),
+          })
+          expect(passed).to.have.length(count + last.length + 1)
+          read.push(reads())
+        }
+        expect(read[1]).to.be.below(5 * read[0]!)
+      })
+    }
 
     for (const [what, change, expected] of [
       [

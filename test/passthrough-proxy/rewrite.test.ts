@@ -4,6 +4,7 @@ import { expect } from 'chai'
 import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
 
 import { attached } from '../support/attached.js'
+import { cpuOf } from '../support/cpu.js'
 import { withEntry } from '../support/error-entry.js'
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient, type RawResponse } from '../support/raw-client.js'
@@ -167,6 +168,22 @@ for (const { name, express } of expressVersions) {
           expect(await line(`Refresh: ${sent}`, { cookieDomain: true })).to.equal(`Refresh: ${sent}`)
         }
       })
+    })
+
+    it('takes no time for a host that no server has, and that Node would read for long', async () => {
+      // Node 20 to 24 would take 300 ms for one that fills a head.
+      const han = (count: number): string =>
+        Array.from({ length: count }, (_, at) => encodeURIComponent(String.fromCharCode(0x4e00 + at))).join(
+          '',
+        )
+      const [harmless, hostile] = ['a'.repeat(30_000), han(3300)].map((host) => {
+        const sent = [`Location: http://${host}/`, `Content-Location: http://${host}/`]
+        return async () => {
+          const { head } = await answered(sent, { rewriteLocation: true })
+          expect(head).to.include(sent.join('\r\n'))
+        }
+      }) as [() => Promise<void>, () => Promise<void>]
+      expect(await cpuOf(hostile)).to.be.below((await cpuOf(harmless)) + 30)
     })
 
     describe('rewriteLocation', () => {

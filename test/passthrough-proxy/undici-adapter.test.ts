@@ -3,7 +3,9 @@ import type { EventEmitter } from 'node:events'
 import { expect } from 'chai'
 import { passthroughProxy, type TargetFunction } from 'sluiceway'
 
+import type * as LinesModule from '../../dist/esm/passthrough-proxy/upstream/undici/lines.js'
 import type * as QueuesModule from '../../dist/esm/passthrough-proxy/upstream/undici/queues.js'
+import { countedList } from '../support/cpu.js'
 import { deferred } from '../support/deferred.js'
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
@@ -15,6 +17,10 @@ import { until } from '../support/until.js'
 const { Queues } = (await import(
   `${root}/dist/esm/passthrough-proxy/upstream/undici/queues.js`
 )) as typeof QueuesModule
+
+const { headLines } = (await import(
+  `${root}/dist/esm/passthrough-proxy/upstream/undici/lines.js`
+)) as typeof LinesModule
 
 const BUSY = 'http://busy'
 
@@ -69,6 +75,16 @@ describe('the adapter of undici', () => {
     for (let origin = 0; origin < 300; origin++) queues.of(`http://origin${origin}`)
     expect(queues.of('http://empty')).to.not.equal(empty)
     expect(queues.of('http://busy')).to.equal(busy)
+  })
+
+  it('compares each of a thousand cookies once, not each line with each value', () => {
+    const cookies = Array.from({ length: 1000 }, (_, at) => `a=${at}`)
+    const raw = cookies.flatMap((cookie) => [Buffer.from('Set-Cookie'), Buffer.from(cookie)])
+    const { list, reads } = countedList(cookies)
+    expect(headLines(raw, { 'set-cookie': list })).to.deep.equal(raw.map(String))
+    expect(reads()).to.be.below(5000)
+    // As an interceptor may have changed them.
+    expect(headLines(raw, { 'set-cookie': cookies.with(7, 'b=1') })).to.include('b=1')
   })
 
   it('holds a body back only once if a queue is full at once, and another target takes the request', async () => {

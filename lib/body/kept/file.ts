@@ -1,5 +1,6 @@
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import path from 'node:path'
+import { SmallChunks } from './small-chunks.js'
 
 /** The number of bytes that are read at a time. */
 const READ_SIZE = 64 * 1024
@@ -25,6 +26,7 @@ export class BodyFile {
   private written = 0
   /** The chunks that are not written yet, in order. */
   private readonly pending: Buffer[] = []
+  private readonly small = new SmallChunks()
   private readonly owner: BodyFileOwner
   private readonly handle: Promise<FileHandle>
 
@@ -40,7 +42,8 @@ export class BodyFile {
   }
 
   append(chunk: Buffer): void {
-    this.pending.push(chunk)
+    // The first one is being written. One read of a socket may hold ten thousand chunks, which readers look through.
+    if (!this.small.join(this.pending, chunk, 1)) this.pending.push(chunk)
     this.size += chunk.length
     if (this.pending.length === 1) void this.writePending()
   }

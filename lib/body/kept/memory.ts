@@ -1,8 +1,4 @@
-/** Chunks up to this size are copied together: each of them takes some hundred bytes more than it holds. */
-const SMALL = 1024
-
-/** The size of the blocks into which they are copied. */
-const BLOCK = 4096
+import { SmallChunks } from './small-chunks.js'
 
 /** Holds bytes of one body in memory, in the order in which they came. Positions are byte offsets from their start. */
 export class BodyMemory {
@@ -10,14 +6,13 @@ export class BodyMemory {
   private readonly chunks: Buffer[] = []
   /** The position at which each chunk starts. */
   private readonly starts: number[] = []
-  /** The block whose beginning is the last chunk; undefined if that is a chunk as it came. */
-  private block: Buffer | undefined
+  /** Set with the second chunk: most bodies are one. */
+  private small: SmallChunks | undefined
 
   append(chunk: Buffer): void {
-    if (!this.joinLast(chunk)) {
+    if (this.chunks.length === 0 || !this.join(chunk)) {
       this.chunks.push(chunk)
       this.starts.push(this.size)
-      this.block = undefined
     }
     this.size += chunk.length
   }
@@ -29,20 +24,14 @@ export class BodyMemory {
     return from(this.chunks[index]!, position - this.starts[index]!)
   }
 
+  private join(chunk: Buffer): boolean {
+    this.small ??= new SmallChunks()
+    return this.small.join(this.chunks, chunk)
+  }
+
   /** Returns a copy of all bytes. */
   copy(): Buffer {
     return Buffer.concat(this.chunks, this.size)
-  }
-
-  /** Copies a small chunk behind a last one that is small, too. Returns false for any other. */
-  private joinLast(chunk: Buffer): boolean {
-    const last = this.chunks.at(-1)
-    if (last === undefined || chunk.length > SMALL || last.length + chunk.length > BLOCK) return false
-    if (this.block === undefined && last.length > SMALL) return false
-    this.block ??= blockWith(last)
-    chunk.copy(this.block, last.length)
-    this.chunks[this.chunks.length - 1] = this.block.subarray(0, last.length + chunk.length)
-    return true
   }
 
   /** Finds the chunk that holds `position` by binary search. */
@@ -61,10 +50,4 @@ export class BodyMemory {
 /** Most readers are at the start of a chunk. */
 function from(chunk: Buffer, start: number): Buffer {
   return start === 0 ? chunk : chunk.subarray(start)
-}
-
-function blockWith(chunk: Buffer): Buffer {
-  const block = Buffer.allocUnsafeSlow(BLOCK)
-  chunk.copy(block)
-  return block
 }

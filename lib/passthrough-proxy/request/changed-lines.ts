@@ -100,13 +100,17 @@ function changedLines(sent: readonly string[], { before, now, fixed }: Changes):
   const lines: string[] = []
   const setHere = new Set<string>()
   const names = namesIn(now)
+  // Each name is compared once: a client may repeat `Set-Cookie`, whose value is a list, a thousand times.
+  const kept = new Set(fixed)
   for (let i = 0; i < sent.length; i += 2) {
     const written = sent[i] as string
     const name = written.toLowerCase()
+    if (setHere.has(name)) continue
     const value = now[names.get(name) ?? '']
-    if (fixed.has(name) || isSame(name, ownValue(before, name), value))
+    if (kept.has(name) || isSame(name, ownValue(before, name), value)) {
+      kept.add(name)
       lines.push(written, sent[i + 1] as string)
-    else if (!setHere.has(name)) addLines({ lines, setHere }, written, value)
+    } else addLines({ lines, setHere }, written, value)
   }
   for (const [name, written] of names) {
     if (!Object.hasOwn(before, name) && !fixed.has(name)) addLines({ lines, setHere }, written, now[written])
