@@ -1,8 +1,10 @@
 import { expect } from 'chai'
 import type * as undici7 from 'undici'
 
+import type { RawClient } from '../support/raw-client.js'
 import { serve } from '../support/servers.js'
 import { undiciVersions, type Undici } from '../support/undici-versions.js'
+import { until } from '../support/until.js'
 import { endAll, keep, startProxy } from './dispatchers.js'
 
 type Dispatch = undici7.Dispatcher['dispatch']
@@ -138,6 +140,96 @@ for (const [version, load] of undiciVersions) {
         client.request('GET', '/')
         expect((await client.response()).body.toString()).to.equal('fine')
         expect(errors.map(({ code }) => code)).to.deep.equal(['ERR_SLUICEWAY_UPSTREAM_RESET'])
+      })
+    })
+
+    it('frees the place of a request that an interceptor answers by itself', async () => {
+      const answering = (): Dispatch => (_options, handler) => {
+        const controller = { abort() {}, pause() {}, resume() {} } as never
+        handler.onResponseStart?.(controller, 200, { 'content-length': '4' }, 'OK')
+        handler.onResponseData?.(controller, Buffer.from('mine'))
+        handler.onResponseEnd?.(controller, {})
+        return true
+      }
+      const dispatcher = keep(new undici.Agent()).compose(answering)
+      const { client } = await startProxy('http://upstream', dispatcher, { maxQueue: 1 })
+      for (let n = 0; n < 3; n++) {
+        client.request('GET', '/')
+        expect((await client.response()).body.toString()).to.equal('mine')
+      }
+    })
+
+    it('gets headers of its own for each attempt to reach an upstream', async () => {
+      const { url } = await serve((req, res) => res.end(JSON.stringify(req.rawHeaders)))
+      let left = 2
+      const unreachable =
+        (dispatch: Dispatch): Dispatch =>
+        (options, handler) => {
+          if (left-- <= 0) return dispatch(options, handler)
+          const error = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })
+          setImmediate(() => handler.onResponseError?.(null as never, error))
+          return true
+        }
+      const withKey =
+        (dispatch: Dispatch): Dispatch =>
+        (options, handler) => {
+          ;(options.headers as string[]).push('X-Key', 'secret')
+          return dispatch(options, handler)
+        }
+      const dispatcher = keep(new undici.Agent()).compose(unreachable, withKey)
+      const { client } = await startProxy(url, dispatcher)
+      client.request('GET', '/')
+      const lines = JSON.parse((await client.response()).body.toString()) as string[]
+      expect(lines.filter((part) => part === 'X-Key')).to.have.length(1)
+    })
+
+    describe('and an interceptor that continues an answer on another connection', () => {
+      type Handler = Parameters<Dispatch>[1]
+
+      class Connection {
+        readonly calls: string[] = []
+        readonly rawHeaders = undefined
+        abort = (): void => void this.calls.push('abort')
+        pause = (): void => void this.calls.push('pause')
+        resume = (): void => void this.calls.push('resume')
+      }
+
+      async function startAnswer(): Promise<{ client: RawClient; handler: Handler }> {
+        let handler: Handler | undefined
+        const taking = (): Dispatch => (_options, given) => {
+          handler = given
+          return true
+        }
+        const { client } = await startProxy('http://upstream', keep(new undici.Agent()).compose(taking))
+        client.socket.removeAllListeners('data').pause()
+        client.request('GET', '/')
+        await until(() => handler !== undefined)
+        const first = new Connection()
+        handler?.onRequestStart?.(first as never, {})
+        handler?.onResponseStart?.(first as never, 200, {}, 'OK')
+        return { client, handler: handler as Handler }
+      }
+
+      it('pauses and continues that one', async () => {
+        const { client, handler } = await startAnswer()
+        const second = new Connection()
+        await until(() => {
+          handler.onResponseData?.(second as never, Buffer.alloc(256 * 1024))
+          return second.calls.length > 0
+        })
+        client.socket.resume()
+        await until(() => second.calls.length > 1)
+        expect(second.calls).to.deep.equal(['pause', 'resume'])
+      })
+
+      it('ends that one if the client has left in between', async () => {
+        const { client, handler } = await startAnswer()
+        client.destroy()
+        const second = new Connection()
+        await until(() => {
+          handler.onResponseData?.(second as never, Buffer.from('x'))
+          return second.calls.includes('abort')
+        })
       })
     })
 

@@ -34,14 +34,21 @@ export class ControlledDispatch extends Dispatched implements ControlledHandler 
     headers: IncomingHttpHeaders,
     reason?: string,
   ): void {
-    // An interceptor that sends a request again supplies another controller.
-    this.controller = controller
-    if (this.isOver) controller.abort(new Error('the request is given up'))
-    else this.takeHead(status, reason, headLines(controller.rawHeaders, headers))
+    this.leaveQueue()
+    this.use(controller)
+    if (!this.isOver) this.takeHead(status, reason, headLines(controller.rawHeaders, headers))
   }
 
-  onResponseData(_controller: Controller, chunk: Buffer): void {
+  onResponseData(controller: Controller, chunk: Buffer): void {
+    // If the connection of an answer dies, an interceptor may continue its body on another one, without a head.
+    if (this.isOver || this.controller !== controller) this.use(controller)
     this.onData(chunk)
+  }
+
+  /** Takes a controller into use: an interceptor that sends a request again may supply another one. */
+  private use(controller: Controller): void {
+    this.controller = controller
+    if (this.isOver) controller.abort(new Error('the request is given up'))
   }
 
   onResponseEnd({ rawTrailers }: Controller, trailers: IncomingHttpHeaders): void {

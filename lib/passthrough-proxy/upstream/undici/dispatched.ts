@@ -8,8 +8,9 @@ import { HEADERS_TIMEOUT, TOO_MANY_INTERIM } from '../messages.js'
 import { isRepeatable } from '../repeatable.js'
 import type { Failure, Receiver, Sending, UpstreamRequest, Waiting } from '../upstream.js'
 import {
+  dispatchedBody,
   dispatchOptions,
-  type DispatchOptions,
+  type DispatchedBody,
   type Dispatcher,
   type Handler,
   type RawPart,
@@ -52,7 +53,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
   private readonly receiver: Receiver
   private readonly dispatcher: Dispatcher
   private readonly queue: Queue
-  private readonly options: DispatchOptions
+  private readonly body: DispatchedBody
   private stage: Stage = 'queued'
   private holdsPlace = false
   private isPaused = false
@@ -71,7 +72,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     this.receiver = receiver
     this.dispatcher = dispatcher
     this.queue = queue
-    this.options = dispatchOptions(request)
+    this.body = dispatchedBody(request)
   }
 
   /** Hands the request to undici, for the first time or again. */
@@ -80,7 +81,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     this.holdsPlace = true
     this.queue.waiting += 1
     try {
-      const result: unknown = this.dispatcher.dispatch(this.options, this)
+      const result: unknown = this.dispatcher.dispatch(dispatchOptions(this.request, this.body), this)
       // Interceptors may be async functions, although they should not.
       if (typeof result === 'object') Promise.resolve(result).catch((cause: unknown) => this.break(cause))
     } catch (cause) {
@@ -89,7 +90,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
   }
 
   get bytesSent(): number {
-    const { body } = this.options
+    const { body } = this
     if (body instanceof ShieldedBody) return body.passed
     return body === null || this.connectedAt === 0 ? 0 : Buffer.byteLength(body as string | Buffer)
   }
@@ -131,6 +132,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
   }
 
   onHeaders(status: number, raw: readonly RawPart[], resume: () => void, reason: string): boolean {
+    this.leaveQueue()
     if (this.isOver) return false
     this.resumeConnection = resume
     this.takeHead(status, reason, textLines(raw))
@@ -180,7 +182,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     if (status < 200) return this.takeInformation(status, lines)
     this.stage = 'answered'
     this.timer?.end()
-    this.endsWithHead = hasNoBody(this.options.method, status)
+    this.endsWithHead = hasNoBody(this.request.method, status)
     this.receiver.onHead(status, this.phraseFor(status, reason), lines)
     // undici may emit a part of the body in this tick, and does not report the end of a read.
     timers.nextTick(endRead, this)
@@ -198,6 +200,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
   }
 
   protected takeUpgrade(status: number, lines: string[], socket: Duplex): void {
+    this.leaveQueue()
     if (this.isOver || status !== 101) socket.destroy()
     if (this.isOver) return
     if (status !== 101) return this.fail(upgradeOverHttp2())
@@ -264,10 +267,11 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
     this.timer?.end()
     this.pausedEnd?.forget()
     // The rest of the body belongs to the client's connection.
-    if (this.options.body instanceof ShieldedBody) this.options.body.destroy()
+    if (this.body instanceof ShieldedBody) this.body.destroy()
   }
 
-  private leaveQueue(): void {
+  /** Frees the place in the queue. An interceptor that answers by itself may begin with the head. */
+  protected leaveQueue(): void {
     if (!this.holdsPlace) return
     this.holdsPlace = false
     this.queue.waiting -= 1

@@ -4,6 +4,7 @@ import { Readable, type Duplex } from 'node:stream'
 import { Agent } from '../../../node/http.js'
 import { wrongKind, type OptionCheck } from '../../../shared/options.js'
 import type { UpstreamRequest } from '../upstream.js'
+import { groupedLines } from './lines.js'
 import { ShieldedBody } from './shielded-body.js'
 
 /**
@@ -29,25 +30,33 @@ export interface DispatchOptions {
   readonly origin: string
   readonly path: string
   readonly method: string
-  readonly headers: string[]
-  readonly body: Readable | Buffer | string | null
+  readonly headers: (string | string[])[]
+  readonly body: DispatchedBody
   readonly headersTimeout: number
   readonly bodyTimeout: number
   readonly reset: boolean | undefined
   readonly upgrade: string | undefined
 }
 
-/** Converts a request to undici's options. */
-export function dispatchOptions(request: UpstreamRequest): DispatchOptions {
-  const { origin, path, method, contentLength, body, headersTimeoutMs, idleTimeoutMs, upgrade } = request
-  const lines = announcedLines(request)
+export type DispatchedBody = Readable | Buffer | string | null
+
+/** Returns the body of a request as it is dispatched, once or several times. */
+export function dispatchedBody({ body, taken }: UpstreamRequest): DispatchedBody {
+  return body instanceof Readable ? new ShieldedBody(body, taken) : body
+}
+
+/** Converts a request to undici's options, which are for one dispatch: an interceptor may change them, and the headers. */
+export function dispatchOptions(request: UpstreamRequest, body: DispatchedBody): DispatchOptions {
+  const { origin, path, method, contentLength, headersTimeoutMs, idleTimeoutMs, upgrade } = request
+  const headers = groupedLines(announcedLines(request))
+  // Without a length undici sends chunks.
+  if (contentLength !== undefined) headers.push('content-length', contentLength)
   return {
     origin,
     path,
     method,
-    // Without a length undici sends chunks.
-    headers: contentLength === undefined ? (lines as string[]) : [...lines, 'content-length', contentLength],
-    body: body instanceof Readable ? new ShieldedBody(body, request.taken) : body,
+    headers,
+    body,
     headersTimeout: headersTimeoutMs,
     bodyTimeout: idleTimeoutMs,
     // Without `reset` undici closes the connection after HEAD, and after a body with GET, DELETE or OPTIONS.
