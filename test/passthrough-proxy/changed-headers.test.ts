@@ -3,7 +3,7 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage } from 'no
 import { expect } from 'chai'
 import { attach, passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
 
-import { countedList } from '../support/cpu.js'
+import { countedList } from '../support/counted-list.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { unmarked } from '../support/proxied.js'
 import { RawClient, type RawResponse } from '../support/raw-client.js'

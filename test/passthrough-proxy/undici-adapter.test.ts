@@ -5,7 +5,7 @@ import { passthroughProxy, type TargetFunction } from 'sluiceway'
 
 import type * as LinesModule from '../../dist/esm/passthrough-proxy/upstream/undici/lines.js'
 import type * as QueuesModule from '../../dist/esm/passthrough-proxy/upstream/undici/queues.js'
-import { countedList } from '../support/cpu.js'
+import { countedList } from '../support/counted-list.js'
 import { deferred } from '../support/deferred.js'
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
