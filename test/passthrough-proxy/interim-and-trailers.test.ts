@@ -41,15 +41,17 @@ for (const { name, express } of expressVersions) {
       expect((await client.response()).status).to.equal(200)
     })
 
-    it('passes on several links of one line, as Node writes them, without those that Node refuses', async () => {
+    it('passes on the links of a 103 one by one, also several of one line, without those that Node refuses', async () => {
       client.request('GET', '/')
       const connection = await upstream.connection()
       connection.write(
         'HTTP/1.1 103 Early Hints\r\nLink: </a,b.css>; rel="preload"; as=style,' +
-          '</c.jpg>; rel=preload; imagesrcset="/c.jpg 1x, </d.jpg> 2x" , </e.js?f=1>; rel=preload; crossorigin\r\n\r\n',
+          '</c.jpg>; rel=preload; imagesrcset="/c.jpg 1x, </d.jpg> 2x" , </e.js?f=1>; rel=preload; crossorigin\r\n' +
+          'Link: not a link\r\nLink: </f>;rel=x, not a link\r\n\r\n',
       )
       expect(await client.untilText('\r\n\r\n')).to.equal(
-        'HTTP/1.1 103 Early Hints\r\nLink: </a,b.css>; rel="preload"; as=style, </e.js?f=1>; rel=preload; crossorigin\r\n\r\n',
+        'HTTP/1.1 103 Early Hints\r\n' +
+          'Link: </a,b.css>; rel="preload"; as=style, </e.js?f=1>; rel=preload; crossorigin, </f>;rel=x\r\n\r\n',
       )
       connection.write(answer())
       expect((await client.response()).status).to.equal(200)
@@ -59,28 +61,6 @@ for (const { name, express } of expressVersions) {
       client.request('GET', '/')
       const connection = await upstream.connection()
       connection.write(`HTTP/1.1 103 Early Hints\r\nLink: not a link\r\n\r\n${answer()}`)
-      expect((await client.response()).status).to.equal(200)
-    })
-
-    it('passes on the links of a 103 that Node accepts, one by one', async () => {
-      client.request('GET', '/')
-      const connection = await upstream.connection()
-      connection.write(
-        'HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload; as="style" ,</b>;rel=x, not a link\r\n' +
-          'Link: not a link\r\nLink: </c>; rel=preload, </d>; title="two words", </e>\r\n\r\n',
-      )
-      const hints = await client.untilText('\r\n\r\n')
-      expect(hints).to.contain('Link: </a>; rel=preload; as="style", </b>;rel=x, </c>; rel=preload, </e>\r\n')
-      connection.write(answer())
-      expect((await client.response()).status).to.equal(200)
-    })
-
-    // Node's own expression would take half a minute, and twice as long with each further parameter.
-    it('takes no time for a link with many parameters that Node would refuse', async () => {
-      client.request('GET', '/')
-      const connection = await upstream.connection()
-      const link = `<x>${';a=a'.repeat(26)};"`
-      connection.write(`HTTP/1.1 103 Early Hints\r\nLink: ${link}\r\n\r\n${answer()}`)
       expect((await client.response()).status).to.equal(200)
     })
 
