@@ -75,6 +75,23 @@ describe('passthroughProxy and dispatchers that were written for undici 7', () =
     client.destroy()
   })
 
+  it('cuts an answer that begins a second time, and runs no hook for it', async () => {
+    const dispatcher = dispatcherOf((handler) => {
+      handler.onHeaders(200, ['Content-Length', '5'], () => {}, 'OK')
+      handler.onData(Buffer.from('he'))
+      handler.onHeaders(200, ['Content-Length', '5'], () => {}, 'OK')
+      handler.onData(Buffer.from('hello'))
+      handler.onComplete([])
+    })
+    let heads = 0
+    const { client, errors } = await start('http://upstream', { dispatcher, onResponse: () => void heads++ })
+    client.request('GET', '/')
+    await client.closed()
+    expect(client.pending.toString()).to.match(/\r\n\r\nhe$/)
+    expect(heads).to.equal(1)
+    expect(errors.map(({ code }) => code)).to.deep.equal(['ERR_SLUICEWAY_PROXY_HOOK'])
+  })
+
   it('cuts an answer with trailers by name, which undici 7 completes too early', async () => {
     const dispatcher = dispatcherOf((handler) => {
       handler.onHeaders(200, ['Transfer-Encoding', 'chunked'], () => {}, 'OK')

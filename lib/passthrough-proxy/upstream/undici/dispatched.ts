@@ -20,6 +20,7 @@ import {
   failureOf,
   isGoAway,
   isRefusal,
+  secondHead,
   trailersOverHttp2,
   upgradeOverHttp2,
 } from './failures.js'
@@ -179,6 +180,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
   }
 
   protected takeHead(status: number, reason: string | undefined, lines: string[]): void {
+    if (this.stage === 'answered') return this.breakOff(secondHead)
     if (status < 200) return this.takeInformation(status, lines)
     this.stage = 'answered'
     this.timer?.end()

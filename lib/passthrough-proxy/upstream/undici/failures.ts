@@ -79,6 +79,17 @@ export const trailersOverHttp2: Failure = {
 }
 
 /**
+ * The failure of an answer that begins twice: with `pipelining`, undici may send a request again that is being answered,
+ * when another one on its connection is aborted.
+ */
+export const secondHead: Failure = {
+  kind: 'broken',
+  maybeHeard: true,
+  message: 'the dispatcher began the answer twice',
+  cause: undefined,
+}
+
+/**
  * Creates the failure of an upgrade over HTTP/2, where it is another request with another answer (RFC 8441) that an
  * HTTP/1.1 client cannot use.
  */
