@@ -19,6 +19,8 @@ export interface LateReadingOwner {
   readonly req: IncomingMessage
   readonly res: OutgoingResponse
   readonly socket: ServerSocket
+  /** True in a function adapter, whose socket may be a plain object. */
+  readonly isOfHost: boolean
   /** The store, if the body is kept. */
   readonly store: BodyStore | undefined
   /** 'arriving' while the client has more to send. */
@@ -49,9 +51,10 @@ export class LateReading implements ConnectionWatcher {
   private taken: number
 
   constructor(owner: LateReadingOwner) {
-    const { socket, req, res, state, store } = owner
+    const { socket, req, res, state, store, isOfHost } = owner
     this.owner = owner
-    if (state === 'arriving' && !isHttp2(req) && closesAfter(res)) this.closing = new HeldClosing(socket)
+    if (state === 'arriving' && !isHttp2(req) && closesAfter(res) && !isOfHost)
+      this.closing = new HeldClosing(socket)
     this.taken = this.takenSoFar
     // A loop that is left destroys the request in a later turn than the one that ended the response.
     if (store === undefined) req.once('close', this.requestClosed)
@@ -59,7 +62,7 @@ export class LateReading implements ConnectionWatcher {
     if (store === undefined && this.closing === undefined) return
     this.timer = timers.setTimeout(check, PATIENCE_MS, this).unref()
     // Over HTTP/2 the body ends with its stream. The connection has many, and would hold the watchers of all.
-    if (!isHttp2(req)) watchConnection(socket, this)
+    if (!isHttp2(req) && !isOfHost) watchConnection(socket, this)
   }
 
   /** True if Node would have closed the connection after the response. */

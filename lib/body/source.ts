@@ -1,6 +1,6 @@
 import { keepListeners } from '../node/connection.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../node/internals.js'
-import { announcedLength, hasComeWhole, isCutShort, wasReset } from '../node/request-facts.js'
+import { announcedLength, hasComeWhole, hasConnection, isCutShort, wasReset } from '../node/request-facts.js'
 import { onResponseClose } from '../node/response-close.js'
 import { isBeingRead, readableStateOf } from '../node/stream-state.js'
 import { bodyRefused } from '../shared/channels.js'
@@ -36,11 +36,11 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   readonly req: ParsedRequest
   readonly res: OutgoingResponse
   readonly socket: ServerSocket
+  readonly isOfHost: boolean // of a function adapter; asked once, as a connection that was lost leaves no trace
   state: BodyState = 'arriving'
   /** The number of accepted bytes since they pass through here; it includes the whole chunk that passed the limit. */
   received = 0
-  /** The announced length, or NaN. */
-  readonly length: number
+  readonly length: number // as announced, or NaN
   limit: number = Infinity
   store: BodyStore | undefined
   readonly readers: BodyReaders = new BodyReaders()
@@ -64,6 +64,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     this.req = req
     this.res = res
     this.socket = req.socket ?? res.socket // pipeline() takes it from a request that it destroys
+    this.isOfHost = (req.socket ?? undefined) !== undefined && !hasConnection(req)
     this.length = announcedLength(req)
   }
 
@@ -244,7 +245,8 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   }
 
   release(): void {
-    if (this.state === 'released') return
+    // Of a body from memory that is not kept there is nothing to give back: a function adapter serves late readers too.
+    if (this.state === 'released' || (this.store === undefined && this.isOfHost)) return
     if (this.nativePush === undefined && this.req.complete) this.state = 'whole'
     if (wasReset(this.req) && !this.res.writableEnded) this.abort(undefined)
     // An active reader may go on after the response, within the limit.

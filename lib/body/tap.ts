@@ -49,7 +49,9 @@ function tap(req: ParsedRequest, res: OutgoingResponse): BodySource {
  * as the request no longer leads to it once the application has given it another stream state.
  */
 function releaseWhenSent(res: ServerResponse, source: BodySource): void {
-  res.prependListener('finish', () => source.release())
+  // A function adapter sends a response within `res.end()`: a reader that has just begun flows in the next tick.
+  const release = (): void => source.release()
+  res.prependListener('finish', source.isOfHost ? () => timers.setImmediate(release) : release)
   if (isHttp2(res.req)) releaseWithStream(res, source)
 }
 

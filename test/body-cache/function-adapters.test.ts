@@ -168,6 +168,24 @@ function invoke(app: Express, adapter: Adapter, length = true): Promise<string> 
   })
 }
 
+/** Reads a request by 'data', pausing after each chunk. */
+async function gather(req: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  req.on('data', (chunk: Buffer | string) => {
+    chunks.push(Buffer.from(chunk))
+    req.pause()
+    setImmediate(() => req.resume())
+  })
+  await once(req, 'end')
+  return Buffer.concat(chunks).toString()
+}
+
+/** Listens to the request of a response, as code does that waits for the client to leave. */
+function leaveListener(res: ServerResponse): ServerResponse {
+  res.req.on('close', () => {})
+  return res
+}
+
 for (const { name, express } of expressVersions) {
   const appOf = (...handlers: unknown[]): Express => {
     const app = express()
@@ -230,6 +248,7 @@ for (const { name, express } of expressVersions) {
     ['404', (_res, next) => next(), '404 '],
     ['an error', (_res, next) => next(new Error('thrown')), '500 '],
     ['a streamed answer', (res) => void Readable.from(['in ', 'parts']).pipe(res), '200 '],
+    ['an answer with a listener left on the request', (res) => leaveListener(res).end('left'), '200 left'],
   ]
 
   for (const adapter of adapters) {
@@ -291,6 +310,22 @@ for (const { name, express } of expressVersions) {
             })
           }
         }
+      }
+
+      for (const [what, front] of [
+        ['maxBytes', maxBytes(SIZE)],
+        ['bodyCache', bodyCache()],
+        ['a file of bodyCache', bodyCache({ memory: 0 })],
+      ] as const) {
+        it(`reads on from ${what} after an answer that is sent as soon as the reader has begun`, async () => {
+          let read: Promise<string> | undefined
+          const handler = (req: IncomingMessage, res: ServerResponse): void => {
+            read = gather(req)
+            res.end('accepted')
+          }
+          expect(await invoke(appOf(front, handler), adapter)).to.equal('200 accepted')
+          expect(await read).to.equal(BODY)
+        })
       }
 
       for (const [what, limit] of [

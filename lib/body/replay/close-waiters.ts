@@ -134,12 +134,14 @@ export class CloseWaiters {
     if (req.listenerCount('close') === 0 && req.listenerCount('end') <= 1) return
     const { socket } = body
     const isUnread = !this.isOver && !wasBegun && !this.isRead
+    const tellSoon = (): void => timers.nextTick(() => this.tellRemaining(isUnread))
+    // The socket of a function adapter may be a plain object, without listeners.
+    if (req.complete || socket.destroyed || !hasConnection(req)) return tellSoon()
     const tellLast = (): void => {
       this.tellLast = undefined
       socket.off('close', tellLast)
-      timers.nextTick(() => this.tellRemaining(isUnread))
+      tellSoon()
     }
-    if (req.complete || socket.destroyed || !hasConnection(req)) return tellLast()
     this.tellLast = tellLast
     socket.on('close', tellLast)
   }
