@@ -64,7 +64,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     this.req = req
     this.res = res
     this.socket = req.socket ?? res.socket // pipeline() takes it from a request that it destroys
-    this.isOfHost = (req.socket ?? undefined) !== undefined && !hasConnection(req)
+    this.isOfHost = req.socket != null && !hasConnection(req)
     this.length = announcedLength(req)
   }
 
