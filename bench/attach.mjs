@@ -1,6 +1,6 @@
+import { own, proxies } from './attach/servers.mjs'
 // What attach costs a server: its plain requests, and its WebSockets, beside the ways without it.
 import { versionOf } from './entries/index.mjs'
-import { own, proxies } from './attach/servers.mjs'
 import { openVisits } from './load/websockets.mjs'
 import { pinThisProcess } from './measure/cores.mjs'
 import { middleOf, nodesOf } from './measure/nodes.mjs'

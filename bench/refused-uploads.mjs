@@ -1,11 +1,12 @@
 // What a refused upload costs the server: 1,000 clients at once send 10 MB each to a limit of 100 KB.
-import { piecesOf, readWhileWriting, writeFirst } from './refused/clients.mjs'
-import { findServers } from './refused/servers.mjs'
-import { LIMIT } from './refused/settings.mjs'
+
 import { pinThisProcess } from './measure/cores.mjs'
 import { middleOf, nodesOf } from './measure/nodes.mjs'
 import { within } from './measure/slice.mjs'
 import { median, sum } from './measure/statistics.mjs'
+import { piecesOf, readWhileWriting, writeFirst } from './refused/clients.mjs'
+import { findServers } from './refused/servers.mjs'
+import { LIMIT } from './refused/settings.mjs'
 
 const CLIENTS = 1000
 /** If none of these clients gets an answer, the thousand are not sent. */

@@ -2,14 +2,13 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import type { Http2SecureServer } from 'node:http2'
 import type { Server as SecureServer } from 'node:https'
 import type { Socket } from 'node:net'
-
 import { declineUpgrades } from './attach/declined-upgrades.js'
 import { endOnError } from './attach/end-on-error.js'
 import { hasExpectTaker, takeUpgrades, type UpgradeListener } from './attach/other-listeners.js'
 import type { Upgrade } from './attach/recipients.js'
 import { runUpgrade } from './attach/upgrade.js'
-import { ATTACHED } from './node/keys.js'
 import { continueOnRead } from './body/expect-continue.js'
+import { ATTACHED } from './node/keys.js'
 import { withEntry, wrongOption } from './shared/error-page.js'
 import {
   callback,

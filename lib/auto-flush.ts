@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type AutoFlushSettings, type Coalesce, noteMount } from './auto-flush/mount-settings.js'
-import { watchHead } from './auto-flush/watch-head.js'
 import { provideFlush, watchWrites } from './auto-flush/streaming.js'
+import { watchHead } from './auto-flush/watch-head.js'
 import { shareHiddenClass } from './node/hidden-class.js'
 import type { Middleware } from './shared/middleware.js'
 import { requireNext } from './shared/next.js'

@@ -2,14 +2,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import os from 'node:os'
 import { type AccessorSettings, type BodyCache, KeptBody } from './body-cache/accessors.js'
 import type { PrototypePoisoning } from './body-cache/prototype-poisoning.js'
-import { bodySourceOf, requireStream } from './body/tap.js'
-import type { Storage } from './body/kept/store.js'
 import { ByteBudget } from './body/kept/byte-budget.js'
-import type { Middleware, NextFunction } from './shared/middleware.js'
-import { requireNext } from './shared/next.js'
+import type { Storage } from './body/kept/store.js'
+import { bodySourceOf, requireStream } from './body/tap.js'
 import { shareHiddenClass } from './node/hidden-class.js'
 import { isStream, mayHaveBody } from './node/request-facts.js'
 import { hasEnded, isCloseDue, isDiscarded, takeBackEarlyEnd } from './node/stream-state.js'
+import { timers } from './node/timers.js'
+import type { Middleware, NextFunction } from './shared/middleware.js'
+import { requireNext } from './shared/next.js'
 import {
   type ByteSize,
   byteSize,
@@ -21,7 +22,6 @@ import {
   rejectFurther,
   writableDirectory,
 } from './shared/options.js'
-import { timers } from './node/timers.js'
 
 export type { BodyCache } from './body-cache/accessors.js'
 export type { PrototypePoisoning } from './body-cache/prototype-poisoning.js'

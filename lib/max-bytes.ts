@@ -2,9 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { LingerBounds } from './body/refused/rest.js'
 import { bodySourceOf, requireStream } from './body/tap.js'
 import { type MinRateSettings, requireRate } from './max-bytes/min-rate.js'
+import { shareHiddenClass } from './node/hidden-class.js'
+import { mayHaveBody } from './node/request-facts.js'
+import { isCloseDue } from './node/stream-state.js'
+import { timers } from './node/timers.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
 import { requireNext } from './shared/next.js'
-import { atOnce } from './shared/promises.js'
 import {
   type ByteSize,
   byteSize,
@@ -16,11 +19,8 @@ import {
   readOptions,
   rejectFurther,
 } from './shared/options.js'
-import { shareHiddenClass } from './node/hidden-class.js'
-import { mayHaveBody } from './node/request-facts.js'
-import { isCloseDue } from './node/stream-state.js'
+import { atOnce } from './shared/promises.js'
 import { notAnError } from './shared/thrown.js'
-import { timers } from './node/timers.js'
 
 export type { ByteSize } from './shared/options.js'
 

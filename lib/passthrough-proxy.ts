@@ -1,5 +1,36 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-
+import { shareHiddenClass } from './node/hidden-class.js'
+import { mayHaveUnannouncedBody } from './node/request-facts.js'
+import { timers } from './node/timers.js'
+import { askingProxy } from './passthrough-proxy/asking-proxy.js'
+import { type ProxyHandler, rejectOther } from './passthrough-proxy/called-without-next.js'
+import { Exchange } from './passthrough-proxy/exchange.js'
+import type { RequestHook, ResponseHook } from './passthrough-proxy/hooks.js'
+import { namesElsewhere } from './passthrough-proxy/names-elsewhere.js'
+import { lifecycleOf, type ProxyStats } from './passthrough-proxy/progress.js'
+import { mayBeBuffered } from './passthrough-proxy/request/buffered-body.js'
+import { draftOf, readHead } from './passthrough-proxy/request/draft.js'
+import type { ForwardedMode } from './passthrough-proxy/request/forwarded.js'
+import { domainRule, pathRule } from './passthrough-proxy/response/cookies.js'
+import { locationRule } from './passthrough-proxy/response/location.js'
+import { rewriteRule, type RewriteRule } from './passthrough-proxy/response/rewrite-rule.js'
+import { sendDraft } from './passthrough-proxy/send-draft.js'
+import {
+  OWNER,
+  settingsOf,
+  tokens,
+  type CheckedOptions,
+  type ProxySettings,
+} from './passthrough-proxy/settings.js'
+import {
+  parseTarget,
+  TargetChooser,
+  type FailedTarget,
+  type Target,
+  type TargetFunction,
+} from './passthrough-proxy/target.js'
+import { connectOptions, type ConnectOptions } from './passthrough-proxy/upstream/http1/connect-options.js'
+import { dispatcherOption, type Dispatcher } from './passthrough-proxy/upstream/undici/dispatcher.js'
 import type { NextFunction } from './shared/middleware.js'
 import {
   byteSize,
@@ -14,38 +45,6 @@ import {
   type ByteSize,
   type OptionChecks,
 } from './shared/options.js'
-import { shareHiddenClass } from './node/hidden-class.js'
-import { mayHaveUnannouncedBody } from './node/request-facts.js'
-import { askingProxy } from './passthrough-proxy/asking-proxy.js'
-import { type ProxyHandler, rejectOther } from './passthrough-proxy/called-without-next.js'
-import { Exchange } from './passthrough-proxy/exchange.js'
-import type { ForwardedMode } from './passthrough-proxy/request/forwarded.js'
-import type { RequestHook, ResponseHook } from './passthrough-proxy/hooks.js'
-import { draftOf, readHead } from './passthrough-proxy/request/draft.js'
-import { domainRule, pathRule } from './passthrough-proxy/response/cookies.js'
-import { locationRule } from './passthrough-proxy/response/location.js'
-import { rewriteRule, type RewriteRule } from './passthrough-proxy/response/rewrite-rule.js'
-import { connectOptions, type ConnectOptions } from './passthrough-proxy/upstream/http1/connect-options.js'
-import { sendDraft } from './passthrough-proxy/send-draft.js'
-import { lifecycleOf, type ProxyStats } from './passthrough-proxy/progress.js'
-import {
-  OWNER,
-  settingsOf,
-  tokens,
-  type CheckedOptions,
-  type ProxySettings,
-} from './passthrough-proxy/settings.js'
-import { namesElsewhere } from './passthrough-proxy/names-elsewhere.js'
-import {
-  parseTarget,
-  TargetChooser,
-  type FailedTarget,
-  type Target,
-  type TargetFunction,
-} from './passthrough-proxy/target.js'
-import { mayBeBuffered } from './passthrough-proxy/request/buffered-body.js'
-import { dispatcherOption, type Dispatcher } from './passthrough-proxy/upstream/undici/dispatcher.js'
-import { timers } from './node/timers.js'
 
 export type { BodyTransform } from './passthrough-proxy/hook-bodies/body-transform.js'
 export type { HeaderList } from './passthrough-proxy/headers/header-list.js'

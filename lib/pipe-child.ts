@@ -1,8 +1,22 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { constants } from 'node:os'
 import type { Readable } from 'node:stream'
+import { types } from 'node:util'
 import { headerOf } from './node/send-head.js'
 import { takeBackEarlyEnd } from './node/stream-state.js'
+import {
+  claim,
+  discardChildrenIn,
+  discardGiven,
+  type PipedChild,
+  recognizeChild,
+  unwrapChild,
+  wrongArguments,
+} from './pipe-child/arguments.js'
+import { observed } from './pipe-child/observed.js'
+import { PipedResponse } from './pipe-child/piped-response.js'
+import type { ChildExit, RunningChild } from './pipe-child/running-child.js'
+import { type PipeChildSettings, Transfer } from './pipe-child/transfer.js'
 import { wrongOption } from './shared/error-page.js'
 import { sluicewayError } from './shared/errors.js'
 import {
@@ -17,20 +31,6 @@ import {
   wrongKind,
 } from './shared/options.js'
 import { isEventStream } from './shared/response-facts.js'
-import {
-  claim,
-  discardChildrenIn,
-  discardGiven,
-  type PipedChild,
-  recognizeChild,
-  unwrapChild,
-  wrongArguments,
-} from './pipe-child/arguments.js'
-import { observed } from './pipe-child/observed.js'
-import { PipedResponse } from './pipe-child/piped-response.js'
-import type { ChildExit, RunningChild } from './pipe-child/running-child.js'
-import { type PipeChildSettings, Transfer } from './pipe-child/transfer.js'
-import { types } from 'node:util'
 
 export type { PipedChild } from './pipe-child/arguments.js'
 export type { PseudoTerminal } from './pipe-child/children/terminal.js'

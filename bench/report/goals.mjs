@@ -1,8 +1,8 @@
 // The goals of cost, each with what was measured and whether that meets it: bench/goals.md.
 import { table, digits } from './format.mjs'
-import { goalsOfProxy } from './goals/proxy.mjs'
 import { groups, inGroup } from './goals/goal.mjs'
 import { goalsOfLatency, goalsOfLoading, goalsOfMemory } from './goals/others.mjs'
+import { goalsOfProxy } from './goals/proxy.mjs'
 
 /** A line for each goal of these results, or an empty text where they have none. */
 export function goalsTable(results) {

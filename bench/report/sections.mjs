@@ -1,3 +1,4 @@
+import { refusedBody, streamsBody } from './sections/many-clients.mjs'
 // What the page says of each benchmark; `npm run bench` prints the same. In the order of the page.
 import {
   connectionsBody,
@@ -9,7 +10,6 @@ import {
   websocketsBody,
   workersBody,
 } from './sections/others.mjs'
-import { refusedBody, streamsBody } from './sections/many-clients.mjs'
 import { pairedBody } from './sections/paired.mjs'
 import { proxyBody } from './sections/proxy.mjs'
 

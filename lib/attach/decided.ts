@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-
 import { upgradeDecided } from '../shared/channels.js'
 import type { UpgradeDecided } from '../shared/messages.js'
 

@@ -1,5 +1,4 @@
 import type { Duplex } from 'node:stream'
-
 import { isReset } from '../node/connection.js'
 import { EARLY_BYTES } from '../node/keys.js'
 import { forgetFlow, takeBackEnd } from '../node/stream-state.js'

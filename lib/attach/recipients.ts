@@ -1,11 +1,12 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-
-import type { CheckingServer, ParsedRequest, ServerSocket } from '../node/internals.js'
 import { letWrite } from '../node/express.js'
+import type { CheckingServer, ParsedRequest, ServerSocket } from '../node/internals.js'
 import { serveAsPlain } from '../node/parser.js'
 import { offerUpgrade, withdrawUpgrade } from '../node/pending-upgrade.js'
 import { closeWithGivenConnection } from '../node/response-close.js'
+import { isHeadWritten } from '../node/send-head.js'
+import { timers } from '../node/timers.js'
 import { exceptionContained } from '../shared/channels.js'
 import { atOnce } from '../shared/promises.js'
 import { tellDecided } from './decided.js'
@@ -14,8 +15,6 @@ import { endOnError } from './end-on-error.js'
 import { takersBeside, tellTakers, type UpgradeListener } from './other-listeners.js'
 import { responseOn } from './response.js'
 import { answerUnhandled } from './unhandled.js'
-import { timers } from '../node/timers.js'
-import { isHeadWritten } from '../node/send-head.js'
 
 /**
  * The `head` of the inner 'upgrade': `holdEarlyBytes` gives the real bytes to the handler that takes the connection

@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-
 import { announceClosing, responseClassOf } from '../node/connection.js'
 import type { CheckingServer, ServerSocket } from '../node/internals.js'
 import { hasListeners } from '../node/stream-state.js'

@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-
 import { currentResponse } from '../node/connection.js'
 import type { CheckingServer, ServerSocket } from '../node/internals.js'
 import { announcedLength, hasCutHead, mayHaveBody, takesChunks } from '../node/request-facts.js'

@@ -1,8 +1,7 @@
 import type { RequestListener } from 'node:http'
-
-import type { ServerResponse } from '../node/http.js'
 import { cutResponse } from '../node/cut-response.js'
 import { answerBehind } from '../node/express.js'
+import type { ServerResponse } from '../node/http.js'
 import { answerPlainly } from '../node/plain-answer.js'
 import { isHeadWritten } from '../node/send-head.js'
 

@@ -1,5 +1,5 @@
-import type { Coalesce } from './mount-settings.js'
 import { timers } from '../node/timers.js'
+import type { Coalesce } from './mount-settings.js'
 
 /** Runs `flush` once for all writes of a burst. */
 export class FlushSchedule {

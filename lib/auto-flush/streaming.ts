@@ -1,15 +1,15 @@
 import type { ServerResponse } from 'node:http'
 import { contain } from '../node/contained.js'
-import { PROVIDED, STREAMING } from '../node/keys.js'
 import { applicationResponseOf, commonResponseOf } from '../node/express.js'
+import { PROVIDED, STREAMING } from '../node/keys.js'
 import { hasOtherFlush, outermost } from '../node/response-methods.js'
 import { isHeadWritten, sendHead } from '../node/send-head.js'
+import { timers } from '../node/timers.js'
 import { flushStarted } from '../shared/channels.js'
 import { type Compressor, findCompressor, flushCompressor, watchCompressor } from './compressor.js'
 import { FlushSchedule } from './flush-schedule.js'
 import { Heartbeat } from './heartbeat.js'
 import { type AutoFlushSettings, type Coalesce, hasPassed } from './mount-settings.js'
-import { timers } from '../node/timers.js'
 
 interface StreamedResponse extends ServerResponse {
   [STREAMING]?: Streaming

@@ -1,5 +1,5 @@
-import { malformed } from './malformed.js'
 import { type HeaderValue, parseHeaderValue } from './header-value.js'
+import { malformed } from './malformed.js'
 import { encodingIn, encodingOfCharset } from './media-type.js'
 import { decodeEscaped, decodeText } from './text.js'
 

@@ -1,7 +1,7 @@
 import type qs from 'qs'
 import { malformed } from './malformed.js'
-import { decodeEscaped, decodeText } from './text.js'
 import { poisoned, type PrototypePoisoning, treatPoison } from './prototype-poisoning.js'
+import { decodeEscaped, decodeText } from './text.js'
 
 /** The bounds of a form: without them a body costs unlimited CPU time. @see GHSA-wqch-xfxh-vrr4 */
 const MOST_PARAMETERS = 1000

@@ -1,7 +1,7 @@
 import getRawBody from 'raw-body'
 import type { BodySource } from '../body/source.js'
-import { type ErrorDetails, type SluicewayError, sluicewayError } from '../shared/errors.js'
 import { tellOnFinished } from '../node/tell-on-finished.js'
+import { type ErrorDetails, type SluicewayError, sluicewayError } from '../shared/errors.js'
 
 /**
  * Loads a whole body of at most `most` bytes. Rejects a larger one with 413 as soon as its size is known: before

@@ -1,8 +1,8 @@
 import type { BodyWatcher } from '../body/owner.js'
 import type { BodySource } from '../body/source.js'
 import { watchBody } from '../body/waiting.js'
-import { sluicewayError } from '../shared/errors.js'
 import { timers } from '../node/timers.js'
+import { sluicewayError } from '../shared/errors.js'
 
 /** The checked option `minRate`. */
 export interface MinRateSettings {

@@ -1,5 +1,4 @@
 import type { Readable } from 'node:stream'
-
 import { freeMemory } from './free-memory.js'
 import { IncomingMessage } from './http.js'
 import type { ParsedRequest, RequestParser, ServerSocket } from './internals.js'

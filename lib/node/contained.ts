@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-
 import { exceptionContained } from '../shared/channels.js'
 import { cutResponse } from './cut-response.js'
 

@@ -1,5 +1,4 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
-
 import { IncomingMessage as NodeRequest } from './http.js'
 
 /*

@@ -1,7 +1,6 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
-
 import { type IncomingMessage, OutgoingMessage, type ServerResponse } from './http.js'
 import type { BODY } from './keys.js'
 

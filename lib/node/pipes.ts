@@ -1,7 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Readable, Writable } from 'node:stream'
-
 import { containWithoutCut } from './contained.js'
 import type { ParsedRequest } from './internals.js'
 

@@ -1,6 +1,6 @@
-import { IncomingMessage, type ServerResponse } from './http.js'
 import type { ServerHttp2Stream } from 'node:http2'
 import { Socket } from 'node:net'
+import { IncomingMessage, type ServerResponse } from './http.js'
 import type { ParsedRequest } from './internals.js'
 import { nativeReadOf } from './request-methods.js'
 import { readableStateOf } from './stream-state.js'

@@ -1,6 +1,6 @@
-import { IncomingMessage } from './http.js'
 import { Readable } from 'node:stream'
 import { expressRequestOf } from './express.js'
+import { IncomingMessage } from './http.js'
 import type { ParsedRequest } from './internals.js'
 import { REPLAYS } from './keys.js'
 import { timers } from './timers.js'

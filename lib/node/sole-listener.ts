@@ -1,7 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
-
 import type { ParsedRequest } from './internals.js'
 import { isPushUnseen } from './request-methods.js'
 import { readableStateOf, sourceOf } from './stream-state.js'

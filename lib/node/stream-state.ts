@@ -1,6 +1,6 @@
-import { IncomingMessage } from './http.js'
 import type { Socket } from 'node:net'
 import { type Duplex, Readable } from 'node:stream'
+import { IncomingMessage } from './http.js'
 import {
   type ParsedRequest,
   type ReadableState,

@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-
 import { exceptionContained } from '../shared/channels.js'
 import { cutExchange } from './cut-response.js'
 import { timers } from './timers.js'

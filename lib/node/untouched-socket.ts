@@ -1,5 +1,4 @@
 import { Socket } from 'node:net'
-
 import { untouchedMethods } from './untouched-methods.js'
 
 /** The methods that pass a chunk on to the kernel. */

@@ -1,5 +1,6 @@
 import { containWithoutCut } from '../node/contained.js'
 import { shareHiddenClass } from '../node/hidden-class.js'
+import { timers } from '../node/timers.js'
 import type { SluicewayError } from '../shared/errors.js'
 import { Attempts } from './attempts.js'
 import { rejectOther, type ProxyHandler } from './called-without-next.js'
@@ -12,7 +13,6 @@ import { bodyBegins, mayBeUnannounced } from './request/unannounced-body.js'
 import { sendDraft } from './send-draft.js'
 import type { ProxySettings } from './settings.js'
 import { type Target, TargetChooser } from './target.js'
-import { timers } from '../node/timers.js'
 
 /**
  * Proxies a request that has to wait in between: for the caller's functions, or for a body that no header announces.

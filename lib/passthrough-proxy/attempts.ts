@@ -1,12 +1,11 @@
 import type { IncomingMessage } from 'node:http'
-
+import { timers } from '../node/timers.js'
 import { sluicewayError, type SluicewayError } from '../shared/errors.js'
 import { isPromise } from '../shared/promises.js'
 import { hookError } from './hooks.js'
 import type { ProxySettings } from './settings.js'
 import type { ChosenTarget, FailedTarget, GivenTarget, Target, TargetChooser } from './target.js'
 import type { Failure, FailureKind } from './upstream/upstream.js'
-import { timers } from '../node/timers.js'
 
 /** The most targets that are tried for one request. */
 const MOST_ATTEMPTS = 16

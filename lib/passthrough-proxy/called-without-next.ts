@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-
 import type { NextFunction } from '../shared/middleware.js'
 import { requireNext } from '../shared/next.js'
 import { OWNER } from './settings.js'

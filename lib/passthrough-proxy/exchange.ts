@@ -1,17 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-
+import { pendingUpgrade } from '../node/pending-upgrade.js'
+import { isClosed, onResponseClose } from '../node/response-close.js'
 import { isProxyObserved } from '../shared/channels.js'
 import type { SluicewayError } from '../shared/errors.js'
 import type { ProxyOutcome } from '../shared/messages.js'
 import { hasNoBody } from '../shared/response-facts.js'
-import { isClosed, onResponseClose } from '../node/response-close.js'
-import { pendingUpgrade } from '../node/pending-upgrade.js'
 import { mayGoElsewhere } from './attempts.js'
 import type { GivenNext } from './called-without-next.js'
 import type { ExchangeState } from './exchange-state.js'
 import { requestBodyError } from './hooks.js'
-import type { Outgoing } from './request/outgoing.js'
+import { proxyClosed, type Stoppable, type TunnelEnds } from './progress.js'
 import {
   errorOfBody,
   holdBody,
@@ -21,12 +20,12 @@ import {
   onBodyError,
   releaseBody,
 } from './request/outgoing-body.js'
+import type { Outgoing } from './request/outgoing.js'
 import { Answer, type AnswerOwner } from './response/answer.js'
 import type { BodyReceiver } from './response/body-receiver.js'
 import { DiscardedBody } from './response/discarded-body.js'
 import { readResponseHeaders } from './response/headers.js'
 import { switchedLines } from './response/switch-protocols.js'
-import { proxyClosed, type Stoppable, type TunnelEnds } from './progress.js'
 import type { ProxySettings } from './settings.js'
 import { tellError } from './tell-error.js'
 import { Trace } from './trace.js'

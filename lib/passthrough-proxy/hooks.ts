@@ -1,11 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
-
 import { isSluicewayError, sluicewayError } from '../shared/errors.js'
 import { show, type ByteSize } from '../shared/options.js'
 import { isPromise } from '../shared/promises.js'
-import type { BodyTransform } from './hook-bodies/body-transform.js'
 import type { HeaderList } from './headers/header-list.js'
+import type { BodyTransform } from './hook-bodies/body-transform.js'
 import type { WebReadable } from './hook-bodies/web-streams.js'
 
 /** The request as it will be sent to the upstream; `onRequest` may change all of it. */

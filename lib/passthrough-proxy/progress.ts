@@ -1,6 +1,5 @@
 import type { Duplex } from 'node:stream'
 import { inspect } from 'node:util'
-
 import { sluicewayError, type SluicewayError } from '../shared/errors.js'
 import { type Linked, LinkedList } from '../shared/linked-list.js'
 

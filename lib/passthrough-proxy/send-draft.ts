@@ -1,8 +1,8 @@
 import { bodySourceOf } from '../body/tap.js'
 import type { Exchange } from './exchange.js'
 import { proxyClosed } from './progress.js'
-import { Outgoing, type Draft } from './request/outgoing.js'
 import { requireSoundBody } from './request/outgoing-body.js'
+import { Outgoing, type Draft } from './request/outgoing.js'
 
 /** Sends a request that no longer changes. */
 export function sendDraft(exchange: Exchange, draft: Draft): void {

@@ -1,17 +1,16 @@
 import type { IncomingMessage } from 'node:http'
-
 import { wrongOption } from '../shared/error-page.js'
 import { wrongKind, type OptionCheck, type OptionName } from '../shared/options.js'
+import type { RequestHook, ResponseHook } from './hooks.js'
 import { Progress } from './progress.js'
 import type { ForwardedMode } from './request/forwarded.js'
-import type { RequestHook, ResponseHook } from './hooks.js'
-import type { ConnectOptions } from './upstream/http1/connect-options.js'
+import type { Rewrite } from './response/rewrite-rule.js'
+import type { Rewrites } from './response/rewrite.js'
 import { createClient } from './upstream/http1/client.js'
+import type { ConnectOptions } from './upstream/http1/connect-options.js'
 import { dispatcherUpstream } from './upstream/undici/adapter.js'
 import type { Dispatcher } from './upstream/undici/dispatcher.js'
 import type { Upstream } from './upstream/upstream.js'
-import type { Rewrites } from './response/rewrite.js'
-import type { Rewrite } from './response/rewrite-rule.js'
 
 /** The checked options of one proxy. */
 export interface ProxySettings {

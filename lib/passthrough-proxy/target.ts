@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 import { URL as NodeUrl } from 'node:url'
-
 import { wrongOption } from '../shared/error-page.js'
 import type { SluicewayError } from '../shared/errors.js'
 import { show } from '../shared/options.js'

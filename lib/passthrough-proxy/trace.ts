@@ -1,12 +1,11 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-
+import { timers } from '../node/timers.js'
 import { proxyChannels, proxyLine } from '../shared/channels.js'
 import type { ProxiedRequest, ProxyOutcome } from '../shared/messages.js'
 import { HeaderList } from './headers/header-list.js'
 import { onceClosed, type TunnelEnds } from './progress.js'
 import type { Draft } from './request/outgoing.js'
-import { timers } from '../node/timers.js'
 
 type Writable<Type> = { -readonly [Key in keyof Type]: Type[Key] }
 

@@ -1,7 +1,6 @@
+import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { type Duplex, finished } from 'node:stream'
-import type { ServerResponse } from 'node:http'
-
 import { endHead, type PendingUpgrade } from '../node/pending-upgrade.js'
 import { keepHalfOpen } from '../node/stream-state.js'
 import { timers } from '../node/timers.js'

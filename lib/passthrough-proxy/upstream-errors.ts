@@ -5,9 +5,9 @@ import {
   type ErrorDetails,
   type SluicewayError,
 } from '../shared/errors.js'
-import type { Failure, FailureKind } from './upstream/upstream.js'
 import { isError } from '../shared/realms.js'
 import { notAnError } from '../shared/thrown.js'
+import type { Failure, FailureKind } from './upstream/upstream.js'
 
 /** The hooks that took part in a request or head which could not be written, and are then to blame. */
 export interface Hooked {

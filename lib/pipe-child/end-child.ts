@@ -1,5 +1,5 @@
-import { outputsOf, type RunningChild } from './running-child.js'
 import { timers } from '../node/timers.js'
+import { outputsOf, type RunningChild } from './running-child.js'
 
 /** The way in which a child and the processes that it has started are ended. */
 export interface EndSettings {

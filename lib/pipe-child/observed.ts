@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http'
 import { isClosed } from '../node/response-close.js'
 import { isHeadWritten } from '../node/send-head.js'
-import { childExited, childStarted } from '../shared/channels.js'
 import { timers } from '../node/timers.js'
+import { childExited, childStarted } from '../shared/channels.js'
 
 interface Exit {
   readonly code: number | null

@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http'
 import { finished, type Readable, type Writable } from 'node:stream'
+import { timers } from '../node/timers.js'
 import { wrongOption } from '../shared/error-page.js'
 import { bytesOf } from './children/stream-output.js'
 import { ListenerSet } from './listener-set.js'
 import { awaitRest } from './rest-of-request.js'
-import { timers } from '../node/timers.js'
 
 /** The exchange that an input belongs to. */
 interface InputOwner {

@@ -1,15 +1,15 @@
 import type { ServerResponse } from 'node:http'
 import type { Writable } from 'node:stream'
-import { wrongOption } from '../shared/error-page.js'
 import { sendsBody } from '../node/connection.js'
 import { cutResponse } from '../node/cut-response.js'
 import { PIPED } from '../node/keys.js'
 import { isHttp2, streamOf } from '../node/request-facts.js'
 import { isClosed, onResponseClose } from '../node/response-close.js'
+import { timers } from '../node/timers.js'
+import { wrongOption } from '../shared/error-page.js'
 import { ListenerSet } from './listener-set.js'
 import { addExitTrailer, sendPipedHead } from './piped-head.js'
 import type { ChildExit } from './running-child.js'
-import { timers } from '../node/timers.js'
 
 /** The form in which the client gets the exit of a child, and whether the response ends with it. */
 export interface ResponseSettings {

@@ -1,6 +1,6 @@
+import type { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { finished } from 'node:stream'
-import type { ServerResponse } from 'node:http'
 import { type Closing, giveBackClosing, isClosedBy, takeOverClosing } from '../node/closing.js'
 import { closesAfter } from '../node/connection.js'
 import type { OutgoingResponse, ParsedRequest } from '../node/internals.js'

@@ -1,12 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
+import { timers } from '../node/timers.js'
 import { requirePipes } from './arguments.js'
 import { discardChild, endChild, type EndSettings, removeChildListeners } from './end-child.js'
 import { EventLines } from './event-lines.js'
 import { PipedInput } from './piped-input.js'
 import type { PipedResponse, ResponseSettings } from './piped-response.js'
 import { type ChildExit, type ChildOutput, outputsOf, type RunningChild } from './running-child.js'
-import { timers } from '../node/timers.js'
 
 /** The checked options of `pipeChild` for one response. */
 export interface PipeChildSettings extends EndSettings, ResponseSettings {

@@ -1,8 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-
 import { expect } from 'chai'
 import { attach } from 'sluiceway'
-
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, listen } from '../support/servers.js'
 

@@ -1,9 +1,7 @@
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import { buffer } from 'node:stream/consumers'
-
 import { expect } from 'chai'
 import { attach, passthroughProxy } from 'sluiceway'
-
 import { expressVersions } from '../support/express-versions.js'
 import { message } from '../support/pipelined.js'
 import { RawClient } from '../support/raw-client.js'

@@ -1,8 +1,6 @@
 import { createServer, type RequestListener } from 'node:http'
-
 import { expect } from 'chai'
 import { attach, bodyCache, maxBytes } from 'sluiceway'
-
 import { type Handler, hosts } from '../support/hosts.js'
 import { message } from '../support/pipelined.js'
 import { RawClient } from '../support/raw-client.js'

@@ -1,8 +1,6 @@
 import { createServer, type RequestListener } from 'node:http'
-
 import { expect } from 'chai'
 import { attach } from 'sluiceway'
-
 import { attached } from '../support/attached.js'
 import { message, upgradeTo } from '../support/pipelined.js'
 import { RawClient } from '../support/raw-client.js'

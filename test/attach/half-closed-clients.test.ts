@@ -4,11 +4,9 @@ import net, { type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { Duplex } from 'node:stream'
-
 import { expect } from 'chai'
 import express from 'express'
 import { attach, passthroughProxy } from 'sluiceway'
-
 import { deferred } from '../support/deferred.js'
 import { closed } from '../support/open-resources.js'
 import { message, type Transport, transports, upgradeTo } from '../support/pipelined.js'

@@ -3,10 +3,8 @@ import type { RequestListener } from 'node:http'
 import http2 from 'node:http2'
 import { text } from 'node:stream/consumers'
 import tls from 'node:tls'
-
 import { expect } from 'chai'
 import { attach } from 'sluiceway'
-
 import { closed } from '../support/open-resources.js'
 import { kinds, message, upgradeTo } from '../support/pipelined.js'
 import { RawClient } from '../support/raw-client.js'

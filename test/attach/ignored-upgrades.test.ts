@@ -1,9 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-
 import { expect } from 'chai'
 import { attach } from 'sluiceway'
-
 import { attached } from '../support/attached.js'
 import { kinds, message, transports, upgradeTo } from '../support/pipelined.js'
 import { RawClient, type RawResponse } from '../support/raw-client.js'

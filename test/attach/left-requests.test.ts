@@ -1,7 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-
 import { expect } from 'chai'
-
 import { cut, transports, upgradeTo } from '../support/pipelined.js'
 import { closeServers } from '../support/servers.js'
 import { until } from '../support/until.js'

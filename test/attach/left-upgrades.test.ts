@@ -1,8 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-
 import { expect } from 'chai'
 import { attach } from 'sluiceway'
-
 import { collectedBytes } from '../support/memory.js'
 import { RawClient } from '../support/raw-client.js'
 import { listen } from '../support/servers.js'

@@ -1,11 +1,9 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { setImmediate as immediate } from 'node:timers/promises'
-
 import { expect } from 'chai'
 import { attach, type AttachOptions } from 'sluiceway'
 import { WebSocketServer } from 'ws'
-
 import { deferred } from '../support/deferred.js'
 import { expressVersions } from '../support/express-versions.js'
 import { MockedClock } from '../support/mocked-clock.js'

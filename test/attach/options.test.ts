@@ -1,6 +1,5 @@
 import { EventEmitter } from 'node:events'
 import { createServer } from 'node:http'
-
 import { expect } from 'chai'
 import express from 'express'
 import { attach } from 'sluiceway'

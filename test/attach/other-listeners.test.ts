@@ -12,10 +12,8 @@ import type { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { setImmediate as immediate } from 'node:timers/promises'
 import tls from 'node:tls'
-
 import { expect } from 'chai'
 import { attach, passthroughProxy } from 'sluiceway'
-
 import { deferred } from '../support/deferred.js'
 import { MockedClock, turns } from '../support/mocked-clock.js'
 import { observing } from '../support/observed.js'

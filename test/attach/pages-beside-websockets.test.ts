@@ -3,13 +3,11 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
-
 import { expect } from 'chai'
 import type { Express, RequestHandler } from 'express'
 import { createProxyMiddleware } from 'http-proxy-middleware'
 import { attach, type AttachOptions } from 'sluiceway'
 import { WebSocketServer } from 'ws'
-
 import { expressVersions } from '../support/express-versions.js'
 import { upgradeTo } from '../support/pipelined.js'
 import { RawClient } from '../support/raw-client.js'

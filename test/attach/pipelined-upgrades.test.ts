@@ -1,10 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
-
 import { expect } from 'chai'
 import { attach, passthroughProxy } from 'sluiceway'
-
 import { deferred } from '../support/deferred.js'
 import { kinds, message, transports, upgradeTo } from '../support/pipelined.js'
 import { RawClient } from '../support/raw-client.js'

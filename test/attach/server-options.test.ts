@@ -1,10 +1,8 @@
 import { once } from 'node:events'
 import { createServer, type RequestListener, ServerResponse } from 'node:http'
 import { Duplex } from 'node:stream'
-
 import { expect } from 'chai'
 import { attach } from 'sluiceway'
-
 import { kinds, upgradeTo } from '../support/pipelined.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, listen } from '../support/servers.js'

@@ -1,11 +1,9 @@
 import { createServer } from 'node:http'
-
 import { expect } from 'chai'
 import { attach, passthroughProxy } from 'sluiceway'
 import { Server as SocketServer } from 'socket.io'
 import { io } from 'socket.io-client'
 import { WebSocket, WebSocketServer } from 'ws'
-
 import { expressVersions } from '../support/express-versions.js'
 import { closeServers, listen, serve } from '../support/servers.js'
 

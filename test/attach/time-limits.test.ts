@@ -1,8 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as passed } from 'node:timers/promises'
-
 import { expect } from 'chai'
-
 import { message, transports, upgradeTo } from '../support/pipelined.js'
 import type { RawClient } from '../support/raw-client.js'
 import { closeServers, type TestServer } from '../support/servers.js'

@@ -2,15 +2,13 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setImmediate as immediate } from 'node:timers/promises'
-
 import { expect } from 'chai'
-
 import { deferred } from '../support/deferred.js'
 import { cut, message, transports, upgradeTo } from '../support/pipelined.js'
 import type { RawClient } from '../support/raw-client.js'
 import { closeServers, type TestServer } from '../support/servers.js'
-import { happened, waitFor } from '../support/waiting.js'
 import { until } from '../support/until.js'
+import { happened, waitFor } from '../support/waiting.js'
 
 /** The number of bytes that are announced, and sent, before the answer ends. */
 const COUNTED = 10

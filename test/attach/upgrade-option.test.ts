@@ -1,7 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-
 import { expect } from 'chai'
-
 import { Observer } from '../support/observed.js'
 import { upgradeTo } from '../support/pipelined.js'
 import { answered, apps, closeAll, expectOwn404, open, others, own, type Step } from './neighbors.js'

@@ -1,10 +1,8 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-
 import { expect } from 'chai'
 import { attach } from 'sluiceway'
 import { WebSocket, WebSocketServer } from 'ws'
-
 import { attached } from '../support/attached.js'
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'

@@ -5,11 +5,11 @@ import { expect } from 'chai'
 import express from 'express'
 import { autoFlush, passthroughProxy } from 'sluiceway'
 import { deferred } from '../support/deferred.js'
-import { closeServers, serve } from '../support/servers.js'
-import { open, severalBeats } from './event-streams.js'
 import { MockedClock } from '../support/mocked-clock.js'
 import { RawClient } from '../support/raw-client.js'
+import { closeServers, serve } from '../support/servers.js'
 import { StreamingClient } from '../support/streaming-client.js'
+import { open, severalBeats } from './event-streams.js'
 
 describe('autoFlush with heartbeatMs', () => {
   const clock = new MockedClock()

@@ -9,9 +9,9 @@ import { deferred } from '../support/deferred.js'
 import { passedTimers } from '../support/passed-timers.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
-import { open } from './event-streams.js'
 import { StreamingClient } from '../support/streaming-client.js'
 import { waitFor } from '../support/waiting.js'
+import { open } from './event-streams.js'
 
 describe('autoFlush', () => {
   afterEach(closeServers)

@@ -1,13 +1,13 @@
-import { createRequire } from 'node:module'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createRequire } from 'node:module'
 import { expect } from 'chai'
 import compression from 'compression'
 import type { RequestHandler } from 'express'
 import * as sluiceway from 'sluiceway'
 import { expressVersions } from '../support/express-versions.js'
 import { closeServers, serve } from '../support/servers.js'
-import { patching, patchWrite, type Write } from './patches.js'
 import { StreamingClient } from '../support/streaming-client.js'
+import { patching, patchWrite, type Write } from './patches.js'
 import { StreamServer, type Way } from './streams.js'
 
 /** The copy of the package that `require` loads. */

@@ -5,10 +5,10 @@ import onFinished from 'on-finished'
 import { autoFlush } from 'sluiceway'
 import { expressVersions } from '../support/express-versions.js'
 import { closeServers } from '../support/servers.js'
-import { patching } from './patches.js'
 import { codings } from '../support/streaming-client.js'
-import { StreamServer, ways } from './streams.js'
 import { createZstdCompress, zstdCompression } from '../support/zstd-compression.js'
+import { patching } from './patches.js'
+import { StreamServer, ways } from './streams.js'
 
 const compressing: RequestHandler[] = [compression(), zstdCompression]
 

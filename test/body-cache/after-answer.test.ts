@@ -12,8 +12,8 @@ import { closed } from '../support/open-resources.js'
 import { timers } from '../support/own-timers.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
-import { accessors, codeOf } from './reading.js'
 import { allClosedIn, emptyDirectory, removeDirectories } from '../support/temporary-files.js'
+import { accessors, codeOf } from './reading.js'
 
 const LENGTH = 300_000
 

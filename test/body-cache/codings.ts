@@ -1,5 +1,5 @@
-import { buffer } from 'node:stream/consumers'
 import type { Transform } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 import zlib from 'node:zlib'
 
 const MEGABYTE = Buffer.alloc(1024 * 1024)

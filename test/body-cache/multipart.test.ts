@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { expect } from 'chai'
 import { closeServers } from '../support/servers.js'
-import { found } from './reading.js'
 import { TYPE, part, END, posted } from './multipart-forms.js'
+import { found } from './reading.js'
 
 describe('req.bodyCache.formData() of a multipart form', () => {
   afterEach(closeServers)

@@ -1,6 +1,5 @@
 import { expect } from 'chai'
 import { autoFlush, bodyCache, maxBytes } from 'sluiceway'
-
 import { hosts } from '../support/hosts.js'
 import { closeServers, serve } from '../support/servers.js'
 

@@ -1,7 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-
 import { autoFlush, bodyCache, maxBytes, passthroughProxy } from 'sluiceway'
-
 import { type Express, expressVersions } from '../support/express-versions.js'
 import { haveSameClass, isFast } from '../support/hidden-classes.js'
 import { RawClient } from '../support/raw-client.js'

@@ -1,5 +1,4 @@
 import { createServer } from 'node:http'
-
 import { expect } from 'chai'
 import { attach, autoFlush, bodyCache, maxBytes, passthroughProxy } from 'sluiceway'
 

@@ -1,9 +1,7 @@
 import { createServer, type RequestListener, type ServerResponse } from 'node:http'
-
 import { expect } from 'chai'
 import type { RequestHandler } from 'express'
 import { attach, autoFlush, maxBytes, passthroughProxy } from 'sluiceway'
-
 import { expressVersions } from '../support/express-versions.js'
 import { Observer } from '../support/observed.js'
 import { upgradeTo } from '../support/pipelined.js'

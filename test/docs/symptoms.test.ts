@@ -1,5 +1,5 @@
-import { createServer } from 'node:http'
 import { rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { expect } from 'chai'
 import express, { type Express } from 'express'
 import { passthroughProxy } from 'sluiceway'

@@ -1,10 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-
 import { expect } from 'chai'
 import { autoFlush, bodyCache, maxBytes, passthroughProxy, pipeChild, type SluicewayError } from 'sluiceway'
-
 import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { asChunk, RawClient } from '../support/raw-client.js'

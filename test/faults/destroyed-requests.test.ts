@@ -1,9 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { PassThrough, pipeline } from 'node:stream'
-
 import { expect } from 'chai'
 import { bodyCache, maxBytes, passthroughProxy, type SluicewayError } from 'sluiceway'
-
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 

@@ -4,9 +4,7 @@ import { spawn } from 'node:child_process'
 import fs from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-
 import { autoFlush, bodyCache, passthroughProxy, pipeChild } from 'sluiceway'
-
 import { type Handler, hosts } from '../support/hosts.js'
 import { openDescriptors } from '../support/open-resources.js'
 

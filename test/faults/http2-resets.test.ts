@@ -3,14 +3,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import http2, { type ClientHttp2Session } from 'node:http2'
 import { expect } from 'chai'
 import { autoFlush, bodyCache, type ChildExit, maxBytes, passthroughProxy, pipeChild } from 'sluiceway'
+import { sh } from '../pipe-child/piped.js'
 import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { frameClient } from '../support/http2-frames.js'
-import { scriptedUpstream } from '../support/scripted-upstream.js'
 import { closed } from '../support/open-resources.js'
 import { root } from '../support/repository.js'
+import { scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen } from '../support/servers.js'
-import { sh } from '../pipe-child/piped.js'
 
 const { mount } = hosts[0]!
 const { NGHTTP2_CANCEL: CANCEL, NGHTTP2_NO_ERROR: NO_ERROR } = http2.constants

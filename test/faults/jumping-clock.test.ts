@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { expect } from 'chai'
 import { autoFlush, bodyCache, maxBytes, passthroughProxy, type SluicewayError } from 'sluiceway'
-
 import { hosts } from '../support/hosts.js'
 import { passedTimers } from '../support/passed-timers.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'

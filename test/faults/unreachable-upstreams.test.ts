@@ -1,11 +1,9 @@
 import https from 'node:https'
 import net from 'node:net'
 import tls from 'node:tls'
-
 import { expect } from 'chai'
 import { bodyCache, passthroughProxy, type SluicewayError } from 'sluiceway'
 import { Agent, type buildConnector } from 'undici'
-
 import { type Handler, hosts } from '../support/hosts.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, listen } from '../support/servers.js'

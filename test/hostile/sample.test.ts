@@ -1,9 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
-
 import { expect } from 'chai'
-
 import { root } from '../support/repository.js'
 
 describe('hostile clients and careless handlers', () => {

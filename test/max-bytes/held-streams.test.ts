@@ -1,6 +1,6 @@
 import { Readable, Writable } from 'node:stream'
-import { expect } from 'chai'
 import busboy from 'busboy'
+import { expect } from 'chai'
 import { bodyCache } from 'sluiceway/body-cache'
 import { maxBytes } from 'sluiceway/max-bytes'
 import { type Handler, hosts } from '../support/hosts.js'

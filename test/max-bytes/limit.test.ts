@@ -1,5 +1,5 @@
-import { expect } from 'chai'
 import { buffer } from 'node:stream/consumers'
+import { expect } from 'chai'
 import { maxBytes } from 'sluiceway/max-bytes'
 import { type Handler, hosts } from '../support/hosts.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'

@@ -1,5 +1,5 @@
-import http2 from 'node:http2'
 import { once } from 'node:events'
+import http2 from 'node:http2'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { bodyCache, maxBytes, passthroughProxy, type SluicewayError } from 'sluiceway'

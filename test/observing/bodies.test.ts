@@ -3,10 +3,8 @@ import { once } from 'node:events'
 import http2, { type ClientHttp2Session } from 'node:http2'
 import os from 'node:os'
 import { text } from 'node:stream/consumers'
-
 import { expect } from 'chai'
 import { bodyCache, maxBytes } from 'sluiceway'
-
 import { type Handler, hosts } from '../support/hosts.js'
 import { observing } from '../support/observed.js'
 import { RawClient } from '../support/raw-client.js'

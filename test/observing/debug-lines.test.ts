@@ -3,11 +3,9 @@ import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import { format } from 'node:util'
 import { Worker } from 'node:worker_threads'
-
 import { expect } from 'chai'
 import createDebug from 'debug'
 import { attach, autoFlush, bodyCache, maxBytes, passthroughProxy, pipeChild } from 'sluiceway'
-
 import { expressVersions } from '../support/express-versions.js'
 import { Observer } from '../support/observed.js'
 import { RawClient } from '../support/raw-client.js'

@@ -4,11 +4,9 @@ import { createServer, type RequestListener, type ServerResponse } from 'node:ht
 import http2 from 'node:http2'
 import { PassThrough } from 'node:stream'
 import { gzipSync } from 'node:zlib'
-
 import { expect } from 'chai'
 import compression from 'compression'
 import { attach, autoFlush, pipeChild } from 'sluiceway'
-
 import { attached } from '../support/attached.js'
 import { expressVersions } from '../support/express-versions.js'
 import { type Handler, hosts } from '../support/hosts.js'

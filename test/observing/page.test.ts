@@ -1,8 +1,6 @@
 import { createServer } from 'node:http'
-
 import { expect } from 'chai'
 import type { ChannelMessages } from 'sluiceway'
-
 import { RecipeProcess } from '../support/recipe-process.js'
 import { readText } from '../support/repository.js'
 import { closeServers, listen } from '../support/servers.js'

@@ -2,10 +2,10 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect } from 'chai'
 import { build } from 'esbuild'
-import { type Installed, linkPackage, packedPackage } from '../support/packed.js'
-import { runUncovered } from '../support/run-uncovered.js'
 import { isNode22Installed } from '../support/node22.js'
+import { type Installed, linkPackage, packedPackage } from '../support/packed.js'
 import { namesIn, root } from '../support/repository.js'
+import { runUncovered } from '../support/run-uncovered.js'
 import { isThorough } from '../support/thorough.js'
 
 const program = `

@@ -1,8 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-
 import { expect } from 'chai'
-
 import { root } from '../support/repository.js'
 
 const run = promisify(execFile)

@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import { PassThrough, Transform } from 'node:stream'
-
 import { expect } from 'chai'
 import {
   passthroughProxy,
@@ -8,7 +7,6 @@ import {
   type OutgoingRequest,
   type PassthroughProxyOptions,
 } from 'sluiceway'
-
 import { closeServers, serve } from '../support/servers.js'
 
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))

@@ -1,7 +1,6 @@
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
 import { Agent } from 'undici'
-
 import { deferred } from '../support/deferred.js'
 import { expressVersions } from '../support/express-versions.js'
 import { asChunk, RawClient } from '../support/raw-client.js'

@@ -1,7 +1,6 @@
-import { lookup } from 'node:dns/promises'
 import type { LookupAddress } from 'node:dns'
+import { lookup } from 'node:dns/promises'
 import net, { type AddressInfo } from 'node:net'
-
 import { expect } from 'chai'
 import { Agent } from 'undici'
 import { answer } from '../support/scripted-upstream.js'

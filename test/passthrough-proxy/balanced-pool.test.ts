@@ -1,5 +1,4 @@
 import type { RequestListener } from 'node:http'
-
 import { expect } from 'chai'
 import { BalancedPool, type Dispatcher } from 'undici'
 import { RawClient } from '../support/raw-client.js'

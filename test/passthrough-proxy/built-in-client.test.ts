@@ -11,10 +11,8 @@ import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { TLSSocket } from 'node:tls'
-
 import { expect } from 'chai'
 import { passthroughProxy, type PassthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
-
 import { withEntry } from '../support/error-entry.js'
 import { expressVersions } from '../support/express-versions.js'
 import { proxied } from '../support/proxied.js'

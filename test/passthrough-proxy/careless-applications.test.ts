@@ -1,14 +1,13 @@
 import type { ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import { passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
-
 import { deferred } from '../support/deferred.js'
 import { hosts, type Handler } from '../support/hosts.js'
 import { request } from '../support/proxied.js'
 import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
-import { until } from '../support/until.js'
 import { closeServers, serve } from '../support/servers.js'
+import { until } from '../support/until.js'
 
 const CHUNKED = 'HTTP/1.1 200 OK\r\nX-Upstream: a\r\nTransfer-Encoding: chunked\r\n\r\n'
 const PARTS = [CHUNKED, '3\r\none\r\n', '3\r\ntwo\r\n', '0\r\nX-Sum: 1\r\n\r\n']

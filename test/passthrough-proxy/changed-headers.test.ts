@@ -1,8 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
-
 import { expect } from 'chai'
 import { attach, passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-
 import { countedList } from '../support/counted-list.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { unmarked } from '../support/proxied.js'

@@ -2,10 +2,8 @@ import http from 'node:http'
 import http2 from 'node:http2'
 import { PassThrough, Readable } from 'node:stream'
 import { TransformStream } from 'node:stream/web'
-
 import { expect } from 'chai'
 import { bodyCache, maxBytes, passthroughProxy } from 'sluiceway'
-
 import { withEntry } from '../support/error-entry.js'
 import { expressVersions } from '../support/express-versions.js'
 import { proxied } from '../support/proxied.js'
@@ -13,8 +11,8 @@ import { asChunk, lastChunk } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen } from '../support/servers.js'
 import { standstill } from '../support/standstill.js'
-import { until } from '../support/until.js'
 import { needsOwnClient } from '../support/transports.js'
+import { until } from '../support/until.js'
 import { transformOf, upperCase, upperCases, Watched, webUpperCase } from './transforms.js'
 
 const FAILED = withEntry('passthroughProxy: a transform of onRequest failed', 'ERR_SLUICEWAY_PROXY_HOOK')

@@ -1,10 +1,8 @@
 import http2, { type ClientHttp2Session } from 'node:http2'
 import zlib from 'node:zlib'
-
 import { expect } from 'chai'
 import compression from 'compression'
 import { autoFlush, passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-
 import { expressVersions } from '../support/express-versions.js'
 import { observing } from '../support/observed.js'
 import { proxied, request } from '../support/proxied.js'

@@ -1,9 +1,7 @@
 import { Transform } from 'node:stream'
 import zlib from 'node:zlib'
-
 import { expect } from 'chai'
 import type { IncomingResponse } from 'sluiceway'
-
 import { deferred } from '../support/deferred.js'
 import { expressVersions } from '../support/express-versions.js'
 import { MockedClock, turns } from '../support/mocked-clock.js'
@@ -11,8 +9,8 @@ import { proxied, request } from '../support/proxied.js'
 import { asChunk, lastChunk } from '../support/raw-client.js'
 import { answer } from '../support/scripted-upstream.js'
 import { closeServers } from '../support/servers.js'
-import { happened } from '../support/waiting.js'
 import { needsOwnClient } from '../support/transports.js'
+import { happened } from '../support/waiting.js'
 import { transformOf, upperCase, upperCases, Watched, webUpperCase } from './transforms.js'
 
 /** The head of an answer in chunks. */

@@ -1,8 +1,6 @@
 import { request, type IncomingMessage, type RequestListener } from 'node:http'
-
 import { expect } from 'chai'
 import { maxBytes } from 'sluiceway'
-
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 

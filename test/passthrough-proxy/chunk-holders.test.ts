@@ -5,10 +5,8 @@ import http2 from 'node:http2'
 import https from 'node:https'
 import { text } from 'node:stream/consumers'
 import { setImmediate as turn } from 'node:timers/promises'
-
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
-
 import { hosts, type Handler } from '../support/hosts.js'
 import { closeServers, listen, serve } from '../support/servers.js'
 import { certificate, key } from '../support/tls-certificate.js'

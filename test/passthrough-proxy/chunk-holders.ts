@@ -3,9 +3,7 @@ import { EventEmitter } from 'node:events'
 import { IncomingMessage, type ServerOptions } from 'node:http'
 import { Socket } from 'node:net'
 import { PassThrough, Readable } from 'node:stream'
-
 import { bodyCache, maxBytes } from 'sluiceway'
-
 import type { Handler } from '../support/hosts.js'
 
 /** Keeps a chunk for ever. */

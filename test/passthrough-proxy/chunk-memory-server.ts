@@ -1,10 +1,8 @@
 import { createServer } from 'node:http'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
-
 import express from 'express'
 import { maxBytes, passthroughProxy } from 'sluiceway'
-
 import { certificate, key } from '../support/tls-certificate.js'
 
 /*

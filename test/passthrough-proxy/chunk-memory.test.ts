@@ -6,9 +6,7 @@ import { connect } from 'node:net'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-
 import { expect } from 'chai'
-
 import { closeServers, listen, serve } from '../support/servers.js'
 import { certificate, key } from '../support/tls-certificate.js'
 

@@ -1,8 +1,6 @@
 import { ServerResponse } from 'node:http'
-
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
-
 import { expressVersions } from '../support/express-versions.js'
 import { request } from '../support/proxied.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'

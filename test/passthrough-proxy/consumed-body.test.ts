@@ -1,10 +1,8 @@
 import { PassThrough } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-
 import { expect } from 'chai'
 import multer from 'multer'
 import { bodyCache, passthroughProxy, type SluicewayError } from 'sluiceway'
-
 import { withEntry } from '../support/error-entry.js'
 import { expressFor, type Express } from '../support/express-versions.js'
 import { hosts, type Handler } from '../support/hosts.js'

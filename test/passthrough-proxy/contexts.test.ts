@@ -1,9 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
-
 import { expect } from 'chai'
 import { attach, passthroughProxy, type Dispatcher, type PassthroughProxyOptions } from 'sluiceway'
-
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, listen, serve } from '../support/servers.js'

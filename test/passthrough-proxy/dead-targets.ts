@@ -2,9 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import { buffer } from 'node:stream/consumers'
-
 import type { ErrorCode, PassthroughProxyOptions } from 'sluiceway'
-
 import { scriptedUpstream } from '../support/scripted-upstream.js'
 import { listen, serve, type TestServer } from '../support/servers.js'
 import { certificate, key } from '../support/tls-certificate.js'

@@ -1,10 +1,8 @@
 import zlib from 'node:zlib'
-
 import { expect } from 'chai'
 import type { IncomingResponse } from 'sluiceway'
-
-import { expressVersions } from '../support/express-versions.js'
 import { withEntry } from '../support/error-entry.js'
+import { expressVersions } from '../support/express-versions.js'
 import { proxied, type Proxied, request } from '../support/proxied.js'
 import { asChunk, lastChunk } from '../support/raw-client.js'
 import { closeServers } from '../support/servers.js'

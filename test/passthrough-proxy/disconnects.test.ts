@@ -1,8 +1,6 @@
 import { createServer } from 'node:http'
-
 import { expect } from 'chai'
 import { passthroughProxy, type SluicewayError } from 'sluiceway'
-
 import { hosts } from '../support/hosts.js'
 import { MockedClock } from '../support/mocked-clock.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'

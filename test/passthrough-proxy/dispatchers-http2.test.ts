@@ -4,9 +4,7 @@ import {
   type Http2ServerRequest,
   type Http2ServerResponse,
 } from 'node:http2'
-
 import { expect } from 'chai'
-
 import { listen } from '../support/servers.js'
 import { certificate, key } from '../support/tls-certificate.js'
 import { undiciVersions, type Undici } from '../support/undici-versions.js'

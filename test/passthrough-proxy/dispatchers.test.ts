@@ -1,9 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import net, { type Socket } from 'node:net'
-
 import { expect } from 'chai'
 import type { PassthroughProxyOptions } from 'sluiceway'
-
 import { asChunk, RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen, serve } from '../support/servers.js'

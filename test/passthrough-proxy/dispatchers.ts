@@ -2,7 +2,6 @@
 import express from 'express'
 import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
 import type * as undici7 from 'undici'
-
 import { attached } from '../support/attached.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers } from '../support/servers.js'

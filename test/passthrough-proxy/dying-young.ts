@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import { Agent, createServer, get, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
-
 import { passthroughProxy } from 'sluiceway'
 
 // A program, `dying-young.js <connections>` with `--expose-gc`: a proxy, its upstream and its client, which prints the bytes of garbage

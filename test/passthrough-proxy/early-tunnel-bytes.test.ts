@@ -1,10 +1,8 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import https from 'node:https'
-
 import { expect } from 'chai'
 import { attach } from 'sluiceway/attach'
 import { passthroughProxy } from 'sluiceway/passthrough-proxy'
-
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, listen } from '../support/servers.js'
 import { certificate, key } from '../support/tls-certificate.js'

@@ -1,10 +1,8 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-
 import { expect } from 'chai'
 import { passthroughProxy, type ResponseHook, type SluicewayError } from 'sluiceway'
 import { Agent, MockAgent } from 'undici'
-
 import { deferred } from '../support/deferred.js'
 import { expressVersions } from '../support/express-versions.js'
 import { asChunk, RawClient } from '../support/raw-client.js'

@@ -1,18 +1,16 @@
 import { once } from 'node:events'
 import { Duplex, PassThrough, Transform } from 'node:stream'
 import { ReadableStream, TransformStream, WritableStream } from 'node:stream/web'
-
 import { expect } from 'chai'
 import type { BodyTransform } from 'sluiceway'
-
 import { withEntry } from '../support/error-entry.js'
 import { expressVersions } from '../support/express-versions.js'
 import { proxied, request } from '../support/proxied.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { answer } from '../support/scripted-upstream.js'
 import { closeServers } from '../support/servers.js'
-import { until } from '../support/until.js'
 import { transport } from '../support/transports.js'
+import { until } from '../support/until.js'
 import { transformOf, upperCases, Watched } from './transforms.js'
 
 const chunked = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'

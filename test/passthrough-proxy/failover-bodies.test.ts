@@ -1,13 +1,11 @@
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { createGzip, gunzipSync } from 'node:zlib'
-
 import { expect } from 'chai'
 import express from 'express'
 import { bodyCache, maxBytes, type PassthroughProxyOptions } from 'sluiceway'
-
-import { attached } from '../support/attached.js'
 import { passthroughProxy } from 'sluiceway'
+import { attached } from '../support/attached.js'
 import { deferred } from '../support/deferred.js'
 import { asChunk, RawClient } from '../support/raw-client.js'
 import { scriptedUpstream } from '../support/scripted-upstream.js'

@@ -1,7 +1,6 @@
 import { expect } from 'chai'
 import express from 'express'
 import { bodyCache } from 'sluiceway'
-
 import { RawClient } from '../support/raw-client.js'
 import { namedUpstream } from '../support/recipe-app.js'
 import { closeServers } from '../support/servers.js'

@@ -1,7 +1,6 @@
 import { expect } from 'chai'
 import express, { type RequestHandler } from 'express'
 import { bodyCache, maxBytes, type FailedTarget, type TargetFunction } from 'sluiceway'
-
 import { deferred } from '../support/deferred.js'
 import { RawClient, type RawResponse } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'

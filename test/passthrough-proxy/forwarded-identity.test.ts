@@ -1,6 +1,5 @@
 import { expect } from 'chai'
 import type { PassthroughProxyOptions } from 'sluiceway'
-
 import { expressVersions } from '../support/express-versions.js'
 import { proxied, request, unmarked } from '../support/proxied.js'
 import { closeServers } from '../support/servers.js'

@@ -6,7 +6,6 @@ import path from 'node:path'
 import tls from 'node:tls'
 import { expect } from 'chai'
 import { passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
-
 import { expressVersions } from '../support/express-versions.js'
 import { hosts } from '../support/hosts.js'
 import { unmarked } from '../support/proxied.js'

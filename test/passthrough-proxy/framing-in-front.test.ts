@@ -1,9 +1,7 @@
 import http2 from 'node:http2'
-
 import { expect } from 'chai'
 import express, { type ErrorRequestHandler } from 'express'
 import { passthroughProxy, type ResponseHook, type SluicewayError } from 'sluiceway'
-
 import { hosts, type Handler } from '../support/hosts.js'
 import { RawClient } from '../support/raw-client.js'
 import { scriptedUpstream } from '../support/scripted-upstream.js'

@@ -1,6 +1,5 @@
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
-
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient, type RawResponse } from '../support/raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'

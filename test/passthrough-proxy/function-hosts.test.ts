@@ -3,10 +3,8 @@ import { IncomingMessage, ServerResponse, type IncomingHttpHeaders } from 'node:
 import type { Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
-
 import { expect } from 'chai'
 import { maxBytes, passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-
 import { type Handler, hosts } from '../support/hosts.js'
 import { closeServers, serve, type TestServer } from '../support/servers.js'
 

@@ -1,7 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { PassThrough, Readable } from 'node:stream'
 import { createGzip } from 'node:zlib'
-
 import { expect } from 'chai'
 import {
   passthroughProxy,
@@ -9,7 +8,6 @@ import {
   type PassthroughProxyOptions,
   type ReplacementBody,
 } from 'sluiceway'
-
 import { deferred } from '../support/deferred.js'
 import { closeServers, serve } from '../support/servers.js'
 

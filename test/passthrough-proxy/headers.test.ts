@@ -1,7 +1,6 @@
 import { expect } from 'chai'
 import type { Express } from 'express'
 import { passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
-
 import { expressVersions } from '../support/express-versions.js'
 import { unmarked } from '../support/proxied.js'
 import { RawClient } from '../support/raw-client.js'

@@ -1,9 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { PassThrough } from 'node:stream'
-
 import { expect } from 'chai'
 import { bodyCache, passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-
 import { deferred, type Deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { RawClient } from '../support/raw-client.js'

@@ -9,11 +9,9 @@ import {
 } from 'node:http'
 import net, { type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
-
 import { expect } from 'chai'
 import compression from 'compression'
 import { autoFlush, passthroughProxy } from 'sluiceway'
-
 import { expressVersions } from '../support/express-versions.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, listen, serve } from '../support/servers.js'

@@ -1,8 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
-
 import { expressVersions } from '../support/express-versions.js'
 import { isFast } from '../support/hidden-classes.js'
 import { proxied, request } from '../support/proxied.js'

@@ -1,11 +1,9 @@
 import { createServer } from 'node:http'
 import net from 'node:net'
 import { Readable } from 'node:stream'
-
 import { expect } from 'chai'
 import express, { type NextFunction, type Request, type Response } from 'express'
 import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-
 import { closeServers, listen, serve } from '../support/servers.js'
 import { until } from '../support/until.js'
 

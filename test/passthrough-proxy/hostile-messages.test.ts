@@ -1,5 +1,4 @@
 import { expect } from 'chai'
-
 import { expressVersions } from '../support/express-versions.js'
 import { proxied, request } from '../support/proxied.js'
 import { RawClient } from '../support/raw-client.js'

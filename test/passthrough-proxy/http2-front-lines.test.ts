@@ -1,8 +1,6 @@
 import http2, { type IncomingHttpHeaders } from 'node:http2'
-
 import { expect } from 'chai'
 import { passthroughProxy, type SluicewayError } from 'sluiceway'
-
 import { hosts } from '../support/hosts.js'
 import { scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen } from '../support/servers.js'

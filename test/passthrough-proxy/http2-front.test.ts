@@ -1,10 +1,8 @@
 import http2, { type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2'
 import net from 'node:net'
 import { PassThrough } from 'node:stream'
-
 import { expect } from 'chai'
 import { bodyCache, maxBytes, passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
-
 import { type Handler, hosts } from '../support/hosts.js'
 import { unmarked } from '../support/proxied.js'
 import type { RawClient } from '../support/raw-client.js'

@@ -1,9 +1,7 @@
 import { Socket, type NetConnectOpts } from 'node:net'
-
 import { expect } from 'chai'
 import express from 'express'
 import { passthroughProxy, type PassthroughProxy } from 'sluiceway'
-
 import { attached } from '../support/attached.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers } from '../support/servers.js'

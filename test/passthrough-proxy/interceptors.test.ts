@@ -1,6 +1,5 @@
 import { expect } from 'chai'
 import type * as undici7 from 'undici'
-
 import type { RawClient } from '../support/raw-client.js'
 import { serve } from '../support/servers.js'
 import { undiciVersions, type Undici } from '../support/undici-versions.js'

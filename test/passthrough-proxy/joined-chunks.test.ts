@@ -1,9 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { Transform } from 'node:stream'
-
 import { expect } from 'chai'
 import { passthroughProxy, type PassthroughProxyOptions, type ResponseHook } from 'sluiceway'
-
 import { hosts, type Handler } from '../support/hosts.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'

@@ -3,11 +3,9 @@ import { once } from 'node:events'
 import { Agent, type IncomingMessage, request, type RequestListener } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-
 import { expect } from 'chai'
 import { attach } from 'sluiceway/attach'
 import { passthroughProxy } from 'sluiceway/passthrough-proxy'
-
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 import { certificate } from '../support/tls-certificate.js'

@@ -1,11 +1,9 @@
 import type { EventEmitter } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-
 import { expect } from 'chai'
 import express from 'express'
 import { passthroughProxy } from 'sluiceway'
-
 import { attached } from '../support/attached.js'
 import { deferred, type Deferred } from '../support/deferred.js'
 import { closed, openDescriptors, runningTimers } from '../support/open-resources.js'

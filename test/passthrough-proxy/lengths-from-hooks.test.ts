@@ -1,8 +1,6 @@
 import { Readable } from 'node:stream'
-
 import { expect } from 'chai'
 import type { IncomingResponse, OutgoingRequest } from 'sluiceway'
-
 import { expressVersions } from '../support/express-versions.js'
 import { proxied, request } from '../support/proxied.js'
 import { answer } from '../support/scripted-upstream.js'

@@ -1,9 +1,7 @@
 import { inspect } from 'node:util'
-
 import { expect } from 'chai'
 import express from 'express'
 import { passthroughProxy, type PassthroughProxy, type SluicewayError } from 'sluiceway'
-
 import { attached } from '../support/attached.js'
 import { deferred } from '../support/deferred.js'
 import { RawClient } from '../support/raw-client.js'

@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { expect } from 'chai'
 import { attach, passthroughProxy, type SluicewayError } from 'sluiceway'
-
 import { expressVersions } from '../support/express-versions.js'
 import { hasNginx, Nginx } from '../support/nginx.js'
 import { request, unmarked } from '../support/proxied.js'

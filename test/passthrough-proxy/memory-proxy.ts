@@ -1,7 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Transform } from 'node:stream'
-
 import express from 'express'
 import { passthroughProxy } from 'sluiceway'
 

@@ -1,14 +1,12 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { get, request, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { Writable } from 'node:stream'
 import { createGzip } from 'node:zlib'
-
 import { expect } from 'chai'
-
 import { closeServers, serve } from '../support/servers.js'
 import { isThorough } from '../support/thorough.js'
 import type { MemoryQuestion } from './memory-proxy.js'

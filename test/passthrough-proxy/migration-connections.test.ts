@@ -1,12 +1,10 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-
 import { expect } from 'chai'
 import express, { type RequestHandler } from 'express'
 import httpProxy from 'http-proxy'
 import { createProxyMiddleware, legacyCreateProxyMiddleware } from 'http-proxy-middleware'
 import { attach, passthroughProxy } from 'sluiceway'
-
 import { hasNode22Packages, loadNode22 } from '../support/node22.js'
 import { observing } from '../support/observed.js'
 import { RawClient } from '../support/raw-client.js'

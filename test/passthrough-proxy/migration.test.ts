@@ -1,5 +1,4 @@
 import { expect } from 'chai'
-
 import { hasNode22Packages, isNode22Installed } from '../support/node22.js'
 import { readText } from '../support/repository.js'
 import { closeServers } from '../support/servers.js'

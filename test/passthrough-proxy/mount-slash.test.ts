@@ -1,8 +1,6 @@
 import { createServer } from 'node:http'
-
 import { expect } from 'chai'
 import { attach, passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
-
 import { expressVersions, type Express } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'

@@ -1,7 +1,6 @@
+import { createServer } from 'node:http'
 import { expect } from 'chai'
 import { attach, autoFlush, bodyCache, maxBytes, passthroughProxy } from 'sluiceway'
-import { createServer } from 'node:http'
-
 import { isNode22Installed } from '../support/node22.js'
 import { root } from '../support/repository.js'
 import { namesOf, needsNode22, peers } from './migration/peer-options.js'

@@ -1,10 +1,8 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-
 import { expect } from 'chai'
 import express from 'express'
 import { passthroughProxy, type PassthroughProxy } from 'sluiceway'
-
 import { attached } from '../support/attached.js'
 import { deferred } from '../support/deferred.js'
 import { collectedBytes } from '../support/memory.js'

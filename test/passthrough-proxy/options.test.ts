@@ -3,7 +3,6 @@ import express from 'express'
 import { passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
 import { passthroughProxy as fromSubpath } from 'sluiceway/passthrough-proxy'
 import { Agent } from 'undici'
-
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 

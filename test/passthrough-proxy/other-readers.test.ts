@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { PassThrough, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
-
 import { expect } from 'chai'
 import {
   bodyCache,
@@ -11,9 +10,8 @@ import {
   type RequestHook,
   type SluicewayError,
 } from 'sluiceway'
-
-import { expressVersions } from '../support/express-versions.js'
 import { deferred } from '../support/deferred.js'
+import { expressVersions } from '../support/express-versions.js'
 import type { Handler } from '../support/hosts.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'

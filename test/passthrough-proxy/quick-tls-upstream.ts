@@ -1,6 +1,5 @@
 import { createServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
-
 import { certificate, key } from '../support/tls-certificate.js'
 
 /** An upstream over TLS in its own process. It answers at once, with the number of the connection. */

@@ -1,10 +1,8 @@
 import { once } from 'node:events'
 import { PassThrough, Readable, Transform } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
-
 import { expect } from 'chai'
 import type { ReplacementBody } from 'sluiceway'
-
 import { deferred } from '../support/deferred.js'
 import { withEntry } from '../support/error-entry.js'
 import { expressVersions } from '../support/express-versions.js'
@@ -12,8 +10,8 @@ import { proxied, request } from '../support/proxied.js'
 import { asChunk } from '../support/raw-client.js'
 import { answer } from '../support/scripted-upstream.js'
 import { closeServers } from '../support/servers.js'
-import { until } from '../support/until.js'
 import { needsOwnClient } from '../support/transports.js'
+import { until } from '../support/until.js'
 import { transformOf, upperCase } from './transforms.js'
 
 const described = [

@@ -1,9 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { Transform } from 'node:stream'
-
 import { expect } from 'chai'
 import { autoFlush, passthroughProxy } from 'sluiceway'
-
 import { deferred } from '../support/deferred.js'
 import { hosts, type Handler } from '../support/hosts.js'
 import { MockedClock, turns } from '../support/mocked-clock.js'

@@ -1,10 +1,8 @@
 import { EventEmitter, once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { PassThrough, Readable } from 'node:stream'
-
 import { expect } from 'chai'
 import { bodyCache, type OutgoingRequest, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-
 import { withEntry } from '../support/error-entry.js'
 import { expressVersions } from '../support/express-versions.js'
 import { proxied } from '../support/proxied.js'

@@ -1,6 +1,5 @@
 import { expect } from 'chai'
 import { type IncomingResponse, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-
 import { withEntry } from '../support/error-entry.js'
 import { expressVersions } from '../support/express-versions.js'
 import type { RawClient } from '../support/raw-client.js'

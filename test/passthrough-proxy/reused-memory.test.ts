@@ -5,15 +5,13 @@ import https from 'node:https'
 import { text } from 'node:stream/consumers'
 import { setImmediate as turn } from 'node:timers/promises'
 import { promisify } from 'node:util'
-
 import { expect } from 'chai'
 import compression from 'compression'
 import { autoFlush, passthroughProxy } from 'sluiceway'
-
 import { deferred } from '../support/deferred.js'
 import { root } from '../support/repository.js'
-import { certificate, key } from '../support/tls-certificate.js'
 import { closeServers, listen, serve } from '../support/servers.js'
+import { certificate, key } from '../support/tls-certificate.js'
 import { until } from '../support/until.js'
 
 type Handler = (req: IncomingMessage, res: ServerResponse, next: () => void) => void

@@ -1,12 +1,10 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
-
 import { expect } from 'chai'
 import type { Request } from 'express'
 import session, { MemoryStore, type SessionData, type SessionOptions } from 'express-session'
 import { passthroughProxy } from 'sluiceway'
 import { WebSocket, WebSocketServer } from 'ws'
-
 import { attached } from '../support/attached.js'
 import { deferred } from '../support/deferred.js'
 import { expressVersions } from '../support/express-versions.js'

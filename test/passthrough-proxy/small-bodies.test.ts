@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net'
-
 import { expect } from 'chai'
 import onFinished from 'on-finished'
 import {
@@ -9,7 +8,6 @@ import {
   type PassthroughProxyOptions,
   type TargetFunction,
 } from 'sluiceway'
-
 import { deferred } from '../support/deferred.js'
 import { hosts, type Handler } from '../support/hosts.js'
 import { RawClient } from '../support/raw-client.js'

@@ -3,11 +3,9 @@ import { once } from 'node:events'
 import { get, request } from 'node:http'
 import type { Writable } from 'node:stream'
 import zlib from 'node:zlib'
-
 import { expect } from 'chai'
 import compression from 'compression'
 import { passthroughProxy } from 'sluiceway'
-
 import { expressVersions } from '../support/express-versions.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'

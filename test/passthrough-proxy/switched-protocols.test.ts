@@ -2,7 +2,6 @@ import { expect } from 'chai'
 import express from 'express'
 import { passthroughProxy, type SluicewayError } from 'sluiceway'
 import { Agent } from 'undici'
-
 import { attached } from '../support/attached.js'
 import { RawClient } from '../support/raw-client.js'
 import { scriptedUpstream } from '../support/scripted-upstream.js'

@@ -1,7 +1,6 @@
 import { expect } from 'chai'
 import type { passthroughProxy } from 'sluiceway'
 import { type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-
 import { expressVersions } from '../support/express-versions.js'
 import type { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'

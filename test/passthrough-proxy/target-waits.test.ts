@@ -1,8 +1,6 @@
 import { getActiveResourcesInfo } from 'node:process'
-
 import { expect } from 'chai'
 import express from 'express'
-
 import { deferred, type Deferred } from '../support/deferred.js'
 import { RawClient } from '../support/raw-client.js'
 import { scriptedUpstream } from '../support/scripted-upstream.js'

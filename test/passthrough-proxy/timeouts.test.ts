@@ -1,6 +1,5 @@
 import { expect } from 'chai'
 import express from 'express'
-
 import { MockedClock } from '../support/mocked-clock.js'
 import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'

@@ -1,9 +1,7 @@
 import { once } from 'node:events'
 import http2 from 'node:http2'
-
 import { expect } from 'chai'
 import { passthroughProxy, type Dispatcher, type ProxiedRequest } from 'sluiceway'
-
 import { expressVersions } from '../support/express-versions.js'
 import { hosts } from '../support/hosts.js'
 import { observing, Observer } from '../support/observed.js'

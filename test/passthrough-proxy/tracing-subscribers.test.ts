@@ -1,10 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { channel } from 'node:diagnostics_channel'
 import { createServer, type RequestListener, type ServerResponse } from 'node:http'
-
 import { expect } from 'chai'
 import { passthroughProxy, type ProxiedRequest, type SluicewayError } from 'sluiceway'
-
 import { expressVersions } from '../support/express-versions.js'
 import { Observer } from '../support/observed.js'
 import { RawClient } from '../support/raw-client.js'

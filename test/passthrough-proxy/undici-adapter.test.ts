@@ -1,8 +1,6 @@
 import type { EventEmitter } from 'node:events'
-
 import { expect } from 'chai'
 import { passthroughProxy, type TargetFunction } from 'sluiceway'
-
 import type * as LinesModule from '../../dist/esm/passthrough-proxy/upstream/undici/lines.js'
 import type * as QueuesModule from '../../dist/esm/passthrough-proxy/upstream/undici/queues.js'
 import { countedList } from '../support/counted-list.js'

@@ -1,9 +1,7 @@
 import { Duplex, Readable } from 'node:stream'
-
 import { expect } from 'chai'
 import { attach, passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
 import { Agent } from 'undici'
-
 import { withEntry } from '../support/error-entry.js'
 import { expressVersions } from '../support/express-versions.js'
 import { MockedClock } from '../support/mocked-clock.js'

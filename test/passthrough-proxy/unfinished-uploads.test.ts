@@ -1,8 +1,6 @@
 import { PassThrough } from 'node:stream'
-
 import { expect } from 'chai'
 import { bodyCache, maxBytes, passthroughProxy, type RequestHook } from 'sluiceway'
-
 import { type Handler, hosts } from '../support/hosts.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'

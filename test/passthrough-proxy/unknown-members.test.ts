@@ -1,10 +1,8 @@
 import { createServer } from 'node:http'
 import vm from 'node:vm'
-
 import { expect } from 'chai'
 import express, { type NextFunction, type Request, type Response } from 'express'
 import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-
 import { closeServers, listen, serve } from '../support/servers.js'
 
 type Hook = 'onRequest' | 'onResponse'

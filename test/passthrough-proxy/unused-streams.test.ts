@@ -1,10 +1,8 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { PassThrough, type Readable } from 'node:stream'
-
 import { expect } from 'chai'
 import { passthroughProxy, type IncomingResponse, type ResponseHook } from 'sluiceway'
-
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, serve } from '../support/servers.js'
 

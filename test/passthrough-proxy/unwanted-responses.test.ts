@@ -1,9 +1,7 @@
 import { PassThrough } from 'node:stream'
-
 import { expect } from 'chai'
 import express, { type NextFunction, type Request, type Response } from 'express'
 import { passthroughProxy, type PassthroughProxyOptions, type ResponseHook } from 'sluiceway'
-
 import { MockedClock, turns } from '../support/mocked-clock.js'
 import { RawClient } from '../support/raw-client.js'
 import { scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'

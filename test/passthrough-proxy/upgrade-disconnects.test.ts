@@ -1,9 +1,7 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
-
 import { expect } from 'chai'
 import { passthroughProxy, type SluicewayError } from 'sluiceway'
-
 import { attached } from '../support/attached.js'
 import { expressVersions } from '../support/express-versions.js'
 import { closed } from '../support/open-resources.js'

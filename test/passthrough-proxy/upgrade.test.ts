@@ -1,9 +1,7 @@
 import { Readable } from 'node:stream'
-
 import { expect } from 'chai'
 import type { ErrorRequestHandler } from 'express'
 import { passthroughProxy, type SluicewayError } from 'sluiceway'
-
 import { attached } from '../support/attached.js'
 import { expressVersions } from '../support/express-versions.js'
 import { asChunk, RawClient } from '../support/raw-client.js'

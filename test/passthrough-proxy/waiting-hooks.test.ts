@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import http2 from 'node:http2'
 import { PassThrough, Readable } from 'node:stream'
-
 import { expect } from 'chai'
 import {
   passthroughProxy,
@@ -9,7 +8,6 @@ import {
   type OutgoingRequest,
   type PassthroughProxyOptions,
 } from 'sluiceway'
-
 import { deferred } from '../support/deferred.js'
 import { RawClient } from '../support/raw-client.js'
 import { scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'

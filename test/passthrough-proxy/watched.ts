@@ -6,7 +6,6 @@ import {
   type PassthroughProxyOptions,
   type SluicewayError,
 } from 'sluiceway'
-
 import { RawClient } from '../support/raw-client.js'
 import { serve } from '../support/servers.js'
 

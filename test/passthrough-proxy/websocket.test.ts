@@ -1,11 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-
 import { expect } from 'chai'
 import { attach, passthroughProxy } from 'sluiceway'
 import { WebSocket, WebSocketServer, type ClientOptions } from 'ws'
-
 import { attached } from '../support/attached.js'
 import { expressVersions } from '../support/express-versions.js'
 import { closeServers, listen, serve } from '../support/servers.js'

@@ -1,11 +1,9 @@
 import { once } from 'node:events'
 import { createServer, type RequestListener, type ServerOptions } from 'node:http'
 import http2 from 'node:http2'
-
 import { expect } from 'chai'
 import compression from 'compression'
 import { attach, maxBytes, passthroughProxy, type PassthroughProxy } from 'sluiceway'
-
 import { expressVersions } from '../support/express-versions.js'
 import { observing } from '../support/observed.js'
 import { request } from '../support/proxied.js'

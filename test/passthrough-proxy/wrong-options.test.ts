@@ -1,6 +1,5 @@
 import http from 'node:http'
 import net from 'node:net'
-
 import { expect } from 'chai'
 import { passthroughProxy, type ConnectOptions, type PassthroughProxyOptions } from 'sluiceway'
 

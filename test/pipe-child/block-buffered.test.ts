@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { expect } from 'chai'
-import { StreamingClient } from '../support/streaming-client.js'
 import { closeServers } from '../support/servers.js'
+import { StreamingClient } from '../support/streaming-client.js'
 import { waitFor } from '../support/waiting.js'
 import { piped } from './piped.js'
 

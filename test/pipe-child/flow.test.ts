@@ -6,9 +6,9 @@ import { expect } from 'chai'
 import { type ChildExit, pipeChild } from 'sluiceway'
 import { deferred } from '../support/deferred.js'
 import { closeServers } from '../support/servers.js'
+import { StreamingClient } from '../support/streaming-client.js'
 import { fronts } from './fronts.js'
 import { piped, sh } from './piped.js'
-import { StreamingClient } from '../support/streaming-client.js'
 
 /** More than a pipe and the buffers of a stream hold. */
 const LARGE = 300_000

@@ -1,14 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { expect } from 'chai'
-import { RawClient } from '../support/raw-client.js'
 import { turns } from '../support/mocked-clock.js'
 import { closed } from '../support/open-resources.js'
+import { RawClient } from '../support/raw-client.js'
 import { closeServers } from '../support/servers.js'
+import { StreamingClient } from '../support/streaming-client.js'
 import { until } from '../support/until.js'
 import { waitFor } from '../support/waiting.js'
 import { allGone, membersOf, piped, type Piped, type PipedResponse, sh } from './piped.js'
-import { StreamingClient } from '../support/streaming-client.js'
 
 /** When a client leaves: what the child does, and what is waited for before the client goes. */
 interface Moment extends PipedResponse {

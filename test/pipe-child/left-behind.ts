@@ -1,11 +1,11 @@
+import type { ChildProcess } from 'node:child_process'
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { ChildProcess } from 'node:child_process'
 import type { Duplex } from 'node:stream'
 import { expect } from 'chai'
 import { type ChildExit, type PipedChild, pipeChild, type PipeChildOptions } from 'sluiceway'
-import { membersOf } from './piped.js'
 import { until } from '../support/until.js'
+import { membersOf } from './piped.js'
 
 /** What became of one `pipeChild`. */
 export interface Outcome {

@@ -10,10 +10,10 @@ import { autoFlush, pipeChild, type PipeChildOptions } from 'sluiceway'
 import { expressVersions } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers } from '../support/servers.js'
-import { allGone, piped, sh } from './piped.js'
 import { standstill } from '../support/standstill.js'
-import { until } from '../support/until.js'
 import { StreamingClient } from '../support/streaming-client.js'
+import { until } from '../support/until.js'
+import { allGone, piped, sh } from './piped.js'
 
 describe('pipeChild', () => {
   afterEach(closeServers)

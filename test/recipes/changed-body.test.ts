@@ -1,5 +1,4 @@
 import { expect } from 'chai'
-
 import { asChunk, lastChunk } from '../support/raw-client.js'
 import { answer } from '../support/scripted-upstream.js'
 import { proxiedRecipe } from './proxied-recipe.js'

@@ -2,11 +2,9 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import { connect, type Socket } from 'node:net'
-
 import { expect } from 'chai'
 import type { Express } from 'express'
 import type { ProxyAgent } from 'undici'
-
 import { closeServers, listen, serve } from '../support/servers.js'
 import { StreamingClient } from '../support/streaming-client.js'
 import { key, serverCertificate, tlsFile } from '../support/tls-certificate.js'

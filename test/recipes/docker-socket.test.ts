@@ -1,10 +1,8 @@
 import { createServer as createHttpServer, type Server } from 'node:http'
 import { createServer, type Server as SocketServer, type Socket } from 'node:net'
 import path from 'node:path'
-
 import { expect } from 'chai'
 import type { Express } from 'express'
-
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, listen } from '../support/servers.js'
 import { emptyDirectory, removeDirectories } from '../support/temporary-files.js'

@@ -1,11 +1,11 @@
-import { constants, createGunzip } from 'node:zlib'
 import { once } from 'node:events'
 import http from 'node:http'
+import { constants, createGunzip } from 'node:zlib'
 import { expect } from 'chai'
-import { examples } from '../docs/examples.js'
-import { root } from '../support/repository.js'
 import { app } from '../../.recipes/duplex-chunks.js'
+import { examples } from '../docs/examples.js'
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
+import { root } from '../support/repository.js'
 import { closeServers, serve } from '../support/servers.js'
 
 describe('recipe: send and receive chunks over one POST connection', () => {

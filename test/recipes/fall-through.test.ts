@@ -1,5 +1,4 @@
 import { expect } from 'chai'
-
 import { namedUpstream, recipeApp, type NamedUpstream } from '../support/recipe-app.js'
 import { closeServers, serve } from '../support/servers.js'
 

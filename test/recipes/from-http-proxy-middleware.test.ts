@@ -1,9 +1,7 @@
 import { createServer } from 'node:http'
-
 import { expect } from 'chai'
 import type { Express } from 'express'
 import { attach } from 'sluiceway'
-
 import { RawClient } from '../support/raw-client.js'
 import { scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, listen } from '../support/servers.js'

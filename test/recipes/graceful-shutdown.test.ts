@@ -1,10 +1,8 @@
 import { once } from 'node:events'
 import { createServer, type Server, type ServerResponse } from 'node:http'
-
 import { expect } from 'chai'
 import type { Express } from 'express'
 import { WebSocket, WebSocketServer } from 'ws'
-
 import { deferred } from '../support/deferred.js'
 import { RawClient } from '../support/raw-client.js'
 import { recipeApp } from '../support/recipe-app.js'

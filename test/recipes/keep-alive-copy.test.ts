@@ -1,6 +1,6 @@
+import net from 'node:net'
 import { expect } from 'chai'
 import type { Express } from 'express'
-import net from 'node:net'
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, listen, serve, type TestServer } from '../support/servers.js'
 

@@ -3,10 +3,8 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { createGunzip } from 'node:zlib'
-
 import { expect } from 'chai'
 import type { Express } from 'express'
-
 import '../support/example-secrets.js'
 import { nextLine } from '../support/decoded-lines.js'
 import { RawClient } from '../support/raw-client.js'

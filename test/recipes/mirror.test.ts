@@ -1,7 +1,5 @@
 import { text } from 'node:stream/consumers'
-
 import { expect } from 'chai'
-
 import { namedUpstream, recipeApp, type NamedUpstream } from '../support/recipe-app.js'
 import { closeServers, serve } from '../support/servers.js'
 import { until } from '../support/until.js'

@@ -1,11 +1,9 @@
 import { createServer, type Server } from 'node:https'
 import type { TLSSocket } from 'node:tls'
-
 import { expect } from 'chai'
 import express, { type Express } from 'express'
 import { type ConnectOptions, passthroughProxy, type SluicewayError } from 'sluiceway'
 import { Agent } from 'undici'
-
 import { RawClient } from '../support/raw-client.js'
 import { closeServers, listen, serve, type TestServer } from '../support/servers.js'
 import { authority, certificate, key, serverCertificate, tlsFile } from '../support/tls-certificate.js'

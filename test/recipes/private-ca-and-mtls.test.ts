@@ -1,10 +1,8 @@
 import { createServer, type ServerOptions } from 'node:https'
 import type { TLSSocket } from 'node:tls'
-
 import { expect } from 'chai'
 import type { Express } from 'express'
 import { isSluicewayError, type SluicewayError } from 'sluiceway'
-
 import { closeServers, listen, serve } from '../support/servers.js'
 import {
   authority,

@@ -1,7 +1,5 @@
 import type { RequestListener } from 'node:http'
-
 import type { Express } from 'express'
-
 import { RawClient } from '../support/raw-client.js'
 import { scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'

@@ -1,9 +1,7 @@
+import { once } from 'node:events'
 import http from 'node:http'
 import { text } from 'node:stream/consumers'
-import { once } from 'node:events'
-
 import { expect } from 'chai'
-
 import { namedUpstream, recipeApp } from '../support/recipe-app.js'
 import { closeServers, serve } from '../support/servers.js'
 

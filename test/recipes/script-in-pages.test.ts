@@ -1,10 +1,8 @@
+import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
-import { once } from 'node:events'
 import zlib from 'node:zlib'
-
 import { expect } from 'chai'
-
 import { asChunk, lastChunk } from '../support/raw-client.js'
 import { answer } from '../support/scripted-upstream.js'
 import { proxiedRecipe } from './proxied-recipe.js'

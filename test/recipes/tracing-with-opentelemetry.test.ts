@@ -1,7 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-
 import { expect } from 'chai'
-
 import { RawClient } from '../support/raw-client.js'
 import { RecipeProcess } from '../support/recipe-process.js'
 import { closeServers, listen } from '../support/servers.js'

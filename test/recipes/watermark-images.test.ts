@@ -1,7 +1,5 @@
 import zlib from 'node:zlib'
-
 import { expect } from 'chai'
-
 import type { RawClient } from '../support/raw-client.js'
 import { answer } from '../support/scripted-upstream.js'
 import { proxiedRecipe } from './proxied-recipe.js'

@@ -1,9 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
-
 import { expect } from 'chai'
 import { WebSocket, WebSocketServer } from 'ws'
-
 import { closeServers, listen } from '../support/servers.js'
 
 const PAGE = 'http://localhost:3000'

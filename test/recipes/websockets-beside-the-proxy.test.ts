@@ -1,9 +1,7 @@
 import { createServer, type Server } from 'node:http'
-
 import { expect } from 'chai'
 import { io } from 'socket.io-client'
 import { WebSocket, WebSocketServer } from 'ws'
-
 import { closeServers, listen } from '../support/servers.js'
 
 describe('recipe: WebSockets of your own beside the proxy', () => {

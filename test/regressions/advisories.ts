@@ -1,14 +1,12 @@
 // What other proxies, body parsers and body limits were found vulnerable to. Each advisory has a file of its own, named after
 // it, which replays it as bytes. Where a whole table of such messages is tested elsewhere, the one that gave rise to it is here.
 import { type IncomingMessage } from 'node:http'
-
 import { expect } from 'chai'
 import { bodyCache, type BodyCacheOptions } from 'sluiceway'
-
+import { type Handler, hosts } from '../support/hosts.js'
 import { proxied, unmarked, type Proxied } from '../support/proxied.js'
 import { RawClient } from '../support/raw-client.js'
 import { serve } from '../support/servers.js'
-import { type Handler, hosts } from '../support/hosts.js'
 
 const { mount } = hosts[0]!
 

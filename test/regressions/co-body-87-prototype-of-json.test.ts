@@ -1,5 +1,4 @@
 import { expect } from 'chai'
-
 import { closeServers } from '../support/servers.js'
 import { posted } from './advisories.js'
 

@@ -1,5 +1,4 @@
 import { expect } from 'chai'
-
 import { proxied, request } from '../support/proxied.js'
 import { closeServers } from '../support/servers.js'
 

@@ -1,6 +1,5 @@
 import { expect } from 'chai'
 import { bodyCache, maxBytes } from 'sluiceway'
-
 import { closeServers } from '../support/servers.js'
 
 describe('GHSA-v422-hmwv-36x6', () => {

@@ -1,7 +1,6 @@
 import { expect } from 'chai'
 import express from 'express'
 import { passthroughProxy } from 'sluiceway'
-
 import { request } from '../support/proxied.js'
 import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'

@@ -1,7 +1,6 @@
 import { expect } from 'chai'
 import express from 'express'
 import { bodyCache } from 'sluiceway'
-
 import { proxied } from '../support/proxied.js'
 import { answer } from '../support/scripted-upstream.js'
 import { closeServers } from '../support/servers.js'

@@ -1,7 +1,6 @@
 import { expect } from 'chai'
 import express from 'express'
 import { bodyCache, passthroughProxy } from 'sluiceway'
-
 import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { scriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'

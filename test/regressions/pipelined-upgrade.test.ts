@@ -1,5 +1,4 @@
 import { expect } from 'chai'
-
 import { attached } from '../support/attached.js'
 import { message, upgradeTo } from '../support/pipelined.js'
 import { RawClient } from '../support/raw-client.js'

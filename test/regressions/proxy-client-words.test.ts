@@ -2,7 +2,6 @@
 // its connection. The proxy used the version in the request line, and ended a cut answer like a whole one.
 // Node 20 silently drops the header lines beyond `server.maxHeadersCount`, and the framing with them.
 import { expect } from 'chai'
-
 import { expressVersions } from '../support/express-versions.js'
 import { proxied, request } from '../support/proxied.js'
 import { RawClient } from '../support/raw-client.js'

@@ -14,12 +14,10 @@
 //   localhost, TLS by default (HPM#705)                                    passthrough-proxy/upstreams.test.ts
 //   WebSockets past the app, listeners (HPM#366, HPM#909)                  passthrough-proxy/upgrade.test.ts
 import type { ServerResponse } from 'node:http'
-
 import { expect } from 'chai'
 import compression from 'compression'
 import express from 'express'
 import { passthroughProxy } from 'sluiceway'
-
 import { proxied, request } from '../support/proxied.js'
 import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream } from '../support/scripted-upstream.js'

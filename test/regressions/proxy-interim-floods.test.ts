@@ -1,9 +1,7 @@
 // An upstream that endlessly sent 102 or 103 took 1.1 GB in 6 s when the client did not read, because interim responses
 // have no back-pressure; and it never timed out, because each of them counted as a sign of life.
 import { setTimeout as passed } from 'node:timers/promises'
-
 import { expect } from 'chai'
-
 import { expressVersions } from '../support/express-versions.js'
 import { proxied, request, type Proxied } from '../support/proxied.js'
 import type { RawClient } from '../support/raw-client.js'

@@ -1,11 +1,10 @@
+import { createServer, type RequestListener } from 'node:http'
 // The upstream accepted an upgrade with a head that Node would not write. By then the proxy considered the exchange
 // to be over, and told no one: the client waited for ever.
 import { expect } from 'chai'
-import type { Handler } from '../support/hosts.js'
 import { attach, passthroughProxy, type SluicewayError } from 'sluiceway'
-import { createServer, type RequestListener } from 'node:http'
-
 import { expressVersions } from '../support/express-versions.js'
+import type { Handler } from '../support/hosts.js'
 import { request } from '../support/proxied.js'
 import { RawClient } from '../support/raw-client.js'
 import { scriptedUpstream } from '../support/scripted-upstream.js'

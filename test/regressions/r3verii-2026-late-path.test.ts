@@ -1,7 +1,5 @@
 import { Readable } from 'node:stream'
-
 import { expect } from 'chai'
-
 import { proxied } from '../support/proxied.js'
 import { closeServers } from '../support/servers.js'
 

@@ -1,7 +1,7 @@
 import type * as ChunkedModule from '../../dist/esm/passthrough-proxy/upstream/http1/chunked.js'
 import type * as ClientModule from '../../dist/esm/passthrough-proxy/upstream/http1/client.js'
-import type * as ParserModule from '../../dist/esm/passthrough-proxy/upstream/http1/response-parser.js'
 import type * as WriterModule from '../../dist/esm/passthrough-proxy/upstream/http1/request-writer.js'
+import type * as ParserModule from '../../dist/esm/passthrough-proxy/upstream/http1/response-parser.js'
 import { root } from './repository.js'
 
 /*

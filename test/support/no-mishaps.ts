@@ -1,6 +1,5 @@
 import { expect } from 'chai'
 import Mocha, { type RootHookObject } from 'mocha'
-
 import { Mishaps } from './mishaps.js'
 import { beginTest, waitedFor } from './waiting.js'
 

@@ -5,7 +5,6 @@
 
 import { existsSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
-
 import { root } from './repository.js'
 
 const folder = `${root}test/node22`

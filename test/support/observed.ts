@@ -1,5 +1,4 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-
 import type { ChannelMessages, ProxiedRequest } from 'sluiceway'
 
 type Name = keyof ChannelMessages

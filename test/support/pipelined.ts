@@ -2,9 +2,7 @@ import { createServer as createHttpServer, type RequestListener, type Server } f
 import { createServer as createHttpsServer } from 'node:https'
 import net from 'node:net'
 import tls from 'node:tls'
-
 import { attach } from 'sluiceway'
-
 import { RawClient } from './raw-client.js'
 import { listen, type TestServer } from './servers.js'
 import { certificate, key } from './tls-certificate.js'

@@ -1,5 +1,4 @@
 import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-
 import { expressVersions } from './express-versions.js'
 import { RawClient, type RawResponse } from './raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from './scripted-upstream.js'

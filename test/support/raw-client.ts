@@ -1,6 +1,5 @@
-import net from 'node:net'
 import { once } from 'node:events'
-
+import net from 'node:net'
 import { lastOf, noteWait, waitFor } from './waiting.js'
 
 /** One response as it was on the wire, with its body decoded from chunks. */

@@ -1,9 +1,7 @@
 // Programs of recipes in the process of their tests, and upstreams for them that stop and start again.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
-
 import type { Express } from 'express'
-
 import { listen, type TestServer } from './servers.js'
 
 /** Imports the program of a recipe while these environment variables are set. */

@@ -1,5 +1,4 @@
 import net from 'node:net'
-
 import { RawClient } from './raw-client.js'
 import { listen } from './servers.js'
 import { waitFor } from './waiting.js'

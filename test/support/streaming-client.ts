@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import http from 'node:http'
-import zlib from 'node:zlib'
 import type { Readable } from 'node:stream'
+import zlib from 'node:zlib'
 import { happened, lastOf, noteWait, waitFor } from './waiting.js'
 import { createZstdDecompress } from './zstd-compression.js'
 

@@ -1,5 +1,4 @@
 import type { Dispatcher } from 'sluiceway'
-
 import type * as AdapterModule from '../../dist/esm/passthrough-proxy/upstream/undici/adapter.js'
 import type { ClientOptions, Upstream } from './http1-client.js'
 import { loadNode22 } from './node22.js'

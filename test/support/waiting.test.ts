@@ -1,6 +1,5 @@
 import { expect } from 'chai'
 import Mocha from 'mocha'
-
 import { deferred } from './deferred.js'
 import { RawClient } from './raw-client.js'
 import { answer, scriptedUpstream } from './scripted-upstream.js'

@@ -1,5 +1,5 @@
-import zlib from 'node:zlib'
 import type { Readable } from 'node:stream'
+import zlib from 'node:zlib'
 import type { RequestHandler } from 'express'
 
 type Zstd = typeof zlib & {

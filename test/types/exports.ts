@@ -1,11 +1,11 @@
 // Compiled, never run: the exact type of every option, hook and error. An option too many or too few shows here.
 import type { ChildProcess } from 'node:child_process'
-import type { Worker } from 'node:worker_threads'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Http2SecureServer } from 'node:http2'
 import type { Server as SecureServer } from 'node:https'
 import type { Readable, Transform } from 'node:stream'
 import type { CompressionStream, ReadableStream, TransformStream } from 'node:stream/web'
+import type { Worker } from 'node:worker_threads'
 import { expectTypeOf } from 'expect-type'
 import {
   type AttachOptions,

@@ -12,8 +12,8 @@ import {
   maxBytes,
   passthroughProxy,
 } from 'sluiceway'
-import { autoFlush as autoFlushAlone } from 'sluiceway/auto-flush'
 import { attach as attachAlone } from 'sluiceway/attach'
+import { autoFlush as autoFlushAlone } from 'sluiceway/auto-flush'
 import { bodyCache as bodyCacheAlone } from 'sluiceway/body-cache'
 import { maxBytes as maxBytesAlone } from 'sluiceway/max-bytes'
 import { passthroughProxy as passthroughProxyAlone } from 'sluiceway/passthrough-proxy'

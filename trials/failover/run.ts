@@ -4,14 +4,12 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { Agent, createServer, request } from 'node:http'
+import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-
 import express, { type NextFunction, type Request, type Response } from 'express'
 import { bodyCache, passthroughProxy, type SluicewayError } from 'sluiceway'
-
 import { emptyDirectory, removeDirectories } from '../../test/support/temporary-files.js'
 
 const SECONDS = Number(process.env['SLUICEWAY_FAILOVER_SECONDS'] ?? 30)

@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs'
 import { once } from 'node:events'
+import { mkdirSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import path from 'node:path'

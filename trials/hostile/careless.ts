@@ -3,15 +3,15 @@ import { runningTimers } from '../../test/support/open-resources.js'
 import { closeServers, listen } from '../../test/support/servers.js'
 import { emptyDirectory, removeDirectories } from '../../test/support/temporary-files.js'
 import { type CarelessCase, carelessCase } from './careless-cases.js'
+import { pause } from './careless-clients.js'
 import { stoppingActs } from './careless-handlers.js'
+import { rememberedCases } from './careless-remembered.js'
 import { type Ground, type Remains, remainsOf } from './careless-run.js'
 import { simplest } from './careless-simplify.js'
-import { pause } from './careless-clients.js'
-import { rememberedCases } from './careless-remembered.js'
+import type { Failures } from './failures.js'
 import { inParallel } from './in-parallel.js'
 import { kindOf, type MishapLog, underWay } from './mishap-log.js'
 import { Progress } from './progress.js'
-import type { Failures } from './failures.js'
 
 const AT_ONCE = 24
 /** How long things may outlive their client: at first, and where it is a failure that counts. */

@@ -3,8 +3,8 @@ import compression from 'compression'
 import { attach, bodyCache, passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
 import { type Handler, hosts } from '../../test/support/hosts.js'
 import { listen } from '../../test/support/servers.js'
-import type { HostileUpstream } from './response-upstream.js'
 import type { Connections, Transport } from './response-transports.js'
+import type { HostileUpstream } from './response-upstream.js'
 
 /** What stands in front of the proxy, and what is mounted on it. */
 export interface Front {

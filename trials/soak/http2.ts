@@ -10,9 +10,7 @@ import {
 } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
-
 import { autoFlush, bodyCache, maxBytes, passthroughProxy } from 'sluiceway'
-
 import { type Handler, hosts } from '../../test/support/hosts.js'
 import { closed } from '../../test/support/open-resources.js'
 import { pause, type Upstream } from './servers.js'

@@ -2,7 +2,6 @@
 // the same. Prints what it counted, and fails where something is left behind or somebody was answered wrong.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-
 import { collectedBytes } from '../../test/support/memory.js'
 import { Mishaps } from '../../test/support/mishaps.js'
 import { openDescriptors } from '../../test/support/open-resources.js'

@@ -5,7 +5,6 @@ import { createServer, type RequestListener, type Server, type ServerResponse } 
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { Transform } from 'node:stream'
-
 import compression from 'compression'
 import express from 'express'
 import {
@@ -18,7 +17,6 @@ import {
   pipeChild,
 } from 'sluiceway'
 import { WebSocketServer } from 'ws'
-
 import { certificate, key } from '../../test/support/tls-certificate.js'
 
 type AnyServer = Server | SecureServer

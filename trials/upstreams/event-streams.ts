@@ -1,6 +1,6 @@
-import compression from 'compression'
 import { once } from 'node:events'
 import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http'
+import compression from 'compression'
 import { passthroughProxy } from 'sluiceway'
 import { expressVersions } from '../../test/support/express-versions.js'
 import { listen, serve } from '../../test/support/servers.js'

@@ -8,8 +8,8 @@ import { compareAll, type Ways } from './compare.js'
 import { startNginx } from './nginx-server.js'
 import { temporaryFolder } from './program.js'
 import { proxyTo } from './proxy.js'
-import { drippedBy } from './uploads.js'
 import type { Trial } from './trial.js'
+import { drippedBy } from './uploads.js'
 
 const FILE_BYTES = 1_000_000
 

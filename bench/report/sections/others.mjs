@@ -1,8 +1,8 @@
 // The sections of the other benchmarks.
 import { works } from '../../load/works.mjs'
 import { median } from '../../measure/statistics.mjs'
-import { digits, joined, nodesText, table } from '../format.mjs'
 import { nodesIn } from '../figures.mjs'
+import { digits, joined, nodesText, table } from '../format.mjs'
 
 export function latencyBody({ rate, rounds, settleMs, upstream, rows }) {
   const fine = rows.filter(({ failure, p99 }) => failure === undefined && p99.length > 0)

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { BodyFile, type BodyFileOwner } from './file.js'
-import type { ByteBudget } from './byte-budget.js'
-import { BodyMemory } from './memory.js'
 import { rememberCompletion } from '../../node/request-facts.js'
 import { bodySpilled, bodyStored } from '../../shared/channels.js'
 import { type SluicewayError, sluicewayError } from '../../shared/errors.js'
+import type { ByteBudget } from './byte-budget.js'
+import { BodyFile, type BodyFileOwner } from './file.js'
+import { BodyMemory } from './memory.js'
 
 /** The place where the bodies of one middleware are kept. */
 export interface Storage {

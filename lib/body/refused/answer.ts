@@ -1,13 +1,13 @@
-import type { ServerResponse } from '../../node/http.js'
 import { contain } from '../../node/contained.js'
+import type { ServerResponse } from '../../node/http.js'
 import type { ParsedRequest } from '../../node/internals.js'
 import { answerPlainly } from '../../node/plain-answer.js'
-import { discardHeaders, type Method, wrapMethod } from '../../node/response-methods.js'
 import { onResponseClose } from '../../node/response-close.js'
-import { readableStateOf } from '../../node/stream-state.js'
-import type { SluicewayError } from '../../shared/errors.js'
-import { timers } from '../../node/timers.js'
+import { discardHeaders, type Method, wrapMethod } from '../../node/response-methods.js'
 import { isHeadWritten } from '../../node/send-head.js'
+import { readableStateOf } from '../../node/stream-state.js'
+import { timers } from '../../node/timers.js'
+import type { SluicewayError } from '../../shared/errors.js'
 
 /**
  * Answers a request whose body was refused: with the application's own answer if it reports an error, else with ours.

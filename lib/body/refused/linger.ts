@@ -3,11 +3,11 @@ import { type Closing, giveBackClosing, isClosedBy, takeOverClosing } from '../.
 import { announceClosing, closeAfter, currentResponse } from '../../node/connection.js'
 import type { OutgoingResponse, ServerSocket } from '../../node/internals.js'
 import { skipFurtherMessages } from '../../node/parser.js'
+import { isHeadWritten } from '../../node/send-head.js'
 import { letFlow } from '../../node/stream-state.js'
+import { timers } from '../../node/timers.js'
 import type { AnsweredBody } from '../owner.js'
 import type { LingerBounds, Rest } from './rest.js'
-import { timers } from '../../node/timers.js'
-import { isHeadWritten } from '../../node/send-head.js'
 
 /** The bounds if no limit of maxBytes has set others; these are also its defaults. */
 export const DEFAULT_LINGER: LingerBounds = { lingerMs: 2000, lingerBytes: 16 * 1024 * 1024 }

@@ -9,12 +9,12 @@ import {
   renewReadableState,
   sourceOf,
 } from '../../node/stream-state.js'
+import { timers } from '../../node/timers.js'
 import type { SluicewayError } from '../../shared/errors.js'
 import { feed, offer } from '../kept/feed.js'
 import type { BodyReader } from '../kept/reader.js'
 import type { ReplayedBody } from '../owner.js'
 import { replaceMethods } from './request-methods.js'
-import { timers } from '../../node/timers.js'
 
 /** A place in a body, and the encoding in which its reader counts. */
 interface Place {

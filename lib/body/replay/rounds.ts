@@ -1,8 +1,8 @@
 import { Readable, type Writable } from 'node:stream'
 import { keepListeners } from '../../node/connection.js'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
-import { forgetRequest } from '../../node/parser.js'
 import { addOwn, hasOwn, heldFor, listenersBeside } from '../../node/own-listeners.js'
+import { forgetRequest } from '../../node/parser.js'
 import { isHttp2 } from '../../node/request-facts.js'
 import {
   adoptFlow,
@@ -17,16 +17,16 @@ import {
   sourceOf,
   takeBuffer,
 } from '../../node/stream-state.js'
+import { timers } from '../../node/timers.js'
 import type { ErrorCode, SluicewayError } from '../../shared/errors.js'
 import type { BodyStore } from '../kept/store.js'
 import type { ReplayedBody } from '../owner.js'
 import { CloseWaiters, type Listener, type PlaceOfReading } from './close-waiters.js'
 import { admitOverlappingReaders, admitReaders, type OverlappedRound } from './overlapping-readers.js'
+import { bytesReadBefore, wasLeftUnread, wasReadBefore } from './read-before.js'
 import { RequestReader } from './request-reader.js'
 import { StandIn } from './stand-in.js'
-import { bytesReadBefore, wasLeftUnread, wasReadBefore } from './read-before.js'
 import { dropLeftListeners, givenUpRound, tellRound, type ToldRound } from './told-round.js'
-import { timers } from '../../node/timers.js'
 
 /**
  * - `unread`: the request looks new.

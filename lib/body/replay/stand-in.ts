@@ -4,10 +4,10 @@ import { isPipedInto } from '../../node/pipes.js'
 import { isHttp2 } from '../../node/request-facts.js'
 import { hasListeners } from '../../node/stream-state.js'
 import type { SluicewayError } from '../../shared/errors.js'
+import { isError } from '../../shared/realms.js'
 import { BodyStream } from '../kept/stream.js'
 import type { ReadableBody } from '../owner.js'
 import { failDestination } from './told-round.js'
-import { isError } from '../../shared/realms.js'
 
 /** The request as the stream that replaces it sees it. */
 interface ReplacedRequest {

@@ -3,10 +3,10 @@ import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
 import { destroyQuietly, detach } from '../../node/pipes.js'
 import { hasClosedStream, hasConnection, isHttp2 } from '../../node/request-facts.js'
 import { destroyStreamOf, restoreDestroy } from '../../node/request-methods.js'
-import { dropListeners, readableStateOf } from '../../node/stream-state.js'
-import type { SluicewayError } from '../../shared/errors.js'
-import { timers } from '../../node/timers.js'
 import { isHeadWritten } from '../../node/send-head.js'
+import { dropListeners, readableStateOf } from '../../node/stream-state.js'
+import { timers } from '../../node/timers.js'
+import type { SluicewayError } from '../../shared/errors.js'
 import type { Listener } from './close-waiters.js'
 
 /** A round whose body has failed. */

@@ -1,7 +1,6 @@
 import { Readable, type Writable } from 'node:stream'
-
-import { containTransform } from './contained-transform.js'
 import { described } from '../../shared/described.js'
+import { containTransform } from './contained-transform.js'
 import { WebInput, WebOutput, type WebReadable, type WebWritable } from './web-streams.js'
 
 /** A transform of the web, such as a `TransformStream`. */

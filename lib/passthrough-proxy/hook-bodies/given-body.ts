@@ -1,11 +1,10 @@
 import type { Readable } from 'node:stream'
-
+import { types } from 'node:util'
 import { described } from '../../shared/described.js'
+import type { ReplacementBody } from '../hooks.js'
 import { drop, isNodeReadable, isWebReadable } from './body-transform.js'
 import { containTransform } from './contained-transform.js'
-import type { ReplacementBody } from '../hooks.js'
 import { WebOutput } from './web-streams.js'
-import { types } from 'node:util'
 
 /** Returns the bytes of a body in memory that a hook has given; undefined for a stream. */
 export function bytesIn(body: ReplacementBody): Buffer | undefined {

@@ -1,7 +1,6 @@
 import { Readable, Writable } from 'node:stream'
-
-import { asError } from './contained-transform.js'
 import { described } from '../../shared/described.js'
+import { asError } from './contained-transform.js'
 
 interface WebReader {
   read(): Promise<{ readonly done: boolean; readonly value?: unknown }>

@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-
 import type { RequestHead } from './request-head.js'
 
 /** The most bytes that Node reads from a socket at once: a longer body never comes in one piece. */

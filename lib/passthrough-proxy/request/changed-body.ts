@@ -1,10 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
-
-import { bytesOf, readableOf, type Stage } from '../hook-bodies/body-transform.js'
-import { onLastPush } from '../hook-bodies/contained-transform.js'
 import { isPipedInto } from '../../node/pipes.js'
 import { leaveToOthers } from '../../node/stream-state.js'
+import { bytesOf, readableOf, type Stage } from '../hook-bodies/body-transform.js'
+import { onLastPush } from '../hook-bodies/contained-transform.js'
 import { hookError, requestBodyError } from '../hooks.js'
 import { takeHeld } from './hold-back.js'
 

@@ -1,8 +1,7 @@
 import type { IncomingMessage } from 'node:http'
-
-import { sluicewayError } from '../../shared/errors.js'
 import { joinLines } from '../../node/header-lines.js'
 import { isFramedByConnection, isHttp2, isMadeByHost } from '../../node/request-facts.js'
+import { sluicewayError } from '../../shared/errors.js'
 import { loopHeader } from './loop.js'
 
 /** The lines of a head as the application has left them. */

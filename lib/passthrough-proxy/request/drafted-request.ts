@@ -1,13 +1,12 @@
 import { Readable } from 'node:stream'
-
 import { isPipedInto } from '../../node/pipes.js'
 import { showAs } from '../../shared/shown.js'
-import { type BodyTransform, drop, type Stage, stageOf } from '../hook-bodies/body-transform.js'
 import { digestNames } from '../headers/digests.js'
-import { bytesIn, streamIn } from '../hook-bodies/given-body.js'
 import { HeaderList } from '../headers/header-list.js'
-import { headersReplaced, refuseNewMembers } from '../known-members.js'
+import { type BodyTransform, drop, type Stage, stageOf } from '../hook-bodies/body-transform.js'
+import { bytesIn, streamIn } from '../hook-bodies/given-body.js'
 import type { OutgoingRequest, ReplacementBody } from '../hooks.js'
+import { headersReplaced, refuseNewMembers } from '../known-members.js'
 import { ChangedBody } from './changed-body.js'
 import { holdBack } from './hold-back.js'
 

@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-
 import { HeaderList, removeLines } from '../headers/header-list.js'
 import type { RequestHead } from './request-head.js'
 

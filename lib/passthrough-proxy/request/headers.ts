@@ -1,14 +1,13 @@
 import type { IncomingMessage } from 'node:http'
-
-import { isLength } from '../headers/body-length.js'
-import { addConnectionOptions, hopByHopNames } from '../headers/hop-by-hop.js'
 import { hasOpenStream } from '../../node/request-facts.js'
+import { isLength } from '../headers/body-length.js'
 import { removeLines } from '../headers/header-list.js'
+import { addConnectionOptions, hopByHopNames } from '../headers/hop-by-hop.js'
+import { refusedRequest } from '../upstream-errors.js'
 import { linesOf } from './changed-lines.js'
 import { describesClient } from './forwarded.js'
 import { loopHeader } from './loop.js'
 import { hasBody, type RequestHead } from './request-head.js'
-import { refusedRequest } from '../upstream-errors.js'
 
 type Step = (head: RequestHead, name: string, value: string) => void
 

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
-
 import { findBodySource } from '../../body/tap.js'
 import { forgetFlow, hasListeners } from '../../node/stream-state.js'
 import { sluicewayError } from '../../shared/errors.js'

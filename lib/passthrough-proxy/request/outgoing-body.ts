@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
-
 import { announceCloseOf } from '../../body/refused/announce-close.js'
 import { bodySourceOf, findBodySource } from '../../body/tap.js'
 import { tellOnFinished } from '../../node/tell-on-finished.js'

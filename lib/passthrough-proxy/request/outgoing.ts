@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
-
 import { pendingUpgrade } from '../../node/pending-upgrade.js'
 import { hasConnection } from '../../node/request-facts.js'
 import type { OutgoingRequest } from '../hooks.js'

@@ -1,8 +1,7 @@
 import type { IncomingMessage } from 'node:http'
-
 import { sluicewayError } from '../../shared/errors.js'
-import { atOnce } from '../../shared/promises.js'
 import { show } from '../../shared/options.js'
+import { atOnce } from '../../shared/promises.js'
 import type { Target } from '../target.js'
 import { refusedRequest } from '../upstream-errors.js'
 import { asksForMount, behindAuthority } from './mount-path.js'

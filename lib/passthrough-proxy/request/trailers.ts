@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-
 import { isDigest } from '../headers/digests.js'
 import { hopByHopNames } from '../headers/hop-by-hop.js'
 import { describesClient } from './forwarded.js'

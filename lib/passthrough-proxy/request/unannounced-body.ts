@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-
 import { mayHaveUnannouncedBody } from '../../node/request-facts.js'
 import type { RequestHead } from './request-head.js'
 

@@ -1,11 +1,9 @@
 import { type Readable, Transform, type TransformCallback, type Writable } from 'node:stream'
-
 import type getRawBody from 'raw-body'
-
 import { sluicewayError } from '../../shared/errors.js'
+import { isError } from '../../shared/realms.js'
 import { bytesOf, readableOf, type Stage } from '../hook-bodies/body-transform.js'
 import { UpstreamBody, type BodyOwner } from './upstream-body.js'
-import { isError } from '../../shared/realms.js'
 
 /** Creates the error of the response for the error of one of its streams. */
 export type ErrorOf = (cause: unknown) => unknown

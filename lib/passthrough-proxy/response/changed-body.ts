@@ -1,18 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
-
+import { timers } from '../../node/timers.js'
+import { isError } from '../../shared/realms.js'
+import { hasNoBody } from '../../shared/response-facts.js'
 import { bytesOf } from '../hook-bodies/body-transform.js'
 import { responseHookError, responseTransformError, runResponseHook, type ResponseHook } from '../hooks.js'
-import { withoutDigests } from './body-headers.js'
 import type { BodyChain } from './body-chain.js'
+import { withoutDigests } from './body-headers.js'
 import type { BodyReceiver } from './body-receiver.js'
 import type { ResponseHead } from './headers.js'
 import type { Incoming } from './incoming.js'
 import { requireFraming } from './required-framing.js'
 import type { BodyOwner } from './upstream-body.js'
-import { timers } from '../../node/timers.js'
-import { isError } from '../../shared/realms.js'
-import { hasNoBody } from '../../shared/response-facts.js'
 
 /** The answer to the client as a changed body sees it. */
 export interface ClientSide {

@@ -1,6 +1,5 @@
 import { Transform, type TransformCallback } from 'node:stream'
 import zlib from 'node:zlib'
-
 import { sluicewayError } from '../../shared/errors.js'
 
 /** A stream of zlib that decompresses. */

@@ -1,5 +1,5 @@
-import type { Stoppable } from '../progress.js'
 import { timers } from '../../node/timers.js'
+import type { Stoppable } from '../progress.js'
 
 /** The most bytes of a body that are discarded to keep its connection; a longer rest costs more. */
 export const MOST_DISCARDED: number = 256 * 1024

@@ -1,11 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-
-import { sluicewayError } from '../../shared/errors.js'
 import { sendsBody, takesBody } from '../../node/connection.js'
 import { isServedAsHttp10 } from '../../node/request-facts.js'
+import { sluicewayError } from '../../shared/errors.js'
 import { isLength } from '../headers/body-length.js'
-import { addConnectionOptions, hopByHopNames } from '../headers/hop-by-hop.js'
 import { removeLines } from '../headers/header-list.js'
+import { addConnectionOptions, hopByHopNames } from '../headers/hop-by-hop.js'
 import type { Target } from '../target.js'
 
 /** The header lines of a response without those that belong to the upstream's connection. */

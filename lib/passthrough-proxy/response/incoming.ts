@@ -1,11 +1,10 @@
 import type { Readable, Writable } from 'node:stream'
-
 import { byteSize, readOptions, type OptionChecks } from '../../shared/options.js'
 import { hasNoBody } from '../../shared/response-facts.js'
 import { showAs } from '../../shared/shown.js'
+import { HeaderList } from '../headers/header-list.js'
 import { type BodyTransform, drop, readableOf, type Stage, stageOf } from '../hook-bodies/body-transform.js'
 import { bytesIn, streamIn } from '../hook-bodies/given-body.js'
-import { HeaderList } from '../headers/header-list.js'
 import {
   hookError,
   responseTransformError,

@@ -1,5 +1,4 @@
 import type { ServerResponse } from 'node:http'
-
 import type { OutgoingResponse } from '../../node/internals.js'
 import { isFramedNow, sendChunk } from '../../node/send-chunk.js'
 import { SMALL } from './leave-now.js'

@@ -1,5 +1,4 @@
 import type { ServerResponse } from 'node:http'
-
 import { isUntouched } from './untouched.js'
 
 /**

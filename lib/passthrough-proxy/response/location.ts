@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 import { URL } from 'node:url'
-
 import { behind, join, mountOf } from '../request/mount-path.js'
 import type { Place, Rewrite, RuleKind } from './rewrite-rule.js'
 

@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-
 import { show, wrongKind, type OptionCheck, type OptionName } from '../../shared/options.js'
 import { hookError } from '../hooks.js'
 import type { Target } from '../target.js'

@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream'
-
 import { MOST_DISCARDED } from './discarded-body.js'
 
 /** The exchange as the body of its response sees it. */

@@ -1,12 +1,12 @@
-import { type IncomingMessage, ServerResponse } from '../../node/http.js'
 import { expectBody, takesBody } from '../../node/connection.js'
+import { type IncomingMessage, ServerResponse } from '../../node/http.js'
 import { OUT_HEADERS, type OutgoingHeaders, type OutgoingResponse } from '../../node/internals.js'
 import { isHttp2, isServedAsHttp10, streamOf } from '../../node/request-facts.js'
-import { HeaderList } from '../headers/header-list.js'
-import { isHeadUntouched } from './untouched.js'
 import { isHeadWritten } from '../../node/send-head.js'
-import { joinSingleLines } from './single-lines.js'
+import { HeaderList } from '../headers/header-list.js'
 import { sendableLinks } from './link-values.js'
+import { joinSingleLines } from './single-lines.js'
+import { isHeadUntouched } from './untouched.js'
 
 /** The lines to which several writers may contribute: those of a middleware are sent beside the upstream's. */
 const shared: ReadonlySet<string> = new Set(['set-cookie', 'vary'])

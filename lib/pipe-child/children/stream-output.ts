@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream'
+import { types } from 'node:util'
 import { wrongOption } from '../../shared/error-page.js'
 import { ListenerSet } from '../listener-set.js'
 import type { ChildOutput } from '../running-child.js'
-import { types } from 'node:util'
 
 /** An output that is a stream, in any state at the call of `pipeChild`. */
 export class StreamOutput implements ChildOutput {

@@ -1,9 +1,9 @@
 import { constants } from 'node:os'
+import { timers } from '../../node/timers.js'
 import { ListenerSet } from '../listener-set.js'
 import type { ChildExit, ChildOutput, RunningChild } from '../running-child.js'
 import { signalGroup } from './signal-group.js'
 import { bytesOf } from './stream-output.js'
-import { timers } from '../../node/timers.js'
 
 /** A pseudo-terminal, such as those of node-pty, as far as `pipeChild` uses it. */
 export interface PseudoTerminal {

@@ -1,10 +1,10 @@
 import type { Writable } from 'node:stream'
 import type { Worker } from 'node:worker_threads'
 import { show } from '../../shared/options.js'
+import { isError } from '../../shared/realms.js'
 import { ListenerSet } from '../listener-set.js'
 import type { ChildExit, ChildOutput, RunningChild } from '../running-child.js'
 import { StreamOutput } from './stream-output.js'
-import { isError } from '../../shared/realms.js'
 
 /** A thread of `node:worker_threads`. It has no signals: any of them terminates it. */
 export class WorkerChild implements RunningChild {

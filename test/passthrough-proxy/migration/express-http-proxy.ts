@@ -1,10 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { gzipSync } from 'node:zlib'
-
 import { expect } from 'chai'
 import type { ErrorRequestHandler, Request, Response } from 'express'
 import { isSluicewayError, maxBytes, passthroughProxy } from 'sluiceway'
-
 import { authority } from '../../support/tls-certificate.js'
 import { answering, get, type Outcome, post, type Row, valueOf } from './harness.js'
 

@@ -9,13 +9,11 @@ import {
 } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import { text } from 'node:stream/consumers'
-
 import { expect } from 'chai'
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
 import expressHttpProxy from 'express-http-proxy'
 import httpProxy from 'http-proxy'
 import * as version3 from 'http-proxy-middleware'
-
 import { loadNode22 } from '../../support/node22.js'
 import { RawClient, type RawResponse } from '../../support/raw-client.js'
 import { listen, serve, type TestServer } from '../../support/servers.js'

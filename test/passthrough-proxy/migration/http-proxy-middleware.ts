@@ -1,11 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { gzipSync } from 'node:zlib'
-
 import { expect } from 'chai'
 import express, { type ErrorRequestHandler } from 'express'
 import { fixRequestBody, responseInterceptor } from 'http-proxy-middleware'
 import { bodyCache, isSluicewayError, passthroughProxy } from 'sluiceway'
-
 import { until } from '../../support/until.js'
 import { answering, get, HOST, post, type Row, valueOf } from './harness.js'
 

@@ -1,9 +1,7 @@
 import type { RequestListener } from 'node:http'
-
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
 import { Agent, interceptors } from 'undici'
-
 import { answering, type Row, valueOf } from './harness.js'
 
 /** As http-proxy does by default: the Host of the client, and no X-Forwarded-… headers. */

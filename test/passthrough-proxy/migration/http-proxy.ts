@@ -1,11 +1,9 @@
 import { Agent as HttpAgent, request } from 'node:http'
 import { Readable } from 'node:stream'
-
 import { expect } from 'chai'
 import type { RequestHandler } from 'express'
 import { bodyCache, passthroughProxy } from 'sluiceway'
 import { ProxyAgent } from 'undici'
-
 import { authority } from '../../support/tls-certificate.js'
 import { get, type Outcome, post, type Row, valueOf } from './harness.js'
 

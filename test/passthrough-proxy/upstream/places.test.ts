@@ -7,13 +7,13 @@ import { join } from 'node:path'
 import { Duplex } from 'node:stream'
 import tls, { type TLSSocket } from 'node:tls'
 import { expect } from 'chai'
+import { turns } from '../../fuzz/wire.js'
 import { type ClientOptions, createClient } from '../../support/http1-client.js'
 import { answer } from '../../support/scripted-upstream.js'
-import { turns } from '../../fuzz/wire.js'
 import { closeServers, listen } from '../../support/servers.js'
 import { certificate, expiredCertificate, key } from '../../support/tls-certificate.js'
-import { ask, type RecordingReceiver } from '../../support/upstream-receiver.js'
 import { until } from '../../support/until.js'
+import { ask, type RecordingReceiver } from '../../support/upstream-receiver.js'
 
 const settings: ClientOptions = { maxConnections: 2, connectTimeoutMs: 2000, maxResponseHeadBytes: 16_384 }
 /** Waits some turns of the event loop: a connection is checked once more after an answer before it is reused. */

@@ -1,7 +1,7 @@
 /** maxBytes: the same upload with it and without it, and the answers that came. */
 import { need } from '../elements.js'
-import { type FailureBody, PanelFailure, parseFailure, serverGone } from '../failures.js'
 import { showFacts } from '../facts.js'
+import { type FailureBody, PanelFailure, parseFailure, serverGone } from '../failures.js'
 import { createPanel } from '../panel.js'
 import { now, type Run } from '../runs.js'
 import { bytesText, msText } from '../words.js'

@@ -1,5 +1,5 @@
-import { runOutside } from './outside.js'
 import { timers } from '../../../node/timers.js'
+import { runOutside } from './outside.js'
 
 /** An object to be freed once all sockets have been read again. */
 export interface Reading {

@@ -1,5 +1,4 @@
 import type { ConnectionOptions } from 'node:tls'
-
 import { wrongOption } from '../../../shared/error-page.js'
 import { rejectUnknownKeys, wrongKind, type OptionCheck } from '../../../shared/options.js'
 

@@ -1,6 +1,5 @@
 import { connect, type NetConnectOpts, type OnReadOpts, type Socket } from 'node:net'
 import { URL } from 'node:url'
-
 import type { ConnectOptions } from './connect-options.js'
 import { runOutside } from './outside.js'
 import { TlsConnector } from './tls.js'

@@ -1,5 +1,5 @@
-import { runOutside } from './outside.js'
 import { timers } from '../../../node/timers.js'
+import { runOutside } from './outside.js'
 
 /**
  * The time that one connection gives its server. It starts and stops with each request, so one timer is reused, and

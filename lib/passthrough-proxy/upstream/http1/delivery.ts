@@ -1,10 +1,9 @@
 import { AsyncResource } from 'node:async_hooks'
-
+import { timers } from '../../../node/timers.js'
 import type { Linked } from '../../../shared/linked-list.js'
 import type { Failure, Receiver, Sending, UpstreamRequest, Waiting } from '../upstream.js'
 import type { WrittenHead } from './request-writer.js'
 import type { Upload } from './upload.js'
-import { timers } from '../../../node/timers.js'
 
 /** The holder of a request: the queue of a pool, or the connection that carries it. */
 export interface Holder {

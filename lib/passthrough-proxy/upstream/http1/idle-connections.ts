@@ -1,6 +1,6 @@
+import { timers } from '../../../node/timers.js'
 import type { Connection } from './connection.js'
 import { runOutside } from './outside.js'
-import { timers } from '../../../node/timers.js'
 
 /** The time for which a connection is kept if its server gives none. Node's servers close theirs after 5 s. */
 const IDLE_MS = 4000

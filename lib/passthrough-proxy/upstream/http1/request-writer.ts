@@ -1,5 +1,4 @@
 import type { Readable } from 'node:stream'
-
 import { TOKEN } from '../../headers/token.js'
 import type { UpstreamRequest } from '../upstream.js'
 import { isConnectionLogin } from './login.js'

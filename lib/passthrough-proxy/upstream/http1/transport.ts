@@ -1,5 +1,4 @@
 import type { OnReadOpts, Socket } from 'node:net'
-
 import { isReset } from '../../../node/connection.js'
 import { isIntercepted } from '../../../node/intercepted-socket.js'
 import { closeWithHalves, forgetFlow, forgetWriteError, outliveWriting } from '../../../node/stream-state.js'

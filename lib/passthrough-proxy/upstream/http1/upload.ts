@@ -1,13 +1,12 @@
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
-
 import { soleListenerOf } from '../../../node/chunk-memory.js'
 import { freeMemory } from '../../../node/free-memory.js'
 import type { SoleListener } from '../../../node/sole-listener.js'
 import { hasEmittedClose, leaveToOthers } from '../../../node/stream-state.js'
+import { timers } from '../../../node/timers.js'
 import { isSocketUntouched } from '../../../node/untouched-socket.js'
 import { lastChunk } from './request-writer.js'
-import { timers } from '../../../node/timers.js'
 
 /** The connection as its upload sees it. */
 export interface UploadOwner {

@@ -1,9 +1,8 @@
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
-
+import { timers } from '../../../node/timers.js'
 import type { Delivery } from './delivery.js'
 import { Upload, type UploadOwner } from './upload.js'
-import { timers } from '../../../node/timers.js'
 
 /**
  * A body in memory up to this size is sent in one piece; in a larger one, the time between pieces reveals a dead

@@ -1,6 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Duplex } from 'node:stream'
-
 import { Dispatched } from './dispatched.js'
 import type { ControlledHandler, Controller } from './dispatcher.js'
 import { cameOverHttp2, trailersOverHttp2 } from './failures.js'

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-
+import { timers } from '../../../node/timers.js'
 import { hasNoBody } from '../../../shared/response-facts.js'
 import { InterimLimit } from '../interim-limit.js'
 import { HEADERS_TIMEOUT, TOO_MANY_INTERIM } from '../messages.js'
@@ -29,7 +29,6 @@ import { phraseBytes, phraseOf, textLines } from './lines.js'
 import type { Queue } from './queues.js'
 import { ShieldedBody } from './shielded-body.js'
 import { expectSocket, PausedEnd, type Sender } from './sockets.js'
-import { timers } from '../../../node/timers.js'
 
 /**
  * The number of times that a request which reached no server is sent again: a balanced pool may have another

@@ -1,6 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { Readable, type Duplex } from 'node:stream'
-
 import { Agent } from '../../../node/http.js'
 import { wrongKind, type OptionCheck } from '../../../shared/options.js'
 import type { UpstreamRequest } from '../upstream.js'

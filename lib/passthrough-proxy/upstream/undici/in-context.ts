@@ -1,6 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { Duplex } from 'node:stream'
-
 import type { Failure, Receiver, Sending } from '../upstream.js'
 
 /** Calls a receiver in the async context in which its request was sent: undici calls in that of the connection. */

@@ -1,5 +1,4 @@
 import type { IncomingHttpHeaders } from 'node:http'
-
 import { STATUS_CODES } from '../../../node/http.js'
 import type { Controller, RawPart } from './dispatcher.js'
 

@@ -1,6 +1,5 @@
 import { subscribe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
-
 import { timers } from '../../../node/timers.js'
 
 /** A request that is about to be sent on one of undici's connections. */
