@@ -7,14 +7,8 @@ import { InterimLimit } from '../interim-limit.js'
 import { HEADERS_TIMEOUT, TOO_MANY_INTERIM } from '../messages.js'
 import { isRepeatable } from '../repeatable.js'
 import type { Failure, Receiver, Sending, UpstreamRequest, Waiting } from '../upstream.js'
-import {
-  dispatchedBody,
-  dispatchOptions,
-  type DispatchedBody,
-  type Dispatcher,
-  type Handler,
-  type RawPart,
-} from './dispatcher.js'
+import { dispatchedBody, dispatchOptions, type DispatchedBody } from './dispatch-options.js'
+import type { Dispatcher, Handler, RawPart } from './dispatcher.js'
 import {
   cameOverHttp2,
   failureOf,

@@ -1,10 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { Readable, type Duplex } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import { Agent } from '../../../node/http.js'
 import { wrongKind, type OptionCheck } from '../../../shared/options.js'
-import type { UpstreamRequest } from '../upstream.js'
-import { groupedLines } from './lines.js'
-import { ShieldedBody } from './shielded-body.js'
 
 /**
  * A Dispatcher of undici 7 or 8: an Agent, Pool, BalancedPool, ProxyAgent or MockAgent, with or without interceptors,
@@ -22,52 +19,6 @@ export const dispatcherOption: OptionCheck<Dispatcher | undefined> = (given, opt
     throw wrongKind(option, 'an undici Dispatcher', given, hint)
   }
   return given as Dispatcher | undefined
-}
-
-/** The options of a request for undici 7 and 8. */
-export interface DispatchOptions {
-  readonly origin: string
-  readonly path: string
-  readonly method: string
-  readonly headers: (string | string[])[]
-  readonly body: DispatchedBody
-  readonly headersTimeout: number
-  readonly bodyTimeout: number
-  readonly reset: boolean | undefined
-  readonly upgrade: string | undefined
-}
-
-export type DispatchedBody = Readable | Buffer | string | null
-
-/** Returns the body of a request as it is dispatched, once or several times. */
-export function dispatchedBody({ body, taken }: UpstreamRequest): DispatchedBody {
-  return body instanceof Readable ? new ShieldedBody(body, taken) : body
-}
-
-/** Converts a request to undici's options, which are for one dispatch: an interceptor may change them, and the headers. */
-export function dispatchOptions(request: UpstreamRequest, body: DispatchedBody): DispatchOptions {
-  const { origin, path, method, contentLength, headersTimeoutMs, idleTimeoutMs, upgrade } = request
-  const headers = groupedLines(announcedLines(request))
-  // Without a length undici sends chunks.
-  if (contentLength !== undefined) headers.push('content-length', contentLength)
-  return {
-    origin,
-    path,
-    method,
-    headers,
-    body,
-    headersTimeout: headersTimeoutMs,
-    bodyTimeout: idleTimeoutMs,
-    // Without `reset` undici closes the connection after HEAD, and after a body with GET, DELETE or OPTIONS.
-    reset: upgrade === undefined ? false : undefined,
-    upgrade,
-  }
-}
-
-/** Removes the announcement of trailers, as undici sends none. */
-function announcedLines({ lines, trailers }: UpstreamRequest): readonly string[] {
-  if (trailers === undefined) return lines
-  return lines.filter((_, at) => (lines[at - (at % 2)] as string).toLowerCase() !== 'trailer')
 }
 
 /** One part of name, value, name, value, …; a caller's dispatcher may give several values, or text. */

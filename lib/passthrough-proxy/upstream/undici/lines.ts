@@ -17,37 +17,6 @@ export function textLines(raw: readonly RawPart[]): string[] {
 }
 
 /**
- * Returns the lines of a request for undici, with all values of a name at its first line: ProxyAgent keeps only the last
- * line of a name. undici refuses several values of Connection.
- */
-export function groupedLines(lines: readonly string[]): (string | string[])[] {
-  const grouped: (string | string[])[] = []
-  const places = new Map<string, number>()
-  for (let i = 0; i < lines.length; i += 2) {
-    const name = lines[i] as string
-    const value = lines[i + 1] as string
-    const place = places.get(name)
-    if (place !== undefined) {
-      addValue(grouped, place, value)
-      continue
-    }
-    if (!isConnection(name)) places.set(name, grouped.length + 1)
-    grouped.push(name, value)
-  }
-  return grouped
-}
-
-function addValue(grouped: (string | string[])[], place: number, value: string): void {
-  const values = grouped[place] as string | string[]
-  if (Array.isArray(values)) values.push(value)
-  else grouped[place] = [values, value]
-}
-
-function isConnection(name: string): boolean {
-  return name.toLowerCase() === 'connection'
-}
-
-/**
  * Returns the lines of a head, in their original form if it is known. An interceptor may change the headers only by
  * name; in that case they count instead of the lines.
  */
