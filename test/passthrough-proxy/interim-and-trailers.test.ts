@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { bodyCache, passthroughProxy } from 'sluiceway'
 import { expressVersions } from '../support/express-versions.js'
+import type { Handler } from '../support/hosts.js'
 import { RawClient } from '../support/raw-client.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers.js'
@@ -61,6 +62,21 @@ for (const { name, express } of expressVersions) {
       const connection = await upstream.connection()
       connection.write(`HTTP/1.1 103 Early Hints\r\nLink: not a link\r\n\r\n${answer()}`)
       expect((await client.response()).status).to.equal(200)
+    })
+
+    it('answers as usual after a 103 that a method of the application refuses', async () => {
+      const refuse: Handler = (_req, res, next) => {
+        res.writeEarlyHints = () => {
+          throw new Error('no hints')
+        }
+        next()
+      }
+      const { port } = await serve(express().use(refuse, passthroughProxy(upstream.url)))
+      const asking = await RawClient.connect(port)
+      asking.request('GET', '/')
+      const connection = await upstream.connection()
+      connection.write(`HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${answer()}`)
+      expect((await asking.response()).status).to.equal(200)
     })
 
     it('sends no interim responses to an HTTP/1.0 client', async () => {

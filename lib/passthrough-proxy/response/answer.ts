@@ -84,7 +84,7 @@ export class Answer implements BodyReceiver, ClientSide {
     try {
       writeInformation(this.req, this.res, status, lines)
     } catch {
-      // Node refuses one of the lines. Interim responses are optional.
+      // Node, or a method of the application, refuses it. Interim responses are optional.
     }
   }
 
