@@ -257,13 +257,6 @@ for (const [version, load] of undiciVersions) {
       expect(seen).to.deep.equal([new URL(url).host])
     })
 
-    it('keeps repeated lines through a ProxyAgent, which knows the last one only', async () => {
-      const { url } = await serve((req, res) => res.end(JSON.stringify(req.headersDistinct['x-list'])))
-      const { client } = await startProxy(url, keep(new undici.ProxyAgent({ uri: url, proxyTunnel: false })))
-      client.write('GET / HTTP/1.1\r\nHost: a\r\nX-List: 1\r\nX-Other: a\r\nX-List: 2\r\nX-List: 3\r\n\r\n')
-      expect((await client.response()).body.toString()).to.equal('["1","2","3"]')
-    })
-
     it("sends Node's phrase if a ProxyAgent without a tunnel loses that of the upstream", async () => {
       const { url } = await serve((_req, res) => res.writeHead(404, 'Gone fishing').end())
       const { client } = await startProxy(url, keep(new undici.ProxyAgent({ uri: url, proxyTunnel: false })))

@@ -7,7 +7,7 @@ interface DispatchOptions {
   readonly origin: string
   readonly path: string
   readonly method: string
-  readonly headers: (string | string[])[]
+  readonly headers: string[]
   readonly body: DispatchedBody
   readonly headersTimeout: number
   readonly bodyTimeout: number
@@ -25,7 +25,7 @@ export function dispatchedBody({ body, taken }: UpstreamRequest): DispatchedBody
 /** Converts a request to undici's options, which are for one dispatch: an interceptor may change them, and the headers. */
 export function dispatchOptions(request: UpstreamRequest, body: DispatchedBody): DispatchOptions {
   const { origin, path, method, contentLength, headersTimeoutMs, idleTimeoutMs, upgrade } = request
-  const headers = groupedLines(announcedLines(request))
+  const headers = announcedLines(request)
   // Without a length undici sends chunks.
   if (contentLength !== undefined) headers.push('content-length', contentLength)
   return {
@@ -42,39 +42,8 @@ export function dispatchOptions(request: UpstreamRequest, body: DispatchedBody):
   }
 }
 
-/** Removes the announcement of trailers, as undici sends none. */
-function announcedLines({ lines, trailers }: UpstreamRequest): readonly string[] {
-  if (trailers === undefined) return lines
+/** Copies the lines, without the announcement of trailers, as undici sends none. */
+function announcedLines({ lines, trailers }: UpstreamRequest): string[] {
+  if (trailers === undefined) return lines.slice()
   return lines.filter((_, at) => (lines[at - (at % 2)] as string).toLowerCase() !== 'trailer')
-}
-
-/**
- * Returns the lines of a request for undici, with all values of a name at its first line: ProxyAgent keeps only the last
- * line of a name. undici refuses several values of Connection.
- */
-function groupedLines(lines: readonly string[]): (string | string[])[] {
-  const grouped: (string | string[])[] = []
-  const places = new Map<string, number>()
-  for (let i = 0; i < lines.length; i += 2) {
-    const name = lines[i] as string
-    const value = lines[i + 1] as string
-    const place = places.get(name)
-    if (place !== undefined) {
-      addValue(grouped, place, value)
-      continue
-    }
-    if (!isConnection(name)) places.set(name, grouped.length + 1)
-    grouped.push(name, value)
-  }
-  return grouped
-}
-
-function addValue(grouped: (string | string[])[], place: number, value: string): void {
-  const values = grouped[place] as string | string[]
-  if (Array.isArray(values)) values.push(value)
-  else grouped[place] = [values, value]
-}
-
-function isConnection(name: string): boolean {
-  return name.toLowerCase() === 'connection'
 }
