@@ -40,8 +40,8 @@ function leaveToReader(this: HoldingSocket, event: string | symbol): void {
   this.unshift(releaseEarlyBytes(this)!)
 }
 
-/** Tells whether no handler has taken a connection over yet. */
-export function holdsEarlyBytes(socket: HoldingSocket): boolean {
+/** Tells whether a connection still waits for a handler that takes it over. */
+export function awaitsHandler(socket: HoldingSocket): boolean {
   return socket[EARLY_BYTES] !== undefined
 }
 

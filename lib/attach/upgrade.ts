@@ -4,7 +4,7 @@ import { currentResponse, tellDrained } from '../node/connection.js'
 import type { CheckingServer, ServerSocket } from '../node/internals.js'
 import { closeConnection } from './close-connection.js'
 import { tellDecided } from './decided.js'
-import { holdEarlyBytes, holdsEarlyBytes } from './early-bytes.js'
+import { holdEarlyBytes, awaitsHandler } from './early-bytes.js'
 import { endOnError } from './end-on-error.js'
 import { tellWatchers, watchersBeside } from './other-listeners.js'
 import { route, type Upgrade, type Wiring } from './recipients.js'
@@ -61,7 +61,7 @@ function abortRequest(req: IncomingMessage): void {
  */
 function abortUnanswered(this: ServerSocket): void {
   const res = currentResponse(this)
-  if (res !== undefined && !res.writableFinished && holdsEarlyBytes(this)) abortRequest(res.req)
+  if (res !== undefined && !res.writableFinished && awaitsHandler(this)) abortRequest(res.req)
 }
 
 /** Tells the current response of 'drain', as the server does on its own connections. */
@@ -78,7 +78,7 @@ function onSocketDrain(this: ServerSocket): void {
 function endSilence(server: CheckingServer): (this: ServerSocket) => void {
   return function (this: ServerSocket): void {
     const res = currentResponse(this)
-    if (res === undefined || !holdsEarlyBytes(this)) return
+    if (res === undefined || !awaitsHandler(this)) return
     endOnError(
       this,
       () => {

@@ -51,7 +51,8 @@ function tap(req: ParsedRequest, res: OutgoingResponse): BodySource {
 function releaseWhenSent(res: ServerResponse, source: BodySource): void {
   // A function adapter sends a response within `res.end()`: a reader that has just begun flows in the next tick.
   const release = (): void => source.release()
-  res.prependListener('finish', source.isOfHost ? () => timers.setImmediate(release) : release)
+  const releaseLater = (): void => void timers.setImmediate(() => contain(res, release))
+  res.prependListener('finish', source.isOfHost ? releaseLater : release)
   if (isHttp2(res.req)) releaseWithStream(res, source)
 }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { setTimeout as passed } from 'node:timers/promises'
 import { expect } from 'chai'
+import { deferred } from '../support/deferred.js'
 import { message, transports, upgradeTo } from '../support/pipelined.js'
 import type { RawClient } from '../support/raw-client.js'
 import { closeServers, type TestServer } from '../support/servers.js'
@@ -83,14 +83,17 @@ for (const { name, serve, connect } of transports) {
 
     it('sets none to a connection that a handler has taken over', async () => {
       let isTold = false
+      const silence = deferred()
       await begin((req, res) => {
         res.setTimeout(LIMIT_MS, () => (isTold = true))
+        // Behind the listener of attach.
+        req.socket.on('timeout', silence.resolve)
         req.socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n')
         req.socket.on('data', (bytes: Buffer) => req.socket.write(bytes))
       })
       client.write(UPGRADE)
       await client.untilText('\r\n\r\n')
-      await passed(2 * LIMIT_MS)
+      await silence.promise
       client.write('echo')
       await client.untilText('echo')
       expect(isTold).to.equal(false)

@@ -169,19 +169,16 @@ for (const { name, express } of expressVersions) {
     })
 
     it('takes no time for a host that no server has, and that Node would read for long', async () => {
-      // Node 20 to 24 would take 300 ms for one that fills a head.
-      const han = (count: number): string =>
-        Array.from({ length: count }, (_, at) => encodeURIComponent(String.fromCharCode(0x4e00 + at))).join(
-          '',
-        )
-      const [harmless, hostile] = ['a'.repeat(30_000), han(3300)].map((host) => {
-        const sent = [`Location: http://${host}/`, `Content-Location: http://${host}/`]
+      // Node 20 to 24 would take a second or more, which grows with the square of the length.
+      const han = encodeURIComponent('\u4e00\u4e01\u4e02').repeat(7000)
+      const [harmless, hostile] = ['a'.repeat(han.length), han].map((host) => {
+        const sent = [`Location: http://${host}/`]
         return async () => {
-          const { head } = await answered(sent, { rewriteLocation: true })
-          expect(head).to.include(sent.join('\r\n'))
+          const { head } = await answered(sent, { rewriteLocation: true, maxResponseHeadBytes: '1mb' })
+          expect(head).to.include(sent[0])
         }
       }) as [() => Promise<void>, () => Promise<void>]
-      expect(await cpuOf(hostile)).to.be.below((await cpuOf(harmless)) + 30)
+      expect(await cpuOf(hostile)).to.be.below((await cpuOf(harmless)) + 300)
     })
 
     describe('rewriteLocation', () => {
