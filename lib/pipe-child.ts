@@ -3,7 +3,7 @@ import { constants } from 'node:os'
 import type { Readable } from 'node:stream'
 import { types } from 'node:util'
 import { headerOf } from './node/send-head.js'
-import { takeBackEarlyEnd } from './node/stream-state.js'
+import { hasEmittedEnd, takeBackEarlyEnd } from './node/stream-state.js'
 import {
   claim,
   discardChildrenIn,
@@ -169,7 +169,7 @@ const unreadStream: OptionCheck<Readable | undefined> = (given, option) => {
   if (given === undefined) return undefined
   const stream = requireStream(given, option)
   if (stream.errored) throw stream.errored
-  if (stream.readableEnded && !takeBackEarlyEnd(stream as IncomingMessage))
+  if (hasEmittedEnd(stream) && !takeBackEarlyEnd(stream as IncomingMessage))
     throw sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ')
   return stream
 }

@@ -1,4 +1,6 @@
 import type { ServerResponse } from 'node:http'
+import { types } from 'node:util'
+import { needsDrain } from '../node/connection.js'
 import { contain } from '../node/contained.js'
 import { onResponseClose } from '../node/response-close.js'
 import { timers } from '../node/timers.js'
@@ -34,7 +36,7 @@ export class Heartbeat {
    */
   beat(): void {
     if (this.isOver) return
-    if (BETWEEN_EVENTS.test(this.tail) && !this.res.writableNeedDrain) this.res.write(':\n\n')
+    if (BETWEEN_EVENTS.test(this.tail) && !needsDrain(this.res)) this.res.write(':\n\n')
     this.timer.refresh()
   }
 
@@ -48,9 +50,18 @@ function beat(heartbeat: Heartbeat): void {
   contain(heartbeat.res, () => heartbeat.beat())
 }
 
-/** Returns the last bytes of a call of `res.write`, whose second argument may be the callback. */
+/** Stands for what a layer around Node's `write` makes of values that Node does not take. It ends no event. */
+const UNKNOWN = '?'
+
+/** Returns the last bytes of a call of `res.write`, whose second argument may be the callback, or anything for a layer. */
 function endOf(chunk: unknown, encoding: unknown): string {
-  return Buffer.from(chunk as string, encoding as BufferEncoding)
-    .subarray(-4)
-    .toString('latin1')
+  if (types.isUint8Array(chunk)) return latin1(chunk)
+  if (typeof chunk !== 'string') return UNKNOWN
+  return latin1(
+    Buffer.from(chunk, Buffer.isEncoding(encoding as string) ? (encoding as BufferEncoding) : 'utf8'),
+  )
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.subarray(-4)).toString('latin1')
 }

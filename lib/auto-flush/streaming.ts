@@ -73,17 +73,22 @@ export const watchWrites: (res: ServerResponse) => void = outermost(
   'write',
   hasPassed,
   (res: StreamedResponse, write, args) => {
-    const corkedBefore = res.socket?.writableCorked
+    const wasCorked = isCorked(res)
     const result = write.apply(res, args)
     const streaming = res[STREAMING]
     if (streaming === undefined) return result
     streaming.heartbeat?.wrote(args[0], args[1])
     streaming.schedule?.wrote()
     // Node corks the socket until the tick is over. If it was corked before, the cork belongs to the handler.
-    const drained = streaming.settings.sync && corkedBefore === 0 && uncork(res)
+    const drained = streaming.settings.sync && !wasCorked && uncork(res)
     return drained || result
   },
 )
+
+/** Tells whether a response is corked, or still without a socket. Over HTTP/2, `cork()` reaches only its own stream. */
+function isCorked(res: ServerResponse): boolean {
+  return res.socket?.writableCorked !== 0 || res.writableCorked > 0
+}
 
 /**
  * Uncorks the response. Returns true if that has drained it: from Node 26 on 'drain' is emitted in here, before the

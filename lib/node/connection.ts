@@ -5,7 +5,7 @@ import { hasNoBody } from '../shared/response-facts.js'
 import { type IncomingMessage, ServerResponse } from './http.js'
 import { NEED_DRAIN, type OutgoingResponse, type ParsedRequest, type ServerSocket } from './internals.js'
 import { WATCHERS } from './keys.js'
-import { hasConnection } from './request-facts.js'
+import { hasConnection, isHttp2, streamOf } from './request-facts.js'
 
 /* The state that the HTTP server keeps of a connection, its requests and its responses. */
 
@@ -43,6 +43,11 @@ export function awaitDrain(res: OutgoingResponse): void {
 export function tellDrained(res: OutgoingResponse): void {
   res[NEED_DRAIN] = false
   res.emit('drain')
+}
+
+/** Tells whether a response waits for its client to read. Up to Node 22 one over HTTP/2 does not tell. */
+export function needsDrain(res: ServerResponse): boolean {
+  return isHttp2(res.req) ? streamOf(res).writableNeedDrain : res.writableNeedDrain
 }
 
 /**

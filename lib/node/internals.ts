@@ -186,6 +186,12 @@ export interface ServerSocket extends Socket {
  */
 export const AWAITS_CONTINUE = '_expect_continue'
 
+/**
+ * The description of the symbol under which a response over HTTP/2 keeps its trailers. Without it the exit of an earlier
+ * child would stay beside that of the last.
+ */
+export const HTTP2_TRAILERS = 'trailers'
+
 export const STREAM_DESTROYED: unique symbol = Symbol.for('nodejs.stream.destroyed') as never
 
 export const STREAM_DISTURBED: unique symbol = Symbol.for('nodejs.stream.disturbed') as never

@@ -1,5 +1,6 @@
 import { ServerResponse } from './http.js'
-import type { OutgoingResponse } from './internals.js'
+import { HTTP2_TRAILERS, type OutgoingResponse } from './internals.js'
+import { isHttp2 } from './request-facts.js'
 
 /**
  * Tells whether the head of a response has been written. Some frameworks give a response a `headersSent` of their own:
@@ -24,18 +25,25 @@ export function sendHead(res: ServerResponse): void {
 }
 
 /**
- * Adds trailers to those that were added before, except `replaced`. Node's own method drops all earlier ones, but not
- * over HTTP/2.
+ * Adds trailers to those that were added before, except `replaced`. Node's own method drops all earlier ones, but over
+ * HTTP/2 it keeps them all.
  */
 export function addTrailers(
   res: ServerResponse,
   trailers: Record<string, string>,
   replaced: readonly string[],
 ): void {
+  if (isHttp2(res.req)) removeHttp2Trailers(res, replaced)
   const before = ((res as OutgoingResponse)._trailer ?? '').split('\r\n').filter((line) => line !== '')
   const kept = before.filter((line) => !replaced.includes(nameOf(line)))
   if (kept.length === 0) res.addTrailers(trailers)
   else res.addTrailers([...kept.map(pairOf), ...Object.entries(trailers)])
+}
+
+function removeHttp2Trailers(res: ServerResponse, names: readonly string[]): void {
+  const key = Object.getOwnPropertySymbols(res).find(({ description }) => description === HTTP2_TRAILERS)
+  const trailers = key && (res as unknown as Record<symbol, object | undefined>)[key]
+  if (trailers) for (const trailer of names) Reflect.deleteProperty(trailers, trailer)
 }
 
 function pairOf(line: string): [name: string, value: string] {

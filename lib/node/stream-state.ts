@@ -58,6 +58,12 @@ export function hasEmittedClose(stream: Readable): boolean {
   return readableStateOf(stream as ParsedRequest).closeEmitted
 }
 
+/** Tells whether a stream has emitted 'end'. Those of readable-stream have no `readableEnded` before its version 4. */
+export function hasEmittedEnd(stream: Readable): boolean {
+  const { _readableState: state } = stream as Partial<ParsedRequest>
+  return stream.readableEnded || state?.endEmitted === true
+}
+
 /**
  * Returns the body source of a request; undefined if no middleware has asked for one. Its class is in a higher layer,
  * so the caller states which members it needs.

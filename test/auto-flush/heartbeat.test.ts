@@ -128,6 +128,21 @@ describe('autoFlush with heartbeatMs', () => {
     expect(clock.pending).to.equal(0)
   })
 
+  it('leaves values alone that a layer around write turns into bytes, and what it passes on counts', async () => {
+    const { res, client } = await open({ heartbeatMs: 20 })
+    const write = res.write.bind(res) as (...args: unknown[]) => boolean
+    const layered = (value: unknown, form: unknown): boolean =>
+      typeof value === 'string' ? write(value) : write(`data: ${JSON.stringify(value)}${String(form)}`)
+    res.write = layered as never
+    layered.call(res, { a: 1 }, '\n')
+    ;(res.write as typeof layered)({ b: 2 }, '\n')
+    ;(res.write as typeof layered)(null, '\n')
+    await severalBeats()
+    ;(res.write as typeof layered)('\n\n', 'json')
+    await client.received(':\n\ndata: {"a":1}\ndata: {"b":2}\ndata: null\n\n\n:\n\n')
+    client.leave()
+  })
+
   it('is off by default', async () => {
     const { res, client } = await open({})
     await severalBeats()

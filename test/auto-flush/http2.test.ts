@@ -4,10 +4,11 @@ import http2 from 'node:http2'
 import { createGunzip } from 'node:zlib'
 import { expect } from 'chai'
 import compression from 'compression'
-import { autoFlush } from 'sluiceway'
+import { autoFlush, type Middleware } from 'sluiceway'
 import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
 import { closeServers, listen } from '../support/servers.js'
+import { severalBeats } from './event-streams.js'
 
 const bare = hosts.find(({ name }) => name === 'bare http')!
 
@@ -53,5 +54,47 @@ describe('autoFlush', () => {
         session.close()
       })
     }
+
+    it('writes no heartbeats for a client that does not read, and goes on when it does', async () => {
+      const { res, stream } = await asked(autoFlush({ heartbeatMs: 20 }), (response) => {
+        response.setHeader('Content-Type', 'text/event-stream')
+        response.write(`data: ${'x'.repeat(300_000)}\n\n`)
+      })
+      await severalBeats()
+      const waiting = res.stream.writableLength
+      await severalBeats()
+      expect(res.stream.writableLength).to.equal(waiting)
+      let received = ''
+      stream.setEncoding('utf8').on('data', (piece: string) => (received += piece))
+      while (!received.endsWith('x\n\n:\n\n:\n\n')) await once(stream, 'data')
+      stream.close()
+    })
+
+    it('sync keeps corked writes of the handler back', async () => {
+      const { res, stream } = await asked(autoFlush({ sync: true }), (response) => {
+        response.writeHead(200)
+        response.cork()
+        response.write('corked')
+      })
+      expect(res.stream.writableCorked).to.equal(1)
+      res.uncork()
+      await once(stream, 'data')
+      stream.close()
+    })
   })
+
+  type Exchange = { res: http2.Http2ServerResponse; stream: http2.ClientHttp2Stream }
+
+  /** Asks a handler behind `flushing` over HTTP/2; the client does not read yet. */
+  async function asked(flushing: Middleware, handler: (res: ServerResponse) => void): Promise<Exchange> {
+    const listener = bare.mount(flushing, (_req, res) => handler(res))
+    const server = http2.createServer(listener as unknown as Http2Listener)
+    const answered = once(server, 'request')
+    const { port } = await listen(server)
+    const session = http2.connect(`http://127.0.0.1:${port}`)
+    const stream = session.request({ ':path': '/' })
+    stream.on('close', () => session.close())
+    const [[, res]] = await Promise.all([answered, once(stream, 'response')])
+    return { res: res as http2.Http2ServerResponse, stream }
+  }
 })

@@ -1,13 +1,15 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, IncomingMessage, ServerResponse } from 'node:http'
+import http2 from 'node:http2'
 import { pipeline, Readable, Writable } from 'node:stream'
+import { json } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
 import { expressFor } from '../support/express-versions.js'
 import { RawClient } from '../support/raw-client.js'
 import { readText, root } from '../support/repository.js'
-import { closeServers, serve } from '../support/servers.js'
+import { closeServers, listen, serve } from '../support/servers.js'
 
 /** A member of an object of Node, whether or not its types declare it. */
 function member(object: object, name: string | symbol): unknown {
@@ -171,6 +173,18 @@ describe('the members that lib/node/internals.ts relies on', () => {
     expect(res.getHeaderNames()).to.deep.equal([])
   })
 
+  it('exist in a response over HTTP/2 that has trailers', async () => {
+    const server = http2.createServer((_req, over2) => {
+      over2.addTrailers({ 'X-Own': 'a' })
+      const key = Object.getOwnPropertySymbols(over2).find(({ description }) => description === 'trailers')!
+      over2.end(JSON.stringify(member(over2, key)))
+    })
+    const { port } = await listen(server)
+    const session = http2.connect(`http://127.0.0.1:${port}`)
+    expect(await json(session.request({ ':path': '/' }))).to.deep.equal({ 'x-own': 'a' })
+    session.close()
+  })
+
   it('exist in a response whose head is written, and that has trailers', () => {
     expect(member(res, '_header')).to.equal(null)
     res.addTrailers({ 'X-Own': 'a' })
@@ -238,6 +252,7 @@ describe('the members that lib/node/internals.ts relies on', () => {
       'kNeedDrain',
       'kOutHeaders',
       '_expect_continue',
+      'trailers',
     ]
     expect(members).to.have.length.above(25)
     const here = readText('test/package/node-internals.test.ts')

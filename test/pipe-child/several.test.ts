@@ -74,6 +74,18 @@ for (const front of fronts) {
       expect(reply.trailers()).to.include({ 'exit-code': '2' })
     })
 
+    it('sends no exit code of an earlier one beside the signal of the last, and keeps other trailers', async () => {
+      const { ask } = await front.serve(async (req, res) => {
+        res.addTrailers({ Digest: 'one' })
+        await pipedCleanly(req, res, sh('echo one; exit 1'), { end: false, exit: 'trailer' })
+        await pipedCleanly(req, res, sh('echo two; kill -KILL $$'), { exit: 'trailer' })
+      })
+      const reply = await ask()
+      expect(await reply.ended()).to.equal('one\ntwo\n')
+      expect(reply.trailers()).to.include({ digest: 'one', 'exit-signal': 'SIGKILL' })
+      expect(reply.trailers()).not.to.have.property('exit-code')
+    })
+
     it('rejects if an earlier one has ended the response, names the option, and ends the child', async () => {
       const found = deferred<Error>()
       const second = sh('sleep 60 & wait')

@@ -349,6 +349,15 @@ describe('the option stdin of pipeChild', () => {
     expect((await outcome).error).to.include({ code: 'ERR_SLUICEWAY_BODY_ALREADY_READ' })
   })
 
+  it('refuses a stream that was read already and does not tell it, such as those of readable-stream 3', async () => {
+    const source = Readable.from(['read'])
+    Object.defineProperty(source, 'readableEnded', { value: undefined })
+    for await (const _ of source);
+    const { ask, outcome } = await filtered(fronts[0]!, () => sh('cat'), { stdin: source })
+    expect((await ask()).status).to.equal(500)
+    expect((await outcome).error).to.include({ code: 'ERR_SLUICEWAY_BODY_ALREADY_READ' })
+  })
+
   it('takes a request that Node has ended before any code saw it for an empty input', async () => {
     const options = { optimizeEmptyRequests: true } as ServerOptions
     const { port } = await listen(

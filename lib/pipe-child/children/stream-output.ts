@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import { types } from 'node:util'
+import { hasEmittedEnd } from '../../node/stream-state.js'
 import { wrongOption } from '../../shared/error-page.js'
 import { ListenerSet } from '../listener-set.js'
 import type { ChildOutput } from '../running-child.js'
@@ -17,7 +18,7 @@ export class StreamOutput implements ChildOutput {
       this.fail = reject
       // A stream that has ended or was destroyed before the call emits nothing more.
       if (stream.errored) reject(stream.errored)
-      else if (stream.destroyed || stream.readableEnded) resolve()
+      else if (stream.destroyed || hasEmittedEnd(stream)) resolve()
       for (const event of ['end', 'close']) this.listeners.on(stream, event, () => resolve())
     })
     this.ended.catch(() => {})
