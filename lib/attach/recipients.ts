@@ -16,12 +16,6 @@ import { takersBeside, tellTakers, type UpgradeListener } from './other-listener
 import { responseOn } from './response.js'
 import { answerUnhandled } from './unhandled.js'
 
-/**
- * The `head` of the inner 'upgrade': `holdEarlyBytes` gives the real bytes to the handler that takes the connection
- * over.
- */
-const NOTHING = Buffer.alloc(0)
-
 /** The arguments of an 'upgrade' event. */
 export interface Upgrade {
   readonly req: ParsedRequest
@@ -94,7 +88,7 @@ async function runApp(wiring: Wiring, upgrade: Upgrade, others: readonly Upgrade
   try {
     if (req.upgrade) {
       tellDecided(req, 'offered')
-      offerUpgrade(res, socket, NOTHING)
+      offerUpgrade(res, socket)
     }
     await call(wiring.app, res, others.length > 0 ? next(wiring, upgrade, others, res) : undefined)
   } catch (error) {
