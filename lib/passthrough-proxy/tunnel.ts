@@ -18,7 +18,7 @@ export interface TunnelOwner {
 }
 
 /** Joins both connections once the client's 101 has been sent. A middleware may delay it until a session is saved. */
-export function tunnelBehindHead(
+export function tunnelAfterHead(
   res: ServerResponse,
   pending: PendingUpgrade,
   upstream: Duplex,
