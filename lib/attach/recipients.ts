@@ -12,7 +12,7 @@ import { atOnce } from '../shared/promises.js'
 import { tellDecided } from './decided.js'
 import { releaseEarlyBytes } from './early-bytes.js'
 import { endOnError } from './end-on-error.js'
-import { takersBeside, tellTakers, type UpgradeListener } from './other-listeners.js'
+import { otherTakers, tellTakers, type UpgradeListener } from './other-listeners.js'
 import { responseOn } from './response.js'
 import { answerUnhandled } from './unhandled.js'
 
@@ -47,7 +47,7 @@ const PATIENCE_MS = 5000
  *          └─ next(error) ─▶ the app's page for the error, as for an error of the option
  */
 export function route(wiring: Wiring, upgrade: Upgrade): void {
-  const others = takersBeside(wiring.server, wiring.listener)
+  const others = otherTakers(wiring.server, wiring.listener)
   const recipient = recipientOf(wiring, upgrade)
   if (recipient === 'app first') void runApp(wiring, upgrade, others)
   else if (recipient === 'app') void runApp(wiring, upgrade, [])
