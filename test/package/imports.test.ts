@@ -97,6 +97,12 @@ describe('the imports of lib, those of types included', () => {
     }
   })
 
+  it('name each value that a module passes on, as the loader of tracers drops one that two `export *` lead to', () => {
+    const starred = files.filter((file) => /^export \* from/m.test(readText(file)))
+    expect(starred).to.deep.equal([])
+    expect(readText('lib/index.ts')).to.include("export { pipeChild } from './pipe-child.js'")
+  })
+
   it('never lead in a circle', () => {
     expect(circles().map((group) => group.join(' <-> '))).to.deep.equal([])
   })

@@ -91,6 +91,20 @@ for (const { name, express } of expressVersions) {
       expect((await client.response()).body.toString()).to.equal('firstsecond')
     })
 
+    for (const status of ['404 Not Found', '500 Internal Server Error']) {
+      it(`continues an upload for which a streamed ${status} waits, and keeps both connections`, async () => {
+        const connection = await beginUpload('chunks')
+        connection.write(`HTTP/1.1 ${status}\r\nTransfer-Encoding: chunked\r\n\r\n`, asChunk('first'))
+        await client.until((bytes) => (bytes.includes('first') ? true : undefined))
+        client.write(asChunk('more'), lastChunk)
+        await connection.untilText(`more\r\n${lastChunk}`)
+        connection.write(asChunk('second'), lastChunk)
+        expect((await client.response()).body.toString()).to.equal('firstsecond')
+        client.request('GET', '/next')
+        await connection.untilText('GET /next')
+      })
+    }
+
     it('ends the connection of a client that uploads without end after the answer', async () => {
       const connection = await beginUpload('chunks')
       connection.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n')

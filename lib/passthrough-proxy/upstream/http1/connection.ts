@@ -174,7 +174,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     this.hasHead = true
     this.hasLogin ||= sendsLogin(status, lines)
     this.waitForServer()
-    if (this.parser.refusesBody(status)) this.upload?.stop()
+    if (this.parser.refusesBody(status)) this.upload?.hold()
     delivery.receiver.onHead(status, reason, lines)
   }
 

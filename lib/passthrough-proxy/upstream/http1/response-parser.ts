@@ -62,7 +62,7 @@ export class ResponseParser {
   }
 
   /**
-   * Tells whether the server wants no more of the request, and may close the connection before its response is read.
+   * Tells whether the server may want no more of the request, and close the connection before its response is read.
    * A success may answer bytes that are still to come, even if the connection closes after it.
    */
   refusesBody(status: number): boolean {

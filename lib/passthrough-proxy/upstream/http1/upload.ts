@@ -8,6 +8,9 @@ import { timers } from '../../../node/timers.js'
 import { isSocketUntouched } from '../../../node/untouched-socket.js'
 import { lastChunk } from './request-writer.js'
 
+/** The wait for the end of an answer that may want no more of the body. */
+const HOLD_MS = 500
+
 /** The connection as its upload sees it. */
 export interface UploadOwner {
   /** Called when the whole body has been sent. */
@@ -40,8 +43,9 @@ export class Upload {
   private isStopped = false
   /** True once the stream has emitted 'end'. */
   private hasEnded = false
-  /** True while the server is slow to read. */
+  /** True while the server is slow to read, or may want no more. */
   isHeldUp = false
+  private holdTimer: NodeJS.Timeout | undefined
   /** Knows which chunks only this upload gets, so that their memory can be freed. */
   private sole: SoleListener | undefined
 
@@ -70,9 +74,25 @@ export class Upload {
     else if (source.destroyed) timers.nextTick(this.onClose)
   }
 
+  /**
+   * Waits for the end of the answer, as a server that wants no more may reset the connection at the next byte. One that
+   * has not ended its answer by then may be waiting for the body.
+   */
+  hold(): void {
+    if (this.isOver) return
+    this.isHeldUp = true
+    this.body.source.pause()
+    this.holdTimer ??= timers.setTimeout(endHold, HOLD_MS, this)
+  }
+
+  endHold(): void {
+    this.holdTimer = undefined
+    this.resume()
+  }
+
   /** Goes on when the connection takes more. */
   resume(): void {
-    if (!this.isHeldUp) return
+    if (!this.isHeldUp || this.holdTimer !== undefined) return
     this.isHeldUp = false
     while (this.mayGoOn && this.sole?.readNext());
     if (this.mayGoOn) this.body.source.resume()
@@ -92,6 +112,7 @@ export class Upload {
 
   private leave(): void {
     this.isOver = true
+    timers.clearTimeout(this.holdTimer)
     this.sole?.leave()
     const { source } = this.body
     source.off('data', this.onData).off('end', this.onEnd).off('close', this.onClose)
@@ -178,4 +199,8 @@ export class Upload {
 
 function finish(upload: Upload): void {
   upload.finish()
+}
+
+function endHold(upload: Upload): void {
+  upload.endHold()
 }
