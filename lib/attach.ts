@@ -26,7 +26,8 @@ export interface AttachOptions {
    * Returns true for the upgrades of the app, if another 'upgrade' listener of the server (`ws`, socket.io, …) would
    * take the same ones. True: only the app gets the upgrade, and if no handler takes it, the client gets the app's own
    * 404. False: only the other listeners get it; without another listener, the app gets it as a plain request. An
-   * exception, or a promise, is an error: the client gets the app's page for it, a 500. @default the app comes first, and the other listeners get the rest
+   * exception, or a promise, is an error: the client gets the app's page for it, a 500.
+   * @default the app comes first, and the other listeners get the rest
    */
   readonly upgrade?: { isOwn(req: IncomingMessage): boolean }['isOwn'] | undefined
 }
@@ -56,7 +57,7 @@ interface Attached {
  * @example const server = app.listen(3000); attach(server, app)
  * @returns a function that detaches the app; tunnels that are already open stay open.
  * @throws TypeError if an argument is of the wrong kind, Error if the server already has another app or `upgrade`.
- * @see docs/attach.md, RFC 9110 sections 7.8 and 10.1.1
+ * @see docs/attach.md, RFC 9110 §7.8 and §10.1.1
  */
 export function attach(
   server: Server | SecureServer | Http2SecureServer,

@@ -80,7 +80,7 @@ export interface AutoFlushOptions {
  * NOTE: it cannot send bytes that have not been written yet, such as output that a child process still buffers.
  *
  * @throws TypeError or RangeError for a wrong option.
- * @see docs/auto-flush.md, RFC 9112 section 7.1 for the chunks that carry a streamed body
+ * @see docs/auto-flush.md, RFC 9112 §7.1 for the chunks that carry a streamed body
  */
 export function autoFlush(options?: AutoFlushOptions, ...further: undefined[]): Middleware {
   const settings = readOptions<AutoFlushSettings>('autoFlush', options, checks, { elsewhere: namesElsewhere })

@@ -50,7 +50,7 @@ export interface BodyCacheOptions {
   readonly memory?: ByteSize | undefined
   /**
    * The number of bytes that all live requests of this instance keep in memory together; beyond it, new bytes go to
-   * files. 0 keeps nothing in memory.
+   * files. 0 keeps nothing in memory, Infinity sets no bound.
    * @default '256mb'
    */
   readonly memoryBudget?: ByteSize | undefined

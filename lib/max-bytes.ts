@@ -86,7 +86,7 @@ const RESULT = { ...LIMIT, isResult: true }
  *
  * @example app.use(maxBytes('1mb'))
  * @throws TypeError or RangeError for a wrong option.
- * @see docs/max-bytes.md, RFC 9110 section 15.5.14
+ * @see docs/max-bytes.md, RFC 9110 §15.5.14
  */
 export function maxBytes(
   options: MaxBytesOptions | ByteSize | MaxBytesLimit,

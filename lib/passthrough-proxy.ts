@@ -3,7 +3,7 @@ import { shareHiddenClass } from './node/hidden-class.js'
 import { mayHaveUnannouncedBody } from './node/request-facts.js'
 import { timers } from './node/timers.js'
 import { askingProxy } from './passthrough-proxy/asking-proxy.js'
-import { type ProxyHandler, rejectOther } from './passthrough-proxy/called-without-next.js'
+import { type ProxyHandler, requireNextOrNone } from './passthrough-proxy/called-without-next.js'
 import { Exchange } from './passthrough-proxy/exchange.js'
 import type { RequestHook, ResponseHook } from './passthrough-proxy/hooks.js'
 import { namesElsewhere } from './passthrough-proxy/names-elsewhere.js'
@@ -199,7 +199,7 @@ export interface PassthroughProxy {
  *
  * @example app.use('/api', passthroughProxy('http://127.0.0.1:8080'))
  * @throws TypeError or RangeError for a wrong target or option.
- * @see docs/passthrough-proxy.md, RFC 9110 section 7.6
+ * @see docs/passthrough-proxy.md, RFC 9110 §7.6
  */
 export function passthroughProxy(
   target: string | URL | TargetFunction,
@@ -230,11 +230,11 @@ export function passthroughProxy(
 
 /** Proxies the usual request, which has nothing to wait for. */
 function plainProxy(target: Target, settings: ProxySettings): ProxyHandler {
-  const waitingProxy = askingProxy(target, settings)
+  const asking = askingProxy(target, settings)
   return function passthroughProxyMiddleware(req, res, next) {
-    rejectOther(next)
+    requireNextOrNone(next)
     shareHiddenClass(req, res)
-    if (mayHaveUnannouncedBody(req)) return waitingProxy(req, res, next)
+    if (mayHaveUnannouncedBody(req)) return asking(req, res, next)
     const exchange = new Exchange(req, res, next, settings)
     try {
       const head = readHead(exchange)

@@ -125,7 +125,7 @@ function readPipeOptions(res: ServerResponse, options: PipeChildOptions | undefi
     stderr: oneOf(['merge', 'drop', 'event'], 'merge'),
     exit: oneOf(['event', 'trailer', 'none'], events ? 'event' : 'none'),
     end: flag(true),
-    stdin: unreadStream,
+    stdin: unendedStream,
     killSignal: signalName,
     forceKillAfterMs: milliseconds(5000),
   }
@@ -165,7 +165,7 @@ const signalName: OptionCheck<NodeJS.Signals> = (given, option) => {
 }
 
 /** Accepts a stream that has not ended: otherwise the child would wait for an end that never comes. */
-const unreadStream: OptionCheck<Readable | undefined> = (given, option) => {
+const unendedStream: OptionCheck<Readable | undefined> = (given, option) => {
   if (given === undefined) return undefined
   const stream = requireStream(given, option)
   if (stream.errored) throw stream.errored

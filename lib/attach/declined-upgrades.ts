@@ -41,7 +41,7 @@ export function declineUpgrades(server: CheckingServer, socket: ServerSocket, is
 /**
  * A connection whose upgrades are declined unless they can be taken at once, or after the current response.
  *
- * A declined upgrade is a plain request (RFC 9110, section 7.8). Node serves it in its turn, with its framing and all
+ * A declined upgrade is a plain request (RFC 9110 §7.8). Node serves it in its turn, with its framing and all
  * checks, as if it had no `Upgrade` header.
  *
  *     parser ─┬─ onIncoming ─┬─ declined ─▶ Node: 'request'
@@ -140,7 +140,7 @@ class ParsedConnection {
   private afterParsing(parsed: unknown, onExecute: OnExecute): void {
     // TLS may hand decrypted bytes to a paused parser. After an upgrade, they would be lost without an error.
     if (this.rest !== undefined) this.socket.destroy()
-    else if (this.declined?.complete === true) this.rest = this.restBehind(parsed)
+    else if (this.declined?.complete === true) this.rest = this.restAfter(parsed)
     else this.requireAllTaken(parsed, () => bytesAtHand(this.parser))
     onExecute(parsed)
     if (this.rest === undefined) return
@@ -149,7 +149,7 @@ class ParsedConnection {
     else this.returnRest()
   }
 
-  private restBehind(parsed: unknown): Buffer | undefined {
+  private restAfter(parsed: unknown): Buffer | undefined {
     this.declined = undefined
     this.isBehindUpgrade = true
     // No known Node reports an error here. With an error, all bytes would be given back and parsed twice.

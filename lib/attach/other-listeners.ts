@@ -35,21 +35,21 @@ export function takeUpgrades(server: Server, listener: UpgradeListener): () => v
 }
 
 /** Returns the 'upgrade' listeners of a server, except `own`, that can take a connection. */
-export function takersBeside(server: Server, own: UpgradeListener): UpgradeListener[] {
-  return listenersBeside(server, 'upgrade', own).filter(isTaker)
+export function otherTakers(server: Server, own: UpgradeListener): UpgradeListener[] {
+  return otherListeners(server, 'upgrade', own).filter(isTaker)
 }
 
 /** Returns the 'upgrade' listeners of a server, except `own`, that only watch. */
-export function watchersBeside(server: Server, own: UpgradeListener): UpgradeListener[] {
-  return listenersBeside(server, 'upgrade', own).filter((listener) => !isTaker(listener))
+export function otherWatchers(server: Server, own: UpgradeListener): UpgradeListener[] {
+  return otherListeners(server, 'upgrade', own).filter((listener) => !isTaker(listener))
 }
 
 /** Tells whether a server has another 'checkContinue' listener that can answer: Node calls all of them. */
 export function hasExpectTaker(server: Server, own: Listener): boolean {
-  return listenersBeside(server, 'checkContinue', own).some(isTaker)
+  return otherListeners(server, 'checkContinue', own).some(isTaker)
 }
 
-function listenersBeside(server: Server, event: string, own: Listener): UpgradeListener[] {
+function otherListeners(server: Server, event: string, own: Listener): UpgradeListener[] {
   return (server.rawListeners(event) as UpgradeListener[]).filter((listener) => listener !== own)
 }
 

@@ -12,15 +12,9 @@ import { atOnce } from '../shared/promises.js'
 import { tellDecided } from './decided.js'
 import { releaseEarlyBytes } from './early-bytes.js'
 import { endOnError } from './end-on-error.js'
-import { takersBeside, tellTakers, type UpgradeListener } from './other-listeners.js'
+import { otherTakers, tellTakers, type UpgradeListener } from './other-listeners.js'
 import { responseOn } from './response.js'
 import { answerUnhandled } from './unhandled.js'
-
-/**
- * The `head` of the inner 'upgrade': `holdEarlyBytes` gives the real bytes to the handler that takes the connection
- * over.
- */
-const NOTHING = Buffer.alloc(0)
 
 /** The arguments of an 'upgrade' event. */
 export interface Upgrade {
@@ -53,7 +47,7 @@ const PATIENCE_MS = 5000
  *          └─ next(error) ─▶ the app's page for the error, as for an error of the option
  */
 export function route(wiring: Wiring, upgrade: Upgrade): void {
-  const others = takersBeside(wiring.server, wiring.listener)
+  const others = otherTakers(wiring.server, wiring.listener)
   const recipient = recipientOf(wiring, upgrade)
   if (recipient === 'app first') void runApp(wiring, upgrade, others)
   else if (recipient === 'app') void runApp(wiring, upgrade, [])
@@ -94,7 +88,7 @@ async function runApp(wiring: Wiring, upgrade: Upgrade, others: readonly Upgrade
   try {
     if (req.upgrade) {
       tellDecided(req, 'offered')
-      offerUpgrade(res, socket, NOTHING)
+      offerUpgrade(res, socket)
     }
     await call(wiring.app, res, others.length > 0 ? next(wiring, upgrade, others, res) : undefined)
   } catch (error) {

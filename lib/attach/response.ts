@@ -20,7 +20,7 @@ export function responseOn(
 }
 
 function onResponseFinish(this: ServerResponse): void {
-  // As the server does, which thereby ends and closes a request that nobody reads.
+  // The server does this too: it ends and closes a request that nobody reads.
   if (!hasListeners(this.req)) this.req.resume()
   if (this.socket !== null) closeConnection(this.socket)
 }

@@ -1,6 +1,6 @@
 import type { RequestListener } from 'node:http'
 import { cutResponse } from '../node/cut-response.js'
-import { answerBehind } from '../node/express.js'
+import { answerAfterHandlers } from '../node/express.js'
 import type { ServerResponse } from '../node/http.js'
 import { answerPlainly } from '../node/plain-answer.js'
 import { isHeadWritten } from '../node/send-head.js'
@@ -9,7 +9,7 @@ const NOT_FOUND = { status: 404 }
 
 /** Answers an upgrade that nothing has taken: with the app's own 404, or with its page for an error. */
 export function answerUnhandled(app: RequestListener, res: ServerResponse, error?: unknown): void {
-  if (answerBehind(app, res, error)) return
+  if (answerAfterHandlers(app, res, error)) return
   if (isHeadWritten(res)) cutResponse(res)
   else answerPlainly(res, error || NOT_FOUND)
 }

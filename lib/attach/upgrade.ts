@@ -6,7 +6,7 @@ import { closeConnection } from './close-connection.js'
 import { tellDecided } from './decided.js'
 import { holdEarlyBytes, awaitsHandler } from './early-bytes.js'
 import { endOnError } from './end-on-error.js'
-import { tellWatchers, watchersBeside } from './other-listeners.js'
+import { tellWatchers, otherWatchers } from './other-listeners.js'
 import { route, type Upgrade, type Wiring } from './recipients.js'
 import { isTakeable, isTurnOf } from './takeable.js'
 
@@ -16,7 +16,7 @@ export function runUpgrade(wiring: Wiring, upgrade: Upgrade): void {
   const { req, socket, head } = upgrade
   // Node has removed its own listeners, and an 'error' without a listener would end the process.
   socket.on('error', ignore)
-  if (tellWatchers(watchersBeside(server, listener), server, [req, socket, head])) return
+  if (tellWatchers(otherWatchers(server, listener), server, [req, socket, head])) return
   // This is false only on a connection that was open before `attach`, so that its parser is not watched.
   if (!isTakeable(server, req) || !isTurnOf(socket)) {
     tellDecided(req, 'cut')

@@ -34,7 +34,7 @@ function isStreamed(res: ServerResponse, args: unknown[], { filter }: AutoFlushS
   const hasBody = status >= 200 && sendsBody(res, status)
   if (!hasBody || isWholeAnswer(res)) return false
   if (filter === undefined) return givenHeader(res, args, 'content-length') === undefined
-  return !hasFailedFilter.has(res) && passes(res, filter)
+  return !failedFilters.has(res) && passes(res, filter)
 }
 
 type Filter = NonNullable<AutoFlushSettings['filter']>
@@ -42,13 +42,13 @@ type Filter = NonNullable<AutoFlushSettings['filter']>
 const FILTER = { owner: 'autoFlush', key: 'filter' }
 
 /** The responses whose filter has failed. The page for that error has a head too, for which it is not called again. */
-const hasFailedFilter = new WeakSet<ServerResponse>()
+const failedFilters = new WeakSet<ServerResponse>()
 
 function passes(res: ServerResponse, filter: Filter): boolean {
   try {
     return atOnce(filter(res.req, res), FILTER)
   } catch (error) {
-    hasFailedFilter.add(res)
+    failedFilters.add(res)
     throw error
   }
 }

@@ -83,7 +83,7 @@ function damaged(cause?: unknown): Error {
 }
 
 /**
- * Recognizes zlib data, which `deflate` means (RFC 9110, section 8.4.1.2). Many clients send bare deflate data
+ * Recognizes zlib data, which `deflate` means (RFC 9110 §8.4.1.2). Many clients send bare deflate data
  * instead.
  */
 function hasZlibHeader(bytes: Buffer): boolean {

@@ -1,5 +1,5 @@
 /**
- * RFC 8259, section 9 allows such a bound. V8 takes a tenth of a second for half a million levels, and they overflow
+ * RFC 8259 §9 allows such a bound. V8 takes a tenth of a second for half a million levels, and they overflow
  * the stack of the code that uses the value.
  */
 const MOST_LEVELS = 1000

@@ -3,8 +3,8 @@ import { malformed } from './malformed.js'
 import { encodingIn, encodingOfCharset } from './media-type.js'
 import { decodeEscaped, decodeText } from './text.js'
 
-/** The bounds of a form. RFC 2046, section 5.1.1 limits the boundary to 70 characters. */
-export const MOST_PARTS = 1000
+/** The bounds of a form. RFC 2046 §5.1.1 limits the boundary to 70 characters. */
+const MOST_PARTS = 1000
 const LARGEST_HEAD = 16 * 1024
 const LONGEST_BOUNDARY = 70
 
@@ -25,7 +25,7 @@ interface Part {
  * own fetch were tried and rejected: each truncates or drops parts of some forms without an error
  * (test/body-cache/multipart.test.ts has these forms).
  *
- * @see RFC 7578, RFC 2046 section 5.1
+ * @see RFC 7578, RFC 2046 §5.1
  */
 export function parseMultipart(body: Buffer, boundary: string | undefined): FormData {
   if (boundary === undefined || boundary === '') throw malformedForm('its Content-Type names no boundary')
@@ -65,7 +65,7 @@ function firstBoundary(body: Buffer, delimiter: Buffer): number {
 /**
  * Returns the position of the head after a boundary, or undefined after the last boundary.
  *
- * No line of a part may begin with the boundary (RFC 2046, section 5.1.1). Such a line is an error, as parsers
+ * No line of a part may begin with the boundary (RFC 2046 §5.1.1). Such a line is an error, as parsers
  * disagree on where the part ends.
  */
 function skipLineEnd(body: Buffer, boundaryEnd: number): number | undefined {
@@ -144,7 +144,7 @@ function unescapeName(name: string): string {
   return name.replaceAll('%0A', '\n').replaceAll('%0D', '\r').replaceAll('%22', '"')
 }
 
-/** Decodes an extended value such as `UTF-8''%e2%82%ac`. @see RFC 8187, section 3.2 */
+/** Decodes an extended value such as `UTF-8''%e2%82%ac`. @see RFC 8187 §3.2 */
 function decodeExtended(value: string): string {
   const [charset = '', , escaped] = value.split("'", 3)
   if (escaped === undefined) throw malformedForm('a filename* names no charset')

@@ -41,7 +41,7 @@ export function decodeEscaped(text: string, encoding: string): string {
 }
 
 function decodeByNode(bytes: Buffer, encoding: string): string {
-  // RFC 2781, section 3.2: a byte order mark counts only if the charset names no order itself.
+  // RFC 2781 §3.2: a byte order mark counts only if the charset names no order itself.
   const isBigEndian = encoding === 'utf-16' && bytes[0] === 0xfe && bytes[1] === 0xff
   return new TextDecoder(isBigEndian ? 'utf-16be' : encoding).decode(bytes)
 }

@@ -16,7 +16,7 @@ interface Expecting extends IncomingMessage {
 /**
  * Holds `100 Continue` back until the body of `req` is first read. Over HTTP/2 it is sent at once, as Node does. The
  * request keeps its prototype, which Express changes as well; only `_read` becomes its own.
- * @see RFC 9110, section 10.1.1
+ * @see RFC 9110 §10.1.1
  */
 export function continueOnRead(req: IncomingMessage, res: ServerResponse): void {
   if (isHttp2(req)) {

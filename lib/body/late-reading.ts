@@ -58,7 +58,7 @@ export class LateReading implements ConnectionWatcher {
     this.taken = this.takenSoFar
     // A loop that is left destroys the request in a later turn than the one that ended the response.
     if (store === undefined) req.once('close', this.requestClosed)
-    // Otherwise only Node's own buffers hold bytes, and nothing waits for the reader.
+    // Without a store, only Node's own buffers hold bytes; nothing waits for the reader but a held connection.
     if (store === undefined && this.closing === undefined) return
     this.timer = timers.setTimeout(check, PATIENCE_MS, this).unref()
     // Over HTTP/2 the body ends with its stream. The connection has many, and would hold the watchers of all.

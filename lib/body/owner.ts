@@ -93,7 +93,7 @@ export interface ToldWaiting {
 /** The body as `Waiting` sees it, the class that tells its watchers. */
 export interface WatchedBody extends BodyExchange {
   /** Makes the bytes pass through the source, which tells of them. */
-  tapped(): unknown
+  tap(): unknown
   readonly state: BodyState
   readonly store: BodyStore | undefined
   waiting: ToldWaiting | undefined

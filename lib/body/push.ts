@@ -24,7 +24,7 @@ interface LimitedBody {
  * Tells whether the bytes of a body need not be counted: the parser hands over no more than the head announces. The
  * unread rest of a large body is counted even so, to decide whether its connection is kept.
  *
- * @see RFC 9112, section 6.2
+ * @see RFC 9112 §6.2
  */
 export function isLimitedByParser({ req, length, limit }: LimitedBody): boolean {
   return length <= Math.min(limit, SMALL_REST) && isFramedByParser(req)

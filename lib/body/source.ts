@@ -69,7 +69,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   }
 
   /** Makes the bytes pass through `receive` from now on. Returns the request's own `push`. */
-  tapped(): ParsedRequest['push'] {
+  tap(): ParsedRequest['push'] {
     if (this.nativePush !== undefined) return this.nativePush
     this.received = readableStateOf(this.req).length
     this.missesBytes = wasReadBefore(this.req)
@@ -90,7 +90,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   /** Accepts at most `limit` bytes; the smallest limit counts. Returns the error of a body that is known to be larger. */
   addLimit(limit: number, linger?: LingerBounds): SluicewayError | undefined {
     this.limit = Math.min(limit, this.limit)
-    if (!isLimitedByParser(this)) this.tapped()
+    if (!isLimitedByParser(this)) this.tap()
     // The bounds are those of the smallest limit that has any, in any order.
     if (linger !== undefined && limit <= this.lingerLimit) [this.linger, this.lingerLimit] = [linger, limit]
     announceCloseOf(this)
@@ -102,7 +102,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   /** Keeps every byte, and makes the request readable any number of times from the store. */
   keep(storage: Storage): void {
     if (this.store !== undefined || !this.isReadable) return
-    const replay = this.replayed()
+    const replay = this.startReplay()
     const store = new BodyStore(storage, this)
     this.store = store
     onResponseClose(this.res, () => this.release())
@@ -120,8 +120,8 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     this.state = 'whole'
   }
 
-  private replayed(): Rounds {
-    return (this.replay ??= new Rounds(this, this.tapped()))
+  private startReplay(): Rounds {
+    return (this.replay ??= new Rounds(this, this.tap()))
   }
 
   /** Opens a stream of the kept body, from its start and at a pace of its own. */
@@ -231,7 +231,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   private fail(error: SluicewayError): void {
     this.error = error
     this.state = 'failed'
-    const replay = this.replayed()
+    const replay = this.startReplay()
     replay.fail(error)
     this.readers.fail(error, replay)
     this.readerIsDone(true)
@@ -245,13 +245,13 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   }
 
   release(): void {
-    // Of a body from memory that is not kept there is nothing to give back: a function adapter serves late readers too.
+    // A function adapter has the body in memory, and serves late readers too: unless it is kept, nothing is held here.
     if (this.state === 'released' || (this.store === undefined && this.isOfHost)) return
     if (this.nativePush === undefined && this.req.complete) this.state = 'whole'
     if (wasReset(this.req) && !this.res.writableEnded) this.abort(undefined)
     // An active reader may go on after the response, within the limit.
     if (this.isReadOn && this.res.writableEnded) {
-      this.tapped()
+      this.tap()
       keepListeners(this.req)
       this.lateReading ??= new LateReading(this)
     } else this.stopReading()
@@ -272,7 +272,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   }
 
   private discardRest(): Rest {
-    this.tapped()
+    this.tap()
     return (this.rest = openRest(this, this.linger))
   }
 

@@ -7,7 +7,7 @@ import { methods } from './replay/request-methods.js'
 
 /** Tells `watcher` of the chunks of a body, and of readers that wait for its client. */
 export function watchBody(body: WatchedBody & { waiting: Waiting | undefined }, watcher: BodyWatcher): void {
-  body.tapped()
+  body.tap()
   body.waiting ??= new Waiting(body)
   body.waiting.add(watcher)
 }

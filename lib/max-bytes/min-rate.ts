@@ -22,6 +22,7 @@ export function requireRate(rate: MinRateSettings, body: BodySource): void {
 class RateWatcher implements BodyWatcher {
   private readonly rate: MinRateSettings
   private readonly body: BodySource
+  /** The time, in milliseconds, for which readers may still wait. */
   private left: number
   /** The start of the present wait; undefined while no reader waits. */
   private since: number | undefined

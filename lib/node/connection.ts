@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { hasNoBody } from '../shared/response-facts.js'
+import { excludesBody } from '../shared/response-facts.js'
 import { type IncomingMessage, ServerResponse } from './http.js'
 import { NEED_DRAIN, type OutgoingResponse, type ParsedRequest, type ServerSocket } from './internals.js'
 import { WATCHERS } from './keys.js'
@@ -132,7 +132,7 @@ export function takesBody(res: ServerResponse): boolean {
 
 /** Tells whether a body follows the head of a response with this status. */
 export function sendsBody(res: ServerResponse, status: number): boolean {
-  return takesBody(res) && !hasNoBody(undefined, status)
+  return takesBody(res) && !excludesBody(status)
 }
 
 /** Makes a response have a body again after Node has refused its head, if the client `takes` one. */

@@ -72,7 +72,7 @@ type Step = (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) 
  * Lets an application of Express or connect answer as it does after its last handler: with its own 404, or with its
  * page for an error, which it also logs. Returns false if `app` is not such an application.
  */
-export function answerBehind(app: RequestListener, res: ServerResponse, error?: unknown): boolean {
+export function answerAfterHandlers(app: RequestListener, res: ServerResponse, error?: unknown): boolean {
   const { handle } = app as { handle?: unknown }
   if (typeof handle !== 'function' || !('router' in app || 'stack' in app)) return false
   Reflect.apply(handle, withoutHandlers(app, error), [res.req, res])

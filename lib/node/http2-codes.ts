@@ -1,5 +1,5 @@
 /**
- * The error codes of HTTP/2 that we send (RFC 9113, section 7). `constants` of node:http2 has them too, but loads the
+ * The error codes of HTTP/2 that we send (RFC 9113 §7). `constants` of node:http2 has them too, but loads the
  * whole of HTTP/2 and TLS into every application.
  */
 export const NO_ERROR = 0

@@ -12,6 +12,7 @@ import type { BODY } from './keys.js'
 
 /** The state of a Readable, its `_readableState`; the class is `Readable.ReadableState`. */
 export interface ReadableState {
+  /** Without it a request that is read again would not buffer as much as its server allows. */
   highWaterMark: number
   /** Without it a request would be destroyed at the end of its body, and could not be read again. */
   autoDestroy: boolean
@@ -28,6 +29,7 @@ export interface ReadableState {
   encoding: BufferEncoding | null
   /** True once data was read. Without it half of a body would be kept as a whole one. */
   dataEmitted: boolean
+  /** Without it a request that a loop has left would count as being read. */
   destroyed: boolean
   /**
    * True once 'end' was emitted. Without it a client that leaves after its whole body would be 'aborted', and one that
@@ -144,13 +146,20 @@ export interface RequestParser {
   readonly maxHeaderPairs?: number
   /** Parses bytes, and returns the number parsed. Without it the bytes after a declined upgrade would be lost. */
   execute: (bytes: Buffer) => unknown
-  /** Returns the bytes that are being parsed, or were parsed last. Without it the same. */
+  /**
+   * Returns the bytes that are being parsed, or were parsed last. Without it the bytes after a declined upgrade would be
+   * lost.
+   */
   getCurrentBuffer?(): Buffer
-  /** True if the parser reads its bytes from the socket's handle. Without it the same. */
+  /**
+   * True if the parser reads its bytes from the socket's handle. Without it the bytes after a declined upgrade would be
+   * lost.
+   */
   readonly _consumed?: boolean
   /**
-   * The names of members: `kOnExecute` is called with the number of bytes parsed, without it the same; `kOnBody` is
-   * called with each piece of a body, without it an upload would leave its memory to the garbage collector.
+   * The names of members. `kOnExecute` is called with the number of bytes parsed; without it the bytes after a declined
+   * upgrade would be lost. `kOnBody` is called with each piece of a body; without it an upload would leave its memory to
+   * the garbage collector.
    */
   readonly constructor: Function & { readonly kOnExecute?: number; readonly kOnBody?: number }
   [event: number]: unknown

@@ -37,7 +37,7 @@ export function hasOwn(stream: Readable, event: string, listener: Own): boolean 
 }
 
 /** Returns all listeners for an event except one that was added by `addOwn`. */
-export function listenersBeside(stream: Readable, event: string, own: Own): Listener[] {
+export function listenersExcept(stream: Readable, event: string, own: Own): Listener[] {
   const held = heldFor(stream, own)
   return (stream.rawListeners(event) as Listener[]).filter((listener) => listener !== held)
 }

@@ -9,9 +9,8 @@ import { holdWeakly } from './upgraded-response.js'
  * An `Upgrade` request that `attach` sent through the app: the handler that answers 101 takes the connection over.
  */
 export interface PendingUpgrade {
+  /** Its first reader also gets the bytes that the client sent right after its request head. */
   readonly socket: Duplex
-  /** The bytes that the client sent right after its request head. */
-  readonly head: Buffer
   /** Runs once the 101 has been sent, instead of the end of the response. */
   proceed?: (() => void) | undefined
 }
@@ -26,8 +25,8 @@ export function pendingUpgrade(req: IncomingMessage): PendingUpgrade | undefined
 }
 
 /** Offers the connection of a response to the handler that takes the upgrade. */
-export function offerUpgrade(res: ServerResponse, socket: Duplex, head: Buffer): void {
-  const upgrade: PendingUpgrade = { socket, head }
+export function offerUpgrade(res: ServerResponse, socket: Duplex): void {
+  const upgrade: PendingUpgrade = { socket }
   ;(res.req as WithUpgrade)[UPGRADE] = upgrade
   wrapMethod(res, 'end', (_, end, args) => {
     const { proceed } = upgrade

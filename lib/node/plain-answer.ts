@@ -3,7 +3,7 @@ import { type ServerResponse, STATUS_CODES } from './http.js'
 import { isHttp2 } from './request-facts.js'
 
 /** Headers of the body that the application had in mind, but not its security policies, which are for every answer. */
-const aboutBody = /^(?:content-(?!security-policy)|(?:etag|last-modified|transfer-encoding|trailer)$)/
+const ABOUT_BODY = /^(?:content-(?!security-policy)|(?:etag|last-modified|transfer-encoding|trailer)$)/
 
 /** Ends a response with its body, if it has one. */
 type End = (body: string | undefined) => void
@@ -20,7 +20,7 @@ export function answerPlainly(
   const status = statusOf(error)
   const phrase = STATUS_CODES[status ?? 500] as string
   for (const name of res.getHeaderNames()) {
-    if (aboutBody.test(name)) res.removeHeader(name)
+    if (ABOUT_BODY.test(name)) res.removeHeader(name)
   }
   if (status !== undefined) setHeadersOf(error as Failure, res)
   res.setHeader('Content-Type', 'text/plain; charset=utf-8')

@@ -7,10 +7,9 @@ import { timers } from './timers.js'
 import { untouchedMethods } from './untouched-methods.js'
 
 /* The one place where methods of a request are replaced. Other files decide what the new ones do. */
-/* All of them are called with the request as `this`. */
-/* oxlint-disable typescript/unbound-method */
+/* oxlint-disable typescript/unbound-method -- all of them are called with the request as `this` */
 
-/** The methods by which a request is read again in place. All of them are called with the request as `this`. */
+/** The methods by which a request is read again in place. */
 export type ReplayedMethods = Pick<
   ParsedRequest,
   '_read' | 'pause' | 'unshift' | 'destroy' | 'removeAllListeners' | 'iterator' | typeof Symbol.asyncIterator

@@ -168,7 +168,7 @@ export function takeBuffer(req: ParsedRequest): Buffer {
 }
 
 /** Tells whether a request is as new as `renewReadableState` leaves it: it holds nothing, and no code has read it. */
-export function isUntouched(req: ParsedRequest): boolean {
+export function looksNew(req: ParsedRequest): boolean {
   const { length, ended, flowing, encoding, destroyed, pipes } = req._readableState
   return length === 0 && !ended && flowing === null && encoding === null && !destroyed && pipes.length === 0
 }

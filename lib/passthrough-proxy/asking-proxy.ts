@@ -3,7 +3,7 @@ import { shareHiddenClass } from '../node/hidden-class.js'
 import { timers } from '../node/timers.js'
 import type { SluicewayError } from '../shared/errors.js'
 import { Attempts } from './attempts.js'
-import { rejectOther, type ProxyHandler } from './called-without-next.js'
+import { requireNextOrNone, type ProxyHandler } from './called-without-next.js'
 import { Exchange } from './exchange.js'
 import { runRequestHook, type RequestHook } from './hooks.js'
 import { draftOf, readHead, requireUnread } from './request/draft.js'
@@ -19,7 +19,7 @@ import { type Target, TargetChooser } from './target.js'
  */
 export function askingProxy(chosen: Target | TargetChooser, settings: ProxySettings): ProxyHandler {
   return function passthroughProxyMiddleware(req, res, next) {
-    rejectOther(next)
+    requireNextOrNone(next)
     shareHiddenClass(req, res)
     const exchange = new Exchange(req, res, next, settings)
     const attempts = chosen instanceof TargetChooser ? new Attempts(chosen, exchange) : undefined

@@ -13,6 +13,6 @@ const REMEDY =
   'options belong to passthroughProxy(target, options), and upgrades go through attach(server, app)'
 
 /** Throws for the third argument of `proxy.web(req, res, options)` or `proxy.ws(req, socket, head)` of http-proxy. */
-export function rejectOther(next: unknown): void {
+export function requireNextOrNone(next: unknown): void {
   if (next !== undefined) requireNext(OWNER, next, REMEDY)
 }

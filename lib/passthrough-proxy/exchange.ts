@@ -29,7 +29,7 @@ import { switchedLines } from './response/switch-protocols.js'
 import type { ProxySettings } from './settings.js'
 import { tellError } from './tell-error.js'
 import { Trace } from './trace.js'
-import { tunnelBehindHead, type TunnelOwner } from './tunnel.js'
+import { tunnelAfterHead, type TunnelOwner } from './tunnel.js'
 import { answerError, closedEarly, failureError, hookedBy, type Hooked } from './upstream-errors.js'
 import type { Failure, Receiver, Sending, Waiting } from './upstream/upstream.js'
 
@@ -162,7 +162,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
       const { target, upgrade } = this.outgoing as Outgoing
       this.answer.upgrade(switchedLines(lines, upgrade), target)
       this.trace?.head(101)
-      tunnelBehindHead(this.res, pending, connection, early, this)
+      tunnelAfterHead(this.res, pending, connection, early, this)
     } catch (error) {
       connection.destroy()
       this.breakOff(error)

@@ -16,7 +16,7 @@ function send(exchange: Exchange, draft: Draft): void {
     const outgoing = new Outgoing(draft)
     requireSoundBody(outgoing, exchange.req)
     // The source discards, within bounds, the part of the body that an early answer leaves unread.
-    if (outgoing.leavesBody) bodySourceOf(exchange.req, exchange.res)
+    if (outgoing.hasStreamedBody) bodySourceOf(exchange.req, exchange.res)
     exchange.send(outgoing)
   } catch (error) {
     exchange.fail(error)

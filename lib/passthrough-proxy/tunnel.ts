@@ -18,7 +18,7 @@ export interface TunnelOwner {
 }
 
 /** Joins both connections once the client's 101 has been sent. A middleware may delay it until a session is saved. */
-export function tunnelBehindHead(
+export function tunnelAfterHead(
   res: ServerResponse,
   pending: PendingUpgrade,
   upstream: Duplex,
@@ -35,7 +35,7 @@ export function tunnelBehindHead(
     if (client.destroyed) return leave()
     try {
       if (early.length > 0) client.write(early)
-      join(pending, upstream)
+      join(client, upstream)
       owner.onJoined({ client, upstream }, early)
     } catch (error) {
       upstream.destroy()
@@ -48,12 +48,11 @@ export function tunnelBehindHead(
  * Joins the connections of the client and the upstream. Either side may end its half and go on reading the other;
  * a side that breaks off ends both.
  */
-function join({ socket: client, head }: PendingUpgrade, upstream: Duplex): void {
+function join(client: Duplex, upstream: Duplex): void {
   for (const side of [client, upstream]) outliveSilence(side)
   detectDeadHost(client)
   watch(client, upstream)
   watch(upstream, client)
-  if (head.length > 0) upstream.write(head)
   client.pipe(upstream)
   upstream.pipe(client)
 }

@@ -49,7 +49,7 @@ export class PipedResponse {
   private onOver: Listener | undefined
   private onFull: Listener | undefined
   private onFailure: ((error: Error) => void) | undefined
-  private look: NodeJS.Timeout | undefined
+  private lookTimer: NodeJS.Timeout | undefined
 
   /** Throws if the response belongs to another child, or was ended by one. */
   constructor(res: ServerResponse, settings: ResponseSettings) {
@@ -103,7 +103,7 @@ export class PipedResponse {
   watchPressure(onFull: Listener, onDrain: Listener): void {
     this.onFull = onFull
     this.receiver = this.listeners.on(this.res, 'drain', () => {
-      timers.clearInterval(this.look)
+      timers.clearInterval(this.lookTimer)
       onDrain()
     }) as Partial<Writable>
   }
@@ -128,7 +128,7 @@ export class PipedResponse {
 
   /** Releases the response for another child. If nothing was sent, the caller may still answer. */
   release(): void {
-    timers.clearInterval(this.look)
+    timers.clearInterval(this.lookTimer)
     this.listeners.removeAll()
     const after = this.settings.end ? 'ended' : undefined
     this.res[PIPED] = this.hasBegun ? after : this.before
@@ -144,8 +144,8 @@ export class PipedResponse {
 
   private waitForDrain(): void {
     this.onFull?.()
-    timers.clearInterval(this.look)
-    this.look = timers
+    timers.clearInterval(this.lookTimer)
+    this.lookTimer = timers
       .setInterval(() => {
         if (this.isOver) this.onOver?.()
       }, LOOK_EVERY_MS)

@@ -30,7 +30,8 @@ export class Transfer {
   private readonly req: IncomingMessage
   /** Resolves when the response was over first, and the child has been ended. */
   private readonly abandoned: Promise<void>
-  private readonly over: Promise<ChildExit>
+  /** Resolves with the exit once the child is over, with all of its output. */
+  private readonly childOver: Promise<ChildExit>
   private input: PipedInput | undefined
   private failure: Error | undefined
   private hasBegun = false
@@ -47,7 +48,7 @@ export class Transfer {
     this.child = child
     this.req = req
     this.settings = settings
-    this.over = this.whenChildOver()
+    this.childOver = this.whenChildOver()
     response.whenFailed((error) => this.fail(error))
     this.abandoned = new Promise((resolve) => {
       response.whenOver(() => resolve(this.abandonOnce()))
@@ -59,7 +60,7 @@ export class Transfer {
     try {
       await Promise.race([this.child.started, this.abandoned.then(nextTurn)])
       this.begin()
-      const exit = await Promise.race([this.over, this.abandoned.then(() => this.exitIfKnown())])
+      const exit = await Promise.race([this.childOver, this.abandoned.then(() => this.exitIfKnown())])
       if (this.failure === undefined) await this.response.finish(exit)
       if (this.failure !== undefined) throw this.failure
       return exit
@@ -151,7 +152,7 @@ export class Transfer {
   private release(): void {
     this.input?.stop()
     this.response.release()
-    if (this.isChildOver || this.isAbandoned) void this.over.then(() => removeChildListeners(this.child))
+    if (this.isChildOver || this.isAbandoned) void this.childOver.then(() => removeChildListeners(this.child))
     else void discardChild(this.child, this.settings)
   }
 }

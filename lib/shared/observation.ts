@@ -10,7 +10,7 @@ interface AboutRequest {
 }
 
 /** Returns the line of one message for `DEBUG=`. */
-export type Line<Message> = (message: Message) => string
+type Line<Message> = (message: Message) => string
 
 /**
  * A kind of event that can be observed through a diagnostics channel, and as a line of `DEBUG=` under the same name.

@@ -24,7 +24,11 @@ describe('connections over TLS to a quick upstream', () => {
   beforeEach(async () => {
     upstream = fork(fileURLToPath(new URL('quick-tls-upstream.js', import.meta.url)))
     const [port] = (await once(upstream, 'message')) as [number]
-    const proxy = passthroughProxy(`https://localhost:${port}`, { connect: { ca: certificate, family: 4 } })
+    const proxy = passthroughProxy(`https://localhost:${port}`, {
+      connect: { ca: certificate, family: 4 },
+      // An upgrade takes a kept connection only if there is no room for another one.
+      maxConnections: 1,
+    })
     const app: RequestListener = (req, res) => {
       // In this phase of the event loop, Node hears of a write only after the next reads.
       setImmediate(() => {
@@ -69,7 +73,6 @@ describe('connections over TLS to a quick upstream', () => {
     const first = await RawClient.connect(proxied)
     first.request('GET', '/')
     await first.response()
-    await new Promise((resolve) => setTimeout(resolve, 20))
     const client = await RawClient.connect(proxied)
     client.write('GET / HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
     expect(await client.untilText('hello')).to.match(/^HTTP\/1\.1 101 /)

@@ -21,7 +21,7 @@ export class BodyMemory {
   at(position: number): Buffer | undefined {
     if (position >= this.size) return undefined
     const index = this.indexOf(position)
-    return from(this.chunks[index]!, position - this.starts[index]!)
+    return sliceFrom(this.chunks[index]!, position - this.starts[index]!)
   }
 
   private join(chunk: Buffer): boolean {
@@ -47,7 +47,7 @@ export class BodyMemory {
   }
 }
 
-/** Most readers are at the start of a chunk. */
-function from(chunk: Buffer, start: number): Buffer {
+/** Returns the bytes of a chunk from `start` on. Most readers are at its start. */
+function sliceFrom(chunk: Buffer, start: number): Buffer {
   return start === 0 ? chunk : chunk.subarray(start)
 }

@@ -38,7 +38,7 @@ export class BodyStore implements BodyFileOwner {
   private readonly owner: BodyStoreOwner
   private memory = new BodyMemory()
   private file: BodyFile | undefined
-  /** No more comes. */
+  /** True once no more comes. */
   private isOver = false
 
   constructor(storage: Storage, owner: BodyStoreOwner) {

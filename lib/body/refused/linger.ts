@@ -22,7 +22,7 @@ const BEFORE_ANSWER = 64 * 1024
  * So the rest is read and discarded: a small one to keep the connection, a larger one within time and byte bounds
  * after the server's side has been closed.
  *
- * @see RFC 9112, section 9.6: close in stages.
+ * @see RFC 9112 §9.6: close in stages.
  */
 export class Linger implements Rest, Closing {
   private readonly body: AnsweredBody

@@ -1,7 +1,7 @@
 import { Readable, type Writable } from 'node:stream'
 import { keepListeners } from '../../node/connection.js'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
-import { addOwn, hasOwn, heldFor, listenersBeside } from '../../node/own-listeners.js'
+import { addOwn, hasOwn, heldFor, listenersExcept } from '../../node/own-listeners.js'
 import { forgetRequest } from '../../node/parser.js'
 import { isHttp2 } from '../../node/request-facts.js'
 import {
@@ -9,7 +9,7 @@ import {
   dropListeners,
   forgetDestruction,
   hasListeners,
-  isUntouched,
+  looksNew,
   pretendEnded,
   readableStateOf,
   rememberAbort,
@@ -166,7 +166,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   }
 
   get endListeners(): readonly Listener[] {
-    return listenersBeside(this.req, 'end', startNextRound)
+    return listenersExcept(this.req, 'end', startNextRound)
   }
 
   /** Iterates over a stream of its own: Node's own iterator would read on after 'end', into the next round. */
@@ -190,7 +190,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     if (this.isReplaced) return
     if (this.hasClosed) this.dropReaders()
     if (hasListeners(req)) this.failRound()
-    else if (this.state !== 'telling' && !isUntouched(req)) this.renew()
+    else if (this.state !== 'telling' && !looksNew(req)) this.renew()
     keepListeners(req)
     forgetRequest(this.body.socket, req)
     // Over HTTP/2, Node emits 'close' with the end of the stream, even if the body was not read.

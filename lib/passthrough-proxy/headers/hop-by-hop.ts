@@ -13,7 +13,7 @@ export const hopByHopNames: readonly string[] = [
 ]
 
 /** Matches the value of nearly every `Connection` line; it names only lines that are removed anyway. */
-const common = /^(?:keep-alive|close|upgrade)$/i
+const COMMON = /^(?:keep-alive|close|upgrade)$/i
 
 /**
  * Adds the names on one `Connection` line, lower-cased, to the names to be removed. Every line counts, even after an
@@ -21,7 +21,7 @@ const common = /^(?:keep-alive|close|upgrade)$/i
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1
  */
 export function addConnectionOptions(named: Set<string> | undefined, line: string): Set<string> | undefined {
-  if (common.test(line)) return named
+  if (COMMON.test(line)) return named
   const all = named ?? new Set<string>()
   for (const option of line.split(',')) {
     all.add(option.trim().toLowerCase())

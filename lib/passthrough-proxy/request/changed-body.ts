@@ -9,16 +9,16 @@ import { takeHeld } from './hold-back.js'
 
 /** Tells whether a body is that of the client, changed by a hook. */
 export function isChangedBodyOf(req: IncomingMessage, body: unknown): boolean {
-  return body instanceof ChangedBody && body.source === req
+  return body instanceof ChangedRequestBody && body.source === req
 }
 
 /**
  * The body of a request on its way through the transforms of a hook. Nothing is read from its source before it is read
  * itself: until then, another upstream may get the request.
  *
- *     client ─▶ source ── pipe ─▶ transform ── pipe ─▶ … ─▶ ChangedBody ─▶ upstream
+ *     client ─▶ source ── pipe ─▶ transform ── pipe ─▶ … ─▶ ChangedRequestBody ─▶ upstream
  */
-export class ChangedBody extends Readable {
+export class ChangedRequestBody extends Readable {
   readonly source: Readable | Buffer | string
   /** True if the source is a stream that a hook has made. */
   private readonly ownsSource: boolean

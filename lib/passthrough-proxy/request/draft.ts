@@ -24,8 +24,8 @@ interface Received {
 }
 
 /**
- * Reads the client's head: removes its hop-by-hop lines, and adds lines that describe the client. `failure` is the
- * error of an earlier attempt; it is thrown again if that attempt has read the body.
+ * Reads the client's head: removes its hop-by-hop lines, and adds lines that describe the client. Holds the body back
+ * until it is sent. Throws if it was read before: `failure`, the error of an earlier attempt, if there was one.
  */
 export function readHead({ req, res, settings }: Received, failure?: Error): RequestHead {
   if (hasCutHead(req)) throw bodySourceOf(req, res).failure ?? sluicewayError('ERR_SLUICEWAY_HEAD_CUT')

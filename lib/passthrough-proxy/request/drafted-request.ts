@@ -7,7 +7,7 @@ import { type BodyTransform, drop, type Stage, stageOf } from '../hook-bodies/bo
 import { bytesIn, streamIn } from '../hook-bodies/given-body.js'
 import type { OutgoingRequest, ReplacementBody } from '../hooks.js'
 import { headersReplaced, refuseNewMembers } from '../known-members.js'
-import { ChangedBody } from './changed-body.js'
+import { ChangedRequestBody } from './changed-body.js'
 import { holdBack } from './hold-back.js'
 
 /** A body as it can be sent. */
@@ -56,14 +56,14 @@ export class DraftedRequest implements OutgoingRequest {
   set body(body: ReplacementBody) {
     if (body === this.present) return
     this.present = body === this.client ? this.client : this.sentBody(body)
-    if (this.present !== this.client) this.forget('content-encoding', ...digestNames)
+    if (this.present !== this.client) this.deleteHeaders('content-encoding', ...digestNames)
   }
 
   pipeThrough(transform: BodyTransform): this {
     const stage = stageOf(transform)
     if (this.present === null || this.#isReleased) drop(stage.input, stage.output)
     else this.present = this.through(this.present, stage)
-    this.forget('content-length', ...digestNames)
+    this.deleteHeaders('content-length', ...digestNames)
     return this
   }
 
@@ -81,11 +81,12 @@ export class DraftedRequest implements OutgoingRequest {
     holdBack(stream)
     // Objects of any kind may come out, and only some of them are bytes. Old copies of Node's streams do not tell.
     const { readableObjectMode: mayBeObjects = true } = stream as Partial<Readable>
-    return mayBeObjects ? this.own(new ChangedBody(stream, true)) : stream
+    return mayBeObjects ? this.own(new ChangedRequestBody(stream, true)) : stream
   }
 
-  private through(body: Readable | Buffer | string, stage: Stage): ChangedBody {
-    const changed = body instanceof ChangedBody ? body : this.own(new ChangedBody(body, body !== this.client))
+  private through(body: Readable | Buffer | string, stage: Stage): ChangedRequestBody {
+    const changed =
+      body instanceof ChangedRequestBody ? body : this.own(new ChangedRequestBody(body, body !== this.client))
     changed.through(stage)
     return changed
   }
@@ -102,11 +103,11 @@ export class DraftedRequest implements OutgoingRequest {
   private failWith(source: Readable, error: Error): void {
     const { present } = this
     if (!(present instanceof Readable) || present === source || present === this.client) return
-    const first = present instanceof ChangedBody ? present.source : present
+    const first = present instanceof ChangedRequestBody ? present.source : present
     if (first instanceof Readable && isPipedInto(source, first)) present.destroy(error)
   }
 
-  private forget(...names: string[]): void {
+  private deleteHeaders(...names: string[]): void {
     for (const name of names) this.headers.delete(name)
   }
 }

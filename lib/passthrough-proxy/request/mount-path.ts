@@ -6,7 +6,7 @@ export function mountOf(req: IncomingMessage): string {
 }
 
 /** Returns path and query of an absolute URL (RFC 9112 §3.2.2), possibly empty; undefined for any other URL. */
-export function behindAuthority(url: string): string | undefined {
+export function restAfterAuthority(url: string): string | undefined {
   return /^[a-z][a-z\d+.-]*:\/\/[^/?#]*(.*)$/is.exec(url)?.[1]
 }
 
@@ -18,7 +18,7 @@ export function asksForMount(req: IncomingMessage, rest: string): boolean {
   if (rest !== '' && !rest.startsWith('?')) return false
   const { baseUrl = '', originalUrl = '' } = req as { baseUrl?: string; originalUrl?: string }
   if (baseUrl === '') return false
-  const path = originalUrl.startsWith('/') ? originalUrl : behindAuthority(originalUrl)
+  const path = originalUrl.startsWith('/') ? originalUrl : restAfterAuthority(originalUrl)
   return path === baseUrl + rest
 }
 
@@ -26,7 +26,7 @@ export function asksForMount(req: IncomingMessage, rest: string): boolean {
  * Returns the rest of `path` after `prefix`, which has to end with a segment ('/v1' is no prefix of '/v10'). A slash
  * at the end of the prefix counts as the first character of the rest.
  */
-export function behind(prefix: string, path: string): string | undefined {
+export function restAfter(prefix: string, path: string): string | undefined {
   if (!path.startsWith(prefix)) return undefined
   const rest = path.slice(prefix.endsWith('/') ? prefix.length - 1 : prefix.length)
   return rest === '' || /^[/?#]/.test(rest) ? rest : undefined

@@ -49,7 +49,7 @@ export function keepBody(outgoing: Outgoing | undefined, req: IncomingMessage): 
 
 /** Ends the sending of a body. */
 export function releaseBody(outgoing: Outgoing | undefined, req: IncomingMessage): void {
-  if (outgoing?.leavesBody !== false) leaveToReaders(req)
+  if (outgoing?.hasStreamedBody !== false) leaveToReaders(req)
   if (outgoing !== undefined) destroyGiven(outgoing, req)
 }
 

@@ -46,13 +46,13 @@ export class Outgoing implements UpstreamRequest {
   readonly takeBody: (() => Buffer | undefined) | undefined
   readonly taken: (() => readonly (Buffer | string)[] | undefined) | undefined
   /** True if the client has a body that has not come in one piece. */
-  readonly leavesBody: boolean
+  readonly hasStreamedBody: boolean
 
   constructor(draft: Draft) {
     const { req, settings, target, head, outgoing, mayMove } = draft
     const isOwn = outgoing.body === req
     const isBuffered = isOwn && hasBufferedBody(req, head)
-    this.leavesBody = hasBody(head) && !isBuffered
+    this.hasStreamedBody = hasBody(head) && !isBuffered
     this.target = target
     this.origin = target.origin
     this.method = outgoing.method

@@ -4,7 +4,7 @@ import { show } from '../../shared/options.js'
 import { atOnce } from '../../shared/promises.js'
 import type { Target } from '../target.js'
 import { refusedRequest } from '../upstream-errors.js'
-import { asksForMount, behindAuthority } from './mount-path.js'
+import { asksForMount, restAfterAuthority } from './mount-path.js'
 
 /**
  * Returns path and query of a request: as received, or the result of the option `path`. The path is empty if the
@@ -53,7 +53,7 @@ export function upstreamPath({ prefix, root }: Target, path: string): string {
  * Takes the path out of an absolute-form target (RFC 9112 §3.2.2); its host does not matter, as the target is fixed.
  */
 function originForm(url: string, req: IncomingMessage): string {
-  const path = behindAuthority(url)
+  const path = restAfterAuthority(url)
   if (path === undefined) throw refusedRequest('its target is not a path')
   return path.startsWith('/') || asksForMount(req, path) ? path : `/${path}`
 }
@@ -91,14 +91,14 @@ function climbs(path: string): boolean {
   const segments = (end === -1 ? path : path.slice(0, end)).replace(ENCODED_DOTS, '.').split('/')
   let depth = 0
   for (const segment of segments) {
-    depth = lowestBehind(segment, depth)
+    depth = lowestAfter(segment, depth)
     if (depth < 0) return true
   }
   return false
 }
 
 /** Returns the lowest depth that a segment may lead to; a depth below 0 on the way ends the search. */
-function lowestBehind(segment: string, depth: number): number {
+function lowestAfter(segment: string, depth: number): number {
   let lowest = depth
   // The lowest depth if the last slashes are none, but part of the name.
   let unsplit = Infinity

@@ -70,7 +70,7 @@ export class BodyChain {
   }
 
   /** Replaces the body by none. */
-  leaveBody(): void {
+  replaceByNone(): void {
     if (!this.isReplaced) this.replaceBy(readableOf(Buffer.alloc(0)), unchanged, undefined)
   }
 
@@ -83,7 +83,7 @@ export class BodyChain {
     return this.loading
   }
 
-  /** Waits until the body has been read that a hook asked for. */
+  /** Waits until `load` has read the whole body, if a hook has asked for it. */
   async settled(): Promise<void> {
     await this.loading
   }

@@ -5,7 +5,7 @@ import { type HeaderList, removeLines } from '../headers/header-list.js'
  * Adapts the headers of a response to a body that is changed as it passes: its length is not known, and parts of it
  * cannot be requested.
  */
-export function forgetLength(headers: HeaderList): void {
+export function adaptToChangedBody(headers: HeaderList): void {
   for (const name of ['content-length', 'accept-ranges', ...digestNames]) headers.delete(name)
   const tag = headers.get('etag')
   // RFC 9110 §8.8.1: a strong validator is the same only for the same bytes.
@@ -14,8 +14,8 @@ export function forgetLength(headers: HeaderList): void {
 }
 
 /** Adapts the headers of a response to another body, which the upstream does not know. */
-export function forgetBody(headers: HeaderList): void {
-  forgetLength(headers)
+export function adaptToOtherBody(headers: HeaderList): void {
+  adaptToChangedBody(headers)
   for (const name of ['etag', 'last-modified', 'content-encoding', 'content-range', 'trailer']) {
     headers.delete(name)
   }

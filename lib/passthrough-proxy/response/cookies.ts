@@ -1,4 +1,4 @@
-import { behind, join, mountOf } from '../request/mount-path.js'
+import { join, mountOf, restAfter } from '../request/mount-path.js'
 import type { Place, Rewrite, RuleKind } from './rewrite-rule.js'
 
 /** Reads the domains of `cookieDomain`; '' removes the attribute. */
@@ -19,7 +19,7 @@ export const pathRule: RuleKind = {
   isReplacement: (text) => /^\/[\x20-\x3a\x3c-\x7e]*$/.test(text),
   own(value, replacement, { req, target }) {
     // Without a path, browsers use that of the URL they requested, which is already the client's own.
-    const rest = value === '' ? undefined : behind(target.prefix, value)
+    const rest = value === '' ? undefined : restAfter(target.prefix, value)
     if (rest === undefined) return undefined
     // '/' stands for the whole upstream here; '/api/' would not be sent to '/api' (RFC 6265 §5.1.4).
     const isWhole = rest === '/' && target.prefix === ''
@@ -27,7 +27,7 @@ export const pathRule: RuleKind = {
     return join(replacement ?? mountOf(req), isWhole ? '' : rest).replaceAll(';', '%3B')
   },
   named(value, from, to) {
-    const rest = from === '*' ? '' : behind(from, value)
+    const rest = from === '*' ? '' : restAfter(from, value)
     return rest === undefined ? undefined : join(to, rest)
   },
 }

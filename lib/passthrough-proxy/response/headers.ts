@@ -8,7 +8,7 @@ import { addConnectionOptions, hopByHopNames } from '../headers/hop-by-hop.js'
 import type { Target } from '../target.js'
 
 /** The header lines of a response without those that belong to the upstream's connection. */
-export interface ResponseHeaders {
+interface ResponseHeaders {
   /** Name, value, name, value, …: the lines that are passed on. */
   readonly lines: string[]
   chunked: boolean

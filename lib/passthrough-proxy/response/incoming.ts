@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream'
 import { byteSize, readOptions, type OptionChecks } from '../../shared/options.js'
-import { hasNoBody } from '../../shared/response-facts.js'
+import { excludesBody } from '../../shared/response-facts.js'
 import { showAs } from '../../shared/shown.js'
 import { HeaderList } from '../headers/header-list.js'
 import { type BodyTransform, drop, readableOf, type Stage, stageOf } from '../hook-bodies/body-transform.js'
@@ -14,7 +14,7 @@ import {
 } from '../hooks.js'
 import { headersReplaced, refuseNewMembers } from '../known-members.js'
 import { BodyChain, type ErrorOf } from './body-chain.js'
-import { forgetBody, forgetLength } from './body-headers.js'
+import { adaptToChangedBody, adaptToOtherBody } from './body-headers.js'
 import { codingsIn, Decoder, undecodable } from './decoders.js'
 import type { ResponseHead } from './headers.js'
 import type { BodyOwner } from './upstream-body.js'
@@ -80,7 +80,7 @@ export class Incoming implements IncomingResponse {
     // The coding that was applied last comes off first.
     for (const coding of codings.toReversed()) this.passThrough(decoding(coding), undecodable)
     this.headers.delete('content-encoding')
-    forgetLength(this.headers)
+    adaptToChangedBody(this.headers)
     return this
   }
 
@@ -91,14 +91,14 @@ export class Incoming implements IncomingResponse {
       this.requireWhole('pipeThrough()')
     })
     this.passThrough(stage, responseTransformError)
-    forgetLength(this.headers)
+    adaptToChangedBody(this.headers)
     return this
   }
 
   buffer(options?: BufferOptions): Promise<Buffer> {
     const { limit } = readOptions('buffer', options, bufferChecks)
     this.requireOpen('buffer()')
-    if (this.isHead) this.leaveBodyOpen()
+    if (this.isHead) this.forgetHeadersOfGet()
     return this.bodyChain.load(limit)
   }
 
@@ -107,7 +107,7 @@ export class Incoming implements IncomingResponse {
     const stream = bytes === undefined ? streamIn(given, 'replace') : readableOf(bytes)
     orDrop([stream], () => this.requireChangeable('replace()'))
     this.bodyChain.replaceBy(stream, replacementError, bytes?.length)
-    forgetBody(this.headers)
+    adaptToOtherBody(this.headers)
     const length = this.dependsOnGet ? undefined : bytes?.length
     if (length !== undefined) this.headers.set('Content-Length', String(length))
     if (this.statusCode === 206) [this.statusCode, this.statusMessage] = [200, 'OK']
@@ -118,7 +118,7 @@ export class Incoming implements IncomingResponse {
   settle(): void {
     this.close()
     // The client of a 204 or 304 that the hook has made waits for no body, which may be endless.
-    if (hasNoBody(undefined, this.statusCode) && !this.endsWithHead) this.bodyChain.leaveBody()
+    if (excludesBody(this.statusCode) && !this.endsWithHead) this.bodyChain.replaceByNone()
   }
 
   private close(): void {
@@ -133,16 +133,16 @@ export class Incoming implements IncomingResponse {
 
   /** True for the response to HEAD, which describes the body of GET. */
   private get isHead(): boolean {
-    return this.endsWithHead && !hasNoBody(undefined, this.head.status)
+    return this.endsWithHead && !excludesBody(this.head.status)
   }
 
   /**
    * Deletes the headers that would be different for GET if the hook changes that body. A HEAD may lack them (RFC
    * 9110 §9.3.2).
    */
-  private leaveBodyOpen(): void {
+  private forgetHeadersOfGet(): void {
     this.dependsOnGet = true
-    forgetBody(this.headers)
+    adaptToOtherBody(this.headers)
   }
 
   private requireOpen(method: string): void {

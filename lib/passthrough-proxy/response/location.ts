@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { URL } from 'node:url'
-import { behind, join, mountOf } from '../request/mount-path.js'
+import { join, mountOf, restAfter } from '../request/mount-path.js'
 import type { Place, Rewrite, RuleKind } from './rewrite-rule.js'
 
 /** Reads the URLs of `rewriteLocation`. */
@@ -12,7 +12,7 @@ export const locationRule: RuleKind = {
     return rest === undefined ? undefined : onSameHost(join(replacement ?? mountOf(place.req), rest))
   },
   named(value, from, to) {
-    const rest = behind(from, value)
+    const rest = restAfter(from, value)
     return rest === undefined ? undefined : onSameHost(join(to, rest))
   },
 }
@@ -33,10 +33,10 @@ function restOf(url: string, place: Place): string | undefined {
   const { prefix } = place.target
   const [, scheme, authority, path] = /^(?:([a-z][a-z\d+.-]*):)?\/\/([^/?#\\]*)(.*)$/is.exec(url) ?? []
   if (authority !== undefined) {
-    return isOwn(scheme, authority, place) ? behind(prefix, path as string) : undefined
+    return isOwn(scheme, authority, place) ? restAfter(prefix, path as string) : undefined
   }
   // A URL relative to the requested one is the same on both sides; browsers read `/\` as `//`.
-  return /^\/(?!\\)/.test(url) ? behind(prefix, url) : undefined
+  return /^\/(?!\\)/.test(url) ? restAfter(prefix, url) : undefined
 }
 
 /**

@@ -43,7 +43,7 @@ export class TerminalChild implements RunningChild {
   signal(signal: NodeJS.Signals | 0): boolean {
     const { pid } = this.terminal
     if (signalGroup(pid, signal)) return true
-    if (this.hasExited || !isProcess(pid)) return false
+    if (this.hasExited || !isRunning(pid)) return false
     if (signal !== 0) this.terminal.kill(signal)
     return true
   }
@@ -56,7 +56,7 @@ export class TerminalChild implements RunningChild {
     const exit = await new Promise<ChildExit>((resolve) => {
       const subscription = this.terminal.onExit((end) => resolve(exitOf(end)))
       this.listeners.addRemoval(() => subscription.dispose())
-      if (!isProcess(this.terminal.pid))
+      if (!isRunning(this.terminal.pid))
         timers.setTimeout(resolve, EXIT_WAIT_MS, { code: null, signal: null })
     })
     this.hasExited = true
@@ -87,11 +87,11 @@ class TerminalOutput implements ChildOutput {
    * not read by then. That rest is small, as the process has waited for all the rest to be read.
    */
   pause(): void {
-    if (this.watch !== undefined || !isProcess(this.terminal.pid)) return
+    if (this.watch !== undefined || !isRunning(this.terminal.pid)) return
     this.terminal.pause?.()
     this.watch = timers
       .setInterval(() => {
-        if (!isProcess(this.terminal.pid)) this.resume()
+        if (!isRunning(this.terminal.pid)) this.resume()
       }, PAUSE_WATCH_MS)
       .unref()
   }
@@ -122,7 +122,7 @@ function exitOf({ exitCode, signal }: { exitCode: number; signal?: number | unde
     : { code: null, signal: name as NodeJS.Signals }
 }
 
-function isProcess(pid: number): boolean {
+function isRunning(pid: number): boolean {
   try {
     return process.kill(pid, 0)
   } catch {

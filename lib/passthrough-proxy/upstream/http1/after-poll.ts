@@ -1,21 +1,21 @@
 import { timers } from '../../../node/timers.js'
 import { runOutside } from './outside.js'
 
-/** An object to be freed once all sockets have been read again. */
-export interface Reading {
+/** A connection whose response has been read to its end. */
+interface ReadConnection {
   free(): void
 }
 
-let readNow: Reading[] = []
-let readBefore: Reading[] = []
+let readNow: ReadConnection[] = []
+let readBefore: ReadConnection[] = []
 let isTurning = false
 
 /**
  * Calls `free` once all sockets have been read again: this turn of the event loop ends before that, the next one
  * after it. All connections that were read in one turn share it.
  */
-export function freeAfterPoll(reading: Reading): void {
-  readNow.push(reading)
+export function freeAfterPoll(connection: ReadConnection): void {
+  readNow.push(connection)
   if (!isTurning) runOutside(awaitTurn)
 }
 
@@ -30,5 +30,5 @@ function turn(): void {
   readNow = []
   isTurning = false
   if (readBefore.length > 0) awaitTurn()
-  for (const reading of free) reading.free()
+  for (const connection of free) connection.free()
 }

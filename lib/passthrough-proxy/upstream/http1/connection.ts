@@ -188,7 +188,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     const { delivery } = this
     if (delivery === undefined) return
     this.countdown.stop()
-    // From here the receiver must not reach the connection, which goes to another request.
+    // From now on the receiver must not reach the connection, which may carry another request.
     delivery.holder = undefined
     const isFree = delivery.receiver.onEnd(trailers, last) === false
     if (!isFree) this.transport.keepRead()

@@ -58,7 +58,7 @@ export class Delivery extends AsyncResource implements Waiting, Sending, Linked<
     this.holder?.resume()
   }
 
-  /** Ends the delivery. From here calls of the receiver do not reach any connection. */
+  /** Ends the delivery: from now on, what its receiver calls has no effect on any connection. */
   end(): void {
     this.isOver = true
     this.holder = undefined

@@ -38,7 +38,7 @@ export class Pool implements ConnectionOwner, Holder {
     this.connector = connector
     this.settings = settings
     this.onUnused = onUnused
-    // Its only request may be one that cannot be sent, and opens no connection whose end would do this.
+    // A pool is forgotten after its last connection. One whose only request cannot be sent never has one.
     this.idle.wake()
   }
 
@@ -118,7 +118,7 @@ export class Pool implements ConnectionOwner, Holder {
     this.queueAgain(this.logins.takeAwaiting(connection))
     this.logins.forget(connection)
     this.failOpener(connection, reason)
-    if (lost !== undefined) this.lose(lost, reason, connection)
+    if (lost !== undefined) this.retryOrFail(lost, reason, connection)
     this.openForWaiting()
     if (this.count === 0) this.idle.wake()
   }
@@ -213,14 +213,14 @@ export class Pool implements ConnectionOwner, Holder {
   }
 
   /**
-   * Loses a request. If a kept connection was closed before it saw the request, the request is sent once more, over a
-   * new connection.
+   * Fails a request that was lost with its connection. If that had been kept, and was closed before it saw the request,
+   * the request is sent once more, over a new connection.
    *
    * The same if its first bytes begin no response: most likely they were sent behind the response before, and came
    * after this request was written. Node's client, undici, Go and nginx fail the innocent request. If the server has
    * answered it with such bytes, the new connection shows it, and the request fails then.
    */
-  private lose(lost: Delivery, reason: Failure, connection: Connection): void {
+  private retryOrFail(lost: Delivery, reason: Failure, connection: Connection): void {
     const isOfConnection = reason.kind === 'reset' || (reason.kind === 'malformed' && reason.maybeHeard)
     if (!isOfConnection || !connection.isStale || !isRepeatable(lost.request)) return lost.fail(reason)
     lost.holder = this

@@ -4,7 +4,7 @@ import type { UpstreamRequest } from '../upstream.js'
 import { isConnectionLogin } from './login.js'
 
 /** The error for a request that cannot be written as it is. */
-export class UnsendableRequest extends Error {
+class UnsendableRequest extends Error {
   override readonly name = 'UnsendableRequest'
 }
 

@@ -18,7 +18,7 @@ export class TlsConnector {
 
   connect(options: NetConnectOpts): Socket {
     const { session } = this
-    // It is only loaded when needed, as it takes longer than everything else.
+    // Loading it takes longer than everything else, so it is loaded only when it is needed.
     const tls = process.getBuiltinModule('node:tls')
     const socket = tls.connect({
       ...options,

@@ -100,7 +100,7 @@ export class Transport {
     return isIntercepted(this.socket) ? { data: (bytes) => this.receive(bytes) } : {}
   }
 
-  // It knows this object only, which a socket cannot let go of.
+  // These functions lead to this object alone, as a socket holds them as long as it lives.
   private reading(): OnReadOpts {
     return { buffer: () => this.memory.give(), callback: (length) => this.onRead(length) }
   }
