@@ -173,7 +173,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   iterator(options?: { destroyOnReturn?: boolean }): AsyncIterableIterator<Buffer> {
     const rest = new StandIn(this.body, this)
     rest.iterateFrom(this.start)
-    if (rest.takeEncoding() && this.state === 'unread') this.renew()
+    if (rest.takeEncoding() && this.state === 'unread' && !hasListeners(this.req)) this.renew()
     return options?.destroyOnReturn === false ? rest.beginning() : rest.iterator()
   }
 
