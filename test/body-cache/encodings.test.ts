@@ -58,8 +58,8 @@ describe('bodyCache, after setEncoding()', () => {
     it(`gives the text to a listener for '${event}' and to a loop that begins in the same turn`, async () => {
       const { client, req, res } = await exchange()
       let heard = ''
-      req.setEncoding('utf8').on(event, (chunk: unknown = req.read()) => {
-        heard += String(chunk ?? '')
+      req.setEncoding('utf8').on(event, (chunk: string | null = req.read() as string | null) => {
+        heard += chunk ?? ''
       })
       const looped = collect(req)
       client.write(asChunk(Buffer.from(TEXT)), lastChunk)

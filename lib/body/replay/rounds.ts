@@ -153,10 +153,10 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     this.body.readerIsDone(true)
   }
 
-  noteReadToEnd(): void {
+  noteReadToEnd(where: PlaceOfReading = 'here'): void {
     this.wasRead = true
     this.beginAtStart()
-    this.bodyWasRead('here')
+    this.bodyWasRead(where)
   }
 
   /** Notes that the body was read to its end. */
