@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import http2 from 'node:http2'
-import { Readable } from 'node:stream'
+import { Readable, Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { finished, pipeline } from 'node:stream/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -37,6 +37,10 @@ const loops: Readonly<Record<string, (req: IncomingMessage) => Promise<unknown>>
   'leaves it': async (req) => {
     for await (const _chunk of req) break
   },
+}
+
+function failing(): Writable {
+  return new Writable({ write: (_chunk, _encoding, done) => done(new Error('full')) })
 }
 
 /** Starts to wait and then reads, and answers when both are over. */
@@ -117,6 +121,21 @@ describe('the end of a request whose body bodyCache gives beside it', () => {
       client.destroy()
     })
   }
+
+  it('is an error for a web stream of the request whose next reader gives up, and for nothing else', async () => {
+    const { client, req, res } = await exchange()
+    const web = text(Readable.toWeb(req)).catch(({ message }: Error) => message)
+    client.write(asChunk('abc'))
+    await once(req, 'data')
+    const failed = pipeline(req, failing()).catch(() => undefined)
+    client.write(asChunk('def'))
+    await failed
+    expect(await web).to.equal('full')
+    client.write(asChunk('ghi'), lastChunk)
+    expect(await text(req)).to.equal('abcdefghi')
+    res.end()
+    client.destroy()
+  })
 
   it("is Node's own error for a loop over a request whose client leaves", async () => {
     const failure = deferred<unknown>()
