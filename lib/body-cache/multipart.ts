@@ -144,11 +144,14 @@ function unescapeName(name: string): string {
   return name.replaceAll('%0A', '\n').replaceAll('%0D', '\r').replaceAll('%22', '"')
 }
 
-/** Decodes an extended value such as `UTF-8''%e2%82%ac`. @see RFC 8187 §3.2 */
+/**
+ * Decodes an extended value such as `UTF-8''%e2%82%ac`. The escaped text may have further `'`, which
+ * `encodeURIComponent` leaves as they are. @see RFC 8187 §3.2
+ */
 function decodeExtended(value: string): string {
-  const [charset = '', , escaped] = value.split("'", 3)
-  if (escaped === undefined) throw malformedForm('a filename* names no charset')
-  return decodeEscaped(escaped, encodingOfCharset(charset))
+  const [charset = '', , ...escaped] = value.split("'")
+  if (escaped.length === 0) throw malformedForm('a filename* names no charset')
+  return decodeEscaped(escaped.join("'"), encodingOfCharset(charset))
 }
 
 function malformedForm(reason: string): Error {

@@ -53,4 +53,20 @@ describe('bodyCache, after setEncoding()', () => {
       })
     }
   }
+
+  for (const event of ['data', 'readable'] as const) {
+    it(`gives the text to a listener for '${event}' and to a loop that begins in the same turn`, async () => {
+      const { client, req, res } = await exchange()
+      let heard = ''
+      req.setEncoding('utf8').on(event, (chunk: string | null = req.read() as string | null) => {
+        heard += chunk ?? ''
+      })
+      const looped = collect(req)
+      client.write(asChunk(Buffer.from(TEXT)), lastChunk)
+      expect(await looped).to.equal(TEXT)
+      expect(heard).to.equal(TEXT)
+      res.end()
+      client.destroy()
+    })
+  }
 })

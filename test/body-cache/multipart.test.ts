@@ -28,6 +28,11 @@ describe('req.bodyCache.formData() of a multipart form', () => {
       part(`form-data; name="f"; filename*=iso-8859-1''%A3%u00e9`) + END,
       [['f', '£%u00e9', 'text/plain', hex]],
     ],
+    [
+      'filename* with apostrophes, which encodeURIComponent leaves as they are',
+      part(`form-data; name="f"; filename*=UTF-8''it's%20Ada's.txt`) + END,
+      [['f', "it's Ada's.txt", 'text/plain', hex]],
+    ],
     ['a preamble', `This is a form.\r\nReally.\r\n${part('form-data; name="a"')}${END}`, a1],
     ['an empty line in front', `\r\n${part('form-data; name="a"')}${END}`, a1],
     ['an epilogue', `${part('form-data; name="a"')}${END}the end\r\n--xx\r\n`, a1],

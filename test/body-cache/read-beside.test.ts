@@ -1,15 +1,17 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import http2 from 'node:http2'
-import { Readable } from 'node:stream'
+import { Readable, Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { finished, pipeline } from 'node:stream/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect } from 'chai'
 import { bodyCache } from 'sluiceway/body-cache'
 import { deferred } from '../support/deferred.js'
 import { type Handler, hosts } from '../support/hosts.js'
-import { RawClient } from '../support/raw-client.js'
+import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
 import { closeServers, listen, serve } from '../support/servers.js'
+import { exchange } from './exchange.js'
 
 /** Ways to read the body that do not listen to the request itself. */
 const readings: Readonly<Record<string, (req: IncomingMessage) => Promise<unknown>>> = {
@@ -25,6 +27,20 @@ const readings: Readonly<Record<string, (req: IncomingMessage) => Promise<unknow
 const waits: Readonly<Record<string, (req: IncomingMessage) => Promise<unknown>>> = {
   "once(req, 'end')": (req) => once(req, 'end'),
   'finished(req)': (req) => finished(req),
+}
+
+/** Larger than what a web stream buffers. */
+const PART = Buffer.alloc(100_000, 97)
+
+const loops: Readonly<Record<string, (req: IncomingMessage) => Promise<unknown>>> = {
+  'reads all of it': (req) => text(req),
+  'leaves it': async (req) => {
+    for await (const _chunk of req) break
+  },
+}
+
+function failing(): Writable {
+  return new Writable({ write: (_chunk, _encoding, done) => done(new Error('full')) })
 }
 
 /** Starts to wait and then reads, and answers when both are over. */
@@ -90,6 +106,35 @@ describe('the end of a request whose body bodyCache gives beside it', () => {
     const { url } = await serve(hosts[0]!.mount(bodyCache(), handler))
     const answer = await fetch(url, { method: 'POST', body: 'abc' })
     expect(await answer.text()).to.equal('abc')
+  })
+
+  for (const [how, read] of Object.entries(loops)) {
+    it(`is not heard by a slower web stream of the request while a loop ${how}`, async () => {
+      const { client, req, res } = await exchange()
+      const web = Readable.toWeb(req)
+      client.write(asChunk(PART), asChunk(PART), lastChunk)
+      await read(req)
+      // Code that waits for 'close' is told two ticks later.
+      await nextTurn()
+      expect((await text(web)).length).to.equal(2 * PART.length)
+      res.end()
+      client.destroy()
+    })
+  }
+
+  it('is an error for a web stream of the request whose next reader gives up, and for nothing else', async () => {
+    const { client, req, res } = await exchange()
+    const web = text(Readable.toWeb(req)).catch(({ message }: Error) => message)
+    client.write(asChunk('abc'))
+    await once(req, 'data')
+    const failed = pipeline(req, failing()).catch(() => undefined)
+    client.write(asChunk('def'))
+    await failed
+    expect(await web).to.equal('full')
+    client.write(asChunk('ghi'), lastChunk)
+    expect(await text(req)).to.equal('abcdefghi')
+    res.end()
+    client.destroy()
   })
 
   it("is Node's own error for a loop over a request whose client leaves", async () => {

@@ -10,8 +10,11 @@ export type Listener = (...args: unknown[]) => void
 /** A listener as a stream holds it: that of `once` in a wrapper. */
 type HeldListener = Listener & { readonly listener?: Listener }
 
-/** The place where a body was read to its end: on the request, beside it, or before us, so that Node has closed it. */
-export type PlaceOfReading = 'here' | 'beside' | 'before'
+/**
+ * The place where a body was read to its end: on the request, from a stream in its place, beside it, or before us, so
+ * that Node has closed it.
+ */
+export type PlaceOfReading = 'here' | 'instead' | 'beside' | 'before'
 
 /** The request as `CloseWaiters` sees it. */
 interface WaitedRequest {
@@ -19,6 +22,8 @@ interface WaitedRequest {
   readonly body: BodyExchange
   /** True once any code has begun to read the request. */
   readonly wasBegun: boolean
+  /** True while a reader is in the middle of it, or about to begin. */
+  readonly readsRequest: boolean
   /** True once the request was closed for good. */
   readonly hasClosed: boolean
   /** False once the body has failed, or the exchange is over: its listeners are told otherwise. */
@@ -66,6 +71,7 @@ export class CloseWaiters {
     this.isOver = true
     // Node itself has told all code that has waited for 'close' so far.
     if (where === 'before') return dropListeners(req, 'close')
+    if (where === 'instead' && this.request.readsRequest) return
     if (where === 'beside') {
       if (this.isRead) return
       this.tellEndSoon()

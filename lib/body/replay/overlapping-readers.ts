@@ -82,8 +82,24 @@ function setReadersAside(req: ParsedRequest, round: OverlappedRound): boolean {
   if (listeners.length === 0 || !canBeSetAside(req, round)) return false
   const rest = round.setAside()
   for (const destination of round.destinations) movePipe(req, rest, destination)
-  for (const listener of req.rawListeners('data')) rest.on('data', listener.bind(req))
+  for (const listener of req.rawListeners('data')) moveListener(req, rest, listener as Listener)
   return true
+}
+
+/**
+ * Moves a listener for 'data' to another stream. If the reader of the next round gives up, a web stream of the request
+ * closes as in Node, where no chunk follows; it throws at the next one, and needs none.
+ */
+function moveListener(req: ParsedRequest, rest: StandIn, listener: Listener): void {
+  const moved = (chunk: unknown): void => {
+    try {
+      listener.call(req, chunk)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException | null)?.code !== 'ERR_INVALID_STATE') throw error
+      rest.off('data', moved)
+    }
+  }
+  rest.on('data', moved)
 }
 
 /**

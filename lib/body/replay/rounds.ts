@@ -153,10 +153,10 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     this.body.readerIsDone(true)
   }
 
-  noteReadToEnd(): void {
+  noteReadToEnd(where: PlaceOfReading = 'here'): void {
     this.wasRead = true
     this.beginAtStart()
-    this.bodyWasRead('here')
+    this.bodyWasRead(where)
   }
 
   /** Notes that the body was read to its end. */
@@ -173,7 +173,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   iterator(options?: { destroyOnReturn?: boolean }): AsyncIterableIterator<Buffer> {
     const rest = new StandIn(this.body, this)
     rest.iterateFrom(this.start)
-    if (rest.takeEncoding() && this.state === 'unread') this.renew()
+    if (rest.takeEncoding() && this.state === 'unread' && !hasListeners(this.req)) this.renew()
     return options?.destroyOnReturn === false ? rest.beginning() : rest.iterator()
   }
 

@@ -15,8 +15,8 @@ interface ReplacedRequest {
   readonly res: OutgoingResponse
   /** True once the request was closed for good. */
   readonly hasClosed: boolean
-  /** Notes that a reader of the request has had the whole body. */
-  noteReadToEnd(): void
+  /** Notes that a reader of the request has had the whole body from a stream in its place. */
+  noteReadToEnd(where: 'instead'): void
   /** Makes the next reader of the request begin at a position, with the encoding of this one. */
   goOnAt(position: number, encoding: BufferEncoding | null): void
 }
@@ -90,7 +90,7 @@ export class StandIn extends BodyStream {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     // An iterator destroys its stream at the end, so a request without bodyCache would be closed by now.
-    if (!this.isLeft) this.request.noteReadToEnd()
+    if (!this.isLeft) this.request.noteReadToEnd('instead')
     super._destroy(error, callback)
   }
 }
