@@ -8,6 +8,7 @@ import {
   claim,
   discardChildrenIn,
   discardGiven,
+  type Child,
   type PipedChild,
   recognizeChild,
   unwrapChild,
@@ -93,7 +94,7 @@ export async function pipeChild(
   child: PipedChild,
   options?: PipeChildOptions,
 ): Promise<ChildExit> {
-  const given = unwrapChild(child) as PipedChild
+  const given = unwrapChild(child) as Child
   const wrong = wrongArguments(res, given)
   if (wrong !== undefined) {
     for (const each of [res, given, options]) discardChildrenIn(each).catch(() => {})
@@ -105,7 +106,7 @@ export async function pipeChild(
 /** Checks the options and claims the response. If either fails, the child is ended. */
 async function transferred(
   res: ServerResponse,
-  child: PipedChild,
+  child: Child,
   options: PipeChildOptions | undefined,
 ): Promise<ChildExit> {
   try {

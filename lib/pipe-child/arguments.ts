@@ -10,7 +10,16 @@ import { discardChild } from './end-child.js'
 import type { RunningChild } from './running-child.js'
 
 /** The children that `pipeChild` accepts. */
-export type PipedChild = ChildProcess | Worker | PseudoTerminal
+export type PipedChild = Child | StartedCommand
+
+/** A child itself. */
+export type Child = ChildProcess | Worker | PseudoTerminal
+
+/** A promise of zx, which has its child as `child`, or a result of tinyexec, which has it as `process`. */
+export type StartedCommand = { kill(signal?: NodeJS.Signals): unknown } & (
+  | { readonly child: ChildProcess | undefined }
+  | { readonly process: ChildProcess | undefined }
+)
 
 type Given = Readonly<Record<string, unknown>>
 
@@ -35,7 +44,7 @@ export function unwrapChild(given: unknown): unknown {
   return child
 }
 
-function isChild(given: unknown): given is PipedChild {
+function isChild(given: unknown): given is Child {
   return isTerminal(given) || isWorker(given) || isProcess(given)
 }
 
@@ -95,15 +104,15 @@ export async function discardChildrenIn(given: unknown): Promise<void> {
 }
 
 /** Ends the child of a rejected call, unless another call has it. */
-export async function discardGiven(child: PipedChild): Promise<void> {
+export async function discardGiven(child: Child): Promise<void> {
   if (!claimed.has(child)) await discardChild(recognizeChild(child) as RunningChild)
 }
 
 /** The children of calls. Each call ends its own, also after it has settled. */
-const claimed = new WeakSet<PipedChild>()
+const claimed = new WeakSet<Child>()
 
 /** Keeps a child from being ended by another call. */
-export function claim(child: PipedChild): void {
+export function claim(child: Child): void {
   claimed.add(child)
 }
 

@@ -88,7 +88,7 @@ function processPromise(script: string): PipedChild {
   const promise = { child, pid, stdout, exitCode: ended, kill: () => true, on: () => promise }
   // `asked` would await a Promise.
   // oxlint-disable-next-line unicorn/no-thenable -- zx's promise is one
-  return Object.defineProperty(promise, 'then', { value: ended.then.bind(ended) }) as never
+  return Object.defineProperty(promise, 'then', { value: ended.then.bind(ended) })
 }
 
 /** As tinyexec makes it: an object with the child in `process`, that reads the output itself once it is awaited. */
@@ -104,7 +104,7 @@ function executed(script: string): PipedChild {
     readonly kill = (): boolean => child.kill()
   }
   // oxlint-disable-next-line unicorn/no-thenable -- the result of tinyexec is one
-  return Object.defineProperty(new Result(), 'then', { value: then }) as never
+  return Object.defineProperty(new Result(), 'then', { value: then })
 }
 
 for (const front of fronts) {

@@ -54,12 +54,29 @@ describe('recipe: proxy with a changed body', () => {
     recipe.client.socket.pause()
     const connection = await recipe.upstream.connection()
     await connection.untilText('\r\n\r\n')
-    connection.write(`HTTP/1.1 200 OK\r\nContent-Length: ${page.length}\r\nConnection: close\r\n\r\n`)
+    connection.write(
+      `HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: ${page.length}\r\nConnection: close\r\n\r\n`,
+    )
     expect(connection.write(page)).to.equal(false)
     recipe.client.socket.resume()
     const { body } = await recipe.client.response()
     expect(body.length).to.equal(page.length + '<footer>Maintenance tonight at ten</footer>'.length)
   })
+
+  for (const [what, status, type] of [
+    ['a picture', '200 OK', 'image/png'],
+    ['a part of a page', '206 Partial Content', 'text/html'],
+  ] as const) {
+    it(`passes ${what} below /pages unchanged`, async () => {
+      recipe.client.request('GET', '/pages/two')
+      const connection = await recipe.upstream.connection()
+      await connection.untilText('\r\n\r\n')
+      connection.write(
+        `HTTP/1.1 ${status}\r\nContent-Type: ${type}\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc`,
+      )
+      expect((await recipe.client.response()).body.toString()).to.equal('abc')
+    })
+  }
 
   it('ends the upstream request when the client leaves in the middle of an import', async () => {
     recipe.client.write('POST /import HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n')

@@ -34,6 +34,39 @@ describe("recipe: a filter for a language model's tokens", () => {
     await recipe.client.untilText(lastChunk)
   })
 
+  for (const [what, event] of [
+    ['with CR LF', token('pin 1234').replaceAll('\n', '\r\n')],
+    ['without a space before its data', token('pin 1234').replace('data: ', 'data:')],
+  ] as const) {
+    it(`masks an event ${what}`, async () => {
+      recipe.client.request('POST', '/v1/chat/completions', {}, '{"stream":true}')
+      const connection = await recipe.upstream.connection()
+      connection.write(stream)
+      for (const byte of event) connection.write(asChunk(byte))
+      await recipe.client.untilText('"content":"pin ****"')
+      connection.destroy()
+    })
+  }
+
+  it('does not send half an event at the end, which it has not filtered', async () => {
+    recipe.client.request('POST', '/v1/chat/completions', {}, '{"stream":true}')
+    const connection = await recipe.upstream.connection()
+    connection.write(stream)
+    connection.write(asChunk(token('good') + token('pin 1234').trimEnd()), lastChunk)
+    const { body } = await recipe.client.response()
+    expect(body.toString()).to.include('good').and.not.include('1234')
+  })
+
+  it('passes an error of the model on', async () => {
+    recipe.client.request('POST', '/v1/chat/completions', {}, '{"stream":true}')
+    const connection = await recipe.upstream.connection()
+    connection.write(stream)
+    connection.write(asChunk('data: {"error":{"message":"overloaded"}}\n\n'), lastChunk)
+    expect((await recipe.client.response()).body.toString()).to.equal(
+      'data: {"error":{"message":"overloaded"}}\n\n',
+    )
+  })
+
   it('ends the answer properly at a word, and leaves the model', async () => {
     recipe.client.request('POST', '/v1/chat/completions', {}, '{"stream":true}')
     const connection = await recipe.upstream.connection()

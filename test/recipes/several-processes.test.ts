@@ -15,6 +15,9 @@ function pageConfiguration(): string {
   return lines
 }
 
+// 256 MB are no whole number of bytes for each of them.
+const WORKERS = 3
+
 describe('recipe: several processes, and nginx in front', function () {
   this.timeout(30_000)
 
@@ -25,17 +28,18 @@ describe('recipe: several processes, and nginx in front', function () {
   let nginx: Nginx | undefined
 
   before(async () => {
-    const env = { ...process.env, NODE_ENV: 'test', PORT: '0', WORKERS: '2' }
+    const env = { ...process.env, NODE_ENV: 'test', PORT: '0', WORKERS: String(WORKERS) }
     primary = spawn(process.execPath, [`${root}/build/.recipes/several-processes.js`], {
       env,
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     lines = createInterface({ input: primary.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]()
-    const [first, second] = [await nextWorker(), await nextWorker()]
-    expect(first.port).to.equal(second.port)
-    shared = first.port
-    nginx = hasNginx() ? await Nginx.before(first.port, pageConfiguration()) : undefined
-    url = nginx?.url ?? `http://127.0.0.1:${first.port}`
+    const ports = new Set<number>()
+    for (let n = 0; n < WORKERS; n++) ports.add((await nextWorker()).port)
+    expect(ports.size).to.equal(1)
+    shared = [...ports][0] ?? 0
+    nginx = hasNginx() ? await Nginx.before(shared, pageConfiguration()) : undefined
+    url = nginx?.url ?? `http://127.0.0.1:${shared}`
   })
   after(async () => {
     await nginx?.stop()
@@ -66,13 +70,13 @@ describe('recipe: several processes, and nginx in front', function () {
     expect((await size(9_000_000)).status).to.equal(413)
   })
 
-  it('lets both processes answer', async () => {
+  it('lets each process answer', async () => {
     const answered = new Set<number>()
     for (let n = 0; n < 20; n++) {
       const { process: pid } = (await (await size(1)).json()) as { process: number }
       answered.add(pid)
     }
-    expect(answered.size).to.equal(2)
+    expect(answered.size).to.equal(WORKERS)
   })
 
   it('replaces a process that died', async () => {

@@ -92,7 +92,17 @@ expectTypeOf(attach).returns.toEqualTypeOf<() => void>()
 expectTypeOf(attach).parameter(2).toEqualTypeOf<AttachOptions | undefined>()
 expectTypeOf(attach).parameter(0).toEqualTypeOf<Server | SecureServer | Http2SecureServer>()
 expectTypeOf(pipeChild).parameter(1).toEqualTypeOf<PipedChild>()
-expectTypeOf<PipedChild>().toEqualTypeOf<ChildProcess | Worker | PseudoTerminal>()
+expectTypeOf<ChildProcess | Worker | PseudoTerminal>().toExtend<PipedChild>()
+// As zx and tinyexec declare what they return. A stream of a child, or an array of children, is none.
+expectTypeOf<
+  Promise<string> & { get child(): ChildProcess | undefined; kill(signal?: NodeJS.Signals): Promise<void> }
+>().toExtend<PipedChild>()
+expectTypeOf<
+  PromiseLike<string> & { process: ChildProcess | undefined; kill(signal?: NodeJS.Signals): boolean }
+>().toExtend<PipedChild>()
+expectTypeOf<ChildProcess['stdout']>().not.toExtend<PipedChild>()
+expectTypeOf<ChildProcess[]>().not.toExtend<PipedChild>()
+expectTypeOf<Promise<ChildProcess>>().not.toExtend<PipedChild>()
 expectTypeOf(pipeChild).parameter(2).toEqualTypeOf<PipeChildOptions | undefined>()
 expectTypeOf(pipeChild).returns.resolves.toEqualTypeOf<ChildExit>()
 expectTypeOf<ChildExit>().toEqualTypeOf<{
