@@ -12,9 +12,5 @@ export const NO_SOCKET: ServerSocket = Object.freeze({
 
 /** Returns the connection of a request. `pipeline()` takes it from one that it destroys, but not from its response. */
 export function socketOf(req: ParsedRequest, res: OutgoingResponse): ServerSocket {
-  return (
-    (req.socket as ServerSocket | null | undefined) ??
-    (res.socket as ServerSocket | null | undefined) ??
-    NO_SOCKET
-  )
+  return req.socket ?? (res.socket as ServerSocket | null | undefined) ?? NO_SOCKET
 }
