@@ -10,6 +10,7 @@ import {
   type WritableState,
 } from './internals.js'
 import { BODY } from './keys.js'
+import { NO_SOCKET } from './no-socket.js'
 import { timers } from './timers.js'
 
 /* Reads and writes the state of a stream. */
@@ -232,7 +233,7 @@ export function forgetDestruction(req: ParsedRequest): void {
 
 /** Puts back the socket that stream internals and HTTP clients take from a request to destroy only the stream. */
 export function restoreSocket(req: ParsedRequest, socket: ServerSocket): boolean {
-  const isGone = (req.socket as unknown) === null
+  const isGone = (req.socket as unknown) === null && socket !== NO_SOCKET
   if (isGone) req.socket = socket
   return isGone
 }
