@@ -80,6 +80,11 @@ export function keepListeners(req: ParsedRequest): void {
   req._consuming = true
 }
 
+/** Tells whether code has begun to read a request, so that Node leaves the rest to it. */
+export function isBegun(req: ParsedRequest): boolean {
+  return req._consuming ?? (req.readableFlowing !== null || req.readableDidRead)
+}
+
 /**
  * Lets other code see that a request of a function adapter can be read again. Adapters mark a request as finished when
  * the application has returned, or their socket ends with the body: body-parser would skip it, and leave in `req.body`
