@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { shareHiddenClass } from './node/hidden-class.js'
-import { mayHaveUnannouncedBody } from './node/request-facts.js'
+import { mayHaveUnannouncedBody } from './node/request/facts.js'
 import { timers } from './node/timers.js'
 import { askingProxy } from './passthrough-proxy/asking-proxy.js'
 import { type ProxyHandler, requireNextOrNone } from './passthrough-proxy/called-without-next.js'

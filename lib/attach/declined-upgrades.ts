@@ -1,11 +1,4 @@
-import { closeAfter, currentResponse, isHeldUp } from '../node/connection.js'
-import type {
-  CheckingServer,
-  OnExecute,
-  ParsedRequest,
-  RequestParser,
-  ServerSocket,
-} from '../node/internals.js'
+import { closeAfter, currentResponse, isHeldUp } from '../node/connection/connection.js'
 import {
   afterExecution,
   bytesAtHand,
@@ -16,8 +9,15 @@ import {
   skipFurtherMessages,
   skipMessage,
   takesBytesItself,
-} from '../node/parser.js'
-import { hasCutHead, hasUnknownCoding } from '../node/request-facts.js'
+} from '../node/connection/parser.js'
+import type {
+  CheckingServer,
+  OnExecute,
+  ParsedRequest,
+  RequestParser,
+  ServerSocket,
+} from '../node/internals.js'
+import { hasCutHead, hasUnknownCoding } from '../node/request/facts.js'
 import { closeConnection } from './close-connection.js'
 import { tellDecided } from './decided.js'
 import { isTakeable, isTurnOf } from './takeable.js'

@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { IncomingMessage } from 'node:http'
-import { currentResponse, tellDrained } from '../node/connection.js'
+import { currentResponse, tellDrained } from '../node/connection/connection.js'
 import type { CheckingServer, ServerSocket } from '../node/internals.js'
 import { closeConnection } from './close-connection.js'
 import { tellDecided } from './decided.js'

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { putIterators } from '../node/request-methods.js'
+import { putIterators } from '../node/request/methods.js'
 import { timers } from '../node/timers.js'
 import { awaitsContinue } from './expect-continue.js'
 import type { BodyWatcher, ToldWaiting, WatchedBody } from './owner.js'

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { answerPlainly } from '../node/plain-answer.js'
+import { answerPlainly } from '../node/response/plain-answer.js'
 import { exceptionContained } from '../shared/channels.js'
 import type { GivenNext } from './called-without-next.js'
 import { giveUpUpload } from './request/outgoing-body.js'

@@ -1,5 +1,5 @@
-import { hasConnection, isHttp2 } from '../../node/request-facts.js'
-import { restoreSocket } from '../../node/stream-state.js'
+import { hasConnection, isHttp2 } from '../../node/request/facts.js'
+import { restoreSocket } from '../../node/streams/state.js'
 import type { AnsweredBody } from '../owner.js'
 import { Http2Rest } from './http2-rest.js'
 import { Linger } from './linger.js'

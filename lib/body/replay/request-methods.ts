@@ -6,8 +6,8 @@ import {
   putMethods,
   readNatively,
   type ReplayedMethods,
-} from '../../node/request-methods.js'
-import { sourceOf } from '../../node/stream-state.js'
+} from '../../node/request/methods.js'
+import { sourceOf } from '../../node/streams/state.js'
 import type { ToldWaiting } from '../owner.js'
 
 /** A replay as the methods of its request see it. */

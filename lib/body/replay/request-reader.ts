@@ -1,6 +1,6 @@
-import { lookUnfinished } from '../../node/connection.js'
+import { lookUnfinished } from '../../node/connection/connection.js'
 import type { ParsedRequest } from '../../node/internals.js'
-import { nativeReadOf } from '../../node/request-methods.js'
+import { nativeReadOf } from '../../node/request/methods.js'
 import {
   forgetData,
   hasListeners,
@@ -8,7 +8,7 @@ import {
   outliveEnd,
   renewReadableState,
   sourceOf,
-} from '../../node/stream-state.js'
+} from '../../node/streams/state.js'
 import { timers } from '../../node/timers.js'
 import type { SluicewayError } from '../../shared/errors.js'
 import { feed, offer } from '../kept/feed.js'

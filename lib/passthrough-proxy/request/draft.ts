@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { findBodySource, bodySourceOf } from '../../body/tap.js'
-import { hasCutHead } from '../../node/request-facts.js'
+import { hasCutHead } from '../../node/request/facts.js'
 import { sluicewayError } from '../../shared/errors.js'
 import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { isPipedInto } from '../../node/pipes.js'
+import { isPipedInto } from '../../node/streams/pipes.js'
 import { showAs } from '../../shared/shown.js'
 import { digestNames } from '../headers/digests.js'
 import { HeaderList } from '../headers/header-list.js'

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { OutgoingResponse } from '../../node/internals.js'
-import { isFramedNow, sendChunk } from '../../node/send-chunk.js'
+import { isFramedNow, sendChunk } from '../../node/response/send-chunk.js'
 import { SMALL } from './leave-now.js'
 import { isUntouched } from './untouched.js'
 

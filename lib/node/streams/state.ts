@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { type Duplex, Readable } from 'node:stream'
-import { IncomingMessage } from './http.js'
+import { IncomingMessage } from '../http.js'
 import {
   type ParsedRequest,
   type ReadableState,
@@ -8,9 +8,9 @@ import {
   STREAM_DESTROYED,
   STREAM_DISTURBED,
   type WritableState,
-} from './internals.js'
-import { BODY } from './keys.js'
-import { timers } from './timers.js'
+} from '../internals.js'
+import { BODY } from '../keys.js'
+import { timers } from '../timers.js'
 
 /* Reads and writes the state of a stream. */
 
