@@ -4,7 +4,7 @@ import { type AccessorSettings, type BodyCache, KeptBody } from './body-cache/ac
 import type { PrototypePoisoning } from './body-cache/prototype-poisoning.js'
 import { ByteBudget } from './body/kept/byte-budget.js'
 import type { Storage } from './body/kept/store.js'
-import { bodySourceOf, requireStream } from './body/tap.js'
+import { bodySourceOf, requireStream } from './body/source-of.js'
 import { shareHiddenClass } from './node/hidden-class.js'
 import { isStream, mayHaveBody } from './node/request/facts.js'
 import { hasEnded, isCloseDue, isDiscarded, takeBackEarlyEnd } from './node/streams/state.js'

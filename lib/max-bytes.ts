@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { LingerBounds } from './body/refused/rest.js'
-import { bodySourceOf, requireStream } from './body/tap.js'
+import { bodySourceOf, requireStream } from './body/source-of.js'
 import { type MinRateSettings, requireRate } from './max-bytes/min-rate.js'
 import { shareHiddenClass } from './node/hidden-class.js'
 import { mayHaveBody } from './node/request/facts.js'

@@ -7,7 +7,7 @@ import { tellOnFinished } from '../node/request/tell-on-finished.js'
 import { awaitContinue, queueHead } from '../node/response/methods.js'
 import { isHeadWritten } from '../node/response/send-head.js'
 import { hasListeners, letFlow, sourceOf } from '../node/streams/state.js'
-import type { ToldWaiting } from './owner.js'
+import type { ToldWaiting } from './views.js'
 
 interface Expecting extends IncomingMessage {
   [CONTINUE]?: ServerResponse | undefined

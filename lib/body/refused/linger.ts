@@ -6,7 +6,7 @@ import { freeFresh, noteRest } from '../../node/memory/chunk-memory.js'
 import { isHeadWritten } from '../../node/response/send-head.js'
 import { letFlow } from '../../node/streams/state.js'
 import { timers } from '../../node/timers.js'
-import type { AnsweredBody } from '../owner.js'
+import type { AnsweredBody } from '../views.js'
 import type { LingerBounds, Rest } from './rest.js'
 
 /** The bounds if no limit of maxBytes has set others; these are also its defaults. */

@@ -1,6 +1,6 @@
 import { hasConnection, isHttp2 } from '../../node/request/facts.js'
 import { restoreSocket } from '../../node/streams/state.js'
-import type { AnsweredBody } from '../owner.js'
+import type { AnsweredBody } from '../views.js'
 import { Http2Rest } from './http2-rest.js'
 import { Linger } from './linger.js'
 import type { LingerBounds, Rest } from './rest.js'

@@ -8,7 +8,7 @@ import {
   type ReplayedMethods,
 } from '../../node/request/methods.js'
 import { sourceOf } from '../../node/streams/state.js'
-import type { ToldWaiting } from '../owner.js'
+import type { ToldWaiting } from '../views.js'
 
 /** A replay as the methods of its request see it. */
 interface ReplayedRequest {

@@ -13,7 +13,7 @@ import { timers } from '../../node/timers.js'
 import type { SluicewayError } from '../../shared/errors.js'
 import { feed, offer } from '../kept/feed.js'
 import type { BodyReader } from '../kept/reader.js'
-import type { ReplayedBody } from '../owner.js'
+import type { ReplayedBody } from '../views.js'
 import { replaceMethods } from './request-methods.js'
 
 /** A place in a body, and the encoding in which its reader counts. */

@@ -20,7 +20,7 @@ import {
 import { timers } from '../../node/timers.js'
 import type { ErrorCode, SluicewayError } from '../../shared/errors.js'
 import type { BodyStore } from '../kept/store.js'
-import type { ReplayedBody } from '../owner.js'
+import type { ReplayedBody } from '../views.js'
 import { CloseWaiters, type Listener, type PlaceOfReading } from './close-waiters.js'
 import { admitOverlappingReaders, admitReaders, type OverlappedRound } from './overlapping-readers.js'
 import { bytesReadBefore, wasLeftUnread, wasReadBefore } from './read-before.js'

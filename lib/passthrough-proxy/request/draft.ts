@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
-import { findBodySource, bodySourceOf } from '../../body/tap.js'
+import { findBodySource, bodySourceOf } from '../../body/source-of.js'
 import { hasCutHead } from '../../node/request/facts.js'
 import { sluicewayError } from '../../shared/errors.js'
 import type { ProxySettings } from '../settings.js'

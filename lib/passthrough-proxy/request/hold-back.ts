@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
-import { findBodySource } from '../../body/tap.js'
+import { findBodySource } from '../../body/source-of.js'
 import { forgetFlow, hasListeners } from '../../node/streams/state.js'
 import { sluicewayError } from '../../shared/errors.js'
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { announceCloseOf } from '../../body/refused/announce-close.js'
-import { bodySourceOf, findBodySource } from '../../body/tap.js'
+import { bodySourceOf, findBodySource } from '../../body/source-of.js'
 import { tellOnFinished } from '../../node/request/tell-on-finished.js'
 import { requestBodyError } from '../hooks.js'
 import type { UpstreamRequest } from '../upstream/upstream.js'

@@ -2,8 +2,8 @@ import type { ParsedRequest } from '../node/internals.js'
 import { isFramedByParser } from '../node/request/facts.js'
 import { pushNatively, replacePush } from '../node/request/methods.js'
 import { sourceOf } from '../node/streams/state.js'
-import type { ToldWaiting } from './owner.js'
 import { SMALL_REST } from './refused/announce-close.js'
+import type { ToldWaiting } from './views.js'
 
 /** The source of a body as the parser sees it. */
 interface FedSource {
