@@ -1,4 +1,5 @@
 import { keepListeners } from '../node/connection/connection.js'
+import { NO_SOCKET, socketOf } from '../node/connection/no-socket.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../node/internals.js'
 import { announcedLength, hasComeWhole, hasConnection, isCutShort, wasReset } from '../node/request/facts.js'
 import { onResponseClose } from '../node/response/close.js'
@@ -37,6 +38,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   readonly res: OutgoingResponse
   readonly socket: ServerSocket
   readonly isOfHost: boolean // of a function adapter; asked once, as a connection that was lost leaves no trace
+  hostWasAsked = false // and has delivered nothing since
   state: BodyState = 'arriving'
   /** The number of accepted bytes since they pass through here; it includes the whole chunk that passed the limit. */
   received = 0
@@ -49,22 +51,20 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   /** Tells watchers of chunks and of waiting; set once the body is watched. */
   waiting: Waiting | undefined
   announcesClose = false
-  /** Discards the bytes that come after the body was refused or its request answered. */
-  private rest: Rest | undefined
+  private rest: Rest | undefined // discards the bytes that come after a refusal or an answer
   private linger: LingerBounds = DEFAULT_LINGER
   private lingerLimit = Infinity
   private error: SluicewayError | undefined
   private cut: ErrorDetails | undefined // set if the client left before the end
   missesBytes = false // true if other code has read some before
-  /** Puts bytes, or the end, into the request's own buffer; undefined until the bytes pass through here. */
-  private nativePush: ParsedRequest['push'] | undefined
+  private nativePush: ParsedRequest['push'] | undefined // the request's own, once the bytes pass through here
   private lateReading: LateReading | undefined
 
   constructor(req: ParsedRequest, res: OutgoingResponse) {
     this.req = req
     this.res = res
-    this.socket = req.socket ?? res.socket // pipeline() takes it from a request that it destroys
-    this.isOfHost = req.socket != null && !hasConnection(req)
+    this.socket = socketOf(req, res)
+    this.isOfHost = this.socket === NO_SOCKET || (req.socket != null && !hasConnection(req))
     this.length = announcedLength(req)
   }
 
@@ -149,6 +149,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
 
   /** Takes bytes from the parser, or null as the end of the body. Returns false if the connection should pause. */
   receive(chunk: Buffer | null): boolean {
+    this.hostWasAsked = false
     const { rest } = this
     if (rest !== undefined) return rest.discard(chunk)
     if (this.state === 'released') return this.nativePush!.call(this.req, chunk)
@@ -191,8 +192,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   }
 
   onStoreError(error: SluicewayError): void {
-    // A read or write that is in progress when the response ends may fail unnoticed.
-    if (this.isReadable) this.refuse(error)
+    if (this.isReadable) this.refuse(error) // else one of a read or write that was in progress at the end
   }
 
   /** True if a stream beside the request reads the body. */

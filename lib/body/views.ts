@@ -52,6 +52,8 @@ export interface ReadableBody {
 
 /** The body as the replay of its request sees it. */
 export interface ReplayedBody extends ReadableBody, BodyExchange {
+  /** True while a host that was asked for bytes has not delivered any. */
+  hostWasAsked: boolean
   /** Called when a reader is done for good, or has only left the request: after the response it may come back. */
   readerIsDone(isForGood: boolean): void
   /** Notes that the whole body was read before this package saw it, so nothing more comes. */

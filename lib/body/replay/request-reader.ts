@@ -1,4 +1,5 @@
 import { lookUnfinished } from '../../node/connection/connection.js'
+import { NO_SOCKET } from '../../node/connection/no-socket.js'
 import type { ParsedRequest } from '../../node/internals.js'
 import { nativeReadOf } from '../../node/request/methods.js'
 import {
@@ -126,6 +127,15 @@ export abstract class RequestReader implements BodyReader {
 
   /** Asks the client for more bytes, through the original `_read`. */
   pull(): void {
+    if (this.body.socket === NO_SOCKET) timers.nextTick(() => this.askHost())
+    else this.nativeRead.call(this.req, 0)
+  }
+
+  /** Asks a host as Node does, which promises: not while it pushes, and only once until it has pushed. */
+  private askHost(): void {
+    const { body } = this
+    if (body.hostWasAsked || body.state !== 'arriving') return
+    body.hostWasAsked = true
     this.nativeRead.call(this.req, 0)
   }
 

@@ -41,7 +41,7 @@ export function mayHaveBody(req: IncomingMessage): boolean {
  * one.
  */
 function mayComeUnannounced(req: IncomingMessage): boolean {
-  return isMadeByHost(req) && isStream(req)
+  return isDeliveredByHost(req) && isStream(req)
 }
 
 /**
@@ -50,6 +50,11 @@ function mayComeUnannounced(req: IncomingMessage): boolean {
  */
 export function isMadeByHost(req: IncomingMessage): boolean {
   return rawHeadersOf(req).length === 0
+}
+
+/** Tells whether a host delivers the body. Some give a request the lines of its head, but no connection. */
+function isDeliveredByHost(req: IncomingMessage): boolean {
+  return isMadeByHost(req) || !hasConnection(req)
 }
 
 /**
@@ -106,7 +111,7 @@ export function isFramedByParser(req: IncomingMessage): boolean {
  * GET that is `complete`, holds nothing and would be read from a connection, as Node's are, has none.
  */
 export function mayHaveUnannouncedBody(req: IncomingMessage): boolean {
-  if (!isMadeByHost(req)) return false
+  if (!isDeliveredByHost(req)) return false
   const isOver = req.complete && req.readableLength === 0 && (req.method === 'GET' || req.method === 'HEAD')
   // oxlint-disable-next-line typescript/unbound-method
   return !isOver || req._read !== IncomingMessage.prototype._read

@@ -87,7 +87,9 @@ function callListener(res: ServerResponse, listener: CloseListener): void {
 
 /** Closes a response without a socket as soon as the connection of its request closes. */
 function closeWithConnection(res: ServerResponse): void {
-  const { socket } = res.req
+  const { socket } = res.req as Partial<ServerResponse['req']>
+  // Some hosts have none.
+  if (!socket) return
   if (socket.destroyed) {
     timers.nextTick(close, res)
     return

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { type Duplex, Readable } from 'node:stream'
+import { NO_SOCKET } from '../connection/no-socket.js'
 import { IncomingMessage } from '../http.js'
 import {
   type ParsedRequest,
@@ -232,7 +233,7 @@ export function forgetDestruction(req: ParsedRequest): void {
 
 /** Puts back the socket that stream internals and HTTP clients take from a request to destroy only the stream. */
 export function restoreSocket(req: ParsedRequest, socket: ServerSocket): boolean {
-  const isGone = (req.socket as unknown) === null
+  const isGone = (req.socket as unknown) === null && socket !== NO_SOCKET
   if (isGone) req.socket = socket
   return isGone
 }
