@@ -1,10 +1,10 @@
+import { NO_SOCKET, socketOf } from '../node/connection/no-socket.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../node/internals.js'
-import { NO_SOCKET, socketOf } from '../node/no-socket.js'
-import { announcedLength, hasComeWhole, hasConnection } from '../node/request-facts.js'
-import { readableStateOf } from '../node/stream-state.js'
-import type { BodyExchange, BodyState } from './owner.js'
-import { tapBytes } from './push.js'
+import { announcedLength, hasComeWhole, hasConnection } from '../node/request/facts.js'
+import { readableStateOf } from '../node/streams/state.js'
 import { wasReadBefore } from './replay/read-before.js'
+import { tapBytes } from './tap-bytes.js'
+import type { BodyExchange, BodyState } from './views.js'
 
 /** The body of a request as its connection, or its host, delivers it. */
 export abstract class DeliveredBody implements BodyExchange {

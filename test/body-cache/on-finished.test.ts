@@ -25,7 +25,7 @@ async function exchangeBehind(
   return { client, req, res }
 }
 
-/** Why lib/node/response-close.ts is no call of on-finished: in each case it would release a body too late or too early. */
+/** Why lib/node/response/close.ts is no call of on-finished: in each case it would release a body too late or too early. */
 describe('the end of a response, for on-finished and for bodyCache', () => {
   afterEach(closeServers)
 

@@ -96,7 +96,7 @@ describe('a client that resets its HTTP/2 stream without an error, and does not 
   })
 
   it('ends a response whose upload is no longer read', async () => {
-    const { onResponseClose } = (await import(`${root}/dist/esm/node/response-close.js`)) as {
+    const { onResponseClose } = (await import(`${root}/dist/esm/node/response/close.js`)) as {
       onResponseClose: (res: ServerResponse, listener: () => void) => void
     }
     const over = deferred()

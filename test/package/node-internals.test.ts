@@ -212,7 +212,7 @@ describe('the members that lib/node/internals.ts relies on', () => {
         server.close()
       })
       server.listen(0, '127.0.0.1', () => fetch('http://127.0.0.1:' + server.address().port))`)
-    // lib/node/parser.ts looks for these parts of its text.
+    // lib/node/connection/parser.ts looks for these parts of its text.
     expect(onBody).to.include('if (!stream._dumped) {').and.include('stream.push(b)')
     expect(constructor).to.include('[native code]')
     expect(member(req, '_dumped')).to.equal(false)

@@ -1,6 +1,6 @@
-import { isBegun } from '../../node/connection.js'
-import { isHttp2 } from '../../node/request-facts.js'
-import type { AnsweredBody } from '../owner.js'
+import { isBegun } from '../../node/connection/connection.js'
+import { isHttp2 } from '../../node/request/facts.js'
+import type { AnsweredBody } from '../views.js'
 import { SMALL_REST } from './announce-close.js'
 import type { Rest } from './rest.js'
 

@@ -1,7 +1,7 @@
-import { lookUnfinished } from '../../node/connection.js'
+import { lookUnfinished } from '../../node/connection/connection.js'
+import { NO_SOCKET } from '../../node/connection/no-socket.js'
 import type { ParsedRequest } from '../../node/internals.js'
-import { NO_SOCKET } from '../../node/no-socket.js'
-import { nativeReadOf } from '../../node/request-methods.js'
+import { nativeReadOf } from '../../node/request/methods.js'
 import {
   forgetData,
   hasListeners,
@@ -9,12 +9,12 @@ import {
   outliveEnd,
   renewReadableState,
   sourceOf,
-} from '../../node/stream-state.js'
+} from '../../node/streams/state.js'
 import { timers } from '../../node/timers.js'
 import type { SluicewayError } from '../../shared/errors.js'
 import { feed, offer } from '../kept/feed.js'
 import type { BodyReader } from '../kept/reader.js'
-import type { ReplayedBody } from '../owner.js'
+import type { ReplayedBody } from '../views.js'
 import { replaceMethods } from './request-methods.js'
 
 /** A place in a body, and the encoding in which its reader counts. */

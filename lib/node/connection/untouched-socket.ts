@@ -1,5 +1,5 @@
 import { Socket } from 'node:net'
-import { untouchedMethods } from './untouched-methods.js'
+import { untouchedMethods } from '../untouched-methods.js'
 
 /** The methods that pass a chunk on to the kernel. */
 const hasOwnMethods = untouchedMethods(Socket.prototype, {

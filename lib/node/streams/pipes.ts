@@ -1,8 +1,8 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Readable, Writable } from 'node:stream'
-import { containWithoutCut } from './contained.js'
-import type { ParsedRequest } from './internals.js'
+import { containWithoutCut } from '../contained.js'
+import type { ParsedRequest } from '../internals.js'
 
 /**
  * Makes Node remove the listeners of a pipe from its destination and from the request. `unpipe()` would also pause

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { type Duplex, Readable } from 'node:stream'
-import { IncomingMessage } from './http.js'
+import { NO_SOCKET } from '../connection/no-socket.js'
+import { IncomingMessage } from '../http.js'
 import {
   type ParsedRequest,
   type ReadableState,
@@ -8,10 +9,9 @@ import {
   STREAM_DESTROYED,
   STREAM_DISTURBED,
   type WritableState,
-} from './internals.js'
-import { BODY } from './keys.js'
-import { NO_SOCKET } from './no-socket.js'
-import { timers } from './timers.js'
+} from '../internals.js'
+import { BODY } from '../keys.js'
+import { timers } from '../timers.js'
 
 /* Reads and writes the state of a stream. */
 

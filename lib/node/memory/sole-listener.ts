@@ -1,10 +1,10 @@
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
-import type { ParsedRequest } from './internals.js'
-import { isPushUnseen } from './request-methods.js'
-import { readableStateOf, sourceOf } from './stream-state.js'
-import { untouchedMethods } from './untouched-methods.js'
+import type { ParsedRequest } from '../internals.js'
+import { isPushUnseen } from '../request/methods.js'
+import { readableStateOf, sourceOf } from '../streams/state.js'
+import { untouchedMethods } from '../untouched-methods.js'
 
 /** The requests that may have a sole listener. */
 export const soleListeners: WeakMap<IncomingMessage, SoleListener> = new WeakMap()

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { UPGRADE } from './keys.js'
-import { wrapMethod } from './response-methods.js'
-import { sendHead } from './send-head.js'
-import { holdWeakly } from './upgraded-response.js'
+import { UPGRADE } from '../keys.js'
+import { wrapMethod } from '../response/methods.js'
+import { sendHead } from '../response/send-head.js'
+import { holdWeakly } from '../response/upgraded.js'
 
 /**
  * An `Upgrade` request that `attach` sent through the app: the handler that answers 101 takes the connection over.

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { ServerSocket } from './internals.js'
+import type { ServerSocket } from '../internals.js'
 
 interface WithSocket {
   readonly socket: ServerSocket | null

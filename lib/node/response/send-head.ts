@@ -1,6 +1,6 @@
-import { ServerResponse } from './http.js'
-import { HTTP2_TRAILERS, type OutgoingResponse } from './internals.js'
-import { isHttp2 } from './request-facts.js'
+import { ServerResponse } from '../http.js'
+import { HTTP2_TRAILERS, type OutgoingResponse } from '../internals.js'
+import { isHttp2 } from '../request/facts.js'
 
 /**
  * Tells whether the head of a response has been written. Some frameworks give a response a `headersSent` of their own:

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
-import { exceptionContained } from '../shared/channels.js'
-import { cutExchange } from './cut-response.js'
-import { timers } from './timers.js'
+import { exceptionContained } from '../../shared/channels.js'
+import { cutExchange } from '../response/cut.js'
+import { timers } from '../timers.js'
 
 /**
  * Makes finalhandler and body-parser answer at once. They discard the body (`resume()`) and wait through on-finished

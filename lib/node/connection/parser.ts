@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { OnBody, OnExecute, ParsedRequest, RequestParser, ServerSocket } from './internals.js'
+import type { OnBody, OnExecute, ParsedRequest, RequestParser, ServerSocket } from '../internals.js'
 
 /* The one place that controls a connection's parser and replaces its functions. */
 

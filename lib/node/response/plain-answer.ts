@@ -1,6 +1,6 @@
-import { hasNoBody } from '../shared/response-facts.js'
-import { type ServerResponse, STATUS_CODES } from './http.js'
-import { isHttp2 } from './request-facts.js'
+import { hasNoBody } from '../../shared/response-facts.js'
+import { type ServerResponse, STATUS_CODES } from '../http.js'
+import { isHttp2 } from '../request/facts.js'
 
 /** Headers of the body that the application had in mind, but not its security policies, which are for every answer. */
 const ABOUT_BODY = /^(?:content-(?!security-policy)|(?:etag|last-modified|transfer-encoding|trailer)$)/

@@ -1,11 +1,11 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { excludesBody } from '../shared/response-facts.js'
-import { type IncomingMessage, ServerResponse } from './http.js'
-import { NEED_DRAIN, type OutgoingResponse, type ParsedRequest, type ServerSocket } from './internals.js'
-import { WATCHERS } from './keys.js'
-import { hasConnection, isHttp2, streamOf } from './request-facts.js'
+import { excludesBody } from '../../shared/response-facts.js'
+import { type IncomingMessage, ServerResponse } from '../http.js'
+import { NEED_DRAIN, type OutgoingResponse, type ParsedRequest, type ServerSocket } from '../internals.js'
+import { WATCHERS } from '../keys.js'
+import { hasConnection, isHttp2, streamOf } from '../request/facts.js'
 
 /* The state that the HTTP server keeps of a connection, its requests and its responses. */
 

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
-import { applicationResponseOf, commonResponseOf } from './express.js'
-import { AWAITS_CONTINUE, type OutgoingResponse } from './internals.js'
-import { HEAD_LAYER, PROVIDED, WRITE_LAYER } from './keys.js'
+import { applicationResponseOf, commonResponseOf } from '../express.js'
+import { AWAITS_CONTINUE, type OutgoingResponse } from '../internals.js'
+import { HEAD_LAYER, PROVIDED, WRITE_LAYER } from '../keys.js'
 
 /*
  * The one place where methods of a response are wrapped:

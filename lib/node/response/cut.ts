@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { exceptionContained } from '../shared/channels.js'
-import { INTERNAL_ERROR } from './http2-codes.js'
-import { isHttp2, isServedAsHttp10, streamOf } from './request-facts.js'
+import { exceptionContained } from '../../shared/channels.js'
+import { INTERNAL_ERROR } from '../http2-codes.js'
+import { isHttp2, isServedAsHttp10, streamOf } from '../request/facts.js'
 
 /**
  * Breaks a response off visibly, so that its client does not take a part for the whole. Never throws, although

@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream'
+import { handsOverTo, passToNode, replaceOnBody } from '../connection/parser.js'
+import { IncomingMessage } from '../http.js'
+import type { ParsedRequest, RequestParser, ServerSocket } from '../internals.js'
+import { isPushUnseen } from '../request/methods.js'
 import { freeMemory } from './free-memory.js'
-import { IncomingMessage } from './http.js'
-import type { ParsedRequest, RequestParser, ServerSocket } from './internals.js'
-import { handsOverTo, passToNode, replaceOnBody } from './parser.js'
-import { isPushUnseen } from './request-methods.js'
 import { SoleListener, soleListeners } from './sole-listener.js'
 
 /*

@@ -1,4 +1,4 @@
-import type { OutgoingResponse, ParsedRequest, ServerSocket } from './internals.js'
+import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../internals.js'
 
 /**
  * Stands for the connection of a request that has none: adapters that make a request of a `fetch` Request, and requests

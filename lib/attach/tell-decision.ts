@@ -6,7 +6,7 @@ import type { UpgradeDecided } from '../shared/messages.js'
  * Publishes the decision about an upgrade. `upgrade` is its header, which is removed from a request that is served
  * as plain.
  */
-export function tellDecided(
+export function tellDecision(
   req: IncomingMessage,
   outcome: UpgradeDecided['outcome'],
   upgrade: string = req.headers.upgrade ?? '',

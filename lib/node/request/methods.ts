@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream'
-import { expressRequestOf } from './express.js'
-import { IncomingMessage } from './http.js'
-import type { ParsedRequest } from './internals.js'
-import { REPLAYS } from './keys.js'
-import { timers } from './timers.js'
-import { untouchedMethods } from './untouched-methods.js'
+import { expressRequestOf } from '../express.js'
+import { IncomingMessage } from '../http.js'
+import type { ParsedRequest } from '../internals.js'
+import { REPLAYS } from '../keys.js'
+import { timers } from '../timers.js'
+import { untouchedMethods } from '../untouched-methods.js'
 
 /* The one place where methods of a request are replaced. Other files decide what the new ones do. */
 /* oxlint-disable typescript/unbound-method -- all of them are called with the request as `this` */

@@ -1,9 +1,9 @@
 import type { ParsedRequest } from '../node/internals.js'
-import { isFramedByParser } from '../node/request-facts.js'
-import { pushNatively, replacePush } from '../node/request-methods.js'
-import { sourceOf } from '../node/stream-state.js'
-import type { ToldWaiting } from './owner.js'
+import { isFramedByParser } from '../node/request/facts.js'
+import { pushNatively, replacePush } from '../node/request/methods.js'
+import { sourceOf } from '../node/streams/state.js'
 import { SMALL_REST } from './refused/announce-close.js'
+import type { ToldWaiting } from './views.js'
 
 /** The source of a body as the parser sees it. */
 interface FedSource {

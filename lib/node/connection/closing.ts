@@ -1,6 +1,6 @@
 import { Socket } from 'node:net'
-import type { ServerSocket } from './internals.js'
-import { CLOSING } from './keys.js'
+import type { ServerSocket } from '../internals.js'
+import { CLOSING } from '../keys.js'
 
 type ClosingSocket = ServerSocket & { [CLOSING]?: Closing | undefined }
 

@@ -1,9 +1,9 @@
 import type { ServerHttp2Stream } from 'node:http2'
 import { Socket } from 'node:net'
-import { IncomingMessage, type ServerResponse } from './http.js'
-import type { ParsedRequest } from './internals.js'
-import { nativeReadOf } from './request-methods.js'
-import { readableStateOf } from './stream-state.js'
+import { IncomingMessage, type ServerResponse } from '../http.js'
+import type { ParsedRequest } from '../internals.js'
+import { readableStateOf } from '../streams/state.js'
+import { nativeReadOf } from './methods.js'
 
 /*
  * Facts about a request, decided by the objects that Node holds. The version in a request line is only what the

@@ -3,9 +3,9 @@ import { shareHiddenClass } from '../node/hidden-class.js'
 import { timers } from '../node/timers.js'
 import type { SluicewayError } from '../shared/errors.js'
 import { Attempts } from './attempts.js'
-import { requireNextOrNone, type ProxyHandler } from './called-without-next.js'
 import { Exchange } from './exchange.js'
 import { runRequestHook, type RequestHook } from './hooks.js'
+import { requireNextOrNone, type ProxyHandler } from './proxy-handler.js'
 import { draftOf, readHead, requireUnread } from './request/draft.js'
 import type { DraftedRequest } from './request/drafted-request.js'
 import type { Draft } from './request/outgoing.js'
@@ -17,14 +17,14 @@ import { type Target, TargetChooser } from './target.js'
 /**
  * Proxies a request that has to wait in between: for the caller's functions, or for a body that no header announces.
  */
-export function askingProxy(chosen: Target | TargetChooser, settings: ProxySettings): ProxyHandler {
+export function waitingProxy(chosen: Target | TargetChooser, settings: ProxySettings): ProxyHandler {
   return function passthroughProxyMiddleware(req, res, next) {
     requireNextOrNone(next)
     shareHiddenClass(req, res)
     const exchange = new Exchange(req, res, next, settings)
     const attempts = chosen instanceof TargetChooser ? new Attempts(chosen, exchange) : undefined
     const start = (): void => {
-      sendAfterAsking(exchange, attempts ?? (chosen as Target)).catch((error: unknown) =>
+      sendAfterWaiting(exchange, attempts ?? (chosen as Target)).catch((error: unknown) =>
         exchange.fail(error),
       )
     }
@@ -42,7 +42,7 @@ function startingOver(attempts: Attempts, start: () => void): (error: SluicewayE
   }
 }
 
-async function sendAfterAsking(exchange: Exchange, chosen: Target | Attempts): Promise<void> {
+async function sendAfterWaiting(exchange: Exchange, chosen: Target | Attempts): Promise<void> {
   const { req, settings } = exchange
   if (exchange.isOver) return
   const attempts = chosen instanceof Attempts ? chosen : undefined

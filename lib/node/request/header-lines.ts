@@ -1,5 +1,5 @@
-import { IncomingMessage } from './http.js'
-import type { JoiningRequest } from './internals.js'
+import { IncomingMessage } from '../http.js'
+import type { JoiningRequest } from '../internals.js'
 
 /**
  * Joins the lines of a head as Node does for `req.headers`: for some names the first line counts, for others all
