@@ -18,10 +18,10 @@ import { expect } from 'chai'
 import compression from 'compression'
 import express from 'express'
 import { passthroughProxy } from 'sluiceway'
-import { proxied, request } from '../support/proxied.js'
-import { RawClient } from '../support/raw-client.js'
-import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, serve } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { proxied, request } from '../support/servers/proxied.js'
+import { answer, scriptedUpstream } from '../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 describe('faults of other proxies', () => {
   afterEach(closeServers)

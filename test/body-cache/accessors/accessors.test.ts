@@ -2,9 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import { buffer, text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { bodyCache, type BodyCacheOptions } from 'sluiceway/body-cache'
-import { deferred } from '../../support/deferred.js'
-import { type Handler, hosts } from '../../support/hosts.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { type Handler, hosts } from '../../support/express/hosts.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
+import { deferred } from '../../support/time/deferred.js'
 import { found } from '../reading.js'
 
 const { mount } = hosts[0]!

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { expect } from 'chai'
 import express from 'express'
 import iconv from 'iconv-lite'
-import { closeServers } from '../../support/servers.js'
+import { closeServers } from '../../support/servers/servers.js'
 import { found } from '../reading.js'
 
 const readText = (req: IncomingMessage): Promise<string> => req.bodyCache.text()

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import express from 'express'
-import { closeServers } from '../../support/servers.js'
+import { closeServers } from '../../support/servers/servers.js'
 import { exchange } from '../exchange.js'
 import { codeOf, found } from '../reading.js'
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { expect } from 'chai'
 import type { PrototypePoisoning } from 'sluiceway/body-cache'
-import { closeServers } from '../../support/servers.js'
+import { closeServers } from '../../support/servers/servers.js'
 import { found } from '../reading.js'
 
 const readJson = (req: IncomingMessage): Promise<unknown> => req.bodyCache.json()

@@ -1,8 +1,8 @@
 import { type IncomingMessage, request } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { bodyCache } from 'sluiceway/body-cache'
-import { type Handler, hosts } from '../../support/hosts.js'
-import { serve } from '../../support/servers.js'
+import { type Handler, hosts } from '../../support/express/hosts.js'
+import { serve } from '../../support/servers/servers.js'
 
 export const TYPE = 'multipart/form-data; boundary=xx'
 

@@ -4,7 +4,7 @@ import fastifyBusboy from '@fastify/busboy'
 import busboy from 'busboy'
 import { expect } from 'chai'
 import { Response as UndiciResponse } from 'undici'
-import { closeServers } from '../../support/servers.js'
+import { closeServers } from '../../support/servers/servers.js'
 import { TYPE, part, END, describeEntries, posted } from './multipart-forms.js'
 
 /** How other parsers read a form: the entries, or undefined if they refuse it. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { expect } from 'chai'
-import { closeServers } from '../../support/servers.js'
+import { closeServers } from '../../support/servers/servers.js'
 import { found } from '../reading.js'
 import { TYPE, part, END, posted } from './multipart-forms.js'
 

@@ -4,9 +4,9 @@ import { buffer } from 'node:stream/consumers'
 import { brotliCompressSync, deflateRawSync, gzipSync } from 'node:zlib'
 import { expect } from 'chai'
 import { bodyCache, type BodyCacheOptions } from 'sluiceway/body-cache'
-import { type Handler, hosts } from '../../support/hosts.js'
-import { asChunk, lastChunk, RawClient } from '../../support/raw-client.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { asChunk, lastChunk, RawClient } from '../../support/clients/raw-client.js'
+import { type Handler, hosts } from '../../support/express/hosts.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
 import { accessors, type BodyError, found } from '../reading.js'
 
 const TYPES: Readonly<Record<string, string>> = { 'formData()': 'application/x-www-form-urlencoded' }

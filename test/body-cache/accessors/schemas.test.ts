@@ -5,7 +5,7 @@ import type { StandardSchema } from 'sluiceway/body-cache'
 import * as v from 'valibot'
 import { z } from 'zod'
 import { withEntry } from '../../support/error-entry.js'
-import { closeServers } from '../../support/servers.js'
+import { closeServers } from '../../support/servers/servers.js'
 import { type BodyError, found } from '../reading.js'
 
 interface Library {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { expect } from 'chai'
-import { closeServers } from '../../support/servers.js'
+import { closeServers } from '../../support/servers/servers.js'
 import { exchange } from '../exchange.js'
 import { found } from '../reading.js'
 

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
-import { root } from '../../support/repository.js'
+import { root } from '../../support/repository/repository.js'
 
 /** Names of bodies that once blocked, or elsewhere still block, the event loop for more than a second each. */
 const bodies = [

@@ -2,12 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import express from 'express'
 import { bodyCache } from 'sluiceway/body-cache'
-import { deferred } from '../../support/deferred.js'
-import { type Handler, hosts } from '../../support/hosts.js'
-import { RawClient } from '../../support/raw-client.js'
-import { closeServers, serve } from '../../support/servers.js'
-import { until } from '../../support/until.js'
-import { waitFor } from '../../support/waiting.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { type Handler, hosts } from '../../support/express/hosts.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
+import { deferred } from '../../support/time/deferred.js'
+import { until } from '../../support/time/until.js'
+import { waitFor } from '../../support/time/waiting.js'
 
 const LENGTH = 1000
 

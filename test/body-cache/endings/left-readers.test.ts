@@ -5,10 +5,10 @@ import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { expect } from 'chai'
 import { bodyCache } from 'sluiceway/body-cache'
-import { deferred } from '../../support/deferred.js'
-import { type Handler, hosts } from '../../support/hosts.js'
-import { asChunk, lastChunk, RawClient } from '../../support/raw-client.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { asChunk, lastChunk, RawClient } from '../../support/clients/raw-client.js'
+import { type Handler, hosts } from '../../support/express/hosts.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
+import { deferred } from '../../support/time/deferred.js'
 
 /*
  * A client may leave once it has sent its whole body, while a reader is in the middle of it. Behind bodyCache the

@@ -3,9 +3,9 @@ import { expect } from 'chai'
 import express from 'express'
 import { bodyCache } from 'sluiceway/body-cache'
 import { maxBytes } from 'sluiceway/max-bytes'
-import { deferred } from '../../support/deferred.js'
-import { type Handler, hosts } from '../../support/hosts.js'
-import { closeServers, listen, serve } from '../../support/servers.js'
+import { type Handler, hosts } from '../../support/express/hosts.js'
+import { closeServers, listen, serve } from '../../support/servers/servers.js'
+import { deferred } from '../../support/time/deferred.js'
 
 /** The number of errors of http-errors that are created while `work` runs. Node itself keeps the method that it finds at its start. */
 async function errorsDuring(work: () => Promise<unknown>): Promise<number> {

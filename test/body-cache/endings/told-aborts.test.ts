@@ -4,10 +4,10 @@ import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import express from 'express'
 import { bodyCache } from 'sluiceway/body-cache'
-import { deferred } from '../../support/deferred.js'
-import { type Handler, hosts } from '../../support/hosts.js'
-import { RawClient } from '../../support/raw-client.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { type Handler, hosts } from '../../support/express/hosts.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
+import { deferred } from '../../support/time/deferred.js'
 
 /*
  * pino-http logs "request aborted" if `req.readableAborted` is true when its response closes. Behind bodyCache it was

@@ -4,11 +4,11 @@ import { expect } from 'chai'
 import multer from 'multer'
 import rawBody from 'raw-body'
 import { bodyCache } from 'sluiceway/body-cache'
-import { deferred } from '../../support/deferred.js'
-import { type Handler, hosts } from '../../support/hosts.js'
-import { asChunk, lastChunk, RawClient } from '../../support/raw-client.js'
-import { closeServers, serve } from '../../support/servers.js'
-import { waitFor } from '../../support/waiting.js'
+import { asChunk, lastChunk, RawClient } from '../../support/clients/raw-client.js'
+import { type Handler, hosts } from '../../support/express/hosts.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
+import { deferred } from '../../support/time/deferred.js'
+import { waitFor } from '../../support/time/waiting.js'
 
 /*
  * Code takes a request that closes before its end for one whose client has left: `if (!req.complete)`, and

@@ -5,12 +5,12 @@ import { expect } from 'chai'
 import rawBody from 'raw-body'
 import { bodyCache } from 'sluiceway/body-cache'
 import { maxBytes } from 'sluiceway/max-bytes'
-import { expressVersions } from '../../support/express-versions.js'
-import { type Handler, hosts } from '../../support/hosts.js'
-import { asChunk, lastChunk, RawClient } from '../../support/raw-client.js'
-import { closeServers, serve } from '../../support/servers.js'
-import { emptyDirectory, openFilesIn, removeDirectories } from '../../support/temporary-files.js'
-import { until } from '../../support/until.js'
+import { asChunk, lastChunk, RawClient } from '../../support/clients/raw-client.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import { type Handler, hosts } from '../../support/express/hosts.js'
+import { emptyDirectory, openFilesIn, removeDirectories } from '../../support/process/temporary-files.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
+import { until } from '../../support/time/until.js'
 
 interface Counted extends IncomingMessage {
   counted: number

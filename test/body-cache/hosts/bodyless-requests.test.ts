@@ -8,12 +8,12 @@ import rawBody from 'raw-body'
 import { attach, passthroughProxy } from 'sluiceway'
 import { bodyCache } from 'sluiceway/body-cache'
 import { maxBytes } from 'sluiceway/max-bytes'
-import { turns } from '../../support/host-turns.js'
-import { type Handler, hosts } from '../../support/hosts.js'
-import { message, upgradeTo } from '../../support/pipelined.js'
-import { RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, listen, serve } from '../../support/servers.js'
+import { message, upgradeTo } from '../../support/clients/pipelined.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { turns } from '../../support/express/host-turns.js'
+import { type Handler, hosts } from '../../support/express/hosts.js'
+import { answer, scriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, listen, serve } from '../../support/servers/servers.js'
 
 /*
  * A request that announces no body, such as a plain GET, is read by code that is mounted for all requests: one that

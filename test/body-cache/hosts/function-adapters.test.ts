@@ -6,7 +6,7 @@ import { expect } from 'chai'
 import type { Express } from 'express'
 import { bodyCache } from 'sluiceway/body-cache'
 import { maxBytes } from 'sluiceway/max-bytes'
-import { expressVersions } from '../../support/express-versions.js'
+import { expressVersions } from '../../support/express/express-versions.js'
 
 /*
  * Function adapters and injectors call an application with a request and a response of their own. The properties used

@@ -7,9 +7,9 @@ import { expect } from 'chai'
 import express from 'express'
 import { bodyCache } from 'sluiceway/body-cache'
 import { maxBytes } from 'sluiceway/max-bytes'
-import { turns } from '../../support/host-turns.js'
-import { type Handler, hosts } from '../../support/hosts.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { turns } from '../../support/express/host-turns.js'
+import { type Handler, hosts } from '../../support/express/hosts.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
 
 type WithRawBody = IncomingMessage & { rawBody?: Buffer }
 

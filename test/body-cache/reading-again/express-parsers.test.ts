@@ -5,9 +5,9 @@ import { expect } from 'chai'
 import type { ErrorRequestHandler, RequestHandler } from 'express'
 import rawBody from 'raw-body'
 import { bodyCache } from 'sluiceway/body-cache'
-import { expressVersions } from '../../support/express-versions.js'
-import { RawClient } from '../../support/raw-client.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
 
 const JSON_TYPE = { 'Content-Type': 'application/json' }
 const FORM_TYPE = { 'Content-Type': 'application/x-www-form-urlencoded' }

@@ -3,8 +3,8 @@ import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect } from 'chai'
-import { asChunk, lastChunk } from '../../support/raw-client.js'
-import { closeServers } from '../../support/servers.js'
+import { asChunk, lastChunk } from '../../support/clients/raw-client.js'
+import { closeServers } from '../../support/servers/servers.js'
 import { exchange } from '../exchange.js'
 
 /** Reads the first chunk with `once('data')`, and does something with it before any other reader. */

@@ -4,9 +4,9 @@ import { buffer, text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import rawBody from 'raw-body'
 import { bodyCache } from 'sluiceway/body-cache'
-import { type Handler, hosts } from '../../support/hosts.js'
-import { asChunk, lastChunk } from '../../support/raw-client.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { asChunk, lastChunk } from '../../support/clients/raw-client.js'
+import { type Handler, hosts } from '../../support/express/hosts.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
 import { exchange } from '../exchange.js'
 
 const BODY = Buffer.from(Array.from({ length: 300_000 }, (_, at) => at % 251))

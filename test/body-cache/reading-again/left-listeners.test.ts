@@ -5,8 +5,8 @@ import { expect } from 'chai'
 import { bodyCache } from 'sluiceway/body-cache'
 import { parsers } from '../../../trials/matrix/parsers.js'
 import { streams } from '../../../trials/matrix/streams.js'
-import { type Handler, hosts } from '../../support/hosts.js'
-import { closeServers, listen, serve } from '../../support/servers.js'
+import { type Handler, hosts } from '../../support/express/hosts.js'
+import { closeServers, listen, serve } from '../../support/servers/servers.js'
 import { stops } from './stops.js'
 
 /** Node warns of the eleventh listener for one event. */

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { samplePairs } from '../../../trials/matrix/cases.js'
 import { runMatrix } from '../../../trials/matrix/run.js'
-import { closeServers } from '../../support/servers.js'
+import { closeServers } from '../../support/servers/servers.js'
 
 describe('bodyCache', () => {
   afterEach(closeServers)

@@ -3,8 +3,8 @@ import type { IncomingMessage } from 'node:http'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
-import { asChunk, lastChunk } from '../../support/raw-client.js'
-import { closeServers } from '../../support/servers.js'
+import { asChunk, lastChunk } from '../../support/clients/raw-client.js'
+import { closeServers } from '../../support/servers/servers.js'
 import { exchange } from '../exchange.js'
 
 /** Reads with a listener for one 'readable' at a time, added again for each. */

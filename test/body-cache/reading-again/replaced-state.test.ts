@@ -4,8 +4,8 @@ import { buffer } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { bodyCache } from 'sluiceway/body-cache'
 import { maxBytes } from 'sluiceway/max-bytes'
-import { type Handler, hosts } from '../../support/hosts.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { type Handler, hosts } from '../../support/express/hosts.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
 
 const BODY = 'x'.repeat(10_000)
 

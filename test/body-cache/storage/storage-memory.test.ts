@@ -1,8 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { expect } from 'chai'
-import { RawClient } from '../../support/raw-client.js'
-import { emptyDirectory, removeDirectories } from '../../support/temporary-files.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { emptyDirectory, removeDirectories } from '../../support/process/temporary-files.js'
 import { isThorough } from '../../support/thorough.js'
 
 const MB = 1024 * 1024

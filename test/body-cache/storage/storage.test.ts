@@ -12,11 +12,16 @@ import rawBody from 'raw-body'
 import { isSluicewayError } from 'sluiceway'
 import { bodyCache, type BodyCacheOptions } from 'sluiceway/body-cache'
 import { maxBytes } from 'sluiceway/max-bytes'
-import { type Handler, hosts } from '../../support/hosts.js'
-import { asChunk, lastChunk, RawClient } from '../../support/raw-client.js'
-import { closeServers, serve, type TestServer } from '../../support/servers.js'
-import { allClosedIn, emptyDirectory, openFilesIn, removeDirectories } from '../../support/temporary-files.js'
-import { until } from '../../support/until.js'
+import { asChunk, lastChunk, RawClient } from '../../support/clients/raw-client.js'
+import { type Handler, hosts } from '../../support/express/hosts.js'
+import {
+  allClosedIn,
+  emptyDirectory,
+  openFilesIn,
+  removeDirectories,
+} from '../../support/process/temporary-files.js'
+import { closeServers, serve, type TestServer } from '../../support/servers/servers.js'
+import { until } from '../../support/time/until.js'
 
 const KB = 1024
 const body = Buffer.from(Array.from({ length: 300 * KB }, (_, index) => index % 251))

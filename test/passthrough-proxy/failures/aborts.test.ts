@@ -1,11 +1,11 @@
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
 import { Agent } from 'undici'
-import { deferred } from '../../support/deferred.js'
-import { expressVersions } from '../../support/express-versions.js'
-import { asChunk, RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { asChunk, RawClient } from '../../support/clients/raw-client.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
+import { deferred } from '../../support/time/deferred.js'
 
 for (const { name, express } of expressVersions) {
   describe(`passthroughProxy aborts (${name})`, () => {

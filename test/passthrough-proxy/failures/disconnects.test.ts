@@ -1,11 +1,11 @@
 import { createServer } from 'node:http'
 import { expect } from 'chai'
 import { passthroughProxy, type SluicewayError } from 'sluiceway'
-import { hosts } from '../../support/hosts.js'
-import { MockedClock } from '../../support/mocked-clock.js'
-import { asChunk, lastChunk, RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, listen } from '../../support/servers.js'
+import { asChunk, lastChunk, RawClient } from '../../support/clients/raw-client.js'
+import { hosts } from '../../support/express/hosts.js'
+import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, listen } from '../../support/servers/servers.js'
+import { MockedClock } from '../../support/time/mocked-clock.js'
 
 /** Far below the limits that would end the exchange otherwise, and far above what a busy machine takes. */
 const SOON_MS = 10_000

@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import express from 'express'
-import { MockedClock } from '../../support/mocked-clock.js'
-import { RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers } from '../../support/servers.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { answer, scriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers } from '../../support/servers/servers.js'
+import { MockedClock } from '../../support/time/mocked-clock.js'
 import { startWatched } from '../watched.js'
 
 // It takes undici's coarse clock a second to strike: once, on Express 5, is enough. See disconnects.test.ts for silence in

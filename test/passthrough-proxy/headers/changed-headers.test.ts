@@ -1,13 +1,13 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import { expect } from 'chai'
 import { attach, passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
+import { RawClient, type RawResponse } from '../../support/clients/raw-client.js'
 import { countedList } from '../../support/counted-list.js'
-import { type Handler, hosts } from '../../support/hosts.js'
-import { unmarked } from '../../support/proxied.js'
-import { RawClient, type RawResponse } from '../../support/raw-client.js'
-import { answer, scriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, listen } from '../../support/servers.js'
-import { needsOwnClient } from '../../support/transports.js'
+import { type Handler, hosts } from '../../support/express/hosts.js'
+import { unmarked } from '../../support/servers/proxied.js'
+import { answer, scriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, listen } from '../../support/servers/servers.js'
+import { needsOwnClient } from '../../support/undici/transports.js'
 
 type Change = (headers: Record<string, unknown>, req: IncomingMessage) => void
 

@@ -2,10 +2,10 @@ import http2 from 'node:http2'
 import { expect } from 'chai'
 import express, { type ErrorRequestHandler } from 'express'
 import { passthroughProxy, type ResponseHook, type SluicewayError } from 'sluiceway'
-import { hosts, type Handler } from '../../support/hosts.js'
-import { RawClient } from '../../support/raw-client.js'
-import { scriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, listen, serve } from '../../support/servers.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { hosts, type Handler } from '../../support/express/hosts.js'
+import { scriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, listen, serve } from '../../support/servers/servers.js'
 
 const setting =
   (name: string, value: string): Handler =>

@@ -1,10 +1,10 @@
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
-import { expressVersions } from '../../support/express-versions.js'
-import { RawClient, type RawResponse } from '../../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, serve } from '../../support/servers.js'
-import { needsOwnClient } from '../../support/transports.js'
+import { RawClient, type RawResponse } from '../../support/clients/raw-client.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
+import { needsOwnClient } from '../../support/undici/transports.js'
 
 for (const { name, express } of expressVersions) {
   describe(`passthroughProxy and framing (${name})`, () => {

@@ -1,11 +1,11 @@
 import { expect } from 'chai'
 import type { Express } from 'express'
 import { passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
-import { expressVersions } from '../../support/express-versions.js'
-import { unmarked } from '../../support/proxied.js'
-import { RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import { unmarked } from '../../support/servers/proxied.js'
+import { answer, scriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
 
 function setOwnHeaders(app: Express): void {
   app.use((_req, res, next) => {

@@ -1,10 +1,10 @@
 import { expect } from 'chai'
-import { expressVersions } from '../../support/express-versions.js'
-import { proxied, request } from '../../support/proxied.js'
-import { RawClient } from '../../support/raw-client.js'
-import { answer, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers } from '../../support/servers.js'
-import { needsOwnClient } from '../../support/transports.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import { proxied, request } from '../../support/servers/proxied.js'
+import { answer, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers } from '../../support/servers/servers.js'
+import { needsOwnClient } from '../../support/undici/transports.js'
 
 /** Sends one more request, which must use a fresh connection and get the answer from there. */
 async function expectOwnAnswer(client: RawClient, upstream: ScriptedUpstream): Promise<void> {

@@ -7,7 +7,7 @@ import {
   type OutgoingRequest,
   type PassthroughProxyOptions,
 } from 'sluiceway'
-import { closeServers, serve } from '../../support/servers.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
 
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
 

@@ -8,8 +8,8 @@ import {
   type PassthroughProxyOptions,
   type ReplacementBody,
 } from 'sluiceway'
-import { deferred } from '../../support/deferred.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
+import { deferred } from '../../support/time/deferred.js'
 
 /** A body that stays open, such as that of a file. */
 const open = (): Readable => new Readable({ read() {} })

@@ -3,8 +3,8 @@ import type { ServerResponse } from 'node:http'
 import { PassThrough, type Readable } from 'node:stream'
 import { expect } from 'chai'
 import { passthroughProxy, type IncomingResponse, type ResponseHook } from 'sluiceway'
-import { RawClient } from '../../support/raw-client.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
 
 /** The calls of `onResponse` that take a stream over. */
 const calls: Record<string, (incoming: IncomingResponse, stream: PassThrough) => unknown> = {

@@ -2,9 +2,9 @@ import { createServer, type RequestListener } from 'node:http'
 import { expect } from 'chai'
 import type { ErrorRequestHandler } from 'express'
 import { passthroughProxy, type PassthroughProxy, type ResponseHook } from 'sluiceway'
-import { expressVersions } from '../../support/express-versions.js'
-import { RawClient } from '../../support/raw-client.js'
-import { closeServers, listen, serve } from '../../support/servers.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import { closeServers, listen, serve } from '../../support/servers/servers.js'
 
 const refused = new Error('refused')
 

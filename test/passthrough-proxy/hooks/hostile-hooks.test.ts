@@ -4,8 +4,8 @@ import { Readable } from 'node:stream'
 import { expect } from 'chai'
 import express, { type NextFunction, type Request, type Response } from 'express'
 import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-import { closeServers, listen, serve } from '../../support/servers.js'
-import { until } from '../../support/until.js'
+import { closeServers, listen, serve } from '../../support/servers/servers.js'
+import { until } from '../../support/time/until.js'
 
 interface Proxied {
   readonly url: string

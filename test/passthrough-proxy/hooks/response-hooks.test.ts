@@ -1,11 +1,11 @@
 import { expect } from 'chai'
 import { type IncomingResponse, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
+import type { RawClient } from '../../support/clients/raw-client.js'
 import { withEntry } from '../../support/error-entry.js'
-import { expressVersions } from '../../support/express-versions.js'
-import type { RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers } from '../../support/servers.js'
-import { transport } from '../../support/transports.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers } from '../../support/servers/servers.js'
+import { transport } from '../../support/undici/transports.js'
 import { startWatched } from '../watched.js'
 
 function fails(): never {

@@ -3,7 +3,7 @@ import vm from 'node:vm'
 import { expect } from 'chai'
 import express, { type NextFunction, type Request, type Response } from 'express'
 import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-import { closeServers, listen, serve } from '../../support/servers.js'
+import { closeServers, listen, serve } from '../../support/servers/servers.js'
 
 type Hook = 'onRequest' | 'onResponse'
 

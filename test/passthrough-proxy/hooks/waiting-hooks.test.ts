@@ -8,11 +8,11 @@ import {
   type OutgoingRequest,
   type PassthroughProxyOptions,
 } from 'sluiceway'
-import { deferred } from '../../support/deferred.js'
-import { RawClient } from '../../support/raw-client.js'
-import { scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, listen, serve } from '../../support/servers.js'
-import { until } from '../../support/until.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, listen, serve } from '../../support/servers/servers.js'
+import { deferred } from '../../support/time/deferred.js'
+import { until } from '../../support/time/until.js'
 
 const never = new Promise<void>(() => {})
 

@@ -1,11 +1,11 @@
 import { ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
-import { expressVersions } from '../../support/express-versions.js'
-import { request } from '../../support/proxied.js'
-import { asChunk, lastChunk, RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { asChunk, lastChunk, RawClient } from '../../support/clients/raw-client.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import { request } from '../../support/servers/proxied.js'
+import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
 
 for (const { name, express } of expressVersions) {
   describe(`passthroughProxy with other middlewares and proxies (${name})`, () => {

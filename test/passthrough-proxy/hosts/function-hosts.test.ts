@@ -5,8 +5,8 @@ import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { maxBytes, passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-import { type Handler, hosts } from '../../support/hosts.js'
-import { closeServers, serve, type TestServer } from '../../support/servers.js'
+import { type Handler, hosts } from '../../support/express/hosts.js'
+import { closeServers, serve, type TestServer } from '../../support/servers/servers.js'
 
 /** The request that a function adapter makes from an event. */
 interface Event {

@@ -1,9 +1,9 @@
 import http2, { type IncomingHttpHeaders } from 'node:http2'
 import { expect } from 'chai'
 import { passthroughProxy, type SluicewayError } from 'sluiceway'
-import { hosts } from '../../support/hosts.js'
-import { scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, listen } from '../../support/servers.js'
+import { hosts } from '../../support/express/hosts.js'
+import { scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, listen } from '../../support/servers/servers.js'
 
 // Express does not support HTTP/2 requests; bare http does.
 const { mount } = hosts[0]!

@@ -3,11 +3,11 @@ import net from 'node:net'
 import { PassThrough } from 'node:stream'
 import { expect } from 'chai'
 import { bodyCache, maxBytes, passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
-import { type Handler, hosts } from '../../support/hosts.js'
-import { unmarked } from '../../support/proxied.js'
-import type { RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, listen } from '../../support/servers.js'
+import type { RawClient } from '../../support/clients/raw-client.js'
+import { type Handler, hosts } from '../../support/express/hosts.js'
+import { unmarked } from '../../support/servers/proxied.js'
+import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, listen } from '../../support/servers/servers.js'
 
 // Express does not support HTTP/2 requests; bare http does.
 const { mount } = hosts[0]!

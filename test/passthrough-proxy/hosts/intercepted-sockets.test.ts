@@ -2,9 +2,9 @@ import { Socket, type NetConnectOpts } from 'node:net'
 import { expect } from 'chai'
 import express from 'express'
 import { passthroughProxy, type PassthroughProxy } from 'sluiceway'
-import { attached } from '../../support/attached.js'
-import { RawClient } from '../../support/raw-client.js'
-import { closeServers } from '../../support/servers.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { attached } from '../../support/servers/attached.js'
+import { closeServers } from '../../support/servers/servers.js'
 
 /** What a library that intercepts sockets replaces on each. */
 interface Intercepted {

@@ -7,9 +7,9 @@ import { text } from 'node:stream/consumers'
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
-import { hosts, type Handler } from '../../support/hosts.js'
-import { closeServers, listen, serve } from '../../support/servers.js'
-import { certificate, key } from '../../support/tls-certificate.js'
+import { hosts, type Handler } from '../../support/express/hosts.js'
+import { closeServers, listen, serve } from '../../support/servers/servers.js'
+import { certificate, key } from '../../support/servers/tls-certificate.js'
 import { holders, type Holder, type Keep } from './chunk-holders.js'
 
 /** More than the buffers of the system take, so that the upload also has to wait. */

@@ -4,7 +4,7 @@ import { IncomingMessage, type ServerOptions } from 'node:http'
 import { Socket } from 'node:net'
 import { PassThrough, Readable } from 'node:stream'
 import { bodyCache, maxBytes } from 'sluiceway'
-import type { Handler } from '../../support/hosts.js'
+import type { Handler } from '../../support/express/hosts.js'
 
 /** Keeps a chunk for ever. */
 export type Keep = (chunk: unknown) => void

@@ -3,7 +3,7 @@ import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import express from 'express'
 import { maxBytes, passthroughProxy } from 'sluiceway'
-import { certificate, key } from '../../support/tls-certificate.js'
+import { certificate, key } from '../../support/servers/tls-certificate.js'
 
 /*
  * A server in its own process, with the ways of an upload whose chunks are used once. It answers each message with the

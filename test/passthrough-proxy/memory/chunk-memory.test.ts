@@ -7,8 +7,8 @@ import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
-import { closeServers, listen, serve } from '../../support/servers.js'
-import { certificate, key } from '../../support/tls-certificate.js'
+import { closeServers, listen, serve } from '../../support/servers/servers.js'
+import { certificate, key } from '../../support/servers/tls-certificate.js'
 
 const MB = 1024 * 1024
 const LENGTH = 32 * MB

@@ -12,10 +12,10 @@ import { Duplex } from 'node:stream'
 import { expect } from 'chai'
 import compression from 'compression'
 import { autoFlush, passthroughProxy } from 'sluiceway'
-import { expressVersions } from '../../support/express-versions.js'
-import { asChunk, lastChunk, RawClient } from '../../support/raw-client.js'
-import { closeServers, listen, serve } from '../../support/servers.js'
-import { needsOwnClient } from '../../support/transports.js'
+import { asChunk, lastChunk, RawClient } from '../../support/clients/raw-client.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import { closeServers, listen, serve } from '../../support/servers/servers.js'
+import { needsOwnClient } from '../../support/undici/transports.js'
 
 /** Arguments of `write`. */
 type Writing = Parameters<OutgoingMessage['write']>

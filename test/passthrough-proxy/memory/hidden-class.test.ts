@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
-import { expressVersions } from '../../support/express-versions.js'
-import { isFast } from '../../support/hidden-classes.js'
-import { proxied, request } from '../../support/proxied.js'
-import { RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import { isFast } from '../../support/process/hidden-classes.js'
+import { proxied, request } from '../../support/servers/proxied.js'
+import { answer, scriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
 
 interface Seen {
   readonly req: IncomingMessage

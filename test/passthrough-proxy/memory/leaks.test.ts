@@ -4,11 +4,11 @@ import type { Duplex } from 'node:stream'
 import { expect } from 'chai'
 import express from 'express'
 import { passthroughProxy } from 'sluiceway'
-import { attached } from '../../support/attached.js'
-import { deferred, type Deferred } from '../../support/deferred.js'
-import { closed, openDescriptors, runningTimers } from '../../support/open-resources.js'
-import { asChunk, RawClient } from '../../support/raw-client.js'
-import { closeServers, listen, serve, type TestServer } from '../../support/servers.js'
+import { asChunk, RawClient } from '../../support/clients/raw-client.js'
+import { closed, openDescriptors, runningTimers } from '../../support/process/open-resources.js'
+import { attached } from '../../support/servers/attached.js'
+import { closeServers, listen, serve, type TestServer } from '../../support/servers/servers.js'
+import { deferred, type Deferred } from '../../support/time/deferred.js'
 
 const REQUESTS = 1000
 const AT_ONCE = 50

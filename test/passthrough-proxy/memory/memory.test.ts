@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createGzip } from 'node:zlib'
 import { expect } from 'chai'
-import { closeServers, serve } from '../../support/servers.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
 import { isThorough } from '../../support/thorough.js'
 import type { MemoryQuestion } from './memory-proxy.js'
 

@@ -8,11 +8,11 @@ import { promisify } from 'node:util'
 import { expect } from 'chai'
 import compression from 'compression'
 import { autoFlush, passthroughProxy } from 'sluiceway'
-import { deferred } from '../../support/deferred.js'
-import { root } from '../../support/repository.js'
-import { closeServers, listen, serve } from '../../support/servers.js'
-import { certificate, key } from '../../support/tls-certificate.js'
-import { until } from '../../support/until.js'
+import { root } from '../../support/repository/repository.js'
+import { closeServers, listen, serve } from '../../support/servers/servers.js'
+import { certificate, key } from '../../support/servers/tls-certificate.js'
+import { deferred } from '../../support/time/deferred.js'
+import { until } from '../../support/time/until.js'
 
 type Handler = (req: IncomingMessage, res: ServerResponse, next: () => void) => void
 

@@ -2,9 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import { attach } from 'sluiceway/attach'
 import { passthroughProxy } from 'sluiceway/passthrough-proxy'
-import { collectedBytes } from '../../support/memory.js'
-import { RawClient } from '../../support/raw-client.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { collectedBytes } from '../../support/process/memory.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
 
 const COUNT = 40
 const KB = 1024

@@ -5,12 +5,12 @@ import express, { type RequestHandler } from 'express'
 import httpProxy from 'http-proxy'
 import { createProxyMiddleware, legacyCreateProxyMiddleware } from 'http-proxy-middleware'
 import { attach, passthroughProxy } from 'sluiceway'
-import { hasNode22Packages, loadNode22 } from '../../support/node22.js'
+import { RawClient } from '../../support/clients/raw-client.js'
 import { observing } from '../../support/observed.js'
-import { RawClient } from '../../support/raw-client.js'
-import { scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, listen, serve, type TestServer } from '../../support/servers.js'
-import { until } from '../../support/until.js'
+import { hasNode22Packages, loadNode22 } from '../../support/repository/node22.js'
+import { scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, listen, serve, type TestServer } from '../../support/servers/servers.js'
+import { until } from '../../support/time/until.js'
 
 /** The options whose rows in the page's tables are about connections, by their names there. */
 

@@ -1,8 +1,8 @@
 import { createServer } from 'node:http'
 import { expect } from 'chai'
 import { attach, autoFlush, bodyCache, maxBytes, passthroughProxy } from 'sluiceway'
-import { isNode22Installed } from '../../support/node22.js'
-import { root } from '../../support/repository.js'
+import { isNode22Installed } from '../../support/repository/node22.js'
+import { root } from '../../support/repository/repository.js'
 import { namesOf, needsNode22, peers } from '../migration/peer-options.js'
 
 /** The message with which a proxy with this option is refused. */

@@ -3,8 +3,8 @@ import express from 'express'
 import { passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
 import { passthroughProxy as fromSubpath } from 'sluiceway/passthrough-proxy'
 import { Agent } from 'undici'
-import { RawClient } from '../../support/raw-client.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
 
 const URL_ = 'http://127.0.0.1:9'
 

@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
-import { expressVersions } from '../../support/express-versions.js'
-import { asChunk, lastChunk, RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, serve, type TestServer } from '../../support/servers.js'
+import { asChunk, lastChunk, RawClient } from '../../support/clients/raw-client.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, serve, type TestServer } from '../../support/servers/servers.js'
 
 /** The rest of an upload that is sent after its answer. */
 const REST = Buffer.alloc(100_000)

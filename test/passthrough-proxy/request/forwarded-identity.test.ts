@@ -1,8 +1,8 @@
 import { expect } from 'chai'
 import type { PassthroughProxyOptions } from 'sluiceway'
-import { expressVersions } from '../../support/express-versions.js'
-import { proxied, request, unmarked } from '../../support/proxied.js'
-import { closeServers } from '../../support/servers.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import { proxied, request, unmarked } from '../../support/servers/proxied.js'
+import { closeServers } from '../../support/servers/servers.js'
 
 /** Lines from which some upstream would learn the identity of the client, or the way it came. */
 const TOLD = [

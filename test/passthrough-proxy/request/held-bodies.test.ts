@@ -2,11 +2,11 @@ import type { IncomingMessage } from 'node:http'
 import { PassThrough } from 'node:stream'
 import { expect } from 'chai'
 import { bodyCache, passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-import { deferred, type Deferred } from '../../support/deferred.js'
-import { type Handler, hosts } from '../../support/hosts.js'
-import { RawClient } from '../../support/raw-client.js'
-import { closeServers, serve, type TestServer } from '../../support/servers.js'
-import { undiciVersions, type ClosableDispatcher } from '../../support/undici-versions.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { type Handler, hosts } from '../../support/express/hosts.js'
+import { closeServers, serve, type TestServer } from '../../support/servers/servers.js'
+import { deferred, type Deferred } from '../../support/time/deferred.js'
+import { undiciVersions, type ClosableDispatcher } from '../../support/undici/undici-versions.js'
 
 const PIECES = ['the body ', 'of the client']
 const BODY = PIECES.join('')

@@ -1,11 +1,11 @@
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { expect } from 'chai'
 import { attach, passthroughProxy, type SluicewayError } from 'sluiceway'
-import { expressVersions } from '../../support/express-versions.js'
-import { hasNginx, Nginx } from '../../support/nginx.js'
-import { request, unmarked } from '../../support/proxied.js'
-import { RawClient } from '../../support/raw-client.js'
-import { closeServers, listen, serve, type TestServer } from '../../support/servers.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import { hasNginx, Nginx } from '../../support/servers/nginx.js'
+import { request, unmarked } from '../../support/servers/proxied.js'
+import { closeServers, listen, serve, type TestServer } from '../../support/servers/servers.js'
 
 const HANDSHAKE = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: x']
 

@@ -1,10 +1,10 @@
 import { createServer } from 'node:http'
 import { expect } from 'chai'
 import { attach, passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
-import { expressVersions, type Express } from '../../support/express-versions.js'
-import { RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, listen, serve } from '../../support/servers.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { expressVersions, type Express } from '../../support/express/express-versions.js'
+import { answer, scriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, listen, serve } from '../../support/servers/servers.js'
 
 type App = ReturnType<Express>
 

@@ -10,11 +10,11 @@ import {
   type RequestHook,
   type SluicewayError,
 } from 'sluiceway'
-import { deferred } from '../../support/deferred.js'
-import { expressVersions } from '../../support/express-versions.js'
-import type { Handler } from '../../support/hosts.js'
-import { RawClient } from '../../support/raw-client.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import type { Handler } from '../../support/express/hosts.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
+import { deferred } from '../../support/time/deferred.js'
 
 const body = ['the body ', 'of the client']
 

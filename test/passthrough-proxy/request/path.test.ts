@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
-import { expressVersions } from '../../support/express-versions.js'
-import { RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import { answer, scriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
 
 for (const { name, express } of expressVersions) {
   /** The path the upstream was asked for, or the status of a refusal. */

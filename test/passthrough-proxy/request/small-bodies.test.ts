@@ -8,12 +8,12 @@ import {
   type PassthroughProxyOptions,
   type TargetFunction,
 } from 'sluiceway'
-import { deferred } from '../../support/deferred.js'
-import { hosts, type Handler } from '../../support/hosts.js'
-import { RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, serve } from '../../support/servers.js'
-import { until } from '../../support/until.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { hosts, type Handler } from '../../support/express/hosts.js'
+import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
+import { deferred } from '../../support/time/deferred.js'
+import { until } from '../../support/time/until.js'
 
 const BODY = 'a small body, \u00e9\u20ac\0'
 const LENGTH = Buffer.byteLength(BODY)

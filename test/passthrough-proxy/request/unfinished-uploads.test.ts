@@ -1,10 +1,10 @@
 import { PassThrough } from 'node:stream'
 import { expect } from 'chai'
 import { bodyCache, maxBytes, passthroughProxy, type RequestHook } from 'sluiceway'
-import { type Handler, hosts } from '../../support/hosts.js'
-import { asChunk, lastChunk, RawClient } from '../../support/raw-client.js'
-import { scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { asChunk, lastChunk, RawClient } from '../../support/clients/raw-client.js'
+import { type Handler, hosts } from '../../support/express/hosts.js'
+import { scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
 
 /** More than all buffers on the way to the upstream hold, and less than is discarded after an answer. */
 const MUCH = Buffer.alloc(12 * 1024 * 1024)

@@ -1,8 +1,8 @@
 import { request, type IncomingMessage, type RequestListener } from 'node:http'
 import { expect } from 'chai'
 import { maxBytes } from 'sluiceway'
-import { RawClient } from '../../support/raw-client.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
 
 const body = Buffer.alloc(900_000, 'body')
 

@@ -1,11 +1,11 @@
 import zlib from 'node:zlib'
 import { expect } from 'chai'
 import type { IncomingResponse } from 'sluiceway'
+import { asChunk, lastChunk } from '../../support/clients/raw-client.js'
 import { withEntry } from '../../support/error-entry.js'
-import { expressVersions } from '../../support/express-versions.js'
-import { proxied, type Proxied, request } from '../../support/proxied.js'
-import { asChunk, lastChunk } from '../../support/raw-client.js'
-import { closeServers } from '../../support/servers.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import { proxied, type Proxied, request } from '../../support/servers/proxied.js'
+import { closeServers } from '../../support/servers/servers.js'
 
 const { zstdCompressSync } = zlib as { zstdCompressSync?: (bytes: Buffer) => Buffer }
 

@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import { PassThrough } from 'node:stream'
 import { expect } from 'chai'
 import { passthroughProxy, type IncomingResponse, type PassthroughProxyOptions } from 'sluiceway'
-import { closeServers, listen, serve } from '../../support/servers.js'
+import { closeServers, listen, serve } from '../../support/servers/servers.js'
 
 describe('a HEAD whose GET would be changed', () => {
   afterEach(closeServers)

@@ -1,11 +1,11 @@
 import { expect } from 'chai'
 import { bodyCache, passthroughProxy } from 'sluiceway'
-import { expressVersions } from '../../support/express-versions.js'
-import type { Handler } from '../../support/hosts.js'
-import { RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, serve } from '../../support/servers.js'
-import { needsOwnClient } from '../../support/transports.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import type { Handler } from '../../support/express/hosts.js'
+import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
+import { needsOwnClient } from '../../support/undici/transports.js'
 
 for (const { name, express } of expressVersions) {
   describe(`passthroughProxy and interim responses and trailers (${name})`, () => {

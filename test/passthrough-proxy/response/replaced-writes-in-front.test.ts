@@ -2,12 +2,12 @@ import type { ServerResponse } from 'node:http'
 import { Transform } from 'node:stream'
 import { expect } from 'chai'
 import { autoFlush, passthroughProxy } from 'sluiceway'
-import { deferred } from '../../support/deferred.js'
-import { hosts, type Handler } from '../../support/hosts.js'
-import { MockedClock, turns } from '../../support/mocked-clock.js'
-import { RawClient } from '../../support/raw-client.js'
-import { scriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { hosts, type Handler } from '../../support/express/hosts.js'
+import { scriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
+import { deferred } from '../../support/time/deferred.js'
+import { MockedClock, turns } from '../../support/time/mocked-clock.js'
 
 const through: Handler = (_req, _res, next) => next()
 

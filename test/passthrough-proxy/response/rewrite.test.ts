@@ -1,14 +1,14 @@
 import type { IncomingMessage, RequestListener } from 'node:http'
 import { expect } from 'chai'
 import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-import { attached } from '../../support/attached.js'
-import { cpuOf } from '../../support/cpu.js'
+import { RawClient, type RawResponse } from '../../support/clients/raw-client.js'
 import { withEntry } from '../../support/error-entry.js'
-import { expressVersions } from '../../support/express-versions.js'
-import { proxied, request } from '../../support/proxied.js'
-import { RawClient, type RawResponse } from '../../support/raw-client.js'
-import { answer, scriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import { cpuOf } from '../../support/process/cpu.js'
+import { attached } from '../../support/servers/attached.js'
+import { proxied, request } from '../../support/servers/proxied.js'
+import { answer, scriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
 
 interface Place {
   readonly mount?: string

@@ -2,11 +2,11 @@ import { PassThrough } from 'node:stream'
 import { expect } from 'chai'
 import express, { type NextFunction, type Request, type Response } from 'express'
 import { passthroughProxy, type PassthroughProxyOptions, type ResponseHook } from 'sluiceway'
-import { MockedClock, turns } from '../../support/mocked-clock.js'
-import { RawClient } from '../../support/raw-client.js'
-import { scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, serve } from '../../support/servers.js'
-import { transport } from '../../support/transports.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
+import { MockedClock, turns } from '../../support/time/mocked-clock.js'
+import { transport } from '../../support/undici/transports.js'
 
 const head = (length: number, status = '404 Not Found'): string =>
   `HTTP/1.1 ${status}\r\nContent-Length: ${length}\r\n\r\n`

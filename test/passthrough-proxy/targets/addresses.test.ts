@@ -3,7 +3,7 @@ import { lookup } from 'node:dns/promises'
 import net, { type AddressInfo } from 'node:net'
 import { expect } from 'chai'
 import { Agent } from 'undici'
-import { answer } from '../../support/scripted-upstream.js'
+import { answer } from '../../support/servers/scripted-upstream.js'
 import { endAll, kept, asked } from './upstreams.js'
 
 describe('the upstreams of passthroughProxy', () => {

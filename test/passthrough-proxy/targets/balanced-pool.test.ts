@@ -1,10 +1,10 @@
 import type { RequestListener } from 'node:http'
 import { expect } from 'chai'
 import { BalancedPool, type Dispatcher } from 'undici'
-import { RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, serve, type TestServer } from '../../support/servers.js'
-import { until } from '../../support/until.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { answer, scriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, serve, type TestServer } from '../../support/servers/servers.js'
+import { until } from '../../support/time/until.js'
 import { endAll, kept, start, asked } from './upstreams.js'
 
 describe('the upstreams of passthroughProxy', () => {

@@ -3,9 +3,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import { buffer } from 'node:stream/consumers'
 import type { ErrorCode, PassthroughProxyOptions } from 'sluiceway'
-import { scriptedUpstream } from '../../support/scripted-upstream.js'
-import { listen, serve, type TestServer } from '../../support/servers.js'
-import { certificate, key } from '../../support/tls-certificate.js'
+import { scriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { listen, serve, type TestServer } from '../../support/servers/servers.js'
+import { certificate, key } from '../../support/servers/tls-certificate.js'
 
 /** Nothing listens there. */
 export const REFUSING = 'http://127.0.0.1:1'

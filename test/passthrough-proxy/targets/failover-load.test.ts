@@ -1,10 +1,10 @@
 import { expect } from 'chai'
 import express from 'express'
 import { bodyCache } from 'sluiceway'
-import { RawClient } from '../../support/raw-client.js'
-import { namedUpstream } from '../../support/recipe-app.js'
-import { closeServers } from '../../support/servers.js'
-import { until } from '../../support/until.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { namedUpstream } from '../../support/recipes/recipe-app.js'
+import { closeServers } from '../../support/servers/servers.js'
+import { until } from '../../support/time/until.js'
 import { startWatched } from '../watched.js'
 
 const CLIENTS = 8

@@ -1,10 +1,10 @@
 import { expect } from 'chai'
 import type { passthroughProxy } from 'sluiceway'
 import { type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-import { expressVersions } from '../../support/express-versions.js'
-import type { RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers } from '../../support/servers.js'
+import type { RawClient } from '../../support/clients/raw-client.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers } from '../../support/servers/servers.js'
 import { startWatched } from '../watched.js'
 
 for (const { name, express } of expressVersions) {

@@ -2,8 +2,8 @@
 import express from 'express'
 import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
 import type { Dispatcher } from 'undici'
-import { RawClient, type RawResponse } from '../../support/raw-client.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { RawClient, type RawResponse } from '../../support/clients/raw-client.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
 
 const dispatchers: Dispatcher[] = []
 

@@ -2,11 +2,11 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import { attach, passthroughProxy, type Dispatcher, type PassthroughProxyOptions } from 'sluiceway'
-import { expressVersions } from '../../support/express-versions.js'
-import { RawClient } from '../../support/raw-client.js'
-import { closeServers, listen, serve } from '../../support/servers.js'
-import { undiciVersions, type ClosableDispatcher, type Undici } from '../../support/undici-versions.js'
-import { until } from '../../support/until.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import { closeServers, listen, serve } from '../../support/servers/servers.js'
+import { until } from '../../support/time/until.js'
+import { undiciVersions, type ClosableDispatcher, type Undici } from '../../support/undici/undici-versions.js'
 
 /** The number that a client sends and the middlewares of its request run with. */
 const numbers = new AsyncLocalStorage<string>()

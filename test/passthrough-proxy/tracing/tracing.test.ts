@@ -11,13 +11,13 @@ import {
   type ProxiedRequest,
   type SluicewayError,
 } from 'sluiceway'
-import { expressVersions } from '../../support/express-versions.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { expressVersions } from '../../support/express/express-versions.js'
 import { Observer } from '../../support/observed.js'
-import { RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, listen } from '../../support/servers.js'
-import { type ClosableDispatcher, undiciVersions, type Undici } from '../../support/undici-versions.js'
-import { until } from '../../support/until.js'
+import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, listen } from '../../support/servers/servers.js'
+import { until } from '../../support/time/until.js'
+import { type ClosableDispatcher, undiciVersions, type Undici } from '../../support/undici/undici-versions.js'
 
 const numbers = new AsyncLocalStorage<string>()
 

@@ -3,9 +3,9 @@ import https from 'node:https'
 import { expect } from 'chai'
 import { attach } from 'sluiceway/attach'
 import { passthroughProxy } from 'sluiceway/passthrough-proxy'
-import { RawClient } from '../../support/raw-client.js'
-import { closeServers, listen } from '../../support/servers.js'
-import { certificate, key } from '../../support/tls-certificate.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { closeServers, listen } from '../../support/servers/servers.js'
+import { certificate, key } from '../../support/servers/tls-certificate.js'
 
 const HEAD = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'
 /** The size of a first read, and of a record of TLS. */

@@ -3,11 +3,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import express from 'express'
 import { passthroughProxy, type PassthroughProxy } from 'sluiceway'
-import { attached } from '../../support/attached.js'
-import { deferred } from '../../support/deferred.js'
-import { collectedBytes } from '../../support/memory.js'
-import { RawClient } from '../../support/raw-client.js'
-import { closeServers, serve } from '../../support/servers.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { collectedBytes } from '../../support/process/memory.js'
+import { attached } from '../../support/servers/attached.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
+import { deferred } from '../../support/time/deferred.js'
 
 /** Lets the garbage be collected. */
 const collect = collectedBytes

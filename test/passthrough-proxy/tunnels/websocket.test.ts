@@ -4,9 +4,9 @@ import { createServer } from 'node:http'
 import { expect } from 'chai'
 import { attach, passthroughProxy } from 'sluiceway'
 import { WebSocket, WebSocketServer, type ClientOptions } from 'ws'
-import { attached } from '../../support/attached.js'
-import { expressVersions } from '../../support/express-versions.js'
-import { closeServers, listen, serve } from '../../support/servers.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import { attached } from '../../support/servers/attached.js'
+import { closeServers, listen, serve } from '../../support/servers/servers.js'
 
 for (const { name, express } of expressVersions) {
   describe(`passthroughProxy with the ws package (${name})`, () => {

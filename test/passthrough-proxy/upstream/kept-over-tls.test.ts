@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { attach } from 'sluiceway/attach'
 import { passthroughProxy } from 'sluiceway/passthrough-proxy'
-import { RawClient } from '../../support/raw-client.js'
-import { closeServers, serve } from '../../support/servers.js'
-import { certificate } from '../../support/tls-certificate.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
+import { certificate } from '../../support/servers/tls-certificate.js'
 
 /** Keeps this process busy, so that a response is there before Node hears that its request was written. */
 function beBusy(milliseconds: number): void {

@@ -1,6 +1,6 @@
 import { createServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
-import { certificate, key } from '../../support/tls-certificate.js'
+import { certificate, key } from '../../support/servers/tls-certificate.js'
 
 /** An upstream over TLS in its own process. It answers at once, with the number of the connection. */
 const numbers = new Map<Socket, number>()

@@ -1,10 +1,10 @@
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
-import { expressVersions } from '../../support/express-versions.js'
-import { RawClient } from '../../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/scripted-upstream.js'
-import { closeServers, serve } from '../../support/servers.js'
-import { needsOwnClient } from '../../support/transports.js'
+import { RawClient } from '../../support/clients/raw-client.js'
+import { expressVersions } from '../../support/express/express-versions.js'
+import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
+import { needsOwnClient } from '../../support/undici/transports.js'
 
 const NO_RETRY = 'undici repeats nothing, and does not tell whether a connection is a kept one'
 

@@ -1,10 +1,14 @@
 // A server that a test plays, asked by the proxy's own client.
 import { turns } from '../../../fuzz/wire.js'
-import { type ClientOptions, createClient, type Upstream } from '../../../support/http1-client.js'
-import type { RawClient } from '../../../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../../support/scripted-upstream.js'
-import { closeServers } from '../../../support/servers.js'
-import { ask, type RecordingReceiver } from '../../../support/upstream-receiver.js'
+import type { RawClient } from '../../../support/clients/raw-client.js'
+import { type ClientOptions, createClient, type Upstream } from '../../../support/http1/http1-client.js'
+import { ask, type RecordingReceiver } from '../../../support/http1/upstream-receiver.js'
+import {
+  answer,
+  scriptedUpstream,
+  type ScriptedUpstream,
+} from '../../../support/servers/scripted-upstream.js'
+import { closeServers } from '../../../support/servers/servers.js'
 
 export const settings: ClientOptions = {
   maxConnections: 2,

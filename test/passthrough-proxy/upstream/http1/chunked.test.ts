@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { ChunkDecoder } from '../../../support/http1-client.js'
-import { splits } from '../../../support/parsed-response.js'
+import { ChunkDecoder } from '../../../support/http1/http1-client.js'
+import { splits } from '../../../support/http1/parsed-response.js'
 
 interface Decoded {
   body: string

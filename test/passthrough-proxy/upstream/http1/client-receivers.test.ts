@@ -1,10 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { expect } from 'chai'
-import type { Upstream } from '../../../support/http1-client.js'
-import { collectedBytes } from '../../../support/memory.js'
-import type { RawClient } from '../../../support/raw-client.js'
-import { answer, type ScriptedUpstream } from '../../../support/scripted-upstream.js'
-import { ask, context, RecordingReceiver } from '../../../support/upstream-receiver.js'
+import type { RawClient } from '../../../support/clients/raw-client.js'
+import type { Upstream } from '../../../support/http1/http1-client.js'
+import { ask, context, RecordingReceiver } from '../../../support/http1/upstream-receiver.js'
+import { collectedBytes } from '../../../support/process/memory.js'
+import { answer, type ScriptedUpstream } from '../../../support/servers/scripted-upstream.js'
 import { giveEach, askServer, type Arrived, type AskedRequest, settings, turn } from './asked.js'
 
 describe("the proxy's own client", () => {

@@ -8,12 +8,12 @@ import { Duplex } from 'node:stream'
 import tls, { type TLSSocket } from 'node:tls'
 import { expect } from 'chai'
 import { turns } from '../../../fuzz/wire.js'
-import { type ClientOptions, createClient } from '../../../support/http1-client.js'
-import { answer } from '../../../support/scripted-upstream.js'
-import { closeServers, listen } from '../../../support/servers.js'
-import { certificate, expiredCertificate, key } from '../../../support/tls-certificate.js'
-import { until } from '../../../support/until.js'
-import { ask, type RecordingReceiver } from '../../../support/upstream-receiver.js'
+import { type ClientOptions, createClient } from '../../../support/http1/http1-client.js'
+import { ask, type RecordingReceiver } from '../../../support/http1/upstream-receiver.js'
+import { answer } from '../../../support/servers/scripted-upstream.js'
+import { closeServers, listen } from '../../../support/servers/servers.js'
+import { certificate, expiredCertificate, key } from '../../../support/servers/tls-certificate.js'
+import { until } from '../../../support/time/until.js'
 
 const settings: ClientOptions = { maxConnections: 2, connectTimeoutMs: 2000, maxResponseHeadBytes: 16_384 }
 /** Waits some turns of the event loop: a connection is checked once more after an answer before it is reused. */

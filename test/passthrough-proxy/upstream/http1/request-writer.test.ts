@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { expect } from 'chai'
-import { lastChunkWith, requestHead, type UpstreamRequest } from '../../../support/http1-client.js'
+import { lastChunkWith, requestHead, type UpstreamRequest } from '../../../support/http1/http1-client.js'
 
 const plain: UpstreamRequest = {
   origin: 'http://a:1',

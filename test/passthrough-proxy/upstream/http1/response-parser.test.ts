@@ -1,5 +1,10 @@
 import { expect } from 'chai'
-import { type ParsedResponse, type ParseOptions, parsed, splits } from '../../../support/parsed-response.js'
+import {
+  type ParsedResponse,
+  type ParseOptions,
+  parsed,
+  splits,
+} from '../../../support/http1/parsed-response.js'
 
 interface Case extends ParseOptions {
   readonly title: string

@@ -1,9 +1,9 @@
 import type { LookupFunction } from 'node:net'
 import { expect } from 'chai'
-import { createClient, type Upstream } from '../../../support/http1-client.js'
-import type { RawClient } from '../../../support/raw-client.js'
-import { answer, type ScriptedUpstream } from '../../../support/scripted-upstream.js'
-import { ask, type RecordingReceiver } from '../../../support/upstream-receiver.js'
+import type { RawClient } from '../../../support/clients/raw-client.js'
+import { createClient, type Upstream } from '../../../support/http1/http1-client.js'
+import { ask, type RecordingReceiver } from '../../../support/http1/upstream-receiver.js'
+import { answer, type ScriptedUpstream } from '../../../support/servers/scripted-upstream.js'
 import { giveEach, ofOne, usedConnection, turn } from './asked.js'
 
 describe("the pool of the proxy's own client", () => {

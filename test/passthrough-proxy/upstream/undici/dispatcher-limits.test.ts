@@ -2,12 +2,16 @@
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
 import type { Dispatcher } from 'undici'
-import { expressVersions } from '../../../support/express-versions.js'
-import { asChunk, lastChunk, RawClient } from '../../../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../../support/scripted-upstream.js'
-import { closeServers, serve } from '../../../support/servers.js'
-import { undiciVersions } from '../../../support/undici-versions.js'
-import { until } from '../../../support/until.js'
+import { asChunk, lastChunk, RawClient } from '../../../support/clients/raw-client.js'
+import { expressVersions } from '../../../support/express/express-versions.js'
+import {
+  answer,
+  scriptedUpstream,
+  type ScriptedUpstream,
+} from '../../../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../../../support/servers/servers.js'
+import { until } from '../../../support/time/until.js'
+import { undiciVersions } from '../../../support/undici/undici-versions.js'
 
 for (const [version, load] of undiciVersions) {
   describe(`passthroughProxy over a dispatcher of ${version}, with its limits`, () => {

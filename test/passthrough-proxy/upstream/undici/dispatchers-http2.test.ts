@@ -5,9 +5,9 @@ import {
   type Http2ServerResponse,
 } from 'node:http2'
 import { expect } from 'chai'
-import { listen } from '../../../support/servers.js'
-import { certificate, key } from '../../../support/tls-certificate.js'
-import { undiciVersions, type Undici } from '../../../support/undici-versions.js'
+import { listen } from '../../../support/servers/servers.js'
+import { certificate, key } from '../../../support/servers/tls-certificate.js'
+import { undiciVersions, type Undici } from '../../../support/undici/undici-versions.js'
 import { endAll, HANDSHAKE, keep, startProxy, type Started } from './dispatchers.js'
 
 for (const [version, load] of undiciVersions) {

@@ -2,11 +2,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import net, { type Socket } from 'node:net'
 import { expect } from 'chai'
 import type { PassthroughProxyOptions } from 'sluiceway'
-import { asChunk, RawClient } from '../../../support/raw-client.js'
-import { answer, scriptedUpstream } from '../../../support/scripted-upstream.js'
-import { closeServers, listen, serve } from '../../../support/servers.js'
-import { undiciVersions, type Undici } from '../../../support/undici-versions.js'
-import { until } from '../../../support/until.js'
+import { asChunk, RawClient } from '../../../support/clients/raw-client.js'
+import { answer, scriptedUpstream } from '../../../support/servers/scripted-upstream.js'
+import { closeServers, listen, serve } from '../../../support/servers/servers.js'
+import { until } from '../../../support/time/until.js'
+import { undiciVersions, type Undici } from '../../../support/undici/undici-versions.js'
 import { endAll, HANDSHAKE, keep, startProxy } from './dispatchers.js'
 
 for (const [version, load] of undiciVersions) {

@@ -2,9 +2,9 @@
 import express from 'express'
 import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
 import type * as undici7 from 'undici'
-import { attached } from '../../../support/attached.js'
-import { RawClient } from '../../../support/raw-client.js'
-import { closeServers } from '../../../support/servers.js'
+import { RawClient } from '../../../support/clients/raw-client.js'
+import { attached } from '../../../support/servers/attached.js'
+import { closeServers } from '../../../support/servers/servers.js'
 
 export const HANDSHAKE = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n'
 

@@ -2,12 +2,12 @@ import { Duplex, Readable } from 'node:stream'
 import { expect } from 'chai'
 import { attach, passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
 import { Agent } from 'undici'
+import { RawClient } from '../../../support/clients/raw-client.js'
 import { withEntry } from '../../../support/error-entry.js'
-import { expressVersions } from '../../../support/express-versions.js'
-import { MockedClock } from '../../../support/mocked-clock.js'
-import { RawClient } from '../../../support/raw-client.js'
-import { answer, scriptedUpstream } from '../../../support/scripted-upstream.js'
-import { closeServers, serve } from '../../../support/servers.js'
+import { expressVersions } from '../../../support/express/express-versions.js'
+import { answer, scriptedUpstream } from '../../../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../../../support/servers/servers.js'
+import { MockedClock } from '../../../support/time/mocked-clock.js'
 
 /** The part of undici 7's own handler interface that a dispatcher may call instead of the one that undici 8 shares. */
 interface Handler7 {

@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import type * as undici7 from 'undici'
-import type { RawClient } from '../../../support/raw-client.js'
-import { serve } from '../../../support/servers.js'
-import { undiciVersions, type Undici } from '../../../support/undici-versions.js'
-import { until } from '../../../support/until.js'
+import type { RawClient } from '../../../support/clients/raw-client.js'
+import { serve } from '../../../support/servers/servers.js'
+import { until } from '../../../support/time/until.js'
+import { undiciVersions, type Undici } from '../../../support/undici/undici-versions.js'
 import { endAll, keep, startProxy } from './dispatchers.js'
 
 type Dispatch = undici7.Dispatcher['dispatch']

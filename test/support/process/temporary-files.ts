@@ -1,7 +1,7 @@
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { until } from './until.js'
+import { until } from '../time/until.js'
 
 const created: string[] = []
 

@@ -1,8 +1,8 @@
-import type * as ChunkedModule from '../../dist/esm/passthrough-proxy/upstream/http1/chunked.js'
-import type * as ClientModule from '../../dist/esm/passthrough-proxy/upstream/http1/client.js'
-import type * as WriterModule from '../../dist/esm/passthrough-proxy/upstream/http1/request-writer.js'
-import type * as ParserModule from '../../dist/esm/passthrough-proxy/upstream/http1/response-parser.js'
-import { root } from './repository.js'
+import type * as ChunkedModule from '../../../dist/esm/passthrough-proxy/upstream/http1/chunked.js'
+import type * as ClientModule from '../../../dist/esm/passthrough-proxy/upstream/http1/client.js'
+import type * as WriterModule from '../../../dist/esm/passthrough-proxy/upstream/http1/request-writer.js'
+import type * as ParserModule from '../../../dist/esm/passthrough-proxy/upstream/http1/response-parser.js'
+import { root } from '../repository/repository.js'
 
 /*
  * The proxy's own client and its parts, which the package does not export. They are loaded from the built package,
@@ -20,7 +20,7 @@ export const { requestHead, lastChunk: lastChunkWith } = (await built(
   'request-writer',
 )) as typeof WriterModule
 
-export type { ClientOptions } from '../../dist/esm/passthrough-proxy/upstream/http1/client.js'
+export type { ClientOptions } from '../../../dist/esm/passthrough-proxy/upstream/http1/client.js'
 export type {
   Failure,
   Receiver,
@@ -28,4 +28,4 @@ export type {
   Upstream,
   UpstreamRequest,
   Waiting,
-} from '../../dist/esm/passthrough-proxy/upstream/upstream.js'
+} from '../../../dist/esm/passthrough-proxy/upstream/upstream.js'

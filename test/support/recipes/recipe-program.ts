@@ -10,7 +10,7 @@ const [, , recipe = ''] = process.argv
 console.dir = (printed: unknown) => void process.send?.({ printed })
 console.info = console.warn = (...words) => void process.send?.({ printed: format(...words) })
 
-const { app } = (await import(`../../.recipes/${recipe}.js`)) as { app: RequestListener & { set: Setter } }
+const { app } = (await import(`../../../.recipes/${recipe}.js`)) as { app: RequestListener & { set: Setter } }
 app.set('env', 'test') // Express logs no errors then
 const server = createServer(app).listen(0, '127.0.0.1')
 await once(server, 'listening')

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import http, { type OutgoingHttpHeaders } from 'node:http'
 import { createInterface } from 'node:readline'
 import { createGunzip } from 'node:zlib'
-import { waitFor } from './waiting.js'
+import { waitFor } from '../time/waiting.js'
 
 /** Reads a gzip answer line by line, each as soon as the received bytes can be decoded to it. */
 export async function requestLines(url: string, headers: OutgoingHttpHeaders = {}): Promise<DecodedLines> {

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import http from 'node:http'
 import type { Readable } from 'node:stream'
 import zlib from 'node:zlib'
-import { happened, lastOf, noteWait, waitFor } from './waiting.js'
-import { createZstdDecompress } from './zstd-compression.js'
+import { createZstdDecompress } from '../express/zstd-compression.js'
+import { happened, lastOf, noteWait, waitFor } from '../time/waiting.js'
 
 /** The content codings that `compression` knows. */
 export const codings = ['identity', 'gzip', 'deflate', 'br'] as const

@@ -1,8 +1,8 @@
 import type { Dispatcher } from 'sluiceway'
-import type * as AdapterModule from '../../dist/esm/passthrough-proxy/upstream/undici/adapter.js'
-import type { ClientOptions, Upstream } from './http1-client.js'
-import { loadNode22 } from './node22.js'
-import { root } from './repository.js'
+import type * as AdapterModule from '../../../dist/esm/passthrough-proxy/upstream/undici/adapter.js'
+import type { ClientOptions, Upstream } from '../http1/http1-client.js'
+import { loadNode22 } from '../repository/node22.js'
+import { root } from '../repository/repository.js'
 import { transport } from './transports.js'
 
 const { dispatcherUpstream } = (await import(

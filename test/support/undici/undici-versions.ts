@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'sluiceway'
 import * as undici7 from 'undici'
-import { hasNode22Packages, loadNode22 } from './node22.js'
+import { hasNode22Packages, loadNode22 } from '../repository/node22.js'
 
 export type Undici = typeof undici7
 

@@ -1,12 +1,12 @@
 import { expect } from 'chai'
 import Mocha from 'mocha'
-import { deferred } from './deferred.js'
-import { RawClient } from './raw-client.js'
-import { answer, scriptedUpstream } from './scripted-upstream.js'
-import { closeServers, serve } from './servers.js'
-import { StreamingClient } from './streaming-client.js'
-import { until } from './until.js'
-import { beginTest, waitFor } from './waiting.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { StreamingClient } from '../support/clients/streaming-client.js'
+import { answer, scriptedUpstream } from '../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
+import { until } from '../support/time/until.js'
+import { beginTest, waitFor } from '../support/time/waiting.js'
 
 describe('a test that times out', () => {
   beforeEach(beginTest)

@@ -1,6 +1,6 @@
 import { passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-import { expressVersions } from './express-versions.js'
-import { RawClient, type RawResponse } from './raw-client.js'
+import { RawClient, type RawResponse } from '../clients/raw-client.js'
+import { expressVersions } from '../express/express-versions.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from './scripted-upstream.js'
 import { serve, type TestServer } from './servers.js'
 

@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** The repository's folder; this file runs as build/test/support/repository.js. */
-export const root = fileURLToPath(new URL('../../../', import.meta.url))
+/** The repository's folder; this file runs as build/test/support/repository/repository.js. */
+export const root = fileURLToPath(new URL('../../../../', import.meta.url))
 
 /** The text of a file of the repository. */
 export function readText(file: string): string {

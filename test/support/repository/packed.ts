@@ -1,8 +1,8 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { runUncovered } from '../process/run-uncovered.js'
 import { root } from './repository.js'
-import { runUncovered } from './run-uncovered.js'
 
 /** The package as npm would publish it, installed in its own folder. */
 export interface Installed {

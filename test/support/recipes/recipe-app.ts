@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
 import type { Express } from 'express'
-import { listen, type TestServer } from './servers.js'
+import { listen, type TestServer } from '../servers/servers.js'
 
 /** Imports the program of a recipe while these environment variables are set. */
 export async function recipeApp<Program extends { readonly app: Express }>(
@@ -10,7 +10,7 @@ export async function recipeApp<Program extends { readonly app: Express }>(
   variables: Readonly<Record<string, string>>,
 ): Promise<Program> {
   Object.assign(process.env, variables)
-  const program = (await import(`../../.recipes/${name}.js`)) as Program
+  const program = (await import(`../../../.recipes/${name}.js`)) as Program
   for (const variable of Object.keys(variables)) delete process.env[variable]
   // Express logs no errors then.
   program.app.set('env', 'test')

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import type { ClientHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
-import { waitFor } from './waiting.js'
+import { waitFor } from '../time/waiting.js'
 
 /** Counts the file descriptors of this process, sockets included; 0 if the system does not list them. */
 export function openDescriptors(): number {

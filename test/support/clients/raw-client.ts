@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import net from 'node:net'
-import { lastOf, noteWait, waitFor } from './waiting.js'
+import { lastOf, noteWait, waitFor } from '../time/waiting.js'
 
 /** One response as it was on the wire, with its body decoded from chunks. */
 export interface RawResponse {

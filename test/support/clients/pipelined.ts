@@ -3,10 +3,10 @@ import { createServer as createHttpsServer } from 'node:https'
 import net from 'node:net'
 import tls from 'node:tls'
 import { attach } from 'sluiceway'
+import { listen, type TestServer } from '../servers/servers.js'
+import { certificate, key } from '../servers/tls-certificate.js'
+import { happened } from '../time/waiting.js'
 import { RawClient } from './raw-client.js'
-import { listen, type TestServer } from './servers.js'
-import { certificate, key } from './tls-certificate.js'
-import { happened } from './waiting.js'
 
 /** How a test reaches a server: with or without TLS. */
 export interface Transport {

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 // Made for these tests, for localhost and 127.0.0.1; it is worthless elsewhere. Read from the sources, because the
-// compiled tests are two folders deep in build/.
-const folder = new URL('../../../test/support/tls/', import.meta.url)
+// compiled tests lie in build/.
+const folder = new URL('../../../../test/support/servers/tls/', import.meta.url)
 
 /** Key and self-signed certificate of the tests' TLS servers; a client trusts it by passing it as `ca`. */
 export const key = readFileSync(new URL('key.pem', folder))

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Duplex } from 'node:stream'
+import { noteWait } from '../time/waiting.js'
 import type { Failure, Receiver, Sending, Upstream, UpstreamRequest, Waiting } from './http1-client.js'
-import { noteWait } from './waiting.js'
 
 /** The request that a callback belongs to. */
 export const context = new AsyncLocalStorage<string>()

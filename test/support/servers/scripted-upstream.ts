@@ -1,7 +1,7 @@
 import net from 'node:net'
-import { RawClient } from './raw-client.js'
+import { RawClient } from '../clients/raw-client.js'
+import { waitFor } from '../time/waiting.js'
 import { listen } from './servers.js'
-import { waitFor } from './waiting.js'
 
 /** A server that answers nothing by itself: a test reads the received bytes, and writes any answer. */
 export interface ScriptedUpstream {
