@@ -5,10 +5,10 @@ import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { maxBytes } from 'sluiceway/max-bytes'
-import { deferred } from '../support/deferred.js'
-import { type Handler, hosts } from '../support/hosts.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, listen, serve } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closeServers, listen, serve } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
 
 /** Readers that have begun when the request is answered, and have no listener then. Each returns what it has read. */
 const beginnings: Readonly<Record<string, (req: IncomingMessage) => Promise<string>>> = {

@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { expect } from 'chai'
-import { filesBelow, readText } from '../support/repository.js'
+import { filesBelow, readText } from '../support/repository/repository.js'
 
 const files = filesBelow('lib').filter((file) => file.endsWith('.ts'))
 const graph = new Map(files.map((file) => [file, importsOf(file)]))

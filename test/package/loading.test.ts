@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { type Installed, packedPackage } from '../support/packed.js'
-import { subpaths } from '../support/repository.js'
+import { type Installed, packedPackage } from '../support/repository/packed.js'
+import { subpaths } from '../support/repository/repository.js'
 
 /** What a fresh process has loaded after one import: our modules by their folder, packages, and modules of Node. */
 interface Loaded {

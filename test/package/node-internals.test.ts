@@ -6,10 +6,10 @@ import { pipeline, Readable, Writable } from 'node:stream'
 import { json } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
-import { expressFor } from '../support/express-versions.js'
-import { RawClient } from '../support/raw-client.js'
-import { readText, root } from '../support/repository.js'
-import { closeServers, listen, serve } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { expressFor } from '../support/express/express-versions.js'
+import { readText, root } from '../support/repository/repository.js'
+import { closeServers, listen, serve } from '../support/servers/servers.js'
 
 /** A member of an object of Node, whether or not its types declare it. */
 function member(object: object, name: string | symbol): unknown {
