@@ -43,6 +43,11 @@ function failing(): Writable {
   return new Writable({ write: (_chunk, _encoding, done) => done(new Error('full')) })
 }
 
+const givingUp: Readonly<Record<string, (req: IncomingMessage) => Promise<unknown>>> = {
+  'of the request': () => Promise.resolve(),
+  'after a reader that gave up before it': (req) => pipeline(req, failing()).catch(() => undefined),
+}
+
 /** Starts to wait and then reads, and answers when both are over. */
 function both(
   wait: (req: IncomingMessage) => Promise<unknown>,
@@ -136,6 +141,29 @@ describe('the end of a request whose body bodyCache gives beside it', () => {
     res.end()
     client.destroy()
   })
+
+  for (const [when, giveUp] of Object.entries(givingUp)) {
+    it(`does not hide an exception of an earlier listener ${when}`, async () => {
+      const { client, req, res } = await exchange()
+      const failure = Object.assign(new Error('mine'), { code: 'ERR_INVALID_STATE' })
+      const got: string[] = []
+      client.write(asChunk('abc'))
+      await giveUp(req)
+      req.on('data', (chunk) => {
+        got.push(String(chunk))
+        if (got.length === 2) throw failure
+      })
+      await once(req, 'data')
+      const other = text(Readable.toWeb(req))
+      await nextTurn()
+      // As the parser does.
+      expect(() => req.push(Buffer.from('def'))).to.throw(failure)
+      client.write(lastChunk)
+      expect(await other).to.equal('abcdef')
+      res.end()
+      client.destroy()
+    })
+  }
 
   it("is Node's own error for a loop over a request whose client leaves", async () => {
     const failure = deferred<unknown>()
