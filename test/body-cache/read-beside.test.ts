@@ -113,6 +113,39 @@ describe('the end of a request whose body bodyCache gives beside it', () => {
     expect(await answer.text()).to.equal('abc')
   })
 
+  const leaving: Handler = async (req, res) => {
+    const end = once(req, 'end')
+    for await (const _chunk of req) break
+    await end
+    res.end(await text(req))
+  }
+
+  for (const { name, mount } of hosts) {
+    it(`is heard by a promise of it whose loop has left the body, on ${name}`, async () => {
+      const { url } = await serve(mount(bodyCache(), leaving))
+      const answer = await fetch(url, { method: 'POST', body: PART })
+      expect((await answer.text()).length).to.equal(PART.length)
+    })
+  }
+
+  it('is heard over HTTP/2 by a promise of it whose loop has left the body', async () => {
+    expect(await postOverHttp2(leaving, 'abc')).to.equal('abc')
+  })
+
+  it('is that of the next reader for a promise whose loop has left the body', async () => {
+    const { client, req, res } = await exchange()
+    const end = once(req, 'end')
+    client.write(asChunk('abc'))
+    for await (const _chunk of req) break
+    const next = once(req, 'data')
+    client.write(asChunk('def'), lastChunk)
+    expect(String((await next)[0])).to.equal('abc')
+    await end
+    expect(await text(req)).to.equal('abcdef')
+    res.end()
+    client.destroy()
+  })
+
   for (const [how, read] of Object.entries(loops)) {
     it(`is not heard by a slower web stream of the request while a loop ${how}`, async () => {
       const { client, req, res } = await exchange()
