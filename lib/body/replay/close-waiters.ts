@@ -80,6 +80,17 @@ export class CloseWaiters {
     if (!isHttp2(req)) timers.nextTick(waitOneTick, this, req.rawListeners('close'))
   }
 
+  /**
+   * Called when a loop over the request has left it before its end. Node destroys the request then, and a promise of
+   * its 'end' is rejected; here the body is discarded for it, unless the next reader comes first.
+   */
+  readerLeft(): void {
+    timers.nextTick(() => {
+      const { req, hasClosed, isReadable, endListeners } = this.request
+      if (!hasClosed && isReadable && !this.isRead && endListeners.some(isAwaited)) req.resume()
+    })
+  }
+
   /** True once the body was read to its end, while nobody reads it again. */
   get areDone(): boolean {
     return this.isOver && !this.isRead

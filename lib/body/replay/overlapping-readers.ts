@@ -12,6 +12,8 @@ export interface OverlappedRound {
   readonly isReadable: boolean
   /** True while its reader has paused the request and left it. */
   readonly isLeft: boolean
+  /** How many readers have destroyed the request for themselves so far, at which all others were told 'close'. */
+  readonly timesGivenUp: number
   /** The encoding that the reader of this round has set. */
   readonly encoding: BufferEncoding | null
   /** The destinations to which the request is piped in this round, since it last began to flow. */
@@ -82,20 +84,22 @@ function setReadersAside(req: ParsedRequest, round: OverlappedRound): boolean {
   if (listeners.length === 0 || !canBeSetAside(req, round)) return false
   const rest = round.setAside()
   for (const destination of round.destinations) movePipe(req, rest, destination)
-  for (const listener of req.rawListeners('data')) moveListener(req, rest, listener as Listener)
+  for (const listener of req.rawListeners('data')) moveListener(req, rest, listener as Listener, round)
   return true
 }
 
 /**
- * Moves a listener for 'data' to another stream. If the reader of the next round gives up, a web stream of the request
- * closes as in Node, where no chunk follows; it throws at the next one, and needs none.
+ * Moves a listener for 'data' to another stream. If a later reader gives up, all code that waits for 'close' of the
+ * request is told, as in Node, where no chunk follows: a web stream closes then, throws at the next one, and needs none.
  */
-function moveListener(req: ParsedRequest, rest: StandIn, listener: Listener): void {
+function moveListener(req: ParsedRequest, rest: StandIn, listener: Listener, round: OverlappedRound): void {
+  const { timesGivenUp } = round
   const moved = (chunk: unknown): void => {
     try {
       listener.call(req, chunk)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException | null)?.code !== 'ERR_INVALID_STATE') throw error
+      const mayBeClosed = round.timesGivenUp !== timesGivenUp
+      if (!mayBeClosed || (error as NodeJS.ErrnoException | null)?.code !== 'ERR_INVALID_STATE') throw error
       rest.off('data', moved)
     }
   }

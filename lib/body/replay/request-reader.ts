@@ -30,6 +30,7 @@ export abstract class RequestReader implements BodyReader {
   wanting = true
   ended = false
   loading: number | undefined = undefined
+  timesGivenUp = 0
   /** True once the request has flowed in this round. */
   protected hasFlowed = false
   /** True once its reader has paused the request, until it flows again. */

@@ -214,7 +214,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   /** Ends a round whose reader gave up, and tells that reader so, as a destroyed stream would. */
   private giveUp(error: Error | undefined): void {
     const { req } = this
-    const tellRest = givenUpRound(req, error)
+    const tellRest = givenUpRound(this, error)
     this.dropReaders()
     this.rewind()
     timers.nextTick(() => {

@@ -19,6 +19,10 @@ interface ReplacedRequest {
   noteReadToEnd(where: 'instead'): void
   /** Makes the next reader of the request begin at a position, with the encoding of this one. */
   goOnAt(position: number, encoding: BufferEncoding | null): void
+  readonly closeWaiters: {
+    /** Notes that a reader has left the body before its end. */
+    readerLeft(): void
+  }
 }
 
 /** Replaces the request for its iterators, and for a reader whose round another reader has interrupted. */
@@ -90,7 +94,9 @@ export class StandIn extends BodyStream {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     // An iterator destroys its stream at the end, so a request without bodyCache would be closed by now.
-    if (!this.isLeft) this.request.noteReadToEnd('instead')
+    const { request } = this
+    if (!this.isLeft) request.noteReadToEnd('instead')
+    if (!this.isLeft && !this.ended) request.closeWaiters.readerLeft()
     super._destroy(error, callback)
   }
 }

@@ -106,6 +106,13 @@ export function dropLeftListeners(req: ParsedRequest): void {
   }
 }
 
+/** A round whose reader has destroyed the request for itself. */
+interface GivenUpRound {
+  readonly req: ParsedRequest
+  /** How many readers have given up so far. */
+  timesGivenUp: number
+}
+
 /** The events that a destroyed stream does not emit any more. */
 const LAST_EVENTS = ['error', 'close', 'aborted', 'finish'] as const
 
@@ -113,13 +120,15 @@ const LAST_EVENTS = ['error', 'close', 'aborted', 'finish'] as const
  * Returns a function that tells the listeners of a round that its reader has destroyed it, as a destroyed stream
  * does. They are then removed: otherwise each reader that gives up would leave some behind.
  */
-export function givenUpRound(req: ParsedRequest, error: Error | undefined): () => void {
+export function givenUpRound(round: GivenUpRound, error: Error | undefined): () => void {
+  const { req } = round
+  round.timesGivenUp++
   const { pipes } = readableStateOf(req)
   const listeners = LAST_EVENTS.map((event) => [event, req.rawListeners(event) as Listener[]] as const)
   return () => {
     for (const destination of pipes) detach(req, destination)
-    for (const [event, round] of listeners) {
-      for (const listener of round) {
+    for (const [event, told] of listeners) {
+      for (const listener of told) {
         req.off(event, listener)
         if (event === 'error' && error !== undefined) listener.call(req, error)
         if (event === 'close') listener.call(req)

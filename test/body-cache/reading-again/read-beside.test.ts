@@ -43,6 +43,11 @@ function failing(): Writable {
   return new Writable({ write: (_chunk, _encoding, done) => done(new Error('full')) })
 }
 
+const givingUp: Readonly<Record<string, (req: IncomingMessage) => Promise<unknown>>> = {
+  'of the request': () => Promise.resolve(),
+  'after a reader that gave up before it': (req) => pipeline(req, failing()).catch(() => undefined),
+}
+
 /** Starts to wait and then reads, and answers when both are over. */
 function both(
   wait: (req: IncomingMessage) => Promise<unknown>,
@@ -108,6 +113,39 @@ describe('the end of a request whose body bodyCache gives beside it', () => {
     expect(await answer.text()).to.equal('abc')
   })
 
+  const leaving: Handler = async (req, res) => {
+    const end = once(req, 'end')
+    for await (const _chunk of req) break
+    await end
+    res.end(await text(req))
+  }
+
+  for (const { name, mount } of hosts) {
+    it(`is heard by a promise of it whose loop has left the body, on ${name}`, async () => {
+      const { url } = await serve(mount(bodyCache(), leaving))
+      const answer = await fetch(url, { method: 'POST', body: PART })
+      expect((await answer.text()).length).to.equal(PART.length)
+    })
+  }
+
+  it('is heard over HTTP/2 by a promise of it whose loop has left the body', async () => {
+    expect(await postOverHttp2(leaving, 'abc')).to.equal('abc')
+  })
+
+  it('is that of the next reader for a promise whose loop has left the body', async () => {
+    const { client, req, res } = await exchange()
+    const end = once(req, 'end')
+    client.write(asChunk('abc'))
+    for await (const _chunk of req) break
+    const next = once(req, 'data')
+    client.write(asChunk('def'), lastChunk)
+    expect(String((await next)[0])).to.equal('abc')
+    await end
+    expect(await text(req)).to.equal('abcdef')
+    res.end()
+    client.destroy()
+  })
+
   for (const [how, read] of Object.entries(loops)) {
     it(`is not heard by a slower web stream of the request while a loop ${how}`, async () => {
       const { client, req, res } = await exchange()
@@ -136,6 +174,29 @@ describe('the end of a request whose body bodyCache gives beside it', () => {
     res.end()
     client.destroy()
   })
+
+  for (const [when, giveUp] of Object.entries(givingUp)) {
+    it(`does not hide an exception of an earlier listener ${when}`, async () => {
+      const { client, req, res } = await exchange()
+      const failure = Object.assign(new Error('mine'), { code: 'ERR_INVALID_STATE' })
+      const got: string[] = []
+      client.write(asChunk('abc'))
+      await giveUp(req)
+      req.on('data', (chunk) => {
+        got.push(String(chunk))
+        if (got.length === 2) throw failure
+      })
+      await once(req, 'data')
+      const other = text(Readable.toWeb(req))
+      await nextTurn()
+      // As the parser does.
+      expect(() => req.push(Buffer.from('def'))).to.throw(failure)
+      client.write(lastChunk)
+      expect(await other).to.equal('abcdef')
+      res.end()
+      client.destroy()
+    })
+  }
 
   it("is Node's own error for a loop over a request whose client leaves", async () => {
     const failure = deferred<unknown>()
