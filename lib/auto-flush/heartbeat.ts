@@ -3,6 +3,7 @@ import { types } from 'node:util'
 import { needsDrain } from '../node/connection/connection.js'
 import { contain } from '../node/contained.js'
 import { onResponseClose } from '../node/response/close.js'
+import { wrapMethod } from '../node/response/methods.js'
 import { timers } from '../node/timers.js'
 
 /** Matches the end of an event stream if it is between two events, or before the first one. */
@@ -17,12 +18,18 @@ export class Heartbeat {
   readonly res: ServerResponse
   private readonly timer: NodeJS.Timeout
   private tail = ''
+  private isEnding = false
 
   constructor(res: ServerResponse, silenceMs: number) {
     this.res = res
     this.timer = timers.setTimeout(beat, silenceMs, this).unref()
     // The timer would keep the response in memory.
     onResponseClose(res, () => timers.clearTimeout(this.timer))
+    // express-session writes what `end` was given past our layer of `write`, and ends the response much later.
+    wrapMethod(res, 'end', (_, end, args) => {
+      this.isEnding = true
+      return end.apply(res, args)
+    })
   }
 
   /** Notes that a chunk was written, which ends the silence. */
@@ -42,7 +49,7 @@ export class Heartbeat {
 
   /** True from `res.end()` on: the client may take long to read the rest, and a write would fail. */
   private get isOver(): boolean {
-    return this.res.destroyed || this.res.writableEnded
+    return this.isEnding || this.res.destroyed || this.res.writableEnded
   }
 }
 

@@ -3,7 +3,7 @@ import { contain } from '../node/contained.js'
 import { applicationResponseOf, commonResponseOf } from '../node/express.js'
 import { PROVIDED, STREAMING } from '../node/keys.js'
 import { hasOtherFlush, outermost } from '../node/response/methods.js'
-import { isHeadWritten, sendHead } from '../node/response/send-head.js'
+import { isHeadWritten, sendHeadEarly } from '../node/response/send-head.js'
 import { timers } from '../node/timers.js'
 import { flushStarted } from '../shared/channels.js'
 import { type Compressor, findCompressor, flushCompressor, watchCompressor } from './compressor.js'
@@ -39,7 +39,7 @@ export function startStreaming(
 }
 
 function sendHeadNow(res: ServerResponse): void {
-  contain(res, () => sendHead(res))
+  contain(res, () => sendHeadEarly(res))
 }
 
 /** Finds the compressor of a response. An unknown one can only be flushed through its own `res.flush`. */
@@ -114,6 +114,6 @@ export function provideFlush(res: ServerResponse): void {
 function flush(this: StreamedResponse): void {
   if (!isHeadWritten(this) || this.writableEnded) return
   this[STREAMING]?.schedule?.now()
-  sendHead(this)
+  sendHeadEarly(this)
 }
 Object.defineProperty(flush, PROVIDED, { value: true })

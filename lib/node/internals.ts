@@ -118,6 +118,11 @@ export interface OutgoingResponse extends ServerResponse {
   readonly _contentLength?: number | null
   /** The written head. Without it the Content-Type of a head that `writeHead` has written would not be known. */
   readonly _header?: string | null
+  /**
+   * True once the head was sent or queued. Without it a corked body would come after its end behind autoFlush, up to
+   * Node 24.
+   */
+  readonly _headerSent?: boolean
   /** The lines of the trailers. Without it the trailers of an application would be lost beside ours. */
   readonly _trailer?: string
   /** Sends the head, if it is due, and then data. Without it a head would be sent as UTF-8. */

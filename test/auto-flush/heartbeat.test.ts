@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import { expect } from 'chai'
-import express from 'express'
+import express, { type RequestHandler } from 'express'
+import session, { MemoryStore } from 'express-session'
 import { autoFlush, passthroughProxy } from 'sluiceway'
 import { RawClient } from '../support/clients/raw-client.js'
 import { StreamingClient } from '../support/clients/streaming-client.js'
@@ -107,6 +108,20 @@ describe('autoFlush with heartbeatMs', () => {
     })
   }
 
+  for (const [place, mount] of Object.entries<(flush: RequestHandler) => RequestHandler[]>({
+    before: (flush) => [flush, savingFor100Ms()],
+    after: (flush) => [savingFor100Ms(), flush],
+  })) {
+    it(`writes nothing after the last piece while express-session saves, mounted ${place} it`, async () => {
+      const app = express().use(...mount(autoFlush({ heartbeatMs: 20 })))
+      app.get('/', (_req, res) => {
+        res.writeHead(200, { 'Content-Type': 'text/event-stream' })
+        res.end('data: half')
+      })
+      expect(await (await StreamingClient.get((await serve(app)).url)).ended()).to.equal('data: half')
+    })
+  }
+
   it('writes no comment until a whole silence has passed since the last write', async () => {
     clock.stop()
     const { res, client } = await open({ heartbeatMs: 100 })
@@ -165,3 +180,10 @@ describe('autoFlush with heartbeatMs', () => {
     expect(written).to.equal(0)
   })
 })
+
+/** Sessions in a store that takes five heartbeats to save one. */
+function savingFor100Ms(): RequestHandler {
+  const store = new MemoryStore()
+  store.set = (_id, _session, done) => void setTimeout(() => done?.(), 100)
+  return session({ secret: 'secret', resave: true, saveUninitialized: true, store })
+}

@@ -77,6 +77,24 @@ describe('autoFlush', () => {
         }
       })
 
+      it('lets other code remove its layer with delete, and add another one', async () => {
+        const app = express().use(autoFlush({ sync: true }))
+        app.get('/', (_req, res) => {
+          for (const method of ['write', 'writeHead'] as const) {
+            const removed = (): never => expect.fail(`the removed ${method} was called`)
+            res[method] = removed
+            Reflect.deleteProperty(res, method)
+          }
+          res.write('removed, ')
+          patchWrite(res)
+          res.end('added')
+        })
+        const { url } = await serve(app)
+        const client = await StreamingClient.get(url)
+        expect(await client.ended()).to.equal('removed, added')
+        expect(client.response.headers).to.include({ 'x-accel-buffering': 'no' })
+      })
+
       it("runs an application's own response methods, including those added later", async () => {
         const app = express()
         const response = app.response as unknown as ServerResponse

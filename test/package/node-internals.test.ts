@@ -185,6 +185,7 @@ describe('the members that lib/node/internals.ts relies on', () => {
 
   it('exist in a response whose head is written, and that has trailers', () => {
     expect(member(res, '_header')).to.equal(null)
+    expect(member(res, '_headerSent')).to.equal(false)
     res.addTrailers({ 'X-Own': 'a' })
     expect(member(res, '_trailer')).to.equal('X-Own: a\r\n')
     res.writeHead(200, { 'Content-Type': 'text/event-stream' })

@@ -88,7 +88,7 @@ export function outermost(
 ): (res: ServerResponse) => void {
   const key: unique symbol = KEYS[name] as never
   interface Layered extends ServerResponse {
-    [key]?: Method
+    [key]?: Method | undefined
   }
 
   // The first layer needs no state on the response, as most responses are never wrapped.
@@ -107,6 +107,8 @@ export function outermost(
     configurable: true,
     enumerable: true,
     get(this: Layered): Method {
+      // Other code that deletes the method to remove its layer deletes this accessor, and the prototype's is read.
+      if (this[key] !== undefined && !Object.hasOwn(this, name)) this[key] = undefined
       return this[key] ?? first
     },
     set(this: Layered, inner: Method) {

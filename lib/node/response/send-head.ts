@@ -1,6 +1,7 @@
 import { ServerResponse } from '../http.js'
 import { HTTP2_TRAILERS, type OutgoingResponse } from '../internals.js'
 import { isHttp2 } from '../request/facts.js'
+import { type Method, wrapMethod } from './methods.js'
 
 /**
  * Tells whether the head of a response has been written. Some frameworks give a response a `headersSent` of their own:
@@ -22,6 +23,24 @@ export function sendHead(res: ServerResponse): void {
   }
   if (!isHeadWritten(res)) res.writeHead(res.statusCode)
   res._send('', 'latin1')
+}
+
+/**
+ * From Node 22 to 25, what is written to a corked response whose head was sent comes after the end of its body, unless
+ * it was uncorked before: the client gets an empty body. A head that waits for the body keeps the first write in place.
+ */
+const MISPLACES_CORKED = [22, 23, 24, 25].includes(Number.parseInt(process.versions.node, 10))
+
+/** Sends the head of a response before its handler would; see `sendHead`. Where Node misplaces it, what is corked is kept in place. */
+export function sendHeadEarly(res: ServerResponse): void {
+  const isFirst = (res as OutgoingResponse)._headerSent === false
+  if (MISPLACES_CORKED && isFirst) wrapMethod(res, 'end', uncorkAndEnd)
+  sendHead(res)
+}
+
+function uncorkAndEnd(res: ServerResponse, end: Method, args: unknown[]): unknown {
+  for (let corks = res.writableCorked; corks > 0; corks -= 1) res.uncork()
+  return end.apply(res, args)
 }
 
 /**

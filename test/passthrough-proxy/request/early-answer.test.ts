@@ -105,6 +105,17 @@ for (const { name, express } of expressVersions) {
       })
     }
 
+    it('does not count the time for which it holds an upload up as silence of the upstream', async () => {
+      server = await serve(express().use(passthroughProxy(upstream.url, { idleTimeoutMs: 400 })))
+      client = await RawClient.connect(server.port)
+      const connection = await beginUpload('chunks')
+      connection.write('HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n', asChunk('first'))
+      client.write(asChunk('more'), lastChunk)
+      await connection.untilText(`more\r\n${lastChunk}`)
+      connection.write(asChunk('second'), lastChunk)
+      expect((await client.response()).body.toString()).to.equal('firstsecond')
+    })
+
     it('ends the connection of a client that uploads without end after the answer', async () => {
       const connection = await beginUpload('chunks')
       connection.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n')

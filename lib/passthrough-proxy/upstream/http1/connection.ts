@@ -174,7 +174,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     this.hasHead = true
     this.hasLogin ||= sendsLogin(status, lines)
     this.waitForServer()
-    if (this.parser.refusesBody(status)) this.upload?.hold()
+    if (this.parser.refusesBody(status)) this.upload?.hold(() => this.countdown.restart())
     delivery.receiver.onHead(status, reason, lines)
   }
 
@@ -278,8 +278,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
   }
 
   private onTimeout(): void {
-    const isClientsTurn = !this.hasHead && this.upload?.isOver === false && !this.upload.isHeldUp
-    if (isClientsTurn) this.waitForServer()
+    if (this.upload?.excusesSilence(this.hasHead) === true) this.waitForServer()
     else this.die(timeout(this.isOpen, this.hasHead))
   }
 

@@ -44,7 +44,7 @@ export class Upload {
   /** True once the stream has emitted 'end'. */
   private hasEnded = false
   /** True while the server is slow to read, or may want no more. */
-  isHeldUp = false
+  private isHeldUp = false
   private holdTimer: NodeJS.Timeout | undefined
   /** Knows which chunks only this upload gets, so that their memory can be freed. */
   private sole: SoleListener | undefined
@@ -76,18 +76,25 @@ export class Upload {
 
   /**
    * Waits for the end of the answer, as a server that wants no more may reset the connection at the next byte. One that
-   * has not ended its answer by then may be waiting for the body.
+   * has not ended its answer by then may be waiting for the body; `onOver` is called when that goes on.
    */
-  hold(): void {
+  hold(onOver: () => void): void {
     if (this.isOver) return
     this.isHeldUp = true
     this.body.source.pause()
-    this.holdTimer ??= timers.setTimeout(endHold, HOLD_MS, this)
+    this.holdTimer ??= timers.setTimeout(endHold, HOLD_MS, this, onOver)
   }
 
-  endHold(): void {
+  endHold(onOver: () => void): void {
     this.holdTimer = undefined
+    onOver()
     this.resume()
+  }
+
+  /** Tells whether the server cannot be blamed for its silence: the client sends the body, or we hold it. */
+  excusesSilence(hasHead: boolean): boolean {
+    if (this.isOver) return false
+    return this.holdTimer !== undefined || (!hasHead && !this.isHeldUp)
   }
 
   /** Goes on when the connection takes more. */
@@ -201,6 +208,6 @@ function finish(upload: Upload): void {
   upload.finish()
 }
 
-function endHold(upload: Upload): void {
-  upload.endHold()
+function endHold(upload: Upload, onOver: () => void): void {
+  upload.endHold(onOver)
 }
