@@ -10,10 +10,14 @@ import { hasBody, type ClientHead } from './client-head.js'
 import { DraftedRequest } from './drafted-request.js'
 import { addForwarded } from './forwarded.js'
 import { readClientHead } from './headers.js'
-import { alreadyRead, BY_A_HOOK, holdBack } from './hold-back.js'
+import { holdBack } from './hold-back.js'
 import { refuseLoop } from './loop.js'
 import { requestPath, upstreamPath } from './path.js'
 import { mayBeUnannounced } from './unannounced-body.js'
+
+const BY_ANOTHER = 'was already read by another middleware; mount bodyCache() before it'
+const BY_A_HOOK =
+  'was read before it was sent, by onRequest for instance; set outgoing.body, or mount bodyCache() before the proxy'
 
 /** A request before it is sent: the client's, with the changes of hooks. */
 export interface Draft {
@@ -42,7 +46,7 @@ export function readHead({ req, res, settings }: Received, failure?: Error): Cli
   if (hasCutHead(req)) throw bodySourceOf(req, res).failure ?? sluicewayError('ERR_SLUICEWAY_HEAD_CUT')
   const head = readClientHead(req)
   const isGone = mayHaveBody(req, head) && !isUnread(req, head)
-  if (isGone) throw failure === undefined ? alreadyRead() : (bodyError(req) ?? failure)
+  if (isGone) throw failure === undefined ? alreadyRead(BY_ANOTHER) : (bodyError(req) ?? failure)
   holdBack(req)
   addForwarded(head, req, settings.forwarded)
   return head
@@ -69,6 +73,12 @@ function isUnread(req: IncomingMessage, head: ClientHead): boolean {
   // Nothing is lost of a body that has ended without a byte, or that was not even announced.
   const wasEmpty = req.readableEnded && head.contentLength === undefined
   return wasEmpty || !hasBody(head) || !(req.readableEnded || req.destroyed)
+}
+
+/** Creates the error for a body of which another reader has taken bytes. */
+function alreadyRead(how: string): Error {
+  const message = `passthroughProxy: the request body ${how}`
+  return sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ', { message })
 }
 
 /** Returns the error with which the body itself has failed, for instance because it was too large. */
