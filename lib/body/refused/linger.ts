@@ -1,8 +1,13 @@
 import { freeFresh, noteRest } from '../../node/chunk-memory.js'
-import { type Closing, giveBackClosing, isClosedBy, takeOverClosing } from '../../node/closing.js'
+import {
+  type Closing,
+  giveBackClosing,
+  isClosedBy,
+  skipMessages,
+  takeOverClosing,
+} from '../../node/closing.js'
 import { announceClosing, closeAfter, currentResponse } from '../../node/connection.js'
 import type { OutgoingResponse, ServerSocket } from '../../node/internals.js'
-import { skipFurtherMessages } from '../../node/parser.js'
 import { isHeadWritten } from '../../node/send-head.js'
 import { letFlow } from '../../node/stream-state.js'
 import { timers } from '../../node/timers.js'
@@ -92,7 +97,6 @@ export class Linger implements Rest, Closing {
     if (this.isLingering) return
     this.isLingering = true
     const { socket } = this.body
-    skipMessages(socket)
     ignoreEnd(socket)
     socket.end()
   }
@@ -122,14 +126,6 @@ function ignoreRest(socket: ServerSocket, res: OutgoingResponse): void {
   // `once` calls `on`, which a compressor may have replaced.
   if (res.socket === null) res.prependOnceListener('socket', ignoreEnd)
   else ignoreEnd(socket)
-}
-
-/**
- * Keeps further bytes from becoming requests. The parser stays attached: it frames the rest, and reads it off the
- * socket.
- */
-function skipMessages({ parser }: ServerSocket): void {
-  if (parser) skipFurtherMessages(parser)
 }
 
 /** Keeps the client's end from becoming a parse error, which would suppress an answer that is due. */
