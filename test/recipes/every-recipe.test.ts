@@ -6,8 +6,8 @@ import { promisify } from 'node:util'
 import { expect } from 'chai'
 import type { Express } from 'express'
 import 'zod' // sets globals, which mocha would take for leaks of the recipes
-import { namesIn, readText, root } from '../support/repository.js'
-import { closeServers, serve } from '../support/servers.js'
+import { namesIn, readText, root } from '../support/repository/repository.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 const run = promisify(execFile)
 const secrets = ['WEBHOOK_SECRET', 'STRIPE_SECRET', 'GITHUB_SECRET', 'SLACK_SECRET', 'ADAS_KEY']

@@ -1,17 +1,17 @@
-import { freeFresh, noteRest } from '../../node/chunk-memory.js'
 import {
   type Closing,
   giveBackClosing,
   isClosedBy,
   skipMessages,
   takeOverClosing,
-} from '../../node/closing.js'
-import { announceClosing, closeAfter, currentResponse } from '../../node/connection.js'
+} from '../../node/connection/closing.js'
+import { announceClosing, closeAfter, currentResponse } from '../../node/connection/connection.js'
 import type { OutgoingResponse, ServerSocket } from '../../node/internals.js'
-import { isHeadWritten } from '../../node/send-head.js'
-import { letFlow } from '../../node/stream-state.js'
+import { freeFresh, noteRest } from '../../node/memory/chunk-memory.js'
+import { isHeadWritten } from '../../node/response/send-head.js'
+import { letFlow } from '../../node/streams/state.js'
 import { timers } from '../../node/timers.js'
-import type { AnsweredBody } from '../owner.js'
+import type { AnsweredBody } from '../views.js'
 import type { LingerBounds, Rest } from './rest.js'
 
 /** The bounds if no limit of maxBytes has set others; these are also its defaults. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
-import { findBodySource } from '../../body/tap.js'
-import { forgetFlow, hasListeners } from '../../node/stream-state.js'
+import { findBodySource } from '../../body/source-of.js'
+import { forgetFlow, hasListeners } from '../../node/streams/state.js'
 
 /*
  * The body of a request until it is sent, beside its other readers:
