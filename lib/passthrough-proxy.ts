@@ -218,7 +218,7 @@ export function passthroughProxy(
 /*
  * A proxied request:
  *
- *     client ─▶ readHead ─▶ draft ─▶ onRequest ─▶ new Outgoing ─▶ Exchange.send ─┐   request/*
+ *     client ─▶ readHead ─▶ draft ─▶ onRequest ─▶ SentRequest ─▶ Exchange.send ──┐   request/*
  *                  ▲ startOver: no server has received any of it (attempts.ts) ◀─┤
  *                                                                  Upstream.send   upstream/*
  *     client ◀─ Answer ◀─ onResponse ◀─ readResponseHeaders ◀─ Exchange.on… ◀────┘   response/*

@@ -19,8 +19,8 @@ import {
   noteLeft,
   onBodyError,
   releaseBody,
-} from './request/outgoing-body.js'
-import type { Outgoing } from './request/outgoing.js'
+} from './request/sent-body.js'
+import type { SentRequest } from './request/sent-request.js'
 import { Answer, type AnswerOwner } from './response/answer.js'
 import type { BodyReceiver } from './response/body-receiver.js'
 import { DiscardedBody } from './response/discarded-body.js'
@@ -43,7 +43,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
   /** Receives the body of the response: the answer, or a body that a hook changes. */
   private receiver: BodyReceiver
   private state: ExchangeState
-  private outgoing: Outgoing | undefined
+  private sent: SentRequest | undefined
   private waiting: Waiting | undefined
   private sending: Sending | undefined
   /** Discards the rest of a response that is no longer needed. */
@@ -75,14 +75,14 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
   }
 
   /** Hands the request to the upstream. */
-  send(outgoing: Outgoing): void {
-    onBodyError(outgoing, this.req, (error) => this.breakQueued(outgoing, error))
-    if (this.isOver) return releaseBody(outgoing, this.req)
-    this.outgoing = outgoing
-    this.waiting = this.settings.upstream.send(outgoing, this)
+  send(sent: SentRequest): void {
+    onBodyError(sent, this.req, (error) => this.breakQueued(sent, error))
+    if (this.isOver) return releaseBody(sent, this.req)
+    this.sent = sent
+    this.waiting = this.settings.upstream.send(sent, this)
     // Some upstreams answer before `send` returns.
     if (this.isOver) this.waiting.abandon()
-    else if (this.state === 'queued' && this.outgoing === outgoing) holdBody(outgoing, this.req)
+    else if (this.state === 'queued' && this.sent === sent) holdBody(sent, this.req)
   }
 
   onSending(sending: Sending): void {
@@ -104,7 +104,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
     if (this.answer.isTaken) return this.abandon()
     this.state = 'answering'
     this.trace?.head(status)
-    const { target, method } = this.outgoing as Outgoing
+    const { target, method } = this.sent as SentRequest
     try {
       const headers = readResponseHeaders(lines)
       const endsWithHead = hasNoBody(method, status)
@@ -159,7 +159,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
       return this.abandon()
     }
     try {
-      const { target, upgrade } = this.outgoing as Outgoing
+      const { target, upgrade } = this.sent as SentRequest
       this.answer.upgrade(switchedLines(lines, upgrade), target)
       this.trace?.head(101)
       tunnelAfterHead(this.res, pending, connection, early, this)
@@ -180,7 +180,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
     this.rest?.end()
     // The client gets the body of a hook, which needs nothing more of the upstream.
     if (this.isLeft || this.receiver.isReplaced === true) return
-    const bodyError = errorOfBody(failure.cause, this.outgoing, this.req)
+    const bodyError = errorOfBody(failure.cause, this.sent, this.req)
     const error = failureError(failure, this.hooked)
     const mayGo = bodyError === undefined && mayGoElsewhere(failure) && !this.answer.isTaken
     if (mayGo && this.startOver !== undefined) this.goElsewhere(this.startOver, error)
@@ -189,17 +189,17 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
 
   private goElsewhere(startOver: (error: SluicewayError) => void, error: SluicewayError): void {
     if (this.isOver) return
-    keepBody(this.outgoing, this.req)
+    keepBody(this.sent, this.req)
     this.state = 'queued'
     this.whenOver?.()
     this.whenOver = undefined
-    this.outgoing = undefined
+    this.sent = undefined
     startOver(error)
   }
 
   /** Ends the exchange if the body of a hook fails before it is sent. After that, the upstream reports it. */
-  private breakQueued(outgoing: Outgoing, cause: Error): void {
-    if (this.state === 'queued' && this.outgoing === outgoing) this.breakOff(requestBodyError(cause))
+  private breakQueued(sent: SentRequest, cause: Error): void {
+    if (this.state === 'queued' && this.sent === sent) this.breakOff(requestBodyError(cause))
   }
 
   /** Ends the exchange with an error: through the app's error handlers, or by a cut. A client that has left is none. */
@@ -253,7 +253,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
 
   discardUpstream(): void {
     // Until its upload has been sent, a client may not read.
-    if (isBodyRead(this.outgoing)) this.leave(true)
+    if (isBodyRead(this.sent)) this.leave(true)
   }
 
   /** True if the client gets no part of the response that has arrived. */
@@ -263,7 +263,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
 
   /** Leaves the upstream. The connection of an unwanted response may serve another request. */
   private leave(isUnwanted: boolean): void {
-    if (!isUnwanted || !isBodyRead(this.outgoing) || this.sending === undefined) return this.leaveUpstream()
+    if (!isUnwanted || !isBodyRead(this.sent) || this.sending === undefined) return this.leaveUpstream()
     this.rest ??= new DiscardedBody(this, this.settings.progress)
     this.sending.resume()
   }
@@ -284,7 +284,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
   private finish(reason?: unknown): void {
     this.state = 'over'
     if (this.receiver !== this.answer) this.answer.release(reason)
-    releaseBody(this.outgoing, this.req)
+    releaseBody(this.sent, this.req)
     this.whenOver?.()
     this.settings.progress.end(this)
   }

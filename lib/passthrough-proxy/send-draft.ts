@@ -1,8 +1,9 @@
 import { bodySourceOf } from '../body/source-of.js'
 import type { Exchange } from './exchange.js'
 import { proxyClosed } from './progress.js'
-import { requireSoundBody } from './request/outgoing-body.js'
-import { Outgoing, type Draft } from './request/outgoing.js'
+import type { Draft } from './request/draft.js'
+import { requireSoundBody } from './request/sent-body.js'
+import { SentRequest } from './request/sent-request.js'
 
 /** Sends a request that no longer changes. */
 export function sendDraft(exchange: Exchange, draft: Draft): void {
@@ -13,11 +14,11 @@ export function sendDraft(exchange: Exchange, draft: Draft): void {
 function send(exchange: Exchange, draft: Draft): void {
   try {
     if (exchange.settings.progress.isLate(exchange)) throw proxyClosed()
-    const outgoing = new Outgoing(draft)
-    requireSoundBody(outgoing, exchange.req)
+    const sent = new SentRequest(draft)
+    requireSoundBody(sent, exchange.req)
     // The source discards, within bounds, the part of the body that an early answer leaves unread.
-    if (outgoing.hasStreamedBody) bodySourceOf(exchange.req, exchange.res)
-    exchange.send(outgoing)
+    if (sent.hasStreamedBody) bodySourceOf(exchange.req, exchange.res)
+    exchange.send(sent)
   } catch (error) {
     exchange.fail(error)
   }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { answerPlainly } from '../node/response/plain-answer.js'
 import { exceptionContained } from '../shared/channels.js'
 import type { GivenNext } from './proxy-handler.js'
-import { giveUpUpload } from './request/outgoing-body.js'
+import { giveUpUpload } from './request/sent-body.js'
 
 /** The exchange as the report of its failure sees it. */
 interface Failed {

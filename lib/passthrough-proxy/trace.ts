@@ -5,7 +5,7 @@ import { proxyChannels, proxyLine } from '../shared/channels.js'
 import type { ProxiedRequest, ProxyOutcome } from '../shared/messages.js'
 import { HeaderList } from './headers/header-list.js'
 import { onceClosed, type TunnelEnds } from './progress.js'
-import type { Draft } from './request/outgoing.js'
+import type { Draft } from './request/draft.js'
 
 type Writable<Type> = { -readonly [Key in keyof Type]: Type[Key] }
 

@@ -6,9 +6,7 @@ import { Attempts } from './attempts.js'
 import { Exchange } from './exchange.js'
 import { runRequestHook, type RequestHook } from './hooks.js'
 import { requireNextOrNone, type ProxyHandler } from './proxy-handler.js'
-import { draftOf, readHead, requireUnread } from './request/draft.js'
-import type { DraftedRequest } from './request/drafted-request.js'
-import type { Draft } from './request/outgoing.js'
+import { type Draft, draftOf, readHead, requireUnread } from './request/draft.js'
 import { bodyBegins, mayBeUnannounced } from './request/unannounced-body.js'
 import { sendDraft } from './send-draft.js'
 import type { ProxySettings } from './settings.js'
@@ -57,11 +55,7 @@ async function sendAfterWaiting(exchange: Exchange, chosen: Target | Attempts): 
   sendDraft(exchange, draft)
 }
 
-async function changeRequest(
-  hook: RequestHook,
-  exchange: Exchange,
-  draft: Draft & { readonly outgoing: DraftedRequest },
-): Promise<void> {
+async function changeRequest(hook: RequestHook, exchange: Exchange, draft: Draft): Promise<void> {
   const { outgoing, req } = draft
   // Even if the hook fails or never settles, a client that leaves ends its request.
   exchange.whenOver = () => containWithoutCut(req, () => outgoing.release())

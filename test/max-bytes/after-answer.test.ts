@@ -47,6 +47,25 @@ for (const { name, mount } of hosts) {
       client.destroy()
     })
 
+    it('serves no request behind a body that is still read when the connection is to close', async () => {
+      const served: unknown[] = []
+      const closed = deferred<unknown>()
+      const readOn: Handler = (req, res) => {
+        served.push(req.url)
+        req.socket.once('close', closed.resolve)
+        req.resume()
+        res.setHeader('Connection', 'close')
+        res.end('ok')
+      }
+      const { port } = await serve(mount(maxBytes('1mb'), readOn))
+      const client = await RawClient.connect(port)
+      client.write('POST /first HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc')
+      await client.response()
+      client.write('defGET /second HTTP/1.1\r\nHost: a\r\n\r\n')
+      await closed.promise
+      expect(served).to.deep.equal(['/first'])
+    })
+
     it("emits 'end' and 'close' on a request whose small rest is discarded, as Node does", async () => {
       const closed = deferred<string[]>()
       const note: Handler = (req, res) => {

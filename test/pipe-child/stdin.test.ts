@@ -98,6 +98,24 @@ describe('the rest of a request that no child reads, before its connection close
     expect(client.pending.toString()).to.equal('')
   })
 
+  it('is followed by no request, as nothing could answer it', async () => {
+    const served: unknown[] = []
+    const { server, port } = await serve((req, res) => {
+      served.push(req.url)
+      res.setHeader('Connection', 'close')
+      void pipeChild(res, sh('exec <&-; echo out'), { stdin: req })
+    })
+    const connected = once(server, 'connection') as Promise<[Socket]>
+    const client = await RawClient.connect(port)
+    const [connection] = await connected
+    const closed = once(connection, 'close')
+    client.write('POST /first HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n')
+    await client.response()
+    client.write('0123456789GET /second HTTP/1.1\r\nHost: a\r\n\r\n')
+    await closed
+    expect(served).to.deep.equal(['/first'])
+  })
+
   it('does not keep the connection open if it does not come', async () => {
     const { closed } = await answeredEarly()
     await closed

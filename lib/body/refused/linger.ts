@@ -1,6 +1,11 @@
-import { type Closing, giveBackClosing, isClosedBy, takeOverClosing } from '../../node/connection/closing.js'
+import {
+  type Closing,
+  giveBackClosing,
+  isClosedBy,
+  skipMessages,
+  takeOverClosing,
+} from '../../node/connection/closing.js'
 import { announceClosing, closeAfter, currentResponse } from '../../node/connection/connection.js'
-import { skipFurtherMessages } from '../../node/connection/parser.js'
 import type { OutgoingResponse, ServerSocket } from '../../node/internals.js'
 import { freeFresh, noteRest } from '../../node/memory/chunk-memory.js'
 import { isHeadWritten } from '../../node/response/send-head.js'
@@ -92,7 +97,6 @@ export class Linger implements Rest, Closing {
     if (this.isLingering) return
     this.isLingering = true
     const { socket } = this.body
-    skipMessages(socket)
     ignoreEnd(socket)
     socket.end()
   }
@@ -122,14 +126,6 @@ function ignoreRest(socket: ServerSocket, res: OutgoingResponse): void {
   // `once` calls `on`, which a compressor may have replaced.
   if (res.socket === null) res.prependOnceListener('socket', ignoreEnd)
   else ignoreEnd(socket)
-}
-
-/**
- * Keeps further bytes from becoming requests. The parser stays attached: it frames the rest, and reads it off the
- * socket.
- */
-function skipMessages({ parser }: ServerSocket): void {
-  if (parser) skipFurtherMessages(parser)
 }
 
 /** Keeps the client's end from becoming a parse error, which would suppress an answer that is due. */

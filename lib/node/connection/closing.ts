@@ -1,6 +1,7 @@
 import { Socket } from 'node:net'
 import type { ServerSocket } from '../internals.js'
 import { CLOSING } from '../keys.js'
+import { skipFurtherMessages } from './parser.js'
 
 type ClosingSocket = ServerSocket & { [CLOSING]?: Closing | undefined }
 
@@ -27,8 +28,17 @@ export function giveBackClosing(socket: ClosingSocket): void {
 /** Replaces `socket.destroySoon`. */
 function closeInOwnWay(this: ClosingSocket): void {
   const closing = this[CLOSING]
-  if (closing === undefined) Socket.prototype.destroySoon.call(this)
-  else closing.close()
+  if (closing === undefined) return Socket.prototype.destroySoon.call(this)
+  skipMessages(this)
+  closing.close()
+}
+
+/**
+ * Keeps further bytes of a connection from becoming requests, which could not be answered any more. The parser stays
+ * attached: it frames the rest of the body, and reads it off the socket.
+ */
+export function skipMessages({ parser }: ServerSocket): void {
+  if (parser) skipFurtherMessages(parser)
 }
 
 /**

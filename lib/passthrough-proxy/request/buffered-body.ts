@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { RequestHead } from './request-head.js'
+import type { ClientHead } from './client-head.js'
 
 /** The most bytes that Node reads from a socket at once: a longer body never comes in one piece. */
 const LONGEST = 64 * 1024
@@ -8,7 +8,7 @@ const LONGEST = 64 * 1024
  * Tells whether a body may be complete by the end of this tick, in the packet that brought its head. Most are, and
  * passing one on in one piece costs half as much as a stream.
  */
-export function mayBeBuffered(req: IncomingMessage, { chunked, contentLength }: RequestHead): boolean {
+export function mayBeBuffered(req: IncomingMessage, { chunked, contentLength }: ClientHead): boolean {
   const length = Number(contentLength)
   // Chunks stay chunks, and other readers get their bytes as they come. A text would count characters, not bytes.
   const isUnread = req.readableFlowing === null && req.readableEncoding === null
@@ -16,12 +16,12 @@ export function mayBeBuffered(req: IncomingMessage, { chunked, contentLength }: 
 }
 
 /** Tells whether the whole body has come, and waits in the request. */
-export function hasBufferedBody(req: IncomingMessage, head: RequestHead): boolean {
+export function hasBufferedBody(req: IncomingMessage, head: ClientHead): boolean {
   return mayBeBuffered(req, head) && req.readableLength === Number(head.contentLength)
 }
 
 /** Takes a body that is complete out of the request; returns undefined if it has to be read as a stream. */
-export function takeBufferedBody(req: IncomingMessage, head: RequestHead): Buffer | undefined {
+export function takeBufferedBody(req: IncomingMessage, head: ClientHead): Buffer | undefined {
   return hasBufferedBody(req, head) ? takeBody(req) : undefined
 }
 

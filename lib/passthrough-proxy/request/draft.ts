@@ -6,15 +6,30 @@ import { sluicewayError } from '../../shared/errors.js'
 import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'
 import { isChangedBodyOf } from './changed-body.js'
+import { hasBody, type ClientHead } from './client-head.js'
 import { DraftedRequest } from './drafted-request.js'
 import { addForwarded } from './forwarded.js'
-import { readRequestHead } from './headers.js'
-import { alreadyRead, BY_A_HOOK, holdBack } from './hold-back.js'
+import { readClientHead } from './headers.js'
+import { holdBack } from './hold-back.js'
 import { refuseLoop } from './loop.js'
-import type { Draft } from './outgoing.js'
 import { requestPath, upstreamPath } from './path.js'
-import { hasBody, type RequestHead } from './request-head.js'
 import { mayBeUnannounced } from './unannounced-body.js'
+
+const BY_ANOTHER = 'was already read by another middleware; mount bodyCache() before it'
+const BY_A_HOOK =
+  'was read before it was sent, by onRequest for instance; set outgoing.body, or mount bodyCache() before the proxy'
+
+/** A request before it is sent: the client's, with the changes of hooks. */
+export interface Draft {
+  readonly req: IncomingMessage
+  readonly settings: ProxySettings
+  readonly target: Target
+  readonly head: ClientHead
+  /** What `onRequest` gets, and may change. */
+  readonly outgoing: DraftedRequest
+  /** True if the request may be sent to another target, so that its body is not read before it has a connection. */
+  readonly mayMove: boolean
+}
 
 /** A request as it comes to the proxy. */
 interface Received {
@@ -27,11 +42,11 @@ interface Received {
  * Reads the client's head: removes its hop-by-hop lines, and adds lines that describe the client. Holds the body back
  * until it is sent. Throws if it was read before: `failure`, the error of an earlier attempt, if there was one.
  */
-export function readHead({ req, res, settings }: Received, failure?: Error): RequestHead {
+export function readHead({ req, res, settings }: Received, failure?: Error): ClientHead {
   if (hasCutHead(req)) throw bodySourceOf(req, res).failure ?? sluicewayError('ERR_SLUICEWAY_HEAD_CUT')
-  const head = readRequestHead(req)
+  const head = readClientHead(req)
   const isGone = mayHaveBody(req, head) && !isUnread(req, head)
-  if (isGone) throw failure === undefined ? alreadyRead() : (bodyError(req) ?? failure)
+  if (isGone) throw failure === undefined ? alreadyRead(BY_ANOTHER) : (bodyError(req) ?? failure)
   holdBack(req)
   addForwarded(head, req, settings.forwarded)
   return head
@@ -45,12 +60,12 @@ export function requireUnread({ req, head, outgoing: { body } }: Draft): void {
   else if (body instanceof Readable) holdBack(body)
 }
 
-function mayHaveBody(req: IncomingMessage, head: RequestHead): boolean {
+function mayHaveBody(req: IncomingMessage, head: ClientHead): boolean {
   return hasBody(head) || mayBeUnannounced(req, head)
 }
 
 /** Tells whether the body is unread, or bodyCache has made the request look unread. */
-function isUnread(req: IncomingMessage, head: RequestHead): boolean {
+function isUnread(req: IncomingMessage, head: ClientHead): boolean {
   // The end of a pipe pauses before it removes its listeners; at a second pause, bodyCache sees that no reader is
   // left.
   if (req.readableDidRead && req.isPaused()) req.pause()
@@ -58,6 +73,12 @@ function isUnread(req: IncomingMessage, head: RequestHead): boolean {
   // Nothing is lost of a body that has ended without a byte, or that was not even announced.
   const wasEmpty = req.readableEnded && head.contentLength === undefined
   return wasEmpty || !hasBody(head) || !(req.readableEnded || req.destroyed)
+}
+
+/** Creates the error for a body of which another reader has taken bytes. */
+function alreadyRead(how: string): Error {
+  const message = `passthroughProxy: the request body ${how}`
+  return sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ', { message })
 }
 
 /** Returns the error with which the body itself has failed, for instance because it was too large. */
@@ -72,9 +93,9 @@ function bodyError(req: IncomingMessage): Error | undefined {
 export function draftOf(
   { req, settings }: Received,
   target: Target,
-  head: RequestHead,
+  head: ClientHead,
   mayMove: boolean,
-): Draft & { readonly outgoing: DraftedRequest } {
+): Draft {
   refuseLoop(head, target.mark)
   const path = upstreamPath(target, requestPath(req, settings.path))
   // As in http.request: an application may have set another one, in lower case.

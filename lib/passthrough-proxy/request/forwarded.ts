@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { HeaderList, removeLines } from '../headers/header-list.js'
-import type { RequestHead } from './request-head.js'
+import type { ClientHead } from './client-head.js'
 
 /** The treatment of X-Forwarded-For, -Host and -Proto. */
 export type ForwardedMode = 'auto' | 'append' | 'replace' | false
@@ -31,7 +31,7 @@ const own: ReadonlySet<string> = new Set([
 ])
 
 /** Adds lines that describe the client, in place of its own lines, or after them if it is trusted. */
-export function addForwarded(head: RequestHead, req: IncomingMessage, mode: ForwardedMode): void {
+export function addForwarded(head: ClientHead, req: IncomingMessage, mode: ForwardedMode): void {
   if (mode === false) return
   if (!head.forwarded) {
     addLines(head, req)
@@ -43,7 +43,7 @@ export function addForwarded(head: RequestHead, req: IncomingMessage, mode: Forw
   }
 }
 
-function addLines(head: RequestHead, req: IncomingMessage): void {
+function addLines(head: ClientHead, req: IncomingMessage): void {
   const address = clientAddress(req)
   if (address !== undefined) head.lines.push('X-Forwarded-For', address)
   if (head.host !== undefined) head.lines.push('X-Forwarded-Host', head.host)
@@ -51,7 +51,7 @@ function addLines(head: RequestHead, req: IncomingMessage): void {
 }
 
 /** Appends the address to the list; Host and Proto are those of the first hop, and stay if present. */
-function appendLines(head: RequestHead, req: IncomingMessage): void {
+function appendLines(head: ClientHead, req: IncomingMessage): void {
   const headers = new HeaderList(head.lines)
   const addresses = [...headers.getAll('x-forwarded-for'), clientAddress(req)].filter(Boolean)
   if (addresses.length > 0) headers.set('X-Forwarded-For', addresses.join(', '))

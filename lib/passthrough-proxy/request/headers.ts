@@ -5,11 +5,11 @@ import { removeLines } from '../headers/header-list.js'
 import { addConnectionOptions, hopByHopNames } from '../headers/hop-by-hop.js'
 import { refusedRequest } from '../upstream-errors.js'
 import { linesOf } from './changed-lines.js'
+import { hasBody, type ClientHead } from './client-head.js'
 import { describesClient } from './forwarded.js'
 import { loopHeader } from './loop.js'
-import { hasBody, type RequestHead } from './request-head.js'
 
-type Step = (head: RequestHead, name: string, value: string) => void
+type Step = (head: ClientHead, name: string, value: string) => void
 
 const skip: Step = () => {}
 
@@ -29,9 +29,9 @@ const steps: ReadonlyMap<string, Step> = new Map<string, Step>([
 ])
 
 /** Walks the lines once: removes hop-by-hop lines, reads the framing, and keeps the rest unchanged. */
-export function readRequestHead(req: IncomingMessage): RequestHead {
+export function readClientHead(req: IncomingMessage): ClientHead {
   const { lines, setHere } = linesOf(req)
-  const head: RequestHead = {
+  const head: ClientHead = {
     lines: [],
     setHere,
     host: undefined,
@@ -55,7 +55,7 @@ export function readRequestHead(req: IncomingMessage): RequestHead {
 }
 
 /** Walks the lines, and returns the names on `Connection` lines, if any. */
-function walk(head: RequestHead, lines: readonly string[]): Set<string> | undefined {
+function walk(head: ClientHead, lines: readonly string[]): Set<string> | undefined {
   let named: Set<string> | undefined
   for (let i = 0; i < lines.length; i += 2) {
     const name = lines[i] as string
@@ -69,7 +69,7 @@ function walk(head: RequestHead, lines: readonly string[]): Set<string> | undefi
   return named
 }
 
-function keepLine(head: RequestHead, name: string, value: string): void {
+function keepLine(head: ClientHead, name: string, value: string): void {
   // ':' begins the pseudo-headers of HTTP/2.
   if (name.charCodeAt(0) === 0x3a) return
   if (!head.forwarded && describesClient(name)) head.forwarded = true
@@ -79,21 +79,21 @@ function keepLine(head: RequestHead, name: string, value: string): void {
 /**
  * Keeps only `trailers` of a TE line: the client may ask for trailers, as they are passed on, but not for codings.
  */
-function keepTrailersOnly(head: RequestHead, name: string, value: string): void {
+function keepTrailersOnly(head: ClientHead, name: string, value: string): void {
   if (/(?:^|,)\s*trailers\s*(?:$|[,;])/i.test(value)) head.lines.push(name, 'trailers')
 }
 
 /** Matches a host and a port (RFC 3986 §3.2), both optional. */
 const AUTHORITY = /^(?:\[[\w.:~!$&'()*+,;=%-]+\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*)(?::\d*)?$/i
 
-function takeHost(head: RequestHead, _name: string, value: string): void {
+function takeHost(head: ClientHead, _name: string, value: string): void {
   // RFC 9112 §3.2: more than one Host line is an error, as another server may believe another line.
   if (head.host !== undefined) throw refusedRequest('more than one Host header')
   if (!AUTHORITY.test(value)) throw refusedRequest('its Host header is not a host')
   head.host = value
 }
 
-function takeAuthority(head: RequestHead, _name: string, value: string): void {
+function takeAuthority(head: ClientHead, _name: string, value: string): void {
   if (!AUTHORITY.test(value)) throw refusedRequest('its :authority is not a host')
   head.authority = value
 }
@@ -102,7 +102,7 @@ function takeAuthority(head: RequestHead, _name: string, value: string): void {
  * Returns the host. Over HTTP/2 it is `:authority`; a Host line may repeat it (RFC 9113 §8.3.1), or be the
  * application's.
  */
-function hostOf({ host, authority, setHere }: RequestHead): string | undefined {
+function hostOf({ host, authority, setHere }: ClientHead): string | undefined {
   if (authority === undefined || host === authority) return host
   if (host === undefined || setHere.has(':authority')) return authority
   if (!setHere.has('host')) throw refusedRequest('its Host header differs from its :authority')
@@ -113,7 +113,7 @@ function hostOf({ host, authority, setHere }: RequestHead): string | undefined {
  * Reads Content-Length. Node's parser has checked it, but not every host has a parser. Past 2^53 a number would
  * differ from the length, and no body is that long.
  */
-function takeContentLength(head: RequestHead, _name: string, value: string): void {
+function takeContentLength(head: ClientHead, _name: string, value: string): void {
   if (head.contentLength !== undefined) throw refusedRequest('more than one Content-Length header')
   if (!isLength(value)) throw refusedRequest('its Content-Length is not a length')
   head.contentLength = value
@@ -122,17 +122,17 @@ function takeContentLength(head: RequestHead, _name: string, value: string): voi
 /**
  * Reads Transfer-Encoding. Node has decoded `chunked`; other codings are still in the bytes, and cannot be announced.
  */
-function takeTransferEncoding(head: RequestHead, _name: string, value: string): void {
+function takeTransferEncoding(head: ClientHead, _name: string, value: string): void {
   if (value.toLowerCase() !== 'chunked') throw refusedRequest('a transfer coding other than chunked')
   head.chunked = true
 }
 
-function noteMarks(head: RequestHead, name: string, value: string): void {
+function noteMarks(head: ClientHead, name: string, value: string): void {
   head.marks += `${value},`
   head.lines.push(name, value)
 }
 
-function noteTrailer(head: RequestHead, name: string, value: string): void {
+function noteTrailer(head: ClientHead, name: string, value: string): void {
   head.hasTrailer = true
   head.lines.push(name, value)
 }

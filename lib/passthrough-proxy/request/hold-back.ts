@@ -2,7 +2,14 @@ import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { findBodySource } from '../../body/source-of.js'
 import { forgetFlow, hasListeners } from '../../node/streams/state.js'
-import { sluicewayError } from '../../shared/errors.js'
+
+/*
+ * The body of a request until it is sent, beside its other readers:
+ *
+ *     holdBack ─▶ holdWaiting ─┬▶ takeHeld ───────▶ leaveToReaders   it is sent
+ *     pauses it   reads along  ├▶ keepBack ─▶ holdBack               it may go to another target
+ *                              └▶ leaveToReaders                     it is not sent
+ */
 
 /** Bytes as the readers of a request get them. */
 type Chunk = Buffer | string
@@ -70,18 +77,6 @@ export function takeHeld(body: IncomingMessage): readonly Chunk[] | undefined {
   const hold = held.get(body)
   hold?.end()
   return hold?.taken
-}
-
-const BY_ANOTHER = 'was already read by another middleware; mount bodyCache() before it'
-
-/** The end of the message for a body that a hook has read. */
-export const BY_A_HOOK: string =
-  'was read before it was sent, by onRequest for instance; set outgoing.body, or mount bodyCache() before the proxy'
-
-/** Creates the error for a body of which another reader has taken bytes. */
-export function alreadyRead(how: string = BY_ANOTHER): Error {
-  const message = `passthroughProxy: the request body ${how}`
-  return sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ', { message })
 }
 
 /** Ends the hold of a request that may be sent to another target. It stays paused, as it was when it came. */

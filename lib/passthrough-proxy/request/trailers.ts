@@ -1,15 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 import { isDigest } from '../headers/digests.js'
-import { hopByHopNames } from '../headers/hop-by-hop.js'
 import { describesClient } from './forwarded.js'
 import { loopHeader } from './loop.js'
-
-const notInTrailers: ReadonlySet<string> = new Set([...hopByHopNames, loopHeader])
 
 /**
  * Returns the trailers of a request that are passed on after its body: name, value, name, value, … It omits those
  * that an upstream could take for lines of this proxy or of the application, if it reads trailers as headers (RFC
- * 9110 §6.5.1), and the digests of a changed body.
+ * 9110 §6.5.1), and the digests of a changed body. The upstream module omits those that no trailer may have.
  */
 export function requestTrailers(
   req: IncomingMessage,
@@ -22,7 +19,7 @@ export function requestTrailers(
     const name = rawTrailers[i] as string
     const lowerCased = name.toLowerCase()
     if (isChanged && isDigest(lowerCased)) continue
-    if (notInTrailers.has(lowerCased) || setHere.has(lowerCased) || describesClient(name)) continue
+    if (lowerCased === loopHeader || setHere.has(lowerCased) || describesClient(name)) continue
     trailers.push(name, rawTrailers[i + 1] as string)
   }
   return trailers

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import { mayHaveUnannouncedBody } from '../../node/request/facts.js'
-import type { RequestHead } from './request-head.js'
+import type { ClientHead } from './client-head.js'
 
 /** Tells whether a request may have a body that appears only when it is read: function adapters announce none. */
-export function mayBeUnannounced(req: IncomingMessage, { contentLength, chunked }: RequestHead): boolean {
+export function mayBeUnannounced(req: IncomingMessage, { contentLength, chunked }: ClientHead): boolean {
   return contentLength === undefined && !chunked && mayHaveUnannouncedBody(req)
 }
 

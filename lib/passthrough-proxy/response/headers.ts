@@ -5,6 +5,7 @@ import { sluicewayError } from '../../shared/errors.js'
 import { isLength } from '../headers/body-length.js'
 import { removeLines } from '../headers/header-list.js'
 import { addConnectionOptions, hopByHopNames } from '../headers/hop-by-hop.js'
+import { notInResponseTrailers } from '../headers/trailer-names.js'
 import type { Target } from '../target.js'
 
 /** The header lines of a response without those that belong to the upstream's connection. */
@@ -90,11 +91,8 @@ function removeLine(lines: string[], unwanted: string): void {
   removeLines(lines, (name) => name === unwanted)
 }
 
-/** Framing and routing are not allowed after a body (RFC 9110 §6.5.1). */
-const notInTrailers = ['te', 'transfer-encoding', 'content-length', 'host', 'set-cookie', 'trailer']
-
 const trailerSteps: ReadonlyMap<string, Step> = new Map(
-  [...hopByHopNames, ...notInTrailers].map((name) => [name, skip] as const),
+  notInResponseTrailers.map((name) => [name, skip] as const),
 )
 
 /** Returns the trailer lines that may be passed on. */

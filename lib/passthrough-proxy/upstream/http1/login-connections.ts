@@ -2,30 +2,36 @@ import type { ClientConnection } from '../upstream.js'
 import type { Connection } from './connection.js'
 import type { Delivery } from './delivery.js'
 
+/** A connection that carries the login of a client connection. */
+interface Login {
+  readonly connection: Connection
+  readonly client: ClientConnection
+  /** Ends the connection together with that of its client. */
+  readonly end: () => void
+  /** The request that waits for it: the next step of a login comes at once, and needs the same connection. */
+  awaiting: Delivery | undefined
+}
+
 /** The connections that each serve one client connection, because they carry its login. */
 export class LoginConnections {
-  private readonly byClient = new Map<ClientConnection, Connection>()
-  private readonly clients = new Map<Connection, ClientConnection>()
-  private readonly ends = new Map<Connection, () => void>()
-  /** The connections that will be idle in a moment, by their client connections. */
-  private readonly settling = new Map<ClientConnection, Connection>()
-  /**
-   * The requests that wait for one of these: the next step of a login comes at once, and needs the same connection.
-   */
-  private readonly awaited = new Map<Connection, Delivery>()
+  private readonly logins = new Map<Connection, Login>()
+  /** Those that are idle, by their client connections. The first one has been idle for longest. */
+  private readonly idle = new Map<ClientConnection, Login>()
+  /** Those that will be idle in a moment, by their client connections. */
+  private readonly settling = new Map<ClientConnection, Login>()
 
   /** Takes the idle connection of a client connection, if there is one. */
   take(client: ClientConnection | undefined): Connection | undefined {
-    if (client === undefined || this.byClient.size === 0) return undefined
-    const connection = this.byClient.get(client)
-    if (connection !== undefined) this.byClient.delete(client)
-    return connection
+    if (client === undefined || this.idle.size === 0) return undefined
+    const login = this.idle.get(client)
+    if (login !== undefined) this.idle.delete(client)
+    return login?.connection
   }
 
   /** Notes a connection that has read a response to its end, and will be idle in a moment. */
   settle(connection: Connection): void {
-    const client = this.clients.get(connection) ?? connection.client
-    if (client !== undefined) this.settling.set(client, connection)
+    const login = this.logins.get(connection) ?? this.bind(connection)
+    if (login !== undefined) this.settling.set(login.client, login)
   }
 
   /**
@@ -33,63 +39,64 @@ export class LoginConnections {
    */
   await(delivery: Delivery): boolean {
     const { clientConnection: client } = delivery.request
-    const connection = client && this.settling.get(client)
-    if (connection === undefined || this.awaited.has(connection)) return false
-    this.awaited.set(connection, delivery)
+    const login = client && this.settling.get(client)
+    if (login === undefined || login.awaiting !== undefined) return false
+    login.awaiting = delivery
     return true
   }
 
   /** Takes the request that waits for a connection, which is now idle or gone. */
   takeAwaiting(connection: Connection): Delivery | undefined {
-    for (const [client, settling] of this.settling) {
-      if (settling === connection) this.settling.delete(client)
-    }
-    const delivery = this.awaited.get(connection)
-    this.awaited.delete(connection)
-    return delivery
+    const login = this.logins.get(connection)
+    if (login === undefined) return undefined
+    if (this.settling.get(login.client) === login) this.settling.delete(login.client)
+    const { awaiting } = login
+    login.awaiting = undefined
+    return awaiting
   }
 
   /** Forgets a request that waits no more. */
   leave(delivery: Delivery): void {
-    for (const [connection, awaiting] of this.awaited) {
-      if (awaiting === delivery) this.awaited.delete(connection)
+    for (const login of this.logins.values()) {
+      if (login.awaiting === delivery) login.awaiting = undefined
     }
   }
 
   /** Ends the connection that has been idle for longest, to make room for others. */
   endOldest(): void {
-    const [oldest] = this.byClient.values()
-    oldest?.destroy()
+    const [oldest] = this.idle.values()
+    oldest?.connection.destroy()
   }
 
-  /** Keeps an idle connection for its client connection, and ends it when that closes. */
-  keep(connection: Connection, client: ClientConnection | undefined): void {
-    const owner = this.clients.get(connection) ?? client
+  /** Keeps an idle connection for its client connection. */
+  keep(connection: Connection): void {
+    const login = this.logins.get(connection)
     // One connection is enough for each client connection.
-    if (owner === undefined || owner.destroyed || this.byClient.has(owner)) return connection.destroy()
-    this.byClient.set(owner, connection)
-    if (!this.clients.has(connection)) this.bind(connection, owner)
+    if (login === undefined || login.client.destroyed || this.idle.has(login.client)) connection.destroy()
+    else this.idle.set(login.client, login)
   }
 
   /** Forgets a connection that has ended. */
   forget(connection: Connection): void {
-    const client = this.clients.get(connection)
-    if (client === undefined) return
-    client.off('close', this.ends.get(connection) as () => void)
-    this.clients.delete(connection)
-    this.ends.delete(connection)
-    if (this.byClient.get(client) === connection) this.byClient.delete(client)
+    const login = this.logins.get(connection)
+    if (login === undefined) return
+    login.client.off('close', login.end)
+    this.logins.delete(connection)
+    if (this.idle.get(login.client) === login) this.idle.delete(login.client)
   }
 
   /** Ends the idle connections. */
   clear(): void {
-    for (const connection of this.byClient.values()) connection.destroy()
+    for (const { connection } of this.idle.values()) connection.destroy()
   }
 
-  private bind(connection: Connection, client: ClientConnection): void {
-    const end = (): void => connection.destroy()
-    this.clients.set(connection, client)
-    this.ends.set(connection, end)
-    client.once('close', end)
+  /** Binds a connection to that of its client, and ends it when that closes. A host may have no such connection. */
+  private bind(connection: Connection): Login | undefined {
+    const { client } = connection
+    if (client === undefined) return undefined
+    const login = { connection, client, end: () => connection.destroy(), awaiting: undefined }
+    this.logins.set(connection, login)
+    client.once('close', login.end)
+    return login
   }
 }

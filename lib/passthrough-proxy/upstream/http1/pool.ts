@@ -196,7 +196,7 @@ export class Pool implements ConnectionOwner, Holder {
     if (next !== undefined) return connection.send(next)
     if (this.users === 0) return connection.destroy()
     connection.rest()
-    this.logins.keep(connection, connection.client)
+    this.logins.keep(connection)
     if (this.isFull && this.waiting > this.settling) this.logins.endOldest()
   }
 

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import { TOKEN } from '../../headers/token.js'
+import { notInRequestTrailers } from '../../headers/trailer-names.js'
 import type { UpstreamRequest } from '../upstream.js'
 import { isConnectionLogin } from './login.js'
 
@@ -139,39 +140,12 @@ function wrongLength(): UnsendableRequest {
   return new UnsendableRequest('a Content-Length that is not that of the body')
 }
 
-/**
- * The names that must not follow a body: framing, routing, logins, and lines that are needed before it (RFC 9110
- * §6.5.1).
- */
-const notInTrailers: ReadonlySet<string> = new Set([
-  'authorization',
-  'cache-control',
-  'connection',
-  'content-encoding',
-  'content-length',
-  'content-range',
-  'content-type',
-  'cookie',
-  'expect',
-  'host',
-  'keep-alive',
-  'max-forwards',
-  'pragma',
-  'proxy-authorization',
-  'proxy-connection',
-  'range',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
-
 /** Returns the end of a body in chunks, with the trailers that are allowed there. */
 export function lastChunk(trailers: readonly string[]): string {
   let text = '0\r\n'
   for (let i = 0; i < trailers.length; i += 2) {
     const name = trailers[i] as string
-    if (!notInTrailers.has(name.toLowerCase())) text += lineOf(name, trailers[i + 1] as string)
+    if (!notInRequestTrailers.has(name.toLowerCase())) text += lineOf(name, trailers[i + 1] as string)
   }
   return `${text}\r\n`
 }

@@ -7,7 +7,7 @@ import { requestBodyError } from '../hooks.js'
 import type { UpstreamRequest } from '../upstream/upstream.js'
 import { isChangedBodyOf, readBefore } from './changed-body.js'
 import { holdWaiting, keepBack, leaveToReaders } from './hold-back.js'
-import type { Outgoing } from './outgoing.js'
+import type { SentRequest } from './sent-request.js'
 
 /*
  * The body of a request from the moment when it is to be sent. The client's body stays with its request and its other
@@ -36,33 +36,33 @@ export function holdBody({ body }: UpstreamRequest, req: IncomingMessage): void 
 }
 
 /** Tells whether a request was handed over, and its body has been read to its end. */
-export function isBodyRead(outgoing: UpstreamRequest | undefined): boolean {
-  const body = outgoing?.body
-  return body instanceof Readable ? body.readableEnded : outgoing !== undefined
+export function isBodyRead(sent: UpstreamRequest | undefined): boolean {
+  const body = sent?.body
+  return body instanceof Readable ? body.readableEnded : sent !== undefined
 }
 
 /** Keeps the client's body for another target. */
-export function keepBody(outgoing: Outgoing | undefined, req: IncomingMessage): void {
+export function keepBody(sent: SentRequest | undefined, req: IncomingMessage): void {
   keepBack(req)
-  if (outgoing !== undefined) destroyGiven(outgoing, req)
+  if (sent !== undefined) destroyGiven(sent, req)
 }
 
 /** Ends the sending of a body. */
-export function releaseBody(outgoing: Outgoing | undefined, req: IncomingMessage): void {
-  if (outgoing?.hasStreamedBody !== false) leaveToReaders(req)
-  if (outgoing !== undefined) destroyGiven(outgoing, req)
+export function releaseBody(sent: SentRequest | undefined, req: IncomingMessage): void {
+  if (sent?.hasStreamedBody !== false) leaveToReaders(req)
+  if (sent !== undefined) destroyGiven(sent, req)
 }
 
 /** Destroys the rest of a hook's body. */
-function destroyGiven({ body }: Outgoing, req: IncomingMessage): void {
+function destroyGiven({ body }: SentRequest, req: IncomingMessage): void {
   if (body !== req && body instanceof Readable && !body.destroyed) body.destroy()
 }
 
 /** Returns the error of a body that has failed: the client's as it is, or that of a hook. Otherwise undefined. */
-export function errorOfBody(cause: unknown, outgoing: Outgoing | undefined, req: IncomingMessage): unknown {
+export function errorOfBody(cause: unknown, sent: SentRequest | undefined, req: IncomingMessage): unknown {
   if (cause === undefined || cause === null) return undefined
   if (cause === req.errored) return cause
-  const body = outgoing?.body
+  const body = sent?.body
   return body instanceof Readable && body !== req && isLost(body, cause) ? requestBodyError(cause) : undefined
 }
 

@@ -1,5 +1,5 @@
 /** The head of a request without the lines that belong to the client's own connection. */
-export interface RequestHead {
+export interface ClientHead {
   /** Name, value, name, value, …: the lines that are passed on. */
   readonly lines: string[]
   /** The names that the application has set, lower-cased. */
@@ -18,6 +18,6 @@ export interface RequestHead {
 }
 
 /** Tells whether a body follows the head. */
-export function hasBody(head: RequestHead): boolean {
+export function hasBody(head: ClientHead): boolean {
   return head.chunked || Number(head.contentLength ?? 0) > 0
 }

@@ -9,27 +9,17 @@ import { unsendableRequest } from '../upstream-errors.js'
 import type { ClientConnection, UpstreamRequest } from '../upstream/upstream.js'
 import { hasBufferedBody, takeBody, takeBufferedBody } from './buffered-body.js'
 import { isChangedBodyOf } from './changed-body.js'
+import { hasBody, type ClientHead } from './client-head.js'
+import type { Draft } from './draft.js'
 import { takeHeld } from './hold-back.js'
-import { hasBody, type RequestHead } from './request-head.js'
 import { requestTrailers } from './trailers.js'
-
-/** A request before it is sent: the client's, with the changes of hooks. */
-export interface Draft {
-  readonly req: IncomingMessage
-  readonly settings: ProxySettings
-  readonly target: Target
-  readonly head: RequestHead
-  readonly outgoing: OutgoingRequest
-  /** True if the request may be sent to another target, so that its body is not read before it has a connection. */
-  readonly mayMove: boolean
-}
 
 /** Behind the head of an upgrade, the upstream would read a body as the first bytes of the other protocol. */
 const BODY_OF_UPGRADE =
   'a body for an upgrade, which has none: check req.headers.upgrade before you set outgoing.body'
 
 /** A request that is not changed any more, as the upstream gets it, with the facts that the exchange needs. */
-export class Outgoing implements UpstreamRequest {
+export class SentRequest implements UpstreamRequest {
   readonly target: Target
   readonly origin: string
   readonly method: string
@@ -88,7 +78,7 @@ function trailersOf(
 }
 
 /** Keeps the client's Host, unless a hook has set another. */
-function keepHost({ headers }: OutgoingRequest, { host }: RequestHead): void {
+function keepHost({ headers }: OutgoingRequest, { host }: ClientHead): void {
   if (host !== undefined && !headers.has('host')) headers.append('host', host)
 }
 
