@@ -66,9 +66,13 @@ const expectations: Readonly<Record<string, (terminal: Terminal) => Promise<void
     console.info = info
     const [login, image, ticks] = entries
     const body = String.raw`"body":"{\"user\":\"ada\",\"password\":\"***\"}"`
-    expect(login).to.contain(body).and.contain(String.raw`\"token\":\"***\"`)
+    expect(login)
+      .to.contain(body)
+      .and.contain(String.raw`\"token\":\"***\"`)
     expect(image).to.contain('"body":"(100000 bytes)"')
-    expect(ticks).to.contain('"outcome":"cut"').and.contain(String.raw`data: 3\n`)
+    expect(ticks)
+      .to.contain('"outcome":"cut"')
+      .and.contain(String.raw`data: 3\n`)
   },
   'docs-recipes-metrics-with-prom-client 1': async (terminal) => {
     const printed = await terminal.run()
