@@ -1,13 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { shareHiddenClass } from './node/hidden-class.js'
-import { mayHaveUnannouncedBody } from './node/request-facts.js'
+import { mayHaveUnannouncedBody } from './node/request/facts.js'
 import { timers } from './node/timers.js'
-import { askingProxy } from './passthrough-proxy/asking-proxy.js'
-import { type ProxyHandler, requireNextOrNone } from './passthrough-proxy/called-without-next.js'
 import { Exchange } from './passthrough-proxy/exchange.js'
 import type { RequestHook, ResponseHook } from './passthrough-proxy/hooks.js'
 import { namesElsewhere } from './passthrough-proxy/names-elsewhere.js'
 import { lifecycleOf, type ProxyStats } from './passthrough-proxy/progress.js'
+import { type ProxyHandler, requireNextOrNone } from './passthrough-proxy/proxy-handler.js'
 import { mayBeBuffered } from './passthrough-proxy/request/buffered-body.js'
 import { draftOf, readHead } from './passthrough-proxy/request/draft.js'
 import type { ForwardedMode } from './passthrough-proxy/request/forwarded.js'
@@ -31,6 +30,7 @@ import {
 } from './passthrough-proxy/target.js'
 import { connectOptions, type ConnectOptions } from './passthrough-proxy/upstream/http1/connect-options.js'
 import { dispatcherOption, type Dispatcher } from './passthrough-proxy/upstream/undici/dispatcher.js'
+import { waitingProxy } from './passthrough-proxy/waiting-proxy.js'
 import type { NextFunction } from './shared/middleware.js'
 import {
   byteSize,
@@ -211,7 +211,7 @@ export function passthroughProxy(
   const chosen = typeof target === 'function' ? new TargetChooser(target) : parseTarget(target)
   const settings = settingsOf(readOptions(OWNER, options, checks, { elsewhere: namesElsewhere }), options)
   const isPlain = !(chosen instanceof TargetChooser) && settings.onRequest === undefined
-  const middleware = isPlain ? plainProxy(chosen, settings) : askingProxy(chosen, settings)
+  const middleware = isPlain ? plainProxy(chosen, settings) : waitingProxy(chosen, settings)
   return Object.assign(middleware, lifecycleOf(settings))
 }
 
@@ -230,11 +230,11 @@ export function passthroughProxy(
 
 /** Proxies the usual request, which has nothing to wait for. */
 function plainProxy(target: Target, settings: ProxySettings): ProxyHandler {
-  const asking = askingProxy(target, settings)
+  const waiting = waitingProxy(target, settings)
   return function passthroughProxyMiddleware(req, res, next) {
     requireNextOrNone(next)
     shareHiddenClass(req, res)
-    if (mayHaveUnannouncedBody(req)) return asking(req, res, next)
+    if (mayHaveUnannouncedBody(req)) return waiting(req, res, next)
     const exchange = new Exchange(req, res, next, settings)
     try {
       const head = readHead(exchange)

@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { constants } from 'node:os'
 import type { Readable } from 'node:stream'
 import { types } from 'node:util'
-import { headerOf } from './node/send-head.js'
-import { hasEmittedEnd, takeBackEarlyEnd } from './node/stream-state.js'
+import { headerOf } from './node/response/send-head.js'
+import { hasEmittedEnd, takeBackEarlyEnd } from './node/streams/state.js'
 import {
   claim,
   discardChildrenIn,

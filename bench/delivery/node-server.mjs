@@ -20,7 +20,7 @@ const servers = {
   hono: honoServer,
   maxBytes: () => http.createServer(limitedApp()),
   'maxBytes over TLS': () => {
-    const folder = new URL('../../test/support/tls/', import.meta.url)
+    const folder = new URL('../../test/support/servers/tls/', import.meta.url)
     const [key, cert] = ['key.pem', 'certificate.pem'].map((name) => readFileSync(new URL(name, folder)))
     return https.createServer({ key, cert }, limitedApp())
   },

@@ -1,11 +1,4 @@
-import { closeAfter, currentResponse, isHeldUp } from '../node/connection.js'
-import type {
-  CheckingServer,
-  OnExecute,
-  ParsedRequest,
-  RequestParser,
-  ServerSocket,
-} from '../node/internals.js'
+import { closeAfter, currentResponse, isHeldUp } from '../node/connection/connection.js'
 import {
   afterExecution,
   bytesAtHand,
@@ -16,11 +9,18 @@ import {
   skipFurtherMessages,
   skipMessage,
   takesBytesItself,
-} from '../node/parser.js'
-import { hasCutHead, hasUnknownCoding } from '../node/request-facts.js'
+} from '../node/connection/parser.js'
+import type {
+  CheckingServer,
+  OnExecute,
+  ParsedRequest,
+  RequestParser,
+  ServerSocket,
+} from '../node/internals.js'
+import { hasCutHead, hasUnknownCoding } from '../node/request/facts.js'
 import { closeConnection } from './close-connection.js'
-import { tellDecided } from './decided.js'
 import { isTakeable, isTurnOf } from './takeable.js'
+import { tellDecision } from './tell-decision.js'
 
 /** The properties of a parse error that Node adds to describe the bytes. */
 interface FailedPacket {
@@ -93,7 +93,7 @@ class ParsedConnection {
     const { upgrade } = req.headers
     serveAsPlain(req)
     if (hasUnknownCoding(req)) return this.refuseCoding()
-    tellDecided(req, 'plain', upgrade)
+    tellDecision(req, 'plain', upgrade)
     return this.findsEndOf(req) ? this.passDeclined(req, keepAlive) : this.passAsLast(req)
   }
 

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
-import { isReset } from '../node/connection.js'
+import { isReset } from '../node/connection/connection.js'
 import { EARLY_BYTES } from '../node/keys.js'
-import { forgetFlow, takeBackEnd } from '../node/stream-state.js'
+import { forgetFlow, takeBackEnd } from '../node/streams/state.js'
 
 type HoldingSocket = Duplex & { [EARLY_BYTES]?: EarlyBytes | undefined }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { cutExchange } from '../node/cut-response.js'
-import { isHttp2 } from '../node/request-facts.js'
+import { isHttp2 } from '../node/request/facts.js'
+import { cutExchange } from '../node/response/cut.js'
 import { exceptionContained } from '../shared/channels.js'
 
 /**

@@ -1,19 +1,19 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { serveAsPlain } from '../node/connection/parser.js'
+import { offerUpgrade, withdrawUpgrade } from '../node/connection/pending-upgrade.js'
 import { letWrite } from '../node/express.js'
 import type { CheckingServer, ParsedRequest, ServerSocket } from '../node/internals.js'
-import { serveAsPlain } from '../node/parser.js'
-import { offerUpgrade, withdrawUpgrade } from '../node/pending-upgrade.js'
-import { closeWithGivenConnection } from '../node/response-close.js'
-import { isHeadWritten } from '../node/send-head.js'
+import { closeWithGivenConnection } from '../node/response/close.js'
+import { isHeadWritten } from '../node/response/send-head.js'
 import { timers } from '../node/timers.js'
 import { exceptionContained } from '../shared/channels.js'
 import { atOnce } from '../shared/promises.js'
-import { tellDecided } from './decided.js'
 import { releaseEarlyBytes } from './early-bytes.js'
 import { endOnError } from './end-on-error.js'
 import { otherTakers, tellTakers, type UpgradeListener } from './other-listeners.js'
 import { responseOn } from './response.js'
+import { tellDecision } from './tell-decision.js'
 import { answerUnhandled } from './unhandled.js'
 
 /** The arguments of an 'upgrade' event. */
@@ -57,7 +57,7 @@ export function route(wiring: Wiring, upgrade: Upgrade): void {
     // The app does not want it, and no other listener can take it: it is a plain request, as without `attach`.
     const { upgrade: header } = upgrade.req.headers
     serveAsPlain(upgrade.req)
-    tellDecided(upgrade.req, 'plain', header)
+    tellDecision(upgrade.req, 'plain', header)
     void runApp(wiring, upgrade, [])
   }
 }
@@ -87,7 +87,7 @@ async function runApp(wiring: Wiring, upgrade: Upgrade, others: readonly Upgrade
   const res = responseOn(wiring.server, socket, req)
   try {
     if (req.upgrade) {
-      tellDecided(req, 'offered')
+      tellDecision(req, 'offered')
       offerUpgrade(res, socket)
     }
     await call(wiring.app, res, others.length > 0 ? next(wiring, upgrade, others, res) : undefined)
@@ -135,7 +135,7 @@ function leaveToOthers(
   const head = releaseEarlyBytes(socket)
   if (head === undefined) return
   if (res !== undefined) takeBack(res, upgrade)
-  tellDecided(req, 'left')
+  tellDecision(req, 'left')
   if (!socket.writable) return void socket.destroy()
   answerIfIgnored(wiring, upgrade, () => tellTakers(others, wiring.server, [req, socket, head]))
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
-import { currentResponse } from '../node/connection.js'
+import { currentResponse } from '../node/connection/connection.js'
 import type { CheckingServer, ServerSocket } from '../node/internals.js'
-import { announcedLength, hasCutHead, mayHaveBody, takesChunks } from '../node/request-facts.js'
+import { announcedLength, hasCutHead, mayHaveBody, takesChunks } from '../node/request/facts.js'
 
 /**
  * Tells whether a request may become an upgrade. Node checks nothing in a request that it hands over, so this

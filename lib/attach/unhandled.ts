@@ -1,9 +1,9 @@
 import type { RequestListener } from 'node:http'
-import { cutResponse } from '../node/cut-response.js'
 import { answerAfterHandlers } from '../node/express.js'
 import type { ServerResponse } from '../node/http.js'
-import { answerPlainly } from '../node/plain-answer.js'
-import { isHeadWritten } from '../node/send-head.js'
+import { cutResponse } from '../node/response/cut.js'
+import { answerPlainly } from '../node/response/plain-answer.js'
+import { isHeadWritten } from '../node/response/send-head.js'
 
 const NOT_FOUND = { status: 404 }
 

@@ -1,14 +1,14 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { IncomingMessage } from 'node:http'
-import { currentResponse, tellDrained } from '../node/connection.js'
+import { currentResponse, tellDrained } from '../node/connection/connection.js'
 import type { CheckingServer, ServerSocket } from '../node/internals.js'
 import { closeConnection } from './close-connection.js'
-import { tellDecided } from './decided.js'
 import { holdEarlyBytes, awaitsHandler } from './early-bytes.js'
 import { endOnError } from './end-on-error.js'
 import { tellWatchers, otherWatchers } from './other-listeners.js'
 import { route, type Upgrade, type Wiring } from './recipients.js'
 import { isTakeable, isTurnOf } from './takeable.js'
+import { tellDecision } from './tell-decision.js'
 
 /** Sends an upgrade through the app, as a request whose connection can be taken over, or to the other listeners. */
 export function runUpgrade(wiring: Wiring, upgrade: Upgrade): void {
@@ -19,7 +19,7 @@ export function runUpgrade(wiring: Wiring, upgrade: Upgrade): void {
   if (tellWatchers(otherWatchers(server, listener), server, [req, socket, head])) return
   // This is false only on a connection that was open before `attach`, so that its parser is not watched.
   if (!isTakeable(server, req) || !isTurnOf(socket)) {
-    tellDecided(req, 'cut')
+    tellDecision(req, 'cut')
     socket.destroy()
     return
   }

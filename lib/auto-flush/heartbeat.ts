@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http'
 import { types } from 'node:util'
-import { needsDrain } from '../node/connection.js'
+import { needsDrain } from '../node/connection/connection.js'
 import { contain } from '../node/contained.js'
-import { onResponseClose } from '../node/response-close.js'
+import { onResponseClose } from '../node/response/close.js'
 import { timers } from '../node/timers.js'
 
 /** Matches the end of an event stream if it is between two events, or before the first one. */

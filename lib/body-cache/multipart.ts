@@ -23,7 +23,7 @@ interface Part {
  *
  * NOTE: the whole body is in memory, so no stream is needed. busboy 1.6, @fastify/busboy 3 and the parser of Node's
  * own fetch were tried and rejected: each truncates or drops parts of some forms without an error
- * (test/body-cache/multipart.test.ts has these forms).
+ * (test/body-cache/accessors/multipart.test.ts has these forms).
  *
  * @see RFC 7578, RFC 2046 §5.1
  */

@@ -1,6 +1,6 @@
 import getRawBody from 'raw-body'
 import type { BodySource } from '../body/source.js'
-import { tellOnFinished } from '../node/tell-on-finished.js'
+import { tellOnFinished } from '../node/request/tell-on-finished.js'
 import { type ErrorDetails, type SluicewayError, sluicewayError } from '../shared/errors.js'
 
 /**

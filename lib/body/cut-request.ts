@@ -1,6 +1,6 @@
 import { containWithoutCut } from '../node/contained.js'
 import type { ParsedRequest } from '../node/internals.js'
-import { destroyClosed } from '../node/stream-state.js'
+import { destroyClosed } from '../node/streams/state.js'
 import { timers } from '../node/timers.js'
 import type { SluicewayError } from '../shared/errors.js'
 

@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { OutgoingResponse } from '../node/internals.js'
 import { CONTINUE } from '../node/keys.js'
-import { isHttp2 } from '../node/request-facts.js'
-import { replaceRead } from '../node/request-methods.js'
-import { awaitContinue, queueHead } from '../node/response-methods.js'
-import { isHeadWritten } from '../node/send-head.js'
-import { hasListeners, letFlow, sourceOf } from '../node/stream-state.js'
-import { tellOnFinished } from '../node/tell-on-finished.js'
-import type { ToldWaiting } from './owner.js'
+import { isHttp2 } from '../node/request/facts.js'
+import { replaceRead } from '../node/request/methods.js'
+import { tellOnFinished } from '../node/request/tell-on-finished.js'
+import { awaitContinue, queueHead } from '../node/response/methods.js'
+import { isHeadWritten } from '../node/response/send-head.js'
+import { hasListeners, letFlow, sourceOf } from '../node/streams/state.js'
+import type { ToldWaiting } from './views.js'
 
 interface Expecting extends IncomingMessage {
   [CONTINUE]?: ServerResponse | undefined

@@ -1,26 +1,26 @@
-import { keepListeners } from '../node/connection.js'
-import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../node/internals.js'
-import { announcedLength, hasComeWhole, hasConnection, isCutShort, wasReset } from '../node/request-facts.js'
-import { onResponseClose } from '../node/response-close.js'
-import { isBeingRead, readableStateOf } from '../node/stream-state.js'
+import { keepListeners } from '../node/connection/connection.js'
+import { isCutShort, isHttp2, wasReset } from '../node/request/facts.js'
+import { onResponseClose } from '../node/response/close.js'
+import { isBeingRead } from '../node/streams/state.js'
 import { bodyRefused } from '../shared/channels.js'
 import { bodyTooLarge, type ErrorDetails, type SluicewayError, sluicewayError } from '../shared/errors.js'
 import { closeCutRequest } from './cut-request.js'
+import { DeliveredBody } from './delivered-body.js'
 import { sendContinue } from './expect-continue.js'
 import type { BodyReader } from './kept/reader.js'
 import { BodyReaders } from './kept/readers.js'
 import { BodyStore, type BodyStoreOwner, type Storage } from './kept/store.js'
 import { BodyStream } from './kept/stream.js'
 import { LateReading, type LateReadingOwner } from './late-reading.js'
-import type { AnsweredBody, BodyState, ReplayedBody } from './owner.js'
-import { isLimitedByParser, tapBytes } from './push.js'
 import { announceCloseOf } from './refused/announce-close.js'
 import { isHeard, RefusedAnswer } from './refused/answer.js'
+import { leaveRest } from './refused/begun-rest.js'
 import { DEFAULT_LINGER } from './refused/linger.js'
 import { openRest } from './refused/open-rest.js'
 import type { LingerBounds, Rest } from './refused/rest.js'
-import { wasReadBefore } from './replay/read-before.js'
 import { Rounds } from './replay/rounds.js'
+import { isLimitedByParser } from './tap-bytes.js'
+import type { AnsweredBody, ReplayedBody } from './views.js'
 import type { Waiting } from './waiting.js'
 
 /**
@@ -32,15 +32,10 @@ import type { Waiting } from './waiting.js'
  *
  * The middlewares that limit, keep or pass on a body all add to this one tap, so their order cannot matter.
  */
-export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, LateReadingOwner {
-  readonly req: ParsedRequest
-  readonly res: OutgoingResponse
-  readonly socket: ServerSocket
-  readonly isOfHost: boolean // of a function adapter; asked once, as a connection that was lost leaves no trace
-  state: BodyState = 'arriving'
-  /** The number of accepted bytes since they pass through here; it includes the whole chunk that passed the limit. */
-  received = 0
-  readonly length: number // as announced, or NaN
+export class BodySource
+  extends DeliveredBody
+  implements BodyStoreOwner, ReplayedBody, AnsweredBody, LateReadingOwner
+{
   limit: number = Infinity
   store: BodyStore | undefined
   readonly readers: BodyReaders = new BodyReaders()
@@ -54,28 +49,9 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   private linger: LingerBounds = DEFAULT_LINGER
   private lingerLimit = Infinity
   private error: SluicewayError | undefined
-  private cut: ErrorDetails | undefined // set if the client left before the end
-  missesBytes = false // true if other code has read some before
-  /** Puts bytes, or the end, into the request's own buffer; undefined until the bytes pass through here. */
-  private nativePush: ParsedRequest['push'] | undefined
+  /** Set if the client left before the end. */
+  private cut: ErrorDetails | undefined
   private lateReading: LateReading | undefined
-
-  constructor(req: ParsedRequest, res: OutgoingResponse) {
-    this.req = req
-    this.res = res
-    this.socket = req.socket ?? res.socket // pipeline() takes it from a request that it destroys
-    this.isOfHost = req.socket != null && !hasConnection(req)
-    this.length = announcedLength(req)
-  }
-
-  /** Makes the bytes pass through `receive` from now on. Returns the request's own `push`. */
-  tap(): ParsedRequest['push'] {
-    if (this.nativePush !== undefined) return this.nativePush
-    this.received = readableStateOf(this.req).length
-    this.missesBytes = wasReadBefore(this.req)
-    if (hasComeWhole(this.req)) this.state = 'whole'
-    return (this.nativePush = tapBytes(this.req))
-  }
 
   get isReadable(): boolean {
     return this.state === 'arriving' || this.state === 'whole'
@@ -147,11 +123,11 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     this.waiting?.note()
   }
 
-  /** Takes bytes from the parser, or null as the end of the body. Returns false if the connection should pause. */
-  receive(chunk: Buffer | null): boolean {
+  override receive(chunk: Buffer | null): boolean {
+    this.hostWasAsked = false
     const { rest } = this
     if (rest !== undefined) return rest.discard(chunk)
-    if (this.state === 'released') return this.nativePush!.call(this.req, chunk)
+    if (this.state === 'released') return this.buffer(chunk)
     if (chunk === null) return this.complete()
     const accepted = this.limit - this.received
     this.received += chunk.length
@@ -165,7 +141,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
 
   private deliver(chunk: Buffer): boolean {
     const { store } = this
-    if (store === undefined) return this.nativePush!.call(this.req, chunk)
+    if (store === undefined) return this.buffer(chunk)
     store.append(chunk)
     this.readers.offer(chunk)
     return this.hasRoom && !store.isWriting
@@ -180,7 +156,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     }
     this.state = 'whole'
     this.lateReading?.bodyIsWhole()
-    if (this.store === undefined) return this.nativePush!.call(this.req, null)
+    if (this.store === undefined) return this.buffer(null)
     this.store.end(true)
     this.readers.advance()
     return false
@@ -261,7 +237,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
     this.lateReading?.end()
     // Node emits the end of a body that is not kept after its response only if the response was sent at once.
     const endMayCome = this.store === undefined && this.received === this.length
-    if (this.state === 'arriving' && !endMayCome) this.discardRest()
+    if (this.state === 'arriving' && !endMayCome) this.leaveRest()
     this.state = 'released'
     this.rest?.answered()
     if (this.lateReading?.isCloseDue) this.socket.destroySoon()
@@ -274,6 +250,15 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   private discardRest(): Rest {
     this.tap()
     return (this.rest = openRest(this, this.linger))
+  }
+
+  private leaveRest(): void {
+    const rest = this.discardRest()
+    if (this.replay === undefined) this.rest = leaveRest(this, rest)
+  }
+
+  loseRest(): void {
+    this.startReplay().release()
   }
 
   /** Fails the readers. The error is created only if one gets it, as that costs as much as all the rest. */
@@ -294,7 +279,7 @@ export class BodySource implements BodyStoreOwner, ReplayedBody, AnsweredBody, L
   /** Ends and closes an unread request when all of its body has come, as Node does: code may wait for that. */
   restHasCome(): void {
     if (this.replay !== undefined) return this.replay.closeWaiters.restHasCome()
-    this.nativePush!.call(this.req, null)
-    if (this.req.readableFlowing === null) this.req.resume()
+    this.buffer(null)
+    if (isHttp2(this.req) && this.req.readableFlowing === null) this.req.resume()
   }
 }

@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream'
-import { putIterators } from '../node/request-methods.js'
+import { putIterators } from '../node/request/methods.js'
 import { timers } from '../node/timers.js'
 import { awaitsContinue } from './expect-continue.js'
-import type { BodyWatcher, ToldWaiting, WatchedBody } from './owner.js'
 import { methods } from './replay/request-methods.js'
+import type { BodyWatcher, ToldWaiting, WatchedBody } from './views.js'
 
 /** Tells `watcher` of the chunks of a body, and of readers that wait for its client. */
 export function watchBody(body: WatchedBody & { waiting: Waiting | undefined }, watcher: BodyWatcher): void {

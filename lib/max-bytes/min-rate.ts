@@ -1,5 +1,5 @@
-import type { BodyWatcher } from '../body/owner.js'
 import type { BodySource } from '../body/source.js'
+import type { BodyWatcher } from '../body/views.js'
 import { watchBody } from '../body/waiting.js'
 import { timers } from '../node/timers.js'
 import { sluicewayError } from '../shared/errors.js'

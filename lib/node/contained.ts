@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { exceptionContained } from '../shared/channels.js'
-import { cutResponse } from './cut-response.js'
+import { cutResponse } from './response/cut.js'
 
 /**
  * Runs a callback of a timer or an event, where an exception would end the process. It cuts `res` instead: an

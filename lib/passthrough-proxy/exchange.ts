@@ -1,16 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { pendingUpgrade } from '../node/pending-upgrade.js'
-import { isClosed, onResponseClose } from '../node/response-close.js'
+import { pendingUpgrade } from '../node/connection/pending-upgrade.js'
+import { isClosed, onResponseClose } from '../node/response/close.js'
 import { isProxyObserved } from '../shared/channels.js'
 import type { SluicewayError } from '../shared/errors.js'
 import type { ProxyOutcome } from '../shared/messages.js'
 import { hasNoBody } from '../shared/response-facts.js'
 import { mayGoElsewhere } from './attempts.js'
-import type { GivenNext } from './called-without-next.js'
 import type { ExchangeState } from './exchange-state.js'
 import { requestBodyError } from './hooks.js'
 import { proxyClosed, type Stoppable, type TunnelEnds } from './progress.js'
+import type { GivenNext } from './proxy-handler.js'
 import {
   errorOfBody,
   holdBody,

@@ -1,4 +1,4 @@
-import { bodySourceOf } from '../body/tap.js'
+import { bodySourceOf } from '../body/source-of.js'
 import type { Exchange } from './exchange.js'
 import { proxyClosed } from './progress.js'
 import { requireSoundBody } from './request/outgoing-body.js'

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { answerPlainly } from '../node/plain-answer.js'
+import { answerPlainly } from '../node/response/plain-answer.js'
 import { exceptionContained } from '../shared/channels.js'
-import type { GivenNext } from './called-without-next.js'
+import type { GivenNext } from './proxy-handler.js'
 import { giveUpUpload } from './request/outgoing-body.js'
 
 /** The exchange as the report of its failure sees it. */

@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { type Duplex, finished } from 'node:stream'
-import { endHead, type PendingUpgrade } from '../node/pending-upgrade.js'
-import { keepHalfOpen } from '../node/stream-state.js'
+import { endHead, type PendingUpgrade } from '../node/connection/pending-upgrade.js'
+import { keepHalfOpen } from '../node/streams/state.js'
 import { timers } from '../node/timers.js'
 import type { TunnelEnds } from './progress.js'
 

@@ -5,7 +5,7 @@ import {
   type ErrorDetails,
   type SluicewayError,
 } from '../shared/errors.js'
-import { isError } from '../shared/realms.js'
+import { isError } from '../shared/is-error.js'
 import { notAnError } from '../shared/thrown.js'
 import type { Failure, FailureKind } from './upstream/upstream.js'
 

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
-import { isClosed } from '../node/response-close.js'
-import { isHeadWritten } from '../node/send-head.js'
+import { isClosed } from '../node/response/close.js'
+import { isHeadWritten } from '../node/response/send-head.js'
 import { timers } from '../node/timers.js'
 import { childExited, childStarted } from '../shared/channels.js'
 

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
-import { isHttp2, takesChunks } from '../node/request-facts.js'
-import { addTrailers, isHeadWritten, sendHead } from '../node/send-head.js'
+import { isHttp2, takesChunks } from '../node/request/facts.js'
+import { addTrailers, isHeadWritten, sendHead } from '../node/response/send-head.js'
 import { isPlainText } from '../shared/response-facts.js'
 import type { ChildExit } from './running-child.js'
 

@@ -1,11 +1,11 @@
 import type { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { finished } from 'node:stream'
-import { type Closing, giveBackClosing, isClosedBy, takeOverClosing } from '../node/closing.js'
-import { closesAfter } from '../node/connection.js'
+import { type Closing, giveBackClosing, isClosedBy, takeOverClosing } from '../node/connection/closing.js'
+import { closesAfter } from '../node/connection/connection.js'
 import type { OutgoingResponse, ParsedRequest } from '../node/internals.js'
-import { isHttp2 } from '../node/request-facts.js'
-import { sourceOf } from '../node/stream-state.js'
+import { isHttp2 } from '../node/request/facts.js'
+import { sourceOf } from '../node/streams/state.js'
 import { timers } from '../node/timers.js'
 
 /** The time for which a connection stays open after its response for the rest of a body that no child reads. */

@@ -1,6 +1,6 @@
 import createError from 'http-errors'
 import { type Entry, withEntry } from './error-page.js'
-import { isError } from './realms.js'
+import { isError } from './is-error.js'
 
 /** The codes of this package's errors. docs/errors.md has an entry for each. */
 export type ErrorCode =

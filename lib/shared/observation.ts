@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 import { type Channel, channel } from 'node:diagnostics_channel'
 import type { IncomingMessage } from 'node:http'
 import createDebug, { type Debugger } from 'debug'
-import { isError } from './realms.js'
+import { isError } from './is-error.js'
 
 /** The part that every message has. */
 interface AboutRequest {

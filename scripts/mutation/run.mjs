@@ -22,7 +22,7 @@ const everybodys = [
 
 /** Of each part of lib, the folders of test, or files in them, that can notice a change of it. */
 const testsOf = {
-  'max-bytes': ['max-bytes', 'body-cache/function-adapters', 'observing/bodies'],
+  'max-bytes': ['max-bytes', 'body-cache/hosts/function-adapters', 'observing/bodies'],
   'body-cache': ['body-cache', 'observing/bodies'],
   'auto-flush': ['auto-flush', 'regressions', 'observing/flush-child-upgrade'],
   'pipe-child': ['pipe-child', 'observing/flush-child-upgrade'],
@@ -30,7 +30,7 @@ const testsOf = {
     'attach',
     'combined',
     'observing',
-    'passthrough-proxy/{names-elsewhere,session-on-upgrade,switched-protocols,tracing,upgrade,upgrade-disconnects,websocket}',
+    'passthrough-proxy/{options/names-elsewhere,tracing/tracing,tunnels}',
     'regressions/{cve-2026-1527-*,golang-80416-h2c,pipelined-upgrade,proxy-unwritable-101}',
   ],
   body: [

@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import { attach } from 'sluiceway'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, listen } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { closeServers, listen } from '../support/servers/servers.js'
 
 const HEAD = ['Host: a', 'Content-Length: 2', 'Expect: 100-continue'].join('\r\n')
 

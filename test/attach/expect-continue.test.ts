@@ -2,11 +2,11 @@ import { createServer, type IncomingMessage, type RequestListener, type ServerRe
 import { buffer } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { attach, passthroughProxy } from 'sluiceway'
-import { expressVersions } from '../support/express-versions.js'
-import { message } from '../support/pipelined.js'
-import { RawClient } from '../support/raw-client.js'
-import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, listen } from '../support/servers.js'
+import { message } from '../support/clients/pipelined.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { expressVersions } from '../support/express/express-versions.js'
+import { answer, scriptedUpstream } from '../support/servers/scripted-upstream.js'
+import { closeServers, listen } from '../support/servers/servers.js'
 
 async function writeEach(req: IncomingMessage, res: ServerResponse): Promise<void> {
   for await (const chunk of req) res.write(chunk)

@@ -1,10 +1,10 @@
 import { createServer, type RequestListener } from 'node:http'
 import { expect } from 'chai'
 import { attach, bodyCache, maxBytes } from 'sluiceway'
-import { type Handler, hosts } from '../support/hosts.js'
-import { message } from '../support/pipelined.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, listen } from '../support/servers.js'
+import { message } from '../support/clients/pipelined.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closeServers, listen } from '../support/servers/servers.js'
 
 const [{ mount }] = hosts as [(typeof hosts)[0]]
 const EXPECTING = message('POST / HTTP/1.1', 'Host: test', 'Expect: 100-continue', 'Content-Length: 3')

@@ -1,10 +1,10 @@
 import { createServer, type RequestListener } from 'node:http'
 import { expect } from 'chai'
 import { attach } from 'sluiceway'
-import { attached } from '../support/attached.js'
-import { message, upgradeTo } from '../support/pipelined.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, listen } from '../support/servers.js'
+import { message, upgradeTo } from '../support/clients/pipelined.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { attached } from '../support/servers/attached.js'
+import { closeServers, listen } from '../support/servers/servers.js'
 
 const UPGRADE = upgradeTo('websocket', '/')
 const EXPECTING = message('POST / HTTP/1.1', 'Host: test', 'Expect: 100-continue', 'Content-Length: 4')

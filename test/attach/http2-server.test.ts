@@ -5,11 +5,11 @@ import { text } from 'node:stream/consumers'
 import tls from 'node:tls'
 import { expect } from 'chai'
 import { attach } from 'sluiceway'
-import { closed } from '../support/open-resources.js'
-import { kinds, message, upgradeTo } from '../support/pipelined.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, listen } from '../support/servers.js'
-import { certificate, key } from '../support/tls-certificate.js'
+import { kinds, message, upgradeTo } from '../support/clients/pipelined.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { closed } from '../support/process/open-resources.js'
+import { closeServers, listen } from '../support/servers/servers.js'
+import { certificate, key } from '../support/servers/tls-certificate.js'
 
 describe('attach to a server that speaks HTTP/2 and HTTP/1.1', () => {
   let port: number

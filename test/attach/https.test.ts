@@ -11,9 +11,9 @@ import { expect } from 'chai'
 import express from 'express'
 import type * as sluiceway from 'sluiceway'
 import { attach } from 'sluiceway'
-import { RawClient } from '../support/raw-client.js'
-import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, listen } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { answer, scriptedUpstream } from '../support/servers/scripted-upstream.js'
+import { closeServers, listen } from '../support/servers/servers.js'
 
 // The other copy of the package: it must recognise the request and the response that attach passes.
 const { passthroughProxy } = createRequire(import.meta.url)('sluiceway') as typeof sluiceway

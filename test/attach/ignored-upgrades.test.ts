@@ -2,11 +2,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Duplex } from 'node:stream'
 import { expect } from 'chai'
 import { attach } from 'sluiceway'
-import { attached } from '../support/attached.js'
-import { kinds, message, transports, upgradeTo } from '../support/pipelined.js'
-import { RawClient, type RawResponse } from '../support/raw-client.js'
-import { closeServers, listen, serve, type TestServer } from '../support/servers.js'
-import { until } from '../support/until.js'
+import { kinds, message, transports, upgradeTo } from '../support/clients/pipelined.js'
+import { RawClient, type RawResponse } from '../support/clients/raw-client.js'
+import { attached } from '../support/servers/attached.js'
+import { closeServers, listen, serve, type TestServer } from '../support/servers/servers.js'
+import { until } from '../support/time/until.js'
 
 const ignored: Record<string, string> = {
   h2c: kinds['h2c']!('/'),

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { expect } from 'chai'
-import { cut, transports, upgradeTo } from '../support/pipelined.js'
-import { closeServers } from '../support/servers.js'
-import { until } from '../support/until.js'
+import { cut, transports, upgradeTo } from '../support/clients/pipelined.js'
+import { closeServers } from '../support/servers/servers.js'
+import { until } from '../support/time/until.js'
 
 const UPGRADE = upgradeTo('websocket', '/')
 

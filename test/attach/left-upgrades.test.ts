@@ -1,10 +1,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import { attach } from 'sluiceway'
-import { collectedBytes } from '../support/memory.js'
-import { RawClient } from '../support/raw-client.js'
-import { listen } from '../support/servers.js'
-import { until } from '../support/until.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { collectedBytes } from '../support/process/memory.js'
+import { listen } from '../support/servers/servers.js'
+import { until } from '../support/time/until.js'
 import { apps, closeAll, others } from './neighbors.js'
 
 const REQUEST = [

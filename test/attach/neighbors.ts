@@ -4,12 +4,12 @@ import { setImmediate as immediate } from 'node:timers/promises'
 import { expect } from 'chai'
 import { attach, type AttachOptions } from 'sluiceway'
 import { WebSocketServer } from 'ws'
-import { deferred } from '../support/deferred.js'
-import { expressVersions } from '../support/express-versions.js'
-import { MockedClock } from '../support/mocked-clock.js'
-import { upgradeTo } from '../support/pipelined.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, listen } from '../support/servers.js'
+import { upgradeTo } from '../support/clients/pipelined.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { expressVersions } from '../support/express/express-versions.js'
+import { closeServers, listen } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
+import { MockedClock } from '../support/time/mocked-clock.js'
 
 // It writes errors to stderr, except under test, which Express sets before.
 const { default: connect } = await import('connect')

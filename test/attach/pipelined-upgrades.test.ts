@@ -3,10 +3,10 @@ import type { Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { attach, passthroughProxy } from 'sluiceway'
-import { deferred } from '../support/deferred.js'
-import { kinds, message, transports, upgradeTo } from '../support/pipelined.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, listen, serve, type TestServer } from '../support/servers.js'
+import { kinds, message, transports, upgradeTo } from '../support/clients/pipelined.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { closeServers, listen, serve, type TestServer } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
 
 const names = Object.keys(kinds)
 

@@ -4,8 +4,8 @@ import { attach, passthroughProxy } from 'sluiceway'
 import { Server as SocketServer } from 'socket.io'
 import { io } from 'socket.io-client'
 import { WebSocket, WebSocketServer } from 'ws'
-import { expressVersions } from '../support/express-versions.js'
-import { closeServers, listen, serve } from '../support/servers.js'
+import { expressVersions } from '../support/express/express-versions.js'
+import { closeServers, listen, serve } from '../support/servers/servers.js'
 
 for (const { name, express } of expressVersions) {
   describe(`attach beside socket.io and ws (${name})`, () => {

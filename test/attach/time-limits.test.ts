@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { expect } from 'chai'
-import { deferred } from '../support/deferred.js'
-import { message, transports, upgradeTo } from '../support/pipelined.js'
-import type { RawClient } from '../support/raw-client.js'
-import { closeServers, type TestServer } from '../support/servers.js'
+import { message, transports, upgradeTo } from '../support/clients/pipelined.js'
+import type { RawClient } from '../support/clients/raw-client.js'
+import { closeServers, type TestServer } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
 
 const LIMIT_MS = 100
 

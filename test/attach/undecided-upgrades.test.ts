@@ -3,12 +3,12 @@ import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setImmediate as immediate } from 'node:timers/promises'
 import { expect } from 'chai'
-import { deferred } from '../support/deferred.js'
-import { cut, message, transports, upgradeTo } from '../support/pipelined.js'
-import type { RawClient } from '../support/raw-client.js'
-import { closeServers, type TestServer } from '../support/servers.js'
-import { until } from '../support/until.js'
-import { happened, waitFor } from '../support/waiting.js'
+import { cut, message, transports, upgradeTo } from '../support/clients/pipelined.js'
+import type { RawClient } from '../support/clients/raw-client.js'
+import { closeServers, type TestServer } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
+import { until } from '../support/time/until.js'
+import { happened, waitFor } from '../support/time/waiting.js'
 
 /** The number of bytes that are announced, and sent, before the answer ends. */
 const COUNTED = 10

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { expect } from 'chai'
+import { upgradeTo } from '../support/clients/pipelined.js'
 import { Observer } from '../support/observed.js'
-import { upgradeTo } from '../support/pipelined.js'
 import { answered, apps, closeAll, expectOwn404, open, others, own, type Step } from './neighbors.js'
 
 describe('attach with the option "upgrade"', () => {

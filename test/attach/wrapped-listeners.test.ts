@@ -2,9 +2,9 @@ import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { expect } from 'chai'
 import { attach } from 'sluiceway'
-import { RawClient } from '../support/raw-client.js'
-import { listen } from '../support/servers.js'
-import { until } from '../support/until.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { listen } from '../support/servers/servers.js'
+import { until } from '../support/time/until.js'
 import {
   answered,
   answersTo,

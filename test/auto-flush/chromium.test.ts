@@ -4,8 +4,8 @@ import compression from 'compression'
 import express, { type Express } from 'express'
 import type { BrowserContext, Page } from 'playwright-core'
 import { autoFlush, passthroughProxy } from 'sluiceway'
-import { requireChromium } from '../support/chromium.js'
-import { closeServers, serve } from '../support/servers.js'
+import { requireChromium } from '../support/clients/chromium.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 const EVENTS = 8
 

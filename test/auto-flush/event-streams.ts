@@ -1,9 +1,9 @@
 import compression from 'compression'
 import express, { type Response } from 'express'
 import { autoFlush, type AutoFlushOptions } from 'sluiceway'
-import { serve } from '../support/servers.js'
-import { type Coding, StreamingClient } from '../support/streaming-client.js'
-import { waitFor } from '../support/waiting.js'
+import { type Coding, StreamingClient } from '../support/clients/streaming-client.js'
+import { serve } from '../support/servers/servers.js'
+import { waitFor } from '../support/time/waiting.js'
 
 /** One event stream, at both ends. */
 export interface OpenEventStream {

@@ -2,8 +2,8 @@ import { expect } from 'chai'
 import compression from 'compression'
 import type { ErrorRequestHandler, RequestHandler } from 'express'
 import { autoFlush, type AutoFlushOptions } from 'sluiceway'
-import { expressVersions } from '../support/express-versions.js'
-import { closeServers, serve } from '../support/servers.js'
+import { expressVersions } from '../support/express/express-versions.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 const thrown = new Error('the cause')
 

@@ -3,12 +3,12 @@ import { expect } from 'chai'
 import compression from 'compression'
 import express, { type Response } from 'express'
 import { autoFlush } from 'sluiceway'
-import { deferred } from '../support/deferred.js'
-import { turns } from '../support/mocked-clock.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
-import { standstill } from '../support/standstill.js'
-import { StreamingClient } from '../support/streaming-client.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { StreamingClient } from '../support/clients/streaming-client.js'
+import { closeServers, serve } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
+import { turns } from '../support/time/mocked-clock.js'
+import { standstill } from '../support/time/standstill.js'
 
 describe('autoFlush', () => {
   afterEach(closeServers)

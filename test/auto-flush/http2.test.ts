@@ -5,9 +5,9 @@ import { createGunzip } from 'node:zlib'
 import { expect } from 'chai'
 import compression from 'compression'
 import { autoFlush, type Middleware } from 'sluiceway'
-import { deferred } from '../support/deferred.js'
-import { type Handler, hosts } from '../support/hosts.js'
-import { closeServers, listen } from '../support/servers.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closeServers, listen } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
 import { severalBeats } from './event-streams.js'
 
 const bare = hosts.find(({ name }) => name === 'bare http')!

@@ -4,10 +4,10 @@ import compression from 'compression'
 import type { Express, Response } from 'express'
 import SSE from 'express-sse'
 import { autoFlush } from 'sluiceway'
-import { deferred } from '../support/deferred.js'
-import { expressVersions } from '../support/express-versions.js'
-import { closeServers, serve } from '../support/servers.js'
-import { type Coding, StreamingClient } from '../support/streaming-client.js'
+import { type Coding, StreamingClient } from '../support/clients/streaming-client.js'
+import { expressVersions } from '../support/express/express-versions.js'
+import { closeServers, serve } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
 
 interface Opened {
   /** Sends one word as an event. */

@@ -1,9 +1,9 @@
 import compression from 'compression'
 import express from 'express'
 import { autoFlush, passthroughProxy } from 'sluiceway'
-import { hasNginx, Nginx } from '../support/nginx.js'
-import { closeServers, serve } from '../support/servers.js'
-import type { Coding } from '../support/streaming-client.js'
+import type { Coding } from '../support/clients/streaming-client.js'
+import { hasNginx, Nginx } from '../support/servers/nginx.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 import { StreamServer } from './streams.js'
 
 const configurations: Record<string, { location?: string; coding: Coding }> = {

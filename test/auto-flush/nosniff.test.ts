@@ -5,8 +5,8 @@ import http2 from 'node:http2'
 import { expect } from 'chai'
 import compression from 'compression'
 import { autoFlush } from 'sluiceway'
-import { hosts } from '../support/hosts.js'
-import { closeServers, listen, serve } from '../support/servers.js'
+import { hosts } from '../support/express/hosts.js'
+import { closeServers, listen, serve } from '../support/servers/servers.js'
 
 const HEADER = 'x-content-type-options'
 

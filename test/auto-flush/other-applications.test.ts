@@ -3,9 +3,9 @@ import { expect } from 'chai'
 import compression from 'compression'
 import type { Express, RequestHandler } from 'express'
 import { autoFlush } from 'sluiceway'
-import { type Express as CreateExpress, expressVersions } from '../support/express-versions.js'
-import { closeServers, serve } from '../support/servers.js'
-import { StreamingClient } from '../support/streaming-client.js'
+import { StreamingClient } from '../support/clients/streaming-client.js'
+import { type Express as CreateExpress, expressVersions } from '../support/express/express-versions.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 import { StreamServer } from './streams.js'
 
 /** Adds a header to each head, as express-session adds its cookie. */

@@ -5,10 +5,10 @@ import compression from 'compression'
 import express, { type Express, type RequestHandler } from 'express'
 import type { BrowserContext, Page } from 'playwright-core'
 import { autoFlush, pipeChild } from 'sluiceway'
-import { requireChromium } from '../support/chromium.js'
-import { deferred } from '../support/deferred.js'
-import { expressVersions } from '../support/express-versions.js'
-import { closeServers, serve } from '../support/servers.js'
+import { requireChromium } from '../support/clients/chromium.js'
+import { expressVersions } from '../support/express/express-versions.js'
+import { closeServers, serve } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
 
 const mounts: Record<string, () => RequestHandler[]> = {
   alone: () => [autoFlush()],

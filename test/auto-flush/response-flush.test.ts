@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import compression from 'compression'
 import { autoFlush } from 'sluiceway'
-import { expressVersions } from '../support/express-versions.js'
-import { closeServers, serve } from '../support/servers.js'
-import { StreamingClient } from '../support/streaming-client.js'
+import { StreamingClient } from '../support/clients/streaming-client.js'
+import { expressVersions } from '../support/express/express-versions.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 describe('autoFlush', () => {
   afterEach(closeServers)

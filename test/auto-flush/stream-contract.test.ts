@@ -5,10 +5,10 @@ import { expect } from 'chai'
 import compression from 'compression'
 import express, { type RequestHandler, type Response } from 'express'
 import { autoFlush } from 'sluiceway'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
-import { standstill } from '../support/standstill.js'
-import { happened } from '../support/waiting.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { closeServers, serve } from '../support/servers/servers.js'
+import { standstill } from '../support/time/standstill.js'
+import { happened } from '../support/time/waiting.js'
 
 const chunk = Buffer.alloc(64 * 1024, 'incompressible? no, but large')
 

@@ -2,10 +2,10 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import type { RequestListener, ServerResponse } from 'node:http'
 import { PassThrough, pipeline } from 'node:stream'
 import type { Response } from 'express'
-import { deferred } from '../support/deferred.js'
-import { serve } from '../support/servers.js'
-import { type Coding, StreamingClient } from '../support/streaming-client.js'
-import { waitFor } from '../support/waiting.js'
+import { type Coding, StreamingClient } from '../support/clients/streaming-client.js'
+import { serve } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
+import { waitFor } from '../support/time/waiting.js'
 
 /** The sending end of a response. */
 export interface Sender {

@@ -2,8 +2,8 @@ import { expect } from 'chai'
 import compression from 'compression'
 import express, { type RequestHandler } from 'express'
 import { autoFlush } from 'sluiceway'
-import { closeServers } from '../support/servers.js'
-import { codings } from '../support/streaming-client.js'
+import { codings } from '../support/clients/streaming-client.js'
+import { closeServers } from '../support/servers/servers.js'
 import { StreamServer } from './streams.js'
 
 /** Hides the stream of `compression`, and counts its flushes. */

@@ -2,9 +2,9 @@ import { expect } from 'chai'
 import compression from 'compression'
 import type { Express, RequestHandler } from 'express'
 import { autoFlush } from 'sluiceway'
-import { expressVersions } from '../support/express-versions.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { expressVersions } from '../support/express/express-versions.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 const long = 'whole answer '.repeat(500)
 

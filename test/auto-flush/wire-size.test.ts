@@ -2,8 +2,8 @@ import { expect } from 'chai'
 import compression from 'compression'
 import express, { type Response } from 'express'
 import { autoFlush } from 'sluiceway'
-import { closeServers, serve } from '../support/servers.js'
-import { StreamingClient } from '../support/streaming-client.js'
+import { StreamingClient } from '../support/clients/streaming-client.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 const EVENTS = 1000
 

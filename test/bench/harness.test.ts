@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
-import { root } from '../support/repository.js'
+import { root } from '../support/repository/repository.js'
 
 /** The output of a benchmark run on a slice that is too small to measure times. */
 async function bench(...args: string[]): Promise<string> {

@@ -1,6 +1,6 @@
 import { pathToFileURL } from 'node:url'
 import { expect } from 'chai'
-import { root } from '../support/repository.js'
+import { root } from '../support/repository/repository.js'
 
 /** What these files of bench/report export. */
 interface Report {

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { bodyCache, type BodyCacheOptions } from 'sluiceway/body-cache'
-import { deferred } from '../support/deferred.js'
-import { hosts } from '../support/hosts.js'
-import { RawClient } from '../support/raw-client.js'
-import { serve } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { hosts } from '../support/express/hosts.js'
+import { serve } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
 
 const CHUNKED = ['Transfer-Encoding: chunked']
 

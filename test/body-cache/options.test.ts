@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { bodyCache } from 'sluiceway/body-cache'
-import { hosts } from '../support/hosts.js'
-import { closeServers, serve } from '../support/servers.js'
+import { hosts } from '../support/express/hosts.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 describe('bodyCache', () => {
   afterEach(closeServers)

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { text as readAll } from 'node:stream/consumers'
 import { type BodyCache, bodyCache, type BodyCacheOptions } from 'sluiceway/body-cache'
-import { type Handler, hosts } from '../support/hosts.js'
-import { serve } from '../support/servers.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { serve } from '../support/servers/servers.js'
 
 const { mount } = hosts[0]!
 

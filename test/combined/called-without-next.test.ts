@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { autoFlush, bodyCache, maxBytes } from 'sluiceway'
-import { hosts } from '../support/hosts.js'
-import { closeServers, serve } from '../support/servers.js'
+import { hosts } from '../support/express/hosts.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 type Call = (...given: unknown[]) => void
 

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { autoFlush, bodyCache, maxBytes, passthroughProxy } from 'sluiceway'
-import { type Express, expressVersions } from '../support/express-versions.js'
-import { haveSameClass, isFast } from '../support/hidden-classes.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { type Express, expressVersions } from '../support/express/express-versions.js'
+import { haveSameClass, isFast } from '../support/process/hidden-classes.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 // A program that prints, for each middleware in each Express, whether requests and responses share hidden classes.
 

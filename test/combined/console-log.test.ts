@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import { expect } from 'chai'
 import express from 'express'
 import { bodyCache, passthroughProxy } from 'sluiceway'
-import { closeServers, serve } from '../support/servers.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 /** The server behind the proxy. */
 async function echo(): Promise<string> {

@@ -2,9 +2,9 @@ import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import rawBody from 'raw-body'
 import { bodyCache, maxBytes } from 'sluiceway'
-import { type Handler, hosts } from '../support/hosts.js'
-import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { asChunk, lastChunk, RawClient } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 const readTwice: Handler = (req, res, next) => {
   rawBody(req)

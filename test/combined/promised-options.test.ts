@@ -2,11 +2,11 @@ import { createServer, type RequestListener, type ServerResponse } from 'node:ht
 import { expect } from 'chai'
 import type { RequestHandler } from 'express'
 import { attach, autoFlush, maxBytes, passthroughProxy } from 'sluiceway'
-import { expressVersions } from '../support/express-versions.js'
+import { upgradeTo } from '../support/clients/pipelined.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { expressVersions } from '../support/express/express-versions.js'
 import { Observer } from '../support/observed.js'
-import { upgradeTo } from '../support/pipelined.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, listen } from '../support/servers.js'
+import { closeServers, listen } from '../support/servers/servers.js'
 
 /** What no type allows, and JavaScript does: each would count as true, or as an option that was not given. */
 const promised: Record<string, () => never> = {

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { autoFlush, bodyCache, maxBytes, passthroughProxy } from 'sluiceway'
-import { type Handler, hosts } from '../support/hosts.js'
-import { closeServers, serve } from '../support/servers.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 /** The largest number of listeners for one event of which Node does not warn. */
 const MOST = 10

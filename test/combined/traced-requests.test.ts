@@ -6,9 +6,9 @@ import { expect } from 'chai'
 import httpProxy from 'http-proxy'
 import { bodyCache } from 'sluiceway/body-cache'
 import { maxBytes } from 'sluiceway/max-bytes'
-import { type Handler, hosts } from '../support/hosts.js'
-import { asChunk, RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { asChunk, RawClient } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 type Listener = (...args: unknown[]) => void
 

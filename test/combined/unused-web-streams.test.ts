@@ -2,9 +2,9 @@ import { Readable } from 'node:stream'
 import { expect } from 'chai'
 import { bodyCache } from 'sluiceway/body-cache'
 import { maxBytes } from 'sluiceway/max-bytes'
-import { type Handler, hosts } from '../support/hosts.js'
-import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { asChunk, lastChunk, RawClient } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 /*
  * Adapters make a `Request` of each request, with `Readable.toWeb(req)` as its body, and may answer without reading

@@ -1,10 +1,10 @@
 import { Logger } from '@nestjs/common' // sets globals, which mocha would take for leaks of the recipe
 import { expect } from 'chai'
-import { hasNginx, Nginx } from '../support/nginx.js'
-import { RecipeProcess } from '../support/recipe-process.js'
-import { readText } from '../support/repository.js'
-import { closeServers, serve } from '../support/servers.js'
-import { until } from '../support/until.js'
+import { RecipeProcess } from '../support/recipes/recipe-process.js'
+import { readText } from '../support/repository/repository.js'
+import { hasNginx, Nginx } from '../support/servers/nginx.js'
+import { closeServers, serve } from '../support/servers/servers.js'
+import { until } from '../support/time/until.js'
 import { describingUpstream, type Example, nginxBlocks, shellBlocks, Surroundings } from './examples.js'
 import { hasTools, Terminal } from './terminal.js'
 

@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 import { expect } from 'chai'
-import { readText, root } from '../support/repository.js'
+import { readText, root } from '../support/repository/repository.js'
 
 /** The rows of docs/defaults.md: the name of each number and its default on the page. */
 const rows = readText('docs/defaults.md')

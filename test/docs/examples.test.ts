@@ -2,8 +2,8 @@ import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { expect } from 'chai'
 import { WebSocket } from 'ws'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 import { describingUpstream, type Example, examples, Surroundings } from './examples.js'
 
 /** The app of the example that is being tested. */

@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Express } from 'express'
-import '../support/example-secrets.js'
+import '../support/recipes/example-secrets.js'
 import 'zod' // sets globals, which mocha would take for leaks of the example that loads it
-import { namesIn, readText, root } from '../support/repository.js'
-import { serve, type TestServer } from '../support/servers.js'
+import { namesIn, readText, root } from '../support/repository/repository.js'
+import { serve, type TestServer } from '../support/servers/servers.js'
 
 /** One block of a page, as scripts/extract-recipes.mjs extracts it. */
 export interface Example {
@@ -94,8 +94,8 @@ export class Surroundings {
   }
 
   private writeFiles(): void {
-    const certificate = readText('test/support/tls/certificate.pem')
-    const key = readText('test/support/tls/key.pem')
+    const certificate = readText('test/support/servers/tls/certificate.pem')
+    const key = readText('test/support/servers/tls/key.pem')
     const files = {
       'public/index.html': '<p>page',
       'ca.pem': certificate,

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { expect } from 'chai'
-import { readText, root } from '../support/repository.js'
+import { readText, root } from '../support/repository/repository.js'
 
 // One truth: a measured figure is made from bench/results, or it is measured by hand, stands on one page, and is listed
 // with its origin in bench/by-hand.json. So no two pages can give different figures for the same thing unnoticed.

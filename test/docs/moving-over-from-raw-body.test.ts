@@ -2,8 +2,8 @@ import { expect } from 'chai'
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
 import getRawBody from 'raw-body'
 import { bodyCache } from 'sluiceway/body-cache'
-import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { asChunk, lastChunk, RawClient } from '../support/clients/raw-client.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 const told: ErrorRequestHandler = (error, _req, res, _next) => void res.status(error.status).json(error.type)
 

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
-import { readText, root } from '../support/repository.js'
+import { readText, root } from '../support/repository/repository.js'
 
 /** The options interfaces, by the page that has them and the file where they are checked. */
 const interfaces = {

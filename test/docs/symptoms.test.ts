@@ -3,8 +3,8 @@ import { createServer } from 'node:http'
 import { expect } from 'chai'
 import express, { type Express } from 'express'
 import { passthroughProxy } from 'sluiceway'
-import { readText, root } from '../support/repository.js'
-import { closeServers, listen, serve } from '../support/servers.js'
+import { readText, root } from '../support/repository/repository.js'
+import { closeServers, listen, serve } from '../support/servers/servers.js'
 import { examples } from './examples.js'
 
 /** The rows about mounts on docs/errors.md: mount, target, request, and the path that the upstream is asked for. */

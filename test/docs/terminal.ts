@@ -1,7 +1,7 @@
 import { spawn, spawnSync, type ChildProcessByStdio } from 'node:child_process'
 import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
-import { noteWait } from '../support/waiting.js'
+import { noteWait } from '../support/time/waiting.js'
 
 /** The tools that the commands of the pages need. */
 const tools = ['bash', 'curl', 'openssl', 'sha256sum']

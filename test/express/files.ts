@@ -1,6 +1,6 @@
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { emptyDirectory } from '../support/temporary-files.js'
+import { emptyDirectory } from '../support/process/temporary-files.js'
 
 /** A folder with the files that the program serves; `removeDirectories` removes it. */
 export function filesToServe(): string {

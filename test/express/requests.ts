@@ -1,6 +1,6 @@
 // The requests of a client to the program (program.ts), as they go over the wire, with the status of the answer.
 import { gzipSync } from 'node:zlib'
-import { asChunk } from '../support/raw-client.js'
+import { asChunk } from '../support/clients/raw-client.js'
 
 export interface Asked {
   readonly title: string

@@ -1,7 +1,7 @@
 // The parts of the program (program.ts) that are routers and applications of their own.
 import path from 'node:path'
 import type { Application, NextFunction, Request, Response, Router } from 'express'
-import type { Express } from '../support/express-versions.js'
+import type { Express } from '../support/express/express-versions.js'
 import { type Answer, requestProperties } from './answers.js'
 
 export function settings(express: Express): Application {

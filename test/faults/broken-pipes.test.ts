@@ -4,12 +4,12 @@ import type { ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { expect } from 'chai'
 import { autoFlush, bodyCache, maxBytes, passthroughProxy, pipeChild } from 'sluiceway'
-import { deferred } from '../support/deferred.js'
-import { type Handler, hosts } from '../support/hosts.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
-import { allClosedIn, emptyDirectory, removeDirectories } from '../support/temporary-files.js'
-import { happened, waitFor } from '../support/waiting.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { allClosedIn, emptyDirectory, removeDirectories } from '../support/process/temporary-files.js'
+import { closeServers, serve } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
+import { happened, waitFor } from '../support/time/waiting.js'
 
 const body = Buffer.alloc(3_000_000, 'more than a pipe holds; ')
 

@@ -3,14 +3,19 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import { autoFlush, bodyCache, maxBytes, passthroughProxy, pipeChild, type SluicewayError } from 'sluiceway'
-import { deferred } from '../support/deferred.js'
-import { type Handler, hosts } from '../support/hosts.js'
-import { asChunk, RawClient } from '../support/raw-client.js'
-import { scriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, serve } from '../support/servers.js'
-import { allClosedIn, emptyDirectory, openFilesIn, removeDirectories } from '../support/temporary-files.js'
-import { until } from '../support/until.js'
-import { happened, waitFor } from '../support/waiting.js'
+import { asChunk, RawClient } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import {
+  allClosedIn,
+  emptyDirectory,
+  openFilesIn,
+  removeDirectories,
+} from '../support/process/temporary-files.js'
+import { scriptedUpstream } from '../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
+import { until } from '../support/time/until.js'
+import { happened, waitFor } from '../support/time/waiting.js'
 
 const body = Buffer.alloc(50_000, 'kept in a file; ')
 

@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import { bodyCache } from 'sluiceway/body-cache'
 import { maxBytes } from 'sluiceway/max-bytes'
-import { type Handler, hosts } from '../support/hosts.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 const HEAD = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 600000\r\n'
 

@@ -2,8 +2,8 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { PassThrough, pipeline } from 'node:stream'
 import { expect } from 'chai'
 import { bodyCache, maxBytes, passthroughProxy, type SluicewayError } from 'sluiceway'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 /* Both ways take the socket from the request, and leave its connection open for the answer. */
 const ways: Record<string, (req: IncomingMessage) => Promise<unknown>> = {

@@ -5,8 +5,8 @@ import fs from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { autoFlush, bodyCache, passthroughProxy, pipeChild } from 'sluiceway'
-import { type Handler, hosts } from '../support/hosts.js'
-import { openDescriptors } from '../support/open-resources.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { openDescriptors } from '../support/process/open-resources.js'
 
 const [hostName, upstreamUrl = '', directory = ''] = process.argv.slice(2)
 const { mount } = hosts.find(({ name }) => name === hostName)!

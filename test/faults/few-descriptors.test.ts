@@ -2,10 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
-import { hosts } from '../support/hosts.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, serve, type TestServer } from '../support/servers.js'
-import { emptyDirectory, removeDirectories } from '../support/temporary-files.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { hosts } from '../support/express/hosts.js'
+import { emptyDirectory, removeDirectories } from '../support/process/temporary-files.js'
+import { closeServers, serve, type TestServer } from '../support/servers/servers.js'
 
 const program = fileURLToPath(new URL('few-descriptors-server.js', import.meta.url))
 /** More than one chunk: a body of one chunk is served without a file. */

@@ -4,13 +4,13 @@ import http2, { type ClientHttp2Session } from 'node:http2'
 import { expect } from 'chai'
 import { autoFlush, bodyCache, type ChildExit, maxBytes, passthroughProxy, pipeChild } from 'sluiceway'
 import { sh } from '../pipe-child/piped.js'
-import { deferred } from '../support/deferred.js'
-import { type Handler, hosts } from '../support/hosts.js'
-import { frameClient } from '../support/http2-frames.js'
-import { closed } from '../support/open-resources.js'
-import { root } from '../support/repository.js'
-import { scriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, listen } from '../support/servers.js'
+import { frameClient } from '../support/clients/http2-frames.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closed } from '../support/process/open-resources.js'
+import { root } from '../support/repository/repository.js'
+import { scriptedUpstream } from '../support/servers/scripted-upstream.js'
+import { closeServers, listen } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
 
 const { mount } = hosts[0]!
 const { NGHTTP2_CANCEL: CANCEL, NGHTTP2_NO_ERROR: NO_ERROR } = http2.constants
@@ -96,7 +96,7 @@ describe('a client that resets its HTTP/2 stream without an error, and does not 
   })
 
   it('ends a response whose upload is no longer read', async () => {
-    const { onResponseClose } = (await import(`${root}/dist/esm/node/response-close.js`)) as {
+    const { onResponseClose } = (await import(`${root}/dist/esm/node/response/close.js`)) as {
       onResponseClose: (res: ServerResponse, listener: () => void) => void
     }
     const over = deferred()

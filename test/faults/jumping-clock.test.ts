@@ -1,11 +1,11 @@
 import { once } from 'node:events'
 import { expect } from 'chai'
 import { autoFlush, bodyCache, maxBytes, passthroughProxy, type SluicewayError } from 'sluiceway'
-import { hosts } from '../support/hosts.js'
-import { passedTimers } from '../support/passed-timers.js'
-import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
-import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, serve } from '../support/servers.js'
+import { asChunk, lastChunk, RawClient } from '../support/clients/raw-client.js'
+import { hosts } from '../support/express/hosts.js'
+import { answer, scriptedUpstream } from '../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../support/servers/servers.js'
+import { passedTimers } from '../support/time/passed-timers.js'
 
 const HOUR = 3_600_000
 const RealDate = Date

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import { expect } from 'chai'
 import { autoFlush, bodyCache, maxBytes, passthroughProxy } from 'sluiceway'
-import { type Handler, hosts } from '../support/hosts.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
-import { allClosedIn, emptyDirectory, removeDirectories } from '../support/temporary-files.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { allClosedIn, emptyDirectory, removeDirectories } from '../support/process/temporary-files.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 import { isThorough } from '../support/thorough.js'
 
 type Chain = (directory: string) => Handler[]

@@ -7,8 +7,8 @@ import { expect } from 'chai'
 import express from 'express'
 import { passthroughProxy } from 'sluiceway'
 import type * as sluicewayHere from 'sluiceway'
-import { root } from '../support/repository.js'
-import { closeServers, serve } from '../support/servers.js'
+import { root } from '../support/repository/repository.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 type Package = typeof sluicewayHere
 

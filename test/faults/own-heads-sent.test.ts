@@ -1,9 +1,9 @@
 import { createServer, type RequestListener, type ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import { attach, autoFlush, passthroughProxy } from 'sluiceway'
-import { RawClient } from '../support/raw-client.js'
-import { scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, listen } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { scriptedUpstream, type ScriptedUpstream } from '../support/servers/scripted-upstream.js'
+import { closeServers, listen } from '../support/servers/servers.js'
 
 /** Gives a response a `headersSent` of its own, as @fastify/express does. */
 function takeHeadersSent(res: ServerResponse): void {

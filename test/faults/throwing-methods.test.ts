@@ -3,11 +3,11 @@ import { createServer, type RequestListener, type ServerResponse } from 'node:ht
 import http2 from 'node:http2'
 import { expect } from 'chai'
 import { autoFlush, maxBytes, passthroughProxy, pipeChild } from 'sluiceway'
-import { type Handler, hosts } from '../support/hosts.js'
-import { closed } from '../support/open-resources.js'
-import { asChunk, RawClient } from '../support/raw-client.js'
-import { closeServers, listen, serve } from '../support/servers.js'
-import { until } from '../support/until.js'
+import { asChunk, RawClient } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closed } from '../support/process/open-resources.js'
+import { closeServers, listen, serve } from '../support/servers/servers.js'
+import { until } from '../support/time/until.js'
 
 /** Replaces a method as a careless library might: it works for the first `calls`, and throws from then on. */
 function breakAfter(res: ServerResponse, name: 'write' | 'end' | 'flush', calls: number): void {

@@ -4,10 +4,10 @@ import tls from 'node:tls'
 import { expect } from 'chai'
 import { bodyCache, passthroughProxy, type SluicewayError } from 'sluiceway'
 import { Agent, type buildConnector } from 'undici'
-import { type Handler, hosts } from '../support/hosts.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, listen } from '../support/servers.js'
-import { certificate, expiredCertificate, key } from '../support/tls-certificate.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closeServers, listen } from '../support/servers/servers.js'
+import { certificate, expiredCertificate, key } from '../support/servers/tls-certificate.js'
 
 type Connect = buildConnector.BuildOptions & Pick<tls.ConnectionOptions, 'lookup'>
 

@@ -2,12 +2,12 @@ import { once } from 'node:events'
 import { PassThrough } from 'node:stream'
 import { expect } from 'chai'
 import { bodyCache, maxBytes } from 'sluiceway'
-import { type Handler, hosts } from '../support/hosts.js'
-import { closed } from '../support/open-resources.js'
-import { asChunk, RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
-import { allClosedIn, emptyDirectory, removeDirectories } from '../support/temporary-files.js'
-import { until } from '../support/until.js'
+import { asChunk, RawClient } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closed } from '../support/process/open-resources.js'
+import { allClosedIn, emptyDirectory, removeDirectories } from '../support/process/temporary-files.js'
+import { closeServers, serve } from '../support/servers/servers.js'
+import { until } from '../support/time/until.js'
 
 /** Handlers that stop in the middle of a body, and never answer. Bare Node notices when their client leaves. */
 const stopping: Record<string, Handler> = {

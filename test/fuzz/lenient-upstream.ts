@@ -1,5 +1,5 @@
 import net from 'node:net'
-import { listen, type TestServer } from '../support/servers.js'
+import { listen, type TestServer } from '../support/servers/servers.js'
 
 /** Where a careless server stands between two readings of one message. */
 export interface Leniency {

@@ -1,8 +1,8 @@
 import { expect } from 'chai'
 import * as fc from 'fast-check'
 import { bodyCache } from 'sluiceway/body-cache'
-import { type Handler, hosts } from '../support/hosts.js'
-import { closeServers, serve } from '../support/servers.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 import { holds } from './property.js'
 
 /** The pieces of names, texts and files: everything that has a meaning somewhere in a form. */

@@ -2,9 +2,9 @@ import type { RequestListener } from 'node:http'
 import { expect } from 'chai'
 import * as fc from 'fast-check'
 import { passthroughProxy } from 'sluiceway'
-import { expressVersions } from '../support/express-versions.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { expressVersions } from '../support/express/express-versions.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 import { holds } from './property.js'
 
 interface Case {

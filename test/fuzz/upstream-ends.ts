@@ -1,6 +1,6 @@
-import type { RawClient } from '../support/raw-client.js'
-import type { ScriptedUpstream } from '../support/scripted-upstream.js'
-import { until } from '../support/until.js'
+import type { RawClient } from '../support/clients/raw-client.js'
+import type { ScriptedUpstream } from '../support/servers/scripted-upstream.js'
+import { until } from '../support/time/until.js'
 
 /** The upstream's end of the connection on which the next request comes. */
 export class Ends {

@@ -2,7 +2,7 @@ import http from 'node:http'
 import { Duplex } from 'node:stream'
 import { expect } from 'chai'
 import * as fc from 'fast-check'
-import { type ParsedResponse, parsed } from '../support/parsed-response.js'
+import { type ParsedResponse, parsed } from '../support/http1/parsed-response.js'
 import { holds } from './property.js'
 import { type Cuts, cuts, split } from './wire.js'
 

@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import type { RawClient } from '../support/raw-client.js'
+import type { RawClient } from '../support/clients/raw-client.js'
 
 /** Where a run of bytes is cut, as fractions of its length, and the number of turns of the event loop after each cut. */
 export interface Cuts {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
 import { expect } from 'chai'
-import { root } from '../support/repository.js'
+import { root } from '../support/repository/repository.js'
 
 describe('hostile clients and careless handlers', () => {
   it('cause no failure in the sample of `npm run hostile`', async function () {

@@ -1,8 +1,8 @@
 import { expect } from 'chai'
 import { maxBytes } from 'sluiceway/max-bytes'
-import { type Handler, hosts } from '../support/hosts.js'
-import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { asChunk, lastChunk, RawClient } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 const announced = (length: number): string =>
   `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`

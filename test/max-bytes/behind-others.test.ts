@@ -1,11 +1,11 @@
 import type { ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import { bodyCache, maxBytes } from 'sluiceway'
-import { deferred } from '../support/deferred.js'
-import { type Handler, hosts } from '../support/hosts.js'
-import { asChunk, RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
-import { happened, waitFor } from '../support/waiting.js'
+import { asChunk, RawClient } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closeServers, serve } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
+import { happened, waitFor } from '../support/time/waiting.js'
 
 const LARGE = 8_000_000
 const STREAM = 'GET /stream HTTP/1.1\r\nHost: a\r\n\r\n'

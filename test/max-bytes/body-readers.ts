@@ -14,8 +14,8 @@ import multiparty from 'multiparty'
 import rawBody from 'raw-body'
 import rawBody2 from 'raw-body2'
 import * as undici from 'undici'
-import { expressVersions } from '../support/express-versions.js'
-import type { Handler } from '../support/hosts.js'
+import { expressVersions } from '../support/express/express-versions.js'
+import type { Handler } from '../support/express/hosts.js'
 
 export const MULTIPART = 'multipart/form-data; boundary=x'
 

@@ -4,9 +4,9 @@ import { buffer } from 'node:stream/consumers'
 import { setTimeout as later } from 'node:timers/promises'
 import { expect } from 'chai'
 import { bodyCache, maxBytes } from 'sluiceway'
-import { type Handler, hosts } from '../support/hosts.js'
-import { asChunk, RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { asChunk, RawClient } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 /** Ways to hear the error of a refused body; each then calls `answer`. */
 const ways: Record<string, (req: IncomingMessage, answer: () => void) => void> = {

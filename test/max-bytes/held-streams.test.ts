@@ -3,9 +3,9 @@ import busboy from 'busboy'
 import { expect } from 'chai'
 import { bodyCache } from 'sluiceway/body-cache'
 import { maxBytes } from 'sluiceway/max-bytes'
-import { type Handler, hosts } from '../support/hosts.js'
-import { asChunk, RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { asChunk, RawClient } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 /*
  * busboy destroys the file that it is reading together with itself, and so do the parsers of archives. The example of

@@ -1,8 +1,8 @@
 import { expect } from 'chai'
 import { maxBytes } from 'sluiceway/max-bytes'
-import { turns } from '../support/host-turns.js'
-import { type Handler, hosts } from '../support/hosts.js'
-import { closeServers, serve } from '../support/servers.js'
+import { turns } from '../support/express/host-turns.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 for (const { name, mount } of hosts) {
   describe(`maxBytes on ${name}, behind a host that has read the body`, () => {

@@ -8,9 +8,9 @@ import http2, {
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { bodyCache, maxBytes } from 'sluiceway'
-import { deferred } from '../support/deferred.js'
-import { type Handler, hosts } from '../support/hosts.js'
-import { closeServers, listen } from '../support/servers.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closeServers, listen } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
 
 // Express does not support HTTP/2 requests; bare http does.
 const { mount } = hosts[0]!

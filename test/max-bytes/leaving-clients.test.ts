@@ -3,9 +3,9 @@ import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import express from 'express'
 import { bodyCache, maxBytes } from 'sluiceway'
-import { closed, openDescriptors } from '../support/open-resources.js'
-import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { asChunk, lastChunk, RawClient } from '../support/clients/raw-client.js'
+import { closed, openDescriptors } from '../support/process/open-resources.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 import { isThorough } from '../support/thorough.js'
 
 const CLIENTS = isThorough ? 1000 : 100

@@ -3,10 +3,10 @@ import { PassThrough } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { expect } from 'chai'
 import { maxBytes } from 'sluiceway/max-bytes'
-import { type Handler, hosts } from '../support/hosts.js'
-import { MockedClock } from '../support/mocked-clock.js'
-import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { asChunk, lastChunk, RawClient } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closeServers, serve } from '../support/servers/servers.js'
+import { MockedClock } from '../support/time/mocked-clock.js'
 
 const head = (...lines: readonly string[]): string =>
   ['POST / HTTP/1.1', 'Host: a', ...lines, '\r\n'].join('\r\n')

@@ -1,9 +1,9 @@
 import { buffer } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { maxBytes } from 'sluiceway/max-bytes'
-import { type Handler, hosts } from '../support/hosts.js'
-import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { asChunk, lastChunk, RawClient } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 /** Answers with the number of bytes it read. */
 const countBytes: Handler = (req, res, next) => {

@@ -1,11 +1,11 @@
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { maxBytes, type SluicewayError } from 'sluiceway'
-import { deferred } from '../support/deferred.js'
-import { hosts } from '../support/hosts.js'
-import { turns } from '../support/mocked-clock.js'
-import { asChunk, lastChunk } from '../support/raw-client.js'
-import { serve } from '../support/servers.js'
+import { asChunk, lastChunk } from '../support/clients/raw-client.js'
+import { hosts } from '../support/express/hosts.js'
+import { serve } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
+import { turns } from '../support/time/mocked-clock.js'
 import {
   stopClock,
   HOUR,

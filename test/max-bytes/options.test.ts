@@ -1,8 +1,8 @@
 import { inspect } from 'node:util'
 import { expect } from 'chai'
 import { maxBytes, type MaxBytesOptions } from 'sluiceway/max-bytes'
-import { hosts } from '../support/hosts.js'
-import { closeServers, serve } from '../support/servers.js'
+import { hosts } from '../support/express/hosts.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 /** Values that are not sizes, some of which `bytes.parse` would read as a size, or as no limit at all. */
 const wrongSizes: readonly (readonly [size: unknown, shown: string])[] = [

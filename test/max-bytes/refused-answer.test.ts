@@ -6,11 +6,11 @@ import compression from 'compression'
 import type { Response } from 'express'
 import { autoFlush } from 'sluiceway/auto-flush'
 import { maxBytes } from 'sluiceway/max-bytes'
-import { deferred } from '../support/deferred.js'
-import { type Handler, hosts } from '../support/hosts.js'
-import { asChunk, RawClient, type RawResponse } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
-import { until } from '../support/until.js'
+import { asChunk, RawClient, type RawResponse } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closeServers, serve } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
+import { until } from '../support/time/until.js'
 
 /** Reads until the error, ignores it, and answers as if all were well. */
 function swallowing(answer: Handler): Handler {

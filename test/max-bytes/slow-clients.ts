@@ -6,11 +6,11 @@ import { pipeline } from 'node:stream/promises'
 import { expect } from 'chai'
 import express from 'express'
 import { maxBytes } from 'sluiceway'
-import type { Handler } from '../support/hosts.js'
-import { MockedClock, turns } from '../support/mocked-clock.js'
-import { asChunk, lastChunk, RawClient, type RawResponse } from '../support/raw-client.js'
-import { closeServers } from '../support/servers.js'
-import { removeDirectories } from '../support/temporary-files.js'
+import { asChunk, lastChunk, RawClient, type RawResponse } from '../support/clients/raw-client.js'
+import type { Handler } from '../support/express/hosts.js'
+import { removeDirectories } from '../support/process/temporary-files.js'
+import { closeServers } from '../support/servers/servers.js'
+import { MockedClock, turns } from '../support/time/mocked-clock.js'
 
 export const HOUR = 3_600_000
 

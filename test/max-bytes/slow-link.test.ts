@@ -2,8 +2,8 @@ import net from 'node:net'
 import { expect } from 'chai'
 import express from 'express'
 import { maxBytes, type MaxBytesOptions } from 'sluiceway/max-bytes'
-import { closeServers, serve } from '../support/servers.js'
-import { slowLink } from '../support/slow-link.js'
+import { closeServers, serve } from '../support/servers/servers.js'
+import { slowLink } from '../support/servers/slow-link.js'
 import { writeAndRead, writeThenRead } from './uploads.js'
 
 const CLIENTS = 50

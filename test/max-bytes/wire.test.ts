@@ -1,8 +1,8 @@
 import { expect } from 'chai'
 import { bodyCache, maxBytes } from 'sluiceway'
-import { type Handler, hosts } from '../support/hosts.js'
-import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { asChunk, lastChunk, RawClient } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 const bodies: Record<string, readonly [framing: string, body: Buffer]> = {
   'Content-Length': ['Content-Length: 2000', Buffer.alloc(2000)],

@@ -5,11 +5,11 @@ import os from 'node:os'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { bodyCache, maxBytes } from 'sluiceway'
-import { type Handler, hosts } from '../support/hosts.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
 import { observing } from '../support/observed.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, listen, serve } from '../support/servers.js'
-import { until } from '../support/until.js'
+import { closeServers, listen, serve } from '../support/servers/servers.js'
+import { until } from '../support/time/until.js'
 
 const numbers = new AsyncLocalStorage<string>()
 

@@ -6,12 +6,12 @@ import { Worker } from 'node:worker_threads'
 import { expect } from 'chai'
 import createDebug from 'debug'
 import { attach, autoFlush, bodyCache, maxBytes, passthroughProxy, pipeChild } from 'sluiceway'
-import { expressVersions } from '../support/express-versions.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { expressVersions } from '../support/express/express-versions.js'
 import { Observer } from '../support/observed.js'
-import { RawClient } from '../support/raw-client.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, listen } from '../support/servers.js'
-import { until } from '../support/until.js'
+import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/servers/scripted-upstream.js'
+import { closeServers, listen } from '../support/servers/servers.js'
+import { until } from '../support/time/until.js'
 
 for (const { name, express } of expressVersions) {
   describe(`DEBUG=sluiceway:* (${name})`, () => {

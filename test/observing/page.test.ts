@@ -1,10 +1,10 @@
 import { createServer } from 'node:http'
 import { expect } from 'chai'
 import type { ChannelMessages } from 'sluiceway'
-import { RecipeProcess } from '../support/recipe-process.js'
-import { readText } from '../support/repository.js'
-import { closeServers, listen } from '../support/servers.js'
-import { until } from '../support/until.js'
+import { RecipeProcess } from '../support/recipes/recipe-process.js'
+import { readText } from '../support/repository/repository.js'
+import { closeServers, listen } from '../support/servers/servers.js'
+import { until } from '../support/time/until.js'
 
 /** Every channel, as the types have it. */
 const channels: Record<keyof ChannelMessages, true> = {

@@ -10,9 +10,9 @@ import {
   passthroughProxy,
   type SluicewayError,
 } from 'sluiceway'
-import { expressVersions } from '../support/express-versions.js'
-import { filesBelow, readText, root } from '../support/repository.js'
-import { closeServers, serve } from '../support/servers.js'
+import { expressVersions } from '../support/express/express-versions.js'
+import { filesBelow, readText, root } from '../support/repository/repository.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 const POINTER = /^[^(].* \(see docs\/errors\.md#([\w-]+)\)$/s
 

@@ -6,8 +6,8 @@ import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
-import { packedPackage } from '../support/packed.js'
-import { readText, root } from '../support/repository.js'
+import { packedPackage } from '../support/repository/packed.js'
+import { readText, root } from '../support/repository/repository.js'
 import { isThorough } from '../support/thorough.js'
 
 const run = promisify(execFile)

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { type ForeignWrite, foreignWrites } from '../support/foreign-writes.js'
-import { filesBelow, readText } from '../support/repository.js'
+import { type ForeignWrite, foreignWrites } from '../support/repository/foreign-writes.js'
+import { filesBelow, readText } from '../support/repository/repository.js'
 
 const page = readText('lib/node/README.md')
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { type Installed, packedPackage } from '../support/packed.js'
-import { subpaths } from '../support/repository.js'
+import { type Installed, packedPackage } from '../support/repository/packed.js'
+import { subpaths } from '../support/repository/repository.js'
 
 /** What a fresh process has loaded after one import: our modules by their folder, packages, and modules of Node. */
 interface Loaded {
@@ -14,7 +14,8 @@ const always = { packages: ['bytes', 'debug', 'fastest-levenshtein', 'ms'] }
 const errors = ['depd', 'http-errors', 'inherits', 'setprototypeof', 'statuses', 'toidentifier']
 /** They read bodies: qs, which has 27 dependencies, comes with the first form. */
 const parsers = ['iconv-lite', 'raw-body', 'safer-buffer', 'secure-json-parse', 'unpipe']
-const body = ['body', 'body/kept', 'body/refused', 'body/replay']
+const node = ['node', 'node/connection', 'node/request', 'node/response', 'node/streams']
+const body = ['body', 'body/kept', 'body/refused', 'body/replay', 'node/memory']
 const proxy = [
   'passthrough-proxy',
   'passthrough-proxy/headers',
@@ -63,7 +64,7 @@ describe('an import of the packed package', function () {
   for (const [subpath, { own, packages }] of Object.entries(expected)) {
     it(`loads only the files that it needs: ${subpath || 'the root'}`, async () => {
       const loaded = await loadedBy(installed, subpath)
-      expect(loaded.own).to.deep.equal([...own, 'node', 'shared'].toSorted())
+      expect(loaded.own).to.deep.equal([...own, ...node, 'shared'].toSorted())
       expect(loaded.packages).to.deep.equal([...always.packages, ...packages].toSorted())
       expect(loaded.builtins.filter((name) => later.includes(name))).to.deep.equal([])
     })

@@ -6,10 +6,10 @@ import { pipeline, Readable, Writable } from 'node:stream'
 import { json } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
-import { expressFor } from '../support/express-versions.js'
-import { RawClient } from '../support/raw-client.js'
-import { readText, root } from '../support/repository.js'
-import { closeServers, listen, serve } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { expressFor } from '../support/express/express-versions.js'
+import { readText, root } from '../support/repository/repository.js'
+import { closeServers, listen, serve } from '../support/servers/servers.js'
 
 /** A member of an object of Node, whether or not its types declare it. */
 function member(object: object, name: string | symbol): unknown {
@@ -212,7 +212,7 @@ describe('the members that lib/node/internals.ts relies on', () => {
         server.close()
       })
       server.listen(0, '127.0.0.1', () => fetch('http://127.0.0.1:' + server.address().port))`)
-    // lib/node/parser.ts looks for these parts of its text.
+    // lib/node/connection/parser.ts looks for these parts of its text.
     expect(onBody).to.include('if (!stream._dumped) {').and.include('stream.push(b)')
     expect(constructor).to.include('[native code]')
     expect(member(req, '_dumped')).to.equal(false)

@@ -6,12 +6,12 @@ import { Gzip } from 'node:zlib'
 import { expect } from 'chai'
 import compression from 'compression'
 import onFinished from 'on-finished'
-import { expressVersions } from '../support/express-versions.js'
-import { frameClient } from '../support/http2-frames.js'
-import { RawClient } from '../support/raw-client.js'
-import { readText } from '../support/repository.js'
-import { closeServers, listen, serve } from '../support/servers.js'
-import { waitFor } from '../support/waiting.js'
+import { frameClient } from '../support/clients/http2-frames.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { expressVersions } from '../support/express/express-versions.js'
+import { readText } from '../support/repository/repository.js'
+import { closeServers, listen, serve } from '../support/servers/servers.js'
+import { waitFor } from '../support/time/waiting.js'
 
 type Exchange = [IncomingMessage, ServerResponse]
 

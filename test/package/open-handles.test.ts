@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
-import { root } from '../support/repository.js'
+import { root } from '../support/repository/repository.js'
 
 const run = promisify(execFile)
 

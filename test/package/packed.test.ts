@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs'
 import { type Analysis, checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
 import { expect } from 'chai'
 import * as imported from 'sluiceway'
-import { type Installed, packedPackage } from '../support/packed.js'
-import { manifest, namesIn, root, subpaths } from '../support/repository.js'
-import { runUncovered } from '../support/run-uncovered.js'
+import { runUncovered } from '../support/process/run-uncovered.js'
+import { type Installed, packedPackage } from '../support/repository/packed.js'
+import { manifest, namesIn, root, subpaths } from '../support/repository/repository.js'
 const entries = ['sluiceway', ...subpaths.map((subpath) => `sluiceway/${subpath}`)]
 
 describe('the packed package', function () {

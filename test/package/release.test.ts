@@ -14,8 +14,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
-import { manifest, readText, root } from '../support/repository.js'
-import { closeServers, listen } from '../support/servers.js'
+import { manifest, readText, root } from '../support/repository/repository.js'
+import { closeServers, listen } from '../support/servers/servers.js'
 
 const run = promisify(execFile)
 const address = 'https://github.com/someone/sluiceway'

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { expect } from 'chai'
-import { manifest, namesIn, readText, root, subpaths } from '../support/repository.js'
+import { manifest, namesIn, readText, root, subpaths } from '../support/repository/repository.js'
 
 const recipes = namesIn('docs/recipes')
   .filter((name) => name.endsWith('.md') && name !== 'README.md')

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { namesIn, readText } from '../support/repository.js'
+import { namesIn, readText } from '../support/repository/repository.js'
 
 interface LockedPackage {
   readonly version?: string

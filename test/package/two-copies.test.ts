@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { type Installed, packedPackage } from '../support/packed.js'
+import { type Installed, packedPackage } from '../support/repository/packed.js'
 
 /** A CommonJS application and an ES module in it load two copies of the package, which must work as one. */
 const program = `

@@ -6,10 +6,10 @@ import zlib from 'node:zlib'
 import { expect } from 'chai'
 import compression from 'compression'
 import { passthroughProxy } from 'sluiceway'
-import { expressVersions } from '../support/express-versions.js'
-import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
-import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, serve } from '../support/servers.js'
+import { asChunk, lastChunk, RawClient } from '../support/clients/raw-client.js'
+import { expressVersions } from '../support/express/express-versions.js'
+import { answer, scriptedUpstream } from '../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 const MORE = Buffer.alloc(64 * 1024)
 const TOO_MUCH = 1024 * 1024 * 1024

@@ -6,8 +6,8 @@ import {
   type PassthroughProxyOptions,
   type SluicewayError,
 } from 'sluiceway'
-import { RawClient } from '../support/raw-client.js'
-import { serve } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { serve } from '../support/servers/servers.js'
 
 /** A client of an app whose error handler keeps what it is given in `errors`. */
 export async function startWatched(

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { expect } from 'chai'
-import { closeServers } from '../support/servers.js'
-import { StreamingClient } from '../support/streaming-client.js'
-import { waitFor } from '../support/waiting.js'
+import { StreamingClient } from '../support/clients/streaming-client.js'
+import { closeServers } from '../support/servers/servers.js'
+import { waitFor } from '../support/time/waiting.js'
 import { piped } from './piped.js'
 
 /** Prints each line that it reads, as most programs do: without a thought of flushing. */

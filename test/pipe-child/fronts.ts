@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import http from 'node:http'
 import http2 from 'node:http2'
 import type { Readable, Writable } from 'node:stream'
-import { type Handler, hosts } from '../support/hosts.js'
-import { listen, type TestServer } from '../support/servers.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { listen, type TestServer } from '../support/servers/servers.js'
 
 /** How a request is made. The body that is 'open' is written by the test. */
 export interface Asked {

@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { expect } from 'chai'
 import { type ChildExit, type PipedChild, pipeChild, type PipeChildOptions } from 'sluiceway'
-import { until } from '../support/until.js'
+import { until } from '../support/time/until.js'
 import { membersOf } from './piped.js'
 
 /** What became of one `pipeChild`. */

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
-import { root } from '../support/repository.js'
+import { root } from '../support/repository/repository.js'
 
 /** A process of its own, in a group of its own, in which a call with `child` is refused or over at once. */
 const program = (child: string, call: string): string => `

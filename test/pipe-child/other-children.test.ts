@@ -11,8 +11,8 @@ import {
   type PipeChildOptions,
   type PseudoTerminal,
 } from 'sluiceway'
-import { deferred } from '../support/deferred.js'
-import { closeServers } from '../support/servers.js'
+import { closeServers } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
 import { type Front, fronts, type Reply } from './fronts.js'
 import { type Outcome, pipedCleanly } from './left-behind.js'
 import { sh } from './piped.js'

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { PassThrough } from 'node:stream'
 import { expect } from 'chai'
 import { pipeChild, type PseudoTerminal } from 'sluiceway'
-import { closeServers } from '../support/servers.js'
+import { closeServers } from '../support/servers/servers.js'
 import { fronts } from './fronts.js'
 import { sh } from './piped.js'
 

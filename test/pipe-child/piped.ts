@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import type { Express, Request, Response } from 'express'
 import { type ChildExit, pipeChild, type PipeChildOptions } from 'sluiceway'
-import { deferred } from '../support/deferred.js'
-import { expressVersions } from '../support/express-versions.js'
-import { serve, type TestServer } from '../support/servers.js'
+import { expressVersions } from '../support/express/express-versions.js'
+import { serve, type TestServer } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
 
 export interface Piped extends TestServer {
   readonly child: Promise<ChildProcess>

@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { rmSync, writeFileSync } from 'node:fs'
 import { expect } from 'chai'
-import { RawClient } from '../support/raw-client.js'
-import { readText, root } from '../support/repository.js'
-import { until } from '../support/until.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { readText, root } from '../support/repository/repository.js'
+import { until } from '../support/time/until.js'
 import { membersOf } from './piped.js'
 
 /** The lines of the page that end the children. */

@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import { autoFlush, pipeChild } from 'sluiceway'
-import { deferred } from '../support/deferred.js'
-import { closeServers } from '../support/servers.js'
+import { closeServers } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
 import { fronts } from './fronts.js'
 import { sh } from './piped.js'
 

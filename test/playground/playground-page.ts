@@ -1,8 +1,8 @@
 import { expect } from 'chai'
 import type { BrowserContext, Locator, Page } from 'playwright-core'
 import { createPlayground, type Playground } from '../../docs/playground/server.js'
-import { requireChromium } from '../support/chromium.js'
-import { closeServers, listen, type TestServer } from '../support/servers.js'
+import { requireChromium } from '../support/clients/chromium.js'
+import { closeServers, listen, type TestServer } from '../support/servers/servers.js'
 
 /** A row of the table under a timeline: the side and the times in ms. */
 export interface TableTimes {

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { expect } from 'chai'
 import { WebSocket } from 'ws'
 import { now } from '../../docs/playground/traces.js'
-import { nextLine, requestLines } from '../support/decoded-lines.js'
-import { type RawResponse, RawClient } from '../support/raw-client.js'
+import { nextLine, requestLines } from '../support/clients/decoded-lines.js'
+import { type RawResponse, RawClient } from '../support/clients/raw-client.js'
 import { closePlayground, panels, type RunningPlayground, startPlayground } from './playground-page.js'
 
 const megabyte = 1024 * 1024

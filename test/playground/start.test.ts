@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
-import { readText, root } from '../support/repository.js'
-import { closeServers, serve } from '../support/servers.js'
+import { readText, root } from '../support/repository/repository.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 const run = promisify(execFile)
 const program = 'scripts/playground.mjs'

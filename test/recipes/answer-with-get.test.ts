@@ -1,9 +1,9 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import type { Express } from 'express'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, serve, type TestServer } from '../support/servers.js'
-import { waitFor } from '../support/waiting.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { closeServers, serve, type TestServer } from '../support/servers/servers.js'
+import { waitFor } from '../support/time/waiting.js'
 
 describe('recipe: answer a POST with the response of a GET to another server', () => {
   let answer: RequestListener

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { namedUpstream, recipeApp, type NamedUpstream } from '../support/recipe-app.js'
-import { closeServers, serve } from '../support/servers.js'
+import { namedUpstream, recipeApp, type NamedUpstream } from '../support/recipes/recipe-app.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 const users = Array.from({ length: 200 }, (_, at) => `user ${at}`)
 

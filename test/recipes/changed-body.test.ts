@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { asChunk, lastChunk } from '../support/raw-client.js'
-import { answer } from '../support/scripted-upstream.js'
+import { asChunk, lastChunk } from '../support/clients/raw-client.js'
+import { answer } from '../support/servers/scripted-upstream.js'
 import { proxiedRecipe } from './proxied-recipe.js'
 
 describe('recipe: proxy with a changed body', () => {

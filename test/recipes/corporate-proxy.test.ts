@@ -5,9 +5,9 @@ import { connect, type Socket } from 'node:net'
 import { expect } from 'chai'
 import type { Express } from 'express'
 import type { ProxyAgent } from 'undici'
-import { closeServers, listen, serve } from '../support/servers.js'
-import { StreamingClient } from '../support/streaming-client.js'
-import { key, serverCertificate, tlsFile } from '../support/tls-certificate.js'
+import { StreamingClient } from '../support/clients/streaming-client.js'
+import { closeServers, listen, serve } from '../support/servers/servers.js'
+import { key, serverCertificate, tlsFile } from '../support/servers/tls-certificate.js'
 
 interface Program {
   readonly app: Express

@@ -8,9 +8,9 @@ import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { app } from '../../.recipes/deploy-log.js'
 import { shellBlocks } from '../docs/examples.js'
-import { readText } from '../support/repository.js'
-import { closeServers, serve } from '../support/servers.js'
-import { until } from '../support/until.js'
+import { readText } from '../support/repository/repository.js'
+import { closeServers, serve } from '../support/servers/servers.js'
+import { until } from '../support/time/until.js'
 
 describe('recipe: a deploy log', () => {
   const { PATH } = process.env

@@ -3,10 +3,10 @@ import { createServer, type Server as SocketServer, type Socket } from 'node:net
 import path from 'node:path'
 import { expect } from 'chai'
 import type { Express } from 'express'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, listen } from '../support/servers.js'
-import { emptyDirectory, removeDirectories } from '../support/temporary-files.js'
-import { until } from '../support/until.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { emptyDirectory, removeDirectories } from '../support/process/temporary-files.js'
+import { closeServers, listen } from '../support/servers/servers.js'
+import { until } from '../support/time/until.js'
 
 const SWITCHING =
   'HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n'

@@ -4,9 +4,9 @@ import { constants, createGunzip } from 'node:zlib'
 import { expect } from 'chai'
 import { app } from '../../.recipes/duplex-chunks.js'
 import { examples } from '../docs/examples.js'
-import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
-import { root } from '../support/repository.js'
-import { closeServers, serve } from '../support/servers.js'
+import { asChunk, lastChunk, RawClient } from '../support/clients/raw-client.js'
+import { root } from '../support/repository/repository.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 describe('recipe: send and receive chunks over one POST connection', () => {
   afterEach(closeServers)

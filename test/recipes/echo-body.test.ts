@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { expect } from 'chai'
 import { app } from '../../.recipes/echo-body.js'
-import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { asChunk, lastChunk, RawClient } from '../support/clients/raw-client.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 describe('recipe: echo a body back', () => {
   afterEach(closeServers)

@@ -7,8 +7,8 @@ import { expect } from 'chai'
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
 import { bodyCache } from 'sluiceway/body-cache'
 import 'zod' // sets globals, which mocha would take for leaks of the recipes
-import { namesIn, readText, root } from '../support/repository.js'
-import { closeServers, serve } from '../support/servers.js'
+import { namesIn, readText, root } from '../support/repository/repository.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 const run = promisify(execFile)
 /** What a recipe exports; `connected` is that of connect. */

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
-import { namedUpstream, recipeApp, type NamedUpstream } from '../support/recipe-app.js'
-import { closeServers, serve } from '../support/servers.js'
-import { until } from '../support/until.js'
+import { namedUpstream, recipeApp, type NamedUpstream } from '../support/recipes/recipe-app.js'
+import { closeServers, serve } from '../support/servers/servers.js'
+import { until } from '../support/time/until.js'
 
 const PAUSE_MS = 400
 

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import { createGunzip } from 'node:zlib'
 import { expect } from 'chai'
 import { server } from '../../.recipes/filter-over-http.js'
-import { closeServers, listen } from '../support/servers.js'
+import { closeServers, listen } from '../support/servers/servers.js'
 import { isThorough } from '../support/thorough.js'
 
 const MB = 1024 * 1024

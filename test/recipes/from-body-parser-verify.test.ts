@@ -1,9 +1,9 @@
 import { createHmac } from 'node:crypto'
 import { expect } from 'chai'
 import express from 'express'
-import '../support/example-secrets.js'
+import '../support/recipes/example-secrets.js'
 import { app } from '../../.recipes/from-body-parser-verify.js'
-import { closeServers, serve } from '../support/servers.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 function sign(body: string): string {
   return createHmac('sha256', 'sesame').update(body).digest('hex')

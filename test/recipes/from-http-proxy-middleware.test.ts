@@ -2,9 +2,9 @@ import { createServer } from 'node:http'
 import { expect } from 'chai'
 import type { Express } from 'express'
 import { attach } from 'sluiceway'
-import { RawClient } from '../support/raw-client.js'
-import { scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, listen } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { scriptedUpstream, type ScriptedUpstream } from '../support/servers/scripted-upstream.js'
+import { closeServers, listen } from '../support/servers/servers.js'
 
 describe('recipe: migrate from http-proxy-middleware', () => {
   let app: Express

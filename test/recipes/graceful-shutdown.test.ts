@@ -3,10 +3,10 @@ import { createServer, type Server, type ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import type { Express } from 'express'
 import { WebSocket, WebSocketServer } from 'ws'
-import { deferred } from '../support/deferred.js'
-import { RawClient } from '../support/raw-client.js'
-import { recipeApp } from '../support/recipe-app.js'
-import { closeServers, listen } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { recipeApp } from '../support/recipes/recipe-app.js'
+import { closeServers, listen } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
 
 interface Program {
   readonly app: Express

@@ -1,8 +1,8 @@
 import net from 'node:net'
 import { expect } from 'chai'
 import type { Express } from 'express'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, listen, serve, type TestServer } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { closeServers, listen, serve, type TestServer } from '../support/servers/servers.js'
 
 /** An answer as bytes, with duplicates, odd case and hop-by-hop headers. */
 const answer = [

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { expect } from 'chai'
 import { app } from '../../.recipes/limit-uploads.js'
-import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { asChunk, lastChunk, RawClient } from '../support/clients/raw-client.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 const megabyte = 1024 * 1024
 

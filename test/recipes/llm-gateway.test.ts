@@ -5,10 +5,10 @@ import { text } from 'node:stream/consumers'
 import { createGunzip } from 'node:zlib'
 import { expect } from 'chai'
 import type { Express } from 'express'
-import '../support/example-secrets.js'
-import { nextLine } from '../support/decoded-lines.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import '../support/recipes/example-secrets.js'
+import { nextLine } from '../support/clients/decoded-lines.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 const ADA = { Authorization: 'Bearer user-key-of-ada' }
 

@@ -3,9 +3,9 @@ import { request } from 'node:http'
 import { expect } from 'chai'
 import express, { type Request } from 'express'
 import { app } from '../../.recipes/log-bodies.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
-import { until } from '../support/until.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { closeServers, serve } from '../support/servers/servers.js'
+import { until } from '../support/time/until.js'
 
 interface Entry {
   readonly request: string

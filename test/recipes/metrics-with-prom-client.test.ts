@@ -1,8 +1,8 @@
 import { createServer } from 'node:http'
 import { expect } from 'chai'
-import { RawClient } from '../support/raw-client.js'
-import { RecipeProcess } from '../support/recipe-process.js'
-import { closeServers, listen } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { RecipeProcess } from '../support/recipes/recipe-process.js'
+import { closeServers, listen } from '../support/servers/servers.js'
 
 describe('recipe: metrics with prom-client', () => {
   let program: RecipeProcess

@@ -1,8 +1,8 @@
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
-import { namedUpstream, recipeApp, type NamedUpstream } from '../support/recipe-app.js'
-import { closeServers, serve } from '../support/servers.js'
-import { until } from '../support/until.js'
+import { namedUpstream, recipeApp, type NamedUpstream } from '../support/recipes/recipe-app.js'
+import { closeServers, serve } from '../support/servers/servers.js'
+import { until } from '../support/time/until.js'
 
 describe('recipe: a copy of each request elsewhere', () => {
   let url: string

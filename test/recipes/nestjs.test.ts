@@ -7,10 +7,10 @@ import type { RawBodyRequest } from '@nestjs/common'
 import type { NestExpressApplication } from '@nestjs/platform-express'
 import { expect } from 'chai'
 import { WebSocket, WebSocketServer } from 'ws'
-import '../support/example-secrets.js'
-import { nextLine, requestLines } from '../support/decoded-lines.js'
-import { lastChunk, RawClient } from '../support/raw-client.js'
-import { closeServers, listen, serve, type TestServer } from '../support/servers.js'
+import '../support/recipes/example-secrets.js'
+import { nextLine, requestLines } from '../support/clients/decoded-lines.js'
+import { lastChunk, RawClient } from '../support/clients/raw-client.js'
+import { closeServers, listen, serve, type TestServer } from '../support/servers/servers.js'
 
 const SESSION = { Cookie: 'session=session-of-ada' }
 

@@ -1,9 +1,9 @@
 import { createHmac } from 'node:crypto'
 import { expect } from 'chai'
-import '../support/example-secrets.js'
+import '../support/recipes/example-secrets.js'
 import { app } from '../../.recipes/parse-twice.js'
-import { type RawResponse, RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { type RawResponse, RawClient } from '../support/clients/raw-client.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 // Spaces and a key order that JSON.stringify would not reproduce.
 const body = '{ "sentAt":"2026-01-02T03:04:05Z",\n "id" : "A-1", "items":[{"quantity":2,"sku":"tea"}] }'

@@ -4,9 +4,15 @@ import { expect } from 'chai'
 import express, { type Express } from 'express'
 import { type ConnectOptions, passthroughProxy, type SluicewayError } from 'sluiceway'
 import { Agent } from 'undici'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, listen, serve, type TestServer } from '../support/servers.js'
-import { authority, certificate, key, serverCertificate, tlsFile } from '../support/tls-certificate.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { closeServers, listen, serve, type TestServer } from '../support/servers/servers.js'
+import {
+  authority,
+  certificate,
+  key,
+  serverCertificate,
+  tlsFile,
+} from '../support/servers/tls-certificate.js'
 
 const CLIENT_HOST = 'www.customer.example'
 

@@ -3,7 +3,7 @@ import type { TLSSocket } from 'node:tls'
 import { expect } from 'chai'
 import type { Express } from 'express'
 import { isSluicewayError, type SluicewayError } from 'sluiceway'
-import { closeServers, listen, serve } from '../support/servers.js'
+import { closeServers, listen, serve } from '../support/servers/servers.js'
 import {
   authority,
   certificate,
@@ -11,7 +11,7 @@ import {
   key,
   serverCertificate,
   tlsFile,
-} from '../support/tls-certificate.js'
+} from '../support/servers/tls-certificate.js'
 
 /** Answers with the name of the client's certificate. */
 function service(options: ServerOptions): ReturnType<typeof createServer> {

@@ -1,8 +1,8 @@
 import type { RequestListener } from 'node:http'
 import type { Express } from 'express'
-import { RawClient } from '../support/raw-client.js'
-import { scriptedUpstream, type ScriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, serve } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { scriptedUpstream, type ScriptedUpstream } from '../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 /** A recipe that is a proxy, between a client and an upstream. */
 export interface ProxiedRecipe {

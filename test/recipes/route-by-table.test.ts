@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import http from 'node:http'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
-import { namedUpstream, recipeApp } from '../support/recipe-app.js'
-import { closeServers, serve } from '../support/servers.js'
+import { namedUpstream, recipeApp } from '../support/recipes/recipe-app.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 describe('recipe: a router by host, path and header', () => {
   let port: number

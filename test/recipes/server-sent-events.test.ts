@@ -1,10 +1,10 @@
 import { expect } from 'chai'
 import { app } from '../../.recipes/server-sent-events.js'
-import { nextLine, requestLines, type DecodedLines } from '../support/decoded-lines.js'
-import { hasNginx, Nginx } from '../support/nginx.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
-import { noteWait } from '../support/waiting.js'
+import { nextLine, requestLines, type DecodedLines } from '../support/clients/decoded-lines.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { hasNginx, Nginx } from '../support/servers/nginx.js'
+import { closeServers, serve } from '../support/servers/servers.js'
+import { noteWait } from '../support/time/waiting.js'
 
 describe('recipe: server-sent events', () => {
   afterEach(closeServers)

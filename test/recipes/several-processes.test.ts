@@ -5,8 +5,8 @@ import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
-import { hasNginx, Nginx } from '../support/nginx.js'
-import { readText, root } from '../support/repository.js'
+import { readText, root } from '../support/repository/repository.js'
+import { hasNginx, Nginx } from '../support/servers/nginx.js'
 
 /** The lines of the page's own nginx configuration, without its upstream. */
 function pageConfiguration(): string {

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { app } from '../../.recipes/stream-lines.js'
-import { nextLine, requestLines } from '../support/decoded-lines.js'
-import { closeServers, serve } from '../support/servers.js'
+import { nextLine, requestLines } from '../support/clients/decoded-lines.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 describe('recipe: stream lines as they are made', () => {
   afterEach(closeServers)

@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { expect } from 'chai'
-import { RawClient } from '../support/raw-client.js'
-import { RecipeProcess } from '../support/recipe-process.js'
-import { closeServers, listen } from '../support/servers.js'
-import { until } from '../support/until.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { RecipeProcess } from '../support/recipes/recipe-process.js'
+import { closeServers, listen } from '../support/servers/servers.js'
+import { until } from '../support/time/until.js'
 
 /** A span as ConsoleSpanExporter prints it. */
 interface Printed {

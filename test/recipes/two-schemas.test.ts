@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { app } from '../../.recipes/two-schemas.js'
-import { closeServers, serve } from '../support/servers.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 const payment = (): Record<string, unknown> => ({
   tenant: 'north',

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { app } from '../../.recipes/upload-with-progress.js'
-import { findChromium, noChromium, openChromium } from '../support/chromium.js'
-import { closeServers, serve } from '../support/servers.js'
+import { findChromium, noChromium, openChromium } from '../support/clients/chromium.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 const megabyte = 1024 * 1024
 

@@ -1,6 +1,6 @@
 import zlib from 'node:zlib'
 import { expect } from 'chai'
-import { answer } from '../support/scripted-upstream.js'
+import { answer } from '../support/servers/scripted-upstream.js'
 import { proxiedRecipe } from './proxied-recipe.js'
 
 const json = 'Content-Type: application/hal+json; charset=utf-8\r\nConnection: close\r\n'

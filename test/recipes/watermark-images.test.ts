@@ -1,7 +1,7 @@
 import zlib from 'node:zlib'
 import { expect } from 'chai'
-import type { RawClient } from '../support/raw-client.js'
-import { answer } from '../support/scripted-upstream.js'
+import type { RawClient } from '../support/clients/raw-client.js'
+import { answer } from '../support/servers/scripted-upstream.js'
 import { proxiedRecipe } from './proxied-recipe.js'
 
 function chunk(name: string, data: Buffer): Buffer {

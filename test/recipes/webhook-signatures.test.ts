@@ -1,9 +1,9 @@
 import { createHmac } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { expect } from 'chai'
-import '../support/example-secrets.js'
+import '../support/recipes/example-secrets.js'
 import { app } from '../../.recipes/webhook-signatures.js'
-import { closeServers, serve } from '../support/servers.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 /** A sender: its body, its signature, and the answer to a valid request. */
 interface Sender {

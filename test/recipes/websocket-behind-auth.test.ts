@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { expect } from 'chai'
 import { WebSocket, WebSocketServer } from 'ws'
-import { closeServers, listen } from '../support/servers.js'
+import { closeServers, listen } from '../support/servers/servers.js'
 
 const PAGE = 'http://localhost:3000'
 const ADA = 'other=1; session=session-of-ada'

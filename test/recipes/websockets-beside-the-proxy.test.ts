@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http'
 import { expect } from 'chai'
 import { io } from 'socket.io-client'
 import { WebSocket, WebSocketServer } from 'ws'
-import { closeServers, listen } from '../support/servers.js'
+import { closeServers, listen } from '../support/servers/servers.js'
 
 describe('recipe: WebSockets of your own beside the proxy', () => {
   let servers: { server: Server; gateway: Server }

@@ -1,6 +1,6 @@
 import type { RequestListener } from 'node:http'
 import { expect } from 'chai'
-import { closeServers, serve } from '../support/servers.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 describe('recipe: without Express', () => {
   let listeners: Record<string, RequestListener>

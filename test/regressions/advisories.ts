@@ -3,10 +3,10 @@
 import { type IncomingMessage } from 'node:http'
 import { expect } from 'chai'
 import { bodyCache, type BodyCacheOptions } from 'sluiceway'
-import { type Handler, hosts } from '../support/hosts.js'
-import { proxied, unmarked, type Proxied } from '../support/proxied.js'
-import { RawClient } from '../support/raw-client.js'
-import { serve } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { proxied, unmarked, type Proxied } from '../support/servers/proxied.js'
+import { serve } from '../support/servers/servers.js'
 
 const { mount } = hosts[0]!
 

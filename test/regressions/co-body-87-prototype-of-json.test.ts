@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { closeServers } from '../support/servers.js'
+import { closeServers } from '../support/servers/servers.js'
 import { posted } from './advisories.js'
 
 describe('cojs/co-body#87, expressjs/body-parser#347', () => {

@@ -1,10 +1,10 @@
 import { expect } from 'chai'
 import express from 'express'
 import { attach, passthroughProxy } from 'sluiceway'
-import { request } from '../support/proxied.js'
-import { RawClient } from '../support/raw-client.js'
-import { scriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, serve } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { request } from '../support/servers/proxied.js'
+import { scriptedUpstream } from '../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 describe('envoyproxy/envoy#44525', () => {
   afterEach(closeServers)

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { proxied, request } from '../support/proxied.js'
-import { closeServers } from '../support/servers.js'
+import { proxied, request } from '../support/servers/proxied.js'
+import { closeServers } from '../support/servers/servers.js'
 
 describe('GHSA-2q7r-29rg-6m5h, CVE-2021-21321, CVE-2021-21322 (@fastify/reply-from and @fastify/http-proxy)', () => {
   afterEach(closeServers)

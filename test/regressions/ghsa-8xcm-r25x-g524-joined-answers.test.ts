@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { proxied, request } from '../support/proxied.js'
-import { closeServers } from '../support/servers.js'
+import { proxied, request } from '../support/servers/proxied.js'
+import { closeServers } from '../support/servers/servers.js'
 
 describe('GHSA-8xcm-r25x-g524 (undici)', () => {
   afterEach(closeServers)

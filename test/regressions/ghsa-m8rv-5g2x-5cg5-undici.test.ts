@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { manifest } from '../support/repository.js'
-import { closeServers } from '../support/servers.js'
+import { manifest } from '../support/repository/repository.js'
+import { closeServers } from '../support/servers/servers.js'
 
 describe('GHSA-m8rv-5g2x-5cg5 and those before it (undici)', () => {
   afterEach(closeServers)

@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import express from 'express'
 import { bodyCache } from 'sluiceway'
-import { proxied } from '../support/proxied.js'
-import { answer } from '../support/scripted-upstream.js'
-import { closeServers } from '../support/servers.js'
+import { proxied } from '../support/servers/proxied.js'
+import { answer } from '../support/servers/scripted-upstream.js'
+import { closeServers } from '../support/servers/servers.js'
 
 describe('GHSA-v2v2-hph8-q5xp (@fastify/reply-from and @fastify/http-proxy)', () => {
   afterEach(closeServers)

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { bodyCache, maxBytes } from 'sluiceway'
-import { closeServers } from '../support/servers.js'
+import { closeServers } from '../support/servers/servers.js'
 
 describe('GHSA-v422-hmwv-36x6', () => {
   afterEach(closeServers)

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { closeServers } from '../support/servers.js'
+import { closeServers } from '../support/servers/servers.js'
 import { posted } from './advisories.js'
 
 describe('GHSA-wqch-xfxh-vrr4, CVE-2024-45590', () => {

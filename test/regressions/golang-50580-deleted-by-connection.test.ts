@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { proxied, request } from '../support/proxied.js'
-import { closeServers } from '../support/servers.js'
+import { proxied, request } from '../support/servers/proxied.js'
+import { closeServers } from '../support/servers/servers.js'
 import { linesOf } from './advisories.js'
 
 describe('golang/go#50580 (Go, net/http/httputil.ReverseProxy)', () => {

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
-import { proxied, request } from '../support/proxied.js'
-import { answer } from '../support/scripted-upstream.js'
-import { closeServers } from '../support/servers.js'
+import { proxied, request } from '../support/servers/proxied.js'
+import { answer } from '../support/servers/scripted-upstream.js'
+import { closeServers } from '../support/servers/servers.js'
 
 describe('golang/go#65123 (Go, net/http/httputil.ReverseProxy)', () => {
   afterEach(closeServers)

@@ -1,10 +1,10 @@
 import { expect } from 'chai'
 import express from 'express'
 import { attach, passthroughProxy } from 'sluiceway'
-import { request } from '../support/proxied.js'
-import { RawClient } from '../support/raw-client.js'
-import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, serve } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { request } from '../support/servers/proxied.js'
+import { answer, scriptedUpstream } from '../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 import { linesOf } from './advisories.js'
 
 describe('golang/go#80416 (Go, net/http/httputil.ReverseProxy)', () => {

@@ -3,10 +3,10 @@
 // arrived as `Ã¼`, depending on whether the body came in the same read.
 import { expect } from 'chai'
 import { autoFlush } from 'sluiceway'
-import { hosts } from '../support/hosts.js'
-import { proxied, request } from '../support/proxied.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { hosts } from '../support/express/hosts.js'
+import { proxied, request } from '../support/servers/proxied.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 const LINE = Buffer.from('Content-Disposition: attachment; filename="\u00fc \u20ac"\r\n')
 

@@ -5,8 +5,8 @@ import { expect } from 'chai'
 import express from 'express'
 import { autoFlush } from 'sluiceway'
 import { severalBeats } from '../auto-flush/event-streams.js'
-import { closeServers, serve } from '../support/servers.js'
-import { StreamingClient } from '../support/streaming-client.js'
+import { StreamingClient } from '../support/clients/streaming-client.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 describe('a heartbeat that comes due after the end of a response', () => {
   afterEach(closeServers)

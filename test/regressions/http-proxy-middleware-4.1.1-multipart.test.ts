@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import express from 'express'
 import { bodyCache } from 'sluiceway'
-import { proxied } from '../support/proxied.js'
-import { answer } from '../support/scripted-upstream.js'
-import { closeServers } from '../support/servers.js'
+import { proxied } from '../support/servers/proxied.js'
+import { answer } from '../support/servers/scripted-upstream.js'
+import { closeServers } from '../support/servers/servers.js'
 
 describe('http-proxy-middleware 4.1.1', () => {
   afterEach(closeServers)

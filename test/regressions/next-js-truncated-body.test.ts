@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import express from 'express'
 import { bodyCache, passthroughProxy } from 'sluiceway'
-import { asChunk, lastChunk, RawClient } from '../support/raw-client.js'
-import { scriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, serve } from '../support/servers.js'
+import { asChunk, lastChunk, RawClient } from '../support/clients/raw-client.js'
+import { scriptedUpstream } from '../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 describe('Next.js', () => {
   afterEach(closeServers)

@@ -1,8 +1,8 @@
 import { expect } from 'chai'
-import { attached } from '../support/attached.js'
-import { message, upgradeTo } from '../support/pipelined.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers } from '../support/servers.js'
+import { message, upgradeTo } from '../support/clients/pipelined.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { attached } from '../support/servers/attached.js'
+import { closeServers } from '../support/servers/servers.js'
 
 /*
  * One packet ended the process of every server with `attach`: a request followed by an upgrade. Node hands an upgrade

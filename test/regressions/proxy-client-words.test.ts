@@ -2,11 +2,11 @@
 // its connection. The proxy used the version in the request line, and ended a cut answer like a whole one.
 // Node 20 silently drops the header lines beyond `server.maxHeadersCount`, and the framing with them.
 import { expect } from 'chai'
-import { expressVersions } from '../support/express-versions.js'
-import { proxied, request } from '../support/proxied.js'
-import { RawClient } from '../support/raw-client.js'
-import { answer } from '../support/scripted-upstream.js'
-import { closeServers } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { expressVersions } from '../support/express/express-versions.js'
+import { proxied, request } from '../support/servers/proxied.js'
+import { answer } from '../support/servers/scripted-upstream.js'
+import { closeServers } from '../support/servers/servers.js'
 
 const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n'
 

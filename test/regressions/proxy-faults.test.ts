@@ -1,27 +1,27 @@
 // Faults that users of http-proxy, httpxy, http-proxy-middleware, @fastify/http-proxy, fast-proxy and express-http-proxy
 // reported, and that we measured in them. Each test is named after one report. Other files test the rest by behaviour:
 //
-//   a client or an upstream that leaves (http-proxy#1559, httpxy#85)       passthrough-proxy/aborts.test.ts
-//   an early answer, the next request (fastify-http-proxy#474)             passthrough-proxy/early-answer.test.ts
-//   a kept connection that dies (nodejs/node#47130)                        passthrough-proxy/retry.test.ts
+//   a client or an upstream that leaves (http-proxy#1559, httpxy#85)       passthrough-proxy/failures/aborts.test.ts
+//   an early answer, the next request (fastify-http-proxy#474)             passthrough-proxy/request/early-answer.test.ts
+//   a kept connection that dies (nodejs/node#47130)                        passthrough-proxy/upstream/retry.test.ts
 //   a head that waits for the body, server-sent events (HPM#371)           passthrough-proxy/streaming.test.ts
-//   hop-by-hop headers, case and order of lines, lost cookies              passthrough-proxy/headers.test.ts
-//   bodies of GET and DELETE, HEAD, 204, 304 (HPM#658)                     passthrough-proxy/framing.test.ts
-//   103, trailers (caddy#6041, mitmproxy#2229)                             passthrough-proxy/interim-and-trailers.test.ts
-//   a body that a parser has read (HPM#40, http-proxy#180)                 passthrough-proxy/consumed-body.test.ts
-//   mounts and prefixes (HPM#225)                                          passthrough-proxy/path.test.ts, composition.test.ts
-//   cookies and redirects (HPM#477, http-proxy#1038)                       passthrough-proxy/rewrite.test.ts
-//   localhost, TLS by default (HPM#705)                                    passthrough-proxy/upstreams.test.ts
-//   WebSockets past the app, listeners (HPM#366, HPM#909)                  passthrough-proxy/upgrade.test.ts
+//   hop-by-hop headers, case and order of lines, lost cookies              passthrough-proxy/headers/headers.test.ts
+//   bodies of GET and DELETE, HEAD, 204, 304 (HPM#658)                     passthrough-proxy/headers/framing.test.ts
+//   103, trailers (caddy#6041, mitmproxy#2229)                             passthrough-proxy/response/interim-and-trailers.test.ts
+//   a body that a parser has read (HPM#40, http-proxy#180)                 passthrough-proxy/request/consumed-body.test.ts
+//   mounts and prefixes (HPM#225)                                          passthrough-proxy/request/path.test.ts, hosts/composition.test.ts
+//   cookies and redirects (HPM#477, http-proxy#1038)                       passthrough-proxy/response/rewrite.test.ts
+//   localhost, TLS by default (HPM#705)                                    passthrough-proxy/targets/upstreams.test.ts
+//   WebSockets past the app, listeners (HPM#366, HPM#909)                  passthrough-proxy/tunnels/upgrade.test.ts
 import type { ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import compression from 'compression'
 import express from 'express'
 import { passthroughProxy } from 'sluiceway'
-import { proxied, request } from '../support/proxied.js'
-import { RawClient } from '../support/raw-client.js'
-import { answer, scriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, serve } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { proxied, request } from '../support/servers/proxied.js'
+import { answer, scriptedUpstream } from '../support/servers/scripted-upstream.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 describe('faults of other proxies', () => {
   afterEach(closeServers)

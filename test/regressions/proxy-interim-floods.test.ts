@@ -2,11 +2,11 @@
 // have no back-pressure; and it never timed out, because each of them counted as a sign of life.
 import { setTimeout as passed } from 'node:timers/promises'
 import { expect } from 'chai'
-import { expressVersions } from '../support/express-versions.js'
-import { proxied, request, type Proxied } from '../support/proxied.js'
-import type { RawClient } from '../support/raw-client.js'
-import { answer } from '../support/scripted-upstream.js'
-import { closeServers } from '../support/servers.js'
+import type { RawClient } from '../support/clients/raw-client.js'
+import { expressVersions } from '../support/express/express-versions.js'
+import { proxied, request, type Proxied } from '../support/servers/proxied.js'
+import { answer } from '../support/servers/scripted-upstream.js'
+import { closeServers } from '../support/servers/servers.js'
 
 const PROCESSING = 'HTTP/1.1 102 Processing\r\n\r\n'
 const HINTS = `HTTP/1.1 103 Early Hints\r\nLink: </${'a'.repeat(6000)}>; rel=preload\r\n\r\n`

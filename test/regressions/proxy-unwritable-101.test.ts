@@ -3,12 +3,12 @@ import { createServer, type RequestListener } from 'node:http'
 // to be over, and told no one: the client waited for ever.
 import { expect } from 'chai'
 import { attach, passthroughProxy, type SluicewayError } from 'sluiceway'
-import { expressVersions } from '../support/express-versions.js'
-import type { Handler } from '../support/hosts.js'
-import { request } from '../support/proxied.js'
-import { RawClient } from '../support/raw-client.js'
-import { scriptedUpstream } from '../support/scripted-upstream.js'
-import { closeServers, listen } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { expressVersions } from '../support/express/express-versions.js'
+import type { Handler } from '../support/express/hosts.js'
+import { request } from '../support/servers/proxied.js'
+import { scriptedUpstream } from '../support/servers/scripted-upstream.js'
+import { closeServers, listen } from '../support/servers/servers.js'
 
 const HANDSHAKE = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: x']
 

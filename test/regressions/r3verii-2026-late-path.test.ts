@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { expect } from 'chai'
-import { proxied } from '../support/proxied.js'
-import { closeServers } from '../support/servers.js'
+import { proxied } from '../support/servers/proxied.js'
+import { closeServers } from '../support/servers/servers.js'
 
 describe('r3verii 2026 (Node, ClientRequest.path)', () => {
   afterEach(closeServers)

@@ -1,9 +1,9 @@
 import { buffer } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { bodyCache, maxBytes } from 'sluiceway'
-import { deferred } from '../support/deferred.js'
-import { asChunk } from '../support/raw-client.js'
-import { closeServers } from '../support/servers.js'
+import { asChunk } from '../support/clients/raw-client.js'
+import { closeServers } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
 import { reading } from './advisories.js'
 
 describe('raw-body 4', () => {

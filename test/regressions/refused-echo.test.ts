@@ -3,10 +3,10 @@
 // had the `_destroy` of the failed round, which emitted an error without a listener: the process ended.
 import { expect } from 'chai'
 import { bodyCache, maxBytes } from 'sluiceway'
-import { type Handler, hosts } from '../support/hosts.js'
-import { asChunk, RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
-import { until } from '../support/until.js'
+import { asChunk, RawClient } from '../support/clients/raw-client.js'
+import { type Handler, hosts } from '../support/express/hosts.js'
+import { closeServers, serve } from '../support/servers/servers.js'
+import { until } from '../support/time/until.js'
 
 const refusals: Readonly<Record<string, () => Handler>> = {
   'maxBytes past its limit': () => maxBytes(8),

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { proxied } from '../support/proxied.js'
-import { closeServers } from '../support/servers.js'
+import { proxied } from '../support/servers/proxied.js'
+import { closeServers } from '../support/servers/servers.js'
 import { SMUGGLED } from './advisories.js'
 
 describe('tinyproxy/tinyproxy#623', () => {

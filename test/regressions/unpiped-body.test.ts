@@ -6,9 +6,9 @@ import { PassThrough, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { bodyCache } from 'sluiceway'
-import { hosts } from '../support/hosts.js'
-import { RawClient } from '../support/raw-client.js'
-import { closeServers, serve } from '../support/servers.js'
+import { RawClient } from '../support/clients/raw-client.js'
+import { hosts } from '../support/express/hosts.js'
+import { closeServers, serve } from '../support/servers/servers.js'
 
 for (const { name, mount } of hosts) {
   describe(`a body that was unpiped before its end on ${name}`, () => {

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import Mocha, { type RootHookObject } from 'mocha'
-import { Mishaps } from './mishaps.js'
-import { beginTest, waitedFor } from './waiting.js'
+import { Mishaps } from './process/mishaps.js'
+import { beginTest, waitedFor } from './time/waiting.js'
 
 const mishaps = new Mishaps()
 

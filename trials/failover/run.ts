@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import express, { type NextFunction, type Request, type Response } from 'express'
 import { bodyCache, passthroughProxy, type SluicewayError } from 'sluiceway'
-import { emptyDirectory, removeDirectories } from '../../test/support/temporary-files.js'
+import { emptyDirectory, removeDirectories } from '../../test/support/process/temporary-files.js'
 
 const SECONDS = Number(process.env['SLUICEWAY_FAILOVER_SECONDS'] ?? 30)
 const CLIENTS = Number(process.env['SLUICEWAY_FAILOVER_CLIENTS'] ?? 50)

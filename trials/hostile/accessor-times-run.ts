@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
-import { root } from '../../test/support/repository.js'
+import { root } from '../../test/support/repository/repository.js'
 import type { Failures } from './failures.js'
 import type { MishapLog } from './mishap-log.js'
 

@@ -1,6 +1,6 @@
 import net from 'node:net'
-import { closed } from '../../test/support/open-resources.js'
-import { asChunk, lastChunk } from '../../test/support/raw-client.js'
+import { asChunk, lastChunk } from '../../test/support/clients/raw-client.js'
+import { closed } from '../../test/support/process/open-resources.js'
 
 export type ClientStep =
   | { readonly does: 'send'; readonly bytes: number }

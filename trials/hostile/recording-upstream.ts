@@ -1,5 +1,5 @@
 import net from 'node:net'
-import { listen, type TestServer } from '../../test/support/servers.js'
+import { listen, type TestServer } from '../../test/support/servers/servers.js'
 
 /** A server that reads strictly, and notes every message and whatever is none. */
 export interface RecordingUpstream extends TestServer<net.Server> {

@@ -1,5 +1,5 @@
 import { gunzipSync } from 'node:zlib'
-import type { RawClient, RawResponse } from '../../test/support/raw-client.js'
+import type { RawClient, RawResponse } from '../../test/support/clients/raw-client.js'
 import { BODY, type HostileResponse } from './response-entry.js'
 
 /** What came back to a client. */

@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import compression from 'compression'
 import { attach, bodyCache, passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
-import { type Handler, hosts } from '../../test/support/hosts.js'
-import { listen } from '../../test/support/servers.js'
+import { type Handler, hosts } from '../../test/support/express/hosts.js'
+import { listen } from '../../test/support/servers/servers.js'
 import type { Connections, Transport } from './response-transports.js'
 import type { HostileUpstream } from './response-upstream.js'
 

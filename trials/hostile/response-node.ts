@@ -1,5 +1,5 @@
 import http from 'node:http'
-import { closeServers } from '../../test/support/servers.js'
+import { closeServers } from '../../test/support/servers/servers.js'
 import type { Failures } from './failures.js'
 import { hostileResponses } from './response-catalog.js'
 import { differenceOf } from './response-differences.js'

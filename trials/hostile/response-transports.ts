@@ -1,8 +1,8 @@
 import type { PassthroughProxyOptions } from 'sluiceway'
 import * as undici7 from 'undici'
-import { hasNode22Packages } from '../../test/support/node22.js'
-import { certificate } from '../../test/support/tls-certificate.js'
-import { type Undici, undici8 } from '../../test/support/undici-versions.js'
+import { hasNode22Packages } from '../../test/support/repository/node22.js'
+import { certificate } from '../../test/support/servers/tls-certificate.js'
+import { type Undici, undici8 } from '../../test/support/undici/undici-versions.js'
 
 /** A way of requests to an upstream, over one connection to each. */
 export interface Transport {

@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { attach, autoFlush, bodyCache, maxBytes, passthroughProxy } from 'sluiceway'
-import { type Handler, hosts } from '../../test/support/hosts.js'
-import { listen, type TestServer } from '../../test/support/servers.js'
+import { type Handler, hosts } from '../../test/support/express/hosts.js'
+import { listen, type TestServer } from '../../test/support/servers/servers.js'
 import { READ_LIMIT } from './messages.js'
 
 export type Mounted = 'attach' | 'maxBytes' | 'bodyCache' | 'autoFlush' | 'passthroughProxy'

@@ -1,4 +1,4 @@
-import { closeServers } from '../../test/support/servers.js'
+import { closeServers } from '../../test/support/servers/servers.js'
 import type { Failures } from './failures.js'
 import { inParallel } from './in-parallel.js'
 import { kindOf, type MishapLog, underWay } from './mishap-log.js'

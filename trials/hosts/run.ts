@@ -2,7 +2,7 @@
 // application over node:http, without this package. Prints a line for each host, and what differs.
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { expressVersions } from '../../test/support/express-versions.js'
+import { expressVersions } from '../../test/support/express/express-versions.js'
 import { application, type ExpressModule, type Question, questions } from './applications.js'
 import { type Answer, type Call, type Host, hosts, overHttp } from './hosts.js'
 import { versionOf } from './packages.js'

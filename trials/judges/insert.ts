@@ -2,8 +2,8 @@
 // Express application that the suite makes, or of every server.
 import http, { type RequestListener } from 'node:http'
 import { attach } from 'sluiceway'
-import type { Handler } from '../../test/support/hosts.js'
-import { judged } from '../../test/support/judged.js'
+import type { Handler } from '../../test/support/express/hosts.js'
+import { judged } from '../../test/support/express/judged.js'
 
 const { handlers, attaches } = judged[process.env['SLUICEWAY_JUDGED'] ?? ''] ?? {
   handlers: [],

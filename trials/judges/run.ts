@@ -5,8 +5,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { judged } from '../../test/support/judged.js'
-import { root } from '../../test/support/repository.js'
+import { judged } from '../../test/support/express/judged.js'
+import { root } from '../../test/support/repository/repository.js'
 import { lay, Sources, type Suite, suites } from './suites.js'
 
 /** What became of each test, by its title. */

@@ -1,4 +1,4 @@
-import { expressVersions } from '../../test/support/express-versions.js'
+import { expressVersions } from '../../test/support/express/express-versions.js'
 import { bodies, type MatrixBody } from './bodies.js'
 import type { Consumer } from './consumer.js'
 import { consumers } from './consumers.js'

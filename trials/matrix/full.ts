@@ -1,5 +1,5 @@
 // `npm run test:matrix`: the whole matrix of bodyCache. Prints how many cases passed, and each that did not.
-import { closeServers } from '../../test/support/servers.js'
+import { closeServers } from '../../test/support/servers/servers.js'
 import { allPairs, allSandwiches, type MatrixCase, pairsWith } from './cases.js'
 import { consumers } from './consumers.js'
 import { knownMisses } from './proxies.js'

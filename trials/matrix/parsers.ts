@@ -12,8 +12,8 @@ import multer1 from 'multer1'
 import multiparty from 'multiparty'
 import rawBody from 'raw-body'
 import rawBody2 from 'raw-body2'
-import { expressVersions } from '../../test/support/express-versions.js'
-import { hasNode22Packages, loadNode22 } from '../../test/support/node22.js'
+import { expressVersions } from '../../test/support/express/express-versions.js'
+import { hasNode22Packages, loadNode22 } from '../../test/support/repository/node22.js'
 import { bytes, type Consumer, fields } from './consumer.js'
 
 /** A middleware, whatever types of request and response it was written for. */

@@ -5,7 +5,7 @@ import httpProxy from 'http-proxy'
 import * as hpm3 from 'http-proxy-middleware'
 import * as hpm304 from 'http-proxy-middleware304'
 import { createProxyServer as createHttpxyServer } from 'httpxy'
-import { hasNode22Packages, loadNode22 } from '../../test/support/node22.js'
+import { hasNode22Packages, loadNode22 } from '../../test/support/repository/node22.js'
 import { type Consumer, sender } from './consumer.js'
 
 /** A proxy that is made once tells for which request an answer has come. */

@@ -1,7 +1,7 @@
 // Clients that ask and wait, and must be served right whatever goes on around them.
 import { once } from 'node:events'
 import { WebSocket } from 'ws'
-import { RawClient } from '../../test/support/raw-client.js'
+import { RawClient } from '../../test/support/clients/raw-client.js'
 import { askOverHttp2 } from './http2.js'
 import type { Upstream } from './servers.js'
 

@@ -11,8 +11,8 @@ import {
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { autoFlush, bodyCache, maxBytes, passthroughProxy } from 'sluiceway'
-import { type Handler, hosts } from '../../test/support/hosts.js'
-import { closed } from '../../test/support/open-resources.js'
+import { type Handler, hosts } from '../../test/support/express/hosts.js'
+import { closed } from '../../test/support/process/open-resources.js'
 import { pause, type Upstream } from './servers.js'
 
 /** Starts a server over HTTP/2 that returns bodies, through the upstream for `/proxied`. */

@@ -1,8 +1,8 @@
+import { asChunk, RawClient } from '../../test/support/clients/raw-client.js'
 // Clients that leave at any phase: a program of its own, as a server accepts one connection each turn of its event loop,
 // and its turns must not be spent on clients. Called with the ports of HTTP/1.1 and of HTTP/2, how many are to leave, and how
 // many at once.
-import { closed } from '../../test/support/open-resources.js'
-import { asChunk, RawClient } from '../../test/support/raw-client.js'
+import { closed } from '../../test/support/process/open-resources.js'
 import { http2Phases, leaveOverHttp2 } from './http2.js'
 import { pause } from './servers.js'
 

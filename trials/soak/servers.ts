@@ -17,7 +17,7 @@ import {
   pipeChild,
 } from 'sluiceway'
 import { WebSocketServer } from 'ws'
-import { certificate, key } from '../../test/support/tls-certificate.js'
+import { certificate, key } from '../../test/support/servers/tls-certificate.js'
 
 type AnyServer = Server | SecureServer
 

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import path from 'node:path'
-import { listen } from '../../test/support/servers.js'
+import { listen } from '../../test/support/servers/servers.js'
 import { applicationQuestions, withHost } from './application-questions.js'
 import type { Question } from './asking.js'
 import { compareAll } from './compare.js'

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { expiredCertificate, key as testKey } from '../../test/support/tls-certificate.js'
+import { expiredCertificate, key as testKey } from '../../test/support/servers/tls-certificate.js'
 import { requireProgram, source, temporaryFolder } from './program.js'
 
 /** A certificate with its key: the files, and what is in them. */
@@ -65,7 +65,7 @@ export class Authority {
 
 /** One that was valid on the first day of 2024; a client trusts it by passing it as `ca`. */
 export function expired(): Certificate {
-  const file = (name: string): string => source(`../../test/support/tls/${name}.pem`)
+  const file = (name: string): string => source(`../../test/support/servers/tls/${name}.pem`)
   return {
     files: { key: file('key'), cert: file('expired-certificate') },
     key: testKey,

@@ -8,7 +8,7 @@ import {
 } from 'node:net'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
-import { listen } from '../../test/support/servers.js'
+import { listen } from '../../test/support/servers/servers.js'
 import { ask } from './asking.js'
 import { echo } from './echo.js'
 import { temporaryFolder } from './program.js'

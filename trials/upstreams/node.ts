@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { listen } from '../../test/support/servers.js'
+import { listen } from '../../test/support/servers/servers.js'
 import { keptConnections, ask, type Question, statusOf } from './asking.js'
 import { compareAll, type Ways } from './compare.js'
 import { echo } from './echo.js'

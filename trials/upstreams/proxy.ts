@@ -1,6 +1,6 @@
 import { attach, passthroughProxy, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-import { expressVersions } from '../../test/support/express-versions.js'
-import { serve } from '../../test/support/servers.js'
+import { expressVersions } from '../../test/support/express/express-versions.js'
+import { serve } from '../../test/support/servers/servers.js'
 
 /** A proxy in front of one upstream, as an application would have it. */
 export interface Proxy {

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { listen } from '../../test/support/servers.js'
+import { listen } from '../../test/support/servers/servers.js'
 import { load, versionOf } from './packages.js'
 import { proxyTo, takeCodes } from './proxy.js'
 import type { Trial } from './trial.js'

@@ -1,6 +1,6 @@
 import { createServer, type ServerOptions } from 'node:https'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
-import { listen } from '../../test/support/servers.js'
+import { listen } from '../../test/support/servers/servers.js'
 import { type Answer, ask, digestOf, keptConnections, type NoAnswer, statusOf } from './asking.js'
 import type { Authority } from './certificates.js'
 import { echo } from './echo.js'

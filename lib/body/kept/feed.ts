@@ -1,4 +1,4 @@
-import type { ReadableBody } from '../owner.js'
+import type { ReadableBody } from '../views.js'
 import type { BodyReader } from './reader.js'
 import type { BodyStore } from './store.js'
 

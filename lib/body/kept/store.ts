@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { rememberCompletion } from '../../node/request-facts.js'
+import { rememberCompletion } from '../../node/request/facts.js'
 import { bodySpilled, bodyStored } from '../../shared/channels.js'
 import { type SluicewayError, sluicewayError } from '../../shared/errors.js'
 import type { ByteBudget } from './byte-budget.js'

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { SluicewayError } from '../../shared/errors.js'
-import type { ReadableBody } from '../owner.js'
+import type { ReadableBody } from '../views.js'
 import { feed, offer } from './feed.js'
 import type { BodyReader } from './reader.js'
 

@@ -1,8 +1,8 @@
-import { announceClosing } from '../../node/connection.js'
-import { isHttp2 } from '../../node/request-facts.js'
-import { wrapMethod } from '../../node/response-methods.js'
-import { isBeingRead } from '../../node/stream-state.js'
-import type { BodyExchange, BodyState } from '../owner.js'
+import { announceClosing } from '../../node/connection/connection.js'
+import { isHttp2 } from '../../node/request/facts.js'
+import { wrapMethod } from '../../node/response/methods.js'
+import { isBeingRead } from '../../node/streams/state.js'
+import type { BodyExchange, BodyState } from '../views.js'
 
 /** The number of bytes of an answered request's body that are discarded to keep its connection. */
 export const SMALL_REST: number = 256 * 1024

@@ -1,8 +1,8 @@
 import type { ServerHttp2Stream } from 'node:http2'
 import { NO_ERROR } from '../../node/http2-codes.js'
-import { streamOf } from '../../node/request-facts.js'
+import { streamOf } from '../../node/request/facts.js'
 import { timers } from '../../node/timers.js'
-import type { AnsweredBody } from '../owner.js'
+import type { AnsweredBody } from '../views.js'
 import type { Rest } from './rest.js'
 
 /**

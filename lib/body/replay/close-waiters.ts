@@ -1,9 +1,9 @@
-import { isAwaited } from '../../node/awaited-listener.js'
 import type { ParsedRequest } from '../../node/internals.js'
-import { hasConnection, isHttp2 } from '../../node/request-facts.js'
-import { dropListeners, hasListeners, whileEnded } from '../../node/stream-state.js'
+import { hasConnection, isHttp2 } from '../../node/request/facts.js'
+import { isAwaited } from '../../node/streams/awaited-listener.js'
+import { dropListeners, hasListeners, whileEnded } from '../../node/streams/state.js'
 import { timers } from '../../node/timers.js'
-import type { BodyExchange } from '../owner.js'
+import type { BodyExchange } from '../views.js'
 
 export type Listener = (...args: unknown[]) => void
 

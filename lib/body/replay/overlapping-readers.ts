@@ -1,8 +1,8 @@
 import type { Writable } from 'node:stream'
 import type { ParsedRequest } from '../../node/internals.js'
-import { addOwn, hasOwn } from '../../node/own-listeners.js'
-import { takePipe } from '../../node/pipes.js'
-import { adoptPipes, dropListeners, forgetReading, sourceOf, stopFlow } from '../../node/stream-state.js'
+import { addOwn, hasOwn } from '../../node/streams/own-listeners.js'
+import { takePipe } from '../../node/streams/pipes.js'
+import { adoptPipes, dropListeners, forgetReading, sourceOf, stopFlow } from '../../node/streams/state.js'
 import type { Listener } from './close-waiters.js'
 import type { StandIn } from './stand-in.js'
 

@@ -1,6 +1,6 @@
 import type { ParsedRequest } from '../../node/internals.js'
-import { announcedLength, hasOpenStream, wasReset } from '../../node/request-facts.js'
-import { readableStateOf } from '../../node/stream-state.js'
+import { announcedLength, hasOpenStream, wasReset } from '../../node/request/facts.js'
+import { readableStateOf } from '../../node/streams/state.js'
 
 /** Tells whether other code has read a body, all of it or a part, before this package saw it. */
 export function wasReadBefore(req: ParsedRequest): boolean {

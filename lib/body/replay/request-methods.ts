@@ -6,9 +6,9 @@ import {
   putMethods,
   readNatively,
   type ReplayedMethods,
-} from '../../node/request-methods.js'
-import { sourceOf } from '../../node/stream-state.js'
-import type { ToldWaiting } from '../owner.js'
+} from '../../node/request/methods.js'
+import { sourceOf } from '../../node/streams/state.js'
+import type { ToldWaiting } from '../views.js'
 
 /** A replay as the methods of its request see it. */
 interface ReplayedRequest {

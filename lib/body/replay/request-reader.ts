@@ -1,6 +1,7 @@
-import { lookUnfinished } from '../../node/connection.js'
+import { lookUnfinished } from '../../node/connection/connection.js'
+import { NO_SOCKET } from '../../node/connection/no-socket.js'
 import type { ParsedRequest } from '../../node/internals.js'
-import { nativeReadOf } from '../../node/request-methods.js'
+import { nativeReadOf } from '../../node/request/methods.js'
 import {
   forgetData,
   hasListeners,
@@ -8,12 +9,12 @@ import {
   outliveEnd,
   renewReadableState,
   sourceOf,
-} from '../../node/stream-state.js'
+} from '../../node/streams/state.js'
 import { timers } from '../../node/timers.js'
 import type { SluicewayError } from '../../shared/errors.js'
 import { feed, offer } from '../kept/feed.js'
 import type { BodyReader } from '../kept/reader.js'
-import type { ReplayedBody } from '../owner.js'
+import type { ReplayedBody } from '../views.js'
 import { replaceMethods } from './request-methods.js'
 
 /** A place in a body, and the encoding in which its reader counts. */
@@ -126,6 +127,15 @@ export abstract class RequestReader implements BodyReader {
 
   /** Asks the client for more bytes, through the original `_read`. */
   pull(): void {
+    if (this.body.socket === NO_SOCKET) timers.nextTick(() => this.askHost())
+    else this.nativeRead.call(this.req, 0)
+  }
+
+  /** Asks a host as Node does, which promises: not while it pushes, and only once until it has pushed. */
+  private askHost(): void {
+    const { body } = this
+    if (body.hostWasAsked || body.state !== 'arriving') return
+    body.hostWasAsked = true
     this.nativeRead.call(this.req, 0)
   }
 

@@ -1,9 +1,9 @@
 import { Readable, type Writable } from 'node:stream'
-import { keepListeners } from '../../node/connection.js'
+import { keepListeners } from '../../node/connection/connection.js'
+import { forgetRequest } from '../../node/connection/parser.js'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
-import { addOwn, hasOwn, heldFor, listenersExcept } from '../../node/own-listeners.js'
-import { forgetRequest } from '../../node/parser.js'
-import { isHttp2 } from '../../node/request-facts.js'
+import { isHttp2 } from '../../node/request/facts.js'
+import { addOwn, hasOwn, heldFor, listenersExcept } from '../../node/streams/own-listeners.js'
 import {
   adoptFlow,
   dropListeners,
@@ -16,11 +16,11 @@ import {
   restoreSocket,
   sourceOf,
   takeBuffer,
-} from '../../node/stream-state.js'
+} from '../../node/streams/state.js'
 import { timers } from '../../node/timers.js'
 import type { ErrorCode, SluicewayError } from '../../shared/errors.js'
 import type { BodyStore } from '../kept/store.js'
-import type { ReplayedBody } from '../owner.js'
+import type { ReplayedBody } from '../views.js'
 import { CloseWaiters, type Listener, type PlaceOfReading } from './close-waiters.js'
 import { admitOverlappingReaders, admitReaders, type OverlappedRound } from './overlapping-readers.js'
 import { bytesReadBefore, wasLeftUnread, wasReadBefore } from './read-before.js'

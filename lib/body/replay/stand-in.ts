@@ -1,12 +1,12 @@
 import type { Writable } from 'node:stream'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
-import { isPipedInto } from '../../node/pipes.js'
-import { isHttp2 } from '../../node/request-facts.js'
-import { hasListeners } from '../../node/stream-state.js'
+import { isHttp2 } from '../../node/request/facts.js'
+import { isPipedInto } from '../../node/streams/pipes.js'
+import { hasListeners } from '../../node/streams/state.js'
 import type { SluicewayError } from '../../shared/errors.js'
-import { isError } from '../../shared/realms.js'
+import { isError } from '../../shared/is-error.js'
 import { BodyStream } from '../kept/stream.js'
-import type { ReadableBody } from '../owner.js'
+import type { ReadableBody } from '../views.js'
 import { failDestination } from './told-round.js'
 
 /** The request as the stream that replaces it sees it. */

@@ -1,6 +1,6 @@
 import { described } from '../../shared/described.js'
 import { wrongOption } from '../../shared/error-page.js'
-import { refuseNewMembers } from '../known-members.js'
+import { refuseNewMembers } from '../refuse-new-members.js'
 
 /**
  * Header lines in the order of the wire. Names keep their case, and repeated names keep separate lines; names are

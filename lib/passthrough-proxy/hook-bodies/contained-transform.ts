@@ -1,6 +1,6 @@
 import { Transform, type Readable } from 'node:stream'
+import { isError } from '../../shared/is-error.js'
 import { isPromise } from '../../shared/promises.js'
-import { isError } from '../../shared/realms.js'
 
 /** The methods by which a stream of Node is implemented. */
 const implementing = ['_transform', '_flush', '_read', '_write', '_writev', '_final'] as const

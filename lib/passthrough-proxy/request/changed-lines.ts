@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import { joinLines } from '../../node/header-lines.js'
-import { isFramedByConnection, isHttp2, isMadeByHost } from '../../node/request-facts.js'
+import { isFramedByConnection, isHttp2, isMadeByHost } from '../../node/request/facts.js'
+import { joinLines } from '../../node/request/header-lines.js'
 import { sluicewayError } from '../../shared/errors.js'
 import { loopHeader } from './loop.js'
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { hasOpenStream } from '../../node/request-facts.js'
+import { hasOpenStream } from '../../node/request/facts.js'
 import { isLength } from '../headers/body-length.js'
 import { removeLines } from '../headers/header-list.js'
 import { addConnectionOptions, hopByHopNames } from '../headers/hop-by-hop.js'

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
-import { findBodySource } from '../../body/tap.js'
-import { forgetFlow, hasListeners } from '../../node/stream-state.js'
+import { findBodySource } from '../../body/source-of.js'
+import { forgetFlow, hasListeners } from '../../node/streams/state.js'
 import { sluicewayError } from '../../shared/errors.js'
 
 /** Bytes as the readers of a request get them. */

@@ -2,9 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import { sluicewayError } from '../../shared/errors.js'
 import { show } from '../../shared/options.js'
 import { atOnce } from '../../shared/promises.js'
+import { asksForMount, restAfterAuthority } from '../mount-path.js'
 import type { Target } from '../target.js'
 import { refusedRequest } from '../upstream-errors.js'
-import { asksForMount, restAfterAuthority } from './mount-path.js'
 
 /**
  * Returns path and query of a request: as received, or the result of the option `path`. The path is empty if the

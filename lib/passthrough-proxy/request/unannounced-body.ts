@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { mayHaveUnannouncedBody } from '../../node/request-facts.js'
+import { mayHaveUnannouncedBody } from '../../node/request/facts.js'
 import type { RequestHead } from './request-head.js'
 
 /** Tells whether a request may have a body that appears only when it is read: function adapters announce none. */

@@ -1,7 +1,7 @@
 import { type Readable, Transform, type TransformCallback, type Writable } from 'node:stream'
 import type getRawBody from 'raw-body'
 import { sluicewayError } from '../../shared/errors.js'
-import { isError } from '../../shared/realms.js'
+import { isError } from '../../shared/is-error.js'
 import { bytesOf, readableOf, type Stage } from '../hook-bodies/body-transform.js'
 import { UpstreamBody, type BodyOwner } from './upstream-body.js'
 

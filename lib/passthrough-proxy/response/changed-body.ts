@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import { timers } from '../../node/timers.js'
-import { isError } from '../../shared/realms.js'
+import { isError } from '../../shared/is-error.js'
 import { hasNoBody } from '../../shared/response-facts.js'
 import { bytesOf } from '../hook-bodies/body-transform.js'
 import { responseHookError, responseTransformError, runResponseHook, type ResponseHook } from '../hooks.js'

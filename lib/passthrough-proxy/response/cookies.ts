@@ -1,4 +1,4 @@
-import { join, mountOf, restAfter } from '../request/mount-path.js'
+import { join, mountOf, restAfter } from '../mount-path.js'
 import type { Place, Rewrite, RuleKind } from './rewrite-rule.js'
 
 /** Reads the domains of `cookieDomain`; '' removes the attribute. */

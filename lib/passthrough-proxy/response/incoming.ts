@@ -1,7 +1,7 @@
 import type { Readable, Writable } from 'node:stream'
 import { byteSize, readOptions, type OptionChecks } from '../../shared/options.js'
 import { excludesBody } from '../../shared/response-facts.js'
-import { showAs } from '../../shared/shown.js'
+import { showAs } from '../../shared/show-as.js'
 import { HeaderList } from '../headers/header-list.js'
 import { type BodyTransform, drop, readableOf, type Stage, stageOf } from '../hook-bodies/body-transform.js'
 import { bytesIn, streamIn } from '../hook-bodies/given-body.js'
@@ -12,7 +12,7 @@ import {
   type IncomingResponse,
   type ReplacementBody,
 } from '../hooks.js'
-import { headersReplaced, refuseNewMembers } from '../known-members.js'
+import { headersReplaced, refuseNewMembers } from '../refuse-new-members.js'
 import { BodyChain, type ErrorOf } from './body-chain.js'
 import { adaptToChangedBody, adaptToOtherBody } from './body-headers.js'
 import { codingsIn, Decoder, undecodable } from './decoders.js'

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { OutgoingResponse } from '../../node/internals.js'
-import { isFramedNow, sendChunk } from '../../node/send-chunk.js'
-import { SMALL } from './leave-now.js'
+import { isFramedNow, sendChunk } from '../../node/response/send-chunk.js'
+import { SMALL } from './hand-to-kernel.js'
 import { isUntouched } from './untouched.js'
 
 /** The most bytes that are joined. */

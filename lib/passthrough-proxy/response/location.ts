@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { URL } from 'node:url'
-import { join, mountOf, restAfter } from '../request/mount-path.js'
+import { join, mountOf, restAfter } from '../mount-path.js'
 import type { Place, Rewrite, RuleKind } from './rewrite-rule.js'
 
 /** Reads the URLs of `rewriteLocation`. */

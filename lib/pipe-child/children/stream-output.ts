@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { types } from 'node:util'
-import { hasEmittedEnd } from '../../node/stream-state.js'
+import { hasEmittedEnd } from '../../node/streams/state.js'
 import { wrongOption } from '../../shared/error-page.js'
 import { ListenerSet } from '../listener-set.js'
 import type { ChildOutput } from '../running-child.js'

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream'
 import type { Worker } from 'node:worker_threads'
+import { isError } from '../../shared/is-error.js'
 import { show } from '../../shared/options.js'
-import { isError } from '../../shared/realms.js'
 import { ListenerSet } from '../listener-set.js'
 import type { ChildExit, ChildOutput, RunningChild } from '../running-child.js'
 import { StreamOutput } from './stream-output.js'

@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib'
 import { expect } from 'chai'
 import type { ErrorRequestHandler, Request, Response } from 'express'
 import { isSluicewayError, maxBytes, passthroughProxy } from 'sluiceway'
-import { authority } from '../../support/tls-certificate.js'
+import { authority } from '../../support/servers/tls-certificate.js'
 import { answering, get, type Outcome, post, type Row, valueOf } from './harness.js'
 
 /** As express-http-proxy does: the Host of the target, and no X-Forwarded-… headers. */

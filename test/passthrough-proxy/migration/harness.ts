@@ -14,11 +14,11 @@ import express, { type ErrorRequestHandler, type Express, type RequestHandler } 
 import expressHttpProxy from 'express-http-proxy'
 import httpProxy from 'http-proxy'
 import * as version3 from 'http-proxy-middleware'
-import { loadNode22 } from '../../support/node22.js'
-import { RawClient, type RawResponse } from '../../support/raw-client.js'
-import { listen, serve, type TestServer } from '../../support/servers.js'
-import { key, serverCertificate } from '../../support/tls-certificate.js'
-import { until } from '../../support/until.js'
+import { RawClient, type RawResponse } from '../../support/clients/raw-client.js'
+import { loadNode22 } from '../../support/repository/node22.js'
+import { listen, serve, type TestServer } from '../../support/servers/servers.js'
+import { key, serverCertificate } from '../../support/servers/tls-certificate.js'
+import { until } from '../../support/time/until.js'
 
 type Create = (options: object) => RequestHandler
 

@@ -4,7 +4,7 @@ import { expect } from 'chai'
 import express, { type ErrorRequestHandler } from 'express'
 import { fixRequestBody, responseInterceptor } from 'http-proxy-middleware'
 import { bodyCache, isSluicewayError, passthroughProxy } from 'sluiceway'
-import { until } from '../../support/until.js'
+import { until } from '../../support/time/until.js'
 import { answering, get, HOST, post, type Row, valueOf } from './harness.js'
 
 const LIKE_THERE = { preserveHost: true, forwarded: false } as const

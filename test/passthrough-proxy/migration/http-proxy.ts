@@ -4,7 +4,7 @@ import { expect } from 'chai'
 import type { RequestHandler } from 'express'
 import { bodyCache, passthroughProxy } from 'sluiceway'
 import { ProxyAgent } from 'undici'
-import { authority } from '../../support/tls-certificate.js'
+import { authority } from '../../support/servers/tls-certificate.js'
 import { get, type Outcome, post, type Row, valueOf } from './harness.js'
 
 /** As http-proxy does by default: the Host of the client, and no X-Forwarded-… headers. */

@@ -1,4 +1,4 @@
-import { readText } from '../../support/repository.js'
+import { readText } from '../../support/repository/repository.js'
 
 /** An options interface of another proxy: where it is declared, and how that file begins it. */
 const declarations = {

@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
-import { soleListenerOf } from '../../../node/chunk-memory.js'
-import { freeMemory } from '../../../node/free-memory.js'
-import type { SoleListener } from '../../../node/sole-listener.js'
-import { hasEmittedClose, leaveToOthers } from '../../../node/stream-state.js'
+import { isSocketUntouched } from '../../../node/connection/untouched-socket.js'
+import { soleListenerOf } from '../../../node/memory/chunk-memory.js'
+import { freeMemory } from '../../../node/memory/free-memory.js'
+import type { SoleListener } from '../../../node/memory/sole-listener.js'
+import { hasEmittedClose, leaveToOthers } from '../../../node/streams/state.js'
 import { timers } from '../../../node/timers.js'
-import { isSocketUntouched } from '../../../node/untouched-socket.js'
 import { lastChunk } from './request-writer.js'
 
 /** The wait for the end of an answer that may want no more of the body. */

@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import { Readable } from 'node:stream'
-import { hasEmittedClose, leaveToOthers } from '../../../node/stream-state.js'
+import { hasEmittedClose, leaveToOthers } from '../../../node/streams/state.js'
 import type { UpstreamRequest } from '../upstream.js'
 
 /**

@@ -1,0 +1,40 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { exceptionContained } from '../../shared/channels.js'
+import { INTERNAL_ERROR } from '../http2-codes.js'
+import { isHttp2, isServedAsHttp10, streamOf } from '../request/facts.js'
+
+/**
+ * Breaks a response off visibly, so that its client does not take a part for the whole. Never throws, although
+ * other code may have replaced the methods of a response.
+ *
+ * `destroy()` ends an HTTP/2 stream as if everything had been sent. HTTP/1.0 has no chunks: an orderly end of the
+ * connection would look like the end of the body.
+ */
+export function cutResponse(res: ServerResponse): void {
+  const { req } = res
+  try {
+    if (isHttp2(req)) return resetStream(req)
+    if (isServedAsHttp10(req)) reset(res.socket)
+    res.destroy()
+  } catch (error) {
+    if (exceptionContained.isObserved) exceptionContained.tell({ req, error })
+    res.socket?.destroy()
+  }
+}
+
+/** Breaks an exchange off in the same way if its response is not available. */
+export function cutExchange(req: IncomingMessage): void {
+  if (isHttp2(req)) resetStream(req)
+  else req.destroy()
+}
+
+function resetStream(req: IncomingMessage): void {
+  const stream = streamOf(req)
+  if (!stream.destroyed) stream.close(INTERNAL_ERROR)
+}
+
+/** Resets a TCP connection; with TLS a client can distinguish a cut from an end. */
+function reset(socket: Socket | null): void {
+  if (socket?.remoteFamily !== undefined && !('encrypted' in socket)) socket.resetAndDestroy()
+}
