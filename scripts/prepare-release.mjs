@@ -1,9 +1,10 @@
 // Prepares the tree that the release workflow publishes: names the repository where it runs in package.json, dates the
-// version in CHANGELOG.md, and makes links that are relative here lead there from a package page and from an error's text.
+// version in CHANGELOG.md, and makes links that are relative here lead there from a package page, from an error's text and
+// from the comments that an editor shows.
 // With --check it changes nothing. Either way it first tells what a release lacks, one sentence each. The last argument
 // may name another folder than this one.
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -83,6 +84,18 @@ function prepare() {
   write('CHANGELOG.md', withAbsoluteLinks(dated))
   write('README.md', withAbsoluteLinks(read('README.md')))
   write(errorPage, read(errorPage).replace(errorPath, `const PAGE = '${addressOf('docs/errors.md')}'`))
+  for (const file of sources()) write(file, withPages(read(file)))
+}
+
+/** The modules whose declarations keep their comments are among these: the package has no docs folder. */
+function sources() {
+  const names = readdirSync(path.join(folder, 'lib'), { recursive: true })
+  return names.filter((name) => name.endsWith('.ts')).map((name) => path.posix.join('lib', name))
+}
+
+/** Pages that a comment names, such as "@see docs/attach.md". */
+function withPages(source) {
+  return source.replaceAll(/(?<=[ (])docs\/[\w-]+\.md\b/g, (page) => addressOf(page))
 }
 
 function places() {

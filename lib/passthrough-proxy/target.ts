@@ -107,13 +107,21 @@ function parseUrl(target: unknown): URL {
   throw complaint(`must be a URL such as 'http://127.0.0.1:8080', got ${given}${withScheme(target)}`)
 }
 
+const UNSET =
+  "; if it comes from an environment variable, that variable is not set: set it, or give a default with ||, as in process.env['UPSTREAM'] || 'http://127.0.0.1:8080'"
+
 /** A name with dots, or any host with a port, before a path. */
 const HOST = /^(?:[\w-]+(?:\.[\w-]+)+|localhost|(?:[\w.-]+|\[[\da-f:]+\]):\d+)(?:\/|$)/i
 
-/** Suggests the URL of a target without a scheme (URL takes the host of `localhost:4000` for one), or of a WebSocket. */
+/**
+ * Suggests a remedy for a target that is not set, and the URL of one without a scheme (URL takes the host of
+ * `localhost:4000` for one) or of a WebSocket.
+ */
 function withScheme(target: unknown): string {
+  if (target === undefined) return UNSET
   if (typeof target === 'number') return `; did you mean 'http://127.0.0.1:${target}'?`
   if (typeof target !== 'string') return ''
+  if (/^(?:$|undefined(?:\/|$))/.test(target)) return UNSET // the latter is what a template literal makes of it
   if (target.startsWith('/'))
     return `; paths belong to the mount: app.use('${target}', passthroughProxy(target))`
   if (/^wss?:/.test(target)) return `; did you mean '${target.replace('ws', 'http')}'?`

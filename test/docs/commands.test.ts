@@ -4,6 +4,7 @@ import { RecipeProcess } from '../support/recipes/recipe-process.js'
 import { readText } from '../support/repository/repository.js'
 import { hasNginx, Nginx } from '../support/servers/nginx.js'
 import { closeServers, serve } from '../support/servers/servers.js'
+import { until } from '../support/time/until.js'
 import { describingUpstream, type Example, nginxBlocks, shellBlocks, Surroundings } from './examples.js'
 import { hasTools, Terminal } from './terminal.js'
 
@@ -55,6 +56,23 @@ const expectations: Readonly<Record<string, (terminal: Terminal) => Promise<void
     const printed = await terminal.run()
     console.info = info
     expect(printed).to.contain('"url":"/v1/chat/completions","authorization":"Bearer none"')
+  },
+  'docs-recipes-log-bodies 1': async (terminal) => {
+    const { info } = console
+    const entries: string[] = []
+    console.info = (line: string) => void entries.push(line)
+    await terminal.run()
+    await until(() => entries.length === 3)
+    console.info = info
+    const [login, image, ticks] = entries
+    const body = String.raw`"body":"{\"user\":\"ada\",\"password\":\"***\"}"`
+    expect(login)
+      .to.contain(body)
+      .and.contain(String.raw`\"token\":\"***\"`)
+    expect(image).to.contain('"body":"(100000 bytes)"')
+    expect(ticks)
+      .to.contain('"outcome":"cut"')
+      .and.contain(String.raw`data: 3\n`)
   },
   'docs-recipes-metrics-with-prom-client 1': async (terminal) => {
     const printed = await terminal.run()

@@ -1,5 +1,14 @@
 import { execFile } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -203,6 +212,24 @@ describe('a release', function () {
     expect(read('lib/shared/error-page.ts')).to.include(
       `const PAGE = '${address}/blob/${tag}/docs/errors.md'\n`,
     )
+  })
+
+  it('has comments that lead from an editor to the pages, which the package does not contain', async () => {
+    await prepare()
+    for (const name of [
+      'attach',
+      'auto-flush',
+      'body-cache',
+      'max-bytes',
+      'passthrough-proxy',
+      'pipe-child',
+    ]) {
+      expect(read(`lib/${name}.ts`)).to.include(`@see ${address}/blob/${tag}/docs/${name}.md`)
+    }
+    const sources = readdirSync(path.join(folder, 'lib'), { recursive: true, encoding: 'utf8' })
+    for (const file of sources.filter((name) => name.endsWith('.ts'))) {
+      expect(read(`lib/${file}`), file).to.not.match(/(?<!\/)docs\/[\w-]+\.md/)
+    }
   })
 
   it('can be published: a dry run of the prepared tree', async () => {

@@ -4,12 +4,19 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { type IncomingMessage, request } from 'node:http'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
-import type { Express } from 'express'
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
+import { bodyCache } from 'sluiceway/body-cache'
 import 'zod' // sets globals, which mocha would take for leaks of the recipes
 import { namesIn, readText, root } from '../support/repository/repository.js'
 import { closeServers, serve } from '../support/servers/servers.js'
 
 const run = promisify(execFile)
+/** What a recipe exports; `connected` is that of connect. */
+interface Recipe {
+  readonly app: Express
+  readonly connected?: { readonly stack: readonly object[] }
+}
+
 const secrets = ['WEBHOOK_SECRET', 'STRIPE_SECRET', 'GITHUB_SECRET', 'SLACK_SECRET', 'ADAS_KEY']
 const programs = namesIn('.recipes/').filter((name) => /^(?!example-).*\.ts$/.test(name))
 
@@ -62,6 +69,43 @@ describe('a recipe with an async handler, on Express 4', () => {
     const refused = await fetch(`${url}/events/payments`, { method: 'POST', body: '{"tenant":"west"}' })
     expect(refused.status).to.equal(400)
   })
+})
+
+describe('the error handler of a recipe', () => {
+  before(() => {
+    for (const secret of [...secrets, 'API_KEY']) process.env[secret] ??= 'sesame'
+  })
+  after(() => {
+    for (const secret of [...secrets, 'API_KEY']) {
+      if (process.env[secret] === 'sesame') delete process.env[secret]
+    }
+  })
+  afterEach(closeServers)
+
+  const handling = programs.filter((name) =>
+    /ErrorRequestHandler|\(error: \w+, _?req/.test(readText(`.recipes/${name}`)),
+  )
+  for (const name of handling) {
+    it(`sends the headers of an error, such as Retry-After: ${name}`, async () => {
+      // A copy of its own: other tests import the recipe with settings of theirs.
+      const copy = `${root}build/.recipes/${name.replace(/ts$/, 'js')}?own`
+      const recipe = (await import(copy)) as Recipe
+      const layers = (recipe.connected ?? recipe.app.router).stack as readonly {
+        handle: ErrorRequestHandler
+      }[]
+      const handlers = layers.map(({ handle }) => handle).filter(({ length }) => length === 4)
+      expect(handlers).to.have.length(1)
+      const full = bodyCache({ memory: 0, diskBudget: 0 })
+      const refusing: RequestHandler = (req, _res, next) => void req.bodyCache.buffer().catch(next)
+      const { url } = await serve(
+        express()
+          .set('env', 'test')
+          .use(full, refusing, ...handlers),
+      )
+      const refused = await fetch(url, { method: 'POST', body: 'x' })
+      expect([refused.status, refused.headers.get('retry-after')]).to.deep.equal([503, '10'])
+    })
+  }
 })
 
 describe('a recipe that asks for the host of a request, on Express 4', () => {

@@ -31,6 +31,14 @@ describe('recipe: upload files, with a limit and progress', () => {
     expect((await fetch(`${url}/files`, { method: 'POST', body: form })).status).to.equal(400)
   })
 
+  it("answers an error of multer's own as JSON: two files", async () => {
+    const form = new FormData()
+    for (const name of ['a.bin', 'b.bin']) form.append('file', new Blob([Buffer.alloc(100_000)]), name)
+    const response = await fetch(`${url}/files`, { method: 'POST', body: form })
+    expect(response.status).to.equal(400)
+    expect(await response.json()).to.deep.equal({ message: 'Unexpected file field' })
+  })
+
   it('shows the progress and the reason for a refusal in Chromium', async function () {
     this.timeout(60_000)
     const browser = findChromium()
@@ -52,6 +60,9 @@ describe('recipe: upload files, with a limit and progress', () => {
         await page.getByText(told).waitFor()
         if (size === megabyte) expect(await page.locator('progress').getAttribute('value')).to.equal('1')
       }
+      await page.route('**/files', (route) => route.fulfill({ status: 502, body: '<h1>Bad Gateway</h1>' }))
+      await page.click('button')
+      await page.getByText('error 502').waitFor()
     } finally {
       await close()
     }

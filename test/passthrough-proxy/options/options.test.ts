@@ -45,6 +45,26 @@ describe('passthroughProxy options', () => {
     }
   })
 
+  it('say what to do about an environment variable that is not set', () => {
+    for (const target of [
+      undefined,
+      '',
+      `${process.env['UNSET_UPSTREAM']}`,
+      `${process.env['UNSET_UPSTREAM']}/v1`,
+    ]) {
+      expect(() => passthroughProxy(target as string)).to.throw(
+        TypeError,
+        "that variable is not set: set it, or give a default with ||, as in process.env['UPSTREAM'] || 'http://127.0.0.1:8080' (see docs/errors.md#a-wrong-option)",
+      )
+    }
+    for (const target of [null, 'undefined.example', 'http://']) {
+      expect(() => passthroughProxy(target as string))
+        .to.throw(TypeError)
+        .with.property('message')
+        .not.contains('not set')
+    }
+  })
+
   it('say where a path or the path of a socket belongs', () => {
     expect(() => passthroughProxy('/api', { target: 'http://x' } as never)).to.throw(
       TypeError,
