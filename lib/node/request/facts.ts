@@ -1,5 +1,6 @@
 import type { ServerHttp2Stream } from 'node:http2'
 import { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
 import { IncomingMessage, type ServerResponse } from '../http.js'
 import type { ParsedRequest } from '../internals.js'
 import { readableStateOf } from '../streams/state.js'
@@ -52,9 +53,12 @@ export function isMadeByHost(req: IncomingMessage): boolean {
   return rawHeadersOf(req).length === 0
 }
 
-/** Tells whether a host delivers the body. Some give a request the lines of its head, but no connection. */
+/**
+ * Tells whether a host delivers the body. Some give a request the lines of its head, but no connection. A connection
+ * may be any duplex stream, which a program gives to the server.
+ */
 function isDeliveredByHost(req: IncomingMessage): boolean {
-  return isMadeByHost(req) || !hasConnection(req)
+  return isMadeByHost(req) || !(hasConnection(req) || (req.socket as unknown) instanceof Duplex)
 }
 
 /**
