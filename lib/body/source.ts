@@ -17,7 +17,7 @@ import { isHeard, RefusedAnswer } from './refused/answer.js'
 import { leaveRest } from './refused/begun-rest.js'
 import { DEFAULT_LINGER } from './refused/linger.js'
 import { openRest } from './refused/open-rest.js'
-import type { LingerBounds, Rest } from './refused/rest.js'
+import type { LingerBounds, RefusedRest, Rest } from './refused/rest.js'
 import { Rounds } from './replay/rounds.js'
 import { isLimitedByParser } from './tap-bytes.js'
 import type { AnsweredBody, ReplayedBody } from './views.js'
@@ -247,9 +247,11 @@ export class BodySource
     this.replay?.release()
   }
 
-  private discardRest(): Rest {
+  private discardRest(): RefusedRest {
     this.tap()
-    return (this.rest = openRest(this, this.linger))
+    const rest = openRest(this, this.linger)
+    this.rest = rest
+    return rest
   }
 
   private leaveRest(): void {
@@ -258,7 +260,7 @@ export class BodySource
   }
 
   loseRest(): void {
-    this.startReplay().release()
+    if (this.replay === undefined) this.startReplay().release()
   }
 
   /** Fails the readers. The error is created only if one gets it, as that costs as much as all the rest. */

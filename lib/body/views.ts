@@ -69,6 +69,8 @@ export interface AnsweredBody extends BodyExchange {
   readonly state: BodyState
   /** Called when the client has sent all of the rest. */
   restHasCome(): void
+  /** Makes every later reader of the request fail, unless the body is kept or has failed, which they are told anyway. */
+  loseRest(): void
 }
 
 /** Observes a body as it comes, without influencing it; see `watchBody`. */

@@ -1,17 +1,17 @@
 import { isBegun } from '../../node/connection/connection.js'
-import { isHttp2 } from '../../node/request/facts.js'
+import type { ParsedRequest } from '../../node/internals.js'
+import { hasListeners } from '../../node/streams/state.js'
 import type { AnsweredBody } from '../views.js'
 import { SMALL_REST } from './announce-close.js'
+import { Linger } from './linger.js'
 import type { Rest } from './rest.js'
 
-/** A body of which a reader has had a part when its request was answered. It is not kept. */
-export interface BegunBody extends AnsweredBody {
+/** A body that is not kept, and whose request has been answered before it was whole. */
+export interface LeftBody extends AnsweredBody {
   readonly limit: number
   readonly received: number
   /** Puts a chunk into the request's own buffer. */
   buffer(chunk: Buffer): boolean
-  /** Makes every later reader of the request fail. */
-  loseRest(): void
 }
 
 /**
@@ -20,50 +20,45 @@ export interface BegunBody extends AnsweredBody {
  * the connection; of a larger rest the reader gets an error, and never a part of the body as if it were the whole.
  */
 class BegunRest implements Rest {
-  private readonly body: BegunBody
-  private readonly rest: Rest
+  private readonly body: LeftBody
+  private readonly linger: Linger
   private passed = 0
   private isLost = false
 
-  constructor(body: BegunBody, rest: Rest) {
+  constructor(body: LeftBody, linger: Linger) {
     this.body = body
-    this.rest = rest
-  }
-
-  closeAfterAnswer(): void {
-    this.rest.closeAfterAnswer()
+    this.linger = linger
   }
 
   answered(): void {
-    // The stream ends with its answer.
-    if (isHttp2(this.body.req)) this.lose()
-    this.rest.answered()
+    this.linger.answered()
   }
 
   discard(chunk: Buffer | null): boolean {
-    if (chunk !== null && !this.isLost) this.pass(chunk)
-    return this.rest.discard(chunk)
+    if (chunk === null || !this.isWanted(chunk)) return this.linger.discard(chunk)
+    this.body.buffer(chunk)
+    return this.linger.pass(chunk.length)
   }
 
-  private pass(chunk: Buffer): void {
-    const { body } = this
-    this.passed += chunk.length
-    const isTooLarge = body.received + this.passed > body.limit
-    if (isTooLarge || body.req.readableLength + chunk.length > SMALL_REST) this.lose()
-    // The memory of a discarded chunk may be freed.
-    else body.buffer(Buffer.from(chunk))
-  }
-
-  private lose(): void {
-    this.isLost = true
-    this.body.loseRest()
+  private isWanted({ length }: Buffer): boolean {
+    const { req, limit, received } = this.body
+    if (this.isLost || flowsUnread(req)) return false
+    this.passed += length
+    this.isLost = received + this.passed > limit || req.readableLength + length > SMALL_REST
+    if (this.isLost) this.body.loseRest()
+    return !this.isLost
   }
 }
 
-/** Leaves the rest of an answered body that is not kept to the reader that has begun; without one, to nobody. */
-export function leaveRest(body: BegunBody, rest: Rest): Rest {
+/** Tells whether code has let a request flow without a reader, so that its bytes are lost in Node too. */
+function flowsUnread(req: ParsedRequest): boolean {
+  return req.readableFlowing === true && !hasListeners(req)
+}
+
+/** Leaves the rest of an answered body to the reader that has begun; without one, to nobody. Over HTTP/2 there is none. */
+export function leaveRest(body: LeftBody, rest: Rest): Rest {
+  if (!(rest instanceof Linger)) return rest
   if (isBegun(body.req)) return new BegunRest(body, rest)
-  if (isHttp2(body.req)) return rest
   // As Node does: what has come is discarded too, or a later reader would get it as if it were the whole.
   body.req.resume()
   return rest

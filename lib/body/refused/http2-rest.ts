@@ -1,9 +1,10 @@
 import type { ServerHttp2Stream } from 'node:http2'
+import { isBegun } from '../../node/connection/connection.js'
 import { NO_ERROR } from '../../node/http2-codes.js'
 import { streamOf } from '../../node/request/facts.js'
 import { timers } from '../../node/timers.js'
 import type { AnsweredBody } from '../views.js'
-import type { Rest } from './rest.js'
+import type { RefusedRest } from './rest.js'
 
 /**
  * Ends the HTTP/2 stream of a body that was refused, or whose request has been answered.
@@ -12,7 +13,7 @@ import type { Rest } from './rest.js'
  *
  * @see https://www.rfc-editor.org/rfc/rfc9113#section-8.1
  */
-export class Http2Rest implements Rest {
+export class Http2Rest implements RefusedRest {
   private readonly body: AnsweredBody
   private readonly stream: ServerHttp2Stream
 
@@ -34,6 +35,7 @@ export class Http2Rest implements Rest {
 
   /** Readers first get the error of the body, and then 'close': that of the stream would come before both. */
   answered(): void {
+    if (isBegun(this.body.req)) this.body.loseRest()
     timers.setImmediate(closeStream, this.stream)
   }
 }

@@ -12,7 +12,7 @@ import { isHeadWritten } from '../../node/response/send-head.js'
 import { letFlow } from '../../node/streams/state.js'
 import { timers } from '../../node/timers.js'
 import type { AnsweredBody } from '../views.js'
-import type { LingerBounds, Rest } from './rest.js'
+import type { LingerBounds, RefusedRest } from './rest.js'
 
 /** The bounds if no limit of maxBytes has set others; these are also its defaults. */
 export const DEFAULT_LINGER: LingerBounds = { lingerMs: 2000, lingerBytes: 16 * 1024 * 1024 }
@@ -29,7 +29,7 @@ const BEFORE_ANSWER = 64 * 1024
  *
  * @see RFC 9112 §9.6: close in stages.
  */
-export class Linger implements Rest, Closing {
+export class Linger implements RefusedRest, Closing {
   private readonly body: AnsweredBody
   private readonly bounds: LingerBounds
   private discarded = 0
@@ -61,8 +61,14 @@ export class Linger implements Rest, Closing {
 
   discard(chunk: Buffer | null): boolean {
     if (chunk === null) return this.end()
-    this.discarded += chunk.length
+    const { length } = chunk
     freeFresh(chunk)
+    return this.pass(length)
+  }
+
+  /** Counts bytes that a reader gets even so. Returns false if the connection should pause. */
+  pass(count: number): boolean {
+    this.discarded += count
     if (!this.isAnswered) return this.discarded <= this.mostBeforeAnswer
     if (this.discarded > this.bounds.lingerBytes) this.body.socket.destroy()
     return true

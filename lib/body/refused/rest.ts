@@ -6,10 +6,14 @@ export interface LingerBounds {
 
 /** Handles the bytes that a client still sends of a body that was refused, or whose request has been answered. */
 export interface Rest {
-  /** Closes the connection, or the stream, as soon as the response has ended. */
-  closeAfterAnswer(): void
   /** Discards bytes, or notes the end of the body as null. Returns false if the connection should pause. */
   discard(chunk: Buffer | null): boolean
   /** Notes that the response has ended, so that the rest may flow. */
   answered(): void
+}
+
+/** The rest of a body that was refused. */
+export interface RefusedRest extends Rest {
+  /** Closes the connection, or the stream, as soon as the response has ended. */
+  closeAfterAnswer(): void
 }
