@@ -7,6 +7,7 @@ import { expect } from 'chai'
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
 import { bodyCache } from 'sluiceway/body-cache'
 import 'zod' // sets globals, which mocha would take for leaks of the recipes
+import '../support/recipes/example-secrets.js'
 import { namesIn, readText, root } from '../support/repository/repository.js'
 import { closeServers, serve } from '../support/servers/servers.js'
 
@@ -17,7 +18,6 @@ interface Recipe {
   readonly connected?: { readonly stack: readonly object[] }
 }
 
-const secrets = ['WEBHOOK_SECRET', 'STRIPE_SECRET', 'GITHUB_SECRET', 'SLACK_SECRET', 'ADAS_KEY']
 const programs = namesIn('.recipes/').filter((name) => /^(?!example-).*\.ts$/.test(name))
 
 describe('every recipe', () => {
@@ -72,14 +72,6 @@ describe('a recipe with an async handler, on Express 4', () => {
 })
 
 describe('the error handler of a recipe', () => {
-  before(() => {
-    for (const secret of [...secrets, 'API_KEY']) process.env[secret] ??= 'sesame'
-  })
-  after(() => {
-    for (const secret of [...secrets, 'API_KEY']) {
-      if (process.env[secret] === 'sesame') delete process.env[secret]
-    }
-  })
   afterEach(closeServers)
 
   const handling = programs.filter((name) =>
@@ -129,12 +121,9 @@ async function onExpress4(recipe: string): Promise<{ app: Express }> {
   const name = `${root}build/.recipes/${recipe}`
   const code = readText(`build/.recipes/${recipe}.js`).replace("from 'express'", "from 'express4'")
   writeFileSync(`${name}-on-4.js`, code)
-  const unset = secrets.filter((secret) => process.env[secret] === undefined)
-  for (const secret of unset) process.env[secret] = 'sesame'
   try {
     return (await import(`${name}-on-4.js`)) as { app: Express }
   } finally {
-    for (const secret of unset) delete process.env[secret]
     rmSync(`${name}-on-4.js`)
   }
 }
