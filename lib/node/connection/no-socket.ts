@@ -2,13 +2,9 @@ import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../internals
 
 /**
  * Stands for the connection of a request that has none: adapters that make a request of a `fetch` Request, and requests
- * that a program makes itself, have no socket at all. It is never destroyed, and nothing happens on it.
+ * that a program makes itself, have no socket at all. It is never destroyed; no code may call anything on it.
  */
-export const NO_SOCKET: ServerSocket = Object.freeze({
-  destroyed: false,
-  destroy() {},
-  destroySoon() {},
-}) as never
+export const NO_SOCKET: ServerSocket = Object.freeze({ destroyed: false }) as never
 
 /** Returns the connection of a request. `pipeline()` takes it from one that it destroys, but not from its response. */
 export function socketOf(req: ParsedRequest, res: OutgoingResponse): ServerSocket {
