@@ -103,7 +103,8 @@ export class Upstream {
 
   dropConnections(): void {
     for (const socket of this.both.flatMap(({ open }) => [...open])) {
-      if (this.outages % 2 === 0) socket.destroy()
+      // Node never closes the descriptor of a socket that is reset while its end is being sent.
+      if (this.outages % 2 === 0 || socket.writableEnded) socket.destroy()
       else socket.resetAndDestroy()
     }
   }

@@ -34,7 +34,11 @@ function resetStream(req: IncomingMessage): void {
   if (!stream.destroyed) stream.close(INTERNAL_ERROR)
 }
 
-/** Resets a TCP connection; with TLS a client can distinguish a cut from an end. */
+/**
+ * Resets a TCP connection; with TLS a client can distinguish a cut from an end. Node never closes the descriptor of one
+ * that is reset while its end is being sent (EINVAL, on all versions).
+ */
 function reset(socket: Socket | null): void {
-  if (socket?.remoteFamily !== undefined && !('encrypted' in socket)) socket.resetAndDestroy()
+  if (socket?.remoteFamily === undefined || 'encrypted' in socket || socket.writableEnded) return
+  socket.resetAndDestroy()
 }

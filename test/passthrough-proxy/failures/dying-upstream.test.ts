@@ -3,6 +3,7 @@ import { createServer, type RequestListener } from 'node:http'
 import https from 'node:https'
 import net from 'node:net'
 import { join } from 'node:path'
+import { Transform } from 'node:stream'
 import tls from 'node:tls'
 import { expect } from 'chai'
 import { autoFlush, bodyCache, maxBytes, passthroughProxy, type SluicewayError } from 'sluiceway'
@@ -13,6 +14,7 @@ import { scriptedUpstream, type ScriptedUpstream } from '../../support/servers/s
 import { closeServers, listen, serve } from '../../support/servers/servers.js'
 import { certificate, key } from '../../support/servers/tls-certificate.js'
 import { isThorough } from '../../support/thorough.js'
+import { happened } from '../../support/time/waiting.js'
 
 /** The number of clients, each of which sends every case, all at the same time. */
 const CLIENTS = isThorough ? 32 : 2
@@ -189,6 +191,28 @@ describe('passthroughProxy, after its upstream has died', () => {
     expect(await cutInUnframedBody(await RawClient.connect(port))).to.match(
       /^connection failed \(ECONNRESET\)/,
     )
+  })
+
+  it('closes the connection of such a client even while its end is being sent', async () => {
+    const failing = new Transform({
+      transform(chunk: Buffer, _encoding, callback) {
+        if (chunk.includes('answ')) return void callback(null, chunk)
+        connections[0]!.end()
+        callback(new Error('fails'))
+      },
+    })
+    const proxy = passthroughProxy(upstream.url, {
+      onResponse: (incoming) => void incoming.pipeThrough(failing),
+    })
+    const { port, connections } = await serve(hosts[0]!.mount(proxy))
+    const client = await RawClient.connect(port)
+    client.write('GET / HTTP/1.0\r\n\r\n')
+    const connection = await upstream.connection()
+    const closed = happened('the connection', connections[0]!, 'close')
+    connection.write(`${CHUNKED}4\r\nansw\r\n`)
+    await client.untilText('answ')
+    connection.write('4\r\nered\r\n')
+    await closed
   })
 
   it('ends the connection of such a client if there is no reset', async () => {
