@@ -55,7 +55,10 @@ function flowsUnread(req: ParsedRequest): boolean {
   return req.readableFlowing === true && !hasListeners(req)
 }
 
-/** Leaves the rest of an answered body to the reader that has begun; without one, to nobody. Over HTTP/2 there is none. */
+/**
+ * Leaves the rest of an answered body to the reader that has begun; without one, to nobody. Over HTTP/2 the stream ends
+ * with the answer, and the rest with it.
+ */
 export function leaveRest(body: LeftBody, rest: Rest): Rest {
   if (!(rest instanceof Linger)) return rest
   if (isBegun(body.req)) return new BegunRest(body, rest)

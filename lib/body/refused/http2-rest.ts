@@ -35,6 +35,7 @@ export class Http2Rest implements RefusedRest {
 
   /** Readers first get the error of the body, and then 'close': that of the stream would come before both. */
   answered(): void {
+    // A reader that has begun would take the end of the stream for that of the body.
     if (isBegun(this.body.req)) this.body.loseRest()
     timers.setImmediate(closeStream, this.stream)
   }

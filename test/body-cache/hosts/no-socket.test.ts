@@ -15,6 +15,7 @@ const BODY = 'a body'
 function requestOf(): IncomingMessage {
   const req = Object.assign(new IncomingMessage(undefined as never), { method: 'POST', url: '/' })
   req.rawHeaders.push('Content-Type', 'text/plain')
+  Object.defineProperty(req, 'socket', { value: null })
   const chunks = [BODY, null]
   let isLocked = false
   req._read = () => {
