@@ -110,7 +110,7 @@ function readSettings(options: MaxBytesOptions | ByteSize | MaxBytesLimit): MaxB
       lingerMs: milliseconds(2000),
       lingerBytes: byteSize('16mb'),
       minRate: optionGroup<MinRateSettings>({
-        bytesPerSecond: byteSize(undefined, { least: 1 }),
+        bytesPerSecond: byteSize(undefined, { min: 1 }),
         graceMs: milliseconds(5000, 1),
       }),
     },

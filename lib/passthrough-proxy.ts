@@ -162,7 +162,7 @@ const checks: OptionChecks<CheckedOptions> = {
   idleTimeoutMs: timeLimit(0),
   maxConnections: wholeNumber(1024, 1),
   maxQueue: wholeNumber(1024, 1),
-  maxResponseHeadBytes: byteSize('64kb', { least: 1 }),
+  maxResponseHeadBytes: byteSize('64kb', { min: 1 }),
   upgrade: tokens(['websocket']),
 }
 

@@ -7,7 +7,7 @@ export interface HeaderValue {
 }
 
 /** More parameters only cost time. */
-const MOST_HEADER_PARAMETERS = 100
+const MAX_HEADER_PARAMETERS = 100
 
 const NAME = /[^;=]*/y
 /**
@@ -31,7 +31,7 @@ export function parseHeaderValue(text: string): HeaderValue | undefined {
   // Each turn begins at a `;`. Each pattern looks at a character only a few times, so the time is linear in the
   // length.
   for (let count = 0; at < text.length; count += 1) {
-    if (count === MOST_HEADER_PARAMETERS) return undefined
+    if (count === MAX_HEADER_PARAMETERS) return undefined
     const [name] = match(NAME, text, at + 1)!
     at += 1 + name.length
     if (text[at] !== '=') continue

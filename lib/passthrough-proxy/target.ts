@@ -133,7 +133,7 @@ function complaint(problem: string): TypeError {
 }
 
 /** The number of remembered targets of a function, which may return any number of them. */
-const MOST_TARGETS = 256
+const MAX_TARGETS = 256
 
 /** A target function, whose results are parsed only once. */
 export class TargetChooser {
@@ -151,7 +151,7 @@ export class TargetChooser {
     const known = this.known.get(key)
     if (known !== undefined) return known
     const target = parseChosen(chosen)
-    if (this.known.size >= MOST_TARGETS) this.known.clear()
+    if (this.known.size >= MAX_TARGETS) this.known.clear()
     this.known.set(key, target)
     return target
   }

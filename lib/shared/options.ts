@@ -123,16 +123,16 @@ function hint(key: string, known: readonly string[], group: string, others?: str
 }
 
 /**
- * Accepts a size in bytes, at least `least`. Without a `fallback` the option is required. Infinity is accepted only
+ * Accepts a size in bytes, at least `min`. Without a `fallback` the option is required. Infinity is accepted only
  * if `unlimited` is set.
  */
 export function byteSize(
   fallback?: ByteSize,
-  { unlimited = false, least = 0 }: { readonly unlimited?: boolean; readonly least?: number } = {},
+  { unlimited = false, min = 0 }: { readonly unlimited?: boolean; readonly min?: number } = {},
 ): OptionCheck<number> {
   return (given, option) => {
     const size = parseByteSize(orDefault(given, fallback), option, unlimited)
-    if (size < least) throw outOfRange(option, `at least ${least} byte${least === 1 ? '' : 's'}`, given)
+    if (size < min) throw outOfRange(option, `at least ${min} byte${min === 1 ? '' : 's'}`, given)
     return size
   }
 }
@@ -150,15 +150,15 @@ export function parseByteSize(size: unknown, option: OptionName, unlimited: bool
   throw outOfRange(option, expected, size)
 }
 
-/** Accepts a whole number from `least` up. `unit` and `remark` complete the message. */
-export function wholeNumber(fallback: number, least = 0, unit = '', remark = ''): OptionCheck<number> {
+/** Accepts a whole number from `min` up. `unit` and `remark` complete the message. */
+export function wholeNumber(fallback: number, min = 0, unit = '', remark = ''): OptionCheck<number> {
   return (given, option) => {
-    const expected = `a whole number${unit} from ${least} up${remark}`
+    const expected = `a whole number${unit} from ${min} up${remark}`
     const value = orDefault(given, fallback)
     if (typeof value !== 'number') {
       throw wrongKind(option, expected, given)
     }
-    if (!Number.isSafeInteger(value) || value < least) {
+    if (!Number.isSafeInteger(value) || value < min) {
       throw outOfRange(option, expected, given)
     }
     return value
@@ -166,15 +166,15 @@ export function wholeNumber(fallback: number, least = 0, unit = '', remark = '')
 }
 
 /** The longest delay of a Node timer; a longer one would fire at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
+const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** Accepts a duration in milliseconds. */
-export function milliseconds(fallback: number, least = 0, remark = ''): OptionCheck<number> {
-  const check = wholeNumber(fallback, least, ' of milliseconds', remark)
+export function milliseconds(fallback: number, min = 0, remark = ''): OptionCheck<number> {
+  const check = wholeNumber(fallback, min, ' of milliseconds', remark)
   return (given, option) => {
     const value = check(given, option)
-    if (value > LONGEST_TIMER_MS) {
-      throw outOfRange(option, `at most ${LONGEST_TIMER_MS} milliseconds`, given)
+    if (value > MAX_TIMER_MS) {
+      throw outOfRange(option, `at most ${MAX_TIMER_MS} milliseconds`, given)
     }
     return value
   }

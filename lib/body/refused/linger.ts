@@ -69,7 +69,7 @@ export class Linger implements RefusedRest, Closing {
   /** Counts bytes that a reader gets even so. Returns false if the connection should pause. */
   pass(count: number): boolean {
     this.discarded += count
-    if (!this.isAnswered) return this.discarded <= this.mostBeforeAnswer
+    if (!this.isAnswered) return this.discarded <= this.maxBeforeAnswer
     if (this.discarded > this.bounds.lingerBytes) this.body.socket.destroy()
     return true
   }
@@ -79,7 +79,7 @@ export class Linger implements RefusedRest, Closing {
    * and the response may take long: others are sent before it, or the application does not end it. Half of the bound
    * is left for the time after it.
    */
-  private get mostBeforeAnswer(): number {
+  private get maxBeforeAnswer(): number {
     const { res } = this.body
     const mayTakeLong = res.socket === null || isHeadWritten(res)
     return mayTakeLong ? Math.max(BEFORE_ANSWER, this.bounds.lingerBytes / 2) : BEFORE_ANSWER

@@ -16,7 +16,7 @@ import { SoleListener, soleListeners } from './sole-listener.js'
  */
 
 /** The size from which on it costs less to give memory back than to leave it to a collection. */
-const LEAST = 16 * 1024
+const MIN_FREED_BYTES = 16 * 1024
 
 /** The requests whose further chunks are thrown away as they come. */
 const discarded = new WeakSet<IncomingMessage>()
@@ -80,5 +80,5 @@ export function freeFresh(chunk: Buffer): void {
 
 /** Tells whether a chunk is large, and has its memory for itself. */
 function isWhole({ byteOffset, byteLength, buffer }: Buffer): boolean {
-  return byteLength >= LEAST && byteOffset === 0 && buffer.byteLength === byteLength
+  return byteLength >= MIN_FREED_BYTES && byteOffset === 0 && buffer.byteLength === byteLength
 }

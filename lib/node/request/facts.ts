@@ -182,9 +182,9 @@ export function hasUnknownCoding({ rawHeaders }: IncomingMessage): boolean {
  */
 export function hasCutHead(req: IncomingMessage): boolean {
   const { length } = rawHeadersOf(req)
-  const most = (req as ParsedRequest).socket?.parser?.maxHeaderPairs ?? 0
-  if (most <= 0 || length < most) return false
-  return length > most || (DROPS_LINES && framingOf(req) === undefined)
+  const max = (req as ParsedRequest).socket?.parser?.maxHeaderPairs ?? 0
+  if (max <= 0 || length < max) return false
+  return length > max || (DROPS_LINES && framingOf(req) === undefined)
 }
 
 /** Returns the lines of a head; some mocks have none. */

@@ -30,9 +30,9 @@ export function onResponseClose(res: ServerResponse, listener: CloseListener): v
 
 /** Lets an application have as many listeners on a response as without ours, before Node warns of a leak. */
 function leaveRoom(res: ServerResponse): void {
-  const most = res.getMaxListeners()
+  const max = res.getMaxListeners()
   // 0 means any number.
-  if (most > 0) res.setMaxListeners(most + 1)
+  if (max > 0) res.setMaxListeners(max + 1)
 }
 
 /** Tells whether a response is over, either sent completely or cut off because its client has gone. */

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { ClientHead } from './client-head.js'
 
 /** The most bytes that Node reads from a socket at once: a longer body never comes in one piece. */
-const LONGEST = 64 * 1024
+const MAX_BUFFERED_BYTES = 64 * 1024
 
 /**
  * Tells whether a body may be complete by the end of this tick, in the packet that brought its head. Most are, and
@@ -12,7 +12,7 @@ export function mayBeBuffered(req: IncomingMessage, { chunked, contentLength }: 
   const length = Number(contentLength)
   // Chunks stay chunks, and other readers get their bytes as they come. A text would count characters, not bytes.
   const isUnread = req.readableFlowing === null && req.readableEncoding === null
-  return !chunked && length > 0 && length <= LONGEST && isUnread
+  return !chunked && length > 0 && length <= MAX_BUFFERED_BYTES && isUnread
 }
 
 /** Tells whether the whole body has come, and waits in the request. */

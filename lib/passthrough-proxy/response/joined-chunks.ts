@@ -5,7 +5,7 @@ import { SMALL } from './hand-to-kernel.js'
 import { isUntouched } from './untouched.js'
 
 /** The most bytes that are joined. */
-const MOST_JOINED = 64 * 1024
+const MAX_JOINED_BYTES = 64 * 1024
 
 /**
  * The small chunks of one read, such as server-sent events, which go to the client as one chunk: Node would write each
@@ -21,7 +21,7 @@ export class JoinedChunks {
 
   /** Copies a chunk. Returns false if it has to be written as others are, after those that were copied. */
   add(chunk: Buffer): boolean {
-    if (chunk.length > SMALL || this.text.length + chunk.length > MOST_JOINED) return false
+    if (chunk.length > SMALL || this.text.length + chunk.length > MAX_JOINED_BYTES) return false
     if (this.text === '' && !(isFramedNow(this.res) && isUntouched(this.res))) return false
     this.text += chunk.toString('latin1')
     return true
