@@ -10,8 +10,8 @@ import { runUpgrade } from './attach/upgrade.js'
 import { continueOnRead } from './body/expect-continue.js'
 import { ATTACHED } from './node/keys.js'
 import { withEntry, wrongOption } from './shared/error-page.js'
+import { callback } from './shared/option-checks.js'
 import {
-  callback,
   isRequest,
   type NamesElsewhere,
   type OptionChecks,

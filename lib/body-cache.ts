@@ -11,22 +11,13 @@ import { hasEnded, isCloseDue, isDiscarded, takeBackEarlyEnd } from './node/stre
 import { timers } from './node/timers.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
 import { requireNext } from './shared/next.js'
-import {
-  type ByteSize,
-  byteSize,
-  flag,
-  type NamesElsewhere,
-  oneOf,
-  type OptionChecks,
-  readOptions,
-  rejectFurther,
-  writableDirectory,
-} from './shared/options.js'
+import { type ByteSize, byteSize, flag, oneOf, writableDirectory } from './shared/option-checks.js'
+import { type NamesElsewhere, type OptionChecks, readOptions, rejectFurther } from './shared/options.js'
 
 export type { BodyCache } from './body-cache/accessors.js'
 export type { PrototypePoisoning } from './body-cache/prototype-poisoning.js'
 export type { StandardSchema } from './body-cache/standard-schema.js'
-export type { ByteSize } from './shared/options.js'
+export type { ByteSize } from './shared/option-checks.js'
 
 declare module 'node:http' {
   interface IncomingMessage {

@@ -8,21 +8,12 @@ import { isCloseDue } from './node/streams/state.js'
 import { timers } from './node/timers.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
 import { requireNext } from './shared/next.js'
-import {
-  type ByteSize,
-  byteSize,
-  milliseconds,
-  type NamesElsewhere,
-  optionGroup,
-  type OptionCheck,
-  parseByteSize,
-  readOptions,
-  rejectFurther,
-} from './shared/options.js'
+import { type ByteSize, byteSize, milliseconds, optionGroup, parseByteSize } from './shared/option-checks.js'
+import { type NamesElsewhere, type OptionCheck, readOptions, rejectFurther } from './shared/options.js'
 import { atOnce } from './shared/promises.js'
 import { notAnError } from './shared/thrown.js'
 
-export type { ByteSize } from './shared/options.js'
+export type { ByteSize } from './shared/option-checks.js'
 
 /**
  * Decides the limit of one request. An exception, or a result that is not a size, goes to `next` as an error. The

@@ -37,14 +37,11 @@ import {
   callback,
   flag,
   oneOf,
-  readOptions,
-  rejectFurther,
-  rejectRequest,
   timeLimit,
   wholeNumber,
   type ByteSize,
-  type OptionChecks,
-} from './shared/options.js'
+} from './shared/option-checks.js'
+import { readOptions, rejectFurther, rejectRequest, type OptionChecks } from './shared/options.js'
 
 export type { BodyTransform } from './passthrough-proxy/hook-bodies/body-transform.js'
 export type { HeaderList } from './passthrough-proxy/headers/header-list.js'

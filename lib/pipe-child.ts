@@ -20,11 +20,9 @@ import type { ChildExit, RunningChild } from './pipe-child/running-child.js'
 import { type PipeChildSettings, Transfer } from './pipe-child/transfer.js'
 import { wrongOption } from './shared/error-page.js'
 import { sluicewayError } from './shared/errors.js'
+import { flag, milliseconds, oneOf } from './shared/option-checks.js'
 import {
-  flag,
-  milliseconds,
   type NamesElsewhere,
-  oneOf,
   type OptionCheck,
   type OptionChecks,
   type OptionName,

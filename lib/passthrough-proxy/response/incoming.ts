@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream'
-import { byteSize, readOptions, type OptionChecks } from '../../shared/options.js'
+import { byteSize } from '../../shared/option-checks.js'
+import { readOptions, type OptionChecks } from '../../shared/options.js'
 import { excludesBody } from '../../shared/response-facts.js'
 import { showAs } from '../../shared/show-as.js'
 import { HeaderList } from '../headers/header-list.js'
