@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { hasListeners } from '../node/streams/state.js'
+import { hasListeners } from '../node/streams/listeners.js'
 import { isPromise } from '../shared/promises.js'
 import { endOnRejection } from './end-on-error.js'
 

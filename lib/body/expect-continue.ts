@@ -6,7 +6,8 @@ import { replaceRead } from '../node/request/methods.js'
 import { tellOnFinished } from '../node/request/tell-on-finished.js'
 import { awaitContinue, queueHead } from '../node/response/methods.js'
 import { isHeadWritten } from '../node/response/send-head.js'
-import { hasListeners, letFlow, sourceOf } from '../node/streams/state.js'
+import { hasListeners } from '../node/streams/listeners.js'
+import { letFlow, sourceOf } from '../node/streams/state.js'
 import type { ToldWaiting } from './views.js'
 
 interface Expecting extends IncomingMessage {

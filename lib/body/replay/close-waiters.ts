@@ -1,7 +1,8 @@
 import type { ParsedRequest } from '../../node/internals.js'
 import { hasConnection, isHttp2 } from '../../node/request/facts.js'
 import { isAwaited } from '../../node/streams/awaited-listener.js'
-import { dropListeners, hasListeners, whileEnded } from '../../node/streams/state.js'
+import { dropListeners, hasListeners } from '../../node/streams/listeners.js'
+import { whileEnded } from '../../node/streams/state.js'
 import { timers } from '../../node/timers.js'
 import type { BodyExchange } from '../views.js'
 

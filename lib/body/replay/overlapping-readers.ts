@@ -1,8 +1,9 @@
 import type { Writable } from 'node:stream'
 import type { ParsedRequest } from '../../node/internals.js'
+import { dropListeners } from '../../node/streams/listeners.js'
 import { addOwn, hasOwn } from '../../node/streams/own-listeners.js'
 import { takePipe } from '../../node/streams/pipes.js'
-import { adoptPipes, dropListeners, forgetReading, sourceOf, stopFlow } from '../../node/streams/state.js'
+import { adoptPipes, forgetReading, sourceOf, stopFlow } from '../../node/streams/state.js'
 import type { Listener } from './close-waiters.js'
 import type { StandIn } from './stand-in.js'
 

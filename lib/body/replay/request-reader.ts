@@ -2,14 +2,8 @@ import { lookUnfinished } from '../../node/connection/connection.js'
 import { NO_SOCKET } from '../../node/connection/no-socket.js'
 import type { ParsedRequest } from '../../node/internals.js'
 import { nativeReadOf } from '../../node/request/methods.js'
-import {
-  forgetData,
-  hasListeners,
-  isHeldBack,
-  outliveEnd,
-  renewReadableState,
-  sourceOf,
-} from '../../node/streams/state.js'
+import { hasListeners, isHeldBack } from '../../node/streams/listeners.js'
+import { forgetData, outliveEnd, renewReadableState, sourceOf } from '../../node/streams/state.js'
 import { timers } from '../../node/timers.js'
 import type { SluicewayError } from '../../shared/errors.js'
 import { feed, offer } from '../kept/feed.js'

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
+import { leaveToOthers } from '../../node/streams/listeners.js'
 import { isPipedInto } from '../../node/streams/pipes.js'
-import { leaveToOthers } from '../../node/streams/state.js'
 import { bytesOf, readableOf, type Stage } from '../hook-bodies/body-transform.js'
 import { onLastPush } from '../hook-bodies/contained-transform.js'
 import { hookError, requestBodyError } from '../hooks.js'

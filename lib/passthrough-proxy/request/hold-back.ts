@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { findBodySource } from '../../body/source-of.js'
-import { forgetFlow, hasListeners } from '../../node/streams/state.js'
+import { hasListeners } from '../../node/streams/listeners.js'
+import { forgetFlow } from '../../node/streams/state.js'
 
 /*
  * The body of a request until it is sent, beside its other readers:
