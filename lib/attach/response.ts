@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { announceClosing, responseClassOf } from '../node/connection/connection.js'
 import type { CheckingServer, ServerSocket } from '../node/internals.js'
+import { announceClosing, responseClassOf } from '../node/response/state.js'
 import { hasListeners } from '../node/streams/listeners.js'
 import { closeConnection } from './close-connection.js'
 

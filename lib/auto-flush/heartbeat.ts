@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http'
 import { types } from 'node:util'
-import { needsDrain } from '../node/connection/connection.js'
 import { contain } from '../node/contained.js'
 import { onResponseClose } from '../node/response/close.js'
 import { wrapMethod } from '../node/response/methods.js'
+import { needsDrain } from '../node/response/state.js'
 import { timers } from '../node/timers.js'
 
 /** Matches the end of an event stream if it is between two events, or before the first one. */

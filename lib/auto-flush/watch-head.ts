@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { lengthBeforeHead, sendsBody } from '../node/connection/connection.js'
 import { outermost } from '../node/response/methods.js'
 import { isHeadWritten } from '../node/response/send-head.js'
+import { lengthBeforeHead, sendsBody } from '../node/response/state.js'
 import { atOnce } from '../shared/promises.js'
 import { isEventStream, isPlainText } from '../shared/response-facts.js'
 import { givenHeader, withHeader } from './head-arguments.js'

@@ -1,13 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import { HeldClosing } from '../node/connection/closing.js'
-import {
-  closesAfter,
-  type ConnectionWatcher,
-  unwatchConnection,
-  watchConnection,
-} from '../node/connection/connection.js'
+import { type ConnectionWatcher, unwatchConnection, watchConnection } from '../node/connection/watchers.js'
 import type { OutgoingResponse, ServerSocket } from '../node/internals.js'
 import { isHttp2 } from '../node/request/facts.js'
+import { closesAfter } from '../node/response/state.js'
 import { timers } from '../node/timers.js'
 import type { BodyStore } from './kept/store.js'
 

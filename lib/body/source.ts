@@ -1,7 +1,6 @@
-import { keepListeners } from '../node/connection/connection.js'
 import { isCutShort, isHttp2, wasReset } from '../node/request/facts.js'
 import { onResponseClose } from '../node/response/close.js'
-import { isBeingRead } from '../node/streams/listeners.js'
+import { keepListeners, isBeingRead } from '../node/streams/listeners.js'
 import { bodyRefused } from '../shared/channels.js'
 import { bodyTooLarge, type ErrorDetails, type SluicewayError, sluicewayError } from '../shared/errors.js'
 import { closeCutRequest } from './cut-request.js'

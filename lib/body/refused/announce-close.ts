@@ -1,6 +1,6 @@
-import { announceClosing } from '../../node/connection/connection.js'
 import { isHttp2 } from '../../node/request/facts.js'
 import { wrapMethod } from '../../node/response/methods.js'
+import { announceClosing } from '../../node/response/state.js'
 import { isBeingRead } from '../../node/streams/listeners.js'
 import type { BodyExchange, BodyState } from '../views.js'
 

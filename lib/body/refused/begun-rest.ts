@@ -1,6 +1,5 @@
-import { isBegun } from '../../node/connection/connection.js'
 import type { ParsedRequest } from '../../node/internals.js'
-import { hasListeners } from '../../node/streams/listeners.js'
+import { isBegun, hasListeners } from '../../node/streams/listeners.js'
 import type { AnsweredBody } from '../views.js'
 import { SMALL_REST } from './announce-close.js'
 import { Linger } from './linger.js'

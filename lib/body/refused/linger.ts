@@ -5,10 +5,11 @@ import {
   skipMessages,
   takeOverClosing,
 } from '../../node/connection/closing.js'
-import { announceClosing, closeAfter, currentResponse } from '../../node/connection/connection.js'
+import { currentResponse } from '../../node/connection/connection.js'
 import type { OutgoingResponse, ServerSocket } from '../../node/internals.js'
 import { freeFresh, noteRest } from '../../node/memory/chunk-memory.js'
 import { isHeadWritten } from '../../node/response/send-head.js'
+import { announceClosing, closeAfter } from '../../node/response/state.js'
 import { letFlow } from '../../node/streams/state.js'
 import { timers } from '../../node/timers.js'
 import type { AnsweredBody } from '../views.js'

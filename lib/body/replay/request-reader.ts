@@ -1,6 +1,6 @@
-import { lookUnfinished } from '../../node/connection/connection.js'
 import { NO_SOCKET } from '../../node/connection/no-socket.js'
 import type { ParsedRequest } from '../../node/internals.js'
+import { lookUnfinished } from '../../node/request/look-unfinished.js'
 import { nativeReadOf } from '../../node/request/methods.js'
 import { hasListeners, isHeldBack } from '../../node/streams/listeners.js'
 import { forgetData, outliveEnd, renewReadableState, sourceOf } from '../../node/streams/state.js'

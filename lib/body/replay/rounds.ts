@@ -1,9 +1,8 @@
 import { Readable, type Writable } from 'node:stream'
-import { keepListeners } from '../../node/connection/connection.js'
 import { forgetRequest } from '../../node/connection/parser.js'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
 import { isHttp2 } from '../../node/request/facts.js'
-import { dropListeners, hasListeners } from '../../node/streams/listeners.js'
+import { keepListeners, dropListeners, hasListeners } from '../../node/streams/listeners.js'
 import { addOwn, hasOwn, heldFor, listenersExcept } from '../../node/streams/own-listeners.js'
 import {
   adoptFlow,

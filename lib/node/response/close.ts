@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
-import { type ConnectionWatcher, unwatchConnection, watchConnection } from '../connection/connection.js'
+import { type ConnectionWatcher, unwatchConnection, watchConnection } from '../connection/watchers.js'
 import { STREAM_IDLE } from '../http2-codes.js'
 import type { ClosableResponse } from '../internals.js'
 import { isHttp2, streamOf } from '../request/facts.js'

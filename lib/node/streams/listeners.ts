@@ -39,6 +39,16 @@ export function leaveToOthers(stream: Readable, isPausedHere: boolean): void {
   else if (isPausedHere) stream.resume()
 }
 
+/** Keeps a request readable after its response: Node removes the listeners of a request that was not read by then. */
+export function keepListeners(req: ParsedRequest): void {
+  req._consuming = true
+}
+
+/** Tells whether code has begun to read a request, so that Node leaves the rest to it. */
+export function isBegun(req: ParsedRequest): boolean {
+  return req._consuming ?? (req.readableFlowing !== null || req.readableDidRead)
+}
+
 /**
  * Removes the listeners for an event, but not `kept`. `removeAllListeners` would make the table of listeners a
  * dictionary, and all further events of the stream slower. Tracers that wrap listeners would also forget one that is
