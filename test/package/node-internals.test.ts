@@ -75,7 +75,7 @@ describe('the members that lib/node/internals.ts relies on', () => {
   })
 
   it('are distinguished from replacements by words of their source', async () => {
-    const untouched = (await import(`${root}/dist/esm/passthrough-proxy/response/untouched.js`)) as Record<
+    const untouched = (await import(`${root}/dist/esm/node/response/untouched-response.js`)) as Record<
       string,
       (response: ServerResponse) => boolean
     >

@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http'
 import type { OutgoingResponse } from '../../node/internals.js'
 import { isFramedNow, sendChunk } from '../../node/response/send-chunk.js'
+import { isUntouched } from '../../node/response/untouched-response.js'
 import { SMALL } from './hand-to-kernel.js'
-import { isUntouched } from './untouched.js'
 
 /** The most bytes that are joined. */
 const MAX_JOINED_BYTES = 64 * 1024

@@ -3,10 +3,10 @@ import { OUT_HEADERS, type OutgoingHeaders, type OutgoingResponse } from '../../
 import { isHttp2, isServedAsHttp10, streamOf } from '../../node/request/facts.js'
 import { isHeadWritten } from '../../node/response/send-head.js'
 import { expectBody, takesBody } from '../../node/response/state.js'
+import { isHeadUntouched } from '../../node/response/untouched-response.js'
 import { HeaderList } from '../headers/header-list.js'
 import { sendableLinks } from './link-values.js'
 import { joinSingleLines } from './single-lines.js'
-import { isHeadUntouched } from './untouched.js'
 
 /** The lines to which several writers may contribute: those of a middleware are sent beside the upstream's. */
 const shared: ReadonlySet<string> = new Set(['set-cookie', 'vary'])
