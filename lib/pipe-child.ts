@@ -139,7 +139,7 @@ function readPipeOptions(res: ServerResponse, options: PipeChildOptions | undefi
 
 const SPAWNED = 'give it to spawn(command, arguments, options), which starts the child'
 
-/** Those of spawn end only the child itself, and its group keeps the response open. */
+/** The time limits of spawn end only the child itself, and its group keeps the response open. */
 const TIME_LIMIT =
   'to end the child with its group, end the response: setTimeout(() => res.end(), ms), or in a listener of the signal'
 

@@ -57,8 +57,8 @@ function abortRequest(req: IncomingMessage): void {
 }
 
 /**
- * Aborts the request of an app that has not answered it: handlers clean up at `req.on('close')`. With the connection of
- * another handler the request has nothing to do any more.
+ * Aborts the request of an app that has not answered it: handlers clean up at `req.on('close')`. If another handler has
+ * taken the connection over, the request has nothing to do with it any more.
  */
 function abortUnanswered(this: ServerSocket): void {
   const res = currentResponse(this)

@@ -57,7 +57,7 @@ function beat(heartbeat: Heartbeat): void {
   contain(heartbeat.res, () => heartbeat.beat())
 }
 
-/** Stands for what a layer around Node's `write` makes of values that Node does not take. It ends no event. */
+/** Stands for a value that Node's `write` does not take, but a layer around it does. It ends no event. */
 const UNKNOWN = '?'
 
 /** Returns the last bytes of a call of `res.write`, whose second argument may be the callback, or anything for a layer. */

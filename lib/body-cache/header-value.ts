@@ -21,8 +21,8 @@ const UNQUOTED = /[^;]*/y
  * Reads a header's value as clients write it: parameters with or without quotes, any characters in them, a `;` at the
  * end, words without a value.
  *
- * Returns undefined for more than 100 parameters, and for an ambiguous value: a quote that is not closed or has
- * text after it, or a parameter with two values, of which programs use different ones.
+ * Returns undefined for more than 100 parameters, and for an ambiguous value: a quote that is not closed or has text
+ * after it, or a parameter with two values: programs disagree on which one counts.
  */
 export function parseHeaderValue(text: string): HeaderValue | undefined {
   const parameters = new Map<string, string>()

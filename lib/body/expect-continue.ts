@@ -26,7 +26,8 @@ export function continueOnRead(req: IncomingMessage, res: ServerResponse): void 
   }
   ;(req as Expecting)[CONTINUE] = res
   replaceRead(req, readExpected)
-  // Without a 100 Node closes the connection, as the body may still follow. Once the body has come, it need not.
+  // Without a 100, Node closes the connection, because the body may still follow. Once the body has arrived, it need
+  // not.
   awaitContinue(res, () => !req.complete)
 }
 

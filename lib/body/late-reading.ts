@@ -25,7 +25,7 @@ export interface LateReadingOwner {
     readonly taken: number
     isAwaited(store: BodyStore): boolean
   }
-  /** The number of bytes that have come. */
+  /** The number of bytes that have arrived. */
   readonly received: number
   /** Releases the body, even if it is still being read. */
   stopReading(): void

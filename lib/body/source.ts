@@ -262,7 +262,10 @@ export class BodySource
     if (this.replay === undefined) this.startReplay().release()
   }
 
-  /** Fails the readers. The error is created only if one gets it, as that costs as much as all the rest. */
+  /**
+   * Fails the readers. The error is created only if there is a reader for it: creating it costs as much as everything
+   * else here.
+   */
   private failReaders(cut?: ErrorDetails): void {
     if (!this.hasReaders) this.readers.forget()
     else this.readers.fail(this.failure ?? sluicewayError('ERR_SLUICEWAY_BODY_ABORTED', cut), this.replay)
@@ -277,7 +280,7 @@ export class BodySource
     this.store?.clear()
   }
 
-  /** Ends and closes an unread request when all of its body has come, as Node does: code may wait for that. */
+  /** Ends and closes an unread request when all of its body has arrived, as Node does: code may wait for that. */
   restHasCome(): void {
     if (this.replay !== undefined) return this.replay.closeWaiters.restHasCome()
     this.buffer(null)

@@ -17,7 +17,7 @@ export interface ReadableState {
   /** Without it a request would be destroyed at the end of its body, and could not be read again. */
   autoDestroy: boolean
   /**
-   * The error of the stream. Without it no 'end' could follow an error of writing: an answer that has come would be
+   * The error of the stream. Without it no 'end' could follow an error of writing: an answer that has arrived would be
    * lost.
    */
   errored: Error | null

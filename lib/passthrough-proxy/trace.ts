@@ -83,7 +83,7 @@ export class Trace {
     this.facts.responseBytes += bytes
   }
 
-  /** Notes that the head of the answer has come. */
+  /** Notes that the head of the answer has arrived. */
   head(status: number): void {
     this.facts.status = status
     this.facts.headMs = this.elapsed

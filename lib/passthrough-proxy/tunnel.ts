@@ -31,7 +31,7 @@ export function tunnelAfterHead(
   upstream.on('error', ignore)
   endHead(res, pending, () => {
     client.off('close', leave)
-    // The client has left meanwhile, and with it the exchange has ended.
+    // The client has left in the meantime, which has ended the exchange.
     if (client.destroyed) return leave()
     try {
       if (early.length > 0) client.write(early)

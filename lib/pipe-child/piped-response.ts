@@ -91,8 +91,8 @@ export class PipedResponse {
   }
 
   /**
-   * Sends the head, unless it has no body: the client of such a head has everything that it waits for and may leave,
-   * which would end the child. That head is sent when the child has ended.
+   * Sends the head, unless the response has no body: its client would then have everything that it waits for, and may
+   * leave, which would end the child. That head is sent when the child has ended.
    */
   sendHead(): void {
     if (this.hasBody) sendPipedHead(this.res, this.settings)

@@ -12,8 +12,9 @@ import { timers } from '../node/timers.js'
 const REST_MS = 2000
 
 /**
- * Makes a connection that is to close wait, after its response, until the rest of the request has come, or its time is
- * up. Otherwise a client that sends its whole body before it reads would lose the end of the response to a reset.
+ * Makes a connection that is about to close wait, after its response, until the rest of the request has arrived, or the
+ * time is up. Otherwise a client that sends its whole body before it reads would lose the end of the response to a
+ * reset.
  * @see RFC 9112 §9.6
  */
 export function awaitRest(res: ServerResponse): void {

@@ -52,7 +52,7 @@ export function readOptions<Settings>(
 }
 
 function requireObject(owner: string, options: unknown): Record<string, unknown> {
-  // Without this, a promise or a Map would count as options of which none is set.
+  // Without this, a promise or a Map would pass as an object without options.
   if (!OBJECTS.has(Object.prototype.toString.call(options))) {
     throw wrongOption(`${owner}: options must be an object, got ${show(options)}`)
   }

@@ -36,7 +36,7 @@ export function feed(reader: BodyReader, body: ReadableBody): boolean {
   return reader.wanting && state === 'arriving'
 }
 
-/** Tells whether a reader has had all bytes that have come. */
+/** Tells whether a reader has had all bytes that have arrived. */
 export function isAtTail(reader: BodyReader, store: BodyStore): boolean {
   return reader.position === store.size
 }

@@ -42,7 +42,8 @@ export class BodyFile {
   }
 
   append(chunk: Buffer): void {
-    // The first one is being written. One read of a socket may hold ten thousand chunks, which readers look through.
+    // Nothing is joined to the first chunk, which is being written. Readers search this list, and one read of a socket
+    // may hold ten thousand chunks.
     if (!this.small.join(this.pending, chunk, 1)) this.pending.push(chunk)
     this.size += chunk.length
     if (this.pending.length === 1) void this.writePending()

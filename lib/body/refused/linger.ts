@@ -67,7 +67,7 @@ export class Linger implements RefusedRest, Closing {
     return this.pass(length)
   }
 
-  /** Counts bytes that a reader gets even so. Returns false if the connection should pause. */
+  /** Counts bytes that a reader still gets. Returns false if the connection should pause. */
   pass(count: number): boolean {
     this.discarded += count
     if (!this.isAnswered) return this.discarded <= this.maxBeforeAnswer
@@ -108,7 +108,7 @@ export class Linger implements RefusedRest, Closing {
     socket.end()
   }
 
-  /** Stops waiting, as the rest has come or the connection has closed. */
+  /** Stops waiting, because the rest has arrived or the connection has closed. */
   private readonly forget = (): void => {
     const { socket } = this.body
     timers.clearTimeout(this.timer)

@@ -34,7 +34,7 @@ interface WaitedRequest {
 }
 
 /**
- * Tells code that waits for a request to be over that its body was read: `once(req, 'close')`, `finished(req)` and
+ * Tells code that waits for the end of a request that its body was read: `once(req, 'close')`, `finished(req)` and
  * on-finished. Node closes a request after its body; ours stays open for further readers, and code that holds the
  * response back until 'close' would wait for ever.
  *
@@ -54,7 +54,7 @@ export class CloseWaiters {
   private isDue = false
   /** True in a turn in which code was told that the request is not closed, where Node has closed it. */
   private wasAsked = false
-  /** The listeners for 'close' of such turns, which nobody has told yet. */
+  /** The listeners for 'close' that were added in such turns, and have not been told yet. */
   private askers: unknown[] = []
   /** Tells the listeners that are left after the response; set while the rest of the body may still come. */
   private tellLast: (() => void) | undefined

@@ -74,7 +74,7 @@ function noteFlow(this: ParsedRequest): void {
   if (round === undefined) return
   // An iterator, which fetch uses, reads from a stream of its own: to it the request has to look new.
   forgetReading(this)
-  // This comes last: the first reader adds several listeners, and none of them is to be noticed.
+  // This comes last: the first reader adds several listeners, none of which must be noticed.
   admitReaders(this)
   round.flow()
 }

@@ -126,7 +126,10 @@ export abstract class RequestReader implements BodyReader {
     else this.nativeRead.call(this.req, 0)
   }
 
-  /** Asks a host as Node does, which promises: not while it pushes, and only once until it has pushed. */
+  /**
+   * Asks a host for bytes as Node promises to call `_read`: not while the host pushes, and only once until it has
+   * pushed.
+   */
   private askHost(): void {
     const { body } = this
     if (body.hostWasAsked || body.state !== 'arriving') return
@@ -148,7 +151,7 @@ export abstract class RequestReader implements BodyReader {
     this.wanting = true
     this.hasFlowed = false
     this.hasPaused = false
-    // What is being read from the file is for the round before.
+    // A read of the file that is in progress belongs to the previous round.
     this.loading = undefined
     feed(this, this.body)
   }

@@ -114,7 +114,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     return rest
   }
 
-  /** Tells the readers that the body failed. If there is none, the next reader is told. */
+  /** Tells the readers that the body failed. If there are none, the next reader is told. */
   fail(error: SluicewayError): void {
     if (this.isReplaced) return
     // A reader of a body that was read before us must get the error instead of the end.
@@ -125,7 +125,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 
   /** Starts the round after one that had the whole body; called by the first listener of its 'end'. */
   next(): void {
-    // A body that is read only once leaves as many as in Node.
+    // The first reading leaves as many listeners behind as in Node.
     if (this.wasRead) dropLeftListeners(this.req)
     this.noteReadToEnd()
     this.isAwaited = false
@@ -181,9 +181,9 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 
   /**
    * Serves `destroy`. Stream internals and HTTP clients take the socket away before they destroy a request that they
-   * have read, and mean only their reading of it; that must not cost the client its answer. Over HTTP/2, where they give
-   * just an error, Node cuts nothing. Any other call cuts the connection, as in Node, unless the body has been read to
-   * its end, or was discarded after the response.
+   * have read. They only want to end their reading, which must not cost the client its answer. Over HTTP/2 they only
+   * pass an error, and Node cuts nothing. Any other call cuts the connection, as in Node, unless the body has been read
+   * to its end, or was discarded after the response.
    */
   destroy(error: Error | undefined): void {
     const { req, body } = this

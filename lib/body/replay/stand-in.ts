@@ -102,8 +102,8 @@ export class StandIn extends BodyStream {
 }
 
 /**
- * Returns the error of which Node tells a reader of the request, as the handler may go by its code: that of the
- * connection, or the one with which the application has destroyed the request.
+ * Returns the error that Node would give a reader of the request, because a handler may check its code: the error of
+ * the connection, or the one with which the application has destroyed the request.
  */
 function errorOfRequest(error: SluicewayError): NodeJS.ErrnoException {
   const { code, cause } = error

@@ -15,8 +15,8 @@ export function isHeldUp({ _paused }: ServerSocket): boolean {
 
 /**
  * Tells whether the other side has reset a connection: the reset may come together with its last bytes, and libuv then
- * reports an orderly end, but there is no peer any more. `remoteAddress` is of no use, because Node remembers it once
- * it was read, as tracers of `net` do.
+ * reports an orderly end, but there is no peer any more. `remoteAddress` does not help: Node remembers it once it was
+ * read, and tracers of `net` read it.
  */
 export function isReset(socket: Duplex): boolean {
   const error = (socket as Partial<ServerSocket>)._handle?.getpeername?.({})

@@ -78,7 +78,7 @@ export function hasConnection(req: IncomingMessage): boolean {
 }
 
 /**
- * Tells whether the whole body has come. A host that delivers it on demand, through a `_read` of its own, may set
+ * Tells whether the whole body has arrived. A host that delivers it on demand, through a `_read` of its own, may set
  * `complete` before it has delivered a byte.
  */
 export function hasComeWhole(req: IncomingMessage): boolean {
@@ -86,8 +86,8 @@ export function hasComeWhole(req: IncomingMessage): boolean {
 }
 
 /**
- * Lets a request over HTTP/2 tell for good that its body has come whole, as one over HTTP/1 does. Node counts it as
- * complete once it was read to its end, which a request that can be read again never has been.
+ * Makes `complete` of a request over HTTP/2 stay true once its body has arrived, as over HTTP/1. Node's own value is
+ * true only once the request was read to its end, which a request that can be read again never is.
  */
 export function rememberCompletion(req: IncomingMessage): void {
   if (isHttp2(req)) Object.defineProperty(req, 'complete', { value: true, configurable: true })

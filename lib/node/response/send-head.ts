@@ -31,7 +31,10 @@ export function sendHead(res: ServerResponse): void {
  */
 const MISPLACES_CORKED = [22, 23, 24, 25].includes(Number.parseInt(process.versions.node, 10))
 
-/** Sends the head of a response before its handler would; see `sendHead`. Where Node misplaces it, what is corked is kept in place. */
+/**
+ * Sends the head of a response before its handler would; see `sendHead`. Where Node misplaces corked bytes, they are
+ * kept in place.
+ */
 export function sendHeadEarly(res: ServerResponse): void {
   const isFirst = (res as OutgoingResponse)._headerSent === false
   if (MISPLACES_CORKED && isFirst) wrapMethod(res, 'end', uncorkAndEnd)

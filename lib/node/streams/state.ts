@@ -48,7 +48,7 @@ export function letFlow(req: IncomingMessage, size = 0): void {
   IncomingMessage.prototype._read.call(req, size)
 }
 
-/** Keeps a request from being destroyed at the end of its body, after which it is to be read again. */
+/** Keeps a request from being destroyed at the end of its body, so that it can be read again. */
 export function outliveEnd(req: ParsedRequest): void {
   req._readableState.autoDestroy = false
 }
@@ -80,8 +80,9 @@ export function whileEnded(req: ParsedRequest, tell: () => void): void {
 }
 
 /**
- * Lets a request tell for good that it was cut before its body was read. Its state is renewed for later readers, so
- * that Node would forget this, and pino-http would log an upload whose client has left as completed.
+ * Makes `readableAborted` of a request that was cut before its body was read stay true. Its state is renewed for later
+ * readers; without this, Node would forget the cut, and pino-http would log an upload whose client has left as
+ * completed.
  */
 export function rememberAbort(req: ParsedRequest): void {
   Object.defineProperty(req, 'readableAborted', { value: true, configurable: true })
@@ -150,8 +151,8 @@ export function stopFlow(req: ParsedRequest): Readonly<ReadableState> {
 }
 
 /**
- * Moves the pipes of an earlier state to the present one. They go on to look into the earlier one: if a later pipe
- * were listed there too, Node would look for a set of slow destinations that only the present state has, and throw.
+ * Moves the pipes of an earlier state to the present one. They keep looking into the earlier one: if a later pipe were
+ * listed there too, Node would look for a set of slow destinations that only the present state has, and throw.
  */
 export function adoptPipes(req: ParsedRequest, { pipes }: Readonly<ReadableState>): void {
   req._readableState.pipes = pipes.slice()

@@ -15,7 +15,7 @@ export function mayBeBuffered(req: IncomingMessage, { chunked, contentLength }: 
   return !chunked && length > 0 && length <= MAX_BUFFERED_BYTES && isUnread
 }
 
-/** Tells whether the whole body has come, and waits in the request. */
+/** Tells whether the whole body has arrived, and waits in the request. */
 export function hasBufferedBody(req: IncomingMessage, head: ClientHead): boolean {
   return mayBeBuffered(req, head) && req.readableLength === Number(head.contentLength)
 }

@@ -117,7 +117,7 @@ function pipeUntilEnd(from: Readable, { input, output }: Stage): void {
   from.pipe(input)
 }
 
-/** Creates the error for a body of which another reader has taken the end: nothing would be left to send. */
+/** Creates the error for a body that another reader has read to its end: nothing would be left to send. */
 export function readBefore(): Error {
   return new Error('the body was read before it was sent')
 }

@@ -52,7 +52,9 @@ export function readHead({ req, res, settings }: Received, failure?: Error): Cli
   return head
 }
 
-/** Throws if a hook has read the client's body that is to be sent: a part of it, or nothing, would look whole. */
+/**
+ * Throws if a hook has read the client's body that has to be sent: the server would take what is left for the whole.
+ */
 export function requireUnread({ req, head, outgoing: { body } }: Draft): void {
   const isOwn = body === req || isChangedBodyOf(req, body)
   if (isOwn && mayHaveBody(req, head) && !isUnread(req, head)) throw alreadyRead(BY_A_HOOK)
@@ -75,7 +77,7 @@ function isUnread(req: IncomingMessage, head: ClientHead): boolean {
   return wasEmpty || !hasBody(head) || !(req.readableEnded || req.destroyed)
 }
 
-/** Creates the error for a body of which another reader has taken bytes. */
+/** Creates the error for a body from which another reader has taken bytes. */
 function alreadyRead(how: string): Error {
   const message = `passthroughProxy: the request body ${how}`
   return sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ', { message })

@@ -70,8 +70,8 @@ export function holdWaiting(req: IncomingMessage): void {
 }
 
 /**
- * Ends the hold, as the body is about to be sent. Returns what other readers have taken meanwhile; undefined if the
- * body was not held. A kept body begins at its start.
+ * Ends the hold, as the body is about to be sent. Returns what other readers have taken in the meantime; undefined if
+ * the body was not held. A kept body begins at its start.
  */
 export function takeHeld(body: IncomingMessage): readonly Chunk[] | undefined {
   findBodySource(body)?.replay?.beginAtStart()

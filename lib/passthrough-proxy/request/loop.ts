@@ -11,7 +11,7 @@ const NAME = 'Sluiceway-Loop'
 
 export const loopHeader: string = NAME.toLowerCase()
 
-/** A request that has passed some 80 proxies is in a loop, even if each request creates these proxies anew. */
+/** A request that has passed some 80 proxies is in a loop, even if each request creates new proxies. */
 const MAX_MARKS_LENGTH = 1024
 
 /** Creates the mark of one target of one proxy. It is random, so that no text of a client matches it by chance. */

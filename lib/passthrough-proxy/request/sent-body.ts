@@ -71,7 +71,7 @@ function isLost(body: Readable, cause: unknown): boolean {
   return body.errored === cause || (body.destroyed && !body.errored && !body.readableEnded)
 }
 
-/** Notes that the proxy, which may have been the last reader of a body after its answer, reads it no more. */
+/** Notes that the proxy, which may have been the last reader of a body after its answer, no longer reads it. */
 export function noteLeft(req: IncomingMessage): void {
   findBodySource(req)?.readerIsDone(true)
 }

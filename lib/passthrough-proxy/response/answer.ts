@@ -228,7 +228,7 @@ export class Answer implements BodyReceiver, ClientSide {
   }
 
   /**
-   * Sends the head before any byte of the body. A middleware that changes the body, and thereby the head, gets a moment
+   * Sends the head before any byte of the body. A middleware that changes the body, and with it the head, gets a moment
    * for a first byte that comes in a packet of its own. One that has added a `flush` is ready for a head alone.
    */
   private sendHeadAlone(): void {
@@ -247,7 +247,7 @@ export class Answer implements BodyReceiver, ClientSide {
     }
   }
 
-  /** Sends the head now if no byte of the body has come: it was waited for long enough. */
+  /** Sends the head now if no byte of the body has arrived: the wait was long enough. */
   sendHead(): void {
     if (!this.hasBody && !this.isClosed) sendHead(this.res)
   }

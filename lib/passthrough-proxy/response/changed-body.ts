@@ -79,8 +79,8 @@ export function changeBody(hook: ResponseHook, parts: Parts): ChangedBody | unde
  *              ◀─ resume ──          ◀─ pause ─── full
  *              ◀──────────────────── resume ───── 'drain'
  *
- * The head is sent with the first byte that comes out, or when none has come for a while. Before that a failure is an
- * error for `next`, and afterwards a cut.
+ * The head is sent with the first byte that comes out, or when none has come out for a while. Before that a failure is
+ * an error for `next`, and afterwards a cut.
  */
 export class ChangedBody implements BodyReceiver {
   private readonly parts: Parts

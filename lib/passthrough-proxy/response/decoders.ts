@@ -49,8 +49,8 @@ export function undecodable(cause: unknown): Error {
 }
 
 /**
- * Removes one content coding. Unlike a stream of zlib, it takes a body without a byte for an empty one, and fails if
- * more bytes follow the compressed data.
+ * Removes one content coding. Unlike a stream of zlib, it accepts a body without any bytes as empty, and fails if more
+ * bytes follow the compressed data.
  */
 export class Decoder extends Transform {
   private readonly coding: string
@@ -79,7 +79,7 @@ export class Decoder extends Transform {
   }
 
   /* c8 ignore start -- the same */
-  /** Decodes the next frame of zstd, of which Node takes one up to version 24. */
+  /** Decodes the next frame of zstd: up to version 24, Node stops after the first. */
   private feedNext(engine: Engine, rest: Buffer, callback: TransformCallback): void {
     const feed = (): void => {
       this.engine = undefined

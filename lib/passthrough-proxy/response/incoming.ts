@@ -178,7 +178,7 @@ refuseNewMembers(
     `incoming has no ${JSON.stringify(name)}; a hook may set statusCode, statusMessage and lines of headers, and replace(body)`,
 )
 
-/** Runs a check. If it throws, the streams of the hook are destroyed: nobody else may know that they are not used. */
+/** Runs a check. If it throws, the streams of the hook are destroyed: no other code may know that they are unused. */
 function orDrop(streams: readonly (Readable | Writable)[], check: () => void): void {
   try {
     check()

@@ -9,7 +9,7 @@ const MAX_JOINED_BYTES = 64 * 1024
 
 /**
  * The small chunks of one read, such as server-sent events, which go to the client as one chunk: Node would write each
- * in four pieces. Only if nobody else is to see them on their way.
+ * in four pieces. They are joined only if no other code can see them on their way.
  */
 export class JoinedChunks {
   private readonly res: OutgoingResponse

@@ -28,7 +28,7 @@ export class UpstreamBody extends Readable {
   holdsChunks = false
   private isUnwanted = false
   private discarded = 0
-  /** True once a byte has come. */
+  /** True once a byte has arrived. */
   hasBegun = false
   /** True once the upstream has sent its last byte. */
   hasEnded = false

@@ -4,7 +4,7 @@ import { runOutside } from './outside.js'
 
 /** The time for which a connection is kept if its server gives none. Node's servers close theirs after 5 s. */
 const IDLE_MS = 4000
-/** The margin for the time in which a request travels: the server counts meanwhile. */
+/** The margin for the time that a request travels, which the server counts too. */
 const MARGIN_MS = 1000
 /** The largest hint that is believed. */
 const MAX_IDLE_MS = 600_000

@@ -35,7 +35,7 @@ const NOTHING = Buffer.alloc(0)
 /**
  * - `queued`: undici has the request, and no connection for it.
  * - `connected`: it is being sent.
- * - `heard`: the first byte of a response has come.
+ * - `heard`: the first byte of a response has arrived.
  * - `answered`: the receiver has the final head.
  * - `over`: the receiver is told nothing more, even if undici reports further events.
  */

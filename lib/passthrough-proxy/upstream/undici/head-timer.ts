@@ -7,7 +7,7 @@ export interface TimedRequest {
   timeOut(): void
 }
 
-/** Limits the time until the final head after interim responses: at each of these, undici begins to wait anew. */
+/** Limits the time until the final head after interim responses: undici starts its wait again at each of them. */
 export class HeadTimer {
   private readonly request: TimedRequest
   private readonly timeoutMs: number
