@@ -6,7 +6,7 @@ import { Linger } from './linger.js'
 import type { Rest } from './rest.js'
 
 /** A body that is not kept, and whose request has been answered before it was whole. */
-export interface LeftBody extends AnsweredBody {
+interface LeftBody extends AnsweredBody {
   readonly limit: number
   readonly received: number
   /** Puts a chunk into the request's own buffer. */

@@ -57,7 +57,7 @@ export class ChunkDecoder {
   execute(bytes: Buffer, from: number): number {
     let at = from
     while (at < bytes.length && this.part !== 'over') at = this.step(bytes, at)
-    this.letGo()
+    this.passHeld()
     return at
   }
 
@@ -114,7 +114,7 @@ export class ChunkDecoder {
   }
 
   private takeData(bytes: Buffer, at: number): number {
-    this.letGo()
+    this.passHeld()
     const end = Math.min(bytes.length, at + this.left)
     this.held = at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end)
     this.left -= end - at
@@ -135,7 +135,7 @@ export class ChunkDecoder {
     this.events.onEnd(this.trailers, held)
   }
 
-  private letGo(): void {
+  private passHeld(): void {
     const { held } = this
     if (held === undefined) return
     this.held = undefined
