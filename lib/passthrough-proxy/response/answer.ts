@@ -46,8 +46,8 @@ export class Answer implements BodyReceiver, ClientSide {
   private isCorked = false
   /** True from the first chunk of a read to the end of that read, during which Node itself may cork. */
   private isInRead = false
-  private awaitsDrain = false
-  private hearsOfDrain = false
+  /** Whether the response's 'drain' is listened to, and whether the upstream waits for it. */
+  private drain: 'unheard' | 'heard' | 'awaited' = 'unheard'
   private headTimer: NodeJS.Timeout | undefined
   /** The body that a hook changes. */
   private changed: ChangedBody | undefined
@@ -253,16 +253,14 @@ export class Answer implements BodyReceiver, ClientSide {
   }
 
   private waitForDrain(): void {
-    this.awaitsDrain = true
-    if (this.hearsOfDrain) return
-    this.hearsOfDrain = true
     // The listener stays: `compression` moves it to its own stream, and could not remove a `once` from there.
-    this.res.on('drain', () => this.drained())
+    if (this.drain === 'unheard') this.res.on('drain', () => this.drained())
+    this.drain = 'awaited'
   }
 
   private drained(): void {
-    if (!this.awaitsDrain) return
-    this.awaitsDrain = false
+    if (this.drain !== 'awaited') return
+    this.drain = 'heard'
     try {
       if (this.changed === undefined) this.owner.resumeUpstream()
       else this.changed.resume()
