@@ -9,8 +9,9 @@ import { isError } from '../../shared/is-error.js'
 import type { ResponseHook } from '../hooks.js'
 import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'
+import { askHook } from './ask-hook.js'
 import type { BodyReceiver } from './body-receiver.js'
-import { changeBody, type ChangedBody, type ChangedBodyOwner, type ClientSide } from './changed-body.js'
+import type { ChangedBody, ChangedBodyOwner, ClientSide } from './changed-body.js'
 import { endWith, leaveNow } from './hand-to-kernel.js'
 import { fitToFraming, readTrailers, type ResponseHead } from './headers.js'
 import { Incoming } from './incoming.js'
@@ -108,7 +109,7 @@ export class Answer implements BodyReceiver, ClientSide {
 
   private ask(hook: ResponseHook, head: ResponseHead): BodyReceiver {
     const incoming = new Incoming(head, this.owner)
-    const changed = changeBody(hook, { head, incoming, client: this, owner: this.owner })
+    const changed = askHook(hook, { head, incoming, client: this, owner: this.owner })
     if (changed === undefined) this.open(head, incoming)
     this.changed = changed
     return changed ?? this
