@@ -240,19 +240,21 @@ for (const { name, express } of expressVersions) {
       })
 
       it('not before the end of a body that has come whole: a failure in between is a clean error', async () => {
-        const flushed = deferred()
+        const flushed = deferred<() => void>()
         const swallow = transformOf(
           (_chunk, done) => done(),
-          (done) => void flushed.promise.then(() => done(new Error('in the end'))),
+          (done) => flushed.resolve(() => done(new Error('in the end'))),
         )
         const { client, upstream, errors } = await proxied({
           express,
           onResponse: (incoming) => void incoming.pipeThrough(swallow),
         })
+        clock.stop()
         client.request('GET', '/')
         ;(await upstream.connection()).write(answer('body'))
-        await new Promise((resolve) => setTimeout(resolve, 100))
-        flushed.resolve()
+        const fail = await flushed.promise
+        await clock.pass(100)
+        fail()
         expect((await client.response()).status).to.equal(500)
         expect(errors[0]?.cause).to.have.property('message', 'in the end')
       })

@@ -430,16 +430,19 @@ for (const { name, express } of expressVersions) {
       }
 
       it('rejects when the client leaves, and the upstream is left', async () => {
+        const asked = deferred()
         const rejected = deferred<Error>()
         const { client, upstream } = await proxied({
           express,
-          onResponse: async (incoming) => void (await incoming.buffer().catch(rejected.resolve)),
+          async onResponse(incoming) {
+            asked.resolve()
+            await incoming.buffer().catch(rejected.resolve)
+          },
         })
         client.request('GET', '/')
         const connection = await upstream.connection()
         connection.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf')
-        await connection.untilText('\r\n\r\n')
-        await new Promise((resolve) => setTimeout(resolve, 20))
+        await asked.promise
         client.destroy()
         expect((await rejected.promise).message).to.equal('the response was closed before its end')
         await connection.closed()
