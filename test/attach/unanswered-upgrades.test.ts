@@ -1,4 +1,4 @@
-import { type IncomingMessage, type RequestListener } from 'node:http'
+import type { IncomingMessage, RequestListener } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { expect } from 'chai'
 import { cut, upgradeTo } from '../support/clients/pipelined.js'

@@ -1,4 +1,4 @@
-import { type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { expect } from 'chai'
 import { upgradeTo } from '../support/clients/pipelined.js'
