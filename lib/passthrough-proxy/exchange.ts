@@ -202,10 +202,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
     if (this.state === 'queued' && this.sent === sent) this.breakOff(requestBodyError(cause))
   }
 
-  /**
-   * Ends the exchange with an error: through the app's error handlers, or by a cut. If the client has left, or another
-   * handler has answered, it is only abandoned.
-   */
+  /** Ends the exchange with an error: through the app's error handlers, or by a cut, unless the client has left. */
   fail(error: unknown): void {
     if (this.answer.isTaken || isClosed(this.res)) this.abandon()
     if (this.isOver) return
