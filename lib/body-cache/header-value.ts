@@ -36,7 +36,7 @@ export function parseHeaderValue(text: string): HeaderValue | undefined {
     at += 1 + name.length
     if (text[at] !== '=') continue
     const found = match(QUOTED, text, at + 1) ?? unquoted(text, at + 1)
-    if (found === undefined || !set(parameters, name, valueOf(found))) return undefined
+    if (found === undefined || !setOnce(parameters, name, valueOf(found))) return undefined
     at += 1 + found[0].length
   }
   return { value, parameters }
@@ -57,7 +57,7 @@ function valueOf([whole, quoted]: RegExpExecArray): string {
 }
 
 /** Sets a parameter. Returns false if it already had another value. */
-function set(parameters: Map<string, string>, name: string, value: string): boolean {
+function setOnce(parameters: Map<string, string>, name: string, value: string): boolean {
   const key = name.trim().toLowerCase()
   const before = parameters.get(key) ?? value
   parameters.set(key, before)

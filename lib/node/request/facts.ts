@@ -121,7 +121,7 @@ export function mayHaveUnannouncedBody(req: IncomingMessage): boolean {
   return !isOver || req._read !== IncomingMessage.prototype._read
 }
 
-/** Tells whether a body may follow that the head does not announce: over HTTP/2 it ends with the stream. */
+/** Tells whether a body may follow although the head announces none: over HTTP/2 it ends with the stream. */
 export function hasOpenStream(req: IncomingMessage): boolean {
   return isHttp2(req) && !streamOf(req).endAfterHeaders
 }

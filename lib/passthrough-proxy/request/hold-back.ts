@@ -15,7 +15,7 @@ import { forgetFlow } from '../../node/streams/state.js'
 /** Bytes as the readers of a request get them. */
 type Chunk = Buffer | string
 
-/** The streams that are to flow again once this side leaves them. */
+/** The streams that must flow again once this side leaves them. */
 const paused = new WeakSet<Readable>()
 
 /** The requests that wait for a connection. */
@@ -32,8 +32,8 @@ export function holdBack(body: Readable): void {
 }
 
 /**
- * Reads along with the other readers of a request that waits for a connection, as a pipe would that began with it:
- * what they take is kept for the upstream too, and the request is paused again.
+ * Reads along with the other readers of a request that waits for a connection, as a pipe that began with it would: what
+ * they take is kept for the upstream too, and the request is paused again.
  */
 class HeldBody {
   readonly taken: Chunk[] = []
@@ -47,7 +47,7 @@ class HeldBody {
     req.pause().on('data', this.take)
   }
 
-  // An `on` of the application may have put another function in its place, which stays.
+  // If the application has replaced `on`, another function may have been added in place of this one, and stays.
   private readonly take = (chunk: Chunk): void => {
     if (held.get(this.req) !== this) return
     this.taken.push(chunk)

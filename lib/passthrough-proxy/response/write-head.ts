@@ -11,7 +11,7 @@ import { joinSingleLines } from './single-lines.js'
 /** The lines to which several writers may contribute: those of a middleware are sent beside the upstream's. */
 const shared: ReadonlySet<string> = new Set(['set-cookie', 'vary'])
 
-/** The lines that frame a body: those of a middleware are not about the upstream's. */
+/** The lines that frame a body: those of a middleware do not describe the upstream's. */
 const framing: readonly string[] = ['content-length', 'transfer-encoding']
 
 /** Matches characters for which Node would refuse the whole head. HTTP/2 has no phrase, and Node warns of one. */

@@ -209,7 +209,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     this.die({ kind: isMismatch ? 'unsendable' : 'reset', maybeHeard: true, cause })
   }
 
-  /** True while a body is being sent, or if that was stopped. Over TLS, Node hears late that a head was written. */
+  /** True while a body is being sent, or if that was stopped. Over TLS, Node learns late that a head was written. */
   private get isSending(): boolean {
     const hasBody = this.delivery?.request.body !== null
     return hasBody && (this.upload?.isWhole === false || this.transport.socket.writableLength > 0)
@@ -229,7 +229,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
 
   /** Frees the connection, unless later bytes or its end have closed it, or the server has not read the request. */
   free(): void {
-    // It is asked only here: over TLS, Node hears that a write is done after a quick response to it.
+    // This is checked only here: over TLS, Node may learn that a write is done only after a quick response to it.
     if (this.transport.socket.writableLength > 0) this.destroy()
     else if (this.phase !== 'gone') this.owner.onFree(this)
   }
