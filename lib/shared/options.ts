@@ -80,7 +80,7 @@ export function rejectRequest(owner: string, options: unknown): void {
 export function rejectFurther(owner: string, further: readonly unknown[], call: string): void {
   const given = further.find((each) => each !== undefined)
   if (given !== undefined) {
-    throw wrongOption(`${owner}: got ${show(given)} as a further argument; the call is ${call}`)
+    throw wrongOption(`${owner}: got ${show(given)} as an extra argument; the call is ${call}`)
   }
 }
 
