@@ -6,6 +6,7 @@ import { isHttp2 } from '../node/request/facts.js'
 import { closesAfter } from '../node/response/state.js'
 import { timers } from '../node/timers.js'
 import type { BodyStore } from './kept/store.js'
+import type { BodyState } from './views.js'
 
 /** The time, in milliseconds, for which a reader may leave available bytes untouched. */
 const PATIENCE_MS = 10_000
@@ -19,8 +20,7 @@ export interface LateReadingOwner {
   readonly isOfHost: boolean
   /** The store, if the body is kept. */
   readonly store: BodyStore | undefined
-  /** 'arriving' while the client has more to send. */
-  readonly state: string
+  readonly state: BodyState
   readonly readers: {
     readonly taken: number
     isAwaited(store: BodyStore): boolean

@@ -10,7 +10,7 @@ export interface BodyOwner {
   /** Discards the rest of the upstream's response from now on, unless a part of the request is still to be sent. */
   discardUpstream(): void
   /** Ends the exchange with an exception that would not be caught elsewhere. */
-  breakOff(error: unknown): unknown
+  breakOff(error: unknown): void
 }
 
 /** The most bytes that wait for a hook or a transform; then the upstream is paused. It is a read or two. */
