@@ -7,11 +7,11 @@ import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'
 import { isChangedBodyOf } from './changed-body.js'
 import { hasBody, type ClientHead } from './client-head.js'
-import { DraftedRequest } from './drafted-request.js'
 import { addForwarded } from './forwarded.js'
 import { readClientHead } from './headers.js'
 import { holdBack } from './hold-back.js'
 import { refuseLoop } from './loop.js'
+import { Outgoing } from './outgoing.js'
 import { requestPath, upstreamPath } from './path.js'
 import { mayBeUnannounced } from './unannounced-body.js'
 
@@ -26,7 +26,7 @@ export interface Draft {
   readonly target: Target
   readonly head: ClientHead
   /** What `onRequest` gets, and may change. */
-  readonly outgoing: DraftedRequest
+  readonly outgoing: Outgoing
   /** True if the request may be sent to another target, so that its body is not read before it has a connection. */
   readonly mayMove: boolean
 }
@@ -103,6 +103,6 @@ export function draftOf(
   // As in http.request: an application may have set another one, in lower case.
   const method = req.method?.toUpperCase() as string
   const drafted = { method, path, lines: head.lines }
-  const outgoing = new DraftedRequest(drafted, req, hasBody(head))
+  const outgoing = new Outgoing(drafted, req, hasBody(head))
   return { req, settings, target, head, outgoing, mayMove }
 }
