@@ -2,7 +2,13 @@ import type { Writable } from 'node:stream'
 import type { ParsedRequest } from '../../node/internals.js'
 import { addOwn, hasOwn } from '../../node/streams/own-listeners.js'
 import { takePipe } from '../../node/streams/pipes.js'
-import { adoptPipes, dropListeners, forgetReading, sourceOf, stopFlow } from '../../node/streams/state.js'
+import {
+  adoptPipes,
+  dropListeners,
+  forgetReading,
+  readableStateOf,
+  sourceOf,
+} from '../../node/streams/state.js'
 import type { Listener } from './close-waiters.js'
 import type { StandIn } from './stand-in.js'
 
@@ -22,7 +28,9 @@ export interface OverlappedRound {
   flow(): void
   /** Notes a new listener. Returns true if the body flowed without one until then. */
   takeUp(): boolean
-  /** Opens the stream with which the readers of this round go on; they wait for the end of the next round. */
+  /** Notes to which destinations the request is piped, as a reader has joined this round. */
+  joined(): void
+  /** Opens a stream with which readers of this round go on. They take the end of the next round for theirs. */
   setAside(): StandIn
   /** Makes the request look unread. */
   renew(): void
@@ -63,8 +71,10 @@ function admitReader(this: ParsedRequest, event: string | symbol, listener: List
     return
   }
   const wasDiscarded = round.takeUp()
-  if (!round.isReadable || !this.readableDidRead) return
-  if (wasDiscarded || round.isLeft || setReadersAside(this, round)) startRound(this, round)
+  if (!round.isReadable) return
+  if (!this.readableDidRead) round.joined()
+  else if (wasDiscarded || round.isLeft || setReadersAside(this, round)) startRound(this, round)
+  else round.joined()
 }
 
 /** Called when the request is about to flow. */
@@ -78,13 +88,23 @@ function noteFlow(this: ParsedRequest): void {
   round.flow()
 }
 
-/** Moves readers by 'data' or pipes to a stream of their own. Returns true if there were any. */
+/**
+ * Moves readers by 'data' or pipes to streams of their own. Returns true if there were any. A destination that is
+ * lost pauses its stream, and must not stop the listeners too.
+ */
 function setReadersAside(req: ParsedRequest, round: OverlappedRound): boolean {
-  const listeners = req.rawListeners('data')
-  if (listeners.length === 0 || !canBeSetAside(req, round)) return false
-  const rest = round.setAside()
-  for (const destination of round.destinations) movePipe(req, rest, destination)
-  for (const listener of req.rawListeners('data')) moveListener(req, rest, listener as Listener, round)
+  if (req.listenerCount('data') === 0 || !canBeSetAside(req, round)) return false
+  const { pipes } = readableStateOf(req)
+  const destinations = round.destinations.filter((destination) => pipes.includes(destination))
+  if (destinations.length > 0) {
+    const rest = round.setAside()
+    for (const destination of destinations) movePipe(req, rest, destination)
+  }
+  const listeners = req.rawListeners('data') as Listener[]
+  if (listeners.length > 0) {
+    const rest = round.setAside()
+    for (const listener of listeners) moveListener(req, rest, listener, round)
+  }
   return true
 }
 
@@ -133,7 +153,7 @@ function startRound(req: ParsedRequest, round: OverlappedRound): void {
   // `removeAllListeners` would end the tasks that zone.js holds in place of listeners, which go on elsewhere.
   dropListeners(req, 'data')
   dropListeners(req, 'readable')
-  const cutShort = stopFlow(req)
+  const cutShort = readableStateOf(req)
   round.renew()
   // `pipe()` adds its destination, and most readers set their encoding, before they listen.
   adoptPipes(req, cutShort)

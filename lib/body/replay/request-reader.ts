@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream'
 import { lookUnfinished } from '../../node/connection/connection.js'
 import { NO_SOCKET } from '../../node/connection/no-socket.js'
 import type { ParsedRequest } from '../../node/internals.js'
@@ -7,6 +8,7 @@ import {
   hasListeners,
   isHeldBack,
   outliveEnd,
+  readableStateOf,
   renewReadableState,
   sourceOf,
 } from '../../node/streams/state.js'
@@ -31,6 +33,7 @@ export abstract class RequestReader implements BodyReader {
   ended = false
   loading: number | undefined = undefined
   timesGivenUp = 0
+  destinations: readonly Writable[] = []
   /** True once the request has flowed in this round. */
   protected hasFlowed = false
   /** True once its reader has paused the request, until it flows again. */
@@ -41,6 +44,10 @@ export abstract class RequestReader implements BodyReader {
   private wasBegunBefore = false
   /** The place where a reader stopped by `pause()`; it may still give bytes back. */
   private stoppedAt: Place | undefined
+  /** The number of streams with which readers go on that were set aside. */
+  private goingOn = 0
+  /** True while the end of this round waits for them. */
+  private isEndHeld = false
   /** The position where the next round begins: after the bytes that an iterator has taken before it left the rest. */
   protected start = 0
   /** Makes the connection flow: the original `_read` of the request. */
@@ -101,7 +108,20 @@ export abstract class RequestReader implements BodyReader {
       this.rewind()
       return false
     }
-    return this.nativePush.call(req, chunk)
+    this.isEndHeld = chunk === null && this.goingOn > 0
+    return !this.isEndHeld && this.nativePush.call(req, chunk)
+  }
+
+  /**
+   * Ends no round before a reader that was set aside has had the whole body: it takes that end for its own. Returns the
+   * function to call then.
+   */
+  protected holdEnd(): () => void {
+    this.goingOn++
+    return () => {
+      this.goingOn--
+      if (this.isEndHeld && this.isReadable) this.accept(null)
+    }
   }
 
   /** True once the application has given the request another stream state: its own stream, which is not ours to fill. */
@@ -154,9 +174,14 @@ export abstract class RequestReader implements BodyReader {
     this.wanting = true
     this.hasFlowed = false
     this.hasPaused = false
+    this.isEndHeld = false
     // What is being read from the file is for the round before.
     this.loading = undefined
     feed(this, this.body)
+  }
+
+  joined(): void {
+    this.destinations = readableStateOf(this.req).pipes.slice()
   }
 
   /** Makes the next reader begin at the start of the body, even if an iterator has left it the rest. */

@@ -1,14 +1,14 @@
-import { Readable, type Writable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { keepListeners } from '../../node/connection/connection.js'
 import { forgetRequest } from '../../node/connection/parser.js'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
 import { isHttp2 } from '../../node/request/facts.js'
 import { addOwn, hasOwn, heldFor, listenersExcept } from '../../node/streams/own-listeners.js'
 import {
-  adoptFlow,
   dropListeners,
   forgetDestruction,
   hasListeners,
+  keepFlow,
   looksNew,
   pretendEnded,
   readableStateOf,
@@ -55,7 +55,6 @@ type RoundState = 'unread' | 'reading' | 'discarding' | 'telling'
  */
 export class Rounds extends RequestReader implements ToldRound, OverlappedRound {
   encoding: BufferEncoding | null = null
-  destinations: readonly Writable[] = []
   hasClosed = false
   private state: RoundState = 'unread'
   /** True while a reader that was set aside waits for the end of a round. */
@@ -89,8 +88,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     // The request is as new as the middleware usually finds it.
     if (before.length === 0 && this.body.state !== 'whole') return undefined
     if (before.length > 0) store.append(takeBuffer(req))
-    this.renew()
-    adoptFlow(req, before)
+    keepFlow(req, () => this.renew())
     return undefined
   }
 
@@ -117,7 +115,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     }
     this.hasFlowed = true
     this.hasPaused = false
-    this.destinations = readableStateOf(req).pipes.slice()
+    this.joined()
   }
 
   takeUp(): boolean {
@@ -129,6 +127,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   setAside(): StandIn {
     const rest = new StandIn(this.body, this)
     rest.position = this.position - this.req.readableLength
+    rest.whenLeft(this.holdEnd())
     this.isAwaited = true
     return rest
   }

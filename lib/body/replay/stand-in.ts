@@ -34,6 +34,7 @@ export class StandIn extends BodyStream {
   private isIterated = false
   /** True if the rest is left to the next reader. */
   private isLeft = false
+  private tellLeft: (() => void) | undefined
 
   constructor(body: ReadableBody, request: ReplacedRequest) {
     super(body)
@@ -44,6 +45,23 @@ export class StandIn extends BodyStream {
   iterateFrom(position: number): void {
     this.isIterated = true
     this.position = position
+  }
+
+  /** Calls `tell` once no reader takes bytes from it any more: it has ended or failed, or its destinations are lost. */
+  whenLeft(tell: () => void): void {
+    this.tellLeft = tell
+  }
+
+  private left(): void {
+    const tell = this.tellLeft
+    this.tellLeft = undefined
+    tell?.()
+  }
+
+  override unpipe(destination?: NodeJS.WritableStream): this {
+    super.unpipe(destination)
+    if (!hasListeners(this)) this.left()
+    return this
   }
 
   /** Gives strings if an encoding was set on the request for this reader. Returns true if one was. */
@@ -98,6 +116,7 @@ export class StandIn extends BodyStream {
     if (!this.isLeft) request.noteReadToEnd('instead')
     if (!this.isLeft && !this.ended) request.closeWaiters.readerLeft()
     super._destroy(error, callback)
+    this.left()
   }
 }
 

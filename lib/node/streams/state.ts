@@ -135,6 +135,10 @@ const { ReadableState: NewReadableState } = Readable as unknown as { ReadableSta
  * listeners and the source of its body.
  */
 export function renewReadableState(req: ParsedRequest): void {
+  // Node may be in the middle of its flow, which goes on for as long as the old state flows, and would take the bytes of
+  // the new one; and 'end' may be due in the next tick.
+  req.readableFlowing = false
+  req._readableState.endEmitted = true
   replaceState(req, true)
   if (req._body === true) req._body = false
 }
@@ -175,16 +179,6 @@ export function looksNew(req: ParsedRequest): boolean {
 }
 
 /**
- * Ends a state that is about to be renewed: Node may be in the middle of its flow, with 'end' due in the next tick.
- */
-export function stopFlow(req: ParsedRequest): Readonly<ReadableState> {
-  const { _readableState: state } = req
-  req.readableFlowing = false
-  state.endEmitted = true
-  return state
-}
-
-/**
  * Moves the pipes of an earlier state to the present one. They go on to look into the earlier one: if a later pipe
  * were listed there too, Node would look for a set of slow destinations that only the present state has, and throw.
  */
@@ -192,10 +186,13 @@ export function adoptPipes(req: ParsedRequest, { pipes }: Readonly<ReadableState
   req._readableState.pipes = pipes.slice()
 }
 
-/** Lets a request flow as it did in an earlier state, for listeners and pipes that were there before. */
-export function adoptFlow(req: ParsedRequest, before: Readonly<ReadableState>): void {
+/** Makes a request unread, but lets it flow as it did, for listeners and pipes that were there before. */
+export function keepFlow(req: ParsedRequest, renew: () => void): void {
+  const { _readableState: before } = req
+  const isFlowing = before.flowing === true
+  renew()
   adoptPipes(req, before)
-  if (before.flowing === true) req.resume()
+  if (isFlowing) req.resume()
 }
 
 /** Makes a request whose body is complete close without 'aborted'. */
