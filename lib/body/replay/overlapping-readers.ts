@@ -30,8 +30,10 @@ export interface OverlappedRound {
   takeUp(): boolean
   /** Notes to which destinations the request is piped, as a reader has joined this round. */
   joined(): void
-  /** Opens a stream with which readers of this round go on. They take the end of the next round for theirs. */
-  setAside(): StandIn
+  /** The number of bytes that the readers of this round have taken; undefined if they cannot be counted. */
+  readonly taken: number | undefined
+  /** Opens a stream with which such readers go on. They take the end of the next round for theirs. */
+  setAside(taken: number): StandIn
   /** Makes the request look unread. */
   renew(): void
   readonly closeWaiters: {
@@ -93,16 +95,17 @@ function noteFlow(this: ParsedRequest): void {
  * lost pauses its stream, and must not stop the listeners too.
  */
 function setReadersAside(req: ParsedRequest, round: OverlappedRound): boolean {
-  if (req.listenerCount('data') === 0 || !canBeSetAside(req, round)) return false
+  const { taken } = round
+  if (taken === undefined || req.listenerCount('data') === 0 || !canBeSetAside(req, round)) return false
   const { pipes } = readableStateOf(req)
   const destinations = round.destinations.filter((destination) => pipes.includes(destination))
   if (destinations.length > 0) {
-    const rest = round.setAside()
+    const rest = round.setAside(taken)
     for (const destination of destinations) movePipe(req, rest, destination)
   }
   const listeners = req.rawListeners('data') as Listener[]
   if (listeners.length > 0) {
-    const rest = round.setAside()
+    const rest = round.setAside(taken)
     for (const listener of listeners) moveListener(req, rest, listener, round)
   }
   return true
@@ -140,8 +143,7 @@ function movePipe(req: ParsedRequest, rest: StandIn, destination: Writable): voi
  * request's own buffer, nor can a reader that has set an encoding, which may be in the middle of a character.
  */
 function canBeSetAside(req: ParsedRequest, { encoding }: OverlappedRound): boolean {
-  const isCountedInBytes = req.readableEncoding === null || req.readableLength === 0
-  return req.listenerCount('readable') === 0 && encoding === null && isCountedInBytes
+  return req.listenerCount('readable') === 0 && encoding === null
 }
 
 /**

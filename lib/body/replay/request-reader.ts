@@ -38,6 +38,8 @@ export abstract class RequestReader implements BodyReader {
   protected hasFlowed = false
   /** True once its reader has paused the request, until it flows again. */
   protected hasPaused = false
+  /** The number of bytes that the readers of this round had taken when one of them paused the request. */
+  private takenAtPause: number | undefined
   readonly req: ParsedRequest
   readonly body: ReplayedBody
   /** True once a reader has begun in an earlier round. */
@@ -83,7 +85,7 @@ export abstract class RequestReader implements BodyReader {
     const { req } = this
     // A listener that has paused it from the start, as `Readable.toWeb()` does, may never read.
     const isUsed = this.hasFlowed || req.readableDidRead || !isHeldBack(req)
-    return isUsed && !this.isReplaced && hasListeners(req)
+    return isUsed && !this.isReplaced && (hasListeners(req) || this.goingOn > 0)
   }
 
   get readableLength(): number {
@@ -174,6 +176,7 @@ export abstract class RequestReader implements BodyReader {
     this.wanting = true
     this.hasFlowed = false
     this.hasPaused = false
+    this.takenAtPause = undefined
     this.isEndHeld = false
     // What is being read from the file is for the round before.
     this.loading = undefined
@@ -203,8 +206,20 @@ export abstract class RequestReader implements BodyReader {
   /** Notes that its reader has paused the request. If it has left it before, it is done. */
   paused(): void {
     const { req } = this
+    this.takenAtPause = this.taken
     if (hasListeners(req)) this.hasPaused = true
     else if (req.readableDidRead) this.stop()
+  }
+
+  /**
+   * The number of bytes that the readers of this round have taken; undefined if they have an encoding, in which the
+   * request counts what it still holds. The next reader may have just set it, while they wait.
+   */
+  get taken(): number | undefined {
+    const { req, position } = this
+    const { readableEncoding, readableLength } = req
+    if (readableEncoding === null || readableLength === 0) return position - readableLength
+    return req.isPaused() ? this.takenAtPause : undefined
   }
 
   /** Starts over for the next reader, unless the present one gives bytes back. */

@@ -124,9 +124,9 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     return wasDiscarded
   }
 
-  setAside(): StandIn {
+  setAside(taken: number): StandIn {
     const rest = new StandIn(this.body, this)
-    rest.position = this.position - this.req.readableLength
+    rest.position = taken
     rest.whenLeft(this.holdEnd())
     this.isAwaited = true
     return rest

@@ -7,10 +7,12 @@ import { pipeline } from 'node:stream/promises'
 import { setTimeout as later } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
+import rawBody from 'raw-body'
 import { bodyCache } from 'sluiceway/body-cache'
 import { asChunk, lastChunk, RawClient } from '../../support/clients/raw-client.js'
 import { type Handler, hosts } from '../../support/express/hosts.js'
 import { closeServers, serve } from '../../support/servers/servers.js'
+import { until } from '../../support/time/until.js'
 import { exchange } from '../exchange.js'
 
 const PART = Buffer.alloc(60_000, 97)
@@ -208,6 +210,58 @@ describe('bodyCache, with a reader that another one overtakes', () => {
     const second = countWithData(req.resume())
     client.write(asChunk('two'), lastChunk)
     expect([await first, await second]).to.deep.equal([7, 7])
+    res.end()
+    client.destroy()
+  })
+
+  it('gives the whole body to a reader that sets an encoding while the first one waits for its destination', async () => {
+    const { client, req, res } = await exchange()
+    let release: (() => void) | undefined
+    let had = ''
+    const held = new Writable({
+      highWaterMark: 1,
+      write: (chunk, _encoding, done) => {
+        had += String(chunk)
+        release = done
+      },
+    })
+    const first = pipeline(req, held)
+    client.write(asChunk('one '))
+    await until(() => release !== undefined)
+    client.write(asChunk('é two '))
+    await until(() => req.readableLength > 0)
+    let second = ''
+    const ended = once(req.setEncoding('utf8'), 'end')
+    req.on('data', (chunk: string) => {
+      second += chunk
+    })
+    client.write(asChunk('three'), lastChunk)
+    await until(() => second.endsWith('three'))
+    held._write = (chunk, _encoding, done) => {
+      had += String(chunk)
+      done()
+    }
+    release!()
+    await Promise.all([first, ended])
+    expect([had, second]).to.deep.equal(['one é two three', 'one é two three'])
+    res.end()
+    client.destroy()
+  })
+
+  it("tells nobody of 'close' before its end if the other one gives up, and a loop leaves the body", async () => {
+    const { client, req, res } = await exchange()
+    const heard: string[] = []
+    for (const event of ['close', 'end']) req.once(event, () => heard.push(event))
+    const first = countWithData(req)
+    client.write(asChunk('one '))
+    await later(20)
+    await rawBody(req, { limit: 1 }).catch(() => undefined)
+    for await (const _chunk of req) break
+    await later(20)
+    client.write(asChunk('two'), lastChunk)
+    expect(await first).to.equal(7)
+    await later(20)
+    expect(heard).to.deep.equal(['end', 'close'])
     res.end()
     client.destroy()
   })
