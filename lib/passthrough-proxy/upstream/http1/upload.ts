@@ -153,6 +153,8 @@ export class Upload {
     const { socket } = this
     const whenGone = isFreed ? (error?: Error | null) => void (error ?? freeMemory(bytes)) : undefined
     if (!this.body.isChunked) return socket.write(bytes, whenGone)
+    // Node tells of an error a tick later, and of no second one, nor of an end behind it; `uncork` would write even now.
+    if (socket.errored) return false
     socket.cork()
     socket.write(`${bytes.length.toString(16)}\r\n`, 'latin1')
     socket.write(bytes, whenGone)

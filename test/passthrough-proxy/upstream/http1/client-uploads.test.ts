@@ -196,6 +196,22 @@ describe("the proxy's own client", () => {
       await next.got.ended()
     })
 
+    for (const [title, framing] of [
+      ['in chunks', {}],
+      ['with a length', { contentLength: '9' }],
+    ] as const) {
+      it(`fails if its server breaks off as several pieces of a body come at once, ${title}`, async () => {
+        const body = new PassThrough()
+        const { got, connection } = await asked({ method: 'POST', body, ...framing })
+        connection.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na')
+        await got.until('body')
+        connection.socket.resetAndDestroy()
+        for (const piece of ['abc', 'def', 'ghi']) body.write(piece)
+        expect(await got.failed()).to.include({ kind: 'reset' })
+        body.destroy()
+      })
+    }
+
     for (const [title, trailers, cause] of [
       ['cannot be sent', () => ['X-A', 'b\r\nX-C: d'], 'a value of X-A that cannot be sent'],
       ['throw', throwing, 'thrown'],
