@@ -258,7 +258,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
 
   onWriteError(error: Error): void {
     this.writeError = error
-    this.upload?.stop()
+    this.upload?.discard()
   }
 
   onServerEnd(): void {
