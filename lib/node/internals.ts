@@ -206,6 +206,12 @@ export const AWAITS_CONTINUE = '_expect_continue'
  */
 export const HTTP2_TRAILERS = 'trailers'
 
+/**
+ * The name of the listener by which a stream over HTTP/2 gives its bytes to its request. Without it the bytes that Node
+ * discards with an unread request would look cut, and code that reads the stream itself would lose the rest of a body.
+ */
+export const FEEDS_REQUEST = 'onStreamData'
+
 export const STREAM_DESTROYED: unique symbol = Symbol.for('nodejs.stream.destroyed') as never
 
 export const STREAM_DISTURBED: unique symbol = Symbol.for('nodejs.stream.disturbed') as never

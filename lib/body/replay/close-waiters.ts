@@ -1,5 +1,5 @@
 import type { ParsedRequest } from '../../node/internals.js'
-import { hasConnection, isHttp2 } from '../../node/request/facts.js'
+import { hasConnection, isHttp2, wasReset } from '../../node/request/facts.js'
 import { isAwaited } from '../../node/streams/awaited-listener.js'
 import { dropListeners, hasListeners, whileEnded } from '../../node/streams/state.js'
 import { timers } from '../../node/timers.js'
@@ -161,6 +161,17 @@ export class CloseWaiters {
     }
     this.tellLast = tellLast
     socket.on('close', tellLast)
+  }
+
+  /**
+   * Called when the stream of a request over HTTP/2 is over. Node emits 'close' on the request, lets it flow if nobody
+   * has read it, and so emits 'end'.
+   */
+  streamIsOver(): void {
+    const { req, wasBegun, endListeners } = this.request
+    const isUnread = !this.isOver && !wasBegun && !hasListeners(req)
+    if (endListeners.length > 0 && isUnread && !wasReset(req))
+      timers.nextTick(() => this.call('end', endListeners))
   }
 
   /** Called when the rest of a body whose response is over has come. */

@@ -189,11 +189,11 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     const { req } = this
     if (this.isReplaced) return
     if (this.hasClosed) this.dropReaders()
+    if (isHttp2(req)) this.closeWaiters.streamIsOver()
     if (hasListeners(req)) this.failRound()
     else if (this.state !== 'telling' && !looksNew(req)) this.renew()
     keepListeners(req)
     forgetRequest(this.body.socket, req)
-    // Over HTTP/2, Node emits 'close' with the end of the stream, even if the body was not read.
     const isClosing = this.hasClosed || req.destroyed || isHttp2(req)
     if (!isClosing) this.closeWaiters.responseIsOver()
   }

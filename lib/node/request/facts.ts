@@ -2,7 +2,7 @@ import type { ServerHttp2Stream } from 'node:http2'
 import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { IncomingMessage, type ServerResponse } from '../http.js'
-import type { ParsedRequest } from '../internals.js'
+import { FEEDS_REQUEST, type ParsedRequest } from '../internals.js'
 import { readableStateOf } from '../streams/state.js'
 import { nativeReadOf } from './methods.js'
 
@@ -140,11 +140,22 @@ export function wasReset(req: IncomingMessage): boolean {
 
 /**
  * Tells whether a body over HTTP/2 has ended before its announced length or, if that is not known or not all of it was
- * counted, with its stream.
+ * counted, with its stream. The bytes of a request that nobody has read stay in its stream, and Node discards them there.
  */
 export function isCutShort({ req, received, length, missesBytes }: ReceivedBody): boolean {
   if (!isHttp2(req)) return false
-  return missesBytes || Number.isNaN(length) ? wasReset(req) : received < length
+  const isCounted =
+    !missesBytes && !Number.isNaN(length) && streamOf(req).listeners('data').some(feedsRequest)
+  return isCounted ? received < length : wasReset(req)
+}
+
+/** Tells whether other code reads the stream of a request over HTTP/2 itself, instead of the request. */
+export function isStreamRead(stream: ServerHttp2Stream): boolean {
+  return stream.listenerCount('readable') > 0 || !stream.listeners('data').every(feedsRequest)
+}
+
+function feedsRequest({ name }: Function): boolean {
+  return name === FEEDS_REQUEST
 }
 
 interface ReceivedBody {
