@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { constants } from 'node:os'
 import type { Readable } from 'node:stream'
 import { types } from 'node:util'
+import { hasClosedStream } from './node/request/facts.js'
 import { headerOf } from './node/response/send-head.js'
 import { hasEmittedEnd, takeBackEarlyEnd } from './node/streams/state.js'
 import {
@@ -170,7 +171,10 @@ const unendedStream: OptionCheck<Readable | undefined> = (given, option) => {
   if (given === undefined) return undefined
   const stream = requireStream(given, option)
   if (stream.errored) throw stream.errored
-  if (hasEmittedEnd(stream) && !takeBackEarlyEnd(stream as IncomingMessage))
+  const request = stream as IncomingMessage
+  // Node ends the request of a stream of HTTP/2 that is over. The child is ended then, with its response.
+  const isOver = hasClosedStream(request)
+  if (hasEmittedEnd(stream) && !isOver && !takeBackEarlyEnd(request))
     throw sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ')
   return stream
 }
