@@ -1,6 +1,6 @@
 import { keepListeners } from '../node/connection/connection.js'
 import { isCutShort, isHttp2, wasReset } from '../node/request/facts.js'
-import { onResponseClose } from '../node/response/close.js'
+import { isAnswered, onResponseClose } from '../node/response/close.js'
 import { isBeingRead } from '../node/streams/state.js'
 import { bodyRefused } from '../shared/channels.js'
 import { bodyTooLarge, type ErrorDetails, type SluicewayError, sluicewayError } from '../shared/errors.js'
@@ -224,9 +224,10 @@ export class BodySource
     // A function adapter has the body in memory, and serves late readers too: unless it is kept, nothing is held here.
     if (this.state === 'released' || (this.store === undefined && this.isOfHost)) return
     if (this.nativePush === undefined && this.req.complete) this.state = 'whole'
-    if (wasReset(this.req) && !this.res.writableEnded) this.abort(undefined)
+    const isAnswer = isAnswered(this.res)
+    if (wasReset(this.req) && !isAnswer) this.abort(undefined)
     // An active reader may go on after the response, within the limit.
-    if (this.isReadOn && this.res.writableEnded) {
+    if (this.isReadOn && isAnswer) {
       this.tap()
       keepListeners(this.req)
       this.lateReading ??= new LateReading(this)

@@ -47,22 +47,27 @@ describe('a request over HTTP/2 that is answered', () => {
       })
     }
 
-    it(`leaves the rest of its body to code that reads the stream itself: behind ${name}`, async () => {
-      const read = deferred<string>()
-      await connect(...behind, (_req, res) => {
-        const { stream } = res as unknown as http2.Http2ServerResponse
-        void text(stream).then(read.resolve)
-        stream.respond({ ':status': 202 })
-        stream.end('early')
+    for (const [what, isOfStream] of [
+      ['the stream itself', true],
+      ['the request, and answers through the stream', false],
+    ] as const) {
+      it(`leaves the rest of its body to code that reads ${what}: behind ${name}`, async () => {
+        const read = deferred<unknown>()
+        await connect(...behind, (req, res) => {
+          const { stream } = res as unknown as http2.Http2ServerResponse
+          void text(isOfStream ? stream : req).then(read.resolve, read.resolve)
+          stream.respond({ ':status': 202 })
+          stream.end('early')
+        })
+        const stream = session.request(POST)
+        stream.write('first ')
+        const [{ ':status': status }] = (await once(stream, 'response')) as [IncomingHttpHeaders]
+        await once(stream.resume(), 'end')
+        // The middleware decides within these turns, before the rest is sent.
+        await turns(20)
+        stream.end('last')
+        expect([status, await read.promise]).to.deep.equal([202, 'first last'])
       })
-      const stream = session.request(POST)
-      stream.write('first ')
-      const [{ ':status': status }] = (await once(stream, 'response')) as [IncomingHttpHeaders]
-      await once(stream.resume(), 'end')
-      // The middleware decides within these turns, before the rest is sent.
-      await turns(20)
-      stream.end('last')
-      expect([status, await read.promise]).to.deep.equal([202, 'first last'])
-    })
+    }
   }
 })

@@ -42,6 +42,16 @@ export function isClosed(res: ServerResponse): boolean {
   return destroyed || aborted
 }
 
+/**
+ * Tells whether the application has ended a response. Over HTTP/2 it may do so through the stream, which Node itself
+ * ends if the client leaves before.
+ */
+export function isAnswered(res: ServerResponse): boolean {
+  if (res.writableEnded || !isHttp2(res.req)) return res.writableEnded
+  const { writableEnded, aborted } = streamOf(res)
+  return writableEnded && !aborted
+}
+
 /** The listeners that are called even if Node does not emit 'close'. */
 const closeListeners = new WeakSet<Function>()
 
