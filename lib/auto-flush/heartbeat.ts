@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { types } from 'node:util'
 import { needsDrain } from '../node/connection/connection.js'
 import { contain } from '../node/contained.js'
-import { onResponseClose } from '../node/response/close.js'
+import { isAnswered, onResponseClose } from '../node/response/close.js'
 import { wrapMethod } from '../node/response/methods.js'
 import { timers } from '../node/timers.js'
 
@@ -49,7 +49,7 @@ export class Heartbeat {
 
   /** True from `res.end()` on: the client may take long to read the rest, and a write would fail. */
   private get isOver(): boolean {
-    return this.isEnding || this.res.destroyed || this.res.writableEnded
+    return this.isEnding || this.res.destroyed || isAnswered(this.res)
   }
 }
 
