@@ -127,6 +127,8 @@ export interface OutgoingResponse extends ServerResponse {
   readonly _trailer?: string
   /** Sends the head, if it is due, and then data. Without it a head would be sent as UTF-8. */
   _send(data: string | Uint8Array, encoding: BufferEncoding, ...rest: unknown[]): boolean
+  /** Sends bytes before the head. Without it a client would wait for a 100 that is due after the head was written. */
+  _writeRaw(data: string, encoding: BufferEncoding): boolean
 }
 
 /** A response that can be told of its connection's end; up to Node 22, Node tells only the one whose turn it is. */

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { excludesBody } from '../../shared/response-facts.js'
 import { type IncomingMessage, ServerResponse } from '../http.js'
 import { NEED_DRAIN, type OutgoingResponse, type ParsedRequest, type ServerSocket } from '../internals.js'
-import { WATCHERS } from '../keys.js'
+import { CONTINUE, WATCHERS } from '../keys.js'
 import { hasConnection, isHttp2, streamOf } from '../request/facts.js'
 
 /* The state that the HTTP server keeps of a connection, its requests and its responses. */
@@ -143,6 +143,16 @@ export function sendsBody(res: ServerResponse, status: number): boolean {
 /** Makes a response have a body again after Node has refused its head, if the client `takes` one. */
 export function expectBody(res: ServerResponse, takes: boolean): void {
   ;(res as OutgoingResponse)._hasBody = takes
+}
+
+/** A request whose client waits for `100 Continue`, with its response. */
+export interface ExpectingRequest extends IncomingMessage {
+  [CONTINUE]?: ServerResponse | undefined
+}
+
+/** Tells whether the client of `req` waits for a `100 Continue`. */
+export function awaitsContinue(req: IncomingMessage): boolean {
+  return (req as ExpectingRequest)[CONTINUE] !== undefined
 }
 
 /** An object that is told when a connection ends. */
