@@ -87,6 +87,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
 
   onSending(sending: Sending): void {
     this.state = 'sent'
+    this.sent?.readEnd()
     if (this.sending !== undefined) this.trace?.sentAgain()
     this.sending = sending
   }

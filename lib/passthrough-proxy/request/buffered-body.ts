@@ -1,4 +1,6 @@
 import type { IncomingMessage } from 'node:http'
+import type { ParsedRequest } from '../../node/internals.js'
+import { forgetData } from '../../node/streams/state.js'
 import type { ClientHead } from './client-head.js'
 
 /** The most bytes that Node reads from a socket at once: a longer body never comes in one piece. */
@@ -20,16 +22,23 @@ export function hasBufferedBody(req: IncomingMessage, head: ClientHead): boolean
   return mayBeBuffered(req, head) && req.readableLength === Number(head.contentLength)
 }
 
-/** Takes a body that is complete out of the request; returns undefined if it has to be read as a stream. */
+/** Takes a body that is complete, with its end, out of the request; returns undefined if it is read as a stream. */
 export function takeBufferedBody(req: IncomingMessage, head: ClientHead): Buffer | undefined {
-  return hasBufferedBody(req, head) ? takeBody(req) : undefined
-}
-
-/** Takes a body that is complete out of the request. */
-export function takeBody(req: IncomingMessage): Buffer {
-  // Without a length, from Node 26 on, it would be only the first of several chunks.
-  const body = req.read(req.readableLength) as Buffer
-  // The end comes after it, and has to be read too.
+  if (!hasBufferedBody(req, head)) return undefined
+  const body = takeBody(req)
   req.resume()
   return body
+}
+
+/** Takes a body that is complete out of the request, and leaves its end there, so that it can be given back. */
+export function takeBody(req: IncomingMessage): Buffer {
+  // Without a length, from Node 26 on, it would be only the first of several chunks.
+  return req.read(req.readableLength) as Buffer
+}
+
+/** Gives a body back whose end was not read. */
+export function giveBackBody(req: IncomingMessage, body: Buffer): void {
+  if (req.readableFlowing !== null || req.destroyed) return
+  req.unshift(body)
+  forgetData(req as ParsedRequest)
 }

@@ -47,8 +47,9 @@ export function keepBody(sent: SentRequest | undefined, req: IncomingMessage): v
   if (sent !== undefined) destroyGiven(sent, req)
 }
 
-/** Ends the sending of a body. */
+/** Ends the sending of a body, or the wait for it. */
 export function releaseBody(sent: SentRequest | undefined, req: IncomingMessage): void {
+  sent?.giveBack()
   if (sent?.hasStreamedBody !== false) leaveToReaders(req)
   if (sent !== undefined) destroyGiven(sent, req)
 }
