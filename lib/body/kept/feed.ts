@@ -52,8 +52,13 @@ async function load(reader: BodyReader, body: ReadableBody, store: BodyStore): P
   if (reader.loading === position) return
   reader.loading = position
   const chunk = await store.readAt(position)
-  if (chunk === undefined || reader.loading !== position || !body.isReadable) return
+  if (reader.loading !== position || !body.isReadable) return
   reader.loading = undefined
+  if (!Buffer.isBuffer(chunk)) {
+    // The next reader asks for these bytes again.
+    if (!reader.readsAhead) store.onFileError(chunk)
+    return
+  }
   hand(reader, chunk)
   // Node's request asks for more by itself only once its own `_read` has run, which `pull` calls.
   if (feed(reader, body)) body.pull()

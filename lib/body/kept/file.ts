@@ -12,7 +12,7 @@ const WRITE_SIZE = 64 * 1024
 export interface BodyFileOwner {
   /** Called when everything appended so far has been written. */
   onWritten(): void
-  /** Called when the file could not be opened, written or read, and cannot be used any more. */
+  /** Called when the file could not be opened or written, and cannot be used any more. */
   onFileError(error: NodeJS.ErrnoException): void
 }
 
@@ -59,19 +59,15 @@ export class BodyFile {
     return undefined
   }
 
-  /**
-   * Reads written bytes from `position` on, up to a chunk. Returns undefined after an error, which the owner has been
-   * told.
-   */
-  async read(position: number): Promise<Buffer | undefined> {
+  /** Reads written bytes from `position` on, up to a chunk. Returns the error if that fails: its reader may have left. */
+  async read(position: number): Promise<Buffer | NodeJS.ErrnoException> {
     const chunk = Buffer.allocUnsafe(Math.min(READ_SIZE, this.written - position))
     try {
       const handle = await this.handle
       const { bytesRead } = await handle.read(chunk, 0, chunk.length, position)
       return chunk.subarray(0, bytesRead)
     } catch (error) {
-      this.owner.onFileError(error as NodeJS.ErrnoException)
-      return undefined
+      return error as NodeJS.ErrnoException
     }
   }
 

@@ -23,6 +23,7 @@ export class BodyReaders {
     const index = this.list.indexOf(reader)
     if (index === -1) return
     this.note(reader)
+    reader.loading = undefined
     this.list.splice(index, 1)
   }
 

@@ -72,8 +72,8 @@ export class BodyStore implements BodyFileOwner {
     return this.memory.at(position) ?? this.file?.pendingAt(position - this.memory.size)
   }
 
-  /** Reads bytes from `position` on from the file; undefined after an error, which the owner has been told. */
-  readAt(position: number): Promise<Buffer | undefined> {
+  /** Reads bytes from `position` on from the file. Returns the error if that fails. */
+  readAt(position: number): Promise<Buffer | NodeJS.ErrnoException> {
     return this.file!.read(position - this.memory.size)
   }
 

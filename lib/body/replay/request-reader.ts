@@ -79,6 +79,11 @@ export abstract class RequestReader implements BodyReader {
     return isUsed && !this.isReplaced && hasListeners(req)
   }
 
+  get readsAhead(): boolean {
+    const { req } = this
+    return req.readableFlowing !== true && !hasListeners(req)
+  }
+
   get readableLength(): number {
     return this.req.readableLength
   }

@@ -57,7 +57,7 @@ export class SentRequest implements UpstreamRequest {
     this.contentLength = lengthOf(draft, isOwn)
     this.lines = outgoing.headers.lines
     this.upgrade = acceptedUpgrade(req, settings)
-    if (this.upgrade !== undefined && this.body !== null) throw unsendableRequest(BODY_OF_UPGRADE)
+    refuseBodyOfUpgrade(this)
     this.headersTimeoutMs = settings.headersTimeoutMs
     this.idleTimeoutMs = settings.idleTimeoutMs
     this.maxQueue = settings.maxQueue
@@ -75,6 +75,10 @@ export class SentRequest implements UpstreamRequest {
   giveBack(): void {
     if (this.takenFrom !== undefined) giveBackBody(this.takenFrom, this.body as Buffer)
   }
+}
+
+function refuseBodyOfUpgrade({ upgrade, body }: UpstreamRequest): void {
+  if (upgrade !== undefined && body !== null) throw unsendableRequest(BODY_OF_UPGRADE)
 }
 
 /** Returns the client's trailers, which follow a body in chunks; any other loses its announcement of them. */

@@ -21,6 +21,7 @@ import {
   removeDirectories,
 } from '../../support/process/temporary-files.js'
 import { closeServers, serve, type TestServer } from '../../support/servers/servers.js'
+import { deferred } from '../../support/time/deferred.js'
 import { until } from '../../support/time/until.js'
 
 const KB = 1024
@@ -54,6 +55,19 @@ const readInEveryWay: Handler = async (req, res) => {
     ).to.equal(digest)
   }
   res.end('same')
+}
+
+/** Lets the next read of a file fail, and then calls `failed`. */
+async function failNextReading(failed: () => void): Promise<void> {
+  const handle = await fs.promises.open(process.execPath)
+  const prototype = Object.getPrototypeOf(handle) as { read: unknown }
+  await handle.close()
+  const { read } = prototype
+  prototype.read = async (): Promise<never> => {
+    prototype.read = read
+    setImmediate(failed)
+    throw Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' })
+  }
 }
 
 const describeOnLinux = process.platform === 'linux' ? describe : describe.skip
@@ -373,6 +387,22 @@ describeOnLinux('bodyCache, beyond memory', () => {
     })
     expect((await fetch(url, { method: 'POST', body })).status).to.equal(500)
     expect(codes).to.deep.equal(Array.from({ length: 3 }, () => 'ERR_SLUICEWAY_STORAGE_FAILED'))
+  })
+
+  it('does not fail the answer if no reader waits for bytes that cannot be read, and asks for them again', async () => {
+    const { url } = await upload({ memory: 0 }, async (req, res) => {
+      await rawBody(req)
+      const failed = deferred()
+      await failNextReading(failed.resolve)
+      // It has enough with what the request has read ahead, and the request reads ahead for the next one.
+      await rawBody(req, { limit: 10 }).catch(() => {})
+      await failed.promise
+      res.end(await rawBody(req))
+    })
+    const response = await fetch(url, { method: 'POST', body })
+    expect(response.status).to.equal(200)
+    expect(body.equals(Buffer.from(await response.arrayBuffer()))).to.equal(true)
+    await allClosedIn(directory)
   })
 
   for (const order of [['maxBytes', 'bodyCache'] as const, ['bodyCache', 'maxBytes'] as const]) {

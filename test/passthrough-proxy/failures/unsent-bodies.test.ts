@@ -32,7 +32,7 @@ const handlers: Record<string, (upstream: string) => Handler> = {
     req.on('end', () => res.end(body))
   },
   'parses it': () => (req, res, next) => {
-    express.text({ type: () => true })(req as never, res as never, (error?: unknown) => {
+    express.text({ type: () => true })(req, res, (error?: unknown) => {
       if (error === undefined) res.end((req as IncomingMessage & { body?: string }).body)
       else next(error)
     })
@@ -44,7 +44,7 @@ const handlers: Record<string, (upstream: string) => Handler> = {
         incoming.replace(body)
       },
     })
-    return (req, res, next) => void proxy(req, res, next)
+    return (req, res, next) => proxy(req, res, next)
   },
 }
 
