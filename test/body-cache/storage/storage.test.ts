@@ -21,7 +21,6 @@ import {
   removeDirectories,
 } from '../../support/process/temporary-files.js'
 import { closeServers, serve, type TestServer } from '../../support/servers/servers.js'
-import { deferred } from '../../support/time/deferred.js'
 import { until } from '../../support/time/until.js'
 
 const KB = 1024
@@ -57,17 +56,21 @@ const readInEveryWay: Handler = async (req, res) => {
   res.end('same')
 }
 
-/** Lets the next read of a file fail, and then calls `failed`. */
-async function failNextReading(failed: () => void): Promise<void> {
+/** Lets each read of a file fail while `action` runs. Returns how many have failed. */
+async function whileReadsFail(action: () => Promise<unknown>): Promise<number> {
   const handle = await fs.promises.open(process.execPath)
   const prototype = Object.getPrototypeOf(handle) as { read: unknown }
   await handle.close()
   const { read } = prototype
+  let failed = 0
   prototype.read = async (): Promise<never> => {
-    prototype.read = read
-    setImmediate(failed)
+    failed += 1
     throw Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' })
   }
+  await action().finally(() => {
+    prototype.read = read
+  })
+  return failed
 }
 
 const describeOnLinux = process.platform === 'linux' ? describe : describe.skip
@@ -392,11 +395,12 @@ describeOnLinux('bodyCache, beyond memory', () => {
   it('does not fail the answer if no reader waits for bytes that cannot be read, and asks for them again', async () => {
     const { url } = await upload({ memory: 0 }, async (req, res) => {
       await rawBody(req)
-      const failed = deferred()
-      await failNextReading(failed.resolve)
-      // It has enough with what the request has read ahead, and the request reads ahead for the next one.
-      await rawBody(req, { limit: 10 }).catch(() => {})
-      await failed.promise
+      const failed = await whileReadsFail(async () => {
+        // It has enough with what the request has read ahead, and the request reads ahead for the next one.
+        await rawBody(req, { limit: 10 }).catch(() => {})
+        for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => void setImmediate(resolve))
+      })
+      expect(failed).to.be.above(0)
       res.end(await rawBody(req))
     })
     const response = await fetch(url, { method: 'POST', body })
