@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { exceptionContained } from '../../shared/channels.js'
 import { INTERNAL_ERROR } from '../http2-codes.js'
 import { isHttp2, isServedAsHttp10, streamOf } from '../request/facts.js'
@@ -32,6 +33,12 @@ export function cutExchange(req: IncomingMessage): void {
 function resetStream(req: IncomingMessage): void {
   const stream = streamOf(req)
   if (!stream.destroyed) stream.close(INTERNAL_ERROR)
+}
+
+/** Breaks a connection off as its other end did: its peer is to see no end. */
+export function resetConnection(connection: Duplex): void {
+  reset(connection as Socket)
+  connection.destroy()
 }
 
 /**
