@@ -79,6 +79,13 @@ export abstract class RequestReader implements BodyReader {
     return isUsed && !this.isReplaced && hasListeners(req)
   }
 
+  /** True while code that listens for one 'readable' at a time works on what it has read, and has no listener. */
+  get isBetweenReads(): boolean {
+    const { req } = this
+    const isLeft = this.hasPaused || req.readableFlowing === true || this.isReplaced
+    return req.readableDidRead && !isLeft && !req.readableEnded && !hasListeners(req)
+  }
+
   get readsAhead(): boolean {
     const { req } = this
     return req.readableFlowing !== true && !hasListeners(req)
