@@ -5,6 +5,7 @@ import { hasCutHead } from '../../node/request/facts.js'
 import { sluicewayError } from '../../shared/errors.js'
 import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'
+import { refusedRequest } from '../upstream-errors.js'
 import { isChangedBodyOf } from './changed-body.js'
 import { hasBody, type ClientHead } from './client-head.js'
 import { DraftedRequest } from './drafted-request.js'
@@ -97,9 +98,11 @@ export function draftOf(
   mayMove: boolean,
 ): Draft {
   refuseLoop(head, target.mark)
-  const path = upstreamPath(target, requestPath(req, settings.path))
   // As in http.request: an application may have set another one, in lower case.
   const method = req.method?.toUpperCase() as string
+  // Over HTTP/2, an application may give the proxy requests of the event 'connect', which have no path.
+  if (method === 'CONNECT') throw refusedRequest('CONNECT asks for a tunnel')
+  const path = upstreamPath(target, requestPath(req, settings.path))
   const drafted = { method, path, lines: head.lines }
   const outgoing = new DraftedRequest(drafted, req, hasBody(head))
   return { req, settings, target, head, outgoing, mayMove }
