@@ -5,6 +5,7 @@ import { cutResponse } from '../../node/response/cut.js'
 import { hasOtherFlush } from '../../node/response/methods.js'
 import { isHeadWritten, sendHead } from '../../node/response/send-head.js'
 import { timers } from '../../node/timers.js'
+import { exceptionContained } from '../../shared/channels.js'
 import { isError } from '../../shared/is-error.js'
 import type { ResponseHook } from '../hooks.js'
 import type { ProxySettings } from '../settings.js'
@@ -72,11 +73,15 @@ export class Answer implements BodyReceiver, ClientSide {
 
   /**
    * Takes over the answer that a failed hook has begun by itself: no other code would end it. If Node has refused a
-   * second head, another handler may have sent the first one, and its answer is left alone.
+   * second head, another handler may have sent the first one, and its answer is left alone, as is one that has ended:
+   * `next` would cut it, and only observers are told of the error.
    */
   adopt(cause: unknown): void {
+    if (!this.isTaken) return
     const isRefused = isError(cause) && 'code' in cause && cause.code === 'ERR_HTTP_HEADERS_SENT'
-    if (this.isTaken && !this.isClosed && !isRefused) this.isBegun = true
+    if (!this.isClosed && !isRefused) this.isBegun = true
+    else if (!this.res.destroyed && exceptionContained.isObserved)
+      exceptionContained.tell({ req: this.req, error: cause })
   }
 
   /** Passes an interim response on if the client supports it. */
