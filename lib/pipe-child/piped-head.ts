@@ -44,7 +44,7 @@ function headersFor(res: ServerResponse, { exit, events }: HeadSettings): Record
 
 /** Only a body in chunks may have trailers over HTTP/1: Node throws for any other that announces them. */
 function takesTrailers(res: ServerResponse): boolean {
-  return isHttp2(res.req) || (takesChunks(res.req) && !res.hasHeader('content-length'))
+  return isHttp2(res) || (takesChunks(res.req) && !res.hasHeader('content-length'))
 }
 
 function restoreHeader(

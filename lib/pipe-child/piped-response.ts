@@ -139,7 +139,7 @@ export class PipedResponse {
     onResponseClose(this.res, listener)
     this.listeners.addRemoval(() => this.res.off('close', listener))
     // A response over HTTP/2 emits 'finish' only when the request has ended too.
-    if (isHttp2(this.res.req)) this.listeners.on(streamOf(this.res), 'finish', listener)
+    if (isHttp2(this.res)) this.listeners.on(streamOf(this.res), 'finish', listener)
   }
 
   private waitForDrain(): void {

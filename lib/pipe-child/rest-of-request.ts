@@ -17,8 +17,8 @@ const REST_MS = 2000
  * @see RFC 9112 §9.6
  */
 export function awaitRest(res: ServerResponse): void {
+  if (isHttp2(res)) return
   const req = res.req as ParsedRequest
-  if (isHttp2(req)) return
   // Our listener comes before that of the server, which closes the connection.
   res.prependListener('finish', () => {
     const mayBeReset = !req.complete && closesAfter(res as OutgoingResponse) && req.socket instanceof Socket

@@ -47,7 +47,7 @@ export function tellDrained(res: OutgoingResponse): void {
 
 /** Tells whether a response waits for its client to read. Up to Node 22 one over HTTP/2 does not tell. */
 export function needsDrain(res: ServerResponse): boolean {
-  return isHttp2(res.req) ? streamOf(res).writableNeedDrain : res.writableNeedDrain
+  return isHttp2(res) ? streamOf(res).writableNeedDrain : res.writableNeedDrain
 }
 
 /**
@@ -131,7 +131,8 @@ export function lengthBeforeHead(res: ServerResponse): number | undefined {
  * have changed `req.method` since.
  */
 export function takesBody(res: ServerResponse): boolean {
-  const { _hasBody: takes = res.req.method !== 'HEAD' } = res as Partial<OutgoingResponse>
+  const { _hasBody: takes = (res.req as IncomingMessage | null)?.method !== 'HEAD' } =
+    res as Partial<OutgoingResponse>
   return takes
 }
 

@@ -11,9 +11,12 @@ import { nativeReadOf } from './methods.js'
  * client wrote (`GET / HTTP/2.0` comes over HTTP/1 too), and an application may change `req.headers`.
  */
 
-/** Tells whether a request came over HTTP/2: only then it has a stream. */
-export function isHttp2(req: IncomingMessage): boolean {
-  const { stream } = req as { stream?: { respond?: unknown } | null }
+/**
+ * Tells whether a request came, or a response goes, over HTTP/2: only then it has a stream. A pushed response has no
+ * request.
+ */
+export function isHttp2(message: IncomingMessage | ServerResponse): boolean {
+  const { stream } = message as { stream?: { respond?: unknown } | null }
   return typeof stream?.respond === 'function'
 }
 

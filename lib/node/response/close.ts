@@ -23,7 +23,7 @@ export function onResponseClose(res: ServerResponse, listener: CloseListener): v
     leaveRoom(res)
     // `on` may be replaced: @polka/compression moves all listeners to its own stream, which a lost connection does not close.
     res.addListener('close', listener)
-    if (isHttp2(res.req)) watchStream(res, listener)
+    if (isHttp2(res)) watchStream(res, listener)
     else if (res.socket === null) closeWithConnection(res)
   }
 }
@@ -37,7 +37,7 @@ function leaveRoom(res: ServerResponse): void {
 
 /** Tells whether a response is over, either sent completely or cut off because its client has gone. */
 export function isClosed(res: ServerResponse): boolean {
-  if (!isHttp2(res.req)) return res.closed
+  if (!isHttp2(res)) return res.closed
   const { destroyed, aborted } = streamOf(res)
   return destroyed || aborted
 }

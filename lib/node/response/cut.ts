@@ -15,7 +15,7 @@ import { isHttp2, isServedAsHttp10, streamOf } from '../request/facts.js'
 export function cutResponse(res: ServerResponse): void {
   const { req } = res
   try {
-    if (isHttp2(req)) return resetStream(req)
+    if (isHttp2(res)) return resetStream(res)
     if (isServedAsHttp10(req)) reset(res.socket)
     res.destroy()
   } catch (error) {
@@ -30,8 +30,8 @@ export function cutExchange(req: IncomingMessage): void {
   else req.destroy()
 }
 
-function resetStream(req: IncomingMessage): void {
-  const stream = streamOf(req)
+function resetStream(message: IncomingMessage | ServerResponse): void {
+  const stream = streamOf(message)
   if (!stream.destroyed) stream.close(INTERNAL_ERROR)
 }
 

@@ -54,7 +54,7 @@ export function addTrailers(
   trailers: Record<string, string>,
   replaced: readonly string[],
 ): void {
-  if (isHttp2(res.req)) removeHttp2Trailers(res, replaced)
+  if (isHttp2(res)) removeHttp2Trailers(res, replaced)
   const before = ((res as OutgoingResponse)._trailer ?? '').split('\r\n').filter((line) => line !== '')
   const kept = before.filter((line) => !replaced.includes(nameOf(line)))
   if (kept.length === 0) res.addTrailers(trailers)
