@@ -60,19 +60,23 @@ export interface BodyCacheOptions {
    * many as the disk holds. @default '10gb'
    */
   readonly diskBudget?: ByteSize | undefined
-  /** The directory of the temporary files; it has to exist and be writable. @default os.tmpdir() */
+  /**
+   * The directory of the temporary files. It has to exist and be writable: otherwise a body that needs a file fails with
+   * 500 (ERR_SLUICEWAY_STORAGE_FAILED). @default os.tmpdir()
+   */
   readonly directory?: string | undefined
   /**
    * The largest body that `buffer()`, `text()`, `json()`, `urlencoded()`, `formData()`, `blob()` and `rawBody` load
-   * into memory, in bytes after decompression; they reject a larger one with 413, as soon as its size is known.
-   * `req`, `stream()` and `web()` are limited by `limit` only. 0 allows only empty bodies, Infinity any up to `limit`.
+   * into memory, in bytes after decompression; they reject a larger one with 413 (ERR_SLUICEWAY_BODY_TOO_LARGE), as
+   * soon as its size is known. `req`, `stream()` and `web()` are limited by `limit` only. 0 allows only empty bodies,
+   * Infinity any up to `limit`.
    * @default '1mb'
    */
   readonly parseLimit?: ByteSize | undefined
   /**
    * Sets how `json()` and `urlencoded()` treat keys that would poison a prototype, `__proto__` and
-   * `constructor.prototype`: 'error' refuses the body with 400, 'remove' drops the keys, 'ignore' passes them to the
-   * handler, except `__proto__` in a form, which is dropped. @default 'error'
+   * `constructor.prototype`: 'error' refuses the body with 400 (ERR_SLUICEWAY_BODY_MALFORMED), 'remove' drops the
+   * keys, 'ignore' passes them to the handler, except `__proto__` in a form, which is dropped. @default 'error'
    */
   readonly prototypePoisoning?: PrototypePoisoning | undefined
   /**

@@ -35,8 +35,8 @@ export type MaxBytesLimit = { limit(req: IncomingMessage): ByteSize }['limit']
 export interface MaxBytesOptions {
   /**
    * The largest request body that is accepted, in bytes on the wire (before decompression): a whole number, a size
-   * such as '100kb', or a function that decides per request. 0 refuses every body; Infinity has to be given for no
-   * limit.
+   * such as '100kb', or a function that decides per request. A larger body is refused with 413
+   * (ERR_SLUICEWAY_BODY_TOO_LARGE). 0 refuses every body; Infinity has to be given for no limit.
    */
   readonly limit: ByteSize | MaxBytesLimit
   /**
