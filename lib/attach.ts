@@ -10,8 +10,8 @@ import { runUpgrade } from './attach/upgrade.js'
 import { continueOnRead } from './body/expect-continue.js'
 import { ATTACHED } from './node/keys.js'
 import { withEntry, wrongOption } from './shared/error-page.js'
+import { callback } from './shared/option-checks.js'
 import {
-  callback,
   isRequest,
   type NamesElsewhere,
   type OptionChecks,
@@ -174,8 +174,9 @@ function isAttached(server: object): boolean {
 }
 
 /**
- * Replaces Node's handling: with a 'checkContinue' listener Node sends no `100 Continue` and emits no 'request'. Another
- * listener that can answer does so alone, or else the app would get its requests twice, and those that it refuses.
+ * Replaces Node's handling: with a 'checkContinue' listener Node sends no `100 Continue` and emits no 'request'.
+ * Another listener that can answer does so alone: otherwise the app would get its requests too, even those that it
+ * refuses.
  */
 function onCheckContinue(this: Server, req: IncomingMessage, res: ServerResponse): void {
   if (hasExpectTaker(this, onCheckContinue)) return

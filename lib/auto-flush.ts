@@ -5,10 +5,8 @@ import { watchHead } from './auto-flush/watch-head.js'
 import { shareHiddenClass } from './node/hidden-class.js'
 import type { Middleware } from './shared/middleware.js'
 import { requireNext } from './shared/next.js'
+import { callback, flag, milliseconds } from './shared/option-checks.js'
 import {
-  callback,
-  flag,
-  milliseconds,
   type NamesElsewhere,
   type OptionCheck,
   type OptionChecks,

@@ -7,26 +7,18 @@ import type { Storage } from './body/kept/store.js'
 import { bodySourceOf, requireStream } from './body/source-of.js'
 import { shareHiddenClass } from './node/hidden-class.js'
 import { isStream, mayHaveBody } from './node/request/facts.js'
-import { hasEnded, isCloseDue, isDiscarded, takeBackEarlyEnd } from './node/streams/state.js'
+import { isDiscarded } from './node/streams/listeners.js'
+import { hasEnded, isCloseDue, takeBackEarlyEnd } from './node/streams/state.js'
 import { timers } from './node/timers.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
 import { requireNext } from './shared/next.js'
-import {
-  type ByteSize,
-  byteSize,
-  flag,
-  type NamesElsewhere,
-  oneOf,
-  type OptionChecks,
-  readOptions,
-  rejectFurther,
-  writableDirectory,
-} from './shared/options.js'
+import { type ByteSize, byteSize, flag, oneOf, writableDirectory } from './shared/option-checks.js'
+import { type NamesElsewhere, type OptionChecks, readOptions, rejectFurther } from './shared/options.js'
 
 export type { BodyCache } from './body-cache/accessors.js'
 export type { PrototypePoisoning } from './body-cache/prototype-poisoning.js'
 export type { StandardSchema } from './body-cache/standard-schema.js'
-export type { ByteSize } from './shared/options.js'
+export type { ByteSize } from './shared/option-checks.js'
 
 declare module 'node:http' {
   interface IncomingMessage {
@@ -60,19 +52,23 @@ export interface BodyCacheOptions {
    * many as the disk holds. @default '10gb'
    */
   readonly diskBudget?: ByteSize | undefined
-  /** The directory of the temporary files; it has to exist and be writable. @default os.tmpdir() */
+  /**
+   * The directory of the temporary files. It has to exist and be writable: otherwise a body that needs a file fails with
+   * 500 (ERR_SLUICEWAY_STORAGE_FAILED). @default os.tmpdir()
+   */
   readonly directory?: string | undefined
   /**
    * The largest body that `buffer()`, `text()`, `json()`, `urlencoded()`, `formData()`, `blob()` and `rawBody` load
-   * into memory, in bytes after decompression; they reject a larger one with 413, as soon as its size is known.
-   * `req`, `stream()` and `web()` are limited by `limit` only. 0 allows only empty bodies, Infinity any up to `limit`.
+   * into memory, in bytes after decompression; they reject a larger one with 413 (ERR_SLUICEWAY_BODY_TOO_LARGE), as
+   * soon as its size is known. `req`, `stream()` and `web()` are limited by `limit` only. 0 allows only empty bodies,
+   * Infinity any up to `limit`.
    * @default '1mb'
    */
   readonly parseLimit?: ByteSize | undefined
   /**
    * Sets how `json()` and `urlencoded()` treat keys that would poison a prototype, `__proto__` and
-   * `constructor.prototype`: 'error' refuses the body with 400, 'remove' drops the keys, 'ignore' passes them to the
-   * handler, except `__proto__` in a form, which is dropped. @default 'error'
+   * `constructor.prototype`: 'error' refuses the body with 400 (ERR_SLUICEWAY_BODY_MALFORMED), 'remove' drops the
+   * keys, 'ignore' passes them to the handler, except `__proto__` in a form, which is dropped. @default 'error'
    */
   readonly prototypePoisoning?: PrototypePoisoning | undefined
   /**

@@ -8,21 +8,12 @@ import { isCloseDue } from './node/streams/state.js'
 import { timers } from './node/timers.js'
 import type { Middleware, NextFunction } from './shared/middleware.js'
 import { requireNext } from './shared/next.js'
-import {
-  type ByteSize,
-  byteSize,
-  milliseconds,
-  type NamesElsewhere,
-  optionGroup,
-  type OptionCheck,
-  parseByteSize,
-  readOptions,
-  rejectFurther,
-} from './shared/options.js'
+import { type ByteSize, byteSize, milliseconds, optionGroup, parseByteSize } from './shared/option-checks.js'
+import { type NamesElsewhere, type OptionCheck, readOptions, rejectFurther } from './shared/options.js'
 import { atOnce } from './shared/promises.js'
 import { notAnError } from './shared/thrown.js'
 
-export type { ByteSize } from './shared/options.js'
+export type { ByteSize } from './shared/option-checks.js'
 
 /**
  * Decides the limit of one request. An exception, or a result that is not a size, goes to `next` as an error. The
@@ -35,8 +26,8 @@ export type MaxBytesLimit = { limit(req: IncomingMessage): ByteSize }['limit']
 export interface MaxBytesOptions {
   /**
    * The largest request body that is accepted, in bytes on the wire (before decompression): a whole number, a size
-   * such as '100kb', or a function that decides per request. 0 refuses every body; Infinity has to be given for no
-   * limit.
+   * such as '100kb', or a function that decides per request. A larger body is refused with 413
+   * (ERR_SLUICEWAY_BODY_TOO_LARGE). 0 refuses every body; Infinity has to be given for no limit.
    */
   readonly limit: ByteSize | MaxBytesLimit
   /**
@@ -110,7 +101,7 @@ function readSettings(options: MaxBytesOptions | ByteSize | MaxBytesLimit): MaxB
       lingerMs: milliseconds(2000),
       lingerBytes: byteSize('16mb'),
       minRate: optionGroup<MinRateSettings>({
-        bytesPerSecond: byteSize(undefined, { least: 1 }),
+        bytesPerSecond: byteSize(undefined, { min: 1 }),
         graceMs: milliseconds(5000, 1),
       }),
     },

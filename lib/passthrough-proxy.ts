@@ -37,14 +37,11 @@ import {
   callback,
   flag,
   oneOf,
-  readOptions,
-  rejectFurther,
-  rejectRequest,
   timeLimit,
   wholeNumber,
   type ByteSize,
-  type OptionChecks,
-} from './shared/options.js'
+} from './shared/option-checks.js'
+import { readOptions, rejectFurther, rejectRequest, type OptionChecks } from './shared/options.js'
 
 export type { BodyTransform } from './passthrough-proxy/hook-bodies/body-transform.js'
 export type { HeaderList } from './passthrough-proxy/headers/header-list.js'
@@ -118,25 +115,35 @@ export interface PassthroughProxyOptions {
    * equal options share their connections. @default those of Node
    */
   readonly connect?: ConnectOptions | undefined
-  /** The longest time to open a connection, TLS included, in milliseconds; then 504. 0: no limit. @default 10 000 */
+  /**
+   * The longest time to open a connection, TLS included, in milliseconds; then 504 (ERR_SLUICEWAY_UPSTREAM_TIMEOUT).
+   * 0: no limit. @default 10 000
+   */
   readonly connectTimeoutMs?: number | undefined
   /**
-   * The time, in milliseconds, in which the upstream has to begin its answer; then 504. A slow upload, or a wait for
-   * a connection, does not count. 0: no limit. @default 60 000
+   * The time, in milliseconds, in which the upstream has to begin its answer; then 504
+   * (ERR_SLUICEWAY_UPSTREAM_TIMEOUT). A slow upload, or a wait for a connection, does not count. 0: no limit.
+   * @default 60 000
    */
   readonly headersTimeoutMs?: number | undefined
-  /** The longest silence within a body, in milliseconds; then the client is cut off. 0: no limit. @default 0 */
+  /**
+   * The longest silence of the upstream within a body, in milliseconds; then the client is cut off, and `next` gets
+   * ERR_SLUICEWAY_UPSTREAM_TIMEOUT. 0: no limit. @default 0
+   */
   readonly idleTimeoutMs?: number | undefined
   /**
    * The most connections that the built-in client opens to one origin. Each answer occupies one, an event stream
    * for as long as it lasts; further requests wait, see `maxQueue`. At least 1. @default 1024
    */
   readonly maxConnections?: number | undefined
-  /** The most requests that wait for a connection to one origin; then 503 with Retry-After. At least 1. @default 1024 */
+  /**
+   * The most requests that wait for a connection to one origin; then 503 with Retry-After
+   * (ERR_SLUICEWAY_UPSTREAM_QUEUE_FULL). At least 1. @default 1024
+   */
   readonly maxQueue?: number | undefined
   /**
-   * The largest head of an answer, and the largest trailers: bytes, or a size such as '128kb'; beyond it, 502.
-   * At least 1. @default '64kb'
+   * The largest head of an answer, and the largest trailers: bytes, or a size such as '128kb'; beyond it, 502
+   * (ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE). At least 1. @default '64kb'
    */
   readonly maxResponseHeadBytes?: ByteSize | undefined
   /**
@@ -162,7 +169,7 @@ const checks: OptionChecks<CheckedOptions> = {
   idleTimeoutMs: timeLimit(0),
   maxConnections: wholeNumber(1024, 1),
   maxQueue: wholeNumber(1024, 1),
-  maxResponseHeadBytes: byteSize('64kb', { least: 1 }),
+  maxResponseHeadBytes: byteSize('64kb', { min: 1 }),
   upgrade: tokens(['websocket']),
 }
 

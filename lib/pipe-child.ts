@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { constants } from 'node:os'
 import type { Readable } from 'node:stream'
 import { types } from 'node:util'
+import { hasClosedStream } from './node/request/facts.js'
 import { headerOf } from './node/response/send-head.js'
 import { hasEmittedEnd, takeBackEarlyEnd } from './node/streams/state.js'
 import {
@@ -20,11 +21,9 @@ import type { ChildExit, RunningChild } from './pipe-child/running-child.js'
 import { type PipeChildSettings, Transfer } from './pipe-child/transfer.js'
 import { wrongOption } from './shared/error-page.js'
 import { sluicewayError } from './shared/errors.js'
+import { flag, milliseconds, oneOf } from './shared/option-checks.js'
 import {
-  flag,
-  milliseconds,
   type NamesElsewhere,
-  oneOf,
   type OptionCheck,
   type OptionChecks,
   type OptionName,
@@ -141,7 +140,7 @@ function readPipeOptions(res: ServerResponse, options: PipeChildOptions | undefi
 
 const SPAWNED = 'give it to spawn(command, arguments, options), which starts the child'
 
-/** Those of spawn end only the child itself, and its group keeps the response open. */
+/** The time limits of spawn end only the child itself, and its group keeps the response open. */
 const TIME_LIMIT =
   'to end the child with its group, end the response: setTimeout(() => res.end(), ms), or in a listener of the signal'
 
@@ -170,7 +169,10 @@ const unendedStream: OptionCheck<Readable | undefined> = (given, option) => {
   if (given === undefined) return undefined
   const stream = requireStream(given, option)
   if (stream.errored) throw stream.errored
-  if (hasEmittedEnd(stream) && !takeBackEarlyEnd(stream as IncomingMessage))
+  const request = stream as IncomingMessage
+  // Node ends the request of a stream of HTTP/2 that is over. The child is ended then, with its response.
+  const isOver = hasClosedStream(request)
+  if (hasEmittedEnd(stream) && !isOver && !takeBackEarlyEnd(request))
     throw sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ')
   return stream
 }

@@ -3,7 +3,7 @@ import { createHistogram } from 'node:perf_hooks'
 import { Connection } from './connection.mjs'
 
 /** A server that gives so many wrong answers in a row of work is not asked on: each may take a client's whole patience. */
-const MOST_ERRORS = 50
+const MAX_ERRORS = 50
 
 /** A session of `connections` that ask `request` and expect `expected`: `run(amount, ms)`, then `close()`. */
 export function openRequests({ port, connections, request, expected }) {
@@ -21,7 +21,7 @@ async function askAll(connections, amount, ms = Infinity) {
   const counts = { asked: 0, errors: 0, latency: createHistogram() }
   const started = performance.now()
   const mayGoOn = () =>
-    counts.asked < amount && counts.errors < MOST_ERRORS && performance.now() - started < ms
+    counts.asked < amount && counts.errors < MAX_ERRORS && performance.now() - started < ms
   const askOn = async (connection) => {
     do await askOnce(connection, counts)
     while (mayGoOn())

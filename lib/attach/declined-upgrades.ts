@@ -1,4 +1,4 @@
-import { closeAfter, currentResponse, isHeldUp } from '../node/connection/connection.js'
+import { currentResponse, isHeldUp } from '../node/connection/connection.js'
 import {
   afterExecution,
   bytesAtHand,
@@ -18,6 +18,7 @@ import type {
   ServerSocket,
 } from '../node/internals.js'
 import { hasCutHead, hasUnknownCoding } from '../node/request/facts.js'
+import { closeAfter } from '../node/response/state.js'
 import { closeConnection } from './close-connection.js'
 import { isTakeable, isTurnOf } from './takeable.js'
 import { tellDecision } from './tell-decision.js'

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { hasListeners } from '../node/streams/state.js'
+import { hasListeners } from '../node/streams/listeners.js'
 import { isPromise } from '../shared/promises.js'
 import { endOnRejection } from './end-on-error.js'
 
@@ -63,7 +63,7 @@ function isTaker(listener: Listener & { readonly listener?: Listener }): boolean
   return (listener.listener ?? listener).length > 1
 }
 
-/** Calls listeners that only watch, and returns true if one of them has taken the connection nevertheless. */
+/** Calls listeners that only watch. Returns true if one of them has taken the connection anyway. */
 export function tellWatchers(
   listeners: readonly UpgradeListener[],
   server: Server,

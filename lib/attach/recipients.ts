@@ -90,7 +90,11 @@ async function runApp(wiring: Wiring, upgrade: Upgrade, others: readonly Upgrade
       tellDecision(req, 'offered')
       offerUpgrade(res, socket)
     }
-    await call(wiring.app, res, others.length > 0 ? next(wiring, upgrade, others, res) : undefined)
+    await callApp(
+      wiring.app,
+      res,
+      others.length > 0 ? afterHandlers(wiring, upgrade, others, res) : undefined,
+    )
   } catch (error) {
     if (exceptionContained.isObserved) exceptionContained.tell({ req, error })
     // A response without a socket has been passed on: the connection belongs to another listener.
@@ -99,14 +103,14 @@ async function runApp(wiring: Wiring, upgrade: Upgrade, others: readonly Upgrade
 }
 
 /** Calls the app. If it gets a third argument, an Express application calls that instead of its own 404. */
-function call(app: RequestListener, res: ServerResponse, done: Next | undefined): unknown {
+function callApp(app: RequestListener, res: ServerResponse, done: Next | undefined): unknown {
   return (app as (...args: unknown[]) => unknown)(res.req, res, done)
 }
 
 type Next = (error?: unknown) => void
 
 /** Returns the function that runs after the last handler of the app, if the server has other listeners. */
-function next(
+function afterHandlers(
   wiring: Wiring,
   upgrade: Upgrade,
   others: readonly UpgradeListener[],

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { announceClosing, responseClassOf } from '../node/connection/connection.js'
 import type { CheckingServer, ServerSocket } from '../node/internals.js'
-import { hasListeners } from '../node/streams/state.js'
+import { announceClosing, responseClassOf } from '../node/response/state.js'
+import { hasListeners } from '../node/streams/listeners.js'
 import { closeConnection } from './close-connection.js'
 
 /** Creates a response as the server does for any request; the connection ends with it. */

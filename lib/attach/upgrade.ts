@@ -1,7 +1,8 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { IncomingMessage } from 'node:http'
-import { currentResponse, tellDrained } from '../node/connection/connection.js'
+import { currentResponse } from '../node/connection/connection.js'
 import type { CheckingServer, ServerSocket } from '../node/internals.js'
+import { tellDrained } from '../node/response/state.js'
 import { closeConnection } from './close-connection.js'
 import { holdEarlyBytes, awaitsHandler } from './early-bytes.js'
 import { endOnError } from './end-on-error.js'
@@ -56,8 +57,8 @@ function abortRequest(req: IncomingMessage): void {
 }
 
 /**
- * Aborts the request of an app that has not answered it: handlers clean up at `req.on('close')`. With the connection of
- * another handler the request has nothing to do any more.
+ * Aborts the request of an app that has not answered it: handlers clean up at `req.on('close')`. If another handler has
+ * taken the connection over, the request has nothing to do with it any more.
  */
 function abortUnanswered(this: ServerSocket): void {
   const res = currentResponse(this)

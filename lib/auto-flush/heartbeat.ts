@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http'
 import { types } from 'node:util'
-import { needsDrain } from '../node/connection/connection.js'
 import { contain } from '../node/contained.js'
-import { onResponseClose } from '../node/response/close.js'
+import { isAnswered, onResponseClose } from '../node/response/close.js'
 import { wrapMethod } from '../node/response/methods.js'
+import { needsDrain } from '../node/response/state.js'
 import { timers } from '../node/timers.js'
 
 /** Matches the end of an event stream if it is between two events, or before the first one. */
@@ -49,7 +49,7 @@ export class Heartbeat {
 
   /** True from `res.end()` on: the client may take long to read the rest, and a write would fail. */
   private get isOver(): boolean {
-    return this.isEnding || this.res.destroyed || this.res.writableEnded
+    return this.isEnding || this.res.destroyed || isAnswered(this.res)
   }
 }
 
@@ -57,7 +57,7 @@ function beat(heartbeat: Heartbeat): void {
   contain(heartbeat.res, () => heartbeat.beat())
 }
 
-/** Stands for what a layer around Node's `write` makes of values that Node does not take. It ends no event. */
+/** Stands for a value that Node's `write` does not take, but a layer around it does. It ends no event. */
 const UNKNOWN = '?'
 
 /** Returns the last bytes of a call of `res.write`, whose second argument may be the callback, or anything for a layer. */

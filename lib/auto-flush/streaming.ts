@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { contain } from '../node/contained.js'
 import { applicationResponseOf, commonResponseOf } from '../node/express.js'
 import { PROVIDED, STREAMING } from '../node/keys.js'
+import { awaitsContinue } from '../node/request/awaits-continue.js'
 import { hasOtherFlush, outermost } from '../node/response/methods.js'
 import { isHeadWritten, sendHeadEarly } from '../node/response/send-head.js'
 import { timers } from '../node/timers.js'
@@ -38,8 +39,9 @@ export function startStreaming(
   if (flushStarted.isObserved) flushStarted.tell({ req: res.req, res, isCompressed: schedule !== undefined })
 }
 
+/** Leaves the head of a client that waits for `100 Continue` to Node, as the 100 could not be sent after it. */
 function sendHeadNow(res: ServerResponse): void {
-  contain(res, () => sendHeadEarly(res))
+  if (!awaitsContinue(res.req)) contain(res, () => sendHeadEarly(res))
 }
 
 /** Finds the compressor of a response. An unknown one can only be flushed through its own `res.flush`. */

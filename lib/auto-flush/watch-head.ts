@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { lengthBeforeHead, sendsBody } from '../node/connection/connection.js'
 import { outermost } from '../node/response/methods.js'
 import { isHeadWritten } from '../node/response/send-head.js'
+import { lengthBeforeHead, sendsBody } from '../node/response/state.js'
 import { atOnce } from '../shared/promises.js'
 import { isEventStream, isPlainText } from '../shared/response-facts.js'
 import { givenHeader, withHeader } from './head-arguments.js'
@@ -18,7 +18,7 @@ export const watchHead: (res: ServerResponse) => void = outermost(
   hasPassed,
   (res, writeHead, args) => {
     const settings = settingsFor(res)
-    if (settings === undefined || isHeadWritten(res) || !isStreamed(res, args, settings)) {
+    if (settings === undefined || isHeadWritten(res) || !isStreamed(res, args, settings) || isDerived(res)) {
       return writeHead.apply(res, args)
     }
     const contentType = String(givenHeader(res, args, 'content-type'))
@@ -35,6 +35,14 @@ function isStreamed(res: ServerResponse, args: unknown[], { filter }: AutoFlushS
   if (!hasBody || isWholeAnswer(res)) return false
   if (filter === undefined) return givenHeader(res, args, 'content-length') === undefined
   return !failedFilters.has(res) && passes(res, filter)
+}
+
+/**
+ * Tells whether an object inherits from a response. Its head is its own, but what Node holds back for it would be sent
+ * with the response.
+ */
+function isDerived(res: ServerResponse): boolean {
+  return hasPassed(Object.getPrototypeOf(res) as ServerResponse)
 }
 
 type Filter = NonNullable<AutoFlushSettings['filter']>

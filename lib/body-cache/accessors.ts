@@ -10,7 +10,7 @@ import type { PrototypePoisoning } from './prototype-poisoning.js'
 import { type StandardSchema, validate } from './standard-schema.js'
 import { decodeText } from './text.js'
 import { parseForm } from './urlencoded.js'
-import { largestCompressed, loadBody } from './whole-body.js'
+import { maxCompressedSize, loadBody } from './whole-body.js'
 
 /**
  * Gives the body of one request in the form that a handler needs.
@@ -152,9 +152,9 @@ export class KeptBody implements BodyCache {
     return schema === undefined ? value : validate(schema, value)
   }
 
-  /** Loads the bytes as they came, up to `most` of them. */
-  private async load(most: number): Promise<Buffer> {
-    return this.source === undefined ? Buffer.alloc(0) : loadBody(this.source, most, this.settings)
+  /** Loads the bytes as they came, up to `limit` of them. */
+  private async load(limit: number): Promise<Buffer> {
+    return this.source === undefined ? Buffer.alloc(0) : loadBody(this.source, limit, this.settings)
   }
 
   /** Returns the bytes without their content coding; they are decompressed only once. */
@@ -173,7 +173,7 @@ export class KeptBody implements BodyCache {
       this.decompressed = undefined
     })
     const { parseLimit } = this.settings
-    return decoder(await this.load(largestCompressed(parseLimit)), parseLimit)
+    return decoder(await this.load(maxCompressedSize(parseLimit)), parseLimit)
   }
 }
 

@@ -7,7 +7,7 @@ export interface HeaderValue {
 }
 
 /** More parameters only cost time. */
-const MOST_HEADER_PARAMETERS = 100
+const MAX_HEADER_PARAMETERS = 100
 
 const NAME = /[^;=]*/y
 /**
@@ -21,8 +21,8 @@ const UNQUOTED = /[^;]*/y
  * Reads a header's value as clients write it: parameters with or without quotes, any characters in them, a `;` at the
  * end, words without a value.
  *
- * Returns undefined for more than 100 parameters, and for an ambiguous value: a quote that is not closed or has
- * text after it, or a parameter with two values, of which programs use different ones.
+ * Returns undefined for more than 100 parameters, and for an ambiguous value: a quote that is not closed or has text
+ * after it, or a parameter with two values: programs disagree on which one counts.
  */
 export function parseHeaderValue(text: string): HeaderValue | undefined {
   const parameters = new Map<string, string>()
@@ -31,12 +31,12 @@ export function parseHeaderValue(text: string): HeaderValue | undefined {
   // Each turn begins at a `;`. Each pattern looks at a character only a few times, so the time is linear in the
   // length.
   for (let count = 0; at < text.length; count += 1) {
-    if (count === MOST_HEADER_PARAMETERS) return undefined
+    if (count === MAX_HEADER_PARAMETERS) return undefined
     const [name] = match(NAME, text, at + 1)!
     at += 1 + name.length
     if (text[at] !== '=') continue
     const found = match(QUOTED, text, at + 1) ?? unquoted(text, at + 1)
-    if (found === undefined || !set(parameters, name, valueOf(found))) return undefined
+    if (found === undefined || !setOnce(parameters, name, valueOf(found))) return undefined
     at += 1 + found[0].length
   }
   return { value, parameters }
@@ -57,7 +57,7 @@ function valueOf([whole, quoted]: RegExpExecArray): string {
 }
 
 /** Sets a parameter. Returns false if it already had another value. */
-function set(parameters: Map<string, string>, name: string, value: string): boolean {
+function setOnce(parameters: Map<string, string>, name: string, value: string): boolean {
   const key = name.trim().toLowerCase()
   const before = parameters.get(key) ?? value
   parameters.set(key, before)

@@ -4,9 +4,9 @@ import { encodingIn, encodingOfCharset } from './media-type.js'
 import { decodeEscaped, decodeText } from './text.js'
 
 /** The bounds of a form. RFC 2046 §5.1.1 limits the boundary to 70 characters. */
-const MOST_PARTS = 1000
-const LARGEST_HEAD = 16 * 1024
-const LONGEST_BOUNDARY = 70
+const MAX_PARTS = 1000
+const MAX_PART_HEAD_BYTES = 16 * 1024
+const MAX_BOUNDARY_LENGTH = 70
 
 const [TAB, LF, CR, SPACE, DASH] = [0x09, 0x0a, 0x0d, 0x20, 0x2d] as const
 
@@ -29,8 +29,8 @@ interface Part {
  */
 export function parseMultipart(body: Buffer, boundary: string | undefined): FormData {
   if (boundary === undefined || boundary === '') throw malformedForm('its Content-Type names no boundary')
-  if (boundary.length > LONGEST_BOUNDARY) {
-    throw malformedForm(`its boundary has more than ${LONGEST_BOUNDARY} characters`)
+  if (boundary.length > MAX_BOUNDARY_LENGTH) {
+    throw malformedForm(`its boundary has more than ${MAX_BOUNDARY_LENGTH} characters`)
   }
   const form = new FormData()
   for (const part of partsOf(body, Buffer.from(`\r\n--${boundary}`, 'latin1'))) append(form, part)
@@ -42,7 +42,7 @@ function partsOf(body: Buffer, delimiter: Buffer): Part[] {
   const parts: Part[] = []
   let at = skipLineEnd(body, firstBoundary(body, delimiter))
   while (at !== undefined) {
-    if (parts.length === MOST_PARTS) throw malformed(`more than ${MOST_PARTS} parts`)
+    if (parts.length === MAX_PARTS) throw malformed(`more than ${MAX_PARTS} parts`)
     const headEnd = endOfHead(body, at)
     // The line end before a boundary belongs to it, and may also be the end of an empty part's head.
     const end = body.indexOf(delimiter, headEnd + 2)
@@ -80,11 +80,13 @@ function skipLineEnd(body: Buffer, boundaryEnd: number): number | undefined {
 
 /** Returns the end of a head, the line end before an empty line. A part may have no head line at all. */
 function endOfHead(body: Buffer, start: number): number {
-  const end = body.subarray(start - 2, start + LARGEST_HEAD + 4).indexOf('\r\n\r\n')
+  const end = body.subarray(start - 2, start + MAX_PART_HEAD_BYTES + 4).indexOf('\r\n\r\n')
   if (end !== -1) return start - 2 + end
-  const isCut = body.length - start <= LARGEST_HEAD
+  const isCut = body.length - start <= MAX_PART_HEAD_BYTES
   throw malformedForm(
-    isCut ? 'it ends in the head of a part' : `the head of a part is larger than ${LARGEST_HEAD} bytes`,
+    isCut
+      ? 'it ends in the head of a part'
+      : `the head of a part is larger than ${MAX_PART_HEAD_BYTES} bytes`,
   )
 }
 

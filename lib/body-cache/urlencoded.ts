@@ -4,14 +4,14 @@ import { poisoned, type PrototypePoisoning, treatPoison } from './prototype-pois
 import { decodeEscaped, decodeText } from './text.js'
 
 /** The bounds of a form: without them a body costs unlimited CPU time. @see GHSA-wqch-xfxh-vrr4 */
-const MOST_PARAMETERS = 1000
-const DEEPEST_KEY = 32
+const MAX_PARAMETERS = 1000
+const MAX_DEPTH = 32
 
 /**
  * qs creates a list as long as its largest index, however few values it has: a list of 1000 objects adds up to half
  * of this.
  */
-const LARGEST_INDEXES = 1_000_000
+const MAX_INDEX_SUM = 1_000_000
 
 /** Loaded with the first form: with its dependencies it has 33 files. */
 let parser: typeof qs | undefined
@@ -61,7 +61,7 @@ function rejectTooManyParameters(form: string): void {
   let count = 1
   for (let at = form.indexOf('&'); at !== -1; at = form.indexOf('&', at + 1)) {
     count += 1
-    if (count > MOST_PARAMETERS) throw malformed(`more than ${MOST_PARAMETERS} parameters`)
+    if (count > MAX_PARAMETERS) throw malformed(`more than ${MAX_PARAMETERS} parameters`)
   }
 }
 
@@ -78,10 +78,10 @@ function parseNested(
       if (kind === 'key') checkKey(decoded)
       return decoded
     },
-    parameterLimit: MOST_PARAMETERS,
+    parameterLimit: MAX_PARAMETERS,
     // A list can have as many values as there are parameters, as in Express's own parser; a higher index is a key.
-    arrayLimit: MOST_PARAMETERS,
-    depth: DEEPEST_KEY,
+    arrayLimit: MAX_PARAMETERS,
+    depth: MAX_DEPTH,
     strictDepth: true,
     plainObjects: true,
   })
@@ -96,7 +96,7 @@ function keyCheck(poisoning: PrototypePoisoning): (key: string) => void {
   return (key) => {
     if (poisoning === 'error' && POISON.test(key)) throw poisoned()
     indexes += indexesOf(key)
-    if (indexes > LARGEST_INDEXES) throw new RangeError('list indexes add up to too much')
+    if (indexes > MAX_INDEX_SUM) throw new RangeError('list indexes add up to too much')
   }
 }
 

@@ -4,27 +4,27 @@ import { tellOnFinished } from '../node/request/tell-on-finished.js'
 import { type ErrorDetails, type SluicewayError, sluicewayError } from '../shared/errors.js'
 
 /**
- * Loads a whole body of at most `most` bytes. Rejects a larger one with 413 as soon as its size is known: before
+ * Loads a whole body of at most `limit` bytes. Rejects a larger one with 413 as soon as its size is known: before
  * anything is read if the client has announced its length, or else at the first byte too many.
  */
 export async function loadBody(
   source: BodySource,
-  most: number,
+  limit: number,
   { parseLimit }: { readonly parseLimit: number },
 ): Promise<Buffer> {
   const { failure, length, received } = source
   if (failure !== undefined) throw failure
-  if (length > most || received > most) throw refusal(source, parseLimit)
+  if (length > limit || received > limit) throw refusal(source, parseLimit)
   const kept = source.state === 'whole' ? source.store?.copy() : undefined
-  if (kept === undefined) return readWhole(source, most, parseLimit)
+  if (kept === undefined) return readWhole(source, limit, parseLimit)
   source.replay?.bodyWasRead('beside')
   return kept
 }
 
-async function readWhole(source: BodySource, most: number, parseLimit: number): Promise<Buffer> {
+async function readWhole(source: BodySource, limit: number, parseLimit: number): Promise<Buffer> {
   const stream = source.stream()
   try {
-    return await getRawBody(stream, { limit: most })
+    return await getRawBody(stream, { limit })
   } catch (error) {
     const failure = source.failure ?? (isLimit(error) ? refusal(source, parseLimit) : error)
     // raw-body leaves the stream paused, and a paused reader would delay the body.
@@ -50,7 +50,7 @@ function isLimit(error: unknown): boolean {
 /**
  * Returns the largest compressed size of a body of `parseLimit` bytes: compression makes some data slightly larger.
  */
-export function largestCompressed(parseLimit: number): number {
+export function maxCompressedSize(parseLimit: number): number {
   return parseLimit + parseLimit / 1024 + 1024
 }
 

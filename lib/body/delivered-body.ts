@@ -11,12 +11,14 @@ export abstract class DeliveredBody implements BodyExchange {
   readonly req: ParsedRequest
   readonly res: OutgoingResponse
   readonly socket: ServerSocket
-  /** True in a function adapter; asked once, as a connection that was lost leaves no trace. */
+  /** True in a function adapter. This is determined once, because a lost connection leaves no trace. */
   readonly isOfHost: boolean
   /** True while a host that was asked for bytes has not delivered any. */
   hostWasAsked = false
   state: BodyState = 'arriving'
-  /** The number of accepted bytes since they pass through here; it includes the whole chunk that passed the limit. */
+  /**
+   * The number of bytes accepted since they began to pass through here, with all of the chunk that passed the limit.
+   */
   received = 0
   /** The number of bytes that the head announces, or NaN. */
   readonly length: number

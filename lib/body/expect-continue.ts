@@ -1,17 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { OutgoingResponse } from '../node/internals.js'
 import { CONTINUE } from '../node/keys.js'
+import { awaitsContinue, type ExpectingRequest } from '../node/request/awaits-continue.js'
 import { isHttp2 } from '../node/request/facts.js'
 import { replaceRead } from '../node/request/methods.js'
 import { tellOnFinished } from '../node/request/tell-on-finished.js'
-import { awaitContinue, queueHead } from '../node/response/methods.js'
-import { isHeadWritten } from '../node/response/send-head.js'
-import { hasListeners, letFlow, sourceOf } from '../node/streams/state.js'
+import { awaitContinue } from '../node/response/methods.js'
+import { isHeadSent, sendBeforeHead } from '../node/response/send-head.js'
+import { hasListeners } from '../node/streams/listeners.js'
+import { letFlow, sourceOf } from '../node/streams/state.js'
 import type { ToldWaiting } from './views.js'
-
-interface Expecting extends IncomingMessage {
-  [CONTINUE]?: ServerResponse | undefined
-}
 
 /**
  * Holds `100 Continue` back until the body of `req` is first read. Over HTTP/2 it is sent at once, as Node does. The
@@ -23,9 +21,10 @@ export function continueOnRead(req: IncomingMessage, res: ServerResponse): void 
     res.writeContinue()
     return
   }
-  ;(req as Expecting)[CONTINUE] = res
+  ;(req as ExpectingRequest)[CONTINUE] = res
   replaceRead(req, readExpected)
-  // Without a 100 Node closes the connection, as the body may still follow. Once the body has come, it need not.
+  // Without a 100, Node closes the connection, because the body may still follow. Once the body has arrived, it need
+  // not.
   awaitContinue(res, () => !req.complete)
 }
 
@@ -34,20 +33,14 @@ export function continueOnRead(req: IncomingMessage, res: ServerResponse): void 
  * without a listener on `req`.
  */
 export function sendContinue(req: IncomingMessage): void {
-  const expecting = req as Expecting
+  const expecting = req as ExpectingRequest
   const res = expecting[CONTINUE]
   if (res === undefined) return
   expecting[CONTINUE] = undefined
-  if (isHeadWritten(res)) return
-  res.writeContinue()
-  if (res.socket === null) queueHead(res as OutgoingResponse)
+  if (isHeadSent(res)) return
+  sendBeforeHead(res as OutgoingResponse)
   // A stream that already flows emits nothing when its first reader comes.
   ;(sourceOf(req) as { readonly waiting: ToldWaiting | undefined } | undefined)?.waiting?.note()
-}
-
-/** Tells whether the client of `req` waits for a `100 Continue`. */
-export function awaitsContinue(req: IncomingMessage): boolean {
-  return (req as Expecting)[CONTINUE] !== undefined
 }
 
 /** Replaces `req._read`: the first real reader makes the client send the body. */

@@ -1,15 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 import { HeldClosing } from '../node/connection/closing.js'
-import {
-  closesAfter,
-  type ConnectionWatcher,
-  unwatchConnection,
-  watchConnection,
-} from '../node/connection/connection.js'
+import { type ConnectionWatcher, unwatchConnection, watchConnection } from '../node/connection/watchers.js'
 import type { OutgoingResponse, ServerSocket } from '../node/internals.js'
 import { isHttp2 } from '../node/request/facts.js'
+import { closesAfter } from '../node/response/state.js'
 import { timers } from '../node/timers.js'
 import type { BodyStore } from './kept/store.js'
+import type { BodyState } from './views.js'
 
 /** The time, in milliseconds, for which a reader may leave available bytes untouched. */
 const PATIENCE_MS = 10_000
@@ -23,13 +20,12 @@ export interface LateReadingOwner {
   readonly isOfHost: boolean
   /** The store, if the body is kept. */
   readonly store: BodyStore | undefined
-  /** 'arriving' while the client has more to send. */
-  readonly state: string
+  readonly state: BodyState
   readonly readers: {
     readonly taken: number
     isAwaited(store: BodyStore): boolean
   }
-  /** The number of bytes that have come. */
+  /** The number of bytes that have arrived. */
   readonly received: number
   /** Releases the body, even if it is still being read. */
   stopReading(): void

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { contain } from '../node/contained.js'
 import type { OutgoingResponse, ParsedRequest } from '../node/internals.js'
-import { hasCutHead, isHttp2, isStream, mayHaveBody, streamOf } from '../node/request/facts.js'
+import { hasCutHead, isHttp2, isStream, isStreamRead, mayHaveBody, streamOf } from '../node/request/facts.js'
 import { setSource, sourceOf } from '../node/streams/state.js'
 import { timers } from '../node/timers.js'
 import { keepContextOfBody } from '../shared/channels.js'
@@ -63,8 +63,8 @@ function releaseWhenSent(res: ServerResponse, source: BodySource): void {
 function releaseWithStream(res: ServerResponse, source: BodySource): void {
   const stream = streamOf(res)
   const release = (): void => {
-    // Node itself closes a stream that nobody has begun to read.
-    if (stream.readableFlowing !== null) contain(res, () => source.release())
+    // Node itself closes a stream that nobody has begun to read. Code that reads it instead of the request goes on.
+    if (stream.readableFlowing !== null && !isStreamRead(stream)) contain(res, () => source.release())
   }
   // The trailers are sent in the same turn as the event.
   stream.once('finish', () => timers.setImmediate(release))

@@ -1,7 +1,6 @@
-import { keepListeners } from '../node/connection/connection.js'
 import { isCutShort, isHttp2, wasReset } from '../node/request/facts.js'
-import { onResponseClose } from '../node/response/close.js'
-import { isBeingRead } from '../node/streams/state.js'
+import { isAnswered, onResponseClose } from '../node/response/close.js'
+import { keepListeners, isBeingRead } from '../node/streams/listeners.js'
 import { bodyRefused } from '../shared/channels.js'
 import { bodyTooLarge, type ErrorDetails, type SluicewayError, sluicewayError } from '../shared/errors.js'
 import { closeCutRequest } from './cut-request.js'
@@ -179,7 +178,7 @@ export class BodySource
   /** True while the application reads the request. */
   private get isReadOn(): boolean {
     if (this.store === undefined) return this.state === 'arriving' && isBeingRead(this.req)
-    return this.isReadable && this.readers.readRequest
+    return this.isReadable && (this.readers.readRequest || this.replay!.isBetweenReads)
   }
 
   private get hasRoom(): boolean {
@@ -224,9 +223,10 @@ export class BodySource
     // A function adapter has the body in memory, and serves late readers too: unless it is kept, nothing is held here.
     if (this.state === 'released' || (this.store === undefined && this.isOfHost)) return
     if (this.nativePush === undefined && this.req.complete) this.state = 'whole'
-    if (wasReset(this.req) && !this.res.writableEnded) this.abort(undefined)
+    const isAnswer = isAnswered(this.res)
+    if (wasReset(this.req) && !isAnswer) this.abort(undefined)
     // An active reader may go on after the response, within the limit.
-    if (this.isReadOn && this.res.writableEnded) {
+    if (this.isReadOn && isAnswer) {
       this.tap()
       keepListeners(this.req)
       this.lateReading ??= new LateReading(this)
@@ -263,7 +263,10 @@ export class BodySource
     if (this.replay === undefined) this.startReplay().release()
   }
 
-  /** Fails the readers. The error is created only if one gets it, as that costs as much as all the rest. */
+  /**
+   * Fails the readers. The error is created only if there is a reader for it: creating it costs as much as everything
+   * else here.
+   */
   private failReaders(cut?: ErrorDetails): void {
     if (!this.hasReaders) this.readers.forget()
     else this.readers.fail(this.failure ?? sluicewayError('ERR_SLUICEWAY_BODY_ABORTED', cut), this.replay)
@@ -278,7 +281,7 @@ export class BodySource
     this.store?.clear()
   }
 
-  /** Ends and closes an unread request when all of its body has come, as Node does: code may wait for that. */
+  /** Ends and closes an unread request when all of its body has arrived, as Node does: code may wait for that. */
   restHasCome(): void {
     if (this.replay !== undefined) return this.replay.closeWaiters.restHasCome()
     this.buffer(null)

@@ -22,7 +22,7 @@ interface LimitedBody {
 
 /**
  * Tells whether the bytes of a body need not be counted: the parser hands over no more than the head announces. The
- * unread rest of a large body is counted even so, to decide whether its connection is kept.
+ * unread rest of a large body is still counted, to decide whether its connection is kept.
  *
  * @see RFC 9112 §6.2
  */

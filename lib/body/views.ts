@@ -43,7 +43,7 @@ export interface ReadableBody {
   pull(): void
   readonly readers: {
     join(reader: BodyReader): void
-    /** Notes how far a reader has come, before it starts over. */
+    /** Notes how far a reader has got, before it starts over. */
     note(reader: BodyReader): void
   }
   /** Called when a reader is done for good. */
@@ -90,13 +90,13 @@ export interface ToldWaiting {
   note(): void
   /** Also watches the reader of one more stream of the body. */
   follow(stream: Readable): void
-  /** Also watches an iterator of such a stream; returns the iterator to use instead. */
+  /** Also watches an iterator over one of these streams; returns the iterator to use instead. */
   iterate(stream: Readable, iterator: AsyncIterable<Buffer>): AsyncIterableIterator<Buffer>
 }
 
 /** The body as `Waiting` sees it, the class that tells its watchers. */
 export interface WatchedBody extends BodyExchange {
-  /** Makes the bytes pass through the source, which tells of them. */
+  /** Makes the bytes pass through the source, which reports them. */
   tap(): unknown
   readonly state: BodyState
   readonly store: BodyStore | undefined

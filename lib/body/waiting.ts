@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
+import { awaitsContinue } from '../node/request/awaits-continue.js'
 import { putIterators } from '../node/request/methods.js'
 import { timers } from '../node/timers.js'
-import { awaitsContinue } from './expect-continue.js'
 import { methods } from './replay/request-methods.js'
 import type { BodyWatcher, ToldWaiting, WatchedBody } from './views.js'
 

@@ -49,9 +49,7 @@ class RateWatcher implements BodyWatcher {
     if (areWaiting) this.timer = timers.setTimeout(timeIsUp, Math.ceil(this.left), this).unref()
   }
 
-  /**
-   * Waits for an immediate: a process that was busy first reads the bytes that have come in the meantime.
-   */
+  /** Waits for an immediate: a process that was busy first reads the bytes that have arrived in the meantime. */
   timeIsUp(): void {
     this.immediate = timers.setImmediate(refuse, this)
   }

@@ -6,9 +6,9 @@ const LOSES_CLASSES = Number.parseInt(process.versions.v8, 10) < 13
 /**
  * Makes the properties of a request and its response quick to access after Express has changed their prototypes.
  *
- * Up to Node 22, each property that is added to such an object gives it a hidden class of its own. Then V8 has no
- * class in its caches, and each access, here and in Node, looks the property up anew. Objects that keep their
- * properties in a dictionary instead share one hidden class, so that the caches work.
+ * Up to Node 22, each property that is added to such an object gives it a hidden class of its own. Then V8 has no class
+ * in its caches, and each access, here and in Node, looks the property up again. Objects that keep their properties in
+ * a dictionary instead share one hidden class, so that the caches work.
  */
 export function shareHiddenClass(req: IncomingMessage, res: ServerResponse): void {
   if (!LOSES_CLASSES) return

@@ -17,7 +17,7 @@ export interface ReadableState {
   /** Without it a request would be destroyed at the end of its body, and could not be read again. */
   autoDestroy: boolean
   /**
-   * The error of the stream. Without it no 'end' could follow an error of writing: an answer that has come would be
+   * The error of the stream. Without it no 'end' could follow an error of writing: an answer that has arrived would be
    * lost.
    */
   errored: Error | null
@@ -127,6 +127,8 @@ export interface OutgoingResponse extends ServerResponse {
   readonly _trailer?: string
   /** Sends the head, if it is due, and then data. Without it a head would be sent as UTF-8. */
   _send(data: string | Uint8Array, encoding: BufferEncoding, ...rest: unknown[]): boolean
+  /** Sends bytes before the head. Without it a client would wait for a 100 that is due after the head was written. */
+  _writeRaw(data: string, encoding: BufferEncoding): boolean
 }
 
 /** A response that can be told of its connection's end; up to Node 22, Node tells only the one whose turn it is. */
@@ -205,6 +207,12 @@ export const AWAITS_CONTINUE = '_expect_continue'
  * child would stay beside that of the last.
  */
 export const HTTP2_TRAILERS = 'trailers'
+
+/**
+ * The name of the listener by which a stream over HTTP/2 gives its bytes to its request. Without it the bytes that Node
+ * discards with an unread request would look cut, and code that reads the stream itself would lose the rest of a body.
+ */
+export const FEEDS_REQUEST = 'onStreamData'
 
 export const STREAM_DESTROYED: unique symbol = Symbol.for('nodejs.stream.destroyed') as never
 

@@ -21,15 +21,24 @@ interface Timers {
  * some without `unref`.
  */
 export const timers: Timers = {
-  setTimeout: own.setTimeout,
-  clearTimeout: own.clearTimeout,
-  setInterval: own.setInterval,
-  clearInterval: own.clearInterval,
-  setImmediate: own.setImmediate,
-  clearImmediate: own.clearImmediate,
-  nextTick: process.nextTick, // oxlint-disable-line typescript/unbound-method -- it does not use `this`
-  queueMicrotask: globalThis.queueMicrotask,
+  setTimeout: original('setTimeout', own.setTimeout),
+  clearTimeout: original('clearTimeout', own.clearTimeout),
+  setInterval: original('setInterval', own.setInterval),
+  clearInterval: original('clearInterval', own.clearInterval),
+  setImmediate: original('setImmediate', own.setImmediate),
+  clearImmediate: original('clearImmediate', own.clearImmediate),
+  nextTick: original('nextTick', process.nextTick), // oxlint-disable-line typescript/unbound-method -- it does not use `this`
+  queueMicrotask: original('queueMicrotask', globalThis.queueMicrotask),
   now: nowOf(process.getBuiltinModule('node:perf_hooks').performance),
+}
+
+/**
+ * Returns the function that a test's fake stands for: the package may be loaded while they are in place. Jest, Vitest and
+ * Sinon all use @sinonjs/fake-timers, whose fakes name their clock, and a clock keeps what it has replaced.
+ */
+function original<Timer extends object>(name: keyof Timers, given: Timer): Timer {
+  const fake = given as { clock?: Record<string, Timer | undefined> } | undefined // a realm may have no queueMicrotask
+  return fake?.clock?.[`_${name}`] ?? given
 }
 
 function nowOf(performance: { now(): number }): () => number {

@@ -8,7 +8,7 @@ import type { ChosenTarget, FailedTarget, GivenTarget, Target, TargetChooser } f
 import type { Failure, FailureKind } from './upstream/upstream.js'
 
 /** The most targets that are tried for one request. */
-const MOST_ATTEMPTS = 16
+const MAX_ATTEMPTS = 16
 
 /** The failures after which another target may succeed. */
 const elsewhere: ReadonlySet<FailureKind> = new Set(['unreachable', 'untrusted', 'timeout', 'queue-full'])
@@ -54,7 +54,7 @@ export class Attempts {
   /** Returns the next target. Throws the last failure if there is no target that was not tried yet. */
   async next(): Promise<Target> {
     const { failed, tried } = this
-    if (tried.length >= MOST_ATTEMPTS && failed !== undefined) throw failed.error
+    if (tried.length >= MAX_ATTEMPTS && failed !== undefined) throw failed.error
     const given = await this.ask()
     if (failed !== undefined && (given === undefined || given === null)) throw failed.error
     const target = this.chooser.parse(given)

@@ -87,6 +87,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
 
   onSending(sending: Sending): void {
     this.state = 'sent'
+    this.sent?.readEnd()
     if (this.sending !== undefined) this.trace?.sentAgain()
     this.sending = sending
   }
@@ -202,7 +203,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
     if (this.state === 'queued' && this.sent === sent) this.breakOff(requestBodyError(cause))
   }
 
-  /** Ends the exchange with an error: through the app's error handlers, or by a cut. A client that has left is none. */
+  /** Ends the exchange with an error: through the app's error handlers, or by a cut, unless the client has left. */
   fail(error: unknown): void {
     if (this.answer.isTaken || isClosed(this.res)) this.abandon()
     if (this.isOver) return

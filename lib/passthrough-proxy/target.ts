@@ -55,7 +55,7 @@ export function parseTarget(target: string | URL): Target {
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
     if (url.protocol === 'unix:') throw complaint(UNIX_SOCKET)
     throw complaint(
-      `must be an http: or https: URL, got ${JSON.stringify(String(target))}${withScheme(String(target))}`,
+      `must be an http: or https: URL, got ${JSON.stringify(String(target))}${hintFor(String(target))}`,
     )
   }
   if (url.hostname === 'unix' && isSocketUrl(target)) throw complaint(UNIX_SOCKET)
@@ -104,7 +104,7 @@ function parseUrl(target: unknown): URL {
   // As in createProxyMiddleware({ target, … }).
   const isOptions = typeof target === 'object' && target !== null
   const given = isOptions ? OBJECTS[Array.isArray(target) ? 'list' : 'options'] : show(target)
-  throw complaint(`must be a URL such as 'http://127.0.0.1:8080', got ${given}${withScheme(target)}`)
+  throw complaint(`must be a URL such as 'http://127.0.0.1:8080', got ${given}${hintFor(target)}`)
 }
 
 const UNSET =
@@ -114,10 +114,10 @@ const UNSET =
 const HOST = /^(?:[\w-]+(?:\.[\w-]+)+|localhost|(?:[\w.-]+|\[[\da-f:]+\]):\d+)(?:\/|$)/i
 
 /**
- * Suggests a remedy for a target that is not set, and the URL of one without a scheme (URL takes the host of
+ * Suggests a remedy for a target that is not set, and the URL for one without a scheme (URL takes the host of
  * `localhost:4000` for one) or of a WebSocket.
  */
-function withScheme(target: unknown): string {
+function hintFor(target: unknown): string {
   if (target === undefined) return UNSET
   if (typeof target === 'number') return `; did you mean 'http://127.0.0.1:${target}'?`
   if (typeof target !== 'string') return ''
@@ -133,7 +133,7 @@ function complaint(problem: string): TypeError {
 }
 
 /** The number of remembered targets of a function, which may return any number of them. */
-const MOST_TARGETS = 256
+const MAX_TARGETS = 256
 
 /** A target function, whose results are parsed only once. */
 export class TargetChooser {
@@ -151,7 +151,7 @@ export class TargetChooser {
     const known = this.known.get(key)
     if (known !== undefined) return known
     const target = parseChosen(chosen)
-    if (this.known.size >= MOST_TARGETS) this.known.clear()
+    if (this.known.size >= MAX_TARGETS) this.known.clear()
     this.known.set(key, target)
     return target
   }

@@ -83,7 +83,7 @@ export class Trace {
     this.facts.responseBytes += bytes
   }
 
-  /** Notes that the head of the answer has come. */
+  /** Notes that the head of the answer has arrived. */
   head(status: number): void {
     this.facts.status = status
     this.facts.headMs = this.elapsed
@@ -117,7 +117,7 @@ export class Trace {
   /** Publishes `start` and `end`, and runs `send` in between, with the stores that are bound to `start`. */
   private tellStart(send: () => void): void {
     this.hasStart = true
-    proxyChannels.start.runStores(this.told, () => {
+    proxyChannels.start.runStores(this.updated(), () => {
       this.context = new AsyncResource('SLUICEWAY_PROXY')
       send()
       this.endSending()
@@ -127,27 +127,27 @@ export class Trace {
   private tellEnd(): void {
     const { facts } = this
     this.endSending()
-    if (facts.outcome === 'failed') proxyChannels.error.publish(this.told)
+    if (facts.outcome === 'failed') proxyChannels.error.publish(this.updated())
     if (!this.hasHead) this.tellHead()
-    proxyChannels.asyncEnd.publish(this.told)
+    proxyChannels.asyncEnd.publish(this.updated())
     proxyLine(facts)
   }
 
   private tellHead(): void {
     this.endSending()
     this.hasHead = true
-    proxyChannels.asyncStart.publish(this.told)
+    proxyChannels.asyncStart.publish(this.updated())
   }
 
   /** Publishes `end` once: a dispatcher may answer before it returns. */
   private endSending(): void {
     if (this.hasEnd) return
     this.hasEnd = true
-    proxyChannels.end.publish(this.told)
+    proxyChannels.end.publish(this.updated())
   }
 
-  /** Brings the published object up to date. A subscriber may have frozen it. */
-  private get told(): ProxiedRequest {
+  /** Returns the published object, brought up to date. A subscriber may have frozen it. */
+  private updated(): ProxiedRequest {
     for (const [key, value] of Object.entries(this.facts)) Reflect.set(this.message, key, value)
     return this.message
   }

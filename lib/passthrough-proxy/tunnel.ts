@@ -1,7 +1,9 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { type Duplex, finished } from 'node:stream'
+import { isReset } from '../node/connection/connection.js'
 import { endHead, type PendingUpgrade } from '../node/connection/pending-upgrade.js'
+import { resetConnection } from '../node/response/cut.js'
 import { keepHalfOpen } from '../node/streams/state.js'
 import { timers } from '../node/timers.js'
 import type { TunnelEnds } from './progress.js'
@@ -31,7 +33,7 @@ export function tunnelAfterHead(
   upstream.on('error', ignore)
   endHead(res, pending, () => {
     client.off('close', leave)
-    // The client has left meanwhile, and with it the exchange has ended.
+    // The client has left in the meantime, which has ended the exchange.
     if (client.destroyed) return leave()
     try {
       if (early.length > 0) client.write(early)
@@ -46,7 +48,7 @@ export function tunnelAfterHead(
 
 /**
  * Joins the connections of the client and the upstream. Either side may end its half and go on reading the other;
- * a side that breaks off ends both.
+ * a side that breaks off ends both, and a reset reaches the other one as a reset.
  */
 function join(client: Duplex, upstream: Duplex): void {
   for (const side of [client, upstream]) outliveSilence(side)
@@ -70,13 +72,18 @@ function detectDeadHost(client: Duplex): void {
 }
 
 function watch(side: Duplex, other: Duplex): void {
-  side.on('error', () => other.destroy())
+  side.on('error', () => resetConnection(other))
+  side.on('end', () => {
+    // `pipe` ends the other side after this. No connection has a peer any more once both of its halves have ended.
+    if (!side.writableEnded && isReset(side)) resetConnection(other)
+  })
   side.on('close', () => {
     // If this side has ended properly, `pipe` has ended the other side, which may still be writing.
     if (side.readableEnded) endAlone(other)
     else other.destroy()
   })
-  if (side.destroyed) other.destroy()
+  if (side.errored) resetConnection(other)
+  else if (side.destroyed) other.destroy()
 }
 
 /** Discards the bytes for the side that is gone, and limits the wait for the end, as nothing else would end this side. */

@@ -31,7 +31,7 @@ export function waitingProxy(chosen: Target | TargetChooser, settings: ProxySett
   }
 }
 
-/** Prepares a request anew for the target after the one that has failed. */
+/** Prepares a request again, for the target after the one that has failed. */
 function startingOver(attempts: Attempts, start: () => void): (error: SluicewayError) => void {
   return (error) => {
     attempts.noteFailure(error)

@@ -1,7 +1,7 @@
 import { StringDecoder } from 'node:string_decoder'
 
 /** A longer line is sent in pieces of this many characters, so that it cannot fill the memory. */
-const LONGEST_LINE = 1024 * 1024
+const MAX_LINE_LENGTH = 1024 * 1024
 
 /** Cuts the bytes of one stream into lines, and frames each line as a server-sent event. */
 export class EventLines {
@@ -30,7 +30,7 @@ export class EventLines {
     const lines = this.withoutSplitLineEnd(text).split(/\r\n|\n|\r/)
     lines[0] = this.partial + lines[0]!
     this.partial = lines.pop()!
-    if (this.partial.length >= LONGEST_LINE) {
+    if (this.partial.length >= MAX_LINE_LENGTH) {
       lines.push(this.partial)
       this.partial = ''
     }

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isClosed } from '../node/response/close.js'
 import { isHeadWritten } from '../node/response/send-head.js'
 import { timers } from '../node/timers.js'
@@ -15,7 +15,9 @@ export function observed<Result extends Exit>(
   child: object,
   run: () => Promise<Result>,
 ): Promise<Result> {
-  if (!childStarted.isObserved && !childExited.isObserved) return run()
+  const isObserved = childStarted.isObserved || childExited.isObserved
+  // A response that is pushed over HTTP/2 has no request, of which subscribers could be told.
+  if (!isObserved || (res.req as IncomingMessage | null) === null) return run()
   childStarted.tell({ req: res.req, res, child })
   return publishExit(res, child, run)
 }

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { isHttp2, takesChunks } from '../node/request/facts.js'
-import { addTrailers, isHeadWritten, sendHead } from '../node/response/send-head.js'
+import { addTrailers, isHeadWritten, sendHeadEarly } from '../node/response/send-head.js'
 import { isPlainText } from '../shared/response-facts.js'
 import type { ChildExit } from './running-child.js'
 
@@ -13,7 +13,7 @@ const TRAILERS = ['Exit-Code', 'Exit-Signal']
 
 /** Sends the head of a response that has a body. If it is not written yet, it gets the headers that it lacks. */
 export function sendPipedHead(res: ServerResponse, settings: HeadSettings): void {
-  if (isHeadWritten(res)) sendHead(res)
+  if (isHeadWritten(res)) sendHeadEarly(res)
   else sendNewHead(res, settings)
 }
 
@@ -23,7 +23,7 @@ function sendNewHead(res: ServerResponse, settings: HeadSettings): void {
   )
   for (const [name, value] of added) res.setHeader(name, value)
   try {
-    sendHead(res)
+    sendHeadEarly(res)
   } catch (error) {
     // The application may still answer with a head of its own.
     if (!isHeadWritten(res)) for (const [name, , before] of added) restoreHeader(res, name, before)
@@ -44,7 +44,7 @@ function headersFor(res: ServerResponse, { exit, events }: HeadSettings): Record
 
 /** Only a body in chunks may have trailers over HTTP/1: Node throws for any other that announces them. */
 function takesTrailers(res: ServerResponse): boolean {
-  return isHttp2(res.req) || (takesChunks(res.req) && !res.hasHeader('content-length'))
+  return isHttp2(res) || (takesChunks(res.req) && !res.hasHeader('content-length'))
 }
 
 function restoreHeader(

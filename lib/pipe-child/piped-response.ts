@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http'
 import type { Writable } from 'node:stream'
-import { sendsBody } from '../node/connection/connection.js'
 import { PIPED } from '../node/keys.js'
 import { isHttp2, streamOf } from '../node/request/facts.js'
 import { isClosed, onResponseClose } from '../node/response/close.js'
 import { cutResponse } from '../node/response/cut.js'
+import { sendsBody } from '../node/response/state.js'
 import { timers } from '../node/timers.js'
 import { wrongOption } from '../shared/error-page.js'
 import { ListenerSet } from './listener-set.js'
@@ -91,8 +91,8 @@ export class PipedResponse {
   }
 
   /**
-   * Sends the head, unless it has no body: the client of such a head has everything that it waits for and may leave,
-   * which would end the child. That head is sent when the child has ended.
+   * Sends the head, unless the response has no body: its client would then have everything that it waits for, and may
+   * leave, which would end the child. That head is sent when the child has ended.
    */
   sendHead(): void {
     if (this.hasBody) sendPipedHead(this.res, this.settings)
@@ -139,7 +139,7 @@ export class PipedResponse {
     onResponseClose(this.res, listener)
     this.listeners.addRemoval(() => this.res.off('close', listener))
     // A response over HTTP/2 emits 'finish' only when the request has ended too.
-    if (isHttp2(this.res.req)) this.listeners.on(streamOf(this.res), 'finish', listener)
+    if (isHttp2(this.res)) this.listeners.on(streamOf(this.res), 'finish', listener)
   }
 
   private waitForDrain(): void {

@@ -2,9 +2,9 @@ import type { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { finished } from 'node:stream'
 import { type Closing, giveBackClosing, isClosedBy, takeOverClosing } from '../node/connection/closing.js'
-import { closesAfter } from '../node/connection/connection.js'
 import type { OutgoingResponse, ParsedRequest } from '../node/internals.js'
 import { isHttp2 } from '../node/request/facts.js'
+import { closesAfter } from '../node/response/state.js'
 import { sourceOf } from '../node/streams/state.js'
 import { timers } from '../node/timers.js'
 
@@ -12,13 +12,14 @@ import { timers } from '../node/timers.js'
 const REST_MS = 2000
 
 /**
- * Makes a connection that is to close wait, after its response, until the rest of the request has come, or its time is
- * up. Otherwise a client that sends its whole body before it reads would lose the end of the response to a reset.
+ * Makes a connection that is about to close wait, after its response, until the rest of the request has arrived, or the
+ * time is up. Otherwise a client that sends its whole body before it reads would lose the end of the response to a
+ * reset.
  * @see RFC 9112 §9.6
  */
 export function awaitRest(res: ServerResponse): void {
+  if (isHttp2(res)) return
   const req = res.req as ParsedRequest
-  if (isHttp2(req)) return
   // Our listener comes before that of the server, which closes the connection.
   res.prependListener('finish', () => {
     const mayBeReset = !req.complete && closesAfter(res as OutgoingResponse) && req.socket instanceof Socket

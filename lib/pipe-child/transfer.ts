@@ -27,7 +27,8 @@ export class Transfer {
   private readonly response: PipedResponse
   private readonly child: RunningChild
   private readonly settings: PipeChildSettings
-  private readonly req: IncomingMessage
+  /** Null behind a response that is pushed over HTTP/2. */
+  private readonly req: IncomingMessage | null
   /** Resolves when the response was over first, and the child has been ended. */
   private readonly abandoned: Promise<void>
   /** Resolves with the exit once the child is over, with all of its output. */
@@ -41,7 +42,7 @@ export class Transfer {
   constructor(
     response: PipedResponse,
     child: RunningChild,
-    req: IncomingMessage,
+    req: IncomingMessage | null,
     settings: PipeChildSettings,
   ) {
     this.response = response
@@ -130,7 +131,7 @@ export class Transfer {
 
   /** Ignores a client that leaves in the middle of its body: the end of its response is handled elsewhere. */
   private inputFailed(error: Error): void {
-    if (!this.req.aborted) this.fail(error)
+    if (this.req?.aborted !== true) this.fail(error)
   }
 
   /** Notes a failure. After the head, only a cut can tell the client. */

@@ -45,7 +45,7 @@ export const bodySpilled: Observation<BodySpilled> = new Observation(
 export const bodyStored: Observation<BodyStored> = new Observation(
   'sluiceway:body:stored',
   ({ req, memoryBytes, fileBytes, isWhole }) => {
-    const part = isWhole ? '' : ', and no more comes'
+    const part = isWhole ? '' : ', incomplete'
     return `${requestLine(req)}: ${memoryBytes} bytes in memory, ${fileBytes} in a file${part}`
   },
 )

@@ -80,11 +80,11 @@ function escaped(character: string): string {
 }
 
 /** The most characters that a line shows of one path, token or name of a program. */
-const MOST_SHOWN = 200
+const MAX_SHOWN = 200
 
 /** Cuts a text that can be of any length. */
 export function shortened(text: string): string {
-  return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text
 }
 
 /** Returns the method and the path of the request line; Express removes the mount path from `req.url`. */

@@ -13,7 +13,7 @@ export function isEventStream(contentType: string): boolean {
   return /^text\/event-stream *(?:;|$)/i.test(contentType)
 }
 
-/** Tells whether a Content-Type is plain text, of which browsers hold the first kilobyte back to guess its type. */
+/** Tells whether a Content-Type is plain text: browsers hold its first kilobyte back to guess the type. */
 export function isPlainText(contentType: string): boolean {
   return /^\s*text\/plain\s*(?:;|$)/i.test(contentType)
 }

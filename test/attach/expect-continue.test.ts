@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 import { expect } from 'chai'
-import { attach, passthroughProxy } from 'sluiceway'
+import type { RequestHandler } from 'express'
+import { attach, autoFlush, passthroughProxy } from 'sluiceway'
 import { message } from '../support/clients/pipelined.js'
 import { RawClient } from '../support/clients/raw-client.js'
 import { expressVersions } from '../support/express/express-versions.js'
@@ -180,6 +181,26 @@ for (const { name, express } of expressVersions) {
       expect(response.body.toString()).to.equal('begun')
     })
 
+    for (const [what, before] of [
+      ['', []],
+      [', behind autoFlush', [autoFlush()]],
+    ] as [string, RequestHandler[]][]) {
+      for (const later of [false, true]) {
+        it(`invites the body before a head that is written first${later ? ', and read later' : ''}${what}`, async () => {
+          const app = express().use(...before, (req, res) => {
+            res.writeHead(200, { 'Content-Type': 'text/css' })
+            if (later) setTimeout(() => req.pipe(res), 20)
+            else req.pipe(res)
+          })
+          const client = await ask(app)
+          expect(await client.untilText('\r\n\r\n')).to.equal(CONTINUE)
+          client.write('body')
+          const response = await client.response()
+          expect([response.status, String(response.body)]).to.deep.equal([200, 'body'])
+        })
+      }
+    }
+
     for (const [how, read] of [
       ["on('data')", (req, res) => void req.on('data', (chunk) => res.end(chunk))],
       ["on('readable')", (req, res) => void req.once('readable', () => res.end(req.read()))],
@@ -270,6 +291,23 @@ describe('attach with Expect: 100-continue, as bare Node', () => {
       'HTTP/1.1 200',
       '/last',
     ])
+  })
+
+  it('sends the 100 of such a response before its head even if that was written before', async () => {
+    const app: RequestListener = (req, res) => {
+      if (req.method === 'GET') setTimeout(() => res.end(req.url), 20)
+      else {
+        res.writeHead(200)
+        req.on('end', () => res.end(Buffer.from('bytes'))).on('data', () => {})
+      }
+    }
+    const server = createServer(app)
+    attach(server, app)
+    const client = await RawClient.connect((await listen(server)).port)
+    client.write(slow, expecting(), last)
+    await client.closed()
+    const lines = String(client.pending).match(/HTTP\/1.1 \d+|\/slow|bytes/g)
+    expect(lines).to.deep.equal(['HTTP/1.1 200', '/slow', 'HTTP/1.1 100', 'HTTP/1.1 200', 'bytes'])
   })
 
   it('sends the same bytes for an upgrade with a body, which is a plain request', async () => {

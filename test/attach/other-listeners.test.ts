@@ -20,9 +20,7 @@ import { observing } from '../support/observed.js'
 import { listen, serve } from '../support/servers/servers.js'
 import { certificate, key } from '../support/servers/tls-certificate.js'
 import { deferred } from '../support/time/deferred.js'
-import { MockedClock, turns } from '../support/time/mocked-clock.js'
-import { until } from '../support/time/until.js'
-import { waitFor } from '../support/time/waiting.js'
+import { turns } from '../support/time/mocked-clock.js'
 import {
   answered,
   answersTo,
@@ -220,97 +218,6 @@ describe('attach beside other listeners for upgrades', () => {
     client.destroy()
   })
 
-  it('cuts an answer that a plain function has begun before it fails, and takes no other status than that of an error', async () => {
-    const plain = apps['a (req, res, next) function']!
-    const contained = observer.messages('sluiceway:contained')
-    const client = await open(
-      plain((_req, res, next) => {
-        res.writeHead(200, { 'Content-Length': 10 }).write('begun', () => next(new Error('no')))
-      }),
-      [choosing('/other')],
-    )
-    client.write(upgradeTo('websocket', '/other'))
-    await client.untilText('begun')
-    await client.closed()
-    expect(contained).to.deep.equal([])
-    for (const [status, expected] of [
-      [200, '500'],
-      [399, '500'],
-      [400, '400'],
-      [999, '500'],
-      ['404', '500'],
-    ] as const) {
-      const one = await open(
-        plain((_req, _res, next) => next(Object.assign(new Error('no'), { status }))),
-        [choosing('/other')],
-      )
-      expect(await answered(one, '/other')).to.equal(expected)
-    }
-  })
-
-  it('answers itself for a plain function that has the members of an application by chance', async () => {
-    const plain = apps['a (req, res, next) function']!
-    const handle: RequestListener = (_req, res) => res.writeHead(200).end()
-    for (const members of [{ handle }, { router: {} }, { stack: [] }]) {
-      const app = Object.assign(
-        plain((_req, _res, next) => next(new Error('no'))),
-        members,
-      )
-      expect(await answered(await open(app, [choosing('/other')]), '/other')).to.equal('500')
-    }
-  })
-
-  for (const [how, listener] of Object.entries<(...given: [IncomingMessage, Duplex]) => unknown>({
-    'has listened to it': (_req, socket) => socket.on('error', () => {}),
-    'has written to it': (_req, socket) => socket.write('HTTP/1.1 100 Continue\r\n\r\n'),
-    'has returned a promise': (_req, _socket) => new Promise(() => {}),
-    'takes it later': (_req, socket) => process.nextTick(() => socket.on('data', () => {})),
-  })) {
-    it(`does not answer after five seconds if a listener is at work: it ${how}`, async () => {
-      const clock = new MockedClock()
-      const told = deferred()
-      const client = await open(chain(own), [
-        (server) => {
-          server.on('upgrade', (req: IncomingMessage, socket: Duplex) => {
-            told.resolve()
-            return listener(req, socket)
-          })
-        },
-      ])
-      clock.stop()
-      try {
-        client.write(upgradeTo('websocket', '/other'))
-        await told.promise
-        await clock.pass(6000)
-      } finally {
-        clock.restore()
-      }
-      await turns()
-      expect(client.pending.toString()).not.to.include('404')
-      client.destroy()
-    })
-  }
-
-  it('keeps no timer of an upgrade that all of them ignore once its client has left', async () => {
-    const clock = new MockedClock()
-    const told = deferred<Duplex>()
-    const client = await open(chain(own), [
-      (server) => void server.on('upgrade', (_req: IncomingMessage, socket: Duplex) => told.resolve(socket)),
-    ])
-    clock.stop()
-    try {
-      client.write(upgradeTo('websocket', '/other'))
-      const socket = await told.promise
-      await until(() => clock.pending > 0)
-      const closing = new Promise<void>((resolve) => void socket.once('close', () => resolve()))
-      cut(client)
-      await waitFor('the connection to close', closing)
-      expect(clock.pending).to.equal(0)
-    } finally {
-      clock.restore()
-    }
-  })
-
   it('leaves an upgrade to the first of the others that answers it', async () => {
     const client = await open(chain(own), [choosing('/own-path'), others['ws with { server, path }']!])
     expect(await answered(client, '/own-path')).to.equal('ws')
@@ -417,40 +324,6 @@ describe('attach beside other listeners for upgrades', () => {
     })
   }
 
-  it('calls a listener that only watches at once, and answers in its place', async () => {
-    const seen: (string | undefined)[] = []
-    const client = await open(chain(own), [
-      (server) => void server.on('upgrade', ({ url }: IncomingMessage) => seen.push(url)),
-      (server) => void server.on('upgrade', () => seen.push('counted')),
-    ])
-    expect(await answered(client, '/none')).to.equal('404')
-    expect(seen).to.deep.equal(['/none', 'counted'])
-    await client.closed()
-  })
-
-  for (const [how, take] of Object.entries<(socket: Duplex) => void>({
-    'has answered': (socket) => void socket.write('HTTP/1.1 101 Mine\r\n\r\n'),
-    'reads the connection': (socket) =>
-      void socket.on('data', () => socket.write('HTTP/1.1 101 Mine\r\n\r\n')),
-  })) {
-    it(`does not answer if one that seems to watch ${how}`, async () => {
-      let calls = 0
-      const app = chain((req, res, next) => {
-        calls++
-        own(req, res, next)
-      })
-      const client = await open(app, [
-        (server) => void server.on('upgrade', ({ socket }: IncomingMessage) => take(socket)),
-      ])
-      client.write(upgradeTo('websocket', '/app'))
-      await turns()
-      client.write('more')
-      await client.untilText('Mine')
-      expect(calls).to.equal(0)
-      client.destroy()
-    })
-  }
-
   it('closes the response of the app with the connection that it has passed on', async () => {
     let closing: Promise<unknown> | undefined
     const app = chain((_req, res, next) => {
@@ -461,52 +334,6 @@ describe('attach beside other listeners for upgrades', () => {
     expect(await answered(client, '/other')).to.equal('ws')
     client.destroy()
     await closing
-  })
-
-  it('takes an upgrade that another server hands on by emit, and has emit say so', async () => {
-    const app = chain(({ socket }) => void socket.pipe(socket))
-    const server = createServer(app)
-    attach(server, app)
-    const front = createServer()
-    front.on('upgrade', (...given) => {
-      if (!server.emit('upgrade', ...given)) given[1].destroy()
-    })
-    const client = await RawClient.connect((await listen(front)).port)
-    client.write(upgradeTo('echo'), 'echo')
-    await client.untilText('echo')
-    client.destroy()
-  })
-
-  it('leaves the server as it was once it is detached', async () => {
-    const app = chain()
-    const server = createServer(app)
-    const before = Reflect.ownKeys(server)
-    const detach = attach(server, app)
-    detach()
-    expect(Reflect.ownKeys(server)).to.deep.equal(before)
-  })
-
-  it('restores the server.emit that other code had set before', () => {
-    const server = createServer()
-    const layer = server.emit.bind(server)
-    server.emit = layer
-    attach(server, () => {})()
-    expect(Reflect.get(server, 'emit')).to.equal(layer)
-  })
-
-  it('is out of the way once it is detached, also beneath layers that others have put around server.emit', async () => {
-    const app = chain(own)
-    const server = createServer(app)
-    const detach = attach(server, app)
-    const emit = server.emit.bind(server) as (...args: unknown[]) => boolean
-    const layer = ((...args: unknown[]) => emit(...args)) as Server['emit']
-    server.emit = layer
-    detach()
-    expect(Reflect.get(server, 'emit')).to.equal(layer)
-    others['ws with { server }']!(server)
-    const client = await RawClient.connect((await listen(server)).port)
-    expect(await answered(client, '/app')).to.equal('ws')
-    client.destroy()
   })
 
   for (const [name, create] of Object.entries<(app: Parameters<typeof attach>[1]) => Server>({

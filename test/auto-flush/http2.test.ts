@@ -70,6 +70,23 @@ describe('autoFlush', () => {
       stream.close()
     })
 
+    it('writes no heartbeats once the stream itself was ended, while the client still sends its body', async () => {
+      const heard: string[] = []
+      const begin = (response: ServerResponse): void => {
+        response.setHeader('Content-Type', 'text/event-stream')
+        response.write('data: 0\n\n')
+      }
+      const { res, stream } = await asked(autoFlush({ heartbeatMs: 20 }), begin, { ':method': 'POST' })
+      for (const event of ['end', 'error']) res.stream.on(event, () => heard.push(event))
+      res.req.resume()
+      res.stream.end()
+      await once(stream.resume(), 'end')
+      await severalBeats()
+      stream.end('rest')
+      await once(res.stream, 'close')
+      expect(heard).to.deep.equal(['end'])
+    })
+
     it('sync keeps corked writes of the handler back', async () => {
       const { res, stream } = await asked(autoFlush({ sync: true }), (response) => {
         response.writeHead(200)
@@ -86,13 +103,17 @@ describe('autoFlush', () => {
   type Exchange = { res: http2.Http2ServerResponse; stream: http2.ClientHttp2Stream }
 
   /** Asks a handler behind `flushing` over HTTP/2; the client does not read yet. */
-  async function asked(flushing: Middleware, handler: (res: ServerResponse) => void): Promise<Exchange> {
+  async function asked(
+    flushing: Middleware,
+    handler: (res: ServerResponse) => void,
+    headers: http2.OutgoingHttpHeaders = {},
+  ): Promise<Exchange> {
     const listener = bare.mount(flushing, (_req, res) => handler(res))
     const server = http2.createServer(listener as unknown as Http2Listener)
     const answered = once(server, 'request')
     const { port } = await listen(server)
     const session = http2.connect(`http://127.0.0.1:${port}`)
-    const stream = session.request({ ':path': '/' })
+    const stream = session.request({ ':path': '/', ...headers })
     stream.on('close', () => session.close())
     const [[, res]] = await Promise.all([answered, once(stream, 'response')])
     return { res: res as http2.Http2ServerResponse, stream }

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { createRequire } from 'node:module'
 import { expect } from 'chai'
 import compression from 'compression'
@@ -188,6 +188,17 @@ describe('autoFlush', () => {
         }
       })
 
+      it('leaves an object that inherits from a response alone, also with a layer of its own', async () => {
+        for (const options of [{}, { sync: true }]) {
+          const app = express().use(autoFlush(options), inheriting)
+          for (const listener of [app, bare(autoFlush(options), inheriting)]) {
+            const { url } = await serve(listener)
+            const client = await StreamingClient.get(url)
+            expect([client.response.statusCode, await client.ended()]).to.deep.equal([200, 'its own'])
+          }
+        }
+      })
+
       it('works in one application with both copies of the package, each on its own route', async () => {
         const app = express()
         app.get('/module', autoFlush(), stream)
@@ -209,6 +220,22 @@ describe('autoFlush', () => {
 const stream: RequestHandler = (_req, res) => {
   res.write('streamed')
   res.end()
+}
+
+/** Writes a head to objects that inherit from the response, which other code may keep for later. */
+const inheriting: RequestHandler = (_req, res) => {
+  for (const layered of [false, true]) {
+    const heir = Object.create(res) as ServerResponse
+    const writeHead = heir.writeHead.bind(heir)
+    if (layered) heir.writeHead = (status: number) => writeHead(status)
+    heir.writeHead(201)
+  }
+  setTimeout(() => res.end('its own'), 5)
+}
+
+function bare(middleware: RequestHandler, handler: RequestHandler): RequestListener {
+  return (req, res) =>
+    middleware(req as never, res as never, () => handler(req as never, res as never, () => {}))
 }
 
 /** A `writeHead` that adds a header, as an application may define it for all its responses. */

@@ -28,7 +28,7 @@ describe('an argument behind the last one', () => {
       ] as const) {
         expect(() => (call as Call)(...taken, given)).to.throw(
           TypeError,
-          `${name}: got ${described} as a further argument; the call is ${shown} (see docs/errors.md#a-wrong-option)`,
+          `${name}: got ${described} as an extra argument; the call is ${shown} (see docs/errors.md#a-wrong-option)`,
         )
       }
       expect(() => (call as Call)(...taken, undefined)).not.to.throw()

@@ -19,8 +19,8 @@ interface Realm {
 }
 
 /** Loads the package into a realm of its own, as Jest does. Modules of Node and other packages are the usual ones. */
-function newRealm(globals: Record<string, unknown> = {}): Realm {
-  const own = Object.create(process) as NodeJS.Process
+function newRealm(globals: Record<string, unknown> = {}, ofProcess: Partial<NodeJS.Process> = {}): Realm {
+  const own = Object.assign(Object.create(process) as NodeJS.Process, ofProcess)
   const sandbox = vm.createContext({ Buffer, URL, performance, setTimeout, process: own, ...globals })
   const loaded = new Map<string, { exports: unknown }>()
   const load = (file: string): unknown => {
@@ -44,6 +44,11 @@ function stopTimers({ globals }: Realm): void {
   const never = (): object => ({ unref: () => {} })
   Object.assign(globals, { setTimeout: never, setImmediate: never, queueMicrotask: never })
   Object.assign(globals['process'] as object, { nextTick: never })
+}
+
+/** A timer that stands still, as @sinonjs/fake-timers makes it for Jest, Vitest and Sinon. */
+function fake<Timer>(name: string, real: Timer): Timer {
+  return Object.assign(() => {}, { clock: { [`_${name}`]: real } }) as Timer
 }
 
 const echo: RequestListener = (req, res) => req.pipe(res)
@@ -85,6 +90,15 @@ describe('the package in another realm', () => {
       expect(await send(url, method, body)).to.equal(`200 ${body ?? ''}`)
     }
     expect(upstream.connections).to.have.length(1)
+  })
+
+  it('serves requests if its timers stood still when it was loaded', async () => {
+    const { nextTick } = process // oxlint-disable-line typescript/unbound-method -- it does not use `this`
+    const globals = { queueMicrotask: fake('queueMicrotask', queueMicrotask) }
+    const { sluiceway } = newRealm(globals, { nextTick: fake('nextTick', nextTick) })
+    const { url: target } = await serve(echo)
+    const { url } = await serve(express().use(sluiceway.bodyCache(), sluiceway.passthroughProxy(target)))
+    for (const body of ['one', 'two']) expect(await send(url, 'POST', body)).to.equal(`200 ${body}`)
   })
 
   it('runs with the timers of a browser, which are numbers', async () => {

@@ -43,6 +43,40 @@ for (const { name, mount } of hosts) {
       })
     }
 
+    for (const event of ['error', 'close']) {
+      for (const [how, middlewares] of Object.entries({
+        maxBytes: [maxBytes(10)],
+        'maxBytes and bodyCache': [maxBytes(10), bodyCache()],
+      })) {
+        it(`tells a reader that begins in the '${event}' listener of another one, behind ${how}`, async () => {
+          const answering: Handler = (req, res) => {
+            req
+              .on('data', () => {})
+              .once('error', () => {})
+              .once(event, () => {
+                req.on('data', () => {}).on('error', () => res.writeHead(422).end())
+              })
+          }
+          expect(await statusOf(...middlewares, answering)).to.equal(422)
+        })
+      }
+    }
+
+    it('tells a reader nothing twice that listens anew for errors', async () => {
+      const heard: string[] = []
+      const answering: Handler = (req, res) => {
+        req
+          .on('data', () => {})
+          .on('error', () => {
+            heard.push('first')
+            req.on('error', () => heard.push('second'))
+            setTimeout(() => res.writeHead(422).end(), 30)
+          })
+      }
+      expect(await statusOf(maxBytes(10), answering)).to.equal(422)
+      expect(heard).to.deep.equal(['first'])
+    })
+
     it('gives a handler that reads the cached body time to answer', async () => {
       const answering: Handler = (req, res) => {
         req.bodyCache.buffer().catch(() => later(30).then(() => res.writeHead(422).end()))

@@ -75,7 +75,7 @@ describe('the members that lib/node/internals.ts relies on', () => {
   })
 
   it('are distinguished from replacements by words of their source', async () => {
-    const untouched = (await import(`${root}/dist/esm/passthrough-proxy/response/untouched.js`)) as Record<
+    const untouched = (await import(`${root}/dist/esm/node/response/untouched-response.js`)) as Record<
       string,
       (response: ServerResponse) => boolean
     >
@@ -90,6 +90,7 @@ describe('the members that lib/node/internals.ts relies on', () => {
     expect(member(res, '_hasBody')).to.equal(true)
     expect(member(res, '_expect_continue')).to.equal(false)
     expect(member(res, '_send')).to.be.a('function')
+    expect(member(res, '_writeRaw')).to.be.a('function')
     expect(member(IncomingMessage.prototype, '_read')).to.be.a('function')
     expect(member(res, 'socket')).to.equal(member(req, 'socket'))
     const parser = member(req.socket, 'parser') as object

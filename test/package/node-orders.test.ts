@@ -273,6 +273,19 @@ describe('the events and orders that lib/node/README.md relies on', () => {
     }
   })
 
+  it('a stream of HTTP/2 has one listener for `data`, named `onStreamData`, from the first reading of its request on', async () => {
+    const server = http2.createServer()
+    const { port } = await listen(server as never)
+    const { session, stream } = await frameClient(port)
+    const [req] = (await once(server, 'request')) as [http2.Http2ServerRequest]
+    const names = (): string[] => req.stream.listeners('data').map(({ name }) => name)
+    expect(names()).to.deep.equal([])
+    stream.write('body')
+    await once(req, 'data')
+    expect(names()).to.deep.equal(['onStreamData'])
+    session.destroy()
+  })
+
   it("a stream of HTTP/2 whose client resets it without an error emits 'aborted' if its response has not ended, and 'end' once its body was read; its `state` is then idle", async () => {
     for (const [hasEnded, events] of [
       [false, ['aborted', 'end']],

@@ -73,6 +73,37 @@ describe('the packed package', function () {
     expectNames(JSON.parse(await installed.run('import.mjs', program)))
   })
 
+  it('has no import() as CommonJS: Jest, single executables and v8-compile-cache cannot run one', async () => {
+    const program = `
+      const vm = require('node:vm')
+      const { readFileSync } = require('node:fs')
+      const { createServer, request } = require('node:http')
+      const usual = require.extensions['.js']
+      require.extensions['.js'] = (module, file) => {
+        if (!file.includes('/sluiceway/dist/')) return usual(module, file)
+        const parameters = ['exports', 'require', 'module', '__filename', '__dirname']
+        const run = vm.compileFunction(readFileSync(file, 'utf8'), parameters, { filename: file })
+        run(module.exports, (name) => module.require(name), module, file, '')
+      }
+      const { bodyCache, passthroughProxy } = require('sluiceway')
+      const cached = bodyCache()
+      const upstream = createServer((req, res) => req.pipe(res)).listen(0, () => {
+        const onResponse = async (incoming) => { incoming.replace((await incoming.buffer()) + '!') }
+        const proxy = passthroughProxy('http://127.0.0.1:' + upstream.address().port, { onResponse })
+        const server = createServer((req, res) => cached(req, res, async () => {
+          const { a } = await req.bodyCache.urlencoded()
+          res.setHeader('X-Form', JSON.stringify(a))
+          proxy(req, res)
+        })).listen(0, () => {
+          request({ port: server.address().port, method: 'POST', agent: false }, async (res) => {
+            console.log(res.headers['x-form'], String(await res.toArray()))
+            process.exit()
+          }).end('a[b]=c')
+        })
+      })`
+    expect(await installed.run('without-import.cjs', program)).to.equal('{"b":"c"} a[b]=c!\n')
+  })
+
   it('is required as CommonJS, root and each subpath', async () => {
     const program = `
       const names = {}

@@ -7,6 +7,7 @@ import path from 'node:path'
 import { Readable } from 'node:stream'
 import { expect } from 'chai'
 import { bodyCache, type ChildExit, maxBytes, pipeChild } from 'sluiceway'
+import { turns } from '../fuzz/wire.js'
 import { type FrameClient, frameClient } from '../support/clients/http2-frames.js'
 import { type Handler, hosts } from '../support/express/hosts.js'
 import { closeServers, listen } from '../support/servers/servers.js'
@@ -39,6 +40,24 @@ describe('pipeChild with a body over HTTP/2 that its client cuts', () => {
     ] as readonly (readonly [string, Handler[]])[]) {
       for (const headers of [{}, { 'content-length': 1000 }]) {
         const length = 'content-length' in headers ? ' with a length' : ''
+        it(`${how} before the call: the child is ended${length}${name}`, async () => {
+          const begun = deferred()
+          const exit = deferred<unknown>()
+          const run: Handler = async (req, res) => {
+            begun.resolve()
+            await once(req, 'aborted')
+            await turns(5)
+            pipeChild(res, sh('cat'), { stdin: req }).then(exit.resolve, exit.resolve)
+          }
+          const { port } = await listen(http2.createServer(hosts[0]!.mount(...before, run) as never) as never)
+          const client = await frameClient(port, headers)
+          client.stream.write('half')
+          await begun.promise
+          cut(client)
+          expect(await exit.promise).to.deep.equal({ code: null, signal: 'SIGTERM' })
+          client.session.destroy()
+        })
+
         it(`${how}: a child that ignores SIGTERM sees no end of it${length}${name}`, async () => {
           const whole = path.join(folder, 'whole')
           const exit = deferred<ChildExit>()

@@ -1,8 +1,16 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { EventEmitter, once } from 'node:events'
 import { rmSync, writeFileSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
+import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
+import { pipeChild } from 'sluiceway'
+import { StreamingClient } from '../support/clients/streaming-client.js'
 import { root } from '../support/repository/repository.js'
+import { closeServers, serve } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
+import { sh } from './piped.js'
 
 /** A process of its own, in a group of its own, in which a call with `child` is refused or over at once. */
 const program = (child: string, call: string): string => `
@@ -42,3 +50,42 @@ describe('pipeChild with a child that has no process', () => {
     })
   }
 })
+
+describe('pipeChild with a child that has exited, and whose output another process holds', () => {
+  afterEach(closeServers)
+
+  it('does not signal the process that has got its pid in the meantime', async () => {
+    const other = sh('echo started; exec sleep 60')
+    await once(other.stdout!, 'data')
+    const child = exitingChild()
+    const responses = deferred<ServerResponse>()
+    const { url } = await serve((_req, res) => {
+      responses.resolve(res)
+      child.stdout.write('output')
+      void pipeChild(res, child as unknown as ChildProcess)
+    })
+    const client = await StreamingClient.get(url)
+    await client.received('output')
+    child.emit('exit', (child.exitCode = 0), null)
+    await new Promise((resolve) => void setImmediate(resolve))
+    child.pid = other.pid!
+    client.leave()
+    await once(await responses.promise, 'close')
+    await new Promise((resolve) => void setTimeout(resolve, 50))
+    expect([other.exitCode, other.signalCode]).to.deep.equal([null, null])
+    other.kill('SIGKILL')
+  })
+})
+
+/** A child that will exit. Its pid is that of a process which is gone. */
+function exitingChild(): ExitingChild {
+  const { pid } = spawnSync('true')
+  const state = { pid, exitCode: null, signalCode: null, kill: () => true }
+  return Object.assign(new EventEmitter(), { ...state, stdout: new PassThrough() })
+}
+
+interface ExitingChild extends EventEmitter {
+  pid: number
+  exitCode: number | null
+  readonly stdout: PassThrough
+}

@@ -48,6 +48,19 @@ for (const front of fronts) {
       expect(reply.headers['content-type']).to.equal('text/plain; charset=utf-8')
     })
 
+    for (const command of ['true', 'echo one']) {
+      it(`leaves room for a corked rest of the handler that end() uncorks, after: ${command}`, async () => {
+        const { ask } = await front.serve(async (_req, res) => {
+          await pipeChild(res, sh(command), { end: false })
+          res.cork()
+          res.write('rest ')
+          res.write('of the ')
+          res.end('handler\n')
+        })
+        expect(await (await ask()).ended()).to.match(/^(one\n)?rest of the handler\n$/)
+      })
+    }
+
     it('works through compression, and leaves no listener of any on the compressor', async () => {
       const { ask } = await front.serve(
         compression() as unknown as Handler,

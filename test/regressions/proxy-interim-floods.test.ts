@@ -7,6 +7,7 @@ import { expressVersions } from '../support/express/express-versions.js'
 import { proxied, request, type Proxied } from '../support/servers/proxied.js'
 import { answer } from '../support/servers/scripted-upstream.js'
 import { closeServers } from '../support/servers/servers.js'
+import { MockedClock } from '../support/time/mocked-clock.js'
 
 const PROCESSING = 'HTTP/1.1 102 Processing\r\n\r\n'
 const HINTS = `HTTP/1.1 103 Early Hints\r\nLink: </${'a'.repeat(6000)}>; rel=preload\r\n\r\n`
@@ -30,6 +31,8 @@ async function drip(connection: RawClient, response: string): Promise<void> {
 
 for (const { name, express } of expressVersions) {
   describe(`endless interim responses (${name})`, () => {
+    const clock = new MockedClock()
+    afterEach(() => clock.restore())
     afterEach(closeServers)
 
     async function begin(
@@ -89,13 +92,15 @@ for (const { name, express } of expressVersions) {
     })
 
     it('cause no timeout while it is still the turn of the client', async () => {
+      clock.stop()
       const { client, connection, errors } = await begin(
         { headersTimeoutMs: 100 },
         `${request('POST', '/', 'Content-Length: 2')}a`,
       )
       for (let n = 0; n < 15; n++) {
         connection.write(PROCESSING)
-        await passed(20)
+        await client.untilText(PROCESSING)
+        await clock.pass(20)
       }
       client.write('b')
       await connection.untilText('ab')
@@ -105,11 +110,13 @@ for (const { name, express } of expressVersions) {
     })
 
     it('cause no timeout after the answer has begun, or for the next request', async () => {
+      clock.stop()
       const { client, connection } = await begin({ headersTimeoutMs: 100 })
       connection.write(`${PROCESSING}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na`)
-      await passed(300)
+      await client.untilText('\r\n\r\na')
+      for (let n = 0; n < 3; n++) await clock.pass(1000)
       connection.write('b')
-      await client.untilText('\r\n\r\nab')
+      await client.untilText('b')
       client.write(request('GET', '/next'))
       await connection.untilText('\r\n\r\n')
       connection.write(answer('next'))

@@ -13,7 +13,7 @@ import zlib from 'node:zlib'
 import { bodyCache } from 'sluiceway/body-cache'
 
 const SIZE = 1024 * 1024
-const [MOST_SMALL_MS, MOST_MS, SMALL] = [100, 1000, 10 * 1024]
+const [MAX_SMALL_MS, MAX_MS, SMALL] = [100, 1000, 10 * 1024]
 const ROUNDS = Number(process.env.SLUICEWAY_ROUNDS ?? 3)
 /** How many times as long as that a body may take: a test on a busy machine sets it. */
 const SLACK = Number(process.env.SLUICEWAY_SLACK ?? 1)
@@ -391,7 +391,7 @@ server.close()
 
 rows.sort((one, other) => other.stall - one.stall)
 const tooSlow = rows.filter(
-  ({ wire, stall, cpu }) => Math.min(stall, cpu) > SLACK * (wire <= SMALL ? MOST_SMALL_MS : MOST_MS),
+  ({ wire, stall, cpu }) => Math.min(stall, cpu) > SLACK * (wire <= SMALL ? MAX_SMALL_MS : MAX_MS),
 )
 const shown = process.env.SLUICEWAY_ALL ? rows : rows.slice(0, 25)
 console.log(

@@ -18,9 +18,9 @@ const BARE_MS = 300
 /** So many are sent before the suspects among them are tried again. */
 const ROUND = 1000
 /** A variant that fails so often is not run to its end; a sample is to be quick also where it fails. */
-const MOST_FAILURES = { whole: 100, sample: 10 }
+const MAX_FAILURES = { whole: 100, sample: 10 }
 /** How many of the sequences that ran beside a mishap are tried alone, to find the one that caused it. */
-const MOST_BESIDE = 60
+const MAX_BESIDE = 60
 /** How often a fault must show when its sequence runs on its own: a busy machine makes others. */
 const TRIES = 3
 const EXAMPLES = 3
@@ -52,7 +52,7 @@ export class Sequences {
   private readonly oracles: { exact: Observed; plain: Observed }[] = []
   private barePort = 0
   private progress = new Progress('sequences')
-  private mostFailures = MOST_FAILURES.whole
+  private maxFailures = MAX_FAILURES.whole
 
   constructor(log: MishapLog, failures: Failures) {
     this.log = log
@@ -61,7 +61,7 @@ export class Sequences {
 
   async run({ host, seed, isSample }: SequenceRun): Promise<number> {
     this.progress = new Progress(`sequences on ${host}`)
-    if (isSample) this.mostFailures = MOST_FAILURES.sample
+    if (isSample) this.maxFailures = MAX_FAILURES.sample
     const random = new Random(seed)
     const sendings = sendingsOf(seed).filter(() => !isSample || random.chance(SAMPLE_SHARE))
     this.barePort = await startVariant(host, [])
@@ -103,7 +103,7 @@ export class Sequences {
     const port = await startVariant(where.host, where.mounted)
     const before = this.failures.total
     let count = 0
-    while (count < sendings.length && this.failures.total - before < this.mostFailures) {
+    while (count < sendings.length && this.failures.total - before < this.maxFailures) {
       const round = sendings.slice(count, count + ROUND)
       await this.runRound(round, port, where)
       count += round.length
@@ -124,7 +124,7 @@ export class Sequences {
       running.delete(one)
     })
     await inParallel(JUDGED_AT_ONCE, suspects, (one) => this.judge(one, port, where))
-    for (const one of [...beside].slice(0, MOST_BESIDE)) {
+    for (const one of [...beside].slice(0, MAX_BESIDE)) {
       if (!this.failures.hasExamples(EXAMPLES)) await this.findMishaps(one, port, where)
     }
   }

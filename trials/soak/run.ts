@@ -15,7 +15,7 @@ const LEAVING_A_ROUND = 2000
 const LEAVING_AT_ONCE = 24
 const BEHAVING_AT_ONCE = 4
 /** The longest that anything may outlive its client: a lingering connection, a child that does not heed TERM. */
-const MOST_MS = 10_000
+const MAX_MS = 10_000
 
 const directory = emptyDirectory()
 const mishaps = new Mishaps()
@@ -62,7 +62,7 @@ interface Held {
 const slack: Partial<Held> = { descriptors: 5, heapMegabytes: 10 }
 
 async function held(upstream: Upstream): Promise<Held> {
-  const end = performance.now() + MOST_MS
+  const end = performance.now() + MAX_MS
   let now: Held
   do {
     upstream.dropConnections()

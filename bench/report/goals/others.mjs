@@ -20,7 +20,7 @@ export function goalsOfLatency({ rows }) {
   })
 }
 
-const MOST_MB = 16
+const MAX_MB = 16
 
 export function goalsOfMemory({ rows }) {
   return rows
@@ -29,7 +29,7 @@ export function goalsOfMemory({ rows }) {
       ['down', 'up']
         .filter((way) => typeof row[way] === 'number')
         .map((way) =>
-          atMost(`1 GB ${way} to a slow side, Node ${node}: MB more at the peak`, MOST_MB, row[way], ''),
+          atMost(`1 GB ${way} to a slow side, Node ${node}: MB more at the peak`, MAX_MB, row[way], ''),
         ),
     )
 }

@@ -36,7 +36,7 @@ export function feed(reader: BodyReader, body: ReadableBody): boolean {
   return reader.wanting && state === 'arriving'
 }
 
-/** Tells whether a reader has had all bytes that have come. */
+/** Tells whether a reader has had all bytes that have arrived. */
 export function isAtTail(reader: BodyReader, store: BodyStore): boolean {
   return reader.position === store.size
 }
@@ -52,8 +52,13 @@ async function load(reader: BodyReader, body: ReadableBody, store: BodyStore): P
   if (reader.loading === position) return
   reader.loading = position
   const chunk = await store.readAt(position)
-  if (chunk === undefined || reader.loading !== position || !body.isReadable) return
+  if (reader.loading !== position || !body.isReadable) return
   reader.loading = undefined
+  if (!Buffer.isBuffer(chunk)) {
+    // The next reader asks for these bytes again.
+    if (!reader.readsAhead) store.onFileError(chunk)
+    return
+  }
   hand(reader, chunk)
   // Node's request asks for more by itself only once its own `_read` has run, which `pull` calls.
   if (feed(reader, body)) body.pull()

@@ -12,7 +12,7 @@ const WRITE_SIZE = 64 * 1024
 export interface BodyFileOwner {
   /** Called when everything appended so far has been written. */
   onWritten(): void
-  /** Called when the file could not be opened, written or read, and cannot be used any more. */
+  /** Called when the file could not be opened or written, and cannot be used any more. */
   onFileError(error: NodeJS.ErrnoException): void
 }
 
@@ -42,7 +42,8 @@ export class BodyFile {
   }
 
   append(chunk: Buffer): void {
-    // The first one is being written. One read of a socket may hold ten thousand chunks, which readers look through.
+    // Nothing is joined to the first chunk, which is being written. Readers search this list, and one read of a socket
+    // may hold ten thousand chunks.
     if (!this.small.join(this.pending, chunk, 1)) this.pending.push(chunk)
     this.size += chunk.length
     if (this.pending.length === 1) void this.writePending()
@@ -59,19 +60,15 @@ export class BodyFile {
     return undefined
   }
 
-  /**
-   * Reads written bytes from `position` on, up to a chunk. Returns undefined after an error, which the owner has been
-   * told.
-   */
-  async read(position: number): Promise<Buffer | undefined> {
+  /** Reads written bytes from `position` on, up to a chunk. Returns the error if that fails: its reader may have left. */
+  async read(position: number): Promise<Buffer | NodeJS.ErrnoException> {
     const chunk = Buffer.allocUnsafe(Math.min(READ_SIZE, this.written - position))
     try {
       const handle = await this.handle
       const { bytesRead } = await handle.read(chunk, 0, chunk.length, position)
       return chunk.subarray(0, bytesRead)
     } catch (error) {
-      this.owner.onFileError(error as NodeJS.ErrnoException)
-      return undefined
+      return error as NodeJS.ErrnoException
     }
   }
 

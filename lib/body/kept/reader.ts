@@ -17,6 +17,8 @@ export interface BodyReader {
   loading: number | undefined
   /** True while the application reads the request through it; such a reader may go on after the response. */
   readonly readsRequest: boolean
+  /** True if no code waits for its bytes: they are for the next reader. */
+  readonly readsAhead: boolean
   /** Offers a chunk that was just kept; the reader takes it now if it waits for it. */
   offer(chunk: Buffer): void
   /** Takes the available bytes that it wants, and notices the end of the body. */

@@ -10,7 +10,7 @@ export class BodyReaders {
   /** The furthest position that any reader has reached, including readers that have left. */
   private furthest = 0
 
-  /** Notes how far a reader has come, before it starts over or leaves. */
+  /** Notes how far a reader has got, before it starts over or leaves. */
   note(reader: BodyReader): void {
     this.furthest = Math.max(this.furthest, takenBy(reader))
   }
@@ -23,6 +23,7 @@ export class BodyReaders {
     const index = this.list.indexOf(reader)
     if (index === -1) return
     this.note(reader)
+    reader.loading = undefined
     this.list.splice(index, 1)
   }
 

@@ -4,14 +4,14 @@ const SMALL = 1024
 /** The size of the blocks into which they are copied. */
 const BLOCK = 4096
 
-/** Copies the small chunks together that follow each other in a list. */
+/** Joins consecutive small chunks of a list by copying them. */
 export class SmallChunks {
-  /** The block whose beginning is the last chunk; undefined if that is a chunk as it came. */
+  /** The block that begins with the bytes of the last chunk; undefined if that chunk was added as it arrived. */
   private block: Buffer | undefined
 
   /**
-   * Copies a chunk behind the last one of a list, if both are small. Returns false if it is to be added as it came. The
-   * chunks before `from` stay as they are.
+   * Joins a chunk to the last one of a list if both are small. Returns false if the caller has to add it as it is. The
+   * chunks before index `from` stay as they are.
    */
   join(chunks: Buffer[], chunk: Buffer, from = 0): boolean {
     const isJoined = chunks.length > from && this.joinLast(chunks, chunk)

@@ -38,7 +38,7 @@ export class BodyStore implements BodyFileOwner {
   private readonly owner: BodyStoreOwner
   private memory = new BodyMemory()
   private file: BodyFile | undefined
-  /** True once no more comes. */
+  /** True once no more bytes will come. */
   private isOver = false
 
   constructor(storage: Storage, owner: BodyStoreOwner) {
@@ -72,8 +72,8 @@ export class BodyStore implements BodyFileOwner {
     return this.memory.at(position) ?? this.file?.pendingAt(position - this.memory.size)
   }
 
-  /** Reads bytes from `position` on from the file; undefined after an error, which the owner has been told. */
-  readAt(position: number): Promise<Buffer | undefined> {
+  /** Reads bytes from `position` on from the file. Returns the error if that fails. */
+  readAt(position: number): Promise<Buffer | NodeJS.ErrnoException> {
     return this.file!.read(position - this.memory.size)
   }
 
@@ -82,7 +82,7 @@ export class BodyStore implements BodyFileOwner {
     return this.file === undefined ? this.memory.copy() : undefined
   }
 
-  /** Notes that no more comes. */
+  /** Notes that no more bytes will come. */
   end(isWhole: boolean): void {
     if (this.isOver) return
     this.isOver = true

@@ -27,6 +27,10 @@ export class BodyStream extends Readable implements BodyReader {
     return false
   }
 
+  get readsAhead(): boolean {
+    return false
+  }
+
   override _read(): void {
     const { body } = this
     const { failure } = body

@@ -1,7 +1,7 @@
-import { announceClosing } from '../../node/connection/connection.js'
 import { isHttp2 } from '../../node/request/facts.js'
 import { wrapMethod } from '../../node/response/methods.js'
-import { isBeingRead } from '../../node/streams/state.js'
+import { announceClosing } from '../../node/response/state.js'
+import { isBeingRead } from '../../node/streams/listeners.js'
 import type { BodyExchange, BodyState } from '../views.js'
 
 /** The number of bytes of an answered request's body that are discarded to keep its connection. */

@@ -1,13 +1,12 @@
-import { isBegun } from '../../node/connection/connection.js'
 import type { ParsedRequest } from '../../node/internals.js'
-import { hasListeners } from '../../node/streams/state.js'
+import { isBegun, hasListeners } from '../../node/streams/listeners.js'
 import type { AnsweredBody } from '../views.js'
 import { SMALL_REST } from './announce-close.js'
 import { Linger } from './linger.js'
 import type { Rest } from './rest.js'
 
 /** A body that is not kept, and whose request has been answered before it was whole. */
-export interface LeftBody extends AnsweredBody {
+interface LeftBody extends AnsweredBody {
   readonly limit: number
   readonly received: number
   /** Puts a chunk into the request's own buffer. */
@@ -56,13 +55,13 @@ function flowsUnread(req: ParsedRequest): boolean {
 }
 
 /**
- * Leaves the rest of an answered body to the reader that has begun; without one, to nobody. Over HTTP/2 the stream ends
- * with the answer, and the rest with it.
+ * Leaves the rest of an answered body to the reader that has begun. Without one, it is discarded. Over HTTP/2 the
+ * stream ends with the answer, and the rest with it.
  */
 export function leaveRest(body: LeftBody, rest: Rest): Rest {
   if (!(rest instanceof Linger)) return rest
   if (isBegun(body.req)) return new BegunRest(body, rest)
-  // As Node does: what has come is discarded too, or a later reader would get it as if it were the whole.
+  // As in Node, the bytes that have arrived are discarded too: a later reader would take them for the whole body.
   body.req.resume()
   return rest
 }

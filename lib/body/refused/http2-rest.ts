@@ -1,7 +1,7 @@
 import type { ServerHttp2Stream } from 'node:http2'
-import { isBegun } from '../../node/connection/connection.js'
 import { NO_ERROR } from '../../node/http2-codes.js'
 import { streamOf } from '../../node/request/facts.js'
+import { isBegun } from '../../node/streams/listeners.js'
 import { timers } from '../../node/timers.js'
 import type { AnsweredBody } from '../views.js'
 import type { RefusedRest } from './rest.js'

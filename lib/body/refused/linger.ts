@@ -5,10 +5,11 @@ import {
   skipMessages,
   takeOverClosing,
 } from '../../node/connection/closing.js'
-import { announceClosing, closeAfter, currentResponse } from '../../node/connection/connection.js'
+import { currentResponse } from '../../node/connection/connection.js'
 import type { OutgoingResponse, ServerSocket } from '../../node/internals.js'
 import { freeFresh, noteRest } from '../../node/memory/chunk-memory.js'
 import { isHeadWritten } from '../../node/response/send-head.js'
+import { announceClosing, closeAfter } from '../../node/response/state.js'
 import { letFlow } from '../../node/streams/state.js'
 import { timers } from '../../node/timers.js'
 import type { AnsweredBody } from '../views.js'
@@ -66,10 +67,10 @@ export class Linger implements RefusedRest, Closing {
     return this.pass(length)
   }
 
-  /** Counts bytes that a reader gets even so. Returns false if the connection should pause. */
+  /** Counts bytes that a reader still gets. Returns false if the connection should pause. */
   pass(count: number): boolean {
     this.discarded += count
-    if (!this.isAnswered) return this.discarded <= this.mostBeforeAnswer
+    if (!this.isAnswered) return this.discarded <= this.maxBeforeAnswer
     if (this.discarded > this.bounds.lingerBytes) this.body.socket.destroy()
     return true
   }
@@ -79,7 +80,7 @@ export class Linger implements RefusedRest, Closing {
    * and the response may take long: others are sent before it, or the application does not end it. Half of the bound
    * is left for the time after it.
    */
-  private get mostBeforeAnswer(): number {
+  private get maxBeforeAnswer(): number {
     const { res } = this.body
     const mayTakeLong = res.socket === null || isHeadWritten(res)
     return mayTakeLong ? Math.max(BEFORE_ANSWER, this.bounds.lingerBytes / 2) : BEFORE_ANSWER
@@ -107,7 +108,7 @@ export class Linger implements RefusedRest, Closing {
     socket.end()
   }
 
-  /** Stops waiting, as the rest has come or the connection has closed. */
+  /** Stops waiting, because the rest has arrived or the connection has closed. */
   private readonly forget = (): void => {
     const { socket } = this.body
     timers.clearTimeout(this.timer)

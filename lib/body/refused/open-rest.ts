@@ -12,7 +12,7 @@ const ofHost: RefusedRest = {
   answered() {},
 }
 
-/** Begins to take what a client still sends of a body, in the way of its connection. */
+/** Begins to handle what a client still sends of a body, as its kind of connection requires. */
 export function openRest(body: AnsweredBody, bounds: LingerBounds): RefusedRest {
   const { req, socket } = body
   if (isHttp2(req)) return new Http2Rest(body)

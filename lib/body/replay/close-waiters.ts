@@ -1,7 +1,8 @@
 import type { ParsedRequest } from '../../node/internals.js'
-import { hasConnection, isHttp2 } from '../../node/request/facts.js'
+import { hasConnection, isHttp2, wasReset } from '../../node/request/facts.js'
 import { isAwaited } from '../../node/streams/awaited-listener.js'
-import { dropListeners, hasListeners, whileEnded } from '../../node/streams/state.js'
+import { dropListeners, hasListeners } from '../../node/streams/listeners.js'
+import { whileEnded } from '../../node/streams/state.js'
 import { timers } from '../../node/timers.js'
 import type { BodyExchange } from '../views.js'
 
@@ -33,7 +34,7 @@ interface WaitedRequest {
 }
 
 /**
- * Tells code that waits for a request to be over that its body was read: `once(req, 'close')`, `finished(req)` and
+ * Tells code that waits for the end of a request that its body was read: `once(req, 'close')`, `finished(req)` and
  * on-finished. Node closes a request after its body; ours stays open for further readers, and code that holds the
  * response back until 'close' would wait for ever.
  *
@@ -53,7 +54,7 @@ export class CloseWaiters {
   private isDue = false
   /** True in a turn in which code was told that the request is not closed, where Node has closed it. */
   private wasAsked = false
-  /** The listeners for 'close' of such turns, which nobody has told yet. */
+  /** The listeners for 'close' that were added in such turns, and have not been told yet. */
   private askers: unknown[] = []
   /** Tells the listeners that are left after the response; set while the rest of the body may still come. */
   private tellLast: (() => void) | undefined
@@ -161,6 +162,17 @@ export class CloseWaiters {
     }
     this.tellLast = tellLast
     socket.on('close', tellLast)
+  }
+
+  /**
+   * Called when the stream of a request over HTTP/2 is over. Node emits 'close' on the request, lets it flow if nobody
+   * has read it, and so emits 'end'.
+   */
+  streamIsOver(): void {
+    const { req, wasBegun, endListeners } = this.request
+    const isUnread = !this.isOver && !wasBegun && !hasListeners(req)
+    if (endListeners.length > 0 && isUnread && !wasReset(req))
+      timers.nextTick(() => this.call('end', endListeners))
   }
 
   /** Called when the rest of a body whose response is over has come. */

@@ -1,8 +1,9 @@
 import type { Writable } from 'node:stream'
 import type { ParsedRequest } from '../../node/internals.js'
+import { dropListeners } from '../../node/streams/listeners.js'
 import { addOwn, hasOwn } from '../../node/streams/own-listeners.js'
 import { takePipe } from '../../node/streams/pipes.js'
-import { adoptPipes, dropListeners, forgetReading, sourceOf, stopFlow } from '../../node/streams/state.js'
+import { adoptPipes, forgetReading, readableStateOf, sourceOf } from '../../node/streams/state.js'
 import type { Listener } from './close-waiters.js'
 import type { StandIn } from './stand-in.js'
 
@@ -22,8 +23,12 @@ export interface OverlappedRound {
   flow(): void
   /** Notes a new listener. Returns true if the body flowed without one until then. */
   takeUp(): boolean
-  /** Opens the stream with which the readers of this round go on; they wait for the end of the next round. */
-  setAside(): StandIn
+  /** Notes to which destinations the request is piped, as a reader has joined this round. */
+  joined(): void
+  /** The number of bytes that the readers of this round have taken; undefined if they cannot be counted. */
+  readonly taken: number | undefined
+  /** Opens a stream with which such readers go on. They take the end of the next round for theirs. */
+  setAside(taken: number): StandIn
   /** Makes the request look unread. */
   renew(): void
   readonly closeWaiters: {
@@ -63,8 +68,10 @@ function admitReader(this: ParsedRequest, event: string | symbol, listener: List
     return
   }
   const wasDiscarded = round.takeUp()
-  if (!round.isReadable || !this.readableDidRead) return
-  if (wasDiscarded || round.isLeft || setReadersAside(this, round)) startRound(this, round)
+  if (!round.isReadable) return
+  if (!this.readableDidRead) round.joined()
+  else if (wasDiscarded || round.isLeft || setReadersAside(this, round)) startRound(this, round)
+  else round.joined()
 }
 
 /** Called when the request is about to flow. */
@@ -73,18 +80,29 @@ function noteFlow(this: ParsedRequest): void {
   if (round === undefined) return
   // An iterator, which fetch uses, reads from a stream of its own: to it the request has to look new.
   forgetReading(this)
-  // This comes last: the first reader adds several listeners, and none of them is to be noticed.
+  // This comes last: the first reader adds several listeners, none of which must be noticed.
   admitReaders(this)
   round.flow()
 }
 
-/** Moves readers by 'data' or pipes to a stream of their own. Returns true if there were any. */
+/**
+ * Moves readers by 'data' or pipes to streams of their own. Returns true if there were any. A destination that is
+ * lost pauses its stream, and must not stop the listeners too.
+ */
 function setReadersAside(req: ParsedRequest, round: OverlappedRound): boolean {
-  const listeners = req.rawListeners('data')
-  if (listeners.length === 0 || !canBeSetAside(req, round)) return false
-  const rest = round.setAside()
-  for (const destination of round.destinations) movePipe(req, rest, destination)
-  for (const listener of req.rawListeners('data')) moveListener(req, rest, listener as Listener, round)
+  const { taken } = round
+  if (taken === undefined || req.listenerCount('data') === 0 || !canBeSetAside(req, round)) return false
+  const { pipes } = readableStateOf(req)
+  const destinations = round.destinations.filter((destination) => pipes.includes(destination))
+  if (destinations.length > 0) {
+    const rest = round.setAside(taken)
+    for (const destination of destinations) movePipe(req, rest, destination)
+  }
+  const listeners = req.rawListeners('data') as Listener[]
+  if (listeners.length > 0) {
+    const rest = round.setAside(taken)
+    for (const listener of listeners) moveListener(req, rest, listener, round)
+  }
   return true
 }
 
@@ -120,8 +138,7 @@ function movePipe(req: ParsedRequest, rest: StandIn, destination: Writable): voi
  * request's own buffer, nor can a reader that has set an encoding, which may be in the middle of a character.
  */
 function canBeSetAside(req: ParsedRequest, { encoding }: OverlappedRound): boolean {
-  const isCountedInBytes = req.readableEncoding === null || req.readableLength === 0
-  return req.listenerCount('readable') === 0 && encoding === null && isCountedInBytes
+  return req.listenerCount('readable') === 0 && encoding === null
 }
 
 /**
@@ -133,7 +150,7 @@ function startRound(req: ParsedRequest, round: OverlappedRound): void {
   // `removeAllListeners` would end the tasks that zone.js holds in place of listeners, which go on elsewhere.
   dropListeners(req, 'data')
   dropListeners(req, 'readable')
-  const cutShort = stopFlow(req)
+  const cutShort = readableStateOf(req)
   round.renew()
   // `pipe()` adds its destination, and most readers set their encoding, before they listen.
   adoptPipes(req, cutShort)

@@ -17,8 +17,8 @@ export function wasLeftUnread(req: ParsedRequest): boolean {
 }
 
 /**
- * Returns the bytes of such a body: those that a host such as Cloud Functions has left as `req.rawBody`, or none if it
- * was empty. Undefined if they are lost.
+ * Returns the bytes of a body that was read before: those that a host such as Cloud Functions has left as
+ * `req.rawBody`, or none if the body was empty. Returns undefined if they are lost.
  */
 export function bytesReadBefore(req: ParsedRequest & { readonly rawBody?: unknown }): Buffer | undefined {
   if (Buffer.isBuffer(req.rawBody)) return req.rawBody

@@ -1,12 +1,13 @@
-import { lookUnfinished } from '../../node/connection/connection.js'
+import type { Writable } from 'node:stream'
 import { NO_SOCKET } from '../../node/connection/no-socket.js'
 import type { ParsedRequest } from '../../node/internals.js'
+import { lookUnfinished } from '../../node/request/look-unfinished.js'
 import { nativeReadOf } from '../../node/request/methods.js'
+import { hasListeners, isHeldBack } from '../../node/streams/listeners.js'
 import {
   forgetData,
-  hasListeners,
-  isHeldBack,
   outliveEnd,
+  readableStateOf,
   renewReadableState,
   sourceOf,
 } from '../../node/streams/state.js'
@@ -31,16 +32,23 @@ export abstract class RequestReader implements BodyReader {
   ended = false
   loading: number | undefined = undefined
   timesGivenUp = 0
+  destinations: readonly Writable[] = []
   /** True once the request has flowed in this round. */
   protected hasFlowed = false
   /** True once its reader has paused the request, until it flows again. */
   protected hasPaused = false
+  /** The number of bytes that the readers of this round had taken when one of them paused the request. */
+  private takenAtPause: number | undefined
   readonly req: ParsedRequest
   readonly body: ReplayedBody
   /** True once a reader has begun in an earlier round. */
   private wasBegunBefore = false
   /** The place where a reader stopped by `pause()`; it may still give bytes back. */
   private stoppedAt: Place | undefined
+  /** The number of streams with which readers go on that were set aside. */
+  private goingOn = 0
+  /** True while the end of this round waits for them. */
+  private isEndHeld = false
   /** The position where the next round begins: after the bytes that an iterator has taken before it left the rest. */
   protected start = 0
   /** Makes the connection flow: the original `_read` of the request. */
@@ -76,7 +84,19 @@ export abstract class RequestReader implements BodyReader {
     const { req } = this
     // A listener that has paused it from the start, as `Readable.toWeb()` does, may never read.
     const isUsed = this.hasFlowed || req.readableDidRead || !isHeldBack(req)
-    return isUsed && !this.isReplaced && hasListeners(req)
+    return isUsed && !this.isReplaced && (hasListeners(req) || this.goingOn > 0)
+  }
+
+  /** True while code that listens for one 'readable' at a time works on what it has read, and has no listener. */
+  get isBetweenReads(): boolean {
+    const { req } = this
+    const isLeft = this.hasPaused || req.readableFlowing === true || this.isReplaced
+    return req.readableDidRead && !isLeft && !req.readableEnded && !hasListeners(req)
+  }
+
+  get readsAhead(): boolean {
+    const { req } = this
+    return req.readableFlowing !== true && !hasListeners(req)
   }
 
   get readableLength(): number {
@@ -101,7 +121,20 @@ export abstract class RequestReader implements BodyReader {
       this.rewind()
       return false
     }
-    return this.nativePush.call(req, chunk)
+    this.isEndHeld = chunk === null && this.goingOn > 0
+    return !this.isEndHeld && this.nativePush.call(req, chunk)
+  }
+
+  /**
+   * Ends no round before a reader that was set aside has had the whole body: it takes that end for its own. Returns the
+   * function to call then.
+   */
+  protected holdEnd(): () => void {
+    this.goingOn++
+    return () => {
+      this.goingOn--
+      if (this.isEndHeld && this.isReadable) this.accept(null)
+    }
   }
 
   /** True once the application has given the request another stream state: its own stream, which is not ours to fill. */
@@ -132,7 +165,10 @@ export abstract class RequestReader implements BodyReader {
     else this.nativeRead.call(this.req, 0)
   }
 
-  /** Asks a host as Node does, which promises: not while it pushes, and only once until it has pushed. */
+  /**
+   * Asks a host for bytes as Node promises to call `_read`: not while the host pushes, and only once until it has
+   * pushed.
+   */
   private askHost(): void {
     const { body } = this
     if (body.hostWasAsked || body.state !== 'arriving') return
@@ -154,9 +190,15 @@ export abstract class RequestReader implements BodyReader {
     this.wanting = true
     this.hasFlowed = false
     this.hasPaused = false
-    // What is being read from the file is for the round before.
+    this.takenAtPause = undefined
+    this.isEndHeld = false
+    // A read of the file that is in progress belongs to the previous round.
     this.loading = undefined
     feed(this, this.body)
+  }
+
+  joined(): void {
+    this.destinations = readableStateOf(this.req).pipes.slice()
   }
 
   /** Makes the next reader begin at the start of the body, even if an iterator has left it the rest. */
@@ -178,8 +220,20 @@ export abstract class RequestReader implements BodyReader {
   /** Notes that its reader has paused the request. If it has left it before, it is done. */
   paused(): void {
     const { req } = this
+    this.takenAtPause = this.taken
     if (hasListeners(req)) this.hasPaused = true
     else if (req.readableDidRead) this.stop()
+  }
+
+  /**
+   * The number of bytes that the readers of this round have taken; undefined if they have an encoding, in which the
+   * request counts what it still holds. The next reader may have just set it, while they wait.
+   */
+  get taken(): number | undefined {
+    const { req, position } = this
+    const { readableEncoding, readableLength } = req
+    if (readableEncoding === null || readableLength === 0) return position - readableLength
+    return req.isPaused() ? this.takenAtPause : undefined
   }
 
   /** Starts over for the next reader, unless the present one gives bytes back. */

@@ -1,14 +1,12 @@
-import { Readable, type Writable } from 'node:stream'
-import { keepListeners } from '../../node/connection/connection.js'
+import { Readable } from 'node:stream'
 import { forgetRequest } from '../../node/connection/parser.js'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
 import { isHttp2 } from '../../node/request/facts.js'
+import { keepListeners, dropListeners, hasListeners } from '../../node/streams/listeners.js'
 import { addOwn, hasOwn, heldFor, listenersExcept } from '../../node/streams/own-listeners.js'
 import {
-  adoptFlow,
-  dropListeners,
   forgetDestruction,
-  hasListeners,
+  keepFlow,
   looksNew,
   pretendEnded,
   readableStateOf,
@@ -25,26 +23,9 @@ import { CloseWaiters, type Listener, type PlaceOfReading } from './close-waiter
 import { admitOverlappingReaders, admitReaders, type OverlappedRound } from './overlapping-readers.js'
 import { bytesReadBefore, wasLeftUnread, wasReadBefore } from './read-before.js'
 import { RequestReader } from './request-reader.js'
+import type { RoundState } from './round-state.js'
 import { StandIn } from './stand-in.js'
 import { dropLeftListeners, givenUpRound, tellRound, type ToldRound } from './told-round.js'
-
-/**
- * - `unread`: the request looks new.
- * - `reading`: it has a listener, or has had one in this round.
- * - `discarding`: it flows without a listener. The next reader gets the body from its start.
- * - `telling`: the body has failed, and the readers of this round are being told.
- *
- *     unread ── no listener ──────▶ discarding ──┐
- *       ▲ └──── a listener ───────▶ reading ─────┤
- *       │                             │ ▲        │
- *       │                             │ └────────┘  a listener
- *       ├── 'end', given up, set aside ──────────┤
- *       └── told ◀── telling ◀── the body fails ─┘
- *
- * A reader that is set aside goes on from a stream of its own while the next round begins; the request is `awaited`
- * then, until a round reaches the end of the body.
- */
-type RoundState = 'unread' | 'reading' | 'discarding' | 'telling'
 
 /**
  * Makes a request readable again in place, any number of times, by any code that reads a stream.
@@ -55,7 +36,6 @@ type RoundState = 'unread' | 'reading' | 'discarding' | 'telling'
  */
 export class Rounds extends RequestReader implements ToldRound, OverlappedRound {
   encoding: BufferEncoding | null = null
-  destinations: readonly Writable[] = []
   hasClosed = false
   private state: RoundState = 'unread'
   /** True while a reader that was set aside waits for the end of a round. */
@@ -89,8 +69,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     // The request is as new as the middleware usually finds it.
     if (before.length === 0 && this.body.state !== 'whole') return undefined
     if (before.length > 0) store.append(takeBuffer(req))
-    this.renew()
-    adoptFlow(req, before)
+    keepFlow(req, () => this.renew())
     return undefined
   }
 
@@ -117,7 +96,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     }
     this.hasFlowed = true
     this.hasPaused = false
-    this.destinations = readableStateOf(req).pipes.slice()
+    this.joined()
   }
 
   takeUp(): boolean {
@@ -126,14 +105,15 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     return wasDiscarded
   }
 
-  setAside(): StandIn {
+  setAside(taken: number): StandIn {
     const rest = new StandIn(this.body, this)
-    rest.position = this.position - this.req.readableLength
+    rest.position = taken
+    rest.whenLeft(this.holdEnd())
     this.isAwaited = true
     return rest
   }
 
-  /** Tells the readers that the body failed. If there is none, the next reader is told. */
+  /** Tells the readers that the body failed. If there are none, the next reader is told. */
   fail(error: SluicewayError): void {
     if (this.isReplaced) return
     // A reader of a body that was read before us must get the error instead of the end.
@@ -144,7 +124,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 
   /** Starts the round after one that had the whole body; called by the first listener of its 'end'. */
   next(): void {
-    // A body that is read only once leaves as many as in Node.
+    // The first reading leaves as many listeners behind as in Node.
     if (this.wasRead) dropLeftListeners(this.req)
     this.noteReadToEnd()
     this.isAwaited = false
@@ -189,20 +169,20 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     const { req } = this
     if (this.isReplaced) return
     if (this.hasClosed) this.dropReaders()
+    if (isHttp2(req)) this.closeWaiters.streamIsOver()
     if (hasListeners(req)) this.failRound()
     else if (this.state !== 'telling' && !looksNew(req)) this.renew()
     keepListeners(req)
     forgetRequest(this.body.socket, req)
-    // Over HTTP/2, Node emits 'close' with the end of the stream, even if the body was not read.
     const isClosing = this.hasClosed || req.destroyed || isHttp2(req)
     if (!isClosing) this.closeWaiters.responseIsOver()
   }
 
   /**
    * Serves `destroy`. Stream internals and HTTP clients take the socket away before they destroy a request that they
-   * have read, and mean only their reading of it; that must not cost the client its answer. Over HTTP/2, where they give
-   * just an error, Node cuts nothing. Any other call cuts the connection, as in Node, unless the body has been read to
-   * its end, or was discarded after the response.
+   * have read. They only want to end their reading, which must not cost the client its answer. Over HTTP/2 they only
+   * pass an error, and Node cuts nothing. Any other call cuts the connection, as in Node, unless the body has been read
+   * to its end, or was discarded after the response.
    */
   destroy(error: Error | undefined): void {
     const { req, body } = this

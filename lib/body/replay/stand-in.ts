@@ -1,8 +1,8 @@
 import type { Writable } from 'node:stream'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
 import { isHttp2 } from '../../node/request/facts.js'
+import { hasListeners } from '../../node/streams/listeners.js'
 import { isPipedInto } from '../../node/streams/pipes.js'
-import { hasListeners } from '../../node/streams/state.js'
 import type { SluicewayError } from '../../shared/errors.js'
 import { isError } from '../../shared/is-error.js'
 import { BodyStream } from '../kept/stream.js'
@@ -34,6 +34,7 @@ export class StandIn extends BodyStream {
   private isIterated = false
   /** True if the rest is left to the next reader. */
   private isLeft = false
+  private tellLeft: (() => void) | undefined
 
   constructor(body: ReadableBody, request: ReplacedRequest) {
     super(body)
@@ -44,6 +45,23 @@ export class StandIn extends BodyStream {
   iterateFrom(position: number): void {
     this.isIterated = true
     this.position = position
+  }
+
+  /** Calls `tell` once no reader takes bytes from it any more: it has ended or failed, or its destinations are lost. */
+  whenLeft(tell: () => void): void {
+    this.tellLeft = tell
+  }
+
+  private left(): void {
+    const tell = this.tellLeft
+    this.tellLeft = undefined
+    tell?.()
+  }
+
+  override unpipe(destination?: NodeJS.WritableStream): this {
+    super.unpipe(destination)
+    if (!hasListeners(this)) this.left()
+    return this
   }
 
   /** Gives strings if an encoding was set on the request for this reader. Returns true if one was. */
@@ -98,12 +116,13 @@ export class StandIn extends BodyStream {
     if (!this.isLeft) request.noteReadToEnd('instead')
     if (!this.isLeft && !this.ended) request.closeWaiters.readerLeft()
     super._destroy(error, callback)
+    this.left()
   }
 }
 
 /**
- * Returns the error of which Node tells a reader of the request, as the handler may go by its code: that of the
- * connection, or the one with which the application has destroyed the request.
+ * Returns the error that Node would give a reader of the request, because a handler may check its code: the error of
+ * the connection, or the one with which the application has destroyed the request.
  */
 function errorOfRequest(error: SluicewayError): NodeJS.ErrnoException {
   const { code, cause } = error

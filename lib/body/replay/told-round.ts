@@ -3,8 +3,9 @@ import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
 import { hasClosedStream, hasConnection, isHttp2 } from '../../node/request/facts.js'
 import { destroyStreamOf, restoreDestroy } from '../../node/request/methods.js'
 import { isHeadWritten } from '../../node/response/send-head.js'
+import { dropListeners } from '../../node/streams/listeners.js'
 import { destroyQuietly, detach } from '../../node/streams/pipes.js'
-import { dropListeners, readableStateOf } from '../../node/streams/state.js'
+import { readableStateOf } from '../../node/streams/state.js'
 import { timers } from '../../node/timers.js'
 import type { SluicewayError } from '../../shared/errors.js'
 import type { Listener } from './close-waiters.js'
@@ -28,17 +29,18 @@ export interface ToldRound {
 export function tellRound(round: ToldRound, error: SluicewayError): void {
   const { req } = round
   const { pipes } = readableStateOf(req)
-  const told = req.listeners('error') as Listener[]
+  const hearing = req.listeners('error') as Listener[]
   const wasDestroyed = req.destroyed
-  const end = (): void => {
+  const end = (begun: Listeners): void => {
     round.dropReaders()
-    const isTold = (listener: Listener): boolean => told.includes(listener) || isRemovedFrom(req, listener)
+    const isTold = (listener: Listener): boolean => hearing.includes(listener) || isRemovedFrom(req, listener)
     for (const destination of pipes) failDestination(round, destination, error, isTold)
     dropListeners(req, 'error')
     // If the application has destroyed the request, Node emits that error a moment later, or once the connection has
     // closed.
     if (round.hasClosed || wasDestroyed) req.on('error', ignore)
     round.endRound()
+    for (const [event, listener] of begun) req.on(event, listener)
   }
   // Without a connection to cut, a host may destroy the response with its request, as light-my-request does.
   // Over HTTP/2, Node itself emits 'close' once a stream was closed, also by a reset without an error.
@@ -47,24 +49,63 @@ export function tellRound(round: ToldRound, error: SluicewayError): void {
   else destroyRound(req, error, end)
 }
 
-function emitError(req: ParsedRequest, error: SluicewayError, end: () => void): void {
+function emitError(req: ParsedRequest, error: SluicewayError, end: (begun: Listeners) => void): void {
   // Some readers, such as HTTP clients, remove their listener before the error is emitted.
   req.on('error', ignore)
+  const told = listenersOf(req)
   req.emit('error', error)
-  end()
+  end(takeBegunSince(told, req))
 }
 
-function destroyRound(req: ParsedRequest, error: SluicewayError, end: () => void): void {
+function destroyRound(req: ParsedRequest, error: SluicewayError, end: (begun: Listeners) => void): void {
+  let told: Listeners = []
   const onClose = (): void => {
     restoreDestroy(req)
+    const begun = takeBegunSince(told, req)
     dropListeners(req, 'close')
-    end()
+    end(begun)
   }
   // Another 'close' may come before the error: that of an HTTP/2 stream, or of a client that leaves now.
+  req.prependListener('error', (emitted) => {
+    if (emitted === error) told = listenersOf(req)
+  })
   req.on('error', (emitted) => {
-    if (emitted === error) req.once('close', onClose)
+    if (emitted !== error) return
+    // A reader that has begun since, and listens for 'close', is told by this one.
+    if (addedSince(told, req).some(([event]) => event === 'close')) told = listenersOf(req)
+    req.once('close', onClose)
   })
   destroyStreamOf(req, error)
+}
+
+type Listeners = readonly (readonly [event: string, listener: Listener])[]
+
+/** The events to which a reader listens. The last two make the request flow. */
+const EVENTS_OF_READER = ['end', 'error', 'close', 'readable', 'data'] as const
+
+function listenersOf(req: ParsedRequest): Listeners {
+  return EVENTS_OF_READER.flatMap((event) =>
+    (req.rawListeners(event) as Listener[]).map((listener) => [event, listener] as const),
+  )
+}
+
+/** Returns the listeners that were added to a request since it had others. */
+function addedSince(before: Listeners, req: ParsedRequest): Listeners {
+  const isNew = ([event, listener]: Listeners[number]): boolean =>
+    !before.some((one) => one[0] === event && one[1] === listener)
+  return listenersOf(req).filter(isNew)
+}
+
+/**
+ * Takes the listeners of a reader that began while others were told of an error: one that reads again in its own
+ * listener for 'error' or 'close'. No event of this round reaches it any more.
+ */
+function takeBegunSince(told: Listeners, req: ParsedRequest): Listeners {
+  const begun = addedSince(told, req)
+  // Code that only wants no further error to end the process reads nothing.
+  if (!begun.some(([event]) => event === 'data' || event === 'readable')) return []
+  for (const [event, listener] of begun) req.removeListener(event, listener)
+  return begun
 }
 
 /** Fails the destination of a bare `pipe()`, which forwards no error and would make it wait for ever. */

@@ -42,9 +42,9 @@ export function skipMessages({ parser }: ServerSocket): void {
 }
 
 /**
- * Holds back the closing of a connection by Node after a response until the body has come. The response announced it
- * because no reader had the body when its head was written; a reader that began right after `res.end()` still gets the
- * whole body. A closing after that is the application's, and is not held back.
+ * Keeps Node from closing a connection after a response until the body has arrived. The response announced it because
+ * no reader had the body when its head was written; a reader that began right after `res.end()` still gets the whole
+ * body. A closing after that is the application's, and is not held back.
  */
 export class HeldClosing implements Closing {
   private readonly socket: ServerSocket

@@ -8,7 +8,7 @@ import { SoleListener, soleListeners } from './sole-listener.js'
 
 /*
  * Node's HTTP/1 parser copies each piece of a body into memory of its own, up to 64 KB, which V8 gives back only in a
- * collection. A chunk that is used once and thrown away can give its memory back at once, which makes a large upload
+ * collection. A chunk that is used once and then discarded can give its memory back at once, which makes a large upload
  * cheaper. No other code may hold such a chunk, now or later:
  *
  *     parser ─ handOver: fresh ─▶ push, Node's or ours ─▶ emit, Node's ─▶ the sole listener ─▶ freeMemory
@@ -16,9 +16,9 @@ import { SoleListener, soleListeners } from './sole-listener.js'
  */
 
 /** The size from which on it costs less to give memory back than to leave it to a collection. */
-const LEAST = 16 * 1024
+const MIN_FREED_BYTES = 16 * 1024
 
-/** The requests whose further chunks are thrown away as they come. */
+/** The requests whose further chunks are discarded as they arrive. */
 const discarded = new WeakSet<IncomingMessage>()
 
 /** The chunk of such a request that a parser is handing over, which no code has seen before. */
@@ -73,12 +73,12 @@ function handOver(this: RequestParser, chunk: Buffer): void {
   }
 }
 
-/** Frees the memory of a chunk that is thrown away, unless other code may have seen it. */
+/** Frees the memory of a chunk that is discarded, unless other code may have seen it. */
 export function freeFresh(chunk: Buffer): void {
   if (chunk === fresh) freeMemory(chunk)
 }
 
 /** Tells whether a chunk is large, and has its memory for itself. */
 function isWhole({ byteOffset, byteLength, buffer }: Buffer): boolean {
-  return byteLength >= LEAST && byteOffset === 0 && buffer.byteLength === byteLength
+  return byteLength >= MIN_FREED_BYTES && byteOffset === 0 && buffer.byteLength === byteLength
 }

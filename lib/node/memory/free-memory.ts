@@ -15,7 +15,7 @@ function byTransfer(): Free | undefined {
 }
 
 /* c8 ignore start -- coverage is measured on each version, and only Node 20 needs this */
-/** Sends the memory to a port that is closed, which throws it away, and keeps no process alive. */
+/** Sends the memory to a closed port, which discards it, and keeps no process alive. */
 function byMessage(): Free {
   // The global one may be missing: some test runners delete it.
   const { MessageChannel } = process.getBuiltinModule('node:worker_threads')

@@ -60,7 +60,7 @@ export class SoleListener {
     const { req, waiting } = this
     const [next] = waiting
     const isOwn = lengthOf(waiting) === readableStateOf(req).length && this.isAlone && readsItself(req)
-    // Node would take a longer read for a wish for a larger buffer.
+    // Node would enlarge the buffer for a read that is longer than it.
     const isReadable = waiting.length === 1 || (next?.length ?? 0) <= req.readableHighWaterMark
     this.waiting = isOwn && isReadable ? waiting.slice(1) : []
     if (next === undefined || !isOwn || !isReadable) return false

@@ -2,7 +2,7 @@ import type { ServerHttp2Stream } from 'node:http2'
 import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { IncomingMessage, type ServerResponse } from '../http.js'
-import type { ParsedRequest } from '../internals.js'
+import { FEEDS_REQUEST, type ParsedRequest } from '../internals.js'
 import { readableStateOf } from '../streams/state.js'
 import { nativeReadOf } from './methods.js'
 
@@ -11,9 +11,12 @@ import { nativeReadOf } from './methods.js'
  * client wrote (`GET / HTTP/2.0` comes over HTTP/1 too), and an application may change `req.headers`.
  */
 
-/** Tells whether a request came over HTTP/2: only then it has a stream. */
-export function isHttp2(req: IncomingMessage): boolean {
-  const { stream } = req as { stream?: { respond?: unknown } | null }
+/**
+ * Tells whether a request came, or a response goes, over HTTP/2: only then it has a stream. A pushed response has no
+ * request.
+ */
+export function isHttp2(message: IncomingMessage | ServerResponse): boolean {
+  const { stream } = message as { stream?: { respond?: unknown } | null }
   return typeof stream?.respond === 'function'
 }
 
@@ -78,7 +81,7 @@ export function hasConnection(req: IncomingMessage): boolean {
 }
 
 /**
- * Tells whether the whole body has come. A host that delivers it on demand, through a `_read` of its own, may set
+ * Tells whether the whole body has arrived. A host that delivers it on demand, through a `_read` of its own, may set
  * `complete` before it has delivered a byte.
  */
 export function hasComeWhole(req: IncomingMessage): boolean {
@@ -86,8 +89,8 @@ export function hasComeWhole(req: IncomingMessage): boolean {
 }
 
 /**
- * Lets a request over HTTP/2 tell for good that its body has come whole, as one over HTTP/1 does. Node counts it as
- * complete once it was read to its end, which a request that can be read again never has been.
+ * Makes `complete` of a request over HTTP/2 stay true once its body has arrived, as over HTTP/1. Node's own value is
+ * true only once the request was read to its end, which a request that can be read again never is.
  */
 export function rememberCompletion(req: IncomingMessage): void {
   if (isHttp2(req)) Object.defineProperty(req, 'complete', { value: true, configurable: true })
@@ -121,7 +124,7 @@ export function mayHaveUnannouncedBody(req: IncomingMessage): boolean {
   return !isOver || req._read !== IncomingMessage.prototype._read
 }
 
-/** Tells whether a body may follow that the head does not announce: over HTTP/2 it ends with the stream. */
+/** Tells whether a body may follow although the head announces none: over HTTP/2 it ends with the stream. */
 export function hasOpenStream(req: IncomingMessage): boolean {
   return isHttp2(req) && !streamOf(req).endAfterHeaders
 }
@@ -140,11 +143,22 @@ export function wasReset(req: IncomingMessage): boolean {
 
 /**
  * Tells whether a body over HTTP/2 has ended before its announced length or, if that is not known or not all of it was
- * counted, with its stream.
+ * counted, with its stream. The bytes of a request that nobody has read stay in its stream, and Node discards them there.
  */
 export function isCutShort({ req, received, length, missesBytes }: ReceivedBody): boolean {
   if (!isHttp2(req)) return false
-  return missesBytes || Number.isNaN(length) ? wasReset(req) : received < length
+  const isCounted =
+    !missesBytes && !Number.isNaN(length) && streamOf(req).listeners('data').some(feedsRequest)
+  return isCounted ? received < length : wasReset(req)
+}
+
+/** Tells whether other code reads the stream of a request over HTTP/2 itself, instead of the request. */
+export function isStreamRead(stream: ServerHttp2Stream): boolean {
+  return stream.listenerCount('readable') > 0 || !stream.listeners('data').every(feedsRequest)
+}
+
+function feedsRequest({ name }: Function): boolean {
+  return name === FEEDS_REQUEST
 }
 
 interface ReceivedBody {
@@ -182,9 +196,9 @@ export function hasUnknownCoding({ rawHeaders }: IncomingMessage): boolean {
  */
 export function hasCutHead(req: IncomingMessage): boolean {
   const { length } = rawHeadersOf(req)
-  const most = (req as ParsedRequest).socket?.parser?.maxHeaderPairs ?? 0
-  if (most <= 0 || length < most) return false
-  return length > most || (DROPS_LINES && framingOf(req) === undefined)
+  const max = (req as ParsedRequest).socket?.parser?.maxHeaderPairs ?? 0
+  if (max <= 0 || length < max) return false
+  return length > max || (DROPS_LINES && framingOf(req) === undefined)
 }
 
 /** Returns the lines of a head; some mocks have none. */

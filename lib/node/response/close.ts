@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
-import { type ConnectionWatcher, unwatchConnection, watchConnection } from '../connection/connection.js'
+import { type ConnectionWatcher, unwatchConnection, watchConnection } from '../connection/watchers.js'
 import { STREAM_IDLE } from '../http2-codes.js'
 import type { ClosableResponse } from '../internals.js'
 import { isHttp2, streamOf } from '../request/facts.js'
@@ -23,23 +23,33 @@ export function onResponseClose(res: ServerResponse, listener: CloseListener): v
     leaveRoom(res)
     // `on` may be replaced: @polka/compression moves all listeners to its own stream, which a lost connection does not close.
     res.addListener('close', listener)
-    if (isHttp2(res.req)) watchStream(res, listener)
+    if (isHttp2(res)) watchStream(res, listener)
     else if (res.socket === null) closeWithConnection(res)
   }
 }
 
 /** Lets an application have as many listeners on a response as without ours, before Node warns of a leak. */
 function leaveRoom(res: ServerResponse): void {
-  const most = res.getMaxListeners()
+  const max = res.getMaxListeners()
   // 0 means any number.
-  if (most > 0) res.setMaxListeners(most + 1)
+  if (max > 0) res.setMaxListeners(max + 1)
 }
 
 /** Tells whether a response is over, either sent completely or cut off because its client has gone. */
 export function isClosed(res: ServerResponse): boolean {
-  if (!isHttp2(res.req)) return res.closed
+  if (!isHttp2(res)) return res.closed
   const { destroyed, aborted } = streamOf(res)
   return destroyed || aborted
+}
+
+/**
+ * Tells whether the application has ended a response. Over HTTP/2 it may do so through the stream, which Node itself
+ * ends if the client leaves before.
+ */
+export function isAnswered(res: ServerResponse): boolean {
+  if (res.writableEnded || !isHttp2(res.req)) return res.writableEnded
+  const { writableEnded, aborted } = streamOf(res)
+  return writableEnded && !aborted
 }
 
 /** The listeners that are called even if Node does not emit 'close'. */

@@ -93,7 +93,7 @@ export function outermost(
 
   // The first layer needs no state on the response, as most responses are never wrapped.
   function first(this: Layered, ...args: unknown[]): unknown {
-    const inner = Object.getPrototypeOf(this)[name] as Method
+    const inner = methodBelow(this, name, first)
     return this[key] === undefined ? around(this, inner, args) : inner.apply(this, args)
   }
 
@@ -139,6 +139,16 @@ export function outermost(
       for (const prototype of [application, commonResponseOf(application)]) watchPrototypeOnce(prototype)
     }
   }
+}
+
+/**
+ * Returns a method of a response without its first layer, which an object that inherits from a response would otherwise
+ * run again and again.
+ */
+function methodBelow(res: ServerResponse, name: LayeredName, first: Method): Method {
+  const below = Object.getPrototypeOf(res) as ServerResponse
+  const method = below[name] as Method
+  return method === first ? methodBelow(below, name, first) : method
 }
 
 /** Places the accessor on an application's prototype, unnoticed by responses that do not take part. */

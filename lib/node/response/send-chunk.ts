@@ -1,5 +1,5 @@
-import { awaitDrain } from '../connection/connection.js'
 import type { OutgoingResponse } from '../internals.js'
+import { awaitDrain } from './state.js'
 
 /** Tells whether Node frames the body of a response in chunks (RFC 9112 §7.1), and none of them is held back. */
 export function isFramedNow(res: OutgoingResponse): boolean {

@@ -1,7 +1,7 @@
 import { ServerResponse } from '../http.js'
 import { HTTP2_TRAILERS, type OutgoingResponse } from '../internals.js'
 import { isHttp2 } from '../request/facts.js'
-import { type Method, wrapMethod } from './methods.js'
+import { type Method, queueHead, wrapMethod } from './methods.js'
 
 /**
  * Tells whether the head of a response has been written. Some frameworks give a response a `headersSent` of their own:
@@ -10,6 +10,15 @@ import { type Method, wrapMethod } from './methods.js'
  */
 export function isHeadWritten(res: ServerResponse): boolean {
   return res.headersSent || Boolean((res as OutgoingResponse)._header)
+}
+
+/** Tells whether a head that has been written is on its way: Node may still hold it back for the first bytes of a body. */
+export function isHeadSent(res: ServerResponse): boolean {
+  return isHeadWritten(res) && !isHeldBack(res)
+}
+
+function isHeldBack(res: ServerResponse): boolean {
+  return (res as OutgoingResponse)._headerSent === false
 }
 
 /**
@@ -31,10 +40,12 @@ export function sendHead(res: ServerResponse): void {
  */
 const MISPLACES_CORKED = [22, 23, 24, 25].includes(Number.parseInt(process.versions.node, 10))
 
-/** Sends the head of a response before its handler would; see `sendHead`. Where Node misplaces it, what is corked is kept in place. */
+/**
+ * Sends the head of a response before its handler would; see `sendHead`. Where Node misplaces corked bytes, they are
+ * kept in place.
+ */
 export function sendHeadEarly(res: ServerResponse): void {
-  const isFirst = (res as OutgoingResponse)._headerSent === false
-  if (MISPLACES_CORKED && isFirst) wrapMethod(res, 'end', uncorkAndEnd)
+  if (MISPLACES_CORKED && isHeldBack(res)) wrapMethod(res, 'end', uncorkAndEnd)
   sendHead(res)
 }
 
@@ -46,6 +57,19 @@ function uncorkAndEnd(res: ServerResponse, end: Method, args: unknown[]): unknow
 /* c8 ignore stop */
 
 /**
+ * Sends `100 Continue`, also before a head that was written, but that Node holds back for the body: from Node 24 on,
+ * `writeContinue` throws then. The head of a response that waits for its turn must not overtake it.
+ */
+export function sendBeforeHead(res: OutgoingResponse): void {
+  const isWritten = isHeadWritten(res)
+  if (isWritten) res._writeRaw('HTTP/1.1 100 Continue\r\n\r\n', 'latin1')
+  else res.writeContinue()
+  if (res.socket !== null) return
+  if (isWritten) sendHeadEarly(res)
+  else queueHead(res)
+}
+
+/**
  * Adds trailers to those that were added before, except `replaced`. Node's own method drops all earlier ones, but over
  * HTTP/2 it keeps them all.
  */
@@ -54,7 +78,7 @@ export function addTrailers(
   trailers: Record<string, string>,
   replaced: readonly string[],
 ): void {
-  if (isHttp2(res.req)) removeHttp2Trailers(res, replaced)
+  if (isHttp2(res)) removeHttp2Trailers(res, replaced)
   const before = ((res as OutgoingResponse)._trailer ?? '').split('\r\n').filter((line) => line !== '')
   const kept = before.filter((line) => !replaced.includes(nameOf(line)))
   if (kept.length === 0) res.addTrailers(trailers)

@@ -6,9 +6,9 @@ interface WithSocket {
 }
 
 /**
- * Stops the connection of a tunnel from holding the response to its upgrade, and with it the request and both heads:
- * a tunnel may be open for hours. Code that still has the response sees it close with the connection all the same, and
- * a listener that is added later is called.
+ * Stops the connection of a tunnel from holding the response to its upgrade, and with it the request and both heads: a
+ * tunnel may be open for hours. Code that still has the response sees it close with the connection, and a listener that
+ * is added later is still called.
  *
  * A response with a 'close' listener stays held, as the connection alone leads to it.
  */

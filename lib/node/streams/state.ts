@@ -15,41 +15,6 @@ import { timers } from '../timers.js'
 
 /* Reads and writes the state of a stream. */
 
-/**
- * Tells whether a stream has a reader: an event, a pipe or an iterator, all of which listen. A bare `resume()` is
- * none; it discards the body, as finalhandler and body-parser do before they answer.
- */
-export function hasListeners(stream: Readable): boolean {
-  return stream.listenerCount('data') > 0 || stream.listenerCount('readable') > 0
-}
-
-/**
- * Tells whether a request gives its bytes to a reader. A loop that was left destroys the stream, and stays a listener.
- * A listener of `Readable.toWeb()` has paused it at first: if it is answered in the same turn, Node, too, discards its body.
- */
-export function isBeingRead(req: ParsedRequest): boolean {
-  return !req._readableState.destroyed && hasListeners(req) && (req._consuming !== false || !isHeldBack(req))
-}
-
-/**
- * Tells whether a request flows without a reader because finalhandler waits for its end before it answers: then nobody
- * reads it again. It waits through on-finished, which listens for 'finish' but not for 'close', as `finished` does.
- */
-export function isDiscarded(req: IncomingMessage): boolean {
-  return !hasListeners(req) && req.listenerCount('finish') > 0 && req.listenerCount('close') === 0
-}
-
-/** Tells whether a stream has only listeners that have paused it, and may never let it flow. */
-export function isHeldBack(stream: Readable): boolean {
-  return stream.readableFlowing === false && stream.listenerCount('readable') === 0
-}
-
-/** Leaves a stream to its other readers; if this side has paused it, it flows again. Without readers it is paused. */
-export function leaveToOthers(stream: Readable, isPausedHere: boolean): void {
-  if (!hasListeners(stream)) stream.pause()
-  else if (isPausedHere) stream.resume()
-}
-
 export function readableStateOf(stream: ParsedRequest): Readonly<ReadableState> {
   return stream._readableState
 }
@@ -83,7 +48,7 @@ export function letFlow(req: IncomingMessage, size = 0): void {
   IncomingMessage.prototype._read.call(req, size)
 }
 
-/** Keeps a request from being destroyed at the end of its body, after which it is to be read again. */
+/** Keeps a request from being destroyed at the end of its body, so that it can be read again. */
 export function outliveEnd(req: ParsedRequest): void {
   req._readableState.autoDestroy = false
 }
@@ -115,8 +80,9 @@ export function whileEnded(req: ParsedRequest, tell: () => void): void {
 }
 
 /**
- * Lets a request tell for good that it was cut before its body was read. Its state is renewed for later readers, so
- * that Node would forget this, and pino-http would log an upload whose client has left as completed.
+ * Makes `readableAborted` of a request that was cut before its body was read stay true. Its state is renewed for later
+ * readers; without this, Node would forget the cut, and pino-http would log an upload whose client has left as
+ * completed.
  */
 export function rememberAbort(req: ParsedRequest): void {
   Object.defineProperty(req, 'readableAborted', { value: true, configurable: true })
@@ -135,6 +101,10 @@ const { ReadableState: NewReadableState } = Readable as unknown as { ReadableSta
  * listeners and the source of its body.
  */
 export function renewReadableState(req: ParsedRequest): void {
+  // Node may be in the middle of its flow, which goes on for as long as the old state flows, and would take the bytes of
+  // the new one; and 'end' may be due in the next tick.
+  req.readableFlowing = false
+  req._readableState.endEmitted = true
   replaceState(req, true)
   if (req._body === true) req._body = false
 }
@@ -175,45 +145,25 @@ export function looksNew(req: ParsedRequest): boolean {
 }
 
 /**
- * Ends a state that is about to be renewed: Node may be in the middle of its flow, with 'end' due in the next tick.
- */
-export function stopFlow(req: ParsedRequest): Readonly<ReadableState> {
-  const { _readableState: state } = req
-  req.readableFlowing = false
-  state.endEmitted = true
-  return state
-}
-
-/**
- * Moves the pipes of an earlier state to the present one. They go on to look into the earlier one: if a later pipe
- * were listed there too, Node would look for a set of slow destinations that only the present state has, and throw.
+ * Moves the pipes of an earlier state to the present one. They keep looking into the earlier one: if a later pipe were
+ * listed there too, Node would look for a set of slow destinations that only the present state has, and throw.
  */
 export function adoptPipes(req: ParsedRequest, { pipes }: Readonly<ReadableState>): void {
   req._readableState.pipes = pipes.slice()
 }
 
-/** Lets a request flow as it did in an earlier state, for listeners and pipes that were there before. */
-export function adoptFlow(req: ParsedRequest, before: Readonly<ReadableState>): void {
+/** Makes a request unread, but lets it flow as it did, for listeners and pipes that were there before. */
+export function keepFlow(req: ParsedRequest, renew: () => void): void {
+  const { _readableState: before } = req
+  const isFlowing = before.flowing === true
+  renew()
   adoptPipes(req, before)
-  if (before.flowing === true) req.resume()
+  if (isFlowing) req.resume()
 }
 
 /** Makes a request whose body is complete close without 'aborted'. */
 export function pretendEnded(req: ParsedRequest): void {
   req._readableState.endEmitted = true
-}
-
-/**
- * Removes the listeners for an event, but not `kept`. `removeAllListeners` would make the table of listeners a
- * dictionary, and all further events of the stream slower. Tracers that wrap listeners would also forget one that is
- * just being added, and not find it any more when its reader removes it. Of `off` and `removeListener`, only the second
- * is replaced by cls-hooked: during an event, `off` would remove from a list that is thrown away.
- */
-export function dropListeners(stream: Readable, event: string, kept?: unknown): void {
-  if (stream.listenerCount(event) === 0) return
-  for (const listener of stream.rawListeners(event)) {
-    if (listener !== kept) stream.removeListener(event, listener as () => void)
-  }
 }
 
 /** Makes a request look as if no data had been read: its next reader goes on with what is in its buffer. */

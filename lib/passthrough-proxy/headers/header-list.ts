@@ -1,6 +1,7 @@
 import { described } from '../../shared/described.js'
 import { wrongOption } from '../../shared/error-page.js'
 import { refuseNewMembers } from '../refuse-new-members.js'
+import { headerText } from './header-text.js'
 
 /**
  * Header lines in the order of the wire. Names keep their case, and repeated names keep separate lines; names are
@@ -64,13 +65,10 @@ refuseNewMembers(HeaderList, (name) => {
   return `headers: a list of lines has no property ${quoted}; call set(${quoted}, value)`
 })
 
-/**
- * Returns the text of a value. A hook in JavaScript may give any value: `undefined` would reach the upstream as a word.
- */
+/** Returns the text of a value. A hook in JavaScript may give any value. */
 function textOf(name: string, value: unknown): string {
-  if (typeof value === 'string') return value
-  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean')
-    return String(value)
+  const text = headerText(value)
+  if (text !== undefined) return text
   const remedy = Array.isArray(value) ? '; append() adds a line for each value' : ''
   throw wrongOption(
     `headers: the value of ${JSON.stringify(name)} must be a string, got ${described(value)}${remedy}`,

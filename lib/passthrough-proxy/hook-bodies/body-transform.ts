@@ -33,7 +33,7 @@ export function stageOf(transform: unknown): Stage {
   return { input: new WebInput(transform.writable), output: new WebOutput(transform.readable) }
 }
 
-/** Destroys streams of a hook that get no body, or are none. Their errors are nobody's, also earlier ones. */
+/** Destroys streams of a hook that get no body, or give none. Their errors are ignored, earlier ones included. */
 export function drop(...streams: readonly (Readable | Writable)[]): void {
   for (const stream of new Set(streams)) stream.on('error', ignore).destroy?.()
 }

@@ -35,7 +35,7 @@ function contained(stream: Readable, method: Method): Method {
   }
 }
 
-/** Calls `listener` when a stream is given its end, of which its readers may hear much later. */
+/** Calls `listener` when the end is pushed into a stream; its readers may get it much later. */
 export function onLastPush(stream: Readable, listener: () => void): void {
   const methods = stream as unknown as Record<'push', Method>
   const { push } = methods

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
+import { leaveToOthers } from '../../node/streams/listeners.js'
 import { isPipedInto } from '../../node/streams/pipes.js'
-import { leaveToOthers } from '../../node/streams/state.js'
 import { bytesOf, readableOf, type Stage } from '../hook-bodies/body-transform.js'
 import { onLastPush } from '../hook-bodies/contained-transform.js'
 import { hookError, requestBodyError } from '../hooks.js'
@@ -117,7 +117,7 @@ function pipeUntilEnd(from: Readable, { input, output }: Stage): void {
   from.pipe(input)
 }
 
-/** Creates the error for a body of which another reader has taken the end: nothing would be left to send. */
+/** Creates the error for a body that another reader has read to its end: nothing would be left to send. */
 export function readBefore(): Error {
   return new Error('the body was read before it was sent')
 }

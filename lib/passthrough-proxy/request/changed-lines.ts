@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { isFramedByConnection, isHttp2, isMadeByHost } from '../../node/request/facts.js'
 import { joinLines } from '../../node/request/header-lines.js'
 import { sluicewayError } from '../../shared/errors.js'
+import { headerText } from '../headers/header-text.js'
 import { loopHeader } from './loop.js'
 
 /** The lines of a head as the application has left them. */
@@ -81,10 +82,9 @@ function valuesOf(name: string, value: unknown): string[] {
 }
 
 function textOf(name: string, value: unknown): string {
-  if (typeof value === 'string') return value
-  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean')
-    return String(value)
-  throw unsendable(name)
+  const text = headerText(value)
+  if (text === undefined) throw unsendable(name)
+  return text
 }
 
 interface Changes {

@@ -5,13 +5,14 @@ import { hasCutHead } from '../../node/request/facts.js'
 import { sluicewayError } from '../../shared/errors.js'
 import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'
+import { refusedRequest } from '../upstream-errors.js'
 import { isChangedBodyOf } from './changed-body.js'
 import { hasBody, type ClientHead } from './client-head.js'
-import { DraftedRequest } from './drafted-request.js'
 import { addForwarded } from './forwarded.js'
 import { readClientHead } from './headers.js'
 import { holdBack } from './hold-back.js'
 import { refuseLoop } from './loop.js'
+import { Outgoing } from './outgoing.js'
 import { requestPath, upstreamPath } from './path.js'
 import { mayBeUnannounced } from './unannounced-body.js'
 
@@ -26,7 +27,7 @@ export interface Draft {
   readonly target: Target
   readonly head: ClientHead
   /** What `onRequest` gets, and may change. */
-  readonly outgoing: DraftedRequest
+  readonly outgoing: Outgoing
   /** True if the request may be sent to another target, so that its body is not read before it has a connection. */
   readonly mayMove: boolean
 }
@@ -52,7 +53,9 @@ export function readHead({ req, res, settings }: Received, failure?: Error): Cli
   return head
 }
 
-/** Throws if a hook has read the client's body that is to be sent: a part of it, or nothing, would look whole. */
+/**
+ * Throws if a hook has read the client's body that has to be sent: the server would take what is left for the whole.
+ */
 export function requireUnread({ req, head, outgoing: { body } }: Draft): void {
   const isOwn = body === req || isChangedBodyOf(req, body)
   if (isOwn && mayHaveBody(req, head) && !isUnread(req, head)) throw alreadyRead(BY_A_HOOK)
@@ -75,7 +78,7 @@ function isUnread(req: IncomingMessage, head: ClientHead): boolean {
   return wasEmpty || !hasBody(head) || !(req.readableEnded || req.destroyed)
 }
 
-/** Creates the error for a body of which another reader has taken bytes. */
+/** Creates the error for a body from which another reader has taken bytes. */
 function alreadyRead(how: string): Error {
   const message = `passthroughProxy: the request body ${how}`
   return sluicewayError('ERR_SLUICEWAY_BODY_ALREADY_READ', { message })
@@ -97,10 +100,12 @@ export function draftOf(
   mayMove: boolean,
 ): Draft {
   refuseLoop(head, target.mark)
-  const path = upstreamPath(target, requestPath(req, settings.path))
   // As in http.request: an application may have set another one, in lower case.
   const method = req.method?.toUpperCase() as string
+  // Over HTTP/2, an application may give the proxy requests of the event 'connect', which have no path.
+  if (method === 'CONNECT') throw refusedRequest('CONNECT asks for a tunnel')
+  const path = upstreamPath(target, requestPath(req, settings.path))
   const drafted = { method, path, lines: head.lines }
-  const outgoing = new DraftedRequest(drafted, req, hasBody(head))
+  const outgoing = new Outgoing(drafted, req, hasBody(head))
   return { req, settings, target, head, outgoing, mayMove }
 }

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { findBodySource } from '../../body/source-of.js'
-import { forgetFlow, hasListeners } from '../../node/streams/state.js'
+import { hasListeners } from '../../node/streams/listeners.js'
+import { forgetFlow } from '../../node/streams/state.js'
 
 /*
  * The body of a request until it is sent, beside its other readers:
@@ -14,7 +15,7 @@ import { forgetFlow, hasListeners } from '../../node/streams/state.js'
 /** Bytes as the readers of a request get them. */
 type Chunk = Buffer | string
 
-/** The streams that are to flow again once this side leaves them. */
+/** The streams that must flow again once this side leaves them. */
 const paused = new WeakSet<Readable>()
 
 /** The requests that wait for a connection. */
@@ -31,8 +32,8 @@ export function holdBack(body: Readable): void {
 }
 
 /**
- * Reads along with the other readers of a request that waits for a connection, as a pipe would that began with it:
- * what they take is kept for the upstream too, and the request is paused again.
+ * Reads along with the other readers of a request that waits for a connection, as a pipe that began with it would: what
+ * they take is kept for the upstream too, and the request is paused again.
  */
 class HeldBody {
   readonly taken: Chunk[] = []
@@ -46,7 +47,7 @@ class HeldBody {
     req.pause().on('data', this.take)
   }
 
-  // An `on` of the application may have put another function in its place, which stays.
+  // If the application has replaced `on`, another function may have been added in place of this one, and stays.
   private readonly take = (chunk: Chunk): void => {
     if (held.get(this.req) !== this) return
     this.taken.push(chunk)
@@ -69,8 +70,8 @@ export function holdWaiting(req: IncomingMessage): void {
 }
 
 /**
- * Ends the hold, as the body is about to be sent. Returns what other readers have taken meanwhile; undefined if the
- * body was not held. A kept body begins at its start.
+ * Ends the hold, as the body is about to be sent. Returns what other readers have taken in the meantime; undefined if
+ * the body was not held. A kept body begins at its start.
  */
 export function takeHeld(body: IncomingMessage): readonly Chunk[] | undefined {
   findBodySource(body)?.replay?.beginAtStart()

@@ -11,8 +11,8 @@ const NAME = 'Sluiceway-Loop'
 
 export const loopHeader: string = NAME.toLowerCase()
 
-/** A request that has passed some 80 proxies is in a loop, even if each request creates these proxies anew. */
-const MOST_MARKS = 1024
+/** A request that has passed some 80 proxies is in a loop, even if each request creates new proxies. */
+const MAX_MARKS_LENGTH = 1024
 
 /** Creates the mark of one target of one proxy. It is random, so that no text of a client matches it by chance. */
 export function newMark(): string {
@@ -27,7 +27,7 @@ interface Marked {
 
 /** Marks a request with the target to which it is sent, and refuses it if it has been there before. */
 export function refuseLoop(head: Marked, mark: string): void {
-  if (head.marks !== '' && (head.marks.includes(mark) || head.marks.length > MOST_MARKS)) {
+  if (head.marks !== '' && (head.marks.includes(mark) || head.marks.length > MAX_MARKS_LENGTH)) {
     throw sluicewayError('ERR_SLUICEWAY_PROXY_LOOP')
   }
   head.lines.push(NAME, mark)

@@ -100,7 +100,7 @@ function climbs(path: string): boolean {
 /** Returns the lowest depth that a segment may lead to; a depth below 0 on the way ends the search. */
 function lowestAfter(segment: string, depth: number): number {
   let lowest = depth
-  // The lowest depth if the last slashes are none, but part of the name.
+  // The lowest depth for a server that reads the last slashes as part of the name.
   let unsplit = Infinity
   for (const part of segment.split(MAYBE_SLASH)) {
     const before = lowest
@@ -108,7 +108,8 @@ function lowestAfter(segment: string, depth: number): number {
     const levels = levelsOf(cut === -1 ? part : part.slice(0, cut))
     lowest = Math.min(before + levels, unsplit)
     if (lowest < 0) return lowest
-    // If the next slash is none, the name goes on after it, and parameters are cut off together with it.
+    // If a server reads the next slash as part of the name, the name continues after it. If parameters are cut off, so
+    // is all that follows.
     unsplit = Math.min(unsplit, before + (cut === -1 ? 1 : levels))
   }
   return lowest

@@ -47,8 +47,9 @@ export function keepBody(sent: SentRequest | undefined, req: IncomingMessage): v
   if (sent !== undefined) destroyGiven(sent, req)
 }
 
-/** Ends the sending of a body. */
+/** Ends the sending of a body, or the wait for it. */
 export function releaseBody(sent: SentRequest | undefined, req: IncomingMessage): void {
+  sent?.giveBack()
   if (sent?.hasStreamedBody !== false) leaveToReaders(req)
   if (sent !== undefined) destroyGiven(sent, req)
 }
@@ -71,7 +72,7 @@ function isLost(body: Readable, cause: unknown): boolean {
   return body.errored === cause || (body.destroyed && !body.errored && !body.readableEnded)
 }
 
-/** Notes that the proxy, which may have been the last reader of a body after its answer, reads it no more. */
+/** Notes that the proxy, which may have been the last reader of a body after its answer, no longer reads it. */
 export function noteLeft(req: IncomingMessage): void {
   findBodySource(req)?.readerIsDone(true)
 }

@@ -7,7 +7,7 @@ import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'
 import { unsendableRequest } from '../upstream-errors.js'
 import type { ClientConnection, UpstreamRequest } from '../upstream/upstream.js'
-import { hasBufferedBody, takeBody, takeBufferedBody } from './buffered-body.js'
+import { giveBackBody, hasBufferedBody, takeBody, takeBufferedBody } from './buffered-body.js'
 import { isChangedBodyOf } from './changed-body.js'
 import { hasBody, type ClientHead } from './client-head.js'
 import type { Draft } from './draft.js'
@@ -37,6 +37,8 @@ export class SentRequest implements UpstreamRequest {
   readonly taken: (() => readonly (Buffer | string)[] | undefined) | undefined
   /** True if the client has a body that has not come in one piece. */
   readonly hasStreamedBody: boolean
+  /** The request out of which `body` was taken, but for its end. */
+  private readonly takenFrom: IncomingMessage | undefined
 
   constructor(draft: Draft) {
     const { req, settings, target, head, outgoing, mayMove } = draft
@@ -47,14 +49,15 @@ export class SentRequest implements UpstreamRequest {
     this.origin = target.origin
     this.method = outgoing.method
     this.path = outgoing.path
-    this.body = isBuffered && !mayMove ? takeBody(req) : outgoing.body
+    this.takenFrom = isBuffered && !mayMove ? req : undefined
+    this.body = this.takenFrom === undefined ? outgoing.body : takeBody(req)
     this.takeBody = isOwn && mayMove ? () => takeBufferedBody(req, head) : undefined
     this.taken = isOwn ? () => takeHeld(req) : undefined
     if (settings.preserveHost) keepHost(outgoing, head)
     this.contentLength = lengthOf(draft, isOwn)
     this.lines = outgoing.headers.lines
     this.upgrade = acceptedUpgrade(req, settings)
-    if (this.upgrade !== undefined && this.body !== null) throw unsendableRequest(BODY_OF_UPGRADE)
+    refuseBodyOfUpgrade(this)
     this.headersTimeoutMs = settings.headersTimeoutMs
     this.idleTimeoutMs = settings.idleTimeoutMs
     this.maxQueue = settings.maxQueue
@@ -62,6 +65,20 @@ export class SentRequest implements UpstreamRequest {
     this.clientConnection = hasConnection(req) ? req.socket : undefined
     this.trailers = trailersOf(draft, this)
   }
+
+  /** Reads the end of a body that was taken, as it is being sent: it is not given back any more. */
+  readEnd(): void {
+    this.takenFrom?.resume()
+  }
+
+  /** Gives a body back that was taken, and not sent: the handler of the error may read it. */
+  giveBack(): void {
+    if (this.takenFrom !== undefined) giveBackBody(this.takenFrom, this.body as Buffer)
+  }
+}
+
+function refuseBodyOfUpgrade({ upgrade, body }: UpstreamRequest): void {
+  if (upgrade !== undefined && body !== null) throw unsendableRequest(BODY_OF_UPGRADE)
 }
 
 /** Returns the client's trailers, which follow a body in chunks; any other loses its announcement of them. */

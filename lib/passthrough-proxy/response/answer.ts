@@ -1,16 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { sendsBody } from '../../node/connection/connection.js'
 import { containWithoutCut } from '../../node/contained.js'
 import { cutResponse } from '../../node/response/cut.js'
 import { hasOtherFlush } from '../../node/response/methods.js'
 import { isHeadWritten, sendHead } from '../../node/response/send-head.js'
+import { sendsBody } from '../../node/response/state.js'
 import { timers } from '../../node/timers.js'
+import { exceptionContained } from '../../shared/channels.js'
 import { isError } from '../../shared/is-error.js'
 import type { ResponseHook } from '../hooks.js'
 import type { ProxySettings } from '../settings.js'
 import type { Target } from '../target.js'
+import { askHook } from './ask-hook.js'
 import type { BodyReceiver } from './body-receiver.js'
-import { changeBody, type ChangedBody, type ChangedBodyOwner, type ClientSide } from './changed-body.js'
+import type { ChangedBody, ChangedBodyOwner, ClientSide } from './changed-body.js'
 import { endWith, leaveNow } from './hand-to-kernel.js'
 import { fitToFraming, readTrailers, type ResponseHead } from './headers.js'
 import { Incoming } from './incoming.js'
@@ -46,8 +48,8 @@ export class Answer implements BodyReceiver, ClientSide {
   private isCorked = false
   /** True from the first chunk of a read to the end of that read, during which Node itself may cork. */
   private isInRead = false
-  private awaitsDrain = false
-  private hearsOfDrain = false
+  /** Whether the response's 'drain' is listened to, and whether the upstream waits for it. */
+  private drain: 'unheard' | 'heard' | 'awaited' = 'unheard'
   private headTimer: NodeJS.Timeout | undefined
   /** The body that a hook changes. */
   private changed: ChangedBody | undefined
@@ -72,11 +74,15 @@ export class Answer implements BodyReceiver, ClientSide {
 
   /**
    * Takes over the answer that a failed hook has begun by itself: no other code would end it. If Node has refused a
-   * second head, another handler may have sent the first one, and its answer is left alone.
+   * second head, another handler may have sent the first one, and its answer is left alone, as is one that has ended:
+   * `next` would cut it, and only observers are told of the error.
    */
   adopt(cause: unknown): void {
+    if (!this.isTaken) return
     const isRefused = isError(cause) && 'code' in cause && cause.code === 'ERR_HTTP_HEADERS_SENT'
-    if (this.isTaken && !this.isClosed && !isRefused) this.isBegun = true
+    if (!this.isClosed && !isRefused) this.isBegun = true
+    else if (!this.res.destroyed && exceptionContained.isObserved)
+      exceptionContained.tell({ req: this.req, error: cause })
   }
 
   /** Passes an interim response on if the client supports it. */
@@ -108,7 +114,7 @@ export class Answer implements BodyReceiver, ClientSide {
 
   private ask(hook: ResponseHook, head: ResponseHead): BodyReceiver {
     const incoming = new Incoming(head, this.owner)
-    const changed = changeBody(hook, { head, incoming, client: this, owner: this.owner })
+    const changed = askHook(hook, { head, incoming, client: this, owner: this.owner })
     if (changed === undefined) this.open(head, incoming)
     this.changed = changed
     return changed ?? this
@@ -228,7 +234,7 @@ export class Answer implements BodyReceiver, ClientSide {
   }
 
   /**
-   * Sends the head before any byte of the body. A middleware that changes the body, and thereby the head, gets a moment
+   * Sends the head before any byte of the body. A middleware that changes the body, and with it the head, gets a moment
    * for a first byte that comes in a packet of its own. One that has added a `flush` is ready for a head alone.
    */
   private sendHeadAlone(): void {
@@ -247,22 +253,20 @@ export class Answer implements BodyReceiver, ClientSide {
     }
   }
 
-  /** Sends the head now if no byte of the body has come: it was waited for long enough. */
+  /** Sends the head now if no byte of the body has arrived: the wait was long enough. */
   sendHead(): void {
     if (!this.hasBody && !this.isClosed) sendHead(this.res)
   }
 
   private waitForDrain(): void {
-    this.awaitsDrain = true
-    if (this.hearsOfDrain) return
-    this.hearsOfDrain = true
     // The listener stays: `compression` moves it to its own stream, and could not remove a `once` from there.
-    this.res.on('drain', () => this.drained())
+    if (this.drain === 'unheard') this.res.on('drain', () => this.drained())
+    this.drain = 'awaited'
   }
 
   private drained(): void {
-    if (!this.awaitsDrain) return
-    this.awaitsDrain = false
+    if (this.drain !== 'awaited') return
+    this.drain = 'heard'
     try {
       if (this.changed === undefined) this.owner.resumeUpstream()
       else this.changed.resume()

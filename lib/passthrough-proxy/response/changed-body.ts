@@ -1,10 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import { timers } from '../../node/timers.js'
-import { isError } from '../../shared/is-error.js'
 import { hasNoBody } from '../../shared/response-facts.js'
 import { bytesOf } from '../hook-bodies/body-transform.js'
-import { responseHookError, responseTransformError, runResponseHook, type ResponseHook } from '../hooks.js'
+import { responseHookError, responseTransformError } from '../hooks.js'
 import type { BodyChain } from './body-chain.js'
 import { withoutDigests } from './body-headers.js'
 import type { BodyReceiver } from './body-receiver.js'
@@ -40,7 +39,7 @@ export interface ChangedBodyOwner extends BodyOwner {
 }
 
 /** The parts that a changed body brings together. */
-interface Parts {
+export interface ChangedBodyParts {
   readonly head: ResponseHead
   readonly incoming: Incoming
   readonly client: ClientSide
@@ -54,36 +53,17 @@ interface Parts {
 const HEAD_WAITS_MS = 50
 
 /**
- * Runs `onResponse`. Returns undefined if it has ended and left the body alone, which is then passed on as it comes.
- */
-export function changeBody(hook: ResponseHook, parts: Parts): ChangedBody | undefined {
-  const { incoming, client } = parts
-  const announced = incoming.headers.getAll('content-length')
-  try {
-    const pending = runResponseHook(hook, incoming, client)
-    if (pending === undefined && incoming.isUntouched) incoming.settle()
-    const isPlain = pending === undefined && incoming.isUntouched
-    if (!isPlain) return new ChangedBody(parts, announced, pending)
-    requireFraming(incoming, announced, client.req.method)
-    return undefined
-  } catch (error) {
-    incoming.release(isError(error) ? error : undefined)
-    throw error
-  }
-}
-
-/**
  * The body of a response that waits for its hook, or is changed by it:
  *
  *     upstream ── write ─▶ BodyChain ── 'data' ─▶ put ─▶ client
  *              ◀─ resume ──          ◀─ pause ─── full
  *              ◀──────────────────── resume ───── 'drain'
  *
- * The head is sent with the first byte that comes out, or when none has come for a while. Before that a failure is an
- * error for `next`, and afterwards a cut.
+ * The head is sent with the first byte that comes out, or when none has come out for a while. Before that a failure is
+ * an error for `next`, and afterwards a cut.
  */
 export class ChangedBody implements BodyReceiver {
-  private readonly parts: Parts
+  private readonly parts: ChangedBodyParts
   private readonly body: BodyChain
   private readonly announced: readonly string[]
   private output: Readable | undefined
@@ -97,7 +77,7 @@ export class ChangedBody implements BodyReceiver {
   /** True once the upstream's first read has been passed on. */
   private hasRead = false
 
-  constructor(parts: Parts, announced: readonly string[], pending: Promise<void> | undefined) {
+  constructor(parts: ChangedBodyParts, announced: readonly string[], pending: Promise<void> | undefined) {
     this.parts = parts
     this.body = parts.incoming.bodyChain
     this.announced = announced

@@ -21,7 +21,7 @@ const engines: ReadonlyMap<string, OpenEngine> = new Map<string, OpenEngine>([
 ])
 
 /** A chain of codings can turn a few bytes into a huge body, at the cost of each. */
-const MOST_CODINGS = 3
+const MAX_CODINGS = 3
 
 /**
  * Returns the codings in the values of Content-Encoding, in the order in which they were applied. Throws a 502 for one
@@ -33,7 +33,7 @@ export function codingsIn(values: readonly string[]): string[] {
     .split(',')
     .map((coding) => coding.trim().toLowerCase())
     .filter((coding) => coding !== '' && coding !== 'identity')
-  if (codings.length > MOST_CODINGS) throw undecodable(`more than ${MOST_CODINGS} content codings`)
+  if (codings.length > MAX_CODINGS) throw undecodable(`more than ${MAX_CODINGS} content codings`)
   const unknown = codings.find((coding) => !engines.has(coding))
   if (unknown === 'zstd') throw undecodable('zstd, which Node supports from 22.15 on')
   if (unknown !== undefined) throw undecodable(`the content coding ${JSON.stringify(unknown)}`)
@@ -49,8 +49,8 @@ export function undecodable(cause: unknown): Error {
 }
 
 /**
- * Removes one content coding. Unlike a stream of zlib, it takes a body without a byte for an empty one, and fails if
- * more bytes follow the compressed data.
+ * Removes one content coding. Unlike a stream of zlib, it accepts a body without any bytes as empty, and fails if more
+ * bytes follow the compressed data.
  */
 export class Decoder extends Transform {
   private readonly coding: string
@@ -79,7 +79,7 @@ export class Decoder extends Transform {
   }
 
   /* c8 ignore start -- the same */
-  /** Decodes the next frame of zstd, of which Node takes one up to version 24. */
+  /** Decodes the next frame of zstd: up to version 24, Node stops after the first. */
   private feedNext(engine: Engine, rest: Buffer, callback: TransformCallback): void {
     const feed = (): void => {
       this.engine = undefined

@@ -2,10 +2,10 @@ import { timers } from '../../node/timers.js'
 import type { Stoppable } from '../progress.js'
 
 /** The most bytes of a body that are discarded to keep its connection; a longer rest costs more. */
-export const MOST_DISCARDED: number = 256 * 1024
+export const MAX_DISCARDED_BYTES: number = 256 * 1024
 
 /** The longest wait, in milliseconds, for the end of a body. */
-const LONGEST_DISCARD_MS = 500
+const MAX_DISCARD_MS = 500
 
 /** The exchange as the rest of its response sees it. */
 interface Leavable {
@@ -34,13 +34,13 @@ export class DiscardedBody implements Stoppable {
   constructor(upstream: Leavable, rests: Rests) {
     this.upstream = upstream
     this.rests = rests
-    this.timer = timers.setTimeout(() => this.stop(), LONGEST_DISCARD_MS).unref()
+    this.timer = timers.setTimeout(() => this.stop(), MAX_DISCARD_MS).unref()
     rests.beginRest(this)
   }
 
   write(chunk: Buffer): void {
     this.discarded += chunk.length
-    if (this.discarded > MOST_DISCARDED) this.stop()
+    if (this.discarded > MAX_DISCARDED_BYTES) this.stop()
   }
 
   /** Ends the wait: the upstream has sent its last byte, or has failed. */

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { isUntouched } from './untouched.js'
+import { isUntouched } from '../../node/response/untouched-response.js'
 
 /**
  * Hands the written bytes of a response to the kernel now; Node would wait until the end of this tick. Returns true

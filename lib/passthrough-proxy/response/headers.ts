@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { sendsBody, takesBody } from '../../node/connection/connection.js'
 import { isServedAsHttp10 } from '../../node/request/facts.js'
+import { sendsBody, takesBody } from '../../node/response/state.js'
 import { sluicewayError } from '../../shared/errors.js'
 import { isLength } from '../headers/body-length.js'
 import { removeLines } from '../headers/header-list.js'

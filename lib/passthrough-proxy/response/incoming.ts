@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream'
-import { byteSize, readOptions, type OptionChecks } from '../../shared/options.js'
+import { byteSize } from '../../shared/option-checks.js'
+import { readOptions, type OptionChecks } from '../../shared/options.js'
 import { excludesBody } from '../../shared/response-facts.js'
 import { showAs } from '../../shared/show-as.js'
 import { HeaderList } from '../headers/header-list.js'
@@ -34,8 +35,8 @@ export class Incoming implements IncomingResponse {
   /** A private name: a hook may freeze this object, which could then never be closed. */
   #isClosed = false
   /**
-   * True if the hook has read the body, which a HEAD does not have: the body that the hook would send for GET is
-   * not known.
+   * True if the hook has read the body, which a HEAD and a 304 do not have: the body that the hook would send for a
+   * GET without conditions is not known.
    */
   private dependsOnGet = false
 
@@ -98,7 +99,7 @@ export class Incoming implements IncomingResponse {
   buffer(options?: BufferOptions): Promise<Buffer> {
     const { limit } = readOptions('buffer', options, bufferChecks)
     this.requireOpen('buffer()')
-    if (this.isHead) this.forgetHeadersOfGet()
+    if (this.endsWithHead) this.noteEmptyBody()
     return this.bodyChain.load(limit)
   }
 
@@ -108,7 +109,8 @@ export class Incoming implements IncomingResponse {
     orDrop([stream], () => this.requireChangeable('replace()'))
     this.bodyChain.replaceBy(stream, replacementError, bytes?.length)
     adaptToOtherBody(this.headers)
-    const length = this.dependsOnGet ? undefined : bytes?.length
+    const isOfGet = this.dependsOnGet && (this.isHead || this.statusCode === 304)
+    const length = isOfGet ? undefined : bytes?.length
     if (length !== undefined) this.headers.set('Content-Length', String(length))
     if (this.statusCode === 206) [this.statusCode, this.statusMessage] = [200, 'OK']
     return this
@@ -131,18 +133,18 @@ export class Incoming implements IncomingResponse {
     this.chain?.release(error)
   }
 
-  /** True for the response to HEAD, which describes the body of GET. */
-  private get isHead(): boolean {
-    return this.endsWithHead && !excludesBody(this.head.status)
+  /**
+   * Notes that the hook gets an empty body in place of another. A HEAD may lack the headers that would be different for
+   * GET if the hook changes that body (RFC 9110 §9.3.2).
+   */
+  private noteEmptyBody(): void {
+    this.dependsOnGet = true
+    if (this.isHead) adaptToOtherBody(this.headers)
   }
 
-  /**
-   * Deletes the headers that would be different for GET if the hook changes that body. A HEAD may lack them (RFC
-   * 9110 §9.3.2).
-   */
-  private forgetHeadersOfGet(): void {
-    this.dependsOnGet = true
-    adaptToOtherBody(this.headers)
+  /** True for the response to HEAD, which describes the body of GET. */
+  private get isHead(): boolean {
+    return this.head.endsWithHead && !excludesBody(this.head.status)
   }
 
   private requireOpen(method: string): void {
@@ -177,7 +179,7 @@ refuseNewMembers(
     `incoming has no ${JSON.stringify(name)}; a hook may set statusCode, statusMessage and lines of headers, and replace(body)`,
 )
 
-/** Runs a check. If it throws, the streams of the hook are destroyed: nobody else may know that they are not used. */
+/** Runs a check. If it throws, the streams of the hook are destroyed: no other code may know that they are unused. */
 function orDrop(streams: readonly (Readable | Writable)[], check: () => void): void {
   try {
     check()

@@ -1,15 +1,15 @@
 import type { ServerResponse } from 'node:http'
 import type { OutgoingResponse } from '../../node/internals.js'
 import { isFramedNow, sendChunk } from '../../node/response/send-chunk.js'
+import { isUntouched } from '../../node/response/untouched-response.js'
 import { SMALL } from './hand-to-kernel.js'
-import { isUntouched } from './untouched.js'
 
 /** The most bytes that are joined. */
-const MOST_JOINED = 64 * 1024
+const MAX_JOINED_BYTES = 64 * 1024
 
 /**
  * The small chunks of one read, such as server-sent events, which go to the client as one chunk: Node would write each
- * in four pieces. Only if nobody else is to see them on their way.
+ * in four pieces. They are joined only if no other code can see them on their way.
  */
 export class JoinedChunks {
   private readonly res: OutgoingResponse
@@ -21,7 +21,7 @@ export class JoinedChunks {
 
   /** Copies a chunk. Returns false if it has to be written as others are, after those that were copied. */
   add(chunk: Buffer): boolean {
-    if (chunk.length > SMALL || this.text.length + chunk.length > MOST_JOINED) return false
+    if (chunk.length > SMALL || this.text.length + chunk.length > MAX_JOINED_BYTES) return false
     if (this.text === '' && !(isFramedNow(this.res) && isUntouched(this.res))) return false
     this.text += chunk.toString('latin1')
     return true

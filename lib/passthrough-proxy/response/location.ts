@@ -43,12 +43,12 @@ function restOf(url: string, place: Place): string | undefined {
  * Longer than any spelling of a real host. The time that Node takes for a host with characters beyond ASCII grows with
  * the square of its length: 300 ms for one that fills a head.
  */
-const LONGEST_AUTHORITY = 1024
+const MAX_AUTHORITY_LENGTH = 1024
 
 /** Tells whether an origin is the upstream's own. With `preserveHost` that is also the client's Host. */
 function isOwn(scheme: string | undefined, authority: string, { req, target, preserveHost }: Place): boolean {
   if (preserveHost && authority.toLowerCase() === clientsHost(req)?.toLowerCase()) return true
-  if (authority.length > LONGEST_AUTHORITY) return false
+  if (authority.length > MAX_AUTHORITY_LENGTH) return false
   const url = `${scheme ?? target.origin.slice(0, target.origin.indexOf(':'))}://${authority}`
   return !authority.includes('@') && URL.canParse(url) && new URL(url).origin === target.origin
 }

@@ -85,14 +85,14 @@ type Ask = (value: string, req: IncomingMessage) => unknown
 function asking(ask: Ask, { key }: OptionName): Rewrite {
   return (value, { req }) => {
     try {
-      return fit(ask(value, req))
+      return checkedText(ask(value, req))
     } catch (cause) {
       throw hookError(`${key} failed`, cause)
     }
   }
 }
 
-function fit(answer: unknown): string | undefined {
+function checkedText(answer: unknown): string | undefined {
   // oxlint-disable-next-line no-control-regex
   if (answer === undefined || (typeof answer === 'string' && !/[\0\r\n]/.test(answer))) return answer
   throw new TypeError(`it must return a string without line breaks, or undefined, got ${show(answer)}`)

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { MOST_DISCARDED } from './discarded-body.js'
+import { MAX_DISCARDED_BYTES } from './discarded-body.js'
 
 /** The exchange as the body of its response sees it. */
 export interface BodyOwner {
@@ -10,11 +10,11 @@ export interface BodyOwner {
   /** Discards the rest of the upstream's response from now on, unless a part of the request is still to be sent. */
   discardUpstream(): void
   /** Ends the exchange with an exception that would not be caught elsewhere. */
-  breakOff(error: unknown): unknown
+  breakOff(error: unknown): void
 }
 
 /** The most bytes that wait for a hook or a transform; then the upstream is paused. It is a read or two. */
-const MOST_WAITING = 64 * 1024
+const MAX_WAITING_BYTES = 64 * 1024
 
 /** The size up to which copying a chunk costs less than giving away the memory into which it was read. */
 const SMALL = 16 * 1024
@@ -28,14 +28,14 @@ export class UpstreamBody extends Readable {
   holdsChunks = false
   private isUnwanted = false
   private discarded = 0
-  /** True once a byte has come. */
+  /** True once a byte has arrived. */
   hasBegun = false
   /** True once the upstream has sent its last byte. */
   hasEnded = false
   trailers: string[] = []
 
   constructor(owner: BodyOwner) {
-    super({ highWaterMark: MOST_WAITING })
+    super({ highWaterMark: MAX_WAITING_BYTES })
     this.owner = owner
   }
 
@@ -60,7 +60,7 @@ export class UpstreamBody extends Readable {
   /** Called when a read has been passed on. Returns false if the upstream is to pause; it is resumed later. */
   takesMore(): boolean {
     this.isReadOver = true
-    this.waits = !this.isUnwanted && this.readableLength >= MOST_WAITING
+    this.waits = !this.isUnwanted && this.readableLength >= MAX_WAITING_BYTES
     return !this.waits
   }
 
@@ -94,6 +94,6 @@ export class UpstreamBody extends Readable {
 
   private discard(chunk: Buffer): void {
     this.discarded += chunk.length
-    if (this.discarded > MOST_DISCARDED) this.owner.leaveUpstream()
+    if (this.discarded > MAX_DISCARDED_BYTES) this.owner.leaveUpstream()
   }
 }

@@ -1,17 +1,17 @@
-import { expectBody, takesBody } from '../../node/connection/connection.js'
 import { type IncomingMessage, ServerResponse } from '../../node/http.js'
 import { OUT_HEADERS, type OutgoingHeaders, type OutgoingResponse } from '../../node/internals.js'
 import { isHttp2, isServedAsHttp10, streamOf } from '../../node/request/facts.js'
 import { isHeadWritten } from '../../node/response/send-head.js'
+import { expectBody, takesBody } from '../../node/response/state.js'
+import { isHeadUntouched } from '../../node/response/untouched-response.js'
 import { HeaderList } from '../headers/header-list.js'
 import { sendableLinks } from './link-values.js'
 import { joinSingleLines } from './single-lines.js'
-import { isHeadUntouched } from './untouched.js'
 
 /** The lines to which several writers may contribute: those of a middleware are sent beside the upstream's. */
 const shared: ReadonlySet<string> = new Set(['set-cookie', 'vary'])
 
-/** The lines that frame a body: those of a middleware are not about the upstream's. */
+/** The lines that frame a body: those of a middleware do not describe the upstream's. */
 const framing: readonly string[] = ['content-length', 'transfer-encoding']
 
 /** Matches characters for which Node would refuse the whole head. HTTP/2 has no phrase, and Node warns of one. */

@@ -25,8 +25,8 @@ export interface UpstreamRequest {
   readonly lines: readonly string[]
   readonly body: Readable | Buffer | string | null
   /**
-   * Takes the body out of its stream if it has come whole by now. It may be called once the request has a connection;
-   * until then nothing of the body is read, so that the request can be sent elsewhere.
+   * Takes the body out of its stream if all of it has arrived by now. It may be called once the request has a
+   * connection; until then nothing of the body is read, so that the request can be sent elsewhere.
    */
   readonly takeBody?: (() => Buffer | undefined) | undefined
   /**

@@ -15,6 +15,8 @@ export class ProcessChild implements RunningChild {
   readonly stderr: ChildOutput | undefined
   private readonly child: ChildProcess
   private readonly listeners = new ListenerSet()
+  /** True once neither the child nor a process of its group runs: the pid may soon be that of another process. */
+  private isGone = false
 
   constructor(child: ChildProcess) {
     this.child = child
@@ -25,6 +27,8 @@ export class ProcessChild implements RunningChild {
     this.started = this.whenStarted()
     this.started.catch(() => {})
     this.exited = this.whenExited()
+    // Processes without a group may hold the output for hours, in which the pid may be given to another process.
+    void this.exited.then(() => this.signal(0))
     this.stdin = child.stdin ?? null
     this.stdout = outputOf(child.stdout)
     this.stderr = outputOf(child.stderr)
@@ -33,8 +37,10 @@ export class ProcessChild implements RunningChild {
   /** Signals only a child with a pid: Node 20 would take undefined for 0, its own process group. */
   signal(signal: NodeJS.Signals | 0): boolean {
     const { child } = this
-    if (child.pid === undefined) return false
-    return signalGroup(child.pid, signal) || (isRunning(child) && child.kill(signal))
+    if (child.pid === undefined || this.isGone) return false
+    const isReached = signalGroup(child.pid, signal) || (isRunning(child) && child.kill(signal))
+    this.isGone = !isReached && !isRunning(child)
+    return isReached
   }
 
   removeListeners(): void {

@@ -84,7 +84,7 @@ class TerminalOutput implements ChildOutput {
 
   /**
    * Pauses the terminal for as long as its process runs: node-pty closes it 200 ms after the exit, and drops what was
-   * not read by then. That rest is small, as the process has waited for all the rest to be read.
+   * not read by then. That rest is small, because the process has waited for everything before it to be read.
    */
   pause(): void {
     if (this.watch !== undefined || !isRunning(this.terminal.pid)) return

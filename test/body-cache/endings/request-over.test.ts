@@ -14,6 +14,7 @@ import { type Handler, hosts } from '../../support/express/hosts.js'
 import { wrapListeners } from '../../support/express/wrapped-listeners.js'
 import { closeServers, serve } from '../../support/servers/servers.js'
 import { deferred } from '../../support/time/deferred.js'
+import { turns } from '../../support/time/mocked-clock.js'
 import { waitFor } from '../../support/time/waiting.js'
 import { exchange } from '../exchange.js'
 
@@ -120,7 +121,7 @@ for (const { name, mount } of hosts) {
           await read(req)
           await new Promise(setImmediate)
           req.on('close', () => left.push(res.writableEnded ? 'answered' : 'not answered'))
-          await new Promise((resolve) => setTimeout(resolve, 20))
+          await turns()
           res.end(left.join())
         }
         const { url } = await serve(mount(bodyCache(), handler))

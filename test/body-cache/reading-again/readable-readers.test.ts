@@ -1,11 +1,17 @@
 import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import http2 from 'node:http2'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
-import { asChunk, lastChunk } from '../../support/clients/raw-client.js'
-import { closeServers } from '../../support/servers/servers.js'
+import { bodyCache } from 'sluiceway/body-cache'
+import { asChunk, lastChunk, RawClient } from '../../support/clients/raw-client.js'
+import { hosts } from '../../support/express/hosts.js'
+import { closeServers, listen, serve } from '../../support/servers/servers.js'
+import { deferred } from '../../support/time/deferred.js'
 import { exchange } from '../exchange.js'
+
+const LENGTH = 2_000_000
 
 /** Reads with a listener for one 'readable' at a time, added again for each. */
 async function readAnew(req: IncomingMessage): Promise<string> {
@@ -29,6 +35,25 @@ function readHeadAndPipe(req: IncomingMessage): Promise<string> {
       void text(req.pipe(new PassThrough())).then((rest) => resolve(head + rest))
     })
   })
+}
+
+/** Reads the rest after the answer, while the request has a listener only for moments. */
+async function readOn(req: IncomingMessage, res: ServerResponse): Promise<number> {
+  await once(req, 'readable')
+  let received = (req.read() as Buffer).length
+  res.end('accepted')
+  for (let turns = 0; turns < 20; turns += 1) await turn()
+  while (received < LENGTH) {
+    await turn()
+    await once(req, 'readable')
+    for (let chunk = req.read() as Buffer | null; chunk !== null; chunk = req.read() as Buffer | null)
+      received += chunk.length
+  }
+  return received
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve))
 }
 
 describe("bodyCache, with a reader that listens for one 'readable' at a time", () => {
@@ -60,5 +85,28 @@ describe("bodyCache, with a reader that listens for one 'readable' at a time", (
     client.write(asChunk('two'), lastChunk)
     expect(await rest).to.equal('two')
     client.destroy()
+  })
+
+  it('gives it the rest of a large body after its answer', async () => {
+    const reading = deferred<Promise<number>>()
+    const { port } = await serve(
+      hosts[0]!.mount(bodyCache(), (req, res) => reading.resolve(readOn(req, res))),
+    )
+    const client = await RawClient.connect(port)
+    client.request('POST', '/', {}, Buffer.alloc(LENGTH).toString())
+    expect(await reading.promise).to.equal(LENGTH)
+    client.destroy()
+  })
+
+  it('gives it the rest of a large body after its answer over HTTP/2', async () => {
+    const reading = deferred<Promise<number>>()
+    const mounted = hosts[0]!.mount(bodyCache(), (req, res) => reading.resolve(readOn(req, res)))
+    const { port } = await listen(http2.createServer(mounted as never) as never)
+    const session = http2.connect(`http://127.0.0.1:${port}`)
+    const stream = session.request({ ':method': 'POST' })
+    stream.on('error', () => {}).resume()
+    stream.end(Buffer.alloc(LENGTH))
+    expect(await reading.promise).to.equal(LENGTH)
+    session.destroy()
   })
 })

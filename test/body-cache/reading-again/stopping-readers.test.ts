@@ -95,6 +95,28 @@ for (const { name, mount } of hosts) {
       client.destroy()
     })
 
+    for (const [who, setUp] of [
+      ['one that reads the body again', (req: IncomingMessage) => rawBody(req)],
+      ['a client that takes the socket away', (req: IncomingMessage) => Object.assign(req, { socket: null })],
+    ] as const) {
+      it(`gives the next listener the whole body if the request is destroyed at a chunk, by ${who}`, async () => {
+        const sent = Buffer.from(Array.from({ length: 300_000 }, (_, i) => i % 251))
+        const { port } = await serve(
+          mount(bodyCache({ memory: 200_000 }), async (req, res) => {
+            await req.bodyCache.buffer()
+            await setUp(req)
+            await new Promise((resolve) => req.once('data', () => resolve(req.destroy())))
+            await turns(3)
+            res.end(await rawBody(req))
+          }),
+        )
+        const client = await RawClient.connect(port)
+        client.request('POST', '/', {}, sent)
+        expect((await client.response()).body.equals(sent)).to.equal(true)
+        client.destroy()
+      })
+    }
+
     for (const isTraced of [false, true]) {
       it(`gives each reader the whole body though one removes all listeners${isTraced ? ', behind a tracer' : ''}`, async () => {
         const { url } = await serve(

@@ -56,6 +56,23 @@ const readInEveryWay: Handler = async (req, res) => {
   res.end('same')
 }
 
+/** Lets each read of a file fail while `action` runs. Returns how many have failed. */
+async function whileReadsFail(action: () => Promise<unknown>): Promise<number> {
+  const handle = await fs.promises.open(process.execPath)
+  const prototype = Object.getPrototypeOf(handle) as { read: unknown }
+  await handle.close()
+  const { read } = prototype
+  let failed = 0
+  prototype.read = async (): Promise<never> => {
+    failed += 1
+    throw Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' })
+  }
+  await action().finally(() => {
+    prototype.read = read
+  })
+  return failed
+}
+
 const describeOnLinux = process.platform === 'linux' ? describe : describe.skip
 if (process.platform !== 'linux') console.log('skipped: the storage of bodyCache is looked at in /proc')
 
@@ -373,6 +390,23 @@ describeOnLinux('bodyCache, beyond memory', () => {
     })
     expect((await fetch(url, { method: 'POST', body })).status).to.equal(500)
     expect(codes).to.deep.equal(Array.from({ length: 3 }, () => 'ERR_SLUICEWAY_STORAGE_FAILED'))
+  })
+
+  it('does not fail the answer if no reader waits for bytes that cannot be read, and asks for them again', async () => {
+    const { url } = await upload({ memory: 0 }, async (req, res) => {
+      await rawBody(req)
+      const failed = await whileReadsFail(async () => {
+        // It has enough with what the request has read ahead, and the request reads ahead for the next one.
+        await rawBody(req, { limit: 10 }).catch(() => {})
+        for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => void setImmediate(resolve))
+      })
+      expect(failed).to.be.above(0)
+      res.end(await rawBody(req))
+    })
+    const response = await fetch(url, { method: 'POST', body })
+    expect(response.status).to.equal(200)
+    expect(body.equals(Buffer.from(await response.arrayBuffer()))).to.equal(true)
+    await allClosedIn(directory)
   })
 
   for (const order of [['maxBytes', 'bodyCache'] as const, ['bodyCache', 'maxBytes'] as const]) {

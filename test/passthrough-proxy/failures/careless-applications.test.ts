@@ -191,7 +191,7 @@ for (const { name, mount } of hosts) {
         await connection.untilText('\r\n\r\n')
         connection.write(end[0])
         const res = await second.promise
-        while (!res.headersSent) await new Promise((resolve) => setTimeout(resolve, 1))
+        await until(() => res.headersSent)
         res.end()
         connection.write(end[1])
         await connection.closed()

@@ -4,6 +4,7 @@ import type { ErrorRequestHandler } from 'express'
 import { passthroughProxy, type PassthroughProxy, type ResponseHook } from 'sluiceway'
 import { RawClient } from '../../support/clients/raw-client.js'
 import { expressVersions } from '../../support/express/express-versions.js'
+import { observing } from '../../support/observed.js'
 import { closeServers, listen, serve } from '../../support/servers/servers.js'
 
 const refused = new Error('refused')
@@ -50,6 +51,7 @@ const mounts: Readonly<Record<string, Mount>> = {
 
 for (const [host, mount] of Object.entries(mounts)) {
   describe(`An answer of onResponse itself (${host})`, () => {
+    const observer = observing()
     let errors: unknown[]
     beforeEach(() => void (errors = []))
     afterEach(closeServers)
@@ -83,13 +85,15 @@ for (const [host, mount] of Object.entries(mounts)) {
       expect(errors).to.deep.equal([])
     })
 
-    it('is left alone if the hook fails once it has ended', async () => {
+    it('is left alone if the hook fails once it has ended, and the error is published', async () => {
+      const contained = observer.messages('sluiceway:contained')
       const client = await ask((_incoming, _req, res) => {
         res.end('of the hook')
         throw refused
       })
       expect((await client.response()).body.toString()).to.equal('of the hook')
       expect(errors).to.deep.equal([])
+      expect(contained.map(({ error }) => error)).to.deep.equal([refused])
     })
 
     it('is left alone if another handler has begun it, and the hook is too late with a head', async () => {

@@ -1,3 +1,5 @@
+import { once, type EventEmitter } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import http2, { type IncomingHttpHeaders } from 'node:http2'
 import { expect } from 'chai'
 import { passthroughProxy, type SluicewayError } from 'sluiceway'
@@ -121,5 +123,21 @@ describe('lines of an upstream that Node refuses over HTTP/2', () => {
       status: 502,
       body: 'ERR_SLUICEWAY_UPSTREAM_BAD_RESPONSE',
     })
+  })
+})
+
+describe('a CONNECT over HTTP/2 that an application gives to the proxy', () => {
+  afterEach(closeServers)
+
+  it('is a 400', async () => {
+    const proxy = passthroughProxy('http://127.0.0.1:1')
+    const server: EventEmitter = http2.createServer(() => {})
+    server.on('connect', (req: IncomingMessage, res: ServerResponse) => proxy(req, res))
+    const { port } = await listen(server as never)
+    const session = http2.connect(`http://127.0.0.1:${port}`)
+    const stream = session.request({ ':method': 'CONNECT', ':authority': 'example.com:443' })
+    const [head] = (await once(stream, 'response')) as [Record<string, unknown>]
+    expect(head[':status']).to.equal(400)
+    session.destroy()
   })
 })

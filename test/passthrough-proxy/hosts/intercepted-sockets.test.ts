@@ -15,7 +15,7 @@ interface Intercepted {
 
 type Connect = (this: Socket, options: NetConnectOpts, listener?: () => void) => Socket
 
-/** Connects a socket to nothing, and pushes an answer to each of its writes, as nock 15 does. */
+/** Connects a socket to nothing, tells that twice, and pushes an answer to each of its writes, as nock 15 does. */
 function connectToNothing(connect: Connect, answers: readonly string[]): Connect {
   return function (this: Socket, ...[normalized]) {
     const [options] = normalized as unknown as [NetConnectOpts]
@@ -29,6 +29,7 @@ function connectToNothing(connect: Connect, answers: readonly string[]): Connect
     connect.call(this, { ...options, lookup: () => undefined })
     setImmediate(() => {
       socket.connecting = false
+      for (const listener of this.rawListeners('connect')) listener.apply(this)
       this.emit('connect')
     })
     return this
@@ -48,16 +49,17 @@ describe('passthroughProxy when a library such as nock intercepts all sockets', 
     void proxy.destroy()
   })
 
-  /** Returns a client of a proxy whose connections, from now on, are intercepted. */
-  async function client(answers: readonly string[]): Promise<RawClient> {
-    proxy = passthroughProxy('http://mocked.example')
-    const found = await RawClient.connect((await attached(express().use(proxy))).port)
+  /** Returns clients of a proxy whose connections, from now on, are intercepted. */
+  async function clients(count: number, answers: readonly string[]): Promise<RawClient[]> {
+    proxy = passthroughProxy('http://mocked.example', { maxConnections: 1 })
+    const { port } = await attached(express().use(proxy))
+    const found = await Promise.all(Array.from({ length: count }, () => RawClient.connect(port)))
     Object.assign(Socket.prototype, { connect: connectToNothing(connect, answers) })
     return found
   }
 
   it('sends the answers that it gives, on a kept connection too', async () => {
-    const asking = await client([ANSWER, ANSWER.replace('mocked', 'second')])
+    const [asking] = (await clients(1, [ANSWER, ANSWER.replace('mocked', 'second')])) as [RawClient]
     for (const expected of ['mocked', 'second']) {
       asking.write('GET / HTTP/1.1\r\nHost: test\r\n\r\n')
       expect(String((await asking.response()).body)).to.equal(expected)
@@ -65,8 +67,17 @@ describe('passthroughProxy when a library such as nock intercepts all sockets', 
     asking.destroy()
   })
 
+  it('sends an answer to each of the requests that wait for one connection', async () => {
+    const waiting = await clients(2, [ANSWER, ANSWER])
+    for (const each of waiting) each.write('GET / HTTP/1.1\r\nHost: test\r\n\r\n')
+    for (const each of waiting) {
+      expect(String((await each.response()).body)).to.equal('mocked')
+      each.destroy()
+    }
+  })
+
   it('passes the bytes of a tunnel on', async () => {
-    const asking = await client([SWITCH, 'hello to you'])
+    const [asking] = (await clients(1, [SWITCH, 'hello to you'])) as [RawClient]
     asking.write('GET / HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
     expect(await asking.untilText('\r\n\r\n')).to.match(/^HTTP\/1.1 101 /)
     asking.write('hello')

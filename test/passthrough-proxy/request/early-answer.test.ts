@@ -1,9 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
 import { asChunk, lastChunk, RawClient } from '../../support/clients/raw-client.js'
 import { expressVersions } from '../../support/express/express-versions.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
 import { closeServers, serve, type TestServer } from '../../support/servers/servers.js'
+import { needsOwnClient } from '../../support/undici/transports.js'
 
 /** The rest of an upload that is sent after its answer. */
 const REST = Buffer.alloc(100_000)
@@ -104,6 +106,21 @@ for (const { name, express } of expressVersions) {
         await connection.untilText('GET /next')
       })
     }
+
+    it('reads the whole upload of a client that does not read yet, although its upstream has gone', async function () {
+      needsOwnClient(this, 'undici cuts the answer off as soon as it cannot send the upload')
+      const connection = await beginUpload('chunks')
+      client.socket.pause()
+      connection.write('HTTP/1.1 200 OK\r\nContent-Length: 20000000\r\n\r\n')
+      connection.write(Buffer.alloc(19_000_000))
+      // By then all buffers are full, and the proxy has stopped to read the answer.
+      await delay(300)
+      connection.socket.resetAndDestroy()
+      await new Promise((resolve) => client.socket.write(asChunk(Buffer.alloc(20_000_000)), resolve))
+      client.socket.resume()
+      expect(await client.untilText('\r\n\r\n')).to.match(/^HTTP\/1.1 200 /)
+      await client.closed()
+    })
 
     it('does not count the time for which it holds an upload up as silence of the upstream', async () => {
       server = await serve(express().use(passthroughProxy(upstream.url, { idleTimeoutMs: 400 })))

@@ -42,6 +42,28 @@ describe('a HEAD whose GET would be changed', () => {
       expect(headers.has(name), name).to.equal(false)
   })
 
+  it('has no length of a body that the hook made of the empty one of a 304', async () => {
+    const { status, headers } = await ask(farewell, 'GET', 304)
+    expect([status, headers.has('content-length')]).to.deep.equal([304, false])
+    const same = await ask((incoming) => incoming.replace('Goodbye'), 'GET', 304)
+    expect(same.headers.get('content-length')).to.equal('7')
+  })
+
+  it('keeps the ETag of a 304 that the hook leaves alone, and the length of a 304 that becomes a 200', async () => {
+    const { headers } = await ask((incoming) => incoming.buffer(), 'GET', 304)
+    expect(headers.get('etag')).to.equal('"a"')
+    const whole = await ask(
+      async (incoming) => {
+        await incoming.buffer()
+        incoming.statusCode = 200
+        incoming.replace('Goodbye')
+      },
+      'GET',
+      304,
+    )
+    expect([whole.headers.get('content-length'), await whole.text()]).to.deep.equal(['7', 'Goodbye'])
+  })
+
   it('has the length of a body that does not depend on that of the upstream', async () => {
     const { headers } = await ask((incoming) => incoming.replace('Goodbye'), 'HEAD')
     expect(headers.get('content-length')).to.equal('7')

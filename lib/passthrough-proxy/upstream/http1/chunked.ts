@@ -8,9 +8,9 @@ export interface BodyEvents {
 }
 
 /** More digits than any countable size has. */
-const MOST_DIGITS = 16
+const MAX_DIGITS = 16
 /** The bound for the extensions of one chunk, the same as Node's (CVE-2024-22019): each may be signed. */
-const MOST_EXTENSION_BYTES = 16 * 1024
+const MAX_EXTENSION_BYTES = 16 * 1024
 
 const [LF, CR, SEMICOLON] = [0x0a, 0x0d, 0x3b] as const
 
@@ -57,7 +57,7 @@ export class ChunkDecoder {
   execute(bytes: Buffer, from: number): number {
     let at = from
     while (at < bytes.length && this.part !== 'over') at = this.step(bytes, at)
-    this.letGo()
+    this.passHeld()
     return at
   }
 
@@ -81,7 +81,7 @@ export class ChunkDecoder {
     if (digit === -1) return this.endDigits(byte)
     this.digits += 1
     this.left = this.left * 16 + digit
-    if (this.digits > MOST_DIGITS || this.left > Number.MAX_SAFE_INTEGER) {
+    if (this.digits > MAX_DIGITS || this.left > Number.MAX_SAFE_INTEGER) {
       throw new MalformedResponse('the upstream sent a chunk that is too large')
     }
   }
@@ -94,7 +94,7 @@ export class ChunkDecoder {
 
   private takeExtension(byte: number): void {
     this.extensionBytes += 1
-    if (this.extensionBytes > MOST_EXTENSION_BYTES)
+    if (this.extensionBytes > MAX_EXTENSION_BYTES)
       throw new MalformedResponse('the upstream sent too many chunk extensions')
     if (byte === CR) this.part = 'size-end'
     else if ((byte < 32 && byte !== 9) || byte === 127)
@@ -114,7 +114,7 @@ export class ChunkDecoder {
   }
 
   private takeData(bytes: Buffer, at: number): number {
-    this.letGo()
+    this.passHeld()
     const end = Math.min(bytes.length, at + this.left)
     this.held = at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end)
     this.left -= end - at
@@ -135,7 +135,7 @@ export class ChunkDecoder {
     this.events.onEnd(this.trailers, held)
   }
 
-  private letGo(): void {
+  private passHeld(): void {
     const { held } = this
     if (held === undefined) return
     this.held = undefined

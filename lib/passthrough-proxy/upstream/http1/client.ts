@@ -69,7 +69,7 @@ class Client implements Upstream {
   private findPool(origin: string): Pool {
     const key = `${this.key} ${origin}`
     const pool = pools.get(key) ?? this.openPool(key, origin)
-    // One that nobody has joined keeps no connection.
+    // A pool that no client has joined keeps no connection.
     if (this.isClosed || this.joined.has(pool)) return pool
     this.joined.add(pool)
     return pool.join()

@@ -114,10 +114,10 @@ export const connectOptions: OptionCheck<ConnectOptions | undefined> = (given, o
   return Object.freeze(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)))
 }
 
-/** Recognizes options. An instance of a class, such as an Agent, is none: what it does would be lost. */
+/** Recognizes a plain object. An instance of a class, such as an Agent, would lose what it does. */
 function isPlainObject(given: unknown): given is object {
   if (typeof given !== 'object' || given === null) return false
   const prototype: unknown = Object.getPrototypeOf(given)
-  // An object of another realm has a prototype of its own, which has none.
+  // In another realm, the prototype of a plain object is another one, which has no prototype itself.
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }

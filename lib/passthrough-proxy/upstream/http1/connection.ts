@@ -41,8 +41,8 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
   private served = 0
   private hasHead = false
   private isLast = false
-  private isOpen = false
-  private isGone = false
+  /** 'open' from the connection of the socket on, with or without a request. */
+  private phase: 'opening' | 'open' | 'gone' = 'opening'
   /** True if it carries a login, and therefore serves only one client connection. */
   hasLogin = false
   /** True from the end of a response until it is free or gone. */
@@ -131,7 +131,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
   }
 
   onOpen(): void {
-    this.isOpen = true
+    this.phase = 'open'
     this.countdown.stop()
     this.free()
   }
@@ -146,7 +146,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
       const end = this.parser.execute(bytes)
       if (this.upgradeLines !== undefined) this.handOver(this.upgradeLines, Buffer.from(bytes.subarray(end)))
       else if (!this.parser.isOver) this.endRead()
-      else if (!this.isGone) this.settle(end === bytes.length)
+      else if (this.phase !== 'gone') this.settle(end === bytes.length)
     } catch (thrown) {
       this.fail(thrown)
     }
@@ -209,7 +209,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     this.die({ kind: isMismatch ? 'unsendable' : 'reset', maybeHeard: true, cause })
   }
 
-  /** True while a body is being sent, or if that was stopped. Over TLS, Node hears late that a head was written. */
+  /** True while a body is being sent, or if that was stopped. Over TLS, Node learns late that a head was written. */
   private get isSending(): boolean {
     const hasBody = this.delivery?.request.body !== null
     return hasBody && (this.upload?.isWhole === false || this.transport.socket.writableLength > 0)
@@ -229,16 +229,16 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
 
   /** Frees the connection, unless later bytes or its end have closed it, or the server has not read the request. */
   free(): void {
-    // It is asked only here: over TLS, Node hears that a write is done after a quick response to it.
+    // This is checked only here: over TLS, Node may learn that a write is done only after a quick response to it.
     if (this.transport.socket.writableLength > 0) this.destroy()
-    else if (!this.isGone) this.owner.onFree(this)
+    else if (this.phase !== 'gone') this.owner.onFree(this)
   }
 
   private handOver(lines: string[], early: Buffer): void {
     const { delivery } = this
     if (delivery === undefined) return
     const stream = this.transport.intoStream()
-    this.isGone = true
+    this.phase = 'gone'
     this.countdown.end()
     delivery.holder = undefined
     this.owner.onGone(this, UNTOLD, undefined)
@@ -258,7 +258,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
 
   onWriteError(error: Error): void {
     this.writeError = error
-    this.upload?.stop()
+    this.upload?.discard()
   }
 
   onServerEnd(): void {
@@ -274,18 +274,18 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
 
   onLost(error: Error): void {
     const cause = this.writeError ?? error
-    this.die(this.isOpen ? { kind: 'reset', maybeHeard: true, cause } : connectFailure(error))
+    this.die(this.phase === 'opening' ? connectFailure(error) : { kind: 'reset', maybeHeard: true, cause })
   }
 
   private onTimeout(): void {
     if (this.upload?.excusesSilence(this.hasHead) === true) this.waitForServer()
-    else this.die(timeout(this.isOpen, this.hasHead))
+    else this.die(timeout(this.phase !== 'opening', this.hasHead))
   }
 
   private die(reason: Failure): void {
-    if (this.isGone) return
+    if (this.phase === 'gone') return
     const { delivery } = this
-    this.isGone = true
+    this.phase = 'gone'
     this.delivery = undefined
     this.countdown.end()
     this.upload?.stop()

@@ -4,14 +4,14 @@ import { runOutside } from './outside.js'
 
 /** The time for which a connection is kept if its server gives none. Node's servers close theirs after 5 s. */
 const IDLE_MS = 4000
-/** The margin for the time in which a request travels: the server counts meanwhile. */
+/** The margin for the time that a request travels, which the server counts too. */
 const MARGIN_MS = 1000
 /** The largest hint that is believed. */
-const MOST_MS = 600_000
+const MAX_IDLE_MS = 600_000
 
 /** Returns how long a connection may be idle, given its server's hint; 0 means that it may not. */
 export function idleMs(hint: number | undefined): number {
-  return hint === undefined ? IDLE_MS : Math.min(Math.max(hint * 1000 - MARGIN_MS, 0), MOST_MS)
+  return hint === undefined ? IDLE_MS : Math.min(Math.max(hint * 1000 - MARGIN_MS, 0), MAX_IDLE_MS)
 }
 
 /**

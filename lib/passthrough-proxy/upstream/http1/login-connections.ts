@@ -35,9 +35,10 @@ export class LoginConnections {
   }
 
   /**
-   * Makes a request wait for the connection of its client if that will be free in a moment. Returns true if it waits.
+   * Reserves the connection of its client for a request if that will be free in a moment. Returns true if the request
+   * waits for it.
    */
-  await(delivery: Delivery): boolean {
+  reserve(delivery: Delivery): boolean {
     const { clientConnection: client } = delivery.request
     const login = client && this.settling.get(client)
     if (login === undefined || login.awaiting !== undefined) return false

@@ -50,7 +50,7 @@ export class Pool implements ConnectionOwner, Holder {
     const connection = this.logins.take(delivery.request.clientConnection) ?? this.takeIdle(delivery)
     if (connection !== undefined) return connection.send(delivery)
     delivery.holder = this
-    if (this.logins.await(delivery)) return
+    if (this.logins.reserve(delivery)) return
     if (this.isFull && this.waiting >= this.settling) this.logins.endOldest()
     const { isFull } = this
     if (isFull && this.waiting >= delivery.request.maxQueue) {

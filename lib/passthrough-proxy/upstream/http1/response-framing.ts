@@ -2,7 +2,7 @@ import { MalformedResponse } from './line-section.js'
 
 const DIGITS = /^\d+$/
 /** The largest length that other implementations accept: 64 bits. */
-const LARGEST = 0xffff_ffff_ffff_ffffn
+const MAX_CONTENT_LENGTH = 0xffff_ffff_ffff_ffffn
 /** The number of digits that a double always holds exactly. */
 const EXACT_DIGITS = 15
 
@@ -100,5 +100,5 @@ export class ResponseFraming {
 function isTooLong(digits: string): boolean {
   if (digits.length <= EXACT_DIGITS) return false
   const significant = digits.replace(/^0+/, '')
-  return significant.length > 20 || BigInt(significant || '0') > LARGEST
+  return significant.length > 20 || BigInt(significant || '0') > MAX_CONTENT_LENGTH
 }

@@ -45,7 +45,8 @@ export class Transport {
     this.socket = this.open(opener)
     // A server that answers early may close a connection that it has not read; its answer came before that.
     outliveWriting(this.socket)
-    this.listeners = { ...this.listenersOf(opener, owner), ...this.dataListener() }
+    this.onceOpen(opener, owner)
+    this.listeners = { ...this.listenersOf(owner), ...this.dataListener() }
     for (const [event, listener] of Object.entries(this.listeners)) this.socket.on(event, listener)
   }
 
@@ -105,12 +106,16 @@ export class Transport {
     return { buffer: () => this.memory.give(), callback: (length) => this.onRead(length) }
   }
 
-  private listenersOf(opener: SocketOpener, owner: TransportOwner): Listeners {
+  /** Listens once: nock 15 calls the listeners twice, the second time when a request may be on its way. */
+  private onceOpen(opener: SocketOpener, owner: TransportOwner): void {
+    this.socket.once(isSecure(this.socket) ? 'secureConnect' : 'connect', () => {
+      opener.tune(this.socket)
+      owner.onOpen()
+    })
+  }
+
+  private listenersOf(owner: TransportOwner): Listeners {
     return {
-      [isSecure(this.socket) ? 'secureConnect' : 'connect']: () => {
-        opener.tune(this.socket)
-        owner.onOpen()
-      },
       drain: () => owner.onDrain(),
       end: () => owner.onServerEnd(),
       error: (error) => this.onError(error, owner),

@@ -4,7 +4,8 @@ import { isSocketUntouched } from '../../../node/connection/untouched-socket.js'
 import { soleListenerOf } from '../../../node/memory/chunk-memory.js'
 import { freeMemory } from '../../../node/memory/free-memory.js'
 import type { SoleListener } from '../../../node/memory/sole-listener.js'
-import { hasEmittedClose, leaveToOthers } from '../../../node/streams/state.js'
+import { leaveToOthers } from '../../../node/streams/listeners.js'
+import { hasEmittedClose } from '../../../node/streams/state.js'
 import { timers } from '../../../node/timers.js'
 import { lastChunk } from './request-writer.js'
 
@@ -41,6 +42,8 @@ export class Upload {
   sent = 0
   isOver = false
   private isStopped = false
+  /** True once the server is gone: the rest is read, but not sent. */
+  private isDiscarded = false
   /** True once the stream has emitted 'end'. */
   private hasEnded = false
   /** True while the server is slow to read, or may want no more. */
@@ -93,7 +96,7 @@ export class Upload {
 
   /** Tells whether the server cannot be blamed for its silence: the client sends the body, or we hold it. */
   excusesSilence(hasHead: boolean): boolean {
-    if (this.isOver) return false
+    if (this.isOver || this.isDiscarded) return false
     return this.holdTimer !== undefined || (!hasHead && !this.isHeldUp)
   }
 
@@ -107,6 +110,18 @@ export class Upload {
 
   private get mayGoOn(): boolean {
     return !this.isOver && !this.isHeldUp
+  }
+
+  /**
+   * Sends no more, as the server is gone, and discards the rest: a client may send all of it before it reads the answer,
+   * which may be longer than the buffers on its way.
+   */
+  discard(): void {
+    if (this.isOver) return
+    this.isDiscarded = true
+    timers.clearTimeout(this.holdTimer)
+    this.holdTimer = undefined
+    this.resume()
   }
 
   /** Stops sending. */
@@ -133,6 +148,7 @@ export class Upload {
   }
 
   private readonly onData = (chunk: Buffer | string): void => {
+    if (this.isDiscarded) return
     const isSole = this.sole?.gets(chunk) === true
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
     if (bytes.length === 0) return
@@ -153,6 +169,8 @@ export class Upload {
     const { socket } = this
     const whenGone = isFreed ? (error?: Error | null) => void (error ?? freeMemory(bytes)) : undefined
     if (!this.body.isChunked) return socket.write(bytes, whenGone)
+    // Node tells of an error a tick later, and of no second one, nor of an end behind it; `uncork` would write even now.
+    if (socket.errored) return false
     socket.cork()
     socket.write(`${bytes.length.toString(16)}\r\n`, 'latin1')
     socket.write(bytes, whenGone)
@@ -168,6 +186,7 @@ export class Upload {
 
   /** Ends the upload. Node first reports the end of an HTTP/2 stream that was reset, and the reset a moment later. */
   finish(): void {
+    if (this.isDiscarded) this.stop()
     if (this.isOver) return
     const { aborted } = this.body.source as { aborted?: boolean }
     if (aborted === true) return this.break(new Error('the body was closed before its end'))

@@ -28,14 +28,14 @@ import { expectSocket, PausedEnd, type Sender } from './sockets.js'
  * The number of times that a request which reached no server is sent again: a balanced pool may have another
  * upstream.
  */
-const MOST_RETRIES = 3
+const MAX_RETRIES = 3
 
 const NOTHING = Buffer.alloc(0)
 
 /**
  * - `queued`: undici has the request, and no connection for it.
  * - `connected`: it is being sent.
- * - `heard`: the first byte of a response has come.
+ * - `heard`: the first byte of a response has arrived.
  * - `answered`: the receiver has the final head.
  * - `over`: the receiver is told nothing more, even if undici reports further events.
  */
@@ -228,7 +228,7 @@ export class Dispatched implements Handler, Sending, Sender, Waiting, TimedReque
   private mayRetry(error: Error): boolean {
     // No byte was sent, and a balanced pool may have another upstream.
     if (this.stage === 'queued') {
-      return this.retries < MOST_RETRIES && isRefusal(error)
+      return this.retries < MAX_RETRIES && isRefusal(error)
     }
     return this.stage === 'connected' && isGoAway(error) && this.retries === 0 && isRepeatable(this.request)
   }

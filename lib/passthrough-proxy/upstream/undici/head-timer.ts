@@ -7,7 +7,7 @@ export interface TimedRequest {
   timeOut(): void
 }
 
-/** Limits the time until the final head after interim responses: at each of these, undici begins to wait anew. */
+/** Limits the time until the final head after interim responses: undici starts its wait again at each of them. */
 export class HeadTimer {
   private readonly request: TimedRequest
   private readonly timeoutMs: number
@@ -25,15 +25,15 @@ export class HeadTimer {
   }
 
   private wait(ms: number): void {
-    this.timer = timers.setTimeout(strike, ms, this)
+    this.timer = timers.setTimeout(expire, ms, this)
   }
 
-  strike(): void {
+  expire(): void {
     if (this.request.isBeingSent) this.wait(this.timeoutMs)
     else this.request.timeOut()
   }
 }
 
-function strike(timer: HeadTimer): void {
-  timer.strike()
+function expire(timer: HeadTimer): void {
+  timer.expire()
 }

@@ -4,7 +4,7 @@ export interface Queue {
 }
 
 /** The number of queues that are remembered; a target function may return any number of origins. */
-const MOST_QUEUES = 256
+const MAX_QUEUES = 256
 
 /** The queues of one upstream, by origin. */
 export class Queues {
@@ -13,7 +13,7 @@ export class Queues {
   of(origin: string): Queue {
     const known = this.known.get(origin)
     if (known !== undefined) return known
-    if (this.known.size >= MOST_QUEUES) this.forgetEmpty()
+    if (this.known.size >= MAX_QUEUES) this.forgetEmpty()
     const queue = { waiting: 0 }
     this.known.set(origin, queue)
     return queue

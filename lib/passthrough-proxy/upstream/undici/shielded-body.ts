@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { Readable } from 'node:stream'
-import { hasEmittedClose, leaveToOthers } from '../../../node/streams/state.js'
+import { leaveToOthers } from '../../../node/streams/listeners.js'
+import { hasEmittedClose } from '../../../node/streams/state.js'
 import type { UpstreamRequest } from '../upstream.js'
 
 /**

@@ -196,6 +196,49 @@ describe("the proxy's own client", () => {
       await next.got.ended()
     })
 
+    for (const [title, framing] of [
+      ['in chunks', {}],
+      ['with a length', { contentLength: '9' }],
+    ] as const) {
+      it(`fails if its server breaks off as several pieces of a body come at once, ${title}`, async () => {
+        const body = new PassThrough()
+        const { got, connection } = await asked({ method: 'POST', body, ...framing })
+        connection.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na')
+        await got.until('body')
+        connection.socket.resetAndDestroy()
+        for (const piece of ['abc', 'def', 'ghi']) body.write(piece)
+        expect(await got.failed()).to.include({ kind: 'reset' })
+        body.destroy()
+      })
+    }
+
+    it('discards the rest of a body whose server has gone while the answer is not read', async () => {
+      const body = new PassThrough()
+      const { got, connection } = await asked({ method: 'POST', body })
+      connection.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na')
+      await got.until('body')
+      got.sending?.pause()
+      connection.socket.resetAndDestroy()
+      body.end(Buffer.alloc(1_000_000))
+      await once(body, 'end')
+      got.sending?.resume()
+      expect(await got.failed()).to.include({ kind: 'reset' })
+    })
+
+    it('fails with a body that fails after its server has gone', async () => {
+      const body = new PassThrough()
+      const { got, connection } = await asked({ method: 'POST', body })
+      connection.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na')
+      await got.until('body')
+      got.sending?.pause()
+      connection.socket.resetAndDestroy()
+      body.write('abc')
+      await turn()
+      const cause = new Error('too large')
+      body.destroy(cause)
+      expect(await got.failed()).to.include({ kind: 'reset', cause })
+    })
+
     for (const [title, trailers, cause] of [
       ['cannot be sent', () => ['X-A', 'b\r\nX-C: d'], 'a value of X-A that cannot be sent'],
       ['throw', throwing, 'thrown'],

@@ -21,7 +21,7 @@ interface DraftedHead {
 }
 
 /** The request as `onRequest` gets it. It owns each stream that the hook gives it, from the moment it is given. */
-export class DraftedRequest implements OutgoingRequest {
+export class Outgoing implements OutgoingRequest {
   method: string
   path: string
   private readonly list: HeaderList
@@ -112,12 +112,12 @@ export class DraftedRequest implements OutgoingRequest {
   }
 }
 
-showAs(DraftedRequest, ({ method, path, headers, body }) => {
+showAs(Outgoing, ({ method, path, headers, body }) => {
   const isStream = body !== null && typeof body === 'object' && !Buffer.isBuffer(body)
   return { method, path, headers, body: isStream ? 'a stream' : body }
 })
 
 refuseNewMembers(
-  DraftedRequest,
+  Outgoing,
   (name) => `outgoing has no ${JSON.stringify(name)}; a hook may set method, path, body and lines of headers`,
 )

@@ -1,6 +1,6 @@
-import { areSocketsUntouched, isSocketUntouched } from '../../node/connection/untouched-socket.js'
-import { OutgoingMessage, ServerResponse } from '../../node/http.js'
-import { untouchedMethods } from '../../node/untouched-methods.js'
+import { areSocketsUntouched, isSocketUntouched } from '../connection/untouched-socket.js'
+import { OutgoingMessage, ServerResponse } from '../http.js'
+import { untouchedMethods } from '../untouched-methods.js'
 
 /** The methods that pass a chunk on to the socket. */
 const hasOwnMethods = untouchedMethods(OutgoingMessage.prototype, {
