@@ -103,7 +103,7 @@ function takeAuthority(head: ClientHead, _name: string, value: string): void {
  * application's.
  */
 function hostOf({ host, authority, setHere }: ClientHead): string | undefined {
-  if (authority === undefined || host === authority) return host
+  if (authority === undefined || host?.toLowerCase() === authority.toLowerCase()) return host
   if (host === undefined || setHere.has(':authority')) return authority
   if (!setHere.has('host')) throw refusedRequest('its Host header differs from its :authority')
   return host

@@ -138,16 +138,19 @@ describe('passthroughProxy behind an HTTP/2 server', () => {
     await asked
   })
 
-  it('accepts a Host that repeats :authority, and refuses any other', async () => {
+  it('accepts a Host that repeats :authority, in any case, and refuses any other', async () => {
     await connect({ preserveHost: true })
-    const asked = ask(session, { ':authority': 'a.example', host: 'a.example' })
-    const connection = await upstream.connection()
-    expect((await connection.untilText('\r\n\r\n')).match(/^host: .*$/gim)).to.deep.equal(['host: a.example'])
-    connection.write(answer())
-    await asked
+    const connection = upstream.connection()
+    for (const host of ['a.example', 'A.Example']) {
+      const asked = ask(session, { ':authority': 'a.example', host })
+      const head = await (await connection).untilText('\r\n\r\n')
+      expect(head.match(/^host: .*$/gim)).to.deep.equal([`host: ${host}`])
+      ;(await connection).write(answer())
+      await asked
+    }
     const { status } = await ask(session, { ':authority': 'a.example', host: 'b.example' })
     expect(status).to.equal(400)
-    expect(String(connection.pending)).to.equal('')
+    expect(String((await connection).pending)).to.equal('')
   })
 
   it('sends the host that the application has set, in either way', async () => {
