@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { isHttp2, takesChunks } from '../node/request/facts.js'
 import { addTrailers, isHeadWritten, sendHeadEarly } from '../node/response/send-head.js'
-import { isPlainText } from '../shared/response-facts.js'
+import { excludesBody, isPlainText } from '../shared/response-facts.js'
 import type { ChildExit } from './running-child.js'
 
 interface HeadSettings {
@@ -15,6 +15,17 @@ const TRAILERS = ['Exit-Code', 'Exit-Signal']
 export function sendPipedHead(res: ServerResponse, settings: HeadSettings): void {
   if (isHeadWritten(res)) sendHeadEarly(res)
   else sendNewHead(res, settings)
+}
+
+/**
+ * Gives the response to HEAD, which has no body, the headers that GET would get, but for trailers.
+ * @see RFC 9110 §9.3.2
+ */
+export function describeMissingBody(res: ServerResponse, { events }: HeadSettings): void {
+  if (isHeadWritten(res) || excludesBody(res.statusCode)) return
+  for (const [name, value] of Object.entries(headersFor(res, { exit: 'none', events }))) {
+    res.setHeader(name, value)
+  }
 }
 
 function sendNewHead(res: ServerResponse, settings: HeadSettings): void {

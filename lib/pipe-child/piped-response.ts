@@ -8,7 +8,7 @@ import { sendsBody } from '../node/response/state.js'
 import { timers } from '../node/timers.js'
 import { wrongOption } from '../shared/error-page.js'
 import { ListenerSet } from './listener-set.js'
-import { addExitTrailer, sendPipedHead } from './piped-head.js'
+import { addExitTrailer, describeMissingBody, sendPipedHead } from './piped-head.js'
 import type { ChildExit } from './running-child.js'
 
 /** The form in which the client gets the exit of a child, and whether the response ends with it. */
@@ -169,7 +169,10 @@ export class PipedResponse {
   private async end(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.listenForEnd(resolve)
-      this.attempt(() => this.res.end())
+      this.attempt(() => {
+        if (!this.hasBody) describeMissingBody(this.res, this.settings)
+        this.res.end()
+      })
     })
   }
 }

@@ -214,6 +214,28 @@ for (const front of fronts) {
         }
       }
 
+      for (const type of ['text/event-stream', undefined]) {
+        it(`HEAD, ${type ?? 'without a type'}: has the headers that GET has`, async () => {
+          const { ask } = await front.serve((req, res) => {
+            if (type !== undefined) res.setHeader('Content-Type', type)
+            void pipedCleanly(req, res, sh('echo out'))
+          })
+          const described: unknown[] = []
+          for (const method of ['GET', 'HEAD']) {
+            const reply = await ask({ method })
+            const {
+              'content-type': given,
+              'x-content-type-options': sniffing,
+              'cache-control': kept,
+            } = reply.headers
+            described.push({ given, sniffing, kept })
+            await reply.ended()
+          }
+          expect(described[1]).to.deep.equal(described[0])
+          expect(described[1]).to.have.property('given', type ?? 'text/plain; charset=utf-8')
+        })
+      }
+
       if (!front.isHttp2) {
         it('HEAD that the application handles as GET: sends none, and no trailer', async () => {
           const { ask } = await front.serve((req, res) => {
