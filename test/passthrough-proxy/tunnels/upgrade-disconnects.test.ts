@@ -12,6 +12,8 @@ import { closeServers, type TestServer } from '../../support/servers/servers.js'
 const HANDSHAKE = 'GET / HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
 const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
 
+const LOOKS_LIKE_END = Number.parseInt(process.versions.node, 10) <= 22
+
 type Side = 'client' | 'upstream'
 type Way = 'FIN' | 'RST'
 type Moment = 'before the 101' | 'right with the 101' | 'in the middle' | 'after the other has ended its half'
@@ -110,6 +112,19 @@ for (const { name, express } of expressVersions) {
       expect(errors).to.deep.equal([])
     })
 
+    it('delivers the last bytes of an upstream that has closed, although the client still writes to it', async () => {
+      await open()
+      // What reaches a closed connection resets it: the proxy sends this on before it reads the end.
+      client.write('are you there?')
+      connection.write('last words')
+      connection.destroy()
+      await client.untilText('last words')
+      await client.closed()
+      expect(client.socket.errored).to.equal(null)
+      client.destroy()
+      await proxyClosed
+    })
+
     for (const [side, way, moment, sees] of orders) {
       it(`${moment}, a ${way} of the ${side}: the other sees ${sees}, and nothing is left open`, async () => {
         const [leaver, other] = side === 'client' ? [client, connection] : [connection, client]
@@ -125,9 +140,9 @@ for (const { name, express } of expressVersions) {
           await leaver.untilText('last words')
           leaver.socket.end()
         } else if (sees === 'a reset') {
-          // Up to Node 22, one behind the last bytes looks like an end, of a connection that has no peer any more.
-          if (other.socket.errored === null) expect(other.socket.remoteAddress).to.equal(undefined)
-          else expect(other.socket.errored).to.include({ code: 'ECONNRESET' })
+          // Up to Node 22, one behind the last bytes looks like an end, to the proxy and to this socket.
+          const looksLikeEnd = LOOKS_LIKE_END && other.socket.errored === null
+          if (!looksLikeEnd) expect(other.socket.errored).to.include({ code: 'ECONNRESET' })
           other.socket.destroy()
         } else if (other.socket.writable) await writeUntilRefused(other.socket)
         await Promise.all([...server.connections, client.socket, connection.socket].map(closed))
