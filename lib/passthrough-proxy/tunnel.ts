@@ -1,7 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { type Duplex, finished } from 'node:stream'
-import { isReset } from '../node/connection/connection.js'
 import { endHead, type PendingUpgrade } from '../node/connection/pending-upgrade.js'
 import { resetConnection } from '../node/response/cut.js'
 import { keepHalfOpen } from '../node/streams/state.js'
@@ -10,6 +9,12 @@ import type { TunnelEnds } from './progress.js'
 
 /** The time that a connection may take to end once its other side is gone. */
 const LINGER_MS = 2000
+
+/**
+ * The error of a write to a side that has ended its half and closed. It resets the connection too, but has sent all of
+ * its bytes before, and a reset of the other side would discard those that have not arrived there.
+ */
+const CLOSED_BEFORE = 'EPIPE'
 
 /** Receives the events of a tunnel. */
 export interface TunnelOwner {
@@ -72,10 +77,10 @@ function detectDeadHost(client: Duplex): void {
 }
 
 function watch(side: Duplex, other: Duplex): void {
-  side.on('error', () => resetConnection(other))
-  side.on('end', () => {
-    // `pipe` ends the other side after this. No connection has a peer any more once both of its halves have ended.
-    if (!side.writableEnded && isReset(side)) resetConnection(other)
+  side.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== CLOSED_BEFORE) resetConnection(other)
+    // The bytes before an end are still for the other side; `pipe` has ended it after them.
+    else if (!side.readableEnded) other.destroy()
   })
   side.on('close', () => {
     // If this side has ended properly, `pipe` has ended the other side, which may still be writing.

@@ -201,6 +201,21 @@ for (const { name, express } of expressVersions) {
       }
     }
 
+    for (const isWritten of [false, true]) {
+      it(`invites the body although the response is corked${isWritten ? ', and its head written' : ''}`, async () => {
+        const app = express().use((req, res) => {
+          res.cork()
+          if (isWritten) res.writeHead(200)
+          req.on('data', (chunk) => res.end(chunk))
+        })
+        const client = await ask(app)
+        expect(await client.untilText('\r\n\r\n')).to.equal(CONTINUE)
+        client.write('body')
+        const response = await client.response()
+        expect([response.status, String(response.body)]).to.deep.equal([200, 'body'])
+      })
+    }
+
     for (const [how, read] of [
       ["on('data')", (req, res) => void req.on('data', (chunk) => res.end(chunk))],
       ["on('readable')", (req, res) => void req.once('readable', () => res.end(req.read()))],

@@ -97,6 +97,7 @@ function setReadersAside(req: ParsedRequest, round: OverlappedRound): boolean {
   if (destinations.length > 0) {
     const rest = round.setAside(taken)
     for (const destination of destinations) movePipe(req, rest, destination)
+    passUnpipeOn(req, rest)
   }
   const listeners = req.rawListeners('data') as Listener[]
   if (listeners.length > 0) {
@@ -131,6 +132,15 @@ function moveListener(req: ParsedRequest, rest: StandIn, listener: Listener, rou
 function movePipe(req: ParsedRequest, rest: StandIn, destination: Writable): void {
   const end = takePipe(req, destination)
   if (end !== undefined) rest.pipeOn(destination, end)
+}
+
+/** Lets `req.unpipe()` reach the pipes that were moved: the end of the next round would wait for them for ever. */
+function passUnpipeOn(req: ParsedRequest, rest: StandIn): void {
+  const unpipe = req.unpipe.bind(req)
+  req.unpipe = (destination) => {
+    rest.unpipe(destination)
+    return unpipe(destination)
+  }
 }
 
 /**

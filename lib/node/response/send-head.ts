@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { ServerResponse } from '../http.js'
 import { HTTP2_TRAILERS, type OutgoingResponse } from '../internals.js'
 import { isHttp2 } from '../request/facts.js'
@@ -64,9 +65,16 @@ export function sendBeforeHead(res: OutgoingResponse): void {
   const isWritten = isHeadWritten(res)
   if (isWritten) res._writeRaw('HTTP/1.1 100 Continue\r\n\r\n', 'latin1')
   else res.writeContinue()
-  if (res.socket !== null) return
+  if (res.socket !== null) return flushCorked(res.socket)
   if (isWritten) sendHeadEarly(res)
   else queueHead(res)
+}
+
+/** Sends what a corked socket holds. A handler may cork its response before it reads a body that waits for the 100. */
+function flushCorked(socket: Socket): void {
+  const corks = socket.writableCorked
+  for (let i = 0; i < corks; i += 1) socket.uncork()
+  for (let i = 0; i < corks; i += 1) socket.cork()
 }
 
 /**

@@ -117,6 +117,24 @@ for (const { name, mount } of hosts) {
         })
       }
     }
+
+    for (const how of ['this destination', 'all destinations'] as const) {
+      it(`waits no longer for a destination that takes nothing once the request is unpiped from ${how}`, async () => {
+        const handler: Handler = async (req, res) => {
+          const stuck = req.pipe(new PassThrough())
+          await later(10)
+          const second = countWithData(req)
+          await later(10)
+          if (how === 'this destination') req.unpipe(stuck)
+          else req.unpipe()
+          res.end(String(await second))
+        }
+        const { port } = await serve(mount(bodyCache(), handler))
+        const client = await sendParts(port)
+        expect(String((await client.response()).body)).to.equal(String(PART.length * PARTS))
+        client.destroy()
+      })
+    }
   })
 }
 

@@ -110,6 +110,19 @@ for (const { name, express } of expressVersions) {
       expect(errors).to.deep.equal([])
     })
 
+    it('delivers the last bytes of an upstream that has closed, although the client still writes to it', async () => {
+      await open()
+      // What reaches a closed connection resets it: the proxy sends this on before it reads the end.
+      client.write('are you there?')
+      connection.write('last words')
+      connection.destroy()
+      await client.untilText('last words')
+      await client.closed()
+      expect(client.socket.errored).to.equal(null)
+      client.destroy()
+      await proxyClosed
+    })
+
     for (const [side, way, moment, sees] of orders) {
       it(`${moment}, a ${way} of the ${side}: the other sees ${sees}, and nothing is left open`, async () => {
         const [leaver, other] = side === 'client' ? [client, connection] : [connection, client]
@@ -125,9 +138,7 @@ for (const { name, express } of expressVersions) {
           await leaver.untilText('last words')
           leaver.socket.end()
         } else if (sees === 'a reset') {
-          // Up to Node 22, one behind the last bytes looks like an end, of a connection that has no peer any more.
-          if (other.socket.errored === null) expect(other.socket.remoteAddress).to.equal(undefined)
-          else expect(other.socket.errored).to.include({ code: 'ECONNRESET' })
+          expectReset(other.socket)
           other.socket.destroy()
         } else if (other.socket.writable) await writeUntilRefused(other.socket)
         await Promise.all([...server.connections, client.socket, connection.socket].map(closed))
@@ -138,6 +149,12 @@ for (const { name, express } of expressVersions) {
       })
     }
   })
+}
+
+/** Up to Node 22, a reset behind the last bytes looks like an end, to the proxy and to this socket. */
+function expectReset({ errored }: Socket): void {
+  const looksLikeEnd = Number.parseInt(process.versions.node, 10) <= 22 && errored === null
+  if (!looksLikeEnd) expect(errored).to.include({ code: 'ECONNRESET' })
 }
 
 /** A peer that has left resets the connection when it gets bytes; a peer that has only ended its half accepts them. */

@@ -217,9 +217,11 @@ export class Upload {
     if (!this.isOver && !this.hasEnded) this.break(new Error('the body was closed before its end'))
   }
 
+  /** Stops at a failure of the body. If the rest is only discarded, the answer does not depend on it. */
   private break(cause: unknown, isMismatch = false): void {
+    const { isDiscarded } = this
     this.stop()
-    this.owner.onBroken(cause, isMismatch)
+    if (!isDiscarded) this.owner.onBroken(cause, isMismatch)
   }
 }
 

@@ -225,18 +225,20 @@ describe("the proxy's own client", () => {
       expect(await got.failed()).to.include({ kind: 'reset' })
     })
 
-    it('fails with a body that fails after its server has gone', async () => {
+    it('delivers an answer although a body fails of which its server, which has gone, wants no more', async () => {
       const body = new PassThrough()
       const { got, connection } = await asked({ method: 'POST', body })
       connection.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na')
       await got.until('body')
       got.sending?.pause()
+      connection.write('b')
       connection.socket.resetAndDestroy()
       body.write('abc')
       await turn()
-      const cause = new Error('too large')
-      body.destroy(cause)
-      expect(await got.failed()).to.include({ kind: 'reset', cause })
+      body.destroy(new Error('too large'))
+      await turn()
+      got.sending?.resume()
+      await got.ended()
     })
 
     for (const [title, trailers, cause] of [
