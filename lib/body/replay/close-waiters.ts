@@ -69,6 +69,7 @@ export class CloseWaiters {
    */
   bodyWasRead(where: PlaceOfReading): void {
     const { req } = this.request
+    if (where === 'here' && this.wasTakenByNobody) return
     this.isOver = true
     // Node itself has told all code that has waited for 'close' so far.
     if (where === 'before') return dropListeners(req, 'close')
@@ -79,6 +80,14 @@ export class CloseWaiters {
     }
     // Over HTTP/2, Node itself closes a request with its stream, and not before. Listeners may still come in these ticks.
     if (!isHttp2(req)) timers.nextTick(waitOneTick, this, req.rawListeners('close'))
+  }
+
+  /**
+   * True if the body was read again without any reader. Node's own loop over a request without a body does so: told of
+   * 'close', it calls `read()` once more, and the code behind it listens for the client that leaves by then.
+   */
+  private get wasTakenByNobody(): boolean {
+    return this.areDone && this.request.endListeners.length === 0
   }
 
   /**

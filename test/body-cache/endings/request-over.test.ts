@@ -146,6 +146,28 @@ for (const { name, mount } of hosts) {
         await waitFor("'close' of the request", left.promise)
       })
     }
+
+    // An event stream: a loop over a request without a body ends in the tick in which Node emits 'close'.
+    it('tells it only when the client has left, in the turn in which it has iterated over no body', async () => {
+      const left = deferred()
+      const told: string[] = []
+      const handler: Handler = async (req, res) => {
+        await readByIterator(req)
+        req.on('close', () => {
+          told.push('close')
+          left.resolve()
+        })
+        await turns()
+        res.write(`told: ${told.join()};`)
+      }
+      const { port } = await serve(mount(bodyCache(), handler))
+      const client = await RawClient.connect(port)
+      client.request('GET', '/')
+      expect(await client.untilText(';')).to.match(/told: ;$/)
+      client.destroy()
+      await waitFor("'close' of the request", left.promise)
+      expect(told).to.deep.equal(['close'])
+    })
   })
 }
 
