@@ -27,8 +27,10 @@ export interface OverlappedRound {
   joined(): void
   /** The number of bytes that the readers of this round have taken; undefined if they cannot be counted. */
   readonly taken: number | undefined
-  /** Opens a stream with which such readers go on. They take the end of the next round for theirs. */
+  /** Opens a stream with which such readers go on. */
   setAside(taken: number): StandIn
+  /** Ends no round before such readers have had the whole body, if code waits for the end of the request. */
+  holdEndFor(rest: StandIn): void
   /** Makes the request look unread. */
   renew(): void
   readonly closeWaiters: {
@@ -98,11 +100,13 @@ function setReadersAside(req: ParsedRequest, round: OverlappedRound): boolean {
     const rest = round.setAside(taken)
     for (const destination of destinations) movePipe(req, rest, destination)
     passUnpipeOn(req, rest)
+    round.holdEndFor(rest)
   }
   const listeners = req.rawListeners('data') as Listener[]
   if (listeners.length > 0) {
     const rest = round.setAside(taken)
     for (const listener of listeners) moveListener(req, rest, listener, round)
+    round.holdEndFor(rest)
   }
   return true
 }

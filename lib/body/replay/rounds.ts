@@ -108,9 +108,13 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   setAside(taken: number): StandIn {
     const rest = new StandIn(this.body, this)
     rest.position = taken
-    rest.whenLeft(this.holdEnd())
     this.isAwaited = true
     return rest
+  }
+
+  holdEndFor(rest: StandIn): void {
+    // A pipe has taken its own end along: a destination that never reads must not keep other readers waiting.
+    if (this.endListeners.length > 0) rest.whenLeft(this.holdEnd())
   }
 
   /** Tells the readers that the body failed. If there are none, the next reader is told. */

@@ -118,10 +118,22 @@ for (const { name, mount } of hosts) {
       }
     }
 
+    it('waits for no destination that takes nothing, as a pipe has an end of its own', async () => {
+      const handler: Handler = async (req, res) => {
+        req.pipe(new PassThrough())
+        await later(10)
+        res.end(String(await countWithData(req)))
+      }
+      const { port } = await serve(mount(bodyCache(), handler))
+      const client = await sendParts(port)
+      expect(String((await client.response()).body)).to.equal(String(PART.length * PARTS))
+      client.destroy()
+    })
+
     for (const how of ['this destination', 'all destinations'] as const) {
       it(`waits no longer for a destination that takes nothing once the request is unpiped from ${how}`, async () => {
         const handler: Handler = async (req, res) => {
-          const stuck = req.pipe(new PassThrough())
+          const stuck = req.on('end', () => {}).pipe(new PassThrough())
           await later(10)
           const second = countWithData(req)
           await later(10)
