@@ -4,12 +4,17 @@ import { CONTINUE } from '../node/keys.js'
 import { awaitsContinue, type ExpectingRequest } from '../node/request/awaits-continue.js'
 import { isHttp2 } from '../node/request/facts.js'
 import { replaceRead } from '../node/request/methods.js'
-import { tellOnFinished } from '../node/request/tell-on-finished.js'
+import { isAwaitedByOthers, tellOnFinished } from '../node/request/tell-on-finished.js'
 import { awaitContinue } from '../node/response/methods.js'
 import { isHeadSent, sendBeforeHead } from '../node/response/send-head.js'
 import { hasListeners } from '../node/streams/listeners.js'
 import { letFlow, sourceOf } from '../node/streams/state.js'
 import type { ToldWaiting } from './views.js'
+
+interface EndListeners {
+  /** The listeners for 'end' that other code has added. */
+  readonly endListeners: readonly unknown[]
+}
 
 /**
  * Holds `100 Continue` back until the body of `req` is first read. Over HTTP/2 it is sent at once, as Node does. The
@@ -45,13 +50,19 @@ export function sendContinue(req: IncomingMessage): void {
 
 /** Replaces `req._read`: the first real reader makes the client send the body. */
 function readExpected(this: IncomingMessage, size: number): void {
-  if (awaitsContinue(this) && !hasListeners(this)) {
+  if (awaitsContinue(this) && !hasListeners(this) && !isEndAwaited(this)) {
     tellOnFinished(this)
     this.on('newListener', onLateReader)
     return
   }
   sendContinue(this)
   letFlow(this, size)
+}
+
+/** Tells whether code discards the body and waits for its end, without on-finished: `req.resume().on('end', …)`. */
+function isEndAwaited(req: IncomingMessage): boolean {
+  const { replay } = (sourceOf(req) ?? {}) as { readonly replay?: EndListeners | undefined }
+  return isAwaitedByOthers(req, replay?.endListeners ?? req.listeners('end'))
 }
 
 /** Serves the first reader of a stream that already flows, which does not call `_read` again. */

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type RequestListener, type ServerRe
 import { buffer } from 'node:stream/consumers'
 import { expect } from 'chai'
 import type { RequestHandler } from 'express'
-import { attach, autoFlush, passthroughProxy } from 'sluiceway'
+import { attach, autoFlush, bodyCache, maxBytes, passthroughProxy } from 'sluiceway'
 import { message } from '../support/clients/pipelined.js'
 import { RawClient } from '../support/clients/raw-client.js'
 import { expressVersions } from '../support/express/express-versions.js'
@@ -229,6 +229,22 @@ for (const { name, express } of expressVersions) {
         expect(await client.untilText('\r\n\r\n')).to.equal(CONTINUE)
         client.write('body')
         expect((await client.response()).body.toString()).to.equal('body')
+      })
+    }
+
+    for (const [what, before] of [
+      ['', []],
+      [', behind bodyCache', [bodyCache()]],
+      [', behind maxBytes', [maxBytes('1mb')]],
+    ] as [string, RequestHandler[]][]) {
+      it(`invites a body that is discarded by a handler that waits for its end${what}`, async () => {
+        const app = express().use(...before, (req, res) => {
+          req.resume().on('end', () => res.end('ended'))
+        })
+        const client = await ask(app)
+        expect(await client.untilText('\r\n\r\n')).to.equal(CONTINUE)
+        client.write('body')
+        expect((await client.response()).body.toString()).to.equal('ended')
       })
     }
 

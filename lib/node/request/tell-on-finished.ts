@@ -14,6 +14,15 @@ export function tellOnFinished(req: IncomingMessage): void {
   req.off('newListener', onNewListener).on('newListener', onNewListener)
 }
 
+/**
+ * Tells whether code other than on-finished, which has one listener for all of its callers, is among those that wait for
+ * the end of a request.
+ */
+export function isAwaitedByOthers(req: IncomingMessage, endListeners: readonly unknown[]): boolean {
+  const { __onFinished: onFinished } = req as { __onFinished?: unknown }
+  return endListeners.length > (onFinished ? 1 : 0)
+}
+
 function onNewListener(this: IncomingMessage, event: string | symbol): void {
   if (event === 'finish') timers.nextTick(emitFinish, this)
 }
