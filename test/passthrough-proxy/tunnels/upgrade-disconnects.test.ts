@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
+import { setTimeout as later } from 'node:timers/promises'
 import { expect } from 'chai'
 import { passthroughProxy, type SluicewayError } from 'sluiceway'
 import { RawClient } from '../../support/clients/raw-client.js'
@@ -120,6 +121,23 @@ for (const { name, express } of expressVersions) {
       await client.closed()
       expect(client.socket.errored).to.equal(null)
       client.destroy()
+      await proxyClosed
+    })
+
+    it('does not reset the client of an upstream that has closed, however often it still writes', async () => {
+      await open()
+      connection.write('last words')
+      connection.destroy()
+      await client.untilText('last words')
+      await client.closed()
+      // The first one makes the other end reset the connection, so that a later one fails.
+      for (let written = 0; written < 5; written += 1) {
+        client.write('are you there?')
+        await later(10)
+      }
+      client.socket.end()
+      await closed(client.socket)
+      expect(client.socket.errored).to.equal(null)
       await proxyClosed
     })
 
