@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { rmSync, writeFileSync } from 'node:fs'
-import type { ServerResponse } from 'node:http'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
@@ -58,11 +57,10 @@ describe('pipeChild with a child that has exited, and whose output another proce
     const other = sh('echo started; exec sleep 60')
     await once(other.stdout!, 'data')
     const child = exitingChild()
-    const responses = deferred<ServerResponse>()
+    const piped = deferred<unknown>()
     const { url } = await serve((_req, res) => {
-      responses.resolve(res)
       child.stdout.write('output')
-      void pipeChild(res, child as unknown as ChildProcess)
+      piped.resolve(pipeChild(res, child as unknown as ChildProcess))
     })
     const client = await StreamingClient.get(url)
     await client.received('output')
@@ -70,8 +68,7 @@ describe('pipeChild with a child that has exited, and whose output another proce
     await new Promise((resolve) => void setImmediate(resolve))
     child.pid = other.pid!
     client.leave()
-    await once(await responses.promise, 'close')
-    await new Promise((resolve) => void setTimeout(resolve, 50))
+    await piped.promise
     expect([other.exitCode, other.signalCode]).to.deep.equal([null, null])
     other.kill('SIGKILL')
   })

@@ -47,7 +47,7 @@ export function isClosed(res: ServerResponse): boolean {
  * ends if the client leaves before.
  */
 export function isAnswered(res: ServerResponse): boolean {
-  if (res.writableEnded || !isHttp2(res.req)) return res.writableEnded
+  if (res.writableEnded || !isHttp2(res)) return res.writableEnded
   const { writableEnded, aborted } = streamOf(res)
   return writableEnded && !aborted
 }

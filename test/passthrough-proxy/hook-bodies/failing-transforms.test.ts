@@ -32,9 +32,10 @@ for (const { name, express } of expressVersions) {
         expect(upstream.accepted).to.equal(1)
       })
 
+      // The pair fails at its first chunk, whatever that is.
+      if (what.includes('pair')) continue
+
       it(`cuts the client off where a transform ${what} in the middle, and leaves the upstream`, async () => {
-        const pairOnly = what.includes('pair')
-        if (pairOnly) return
         const { client, upstream, errors } = await proxied({
           express,
           onResponse: (incoming) => void incoming.pipeThrough(create()),
