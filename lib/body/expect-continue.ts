@@ -6,7 +6,7 @@ import { isHttp2 } from '../node/request/facts.js'
 import { replaceRead } from '../node/request/methods.js'
 import { isAwaitedByOthers, tellOnFinished } from '../node/request/tell-on-finished.js'
 import { awaitContinue } from '../node/response/methods.js'
-import { isHeadSent, sendBeforeHead } from '../node/response/send-head.js'
+import { beforeHead, isHeadSent, sendBeforeHead } from '../node/response/send-head.js'
 import { hasListeners } from '../node/streams/listeners.js'
 import { letFlow, sourceOf } from '../node/streams/state.js'
 import type { ToldWaiting } from './views.js'
@@ -17,7 +17,8 @@ interface EndListeners {
 }
 
 /**
- * Holds `100 Continue` back until the body of `req` is first read. Over HTTP/2 it is sent at once, as Node does. The
+ * Holds `100 Continue` back until the body of `req` is first read, or until a response that is not a refusal begins:
+ * its handler may read later, and after the head a 100 would be too late. Over HTTP/2 it is sent at once, as Node does. The
  * request keeps its prototype, which Express changes as well; only `_read` becomes its own.
  * @see RFC 9110 §10.1.1
  */
@@ -28,6 +29,9 @@ export function continueOnRead(req: IncomingMessage, res: ServerResponse): void 
   }
   ;(req as ExpectingRequest)[CONTINUE] = res
   replaceRead(req, readExpected)
+  beforeHead(res, () => {
+    if (res.statusCode < 400) sendContinue(req)
+  })
   // Without a 100, Node closes the connection, because the body may still follow. Once the body has arrived, it need
   // not.
   awaitContinue(res, () => !req.complete)

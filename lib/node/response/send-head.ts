@@ -27,12 +27,26 @@ function isHeldBack(res: ServerResponse): boolean {
  * `flushHeaders` writes it as UTF-8, and so turns each byte past ASCII into two.
  */
 export function sendHead(res: ServerResponse): void {
-  if (!hasNodesFlush(res)) {
-    res.flushHeaders()
-    return
-  }
+  if (hasNodesFlush(res)) flushBytes(res)
+  else res.flushHeaders()
+}
+
+function flushBytes(res: OutgoingResponse): void {
   if (!isHeadWritten(res)) res.writeHead(res.statusCode)
   res._send('', 'latin1')
+}
+
+/** Calls `run` before a handler sends the head of a response ahead of its end: by `write` or `flushHeaders`. */
+export function beforeHead(res: ServerResponse, run: () => void): void {
+  const flush = hasNodesFlush(res) ? () => flushBytes(res) : res.flushHeaders.bind(res)
+  res.flushHeaders = () => {
+    run()
+    flush()
+  }
+  wrapMethod(res, 'write', (_, write, args) => {
+    run()
+    return write.apply(res, args)
+  })
 }
 
 /**

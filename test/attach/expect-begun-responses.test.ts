@@ -1,0 +1,101 @@
+import { once } from 'node:events'
+import { createServer, request, type ServerResponse } from 'node:http'
+import { buffer } from 'node:stream/consumers'
+import { expect } from 'chai'
+import compression from 'compression'
+import type { RequestHandler } from 'express'
+import { attach, autoFlush, bodyCache, maxBytes } from 'sluiceway'
+import { RawClient } from '../support/clients/raw-client.js'
+import { expressVersions } from '../support/express/express-versions.js'
+import { closeServers, listen } from '../support/servers/servers.js'
+
+type Begin = (res: ServerResponse) => unknown
+
+const BEGINNINGS: readonly [string, Begin][] = [
+  ['res.flushHeaders()', (res) => res.flushHeaders()],
+  ['a first write', (res) => res.write('')],
+  ['a first write after res.writeHead()', (res) => res.writeHead(200).write('begun')],
+  ['res.flushHeaders() on a corked response', (res) => (res.cork(), res.flushHeaders(), res.uncork())],
+]
+
+const BEFORE: readonly [string, () => RequestHandler[]][] = [
+  ['', () => []],
+  [', behind compression', () => [compression({ threshold: 0 })]],
+  [', behind autoFlush', () => [autoFlush()]],
+  [', behind bodyCache and maxBytes', () => [bodyCache(), maxBytes('1mb')]],
+]
+
+for (const { name, express } of expressVersions) {
+  describe(`attach with Expect: 100-continue, responses that begin before the body is read (${name})`, () => {
+    afterEach(closeServers)
+
+    async function serve(...handlers: readonly RequestHandler[]): Promise<number> {
+      const app = express().use(...handlers)
+      const server = createServer(app)
+      attach(server, app)
+      return (await listen(server)).port
+    }
+
+    for (const [how, begin] of BEGINNINGS) {
+      for (const [where, before] of BEFORE) {
+        it(`invites the body before the head that is sent by ${how}${where}`, async () => {
+          const port = await serve(...before(), (req, res, next) => {
+            res.setHeader('Content-Type', 'text/plain')
+            begin(res)
+            setImmediate(() => {
+              buffer(req).then((body) => res.end(body), next)
+            })
+          })
+          const client = request({ port, method: 'POST', headers: { Expect: '100-continue' } })
+          client.on('continue', () => client.end('body')).flushHeaders()
+          const [response] = await once(client, 'response')
+          expect(response.statusCode).to.equal(200)
+          expect(String(await buffer(response))).to.match(/body$/)
+        })
+      }
+    }
+
+    it('keeps the connection of a client whose body nobody reads, as bare Node does', async () => {
+      const port = await serve((req, res) => {
+        res.flushHeaders()
+        res.end(req.url)
+      })
+      const client = await RawClient.connect(port)
+      client.write('POST /first HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
+      expect(await client.untilText('\r\n\r\n')).to.equal('HTTP/1.1 100 Continue\r\n\r\n')
+      client.write('body')
+      expect(String((await client.response()).body)).to.equal('/first')
+      client.request('GET', '/second')
+      expect(String((await client.response()).body)).to.equal('/second')
+    })
+
+    it('keeps each byte of the head', async () => {
+      const port = await serve((req, res) => {
+        res.setHeader('X-Name', 'caf\u00E9')
+        res.flushHeaders()
+        req.pipe(res)
+      })
+      const client = await RawClient.connect(port)
+      client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
+      await client.untilText('100 Continue\r\n\r\n')
+      client.write('body')
+      expect((await client.response()).head).to.include('X-Name: caf\u00E9\r\n')
+    })
+
+    for (const [how, begin] of BEGINNINGS.slice(0, 2)) {
+      it(`does not invite the body of a refused request whose response begins by ${how}`, async () => {
+        const port = await serve((req, res) => {
+          res.status(401)
+          begin(res)
+          req.on('data', () => {})
+          setImmediate(() => res.end('refused'))
+        })
+        const client = await RawClient.connect(port)
+        client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
+        const response = await client.response()
+        expect([response.status, String(response.body)]).to.deep.equal([401, 'refused'])
+        await client.closed()
+      })
+    }
+  })
+}
