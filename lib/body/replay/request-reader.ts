@@ -84,7 +84,7 @@ export abstract class RequestReader implements BodyReader {
     const { req } = this
     // A listener that has paused it from the start, as `Readable.toWeb()` does, may never read.
     const isUsed = this.hasFlowed || req.readableDidRead || !isHeldBack(req)
-    return isUsed && !this.isReplaced && (hasListeners(req) || this.goingOn > 0)
+    return isUsed && !this.isReplaced && (hasListeners(req) || this.goingOn > 0 || this.isBetweenReads)
   }
 
   /** True while code that listens for one 'readable' at a time works on what it has read, and has no listener. */
@@ -96,7 +96,7 @@ export abstract class RequestReader implements BodyReader {
 
   get readsAhead(): boolean {
     const { req } = this
-    return req.readableFlowing !== true && !hasListeners(req)
+    return req.readableFlowing !== true && !hasListeners(req) && !this.isBetweenReads
   }
 
   get readableLength(): number {

@@ -409,6 +409,23 @@ describeOnLinux('bodyCache, beyond memory', () => {
     await allClosedIn(directory)
   })
 
+  it("fails a reader that listens for one 'readable' at a time, also while it works on what it has", async () => {
+    const { url } = await upload({ memory: 0 }, async (req, res) => {
+      await rawBody(req)
+      await once(req, 'readable')
+      const failed = await whileReadsFail(async () => {
+        req.read()
+        for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => void setImmediate(resolve))
+      })
+      expect(failed).to.be.above(0)
+      // As in Node, where its 'error' may come in the meantime too.
+      await once(req, 'end').catch(() => {})
+      res.end('half a body')
+    })
+    expect((await fetch(url, { method: 'POST', body })).status).to.equal(500)
+    await allClosedIn(directory)
+  })
+
   for (const order of [['maxBytes', 'bodyCache'] as const, ['bodyCache', 'maxBytes'] as const]) {
     it(`respects the limit of maxBytes, mounted as ${order.join(' then ')}`, async () => {
       const made = { maxBytes: maxBytes('200kb'), bodyCache: bodyCache({ directory, memory: '50kb' }) }
