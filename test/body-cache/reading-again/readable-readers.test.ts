@@ -43,17 +43,17 @@ function readHeadAndPipe(req: IncomingMessage): Promise<string> {
 function readSlowly(req: IncomingMessage): Promise<string> {
   let sofar = ''
   const step = async (): Promise<void> => {
-    for (let chunk = take(req); chunk !== null; chunk = take(req)) {
+    for (let chunk = takeFew(req); chunk !== null; chunk = takeFew(req)) {
       sofar += String(chunk)
       await sleep(1)
     }
-    req.once('readable', step)
+    req.once('readable', () => void step())
   }
-  req.once('readable', step)
+  req.once('readable', () => void step())
   return finished(req).then(() => sofar)
 }
 
-function take(req: IncomingMessage): Buffer | null {
+function takeFew(req: IncomingMessage): Buffer | null {
   return (req.read(4000) ?? req.read()) as Buffer | null
 }
 
