@@ -37,6 +37,8 @@ export abstract class RequestReader implements BodyReader {
   protected hasFlowed = false
   /** True once its reader has paused the request, until it flows again. */
   protected hasPaused = false
+  /** The value of `taken` when a loop last began while its reader had no listener: one that takes no more is done. */
+  protected takenAtLoop: number | undefined = Number.NaN
   /** The number of bytes that the readers of this round had taken when one of them paused the request. */
   private takenAtPause: number | undefined
   readonly req: ParsedRequest
@@ -91,7 +93,8 @@ export abstract class RequestReader implements BodyReader {
   get isBetweenReads(): boolean {
     const { req } = this
     const isLeft = this.hasPaused || req.readableFlowing === true || this.isReplaced
-    return req.readableDidRead && !isLeft && !req.readableEnded && !hasListeners(req)
+    const isAtWork = req.readableDidRead && !isLeft && !req.readableEnded && !hasListeners(req)
+    return isAtWork && this.taken !== this.takenAtLoop
   }
 
   get readsAhead(): boolean {
@@ -190,6 +193,7 @@ export abstract class RequestReader implements BodyReader {
     this.wanting = true
     this.hasFlowed = false
     this.hasPaused = false
+    this.takenAtLoop = Number.NaN
     this.takenAtPause = undefined
     this.isEndHeld = false
     // A read of the file that is in progress belongs to the previous round.

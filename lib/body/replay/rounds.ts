@@ -155,8 +155,8 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 
   /** Iterates over a stream of its own: Node's own iterator would read on after 'end', into the next round. */
   iterator(options?: { destroyOnReturn?: boolean }): AsyncIterableIterator<Buffer> {
-    // Code that has only looked at the first bytes is done: other code may wait for the end of the loop.
-    if (this.isBetweenReads) this.hasPaused = true
+    // Code that has only looked at the first bytes is done, and other code may wait for the end of the loop.
+    if (this.isBetweenReads) this.takenAtLoop = this.taken
     const rest = new StandIn(this.body, this)
     rest.iterateFrom(this.start)
     if (rest.takeEncoding() && this.state === 'unread' && !hasListeners(this.req)) this.renew()

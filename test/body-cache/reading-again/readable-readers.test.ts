@@ -57,6 +57,15 @@ function takeFew(req: IncomingMessage): Buffer | null {
   return (req.read(4000) ?? req.read()) as Buffer | null
 }
 
+async function readInTurns(req: IncomingMessage): Promise<number> {
+  let length = 0
+  for await (const chunk of req as AsyncIterable<Buffer>) {
+    length += chunk.length
+    await sleep(10)
+  }
+  return length
+}
+
 /** Reads by other code, which is done while the slow reader works on what it has, or before it. */
 const otherReaders: Readonly<Record<string, (req: IncomingMessage) => Promise<unknown>>> = {
   'req.bodyCache.buffer()': (req) => req.bodyCache.buffer(),
@@ -164,6 +173,16 @@ describe("bodyCache, with a reader that listens for one 'readable' at a time", (
         expect(await send(handler, 'a'.repeat(100_000))).to.equal('100000')
       })
     }
+
+    it(`tells it of no end beside a loop that begins while it works on what it has, over ${transport}`, async () => {
+      const handler: Handler = async (req, res) => {
+        const reading = readSlowly(req)
+        await once(req, 'readable')
+        const loop = readInTurns(req)
+        res.end(`${(await reading).length} ${await loop}`)
+      }
+      expect(await send(handler, 'a'.repeat(100_000))).to.equal('100000 100000')
+    })
 
     it(`takes one that has only looked at the first bytes for done once a loop begins, over ${transport}`, async () => {
       const handler: Handler = async (req, res) => {
