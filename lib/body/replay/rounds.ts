@@ -176,12 +176,25 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     if (this.isReplaced) return
     if (this.hasClosed) this.dropReaders()
     if (isHttp2(req)) this.closeWaiters.streamIsOver()
+    const cut = this.cutOfStream
     if (hasListeners(req)) this.failRound()
+    else if (cut !== undefined) this.tell(cut)
     else if (this.state !== 'telling' && !looksNew(req)) this.renew()
     keepListeners(req)
     forgetRequest(this.body.socket, req)
     const isClosing = this.hasClosed || req.destroyed || isHttp2(req)
     if (!isClosing) this.closeWaiters.responseIsOver()
+  }
+
+  /**
+   * The error for code that discards a body over HTTP/2, and waits for its end or for an error, if the client has left:
+   * Node gives it an 'end', as if the body were whole.
+   */
+  private get cutOfStream(): SluicewayError | undefined {
+    const { req, body } = this
+    if (!isHttp2(req) || req.listenerCount('error') === 0) return undefined
+    const { failure } = body
+    return failure?.code === 'ERR_SLUICEWAY_BODY_ABORTED' ? failure : undefined
   }
 
   /**
