@@ -153,7 +153,7 @@ export class PipedResponse {
   }
 
   private sendExit(exit: ChildExit): void {
-    if (!this.hasBody) return
+    if (!this.hasBody) return describeMissingBody(this.res, this.settings)
     if (this.settings.exit === 'event') this.res.write(`event: exit\ndata: ${JSON.stringify(exit)}\n\n`)
     if (this.settings.exit === 'trailer') addExitTrailer(this.res, exit)
   }
@@ -169,10 +169,7 @@ export class PipedResponse {
   private async end(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.listenForEnd(resolve)
-      this.attempt(() => {
-        if (!this.hasBody) describeMissingBody(this.res, this.settings)
-        this.res.end()
-      })
+      this.attempt(() => this.res.end())
     })
   }
 }
