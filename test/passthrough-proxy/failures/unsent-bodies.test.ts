@@ -117,6 +117,19 @@ describe('the body of a request that was not sent', () => {
     }
   }
 
+  for (const { name: host, mount } of hosts) {
+    it(`is left to an error handler if a hook has made a request that cannot be sent: ${host}`, async () => {
+      const proxy = passthroughProxy(REFUSING, {
+        onRequest: ({ headers }) => headers.append('Content-Length', '1'),
+      })
+      const { port } = await serve(mount(catching(proxy, handlers['reads it']!(''))))
+      const client = await RawClient.connect(port)
+      client.request('POST', '/', {}, bodies.small)
+      expect((await client.response()).body.toString()).to.equal(bodies.small)
+      client.destroy()
+    })
+  }
+
   for (const [what, { start, options }] of Object.entries(deadTargets)) {
     it(`is left to an error handler if the target ${what}`, async () => {
       const proxy = passthroughProxy(await start(), options)
