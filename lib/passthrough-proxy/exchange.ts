@@ -31,7 +31,7 @@ import { tellError } from './tell-error.js'
 import { Trace } from './trace.js'
 import { tunnelAfterHead, type TunnelOwner } from './tunnel.js'
 import { answerError, closedEarly, failureError, hookedBy, type Hooked } from './upstream-errors.js'
-import type { Failure, Receiver, Sending, Waiting } from './upstream/upstream.js'
+import type { Attempt, Failure, Receiver, Sending } from './upstream/upstream.js'
 
 /** One request on its way to the upstream and back, in the order of events. */
 export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
@@ -44,7 +44,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
   private receiver: BodyReceiver
   private state: ExchangeState
   private sent: SentRequest | undefined
-  private waiting: Waiting | undefined
+  private attempt: Attempt | undefined
   private sending: Sending | undefined
   /** Discards the rest of a response that is no longer needed. */
   private rest: DiscardedBody | undefined
@@ -79,9 +79,9 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
     onBodyError(sent, this.req, (error) => this.breakQueued(sent, error))
     if (this.isOver) return releaseBody(sent, this.req)
     this.sent = sent
-    this.waiting = this.settings.upstream.send(sent, this)
+    this.attempt = this.settings.upstream.send(sent, this)
     // Some upstreams answer before `send` returns.
-    if (this.isOver) this.waiting.abandon()
+    if (this.isOver) this.attempt.abandon()
     else if (this.state === 'queued' && this.sent === sent) holdBody(sent, this.req)
   }
 
@@ -233,7 +233,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
   /** Ends the exchange because the proxy is being destroyed. */
   stop(): void {
     this.fail(proxyClosed())
-    this.waiting?.abandon()
+    this.attempt?.abandon()
   }
 
   resumeUpstream(): void {
@@ -249,7 +249,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
   }
 
   leaveUpstream(): void {
-    this.waiting?.abandon()
+    this.attempt?.abandon()
   }
 
   discardUpstream(): void {
@@ -291,7 +291,7 @@ export class Exchange implements Receiver, AnswerOwner, TunnelOwner, Stoppable {
   }
 
   private tellFinished(outcome: ProxyOutcome, error?: unknown): void {
-    this.trace?.finish(outcome, this.waiting?.bytesSent, error)
+    this.trace?.finish(outcome, this.attempt?.bytesSent, error)
   }
 
   private get hooked(): Hooked {

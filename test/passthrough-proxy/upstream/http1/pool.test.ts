@@ -46,7 +46,7 @@ describe("the pool of the proxy's own client", () => {
     const first = ask(upstream, { origin })
     const connection = await server.connection()
     const second = ask(upstream, { origin, maxQueue: 1 })
-    second.waiting.abandon()
+    second.attempt.abandon()
     const third = ask(upstream, { origin, path: '/3', maxQueue: 1 })
     await connection.untilText('\r\n\r\n')
     connection.write(answer())
@@ -115,7 +115,7 @@ describe("the pool of the proxy's own client", () => {
     }
     await connection.untilText('\r\n\r\n')
     expect(server.accepted).to.equal(1)
-    got.waiting.abandon()
+    got.attempt.abandon()
     two.close()
   })
 
@@ -126,9 +126,9 @@ describe("the pool of the proxy's own client", () => {
       return ask(one, { origin: `http://localhost:${server.port}`, path: `/${path}` })
     })
     const alone = first!()
-    alone.waiting.abandon()
+    alone.attempt.abandon()
     const [before, behind] = [second!(), third!()]
-    before.waiting.abandon()
+    before.attempt.abandon()
     expect(connects).to.have.length(2)
     connects[1]!()
     const connection = await server.connection()
@@ -143,7 +143,7 @@ describe("the pool of the proxy's own client", () => {
     const { connects, lookup } = waitingLookup()
     const two = createClient({ ...ofOne, maxConnections: 2, connect: { lookup } })
     const both = [1, 2].map(() => ask(two, { origin: `http://localhost:${server.port}` }))
-    both[0]!.waiting.abandon()
+    both[0]!.attempt.abandon()
     for (const connect of connects) connect()
     const connection = await server.connection()
     await connection.untilText('\r\n\r\n')
