@@ -69,7 +69,10 @@ function outliveSilence(side: Duplex): void {
   keepHalfOpen(side)
 }
 
-/** Only for the client: the other side has the options that the caller, or a dispatcher, has given it. */
+/**
+ * Makes the connection of a client notice that its host is gone. The other side keeps the options that the caller, or a
+ * dispatcher, has given it.
+ */
 function detectDeadHost(client: Duplex): void {
   const { setNoDelay, setKeepAlive } = client as Partial<Socket>
   setNoDelay?.call(client, true)

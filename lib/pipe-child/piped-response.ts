@@ -177,7 +177,10 @@ export class PipedResponse {
   }
 }
 
-/** A `write` that other code has replaced may return nothing at all, which `pipe()` does not count as full. */
+/**
+ * Writes bytes, and tells whether the client's buffers are full then. A `write` that other code has replaced may return
+ * nothing at all, which `pipe()` does not count as full.
+ */
 function isFullAfter(res: ServerResponse, framed: string | Buffer): boolean {
   return (res.write(framed) as boolean | undefined) === false
 }

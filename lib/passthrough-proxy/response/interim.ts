@@ -18,12 +18,13 @@ export function writeInformation(
   if (status === 103) res.writeEarlyHints(asHints(lines))
 }
 
-/** Node has no method for it over HTTP/2. */
+/** Writes a 102, for which Node has no method over HTTP/2. */
 function writeProcessing(res: ServerResponse): void {
   if (isHttp2(res.req)) streamOf(res).additionalHeaders({ ':status': 102 })
   else res.writeProcessing()
 }
 
+/** Tells whether a response has its turn, and its client takes what is sent. */
 function isRead({ socket }: ServerResponse): boolean {
   return socket !== null && !socket.writableNeedDrain
 }
