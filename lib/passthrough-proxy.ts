@@ -231,7 +231,7 @@ export function passthroughProxy(
  *     client ◀─ Answer ◀─ onResponse ◀─ readResponseHeaders ◀─ Exchange.on… ◀────┘   response/*
  *                  ▲      ChangedBody ◀─ BodyChain ◀─ onBody      if the hook waits or changes the body
  *                  └───────────┘
- *     any failure ─▶ Exchange.fail ─▶ next(error), or a cut if the answer has begun   exchange.ts
+ *     any failure ─▶ Exchange.fail ─▶ next(error), or a cut if the answer has begun   endable-exchange.ts
  *                                  └▶ an answer of ours if there is no `next`         tell-error.ts
  */
 

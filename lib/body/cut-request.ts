@@ -20,7 +20,7 @@ export function closeCutRequest(body: CutBody): void {
   timers.setImmediate(tellListeners, body)
 }
 
-/** Node itself calls this, so that an exception of a listener would end the process. */
+/** Emits the error if it has a listener, and contains its exception: Node itself calls this, and the process would end. */
 function tellListeners(body: CutBody): void {
   const { req } = body
   if (req.listenerCount('error') > 0) containWithoutCut(req, () => req.emit('error', body.failure))

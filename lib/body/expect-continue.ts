@@ -7,8 +7,10 @@ import { replaceRead } from '../node/request/methods.js'
 import { isAwaitedByOthers, tellOnFinished } from '../node/request/tell-on-finished.js'
 import { awaitContinue } from '../node/response/methods.js'
 import { beforeHead, isHeadSent, sendBeforeHead } from '../node/response/send-head.js'
+import { isAwaited } from '../node/streams/awaited-listener.js'
 import { hasListeners } from '../node/streams/listeners.js'
 import { letFlow, sourceOf } from '../node/streams/state.js'
+import { timers } from '../node/timers.js'
 import type { ToldWaiting } from './views.js'
 
 interface EndListeners {
@@ -63,16 +65,30 @@ function readExpected(this: IncomingMessage, size: number): void {
   letFlow(this, size)
 }
 
-/** Tells whether code discards the body and waits for its end, without on-finished: `req.resume().on('end', …)`. */
+/**
+ * Tells whether code discards the body and waits for its end, without on-finished: `req.resume().on('end', …)`, or a
+ * promise of 'close'. Any other listener for 'close' wants to know whether the client leaves.
+ */
 function isEndAwaited(req: IncomingMessage): boolean {
   const { replay } = (sourceOf(req) ?? {}) as { readonly replay?: EndListeners | undefined }
-  return isAwaitedByOthers(req, replay?.endListeners ?? req.listeners('end'))
+  const isAwaitedByOne = isAwaitedByOthers(req, replay?.endListeners ?? req.listeners('end'))
+  return isAwaitedByOne || (req.rawListeners('close') as (() => void)[]).some(isAwaited)
 }
 
 /** Serves the first reader of a stream that already flows, which does not call `_read` again. */
 function onLateReader(this: IncomingMessage, event: string | symbol): void {
-  if (event !== 'data' && event !== 'readable') return
-  this.off('newListener', onLateReader)
-  sendContinue(this)
-  letFlow(this, this.readableHighWaterMark)
+  // on-finished is among these; who has listened is known only once the listener was added.
+  if (event === 'end' || event === 'close') timers.nextTick(serveLateWaiter, this)
+  if (event === 'data' || event === 'readable') serveLate(this)
+}
+
+/** Serves code that has discarded the body, and begins to wait for its end later. */
+function serveLateWaiter(req: IncomingMessage): void {
+  if (awaitsContinue(req) && req.readableFlowing === true && isEndAwaited(req)) serveLate(req)
+}
+
+function serveLate(req: IncomingMessage): void {
+  req.off('newListener', onLateReader)
+  sendContinue(req)
+  letFlow(req, req.readableHighWaterMark)
 }

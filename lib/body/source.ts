@@ -178,7 +178,7 @@ export class BodySource
   /** True while the application reads the request. */
   private get isReadOn(): boolean {
     if (this.store === undefined) return this.state === 'arriving' && isBeingRead(this.req)
-    return this.isReadable && (this.readers.readRequest || this.replay!.isBetweenReads)
+    return this.isReadable && this.readers.readRequest
   }
 
   private get hasRoom(): boolean {

@@ -60,6 +60,7 @@ export function parseTarget(target: string | URL): Target {
   }
   if (url.hostname === 'unix' && isSocketUrl(target)) throw complaint(UNIX_SOCKET)
   rejectMore(url)
+  if (url.hostname === 'undefined') throw complaint(`${MUST_BE_URL}, got ${show(String(target))}${UNSET}`)
   return {
     origin: url.origin,
     hostname: url.hostname,
@@ -104,28 +105,34 @@ function parseUrl(target: unknown): URL {
   // As in createProxyMiddleware({ target, … }).
   const isOptions = typeof target === 'object' && target !== null
   const given = isOptions ? OBJECTS[Array.isArray(target) ? 'list' : 'options'] : show(target)
-  throw complaint(`must be a URL such as 'http://127.0.0.1:8080', got ${given}${hintFor(target)}`)
+  throw complaint(`${MUST_BE_URL}, got ${given}${hintFor(target)}`)
 }
+
+const MUST_BE_URL = "must be a URL such as 'http://127.0.0.1:8080'"
 
 const UNSET =
   "; if it comes from an environment variable, that variable is not set: set it, or give a default with ||, as in process.env['UPSTREAM'] || 'http://127.0.0.1:8080'"
+
+/** No text, or what a template literal makes of a target, a host or a port that is not set. */
+const IS_UNSET = /^(?:$|(?:\w+:\/\/)?(?:[^/]+:)?undefined(?:[:/]|$))/
 
 /** A name with dots, or any host with a port, before a path. */
 const HOST = /^(?:[\w-]+(?:\.[\w-]+)+|localhost|(?:[\w.-]+|\[[\da-f:]+\]):\d+)(?:\/|$)/i
 
 /**
- * Suggests a remedy for a target that is not set, and the URL for one without a scheme (URL takes the host of
- * `localhost:4000` for one) or of a WebSocket.
+ * Suggests a remedy for a target that is not set, and the URL for one without a scheme (`//localhost:4000`, or
+ * `localhost:4000`, whose host URL takes for a scheme) or of a WebSocket.
  */
 function hintFor(target: unknown): string {
   if (target === undefined) return UNSET
   if (typeof target === 'number') return `; did you mean 'http://127.0.0.1:${target}'?`
   if (typeof target !== 'string') return ''
-  if (/^(?:$|undefined(?:\/|$))/.test(target)) return UNSET // the latter is what a template literal makes of it
-  if (target.startsWith('/'))
+  if (IS_UNSET.test(target)) return UNSET
+  if (/^\/(?!\/)/.test(target))
     return `; paths belong to the mount: app.use('${target}', passthroughProxy(target))`
   if (/^wss?:/.test(target)) return `; did you mean '${target.replace('ws', 'http')}'?`
-  return HOST.test(target) ? `; did you mean 'http://${target}'?` : ''
+  const host = target.replace(/^\/\//, '')
+  return HOST.test(host) ? `; did you mean 'http://${host}'?` : ''
 }
 
 function complaint(problem: string): TypeError {

@@ -12,7 +12,7 @@ const LINGER_MS = 2000
 
 /**
  * The error of a write to a side that has ended its half and closed. It resets the connection too, but has sent all of
- * its bytes before, and a reset of the other side would discard those that have not arrived there.
+ * its bytes before, and a cut of the other side would discard those that have not arrived there.
  */
 const CLOSED_BEFORE = 'EPIPE'
 
@@ -69,7 +69,10 @@ function outliveSilence(side: Duplex): void {
   keepHalfOpen(side)
 }
 
-/** Only for the client: the other side has the options that the caller, or a dispatcher, has given it. */
+/**
+ * Makes the connection of a client notice that its host is gone. The other side keeps the options that the caller, or a
+ * dispatcher, has given it.
+ */
 function detectDeadHost(client: Duplex): void {
   const { setNoDelay, setKeepAlive } = client as Partial<Socket>
   setNoDelay?.call(client, true)
@@ -78,13 +81,14 @@ function detectDeadHost(client: Duplex): void {
 
 function watch(side: Duplex, other: Duplex): void {
   side.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== CLOSED_BEFORE) resetConnection(other)
     // The bytes before an end are still for the other side; `pipe` has ended it after them.
-    else if (!side.readableEnded) other.destroy()
+    if (side.readableEnded) return
+    if (error.code === CLOSED_BEFORE) other.end()
+    else resetConnection(other)
   })
   side.on('close', () => {
-    // If this side has ended properly, `pipe` has ended the other side, which may still be writing.
-    if (side.readableEnded) endAlone(other)
+    // A side that was ended may still be writing.
+    if (other.writableEnded) endAlone(other)
     else other.destroy()
   })
   if (side.errored) resetConnection(other)

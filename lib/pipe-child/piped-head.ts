@@ -53,7 +53,7 @@ function headersFor(res: ServerResponse, { exit, events }: HeadSettings): Record
   return headers
 }
 
-/** Only a body in chunks may have trailers over HTTP/1: Node throws for any other that announces them. */
+/** Tells whether a response may announce trailers. Over HTTP/1, Node throws unless its body comes in chunks. */
 function takesTrailers(res: ServerResponse): boolean {
   return isHttp2(res) || (takesChunks(res.req) && !res.hasHeader('content-length'))
 }

@@ -153,7 +153,7 @@ export class PipedResponse {
   }
 
   private sendExit(exit: ChildExit): void {
-    if (!this.hasBody) return
+    if (!this.hasBody) return describeMissingBody(this.res, this.settings)
     if (this.settings.exit === 'event') this.res.write(`event: exit\ndata: ${JSON.stringify(exit)}\n\n`)
     if (this.settings.exit === 'trailer') addExitTrailer(this.res, exit)
   }
@@ -169,15 +169,15 @@ export class PipedResponse {
   private async end(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.listenForEnd(resolve)
-      this.attempt(() => {
-        if (!this.hasBody) describeMissingBody(this.res, this.settings)
-        this.res.end()
-      })
+      this.attempt(() => this.res.end())
     })
   }
 }
 
-/** A `write` that other code has replaced may return nothing at all, which `pipe()` does not count as full. */
+/**
+ * Writes bytes, and tells whether the client's buffers are full then. A `write` that other code has replaced may return
+ * nothing at all, which `pipe()` does not count as full.
+ */
 function isFullAfter(res: ServerResponse, framed: string | Buffer): boolean {
   return (res.write(framed) as boolean | undefined) === false
 }

@@ -1,5 +1,8 @@
+import { once } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import { buffer } from 'node:stream/consumers'
+import { finished } from 'node:stream/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { RequestHandler } from 'express'
 import { attach, autoFlush, bodyCache, maxBytes, passthroughProxy } from 'sluiceway'
@@ -19,6 +22,13 @@ async function echo(req: IncomingMessage, res: ServerResponse): Promise<void> {
   const body = await buffer(req)
   if (req.url === '/slow') await new Promise((resolve) => setTimeout(resolve, 10))
   res.end(`${req.url} ${String(body)}`)
+}
+
+/** Ways to wait for the end of a body that is discarded. */
+const waits: Readonly<Record<string, (req: IncomingMessage) => Promise<unknown>>> = {
+  "on('end')": (req) => new Promise<void>((resolve) => void req.on('end', resolve)),
+  "once(req, 'close')": (req) => once(req, 'close'),
+  'finished(req), which it calls later': (req) => nextTurn().then(() => finished(req)),
 }
 
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n'
@@ -224,15 +234,18 @@ for (const { name, express } of expressVersions) {
       [', behind bodyCache', [bodyCache()]],
       [', behind maxBytes', [maxBytes('1mb')]],
     ] as [string, RequestHandler[]][]) {
-      it(`invites a body that is discarded by a handler that waits for its end${what}`, async () => {
-        const app = express().use(...before, (req, res) => {
-          req.resume().on('end', () => res.end('ended'))
+      for (const [how, wait] of Object.entries(waits)) {
+        it(`invites a body that is discarded by a handler that waits for its end by ${how}${what}`, async () => {
+          const app = express().use(...before, (req, res) => {
+            req.resume()
+            void wait(req).then(() => res.end('ended'))
+          })
+          const client = await ask(app)
+          expect(await client.untilText('\r\n\r\n')).to.equal(CONTINUE)
+          client.write('body')
+          expect((await client.response()).body.toString()).to.equal('ended')
         })
-        const client = await ask(app)
-        expect(await client.untilText('\r\n\r\n')).to.equal(CONTINUE)
-        client.write('body')
-        expect((await client.response()).body.toString()).to.equal('ended')
-      })
+      }
     }
 
     it('leaves requests without Expect alone', async () => {

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { text as readAll } from 'node:stream/consumers'
 import { type BodyCache, bodyCache, type BodyCacheOptions } from 'sluiceway/body-cache'
@@ -50,6 +51,16 @@ export const accessors: Readonly<Record<string, (body: BodyCache) => Promise<unk
   'blob()': (body) => body.blob(),
   'stream()': (body) => readAll(body.stream()),
   'web()': (body) => readAll(body.web()),
+}
+
+/** Reads a request with a listener for 'data', and returns the number of its bytes. */
+export async function countWithData(req: IncomingMessage): Promise<number> {
+  let length = 0
+  req.on('data', (chunk: Buffer) => {
+    length += chunk.length
+  })
+  await once(req, 'end')
+  return length
 }
 
 /** The code that a reading rejects with; undefined if it does not. */

@@ -225,6 +225,15 @@ describe('a client that cuts its HTTP/2 upload', () => {
           })
           expect(await read.promise).to.include({ code: 'ERR_SLUICEWAY_BODY_ABORTED' })
         })
+
+        it(`${how}, with ${what}: so does code that discards the body, behind ${name}`, async () => {
+          const discarded = deferred<unknown>()
+          await cut(code, headers, before, (req, _res, next) => {
+            once(req.resume(), 'end').then(() => discarded.resolve('whole'), discarded.resolve)
+            setImmediate(next)
+          })
+          expect(await discarded.promise).to.include({ code: 'ERR_SLUICEWAY_BODY_ABORTED' })
+        })
       }
 
       it(`${how}, with ${what}: a reader of bodyCache gets an error`, async () => {

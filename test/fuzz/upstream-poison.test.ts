@@ -137,7 +137,7 @@ describe("hostile responses and the proxy's own client, fuzzed", () => {
       await hostile.until('sending')
       const connection = hostile.sending!.isReused ? kept! : await server.connection()
       await misled(one, hostile, connection)
-      if (!hostile.isOver && one.gives === 'up') hostile.waiting.abandon()
+      if (!hostile.isOver && one.gives === 'up') hostile.attempt.abandon()
       // It hears of one end at most, and of nothing else behind it: the receiver throws otherwise.
       hostile.tunnel?.destroy()
       const path = `/innocent-${count}`

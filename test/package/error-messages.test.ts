@@ -54,7 +54,6 @@ const CAUSES = [
   'lib/passthrough-proxy/hook-bodies/body-transform.ts',
   'lib/passthrough-proxy/hook-bodies/given-body.ts',
   'lib/passthrough-proxy/hook-bodies/contained-transform.ts',
-  'lib/passthrough-proxy/exchange.ts',
   'lib/passthrough-proxy/hooks.ts',
   'lib/passthrough-proxy/request/changed-body.ts',
   'lib/passthrough-proxy/request/unannounced-body.ts',

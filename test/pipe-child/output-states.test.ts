@@ -214,11 +214,15 @@ for (const front of fronts) {
         }
       }
 
-      for (const type of ['text/event-stream', undefined]) {
-        it(`HEAD, ${type ?? 'without a type'}: has the headers that GET has`, async () => {
+      for (const [type, options] of [
+        ['text/event-stream', {}],
+        [undefined, {}],
+        [undefined, { end: false }],
+      ] as const) {
+        it(`HEAD, ${type ?? 'without a type'}, ${JSON.stringify(options)}: has the headers that GET has`, async () => {
           const { ask } = await front.serve((req, res) => {
             if (type !== undefined) res.setHeader('Content-Type', type)
-            void pipedCleanly(req, res, sh('echo out'))
+            void pipedCleanly(req, res, sh('echo out'), options).then(() => res.end())
           })
           const described: unknown[] = []
           for (const method of ['GET', 'HEAD']) {

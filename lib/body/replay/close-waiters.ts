@@ -25,6 +25,8 @@ interface WaitedRequest {
   readonly wasBegun: boolean
   /** True while a reader is in the middle of it, or about to begin. */
   readonly readsRequest: boolean
+  /** True while its reader works on what it has read, and has no listener. */
+  readonly isBetweenReads: boolean
   /** True once the request was closed for good. */
   readonly hasClosed: boolean
   /** False once the body has failed, or the exchange is over: its listeners are told otherwise. */
@@ -216,8 +218,8 @@ export class CloseWaiters {
    * True while the request has a reader. Without one, a listener waits for the end of the request, not of a reading.
    */
   private get isRead(): boolean {
-    const { req } = this.request
-    return hasListeners(req) || req.readableFlowing === true
+    const { req, isBetweenReads } = this.request
+    return hasListeners(req) || req.readableFlowing === true || isBetweenReads
   }
 
   tell(waiting: readonly Listener[]): void {

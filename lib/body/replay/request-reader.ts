@@ -37,6 +37,8 @@ export abstract class RequestReader implements BodyReader {
   protected hasFlowed = false
   /** True once its reader has paused the request, until it flows again. */
   protected hasPaused = false
+  /** The value of `taken` when a loop last began while its reader had no listener: one that takes no more is done. */
+  protected takenAtLoop: number | undefined = Number.NaN
   /** The number of bytes that the readers of this round had taken when one of them paused the request. */
   private takenAtPause: number | undefined
   readonly req: ParsedRequest
@@ -84,19 +86,20 @@ export abstract class RequestReader implements BodyReader {
     const { req } = this
     // A listener that has paused it from the start, as `Readable.toWeb()` does, may never read.
     const isUsed = this.hasFlowed || req.readableDidRead || !isHeldBack(req)
-    return isUsed && !this.isReplaced && (hasListeners(req) || this.goingOn > 0)
+    return isUsed && !this.isReplaced && (hasListeners(req) || this.goingOn > 0 || this.isBetweenReads)
   }
 
   /** True while code that listens for one 'readable' at a time works on what it has read, and has no listener. */
   get isBetweenReads(): boolean {
     const { req } = this
     const isLeft = this.hasPaused || req.readableFlowing === true || this.isReplaced
-    return req.readableDidRead && !isLeft && !req.readableEnded && !hasListeners(req)
+    const isAtWork = req.readableDidRead && !isLeft && !req.readableEnded && !hasListeners(req)
+    return isAtWork && this.taken !== this.takenAtLoop
   }
 
   get readsAhead(): boolean {
     const { req } = this
-    return req.readableFlowing !== true && !hasListeners(req)
+    return req.readableFlowing !== true && !hasListeners(req) && !this.isBetweenReads
   }
 
   get readableLength(): number {
@@ -190,6 +193,7 @@ export abstract class RequestReader implements BodyReader {
     this.wanting = true
     this.hasFlowed = false
     this.hasPaused = false
+    this.takenAtLoop = Number.NaN
     this.takenAtPause = undefined
     this.isEndHeld = false
     // A read of the file that is in progress belongs to the previous round.

@@ -155,6 +155,8 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 
   /** Iterates over a stream of its own: Node's own iterator would read on after 'end', into the next round. */
   iterator(options?: { destroyOnReturn?: boolean }): AsyncIterableIterator<Buffer> {
+    // Code that has only looked at the first bytes is done, and other code may wait for the end of the loop.
+    if (this.isBetweenReads) this.takenAtLoop = this.taken
     const rest = new StandIn(this.body, this)
     rest.iterateFrom(this.start)
     if (rest.takeEncoding() && this.state === 'unread' && !hasListeners(this.req)) this.renew()
@@ -174,12 +176,25 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     if (this.isReplaced) return
     if (this.hasClosed) this.dropReaders()
     if (isHttp2(req)) this.closeWaiters.streamIsOver()
+    const cut = this.cutOfStream
     if (hasListeners(req)) this.failRound()
+    else if (cut !== undefined) this.tell(cut)
     else if (this.state !== 'telling' && !looksNew(req)) this.renew()
     keepListeners(req)
     forgetRequest(this.body.socket, req)
     const isClosing = this.hasClosed || req.destroyed || isHttp2(req)
     if (!isClosing) this.closeWaiters.responseIsOver()
+  }
+
+  /**
+   * The error for code that discards a body over HTTP/2, and waits for its end or for an error, if the client has left:
+   * Node gives it an 'end', as if the body were whole.
+   */
+  private get cutOfStream(): SluicewayError | undefined {
+    const { req, body } = this
+    if (!isHttp2(req) || req.listenerCount('error') === 0) return undefined
+    const { failure } = body
+    return failure?.code === 'ERR_SLUICEWAY_BODY_ABORTED' ? failure : undefined
   }
 
   /**

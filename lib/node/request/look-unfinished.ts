@@ -26,7 +26,7 @@ function isUnread(this: ParsedRequest): boolean {
 
 function ignoreMark(): void {}
 
-/** A plain object is never destroyed. */
+/** Tells whether a socket is open. A plain object, as a host gives it, is never destroyed. */
 function isOpen(this: Partial<ServerSocket>): boolean {
   return this.destroyed !== true
 }

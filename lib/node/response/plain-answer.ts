@@ -50,7 +50,10 @@ function setHeadersOf({ headers }: Failure, res: ServerResponse): void {
   }
 }
 
-/** Express 4 and other code set a reason phrase for the status that is replaced. HTTP/2 has none. */
+/**
+ * Writes the head with the phrase of its status: Express 4 and other code set one for the status that is replaced. HTTP/2
+ * has none.
+ */
 function writeHead(res: ServerResponse, status: number, phrase: string): void {
   if (isHttp2(res.req)) res.writeHead(status)
   else res.writeHead(status, phrase)

@@ -136,7 +136,10 @@ function lineOf(head: unknown, name: string): string | undefined {
   return line?.slice(name.length + 1).trim()
 }
 
-/** False for HTTP/2, which has no such bytes, and for a `flushHeaders` of other code, which has to be called. */
+/**
+ * Tells whether the `flushHeaders` of a response is Node's own over HTTP/1. That of other code has to be called, and
+ * HTTP/2 has no such bytes.
+ */
 // oxlint-disable-next-line typescript/unbound-method
 function hasNodesFlush(res: ServerResponse): res is OutgoingResponse {
   return res.flushHeaders === ServerResponse.prototype.flushHeaders

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { findBodySource } from '../../body/source-of.js'
+import { forgetPause } from '../../node/request/forget-pause.js'
 import { hasListeners } from '../../node/streams/listeners.js'
-import { forgetFlow } from '../../node/streams/state.js'
 
 /*
  * The body of a request until it is sent, beside its other readers:
@@ -37,11 +37,11 @@ export function holdBack(body: Readable): void {
  */
 class HeldBody {
   readonly taken: Chunk[] = []
-  private readonly req: Readable
+  private readonly req: IncomingMessage
   /** True if code has made the request flow, false if it has paused it. */
   private flow: boolean | null
 
-  constructor(req: Readable) {
+  constructor(req: IncomingMessage) {
     this.req = req
     this.flow = paused.has(req) || req.readableFlowing
     req.pause().on('data', this.take)
@@ -59,7 +59,7 @@ class HeldBody {
     const { req, flow } = this
     held.delete(req)
     req.off('data', this.take)
-    if (flow === null && !hasListeners(req)) forgetFlow(req)
+    if (flow === null && !hasListeners(req)) forgetPause(req)
     else if (flow !== false) paused.add(req)
   }
 }

@@ -49,8 +49,7 @@ export class SentRequest implements UpstreamRequest {
     this.origin = target.origin
     this.method = outgoing.method
     this.path = outgoing.path
-    this.takenFrom = isBuffered && !mayMove ? req : undefined
-    this.body = this.takenFrom === undefined ? outgoing.body : takeBody(req)
+    this.body = outgoing.body
     this.takeBody = isOwn && mayMove ? () => takeBufferedBody(req, head) : undefined
     this.taken = isOwn ? () => takeHeld(req) : undefined
     if (settings.preserveHost) keepHost(outgoing, head)
@@ -64,6 +63,9 @@ export class SentRequest implements UpstreamRequest {
     // The object that a host puts there has no events, and may serve any number of clients.
     this.clientConnection = hasConnection(req) ? req.socket : undefined
     this.trailers = trailersOf(draft, this)
+    // Last: a request that cannot be sent leaves its body where it is.
+    this.takenFrom = isBuffered && !mayMove ? req : undefined
+    if (this.takenFrom !== undefined) this.body = takeBody(req)
   }
 
   /** Reads the end of a body that was taken, as it is being sent: it is not given back any more. */

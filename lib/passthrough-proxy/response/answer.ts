@@ -16,9 +16,11 @@ import type { ChangedBody, ChangedBodyOwner, ClientSide } from './changed-body.j
 import { endWith, leaveNow } from './hand-to-kernel.js'
 import { fitToFraming, readTrailers, type ResponseHead } from './headers.js'
 import { Incoming } from './incoming.js'
+import { writeInformation } from './interim.js'
 import { JoinedChunks } from './joined-chunks.js'
 import { rewriteHeaders } from './rewrite.js'
-import { writeHead, writeInformation, writeTrailers } from './write-head.js'
+import { writeTrailers } from './trailers.js'
+import { writeHead } from './write-head.js'
 
 /** The time that a head waits for the first byte of a body that a middleware may change. */
 const HEAD_ALONE_MS = 50

@@ -1,11 +1,9 @@
-import { type IncomingMessage, ServerResponse } from '../../node/http.js'
+import { ServerResponse } from '../../node/http.js'
 import { OUT_HEADERS, type OutgoingHeaders, type OutgoingResponse } from '../../node/internals.js'
-import { isHttp2, isServedAsHttp10, streamOf } from '../../node/request/facts.js'
+import { isHttp2 } from '../../node/request/facts.js'
 import { isHeadWritten } from '../../node/response/send-head.js'
 import { expectBody, takesBody } from '../../node/response/state.js'
 import { isHeadUntouched } from '../../node/response/untouched-response.js'
-import { HeaderList } from '../headers/header-list.js'
-import { sendableLinks } from './link-values.js'
 import { joinSingleLines } from './single-lines.js'
 
 /** The lines to which several writers may contribute: those of a middleware are sent beside the upstream's. */
@@ -31,13 +29,18 @@ export function writeHead(res: ServerResponse, status: number, reason: string, l
     if (isNative(res) && !isChangedByWrites(res, status)) writeLines(res, status, phrase, lines)
     else writeBesideOwn(res, status, phrase, lines)
   } catch (error) {
-    if (!isHeadWritten(res)) {
-      // The answer that reports the error has a body, even if this one was to have none, and a phrase of its own.
-      expectBody(res, takes)
-      if (hasPhrase) res.statusMessage = before
-    }
+    if (!isHeadWritten(res)) forgetRefused(res, takes, before)
     throw error
   }
+}
+
+/**
+ * Forgets a head that Node has refused. The answer that reports the error has a body if the client `takes` one, even if
+ * this one was to have none, and a phrase of its own.
+ */
+function forgetRefused(res: ServerResponse, takes: boolean, phrase: string): void {
+  expectBody(res, takes)
+  if (!isHttp2(res.req)) res.statusMessage = phrase
 }
 
 /** Forgets the framing that a middleware has set. `removeHeader` would also keep Node from sending chunks. */
@@ -174,60 +177,4 @@ function replaceOwn(res: ServerResponse, lines: readonly string[]): void {
     const name = (lines[i] as string).toLowerCase()
     if (own.includes(name) && !shared.has(name)) res.removeHeader(name)
   }
-}
-
-/**
- * Passes 102 and 103 on; HTTP/1.0 has no interim responses (RFC 9110 §15.2). They are optional, so none waits for a
- * client that does not read, or that has to get another answer first.
- */
-export function writeInformation(
-  req: IncomingMessage,
-  res: ServerResponse,
-  status: number,
-  lines: readonly string[],
-): void {
-  if (isHeadWritten(res) || isServedAsHttp10(req) || !isRead(res)) return
-  if (status === 102) writeProcessing(res)
-  if (status === 103) res.writeEarlyHints(asHints(lines))
-}
-
-/** Node has no method for it over HTTP/2. */
-function writeProcessing(res: ServerResponse): void {
-  if (isHttp2(res.req)) streamOf(res).additionalHeaders({ ':status': 102 })
-  else res.writeProcessing()
-}
-
-function isRead({ socket }: ServerResponse): boolean {
-  return socket !== null && !socket.writableNeedDrain
-}
-
-/** Returns the lines by name. RFC 9110 §8.6 excludes a length, for which clients over HTTP/2 reset the stream. */
-function asHints(lines: readonly string[]): Record<string, string | string[]> {
-  const hints: Record<string, string | string[]> = {}
-  const links: string[] = []
-  for (let i = 0; i < lines.length; i += 2) {
-    const name = (lines[i] as string).toLowerCase()
-    if (name === 'link') links.push(...sendableLinks(lines[i + 1] as string))
-    else if (name !== 'content-length') hints[name] = lines[i + 1] as string
-  }
-  return { ...hints, link: links }
-}
-
-/** Adds trailers. Node itself omits them if it sends no chunks: with HTTP/1.0, or for HEAD. */
-export function writeTrailers(res: ServerResponse, lines: string[]): void {
-  const pairs = [...new HeaderList(lines)] as [string, string][]
-  // Over HTTP/2 Node accepts them only by name.
-  if (isHttp2(res.req)) res.addTrailers(Object.fromEntries(joined(pairs)))
-  else res.addTrailers(pairs)
-}
-
-/** Joins the values of each name (RFC 9110 §5.3). */
-function joined(pairs: readonly [string, string][]): Map<string, string> {
-  const values = new Map<string, string>()
-  for (const [name, value] of pairs) {
-    const key = name.toLowerCase()
-    const before = values.get(key)
-    values.set(key, before === undefined ? value : `${before}, ${value}`)
-  }
-  return values
 }

@@ -70,13 +70,13 @@ export interface Upstream {
    * owns the queue, the choice of a connection, and the single retry of a request that was lost with a stale
    * connection.
    */
-  send(request: UpstreamRequest, receiver: Receiver): Waiting
+  send(request: UpstreamRequest, receiver: Receiver): Attempt
   /** Ends idle connections, and keeps none from now on. Requests that came before may still be sent. */
   close(): void
 }
 
-/** A request that has been handed over. */
-export interface Waiting {
+/** A request that has been handed over: it waits for a connection, has one, or is over. */
+export interface Attempt {
   /**
    * Gives the request up, in the queue or in progress. The receiver is not called any more. This may be called at any
    * time, even within a call of the receiver, and after the end, when it has no effect.

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -13,7 +12,7 @@ import { allClosedIn, emptyDirectory, removeDirectories } from '../../support/pr
 import { closeServers, serve } from '../../support/servers/servers.js'
 import { deferred } from '../../support/time/deferred.js'
 import { timers } from '../../support/time/own-timers.js'
-import { accessors, codeOf } from '../reading.js'
+import { accessors, codeOf, countWithData } from '../reading.js'
 
 const LENGTH = 300_000
 
@@ -36,20 +35,11 @@ async function pipeSlowly(req: IncomingMessage): Promise<number> {
   return length
 }
 
-async function listen(req: IncomingMessage): Promise<number> {
-  let length = 0
-  req.on('data', (chunk: Buffer) => {
-    length += chunk.length
-  })
-  await once(req, 'end')
-  return length
-}
-
 const readers: Record<string, Reader> = {
   'raw-body': async (req) => (await rawBody(req)).length,
   'for await': iterate,
   'a slow pipeline': pipeSlowly,
-  "on('data')": listen,
+  "on('data')": countWithData,
 }
 
 for (const { name: host, mount } of hosts) {
@@ -157,7 +147,7 @@ for (const { name: host, mount } of hosts) {
     }
 
     it('tells a reader beside the request when the client leaves in the middle of the body', async () => {
-      const { client, directory, req } = await answerWhileReading(listen, 100_000)
+      const { client, directory, req } = await answerWhileReading(countWithData, 100_000)
       const beside = Object.values(accessors).map((access) => codeOf(access(req.bodyCache)))
       client.destroy()
       const codes = beside.map(() => 'ERR_SLUICEWAY_BODY_ABORTED')

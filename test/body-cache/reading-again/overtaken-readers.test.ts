@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import { PassThrough, Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
-import { setTimeout as later } from 'node:timers/promises'
+import { setImmediate as immediate, setTimeout as later } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import rawBody from 'raw-body'
@@ -12,8 +12,10 @@ import { bodyCache } from 'sluiceway/body-cache'
 import { asChunk, lastChunk, RawClient } from '../../support/clients/raw-client.js'
 import { type Handler, hosts } from '../../support/express/hosts.js'
 import { closeServers, serve } from '../../support/servers/servers.js'
+import { turns } from '../../support/time/mocked-clock.js'
 import { until } from '../../support/time/until.js'
 import { exchange } from '../exchange.js'
+import { countWithData } from '../reading.js'
 
 const PART = Buffer.alloc(60_000, 97)
 const PARTS = 8
@@ -50,15 +52,6 @@ const slowReaders: Readonly<Record<string, (req: IncomingMessage) => Promise<num
     await once(req.pipe(slow, { end: false }), 'finish')
     return slow.taken
   },
-}
-
-async function countWithData(req: IncomingMessage): Promise<number> {
-  let had = 0
-  req.on('data', (chunk: Buffer) => {
-    had += chunk.length
-  })
-  await once(req, 'end')
-  return had
 }
 
 const overtaking: Readonly<Record<string, (req: IncomingMessage) => Promise<number>>> = {
@@ -106,7 +99,7 @@ for (const { name, mount } of hosts) {
         it(`gives both the whole body if ${slow} is overtaken ${how}`, async () => {
           const handler: Handler = async (req, res) => {
             const first = readSlowly(req)
-            await later(10)
+            await until(() => req.readableDidRead)
             res.end((await Promise.all([first, overtake(req)])).join())
           }
           const { port } = await serve(mount(bodyCache({ memory: 100_000 }), handler))
@@ -120,8 +113,8 @@ for (const { name, mount } of hosts) {
 
     it('waits for no destination that takes nothing, as a pipe has an end of its own', async () => {
       const handler: Handler = async (req, res) => {
-        req.pipe(new PassThrough())
-        await later(10)
+        const stuck = req.pipe(new PassThrough())
+        await until(() => stuck.writableNeedDrain)
         res.end(String(await countWithData(req)))
       }
       const { port } = await serve(mount(bodyCache(), handler))
@@ -134,9 +127,9 @@ for (const { name, mount } of hosts) {
       it(`waits no longer for a destination that takes nothing once the request is unpiped from ${how}`, async () => {
         const handler: Handler = async (req, res) => {
           const stuck = req.on('end', () => {}).pipe(new PassThrough())
-          await later(10)
+          await until(() => stuck.writableNeedDrain)
           const second = countWithData(req)
-          await later(10)
+          await until(() => req.complete)
           if (how === 'this destination') req.unpipe(stuck)
           else req.unpipe()
           res.end(String(await second))
@@ -176,9 +169,10 @@ describe('bodyCache, with a reader that another one overtakes', () => {
   for (const [when, begin] of [
     [
       'beside a listener',
-      (req: IncomingMessage, slow: Writable) => {
+      async (req: IncomingMessage, slow: Writable) => {
         req.on('data', () => {})
-        setTimeout(() => req.pipe(slow), 5)
+        await immediate()
+        req.pipe(slow)
       },
     ],
     [
@@ -195,11 +189,10 @@ describe('bodyCache, with a reader that another one overtakes', () => {
       const { client, req, res } = await exchange()
       const slow = new SlowWritable({ highWaterMark: 4 * PART.length })
       slow.isSlow = false
-      begin(req, slow)
-      await later(20)
-      for (let part = 0; part < 3; part++) {
+      await begin(req, slow)
+      for (let part = 1; part <= 3; part++) {
         client.write(asChunk(PART))
-        await later(5)
+        await until(() => slow.taken === part * PART.length)
       }
       slow.isSlow = true
       const second = countWithData(req)
@@ -219,10 +212,10 @@ describe('bodyCache, with a reader that another one overtakes', () => {
     const stuck = new Writable({ highWaterMark: 1, write: () => {} })
     req.pipe(stuck)
     client.write(asChunk('one '))
-    await later(20)
+    await until(() => stuck.writableLength > 0)
     const second = countWithData(req)
     client.write(asChunk('two'), lastChunk)
-    await later(20)
+    await until(() => req.complete)
     stuck.destroy()
     expect(await second).to.equal(7)
     res.end()
@@ -235,7 +228,7 @@ describe('bodyCache, with a reader that another one overtakes', () => {
     const gone = new PassThrough()
     req.pipe(gone)
     client.write(asChunk('one '))
-    await later(20)
+    await until(() => gone.readableLength > 0)
     req.unpipe(gone)
     const second = countWithData(req.resume())
     client.write(asChunk('two'), lastChunk)
@@ -284,13 +277,13 @@ describe('bodyCache, with a reader that another one overtakes', () => {
     for (const event of ['close', 'end']) req.once(event, () => heard.push(event))
     const first = countWithData(req)
     client.write(asChunk('one '))
-    await later(20)
+    await until(() => req.readableDidRead)
     await rawBody(req, { limit: 1 }).catch(() => undefined)
     for await (const _chunk of req) break
-    await later(20)
+    await turns()
     client.write(asChunk('two'), lastChunk)
     expect(await first).to.equal(7)
-    await later(20)
+    await until(() => heard.length > 1)
     expect(heard).to.deep.equal(['end', 'close'])
     res.end()
     client.destroy()

@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
-import http2 from 'node:http2'
 import { Readable, Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { finished, pipeline } from 'node:stream/promises'
@@ -9,9 +8,9 @@ import { expect } from 'chai'
 import { bodyCache } from 'sluiceway/body-cache'
 import { asChunk, lastChunk, RawClient } from '../../support/clients/raw-client.js'
 import { type Handler, hosts } from '../../support/express/hosts.js'
-import { closeServers, listen, serve } from '../../support/servers/servers.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
 import { deferred } from '../../support/time/deferred.js'
-import { exchange } from '../exchange.js'
+import { exchange, postOverHttp2 } from '../exchange.js'
 
 /** Ways to read the body that do not listen to the request itself. */
 const readings: Readonly<Record<string, (req: IncomingMessage) => Promise<unknown>>> = {
@@ -59,17 +58,6 @@ function both(
     // The next reader gets the body as if it were the first.
     res.end(await text(req))
   }
-}
-
-async function postOverHttp2(handler: Handler, body: string): Promise<string> {
-  const server = http2.createServer(hosts[0]!.mount(bodyCache(), handler) as never)
-  const { port } = await listen(server as never)
-  const session = http2.connect(`http://127.0.0.1:${port}`)
-  const stream = session.request({ ':method': 'POST' })
-  stream.end(body)
-  const answer = await text(stream)
-  session.destroy()
-  return answer
 }
 
 describe('the end of a request whose body bodyCache gives beside it', () => {

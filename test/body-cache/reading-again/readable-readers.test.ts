@@ -3,13 +3,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import http2 from 'node:http2'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
+import { finished } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { bodyCache } from 'sluiceway/body-cache'
 import { asChunk, lastChunk, RawClient } from '../../support/clients/raw-client.js'
-import { hosts } from '../../support/express/hosts.js'
+import { type Handler, hosts } from '../../support/express/hosts.js'
 import { closeServers, listen, serve } from '../../support/servers/servers.js'
 import { deferred } from '../../support/time/deferred.js'
-import { exchange } from '../exchange.js'
+import { exchange, postOverHttp2 } from '../exchange.js'
 
 const LENGTH = 2_000_000
 
@@ -35,6 +37,56 @@ function readHeadAndPipe(req: IncomingMessage): Promise<string> {
       void text(req.pipe(new PassThrough())).then((rest) => resolve(head + rest))
     })
   })
+}
+
+/** Takes a few bytes at a time, and works on them before it asks for more. */
+function readSlowly(req: IncomingMessage): Promise<string> {
+  let sofar = ''
+  const step = async (): Promise<void> => {
+    for (let chunk = takeFew(req); chunk !== null; chunk = takeFew(req)) {
+      sofar += String(chunk)
+      await sleep(1)
+    }
+    req.once('readable', () => void step())
+  }
+  req.once('readable', () => void step())
+  return finished(req).then(() => sofar)
+}
+
+function takeFew(req: IncomingMessage): Buffer | null {
+  return (req.read(4000) ?? req.read()) as Buffer | null
+}
+
+async function readInTurns(req: IncomingMessage): Promise<number> {
+  let length = 0
+  for await (const chunk of req as AsyncIterable<Buffer>) {
+    length += chunk.length
+    await sleep(10)
+  }
+  return length
+}
+
+/** Reads by other code, which is done while the slow reader works on what it has, or before it. */
+const otherReaders: Readonly<Record<string, (req: IncomingMessage) => Promise<unknown>>> = {
+  'req.bodyCache.buffer()': (req) => req.bodyCache.buffer(),
+  'a listener for data, which it overtakes': (req) =>
+    once(
+      req.on('data', () => {}),
+      'data',
+    ),
+  'a loop, before it': (req) => text(req),
+  'a listener for data, before it': (req) =>
+    once(
+      req.on('data', () => {}),
+      'end',
+    ),
+}
+
+const transports = { 'HTTP/1.1': post, 'HTTP/2': postOverHttp2 }
+
+async function post(handler: Handler, body: string): Promise<string> {
+  const { url } = await serve(hosts[0]!.mount(bodyCache(), handler))
+  return (await fetch(url, { method: 'POST', body })).text()
 }
 
 /** Reads the rest after the answer, while the request has a listener only for moments. */
@@ -109,4 +161,38 @@ describe("bodyCache, with a reader that listens for one 'readable' at a time", (
     expect(await reading.promise).to.equal(LENGTH)
     session.destroy()
   })
+
+  for (const [transport, send] of Object.entries(transports)) {
+    for (const [other, read] of Object.entries(otherReaders)) {
+      it(`tells it of no end while it works on what it has, beside ${other}, over ${transport}`, async () => {
+        const handler: Handler = async (req, res) => {
+          const reading = read(req)
+          if (!other.startsWith('req')) await reading
+          res.end(String((await readSlowly(req)).length))
+        }
+        expect(await send(handler, 'a'.repeat(100_000))).to.equal('100000')
+      })
+    }
+
+    it(`tells it of no end beside a loop that begins while it works on what it has, over ${transport}`, async () => {
+      const handler: Handler = async (req, res) => {
+        const reading = readSlowly(req)
+        await once(req, 'readable')
+        const loop = readInTurns(req)
+        res.end(`${(await reading).length} ${await loop}`)
+      }
+      expect(await send(handler, 'a'.repeat(100_000))).to.equal('100000 100000')
+    })
+
+    it(`takes one that has only looked at the first bytes for done once a loop begins, over ${transport}`, async () => {
+      const handler: Handler = async (req, res) => {
+        await once(req, 'readable')
+        req.read()
+        const whole = await text(req)
+        await finished(req)
+        res.end(String(whole.length))
+      }
+      expect(await send(handler, 'a'.repeat(100_000))).to.equal('100000')
+    })
+  }
 })

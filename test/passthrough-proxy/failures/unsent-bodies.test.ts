@@ -1,11 +1,12 @@
 import type { IncomingMessage } from 'node:http'
+import http2 from 'node:http2'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import express from 'express'
 import { bodyCache, maxBytes, passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
 import { RawClient } from '../../support/clients/raw-client.js'
 import { type Handler, hosts } from '../../support/express/hosts.js'
-import { closeServers, serve } from '../../support/servers/servers.js'
+import { closeServers, listen, serve } from '../../support/servers/servers.js'
 import { undiciVersions, type ClosableDispatcher } from '../../support/undici/undici-versions.js'
 import { deadTargets, type Echo, echoingUpstream, REFUSING } from '../targets/dead-targets.js'
 
@@ -29,6 +30,13 @@ const handlers: Record<string, (upstream: string) => Handler> = {
   'reads it by events': () => (req, res) => {
     let body = ''
     req.on('data', (chunk: Buffer) => (body += chunk.toString()))
+    req.on('end', () => res.end(body))
+  },
+  'reads it when it is readable': () => (req, res) => {
+    let body = ''
+    req.on('readable', () => {
+      for (let chunk: Buffer | null; (chunk = req.read() as Buffer | null) !== null;) body += chunk.toString()
+    })
     req.on('end', () => res.end(body))
   },
   'parses it': () => (req, res, next) => {
@@ -86,6 +94,40 @@ describe('the body of a request that was not sent', () => {
         })
       }
     }
+  }
+
+  // Express does not support HTTP/2 requests.
+  for (const [transport, options] of Object.entries(transports)) {
+    for (const [what, handler] of Object.entries(handlers)) {
+      it(`is left to an error handler that ${what}: over HTTP/2, ${transport}`, async () => {
+        const upstream = await echoingUpstream()
+        const proxy = passthroughProxy(REFUSING, await options())
+        for (const front of Object.values(before)) {
+          const mounted = hosts[0]!.mount(front, catching(proxy, handler(upstream.url)))
+          const { port } = await listen(http2.createServer(mounted as never) as never)
+          const session = http2.connect(`http://127.0.0.1:${port}`)
+          for (const body of Object.values(bodies)) {
+            const stream = session.request({ ':method': 'POST', 'content-length': body.length })
+            stream.end(body)
+            expect(await text(stream)).to.equal(body)
+          }
+          session.destroy()
+        }
+      })
+    }
+  }
+
+  for (const { name: host, mount } of hosts) {
+    it(`is left to an error handler if a hook has made a request that cannot be sent: ${host}`, async () => {
+      const proxy = passthroughProxy(REFUSING, {
+        onRequest: ({ headers }) => headers.append('Content-Length', '1'),
+      })
+      const { port } = await serve(mount(catching(proxy, handlers['reads it']!(''))))
+      const client = await RawClient.connect(port)
+      client.request('POST', '/', {}, bodies.small)
+      expect((await client.response()).body.toString()).to.equal(bodies.small)
+      client.destroy()
+    })
   }
 
   for (const [what, { start, options }] of Object.entries(deadTargets)) {

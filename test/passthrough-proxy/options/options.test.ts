@@ -33,6 +33,10 @@ describe('passthroughProxy options', () => {
     for (const target of [...hosts, 'api.example', 'www.api.example/v1', '10.0.0.1', 'localhost']) {
       expect(() => passthroughProxy(target)).to.throw(TypeError, `; did you mean 'http://${target}'?`)
     }
+    expect(() => passthroughProxy('//localhost:4000/v1')).to.throw(
+      TypeError,
+      `got "//localhost:4000/v1"; did you mean 'http://localhost:4000/v1'?`,
+    )
     expect(() => passthroughProxy(4000 as never)).to.throw(
       TypeError,
       "got 4000; did you mean 'http://127.0.0.1:4000'?",
@@ -51,13 +55,20 @@ describe('passthroughProxy options', () => {
       '',
       `${process.env['UNSET_UPSTREAM']}`,
       `${process.env['UNSET_UPSTREAM']}/v1`,
+      `${process.env['UNSET_HOST']}:4000`,
+      `http://${process.env['UNSET_HOST']}`,
+      `http://${process.env['UNSET_HOST']}:4000/v1`,
+      new URL(`https://${process.env['UNSET_HOST']}:4000`),
+      `http://localhost:${process.env['UNSET_PORT']}`,
+      `http://[::1]:${process.env['UNSET_PORT']}/v1`,
+      `ws://${process.env['UNSET_HOST']}:4000`,
     ]) {
       expect(() => passthroughProxy(target as string)).to.throw(
         TypeError,
         "that variable is not set: set it, or give a default with ||, as in process.env['UPSTREAM'] || 'http://127.0.0.1:8080' (see docs/errors.md#a-wrong-option)",
       )
     }
-    for (const target of [null, 'undefined.example', 'http://']) {
+    for (const target of [null, 'undefined.example', 'http://', 'undefinedly:80', 'ftp://x/undefined']) {
       expect(() => passthroughProxy(target as string))
         .to.throw(TypeError)
         .with.property('message')

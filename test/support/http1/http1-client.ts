@@ -27,5 +27,5 @@ export type {
   Sending,
   Upstream,
   UpstreamRequest,
-  Waiting,
+  Attempt,
 } from '../../../dist/esm/passthrough-proxy/upstream/upstream.js'

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Duplex } from 'node:stream'
 import { noteWait } from '../time/waiting.js'
-import type { Failure, Receiver, Sending, Upstream, UpstreamRequest, Waiting } from './http1-client.js'
+import type { Attempt, Failure, Receiver, Sending, Upstream, UpstreamRequest } from './http1-client.js'
 
 /** The request that a callback belongs to. */
 export const context = new AsyncLocalStorage<string>()
@@ -20,7 +20,7 @@ export class RecordingReceiver implements Receiver {
   failure: Failure | undefined
   tunnel: Duplex | undefined
   early = ''
-  waiting!: Waiting
+  attempt!: Attempt
   /** Called with each event. */
   onEvent: (name: string) => unknown = () => {}
   private readonly wakers = new Set<() => void>()
@@ -133,6 +133,6 @@ export function ask(
   request: Partial<UpstreamRequest> & Pick<UpstreamRequest, 'origin'>,
   receiver: RecordingReceiver = new RecordingReceiver(),
 ): RecordingReceiver {
-  receiver.waiting = upstream.send({ ...defaults, ...request }, receiver)
+  receiver.attempt = upstream.send({ ...defaults, ...request }, receiver)
   return receiver
 }

@@ -1,4 +1,4 @@
-import type { Failure, Receiver, Upstream, UpstreamRequest, Waiting } from '../upstream.js'
+import type { Attempt, Failure, Receiver, Upstream, UpstreamRequest } from '../upstream.js'
 import type { ConnectOptions } from './connect-options.js'
 import { Connector } from './connector.js'
 import { Delivery } from './delivery.js'
@@ -36,7 +36,7 @@ class Client implements Upstream {
     this.key = optionsKey(options)
   }
 
-  send(request: UpstreamRequest, receiver: Receiver): Waiting {
+  send(request: UpstreamRequest, receiver: Receiver): Attempt {
     let pool: Pool
     let head: WrittenHead
     try {
@@ -86,7 +86,7 @@ class Client implements Upstream {
   }
 }
 
-function refused(request: UpstreamRequest, receiver: Receiver, reason: Failure): Waiting {
+function refused(request: UpstreamRequest, receiver: Receiver, reason: Failure): Attempt {
   const delivery = new Delivery(request, receiver, NO_HEAD)
   delivery.failSoon(reason)
   return delivery

@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { timers } from '../../../node/timers.js'
 import type { Linked } from '../../../shared/linked-list.js'
-import type { Failure, Receiver, Sending, UpstreamRequest, Waiting } from '../upstream.js'
+import type { Attempt, Failure, Receiver, Sending, UpstreamRequest } from '../upstream.js'
 import type { WrittenHead } from './request-writer.js'
 import type { Upload } from './upload.js'
 
@@ -16,7 +16,7 @@ export interface Holder {
  * One request, from `send` to its end. Its receiver is called in the async context in which the request was sent,
  * even if another request opened the connection.
  */
-export class Delivery extends AsyncResource implements Waiting, Sending, Linked<Delivery> {
+export class Delivery extends AsyncResource implements Attempt, Sending, Linked<Delivery> {
   readonly request: UpstreamRequest
   readonly receiver: Receiver
   readonly head: WrittenHead

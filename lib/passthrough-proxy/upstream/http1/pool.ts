@@ -95,11 +95,11 @@ export class Pool implements ConnectionOwner, Holder {
 
   onSettling(connection: Connection): void {
     if (connection.hasLogin) this.logins.settle(connection)
-    else this.settle(connection, true)
+    else this.noteSettling(connection, true)
   }
 
   onFree(connection: Connection): void {
-    this.settle(connection, false)
+    this.noteSettling(connection, false)
     const retry = this.retries.get(connection)
     this.retries.delete(connection)
     this.endOpening(connection)
@@ -113,7 +113,7 @@ export class Pool implements ConnectionOwner, Holder {
 
   onGone(connection: Connection, reason: Failure, lost: Delivery | undefined): void {
     this.count -= 1
-    this.settle(connection, false)
+    this.noteSettling(connection, false)
     this.idle.forget(connection)
     this.queueAgain(this.logins.takeAwaiting(connection))
     this.logins.forget(connection)
@@ -123,7 +123,7 @@ export class Pool implements ConnectionOwner, Holder {
     if (this.count === 0) this.idle.wake()
   }
 
-  private settle(connection: Connection, isSettling: boolean): void {
+  private noteSettling(connection: Connection, isSettling: boolean): void {
     if (connection.isSettling === isSettling) return
     connection.isSettling = isSettling
     this.settling += isSettling ? 1 : -1

@@ -169,7 +169,7 @@ export class Upload {
     const { socket } = this
     const whenGone = isFreed ? (error?: Error | null) => void (error ?? freeMemory(bytes)) : undefined
     if (!this.body.isChunked) return socket.write(bytes, whenGone)
-    // Node tells of an error a tick later, and of no second one, nor of an end behind it; `uncork` would write even now.
+    // Node emits the error in the next tick. After a second failed write, which `uncork` would make, it emits no end.
     if (socket.errored) return false
     socket.cork()
     socket.write(`${bytes.length.toString(16)}\r\n`, 'latin1')

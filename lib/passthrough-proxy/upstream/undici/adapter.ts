@@ -1,4 +1,4 @@
-import type { Failure, Receiver, Upstream, UpstreamRequest, Waiting } from '../upstream.js'
+import type { Attempt, Failure, Receiver, Upstream, UpstreamRequest } from '../upstream.js'
 import { ControlledDispatch } from './controlled.js'
 import type { Dispatcher } from './dispatcher.js'
 import { InContext } from './in-context.js'
@@ -12,7 +12,7 @@ export function dispatcherUpstream(dispatcher: Dispatcher): Upstream {
 
 const QUEUE_FULL: Failure = { kind: 'queue-full', maybeHeard: false, cause: undefined }
 
-const nothingWaits: Waiting = { bytesSent: 0, abandon() {} }
+const overAtOnce: Attempt = { bytesSent: 0, abandon() {} }
 
 class DispatcherUpstream implements Upstream {
   private readonly dispatcher: Dispatcher
@@ -23,7 +23,7 @@ class DispatcherUpstream implements Upstream {
     watchSockets()
   }
 
-  send(request: UpstreamRequest, receiver: Receiver): Waiting {
+  send(request: UpstreamRequest, receiver: Receiver): Attempt {
     const queue = this.queues.of(request.origin)
     if (queue.waiting >= request.maxQueue) return refuse(receiver, QUEUE_FULL)
     const dispatched = new ControlledDispatch(request, new InContext(receiver), this.dispatcher, queue)
@@ -35,7 +35,7 @@ class DispatcherUpstream implements Upstream {
   close(): void {}
 }
 
-function refuse(receiver: Receiver, failure: Failure): Waiting {
+function refuse(receiver: Receiver, failure: Failure): Attempt {
   receiver.onFailure(failure)
-  return nothingWaits
+  return overAtOnce
 }

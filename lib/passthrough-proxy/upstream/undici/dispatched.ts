@@ -6,7 +6,7 @@ import { hasNoBody } from '../../../shared/response-facts.js'
 import { InterimLimit } from '../interim-limit.js'
 import { HEADERS_TIMEOUT, TOO_MANY_INTERIM } from '../messages.js'
 import { isRepeatable } from '../repeatable.js'
-import type { Failure, Receiver, Sending, UpstreamRequest, Waiting } from '../upstream.js'
+import type { Attempt, Failure, Receiver, Sending, UpstreamRequest } from '../upstream.js'
 import { dispatchedBody, dispatchOptions, type DispatchedBody } from './dispatch-options.js'
 import type { Dispatcher, Handler, RawPart } from './dispatcher.js'
 import {
@@ -42,7 +42,7 @@ const NOTHING = Buffer.alloc(0)
 type Stage = 'queued' | 'connected' | 'heard' | 'answered' | 'over'
 
 /** One request through a dispatcher: undici's handler on one side, the receiver's connection on the other. */
-export class Dispatched implements Handler, Sending, Sender, Waiting, TimedRequest {
+export class Dispatched implements Handler, Sending, Sender, Attempt, TimedRequest {
   private readonly request: UpstreamRequest
   private readonly receiver: Receiver
   private readonly dispatcher: Dispatcher

@@ -43,7 +43,7 @@ describe("the proxy's own client", () => {
       it(`no longer calls a receiver after it gives up at '${event}'`, async () => {
         const receiver = new RecordingReceiver()
         receiver.onEvent = (name) => {
-          if (name === event) receiver.waiting.abandon()
+          if (name === event) receiver.attempt.abandon()
         }
         ask(upstream, { origin }, receiver)
         const connection = await server.connection()
@@ -65,7 +65,7 @@ describe("the proxy's own client", () => {
 
     it('answers the next request after a receiver has given up in the middle of a read', async () => {
       const receiver = new RecordingReceiver()
-      receiver.onEvent = () => receiver.status > 0 && receiver.waiting.abandon()
+      receiver.onEvent = () => receiver.status > 0 && receiver.attempt.abandon()
       ask(upstream, { origin }, receiver)
       const connection = await server.connection()
       await connection.untilText('\r\n\r\n')

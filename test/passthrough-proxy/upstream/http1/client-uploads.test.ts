@@ -107,7 +107,7 @@ describe("the proxy's own client", () => {
         for (let round = 0; round < 20; round++) await turn()
       }
       expect(given).to.be.below(20_000_000)
-      got.waiting.abandon()
+      got.attempt.abandon()
       connection.socket.resume()
       await connection.closed()
       expect(body.isPaused()).to.equal(true)

@@ -152,7 +152,7 @@ describe("the limits of the proxy's own client", () => {
           await until(() => connection.socket.bytesRead > before + 2_000_000)
         }
         expect(got.failure).to.equal(undefined)
-        got.waiting.abandon()
+        got.attempt.abandon()
       })
     }
 

@@ -171,7 +171,7 @@ describe("the pool of the proxy's own client", () => {
       await hers.untilText('\r\n\r\n')
       hers.write(challenge)
       await first.ended()
-      ask(upstream, { origin, clientConnection: alice, path: '/2' }).waiting.abandon()
+      ask(upstream, { origin, clientConnection: alice, path: '/2' }).attempt.abandon()
       await turn()
       const third = ask(upstream, { origin, clientConnection: alice, path: '/3' })
       expect(await hers.untilText('GET /3 ')).to.not.include('GET /2 ')

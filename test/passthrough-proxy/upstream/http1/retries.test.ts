@@ -122,7 +122,7 @@ describe("the pool of the proxy's own client", () => {
 
     it('no request that is abandoned while its next connection is opened', async () => {
       const { got, connect } = await reconnecting(500)
-      got.waiting.abandon()
+      got.attempt.abandon()
       const next = ask(upstream, { origin })
       await turn()
       connect()
@@ -135,7 +135,7 @@ describe("the pool of the proxy's own client", () => {
       const stale = await used()
       const got = ask(upstream, { origin })
       await stale.untilText('\r\n\r\n')
-      got.waiting.abandon()
+      got.attempt.abandon()
       await stale.closed()
       await turn()
       expect(got.events).to.deep.equal(['sending'])
