@@ -20,7 +20,7 @@ export function closeCutRequest(body: CutBody): void {
   timers.setImmediate(tellListeners, body)
 }
 
-/** Emits the error if it has a listener, and contains its exception: Node itself calls this, and the process would end. */
+/** Emits the error if a listener waits for it. Node itself calls this, so an exception of that would end the process. */
 function tellListeners(body: CutBody): void {
   const { req } = body
   if (req.listenerCount('error') > 0) containWithoutCut(req, () => req.emit('error', body.failure))

@@ -19,9 +19,9 @@ interface EndListeners {
 }
 
 /**
- * Holds `100 Continue` back until the body of `req` is first read, or until a response that is not a refusal begins:
- * its handler may read later, and after the head a 100 would be too late. Over HTTP/2 it is sent at once, as Node does. The
- * request keeps its prototype, which Express changes as well; only `_read` becomes its own.
+ * Holds `100 Continue` back until the body of `req` is first read, or until a response below 400 begins: its handler may
+ * read later, and after the head a 100 would be too late. Over HTTP/2 it is sent at once, as Node does. The request keeps
+ * its prototype, which Express changes as well; only `_read` becomes its own.
  * @see RFC 9110 §10.1.1
  */
 export function continueOnRead(req: IncomingMessage, res: ServerResponse): void {
@@ -71,8 +71,9 @@ function readExpected(this: IncomingMessage, size: number): void {
  */
 function isEndAwaited(req: IncomingMessage): boolean {
   const { replay } = (sourceOf(req) ?? {}) as { readonly replay?: EndListeners | undefined }
-  const isAwaitedByOne = isAwaitedByOthers(req, replay?.endListeners ?? req.listeners('end'))
-  return isAwaitedByOne || (req.rawListeners('close') as (() => void)[]).some(isAwaited)
+  const endListeners = replay?.endListeners ?? req.listeners('end')
+  const closeListeners = req.rawListeners('close') as (() => void)[]
+  return isAwaitedByOthers(req, endListeners) || closeListeners.some(isAwaited)
 }
 
 /** Serves the first reader of a stream that already flows, which does not call `_read` again. */

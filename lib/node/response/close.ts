@@ -121,8 +121,8 @@ export function closeWithGivenConnection(res: ServerResponse): void {
 }
 
 /**
- * Returns a watcher that closes a response with its connection. It holds the response only while that has a listener for
- * 'close'. Only `held` leads to it: a variable for it would be kept for both functions.
+ * Returns a watcher that closes a response with its connection. It holds the response only while that has a listener
+ * for 'close'. Only `held` leads to it: a variable for it would be kept for both functions.
  */
 function watcherOf(res: ServerResponse): ConnectionWatcher {
   const held = { strongly: res.listenerCount('close') > 0 ? res : undefined, weakly: new WeakRef(res) }

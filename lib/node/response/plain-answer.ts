@@ -51,8 +51,8 @@ function setHeadersOf({ headers }: Failure, res: ServerResponse): void {
 }
 
 /**
- * Writes the head with the phrase of its status: Express 4 and other code set one for the status that is replaced. HTTP/2
- * has none.
+ * Writes the head with the phrase of its status: Express 4 and other code set one for the status that is replaced.
+ * HTTP/2 has none.
  */
 function writeHead(res: ServerResponse, status: number, phrase: string): void {
   if (isHttp2(res.req)) res.writeHead(status)

@@ -165,8 +165,8 @@ export class Incoming implements IncomingResponse {
   }
 
   /**
-   * Pipes the body, if there is one, through a stage. This is not called `pipe`, as hooks in JavaScript know that name from
-   * `proxyRes.pipe(res)` of other proxies.
+   * Pipes the body, if there is one, through a stage. This is not called `pipe`, as hooks in JavaScript know that name
+   * from `proxyRes.pipe(res)` of other proxies.
    */
   private passThrough(stage: Stage, errorOf: ErrorOf): void {
     if (this.endsWithHead) drop(stage.input, stage.output)

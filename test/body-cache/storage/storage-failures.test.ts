@@ -6,17 +6,13 @@ import { expect } from 'chai'
 import express, { type NextFunction, type Request, type Response } from 'express'
 import rawBody from 'raw-body'
 import { isSluicewayError } from 'sluiceway'
-import { bodyCache, type BodyCacheOptions } from 'sluiceway/body-cache'
+import { bodyCache } from 'sluiceway/body-cache'
 import { RawClient } from '../../support/clients/raw-client.js'
 import { type Handler, hosts } from '../../support/express/hosts.js'
-import {
-  allClosedIn,
-  emptyDirectory,
-  openFilesIn,
-  removeDirectories,
-} from '../../support/process/temporary-files.js'
-import { closeServers, serve, type TestServer } from '../../support/servers/servers.js'
+import { allClosedIn, openFilesIn, removeDirectories } from '../../support/process/temporary-files.js'
+import { serve } from '../../support/servers/servers.js'
 import { turns } from '../../support/time/mocked-clock.js'
+import { describeOnLinux, type Given, giveEach } from './given.js'
 
 const KB = 1024
 const body = Buffer.from(Array.from({ length: 300 * KB }, (_, index) => index % 251))
@@ -38,21 +34,11 @@ async function whileReadsFail(action: () => Promise<unknown>): Promise<number> {
   return failed
 }
 
-const describeOnLinux = process.platform === 'linux' ? describe : describe.skip
-if (process.platform !== 'linux') console.log('skipped: the storage of bodyCache is looked at in /proc')
-
 describeOnLinux('bodyCache, if the bytes beyond memory cannot be stored or read', () => {
-  let directory: string
+  let directory: Given['directory']
+  let upload: Given['upload']
 
-  beforeEach(() => {
-    directory = emptyDirectory()
-  })
-  afterEach(closeServers)
-  afterEach(removeDirectories)
-
-  function upload(options: BodyCacheOptions, ...handlers: Handler[]): Promise<TestServer> {
-    return serve(hosts[0]!.mount(bodyCache({ directory, ...options }), ...handlers))
-  }
+  giveEach((given) => ({ directory, upload } = given))
 
   for (const { name, mount } of hosts) {
     it(`refuses with 503 and Retry-After a body that exceeds diskBudget, on ${name}`, async () => {

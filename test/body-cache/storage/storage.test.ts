@@ -7,18 +7,14 @@ import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { expect } from 'chai'
 import rawBody from 'raw-body'
-import { bodyCache, type BodyCacheOptions } from 'sluiceway/body-cache'
+import { bodyCache } from 'sluiceway/body-cache'
 import { maxBytes } from 'sluiceway/max-bytes'
 import { asChunk, lastChunk, RawClient } from '../../support/clients/raw-client.js'
 import { type Handler, hosts } from '../../support/express/hosts.js'
-import {
-  allClosedIn,
-  emptyDirectory,
-  openFilesIn,
-  removeDirectories,
-} from '../../support/process/temporary-files.js'
-import { closeServers, serve, type TestServer } from '../../support/servers/servers.js'
+import { allClosedIn, openFilesIn } from '../../support/process/temporary-files.js'
+import { serve } from '../../support/servers/servers.js'
 import { until } from '../../support/time/until.js'
+import { describeOnLinux, type Given, giveEach } from './given.js'
 
 const KB = 1024
 const body = Buffer.from(Array.from({ length: 300 * KB }, (_, index) => index % 251))
@@ -53,21 +49,11 @@ const readInEveryWay: Handler = async (req, res) => {
   res.end('same')
 }
 
-const describeOnLinux = process.platform === 'linux' ? describe : describe.skip
-if (process.platform !== 'linux') console.log('skipped: the storage of bodyCache is looked at in /proc')
-
 describeOnLinux('bodyCache, beyond memory', () => {
-  let directory: string
+  let directory: Given['directory']
+  let upload: Given['upload']
 
-  beforeEach(() => {
-    directory = emptyDirectory()
-  })
-  afterEach(closeServers)
-  afterEach(removeDirectories)
-
-  function upload(options: BodyCacheOptions, ...handlers: Handler[]): Promise<TestServer> {
-    return serve(hosts[0]!.mount(bodyCache({ directory, ...options }), ...handlers))
-  }
+  giveEach((given) => ({ directory, upload } = given))
 
   it('finds a directory without its full path, wherever the process goes', async () => {
     const before = process.cwd()

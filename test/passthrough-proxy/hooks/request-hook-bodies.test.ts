@@ -2,14 +2,13 @@ import { EventEmitter, once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { PassThrough, Readable } from 'node:stream'
 import { expect } from 'chai'
-import type { OutgoingRequest, PassthroughProxyOptions, SluicewayError } from 'sluiceway'
-import type { RawClient } from '../../support/clients/raw-client.js'
+import type { OutgoingRequest, PassthroughProxyOptions } from 'sluiceway'
 import { withEntry } from '../../support/error-entry.js'
 import { expressVersions } from '../../support/express/express-versions.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { answer, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
 import { closeServers } from '../../support/servers/servers.js'
 import { happened } from '../../support/time/waiting.js'
-import { startWatched } from '../watched.js'
+import { type Given, giveEach } from '../watched.js'
 
 function setBody(outgoing: OutgoingRequest, body: OutgoingRequest['body'], length: number): void {
   outgoing.body = body
@@ -25,16 +24,10 @@ async function* failing(): AsyncGenerator<Buffer> {
 for (const { name, express } of expressVersions) {
   describe(`passthroughProxy, the body that onRequest gives a request (${name})`, () => {
     let upstream: ScriptedUpstream
-    let errors: SluicewayError[]
+    let errors: Given['errors']
+    let client: Given['client']
 
-    beforeEach(async () => {
-      upstream = await scriptedUpstream()
-      errors = []
-    })
-    afterEach(closeServers)
-
-    const client = async (options: PassthroughProxyOptions): Promise<RawClient> =>
-      (await startWatched(express(), upstream.url, options, errors)).client
+    giveEach(express, (given) => ({ upstream, errors, client } = given))
 
     for (const [what, body, expected] of [
       ['a string', 'n\u00e4her', /content-length: 6\r\n\r\nn\u00c3\u00a4her$/],

@@ -4,9 +4,8 @@ import type { RawClient } from '../../support/clients/raw-client.js'
 import { withEntry } from '../../support/error-entry.js'
 import { expressVersions } from '../../support/express/express-versions.js'
 import { proxied } from '../../support/servers/proxied.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
-import { closeServers } from '../../support/servers/servers.js'
-import { startWatched } from '../watched.js'
+import { answer, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
+import { type Given, giveEach } from '../watched.js'
 
 function fails(): never {
   throw new Error('the cause')
@@ -15,16 +14,10 @@ function fails(): never {
 for (const { name, express } of expressVersions) {
   describe(`passthroughProxy hooks (${name})`, () => {
     let upstream: ScriptedUpstream
-    let errors: SluicewayError[]
+    let errors: Given['errors']
+    let client: Given['client']
 
-    beforeEach(async () => {
-      upstream = await scriptedUpstream()
-      errors = []
-    })
-    afterEach(closeServers)
-
-    const client = async (options: PassthroughProxyOptions): Promise<RawClient> =>
-      (await startWatched(express(), upstream.url, options, errors)).client
+    giveEach(express, (given) => ({ upstream, errors, client } = given))
 
     it('onRequest turns a POST here into a GET there, and the connection lives on', async () => {
       const sender = await client({

@@ -1,12 +1,11 @@
 import { expect } from 'chai'
-import { type IncomingResponse, type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
+import type { IncomingResponse, PassthroughProxyOptions, SluicewayError } from 'sluiceway'
 import type { RawClient } from '../../support/clients/raw-client.js'
 import { withEntry } from '../../support/error-entry.js'
 import { expressVersions } from '../../support/express/express-versions.js'
-import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
-import { closeServers } from '../../support/servers/servers.js'
+import { answer, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
 import { transport } from '../../support/undici/transports.js'
-import { startWatched } from '../watched.js'
+import { type Given, giveEach } from '../watched.js'
 
 function fails(): never {
   throw new Error('the cause')
@@ -15,17 +14,11 @@ function fails(): never {
 for (const { name, express } of expressVersions) {
   describe(`passthroughProxy hooks (${name})`, () => {
     let upstream: ScriptedUpstream
-    let errors: SluicewayError[]
+    let errors: Given['errors']
+    let client: Given['client']
     let kept: RawClient | undefined
 
-    beforeEach(async () => {
-      upstream = await scriptedUpstream()
-      errors = []
-    })
-    afterEach(closeServers)
-
-    const client = async (options: PassthroughProxyOptions): Promise<RawClient> =>
-      (await startWatched(express(), upstream.url, options, errors)).client
+    giveEach(express, (given) => ({ upstream, errors, client } = given))
 
     for (const [from, to, length] of [
       ['304 Not Modified', 200, undefined],

@@ -1,27 +1,15 @@
 import { expect } from 'chai'
-import type { passthroughProxy } from 'sluiceway'
-import { type PassthroughProxyOptions, type SluicewayError } from 'sluiceway'
-import type { RawClient } from '../../support/clients/raw-client.js'
 import { expressVersions } from '../../support/express/express-versions.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
-import { closeServers } from '../../support/servers/servers.js'
-import { startWatched } from '../watched.js'
+import { type Given, giveEach } from '../watched.js'
 
 for (const { name, express } of expressVersions) {
   describe(`passthroughProxy hooks (${name})`, () => {
     let upstream: ScriptedUpstream
-    let errors: SluicewayError[]
+    let errors: Given['errors']
+    let client: Given['client']
 
-    beforeEach(async () => {
-      upstream = await scriptedUpstream()
-      errors = []
-    })
-    afterEach(closeServers)
-
-    const client = async (
-      options: PassthroughProxyOptions,
-      target: Parameters<typeof passthroughProxy>[0] = upstream.url,
-    ): Promise<RawClient> => (await startWatched(express(), target, options, errors)).client
+    giveEach(express, (given) => ({ upstream, errors, client } = given))
 
     for (const [what, target] of [
       [
