@@ -56,7 +56,7 @@ for (const { name, express } of expressVersions) {
     }
 
     // `res.writeHead()` decides before the 100 whether the connection stays open, so it closes: see docs/attach.md.
-    for (const [how, begin] of BEGINNINGS.filter(([name]) => !name.includes('writeHead'))) {
+    for (const [how, begin] of BEGINNINGS.filter(([way]) => !way.includes('writeHead'))) {
       it(`sends the bytes of bare Node for a response that waits for its turn, and begins by ${how}`, async () => {
         const answerTo = async (isAttached: boolean): Promise<string> => {
           const app = express().use((req, res) => {
