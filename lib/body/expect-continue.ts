@@ -5,8 +5,9 @@ import { awaitsContinue, type ExpectingRequest } from '../node/request/awaits-co
 import { isHttp2 } from '../node/request/facts.js'
 import { replaceRead } from '../node/request/methods.js'
 import { isAwaitedByOthers, tellOnFinished } from '../node/request/tell-on-finished.js'
-import { awaitContinue } from '../node/response/methods.js'
+import { awaitContinue, wrapMethod } from '../node/response/methods.js'
 import { beforeHead, isHeadSent, sendBeforeHead } from '../node/response/send-head.js'
+import { announceClosing } from '../node/response/state.js'
 import { isAwaited } from '../node/streams/awaited-listener.js'
 import { hasListeners } from '../node/streams/listeners.js'
 import { letFlow, sourceOf } from '../node/streams/state.js'
@@ -32,11 +33,26 @@ export function continueOnRead(req: IncomingMessage, res: ServerResponse): void 
   ;(req as ExpectingRequest)[CONTINUE] = res
   replaceRead(req, readExpected)
   beforeHead(res, () => {
-    if (res.statusCode < 400) sendContinue(req)
+    if (mayBeRead(res)) sendContinue(req)
   })
-  // Without a 100, Node closes the connection, because the body may still follow. Once the body has arrived, it need
-  // not.
-  awaitContinue(res, () => !req.complete)
+  closeIfNotInvited(req, res)
+}
+
+/** A response with such a status may begin before its handler reads the body. */
+function mayBeRead(res: ServerResponse): boolean {
+  return res.statusCode < 400
+}
+
+/**
+ * Closes the connection if the response ends without a 100, because the body may still follow; once the body has
+ * arrived, it need not. Node decides this in `writeHead`, before a handler that reads afterwards.
+ */
+function closeIfNotInvited(req: IncomingMessage, res: ServerResponse): void {
+  awaitContinue(res, () => !req.complete && !mayBeRead(res))
+  wrapMethod(res, 'end', (_, end, args) => {
+    if (awaitsContinue(req) && !req.complete) announceClosing(res)
+    return end.apply(res, args)
+  })
 }
 
 /**

@@ -116,8 +116,11 @@ export interface OutgoingResponse extends ServerResponse {
   _hasBody: boolean
   /** The length of the body within `res.end(…)`. Without it complete answers would be treated as streams. */
   readonly _contentLength?: number | null
-  /** The written head. Without it the Content-Type of a head that `writeHead` has written would not be known. */
-  readonly _header?: string | null
+  /**
+   * The written head. Without it the Content-Type of a head that `writeHead` has written would not be known, and a client
+   * that waits for a 100 would lose its connection to such a head.
+   */
+  _header?: string | null
   /**
    * True once the head was sent or queued. Without it a corked body would come after its end behind autoFlush, up to
    * Node 24.

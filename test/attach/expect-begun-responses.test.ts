@@ -18,6 +18,9 @@ const BEGINNINGS: readonly [string, Begin][] = [
   ['res.flushHeaders() on a corked response', (res) => (res.cork(), res.flushHeaders(), res.uncork())],
 ]
 
+/** A head that Node holds back until the handler sends a body. */
+const WRITTEN_HEAD: [string, Begin] = ['res.writeHead()', (res) => res.writeHead(200)]
+
 const BEFORE: readonly [string, () => RequestHandler[]][] = [
   ['', () => []],
   [', behind compression', () => [compression({ threshold: 0 })]],
@@ -55,8 +58,7 @@ for (const { name, express } of expressVersions) {
       }
     }
 
-    // `res.writeHead()` decides before the 100 whether the connection stays open, so it closes: see docs/attach.md.
-    for (const [how, begin] of BEGINNINGS.filter(([way]) => !way.includes('writeHead'))) {
+    for (const [how, begin] of [...BEGINNINGS, WRITTEN_HEAD]) {
       it(`sends the bytes of bare Node for a response that waits for its turn, and begins by ${how}`, async () => {
         const answerTo = async (isAttached: boolean): Promise<string> => {
           const app = express().use((req, res) => {
@@ -91,6 +93,44 @@ for (const { name, express } of expressVersions) {
       expect(String((await client.response()).body)).to.equal('/first')
       client.request('GET', '/second')
       expect(String((await client.response()).body)).to.equal('/second')
+    })
+
+    const UNREAD: readonly [string, Begin][] = [
+      ['res.writeHead()', (res) => res.writeHead(200)],
+      ['res.writeHead() with headers', (res) => res.writeHead(200, { 'Content-Length': 2 })],
+      ['res.writeHead() with Connection', (res) => res.writeHead(200, { connection: 'keep-alive' })],
+      ['res.writeHead() without Connection', (res) => (res.removeHeader('Connection'), res.writeHead(200))],
+      ['its end', () => {}],
+    ]
+    for (const [how, begin] of UNREAD) {
+      it(`neither invites nor expects a body that is unread when a response ends that begins by ${how}`, async () => {
+        const port = await serve((req, res) => {
+          begin(res)
+          setImmediate(() => res.end('ok'))
+        })
+        const client = await RawClient.connect(port)
+        client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
+        const { status, head, body } = await client.response()
+        expect([status, String(body)]).to.deep.equal([200, 'ok'])
+        const announced = head.split('\r\n').filter((line) => /^(?:connection|keep-alive):/i.test(line))
+        expect(announced).to.deep.equal(how.includes('without') ? [] : ['Connection: close'])
+        await client.closed()
+      })
+    }
+
+    it('keeps the connection of a client whose body was invited and has not arrived when the response ends', async () => {
+      const port = await serve((req, res) => {
+        if (req.method === 'GET') res.end('next')
+        else req.once('data', () => res.end('begun'))
+      })
+      const client = await RawClient.connect(port)
+      client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
+      await client.untilText('100 Continue\r\n\r\n')
+      client.write('bo')
+      expect((await client.response()).head).to.include('Connection: keep-alive')
+      client.write('dy')
+      client.request('GET', '/')
+      expect(String((await client.response()).body)).to.equal('next')
     })
 
     it('keeps each byte of the head', async () => {

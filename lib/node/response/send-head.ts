@@ -18,6 +18,11 @@ export function isHeadSent(res: ServerResponse): boolean {
   return isHeadWritten(res) && !isHeldBack(res)
 }
 
+/** Tells whether a head that has been written waits for the first bytes of a body. */
+export function isHeadHeld(res: ServerResponse): boolean {
+  return isHeadWritten(res) && isHeldBack(res)
+}
+
 function isHeldBack(res: ServerResponse): boolean {
   return (res as OutgoingResponse)._headerSent === false
 }

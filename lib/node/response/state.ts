@@ -3,6 +3,7 @@ import { excludesBody } from '../../shared/response-facts.js'
 import { type IncomingMessage, ServerResponse } from '../http.js'
 import { NEED_DRAIN, type OutgoingResponse } from '../internals.js'
 import { isHttp2, streamOf } from '../request/facts.js'
+import { isHeadHeld } from './send-head.js'
 
 /* Reads and writes the state that Node keeps of a response. */
 
@@ -11,9 +12,19 @@ export function closesAfter({ _last }: OutgoingResponse): boolean {
   return _last
 }
 
-/** Makes the head of a response announce that the connection closes. */
+/**
+ * Makes the head of a response announce that the connection closes, also a head that was written, but that Node still
+ * holds back for the body.
+ */
 export function announceClosing(res: ServerResponse): void {
   res.shouldKeepAlive = false
+  if (isHeadHeld(res)) closeHeldHead(res as OutgoingResponse)
+}
+
+function closeHeldHead(res: OutgoingResponse): void {
+  const head = String(res._header)
+  res._header = head.replace(/^keep-alive: .*\r\n/im, '').replace(/^connection: .*$/im, 'Connection: close')
+  closeAfter(res)
 }
 
 /** Makes Node close the connection after a response, even if its head has not announced it. */
