@@ -72,13 +72,18 @@ export function sendContinue(req: IncomingMessage): void {
 
 /** Replaces `req._read`: the first real reader makes the client send the body. */
 function readExpected(this: IncomingMessage, size: number): void {
-  if (awaitsContinue(this) && !hasListeners(this) && !isEndAwaited(this)) {
+  if (awaitsContinue(this) && isDiscarded(this) && !isEndAwaited(this)) {
     tellOnFinished(this)
     this.on('newListener', onLateReader)
     return
   }
   sendContinue(this)
   letFlow(this, size)
+}
+
+/** Tells whether code discards the body by `resume()`; without that, it calls `read()` itself. */
+function isDiscarded(req: IncomingMessage): boolean {
+  return req.readableFlowing === true && !hasListeners(req)
 }
 
 /**

@@ -97,6 +97,18 @@ for (const { name, express } of expressVersions) {
           }),
       ],
       [
+        'req.read(), again and again',
+        (app: App) =>
+          app.use((req, res) => {
+            const poll = (): void => {
+              const chunk = req.read()
+              if (chunk) res.end(chunk)
+              else if (!res.closed) setImmediate(poll)
+            }
+            poll()
+          }),
+      ],
+      [
         'a reader that waits a while',
         (app: App) =>
           app.use((req, res) => {
