@@ -9,7 +9,7 @@ import { awaitContinue, wrapMethod } from '../node/response/methods.js'
 import { beforeHead, isHeadSent, sendBeforeHead } from '../node/response/send-head.js'
 import { announceClosing } from '../node/response/state.js'
 import { isAwaited } from '../node/streams/awaited-listener.js'
-import { hasListeners } from '../node/streams/listeners.js'
+import { flowsUnread } from '../node/streams/listeners.js'
 import { letFlow, sourceOf } from '../node/streams/state.js'
 import { timers } from '../node/timers.js'
 import type { ToldWaiting } from './views.js'
@@ -72,18 +72,14 @@ export function sendContinue(req: IncomingMessage): void {
 
 /** Replaces `req._read`: the first real reader makes the client send the body. */
 function readExpected(this: IncomingMessage, size: number): void {
-  if (awaitsContinue(this) && isDiscarded(this) && !isEndAwaited(this)) {
+  // Code that polls calls `read()` itself, and the request does not flow.
+  if (awaitsContinue(this) && flowsUnread(this) && !isEndAwaited(this)) {
     tellOnFinished(this)
     this.on('newListener', onLateReader)
     return
   }
   sendContinue(this)
   letFlow(this, size)
-}
-
-/** Tells whether code discards the body by `resume()`; without that, it calls `read()` itself. */
-function isDiscarded(req: IncomingMessage): boolean {
-  return req.readableFlowing === true && !hasListeners(req)
 }
 
 /**

@@ -28,7 +28,12 @@ async function echo(req: IncomingMessage, res: ServerResponse): Promise<void> {
 const waits: Readonly<Record<string, (req: IncomingMessage) => Promise<unknown>>> = {
   "on('end')": (req) => new Promise<void>((resolve) => void req.on('end', resolve)),
   "once(req, 'close')": (req) => once(req, 'close'),
-  'finished(req), which it calls later': (req) => nextTurn().then(() => finished(req)),
+  "on('end') later": async (req) => {
+    await nextTurn()
+    await new Promise<void>((resolve) => void req.on('end', resolve))
+  },
+  "once(req, 'close') later": (req) => nextTurn().then(() => once(req, 'close')),
+  'finished(req) later': (req) => nextTurn().then(() => finished(req)),
 }
 
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n'

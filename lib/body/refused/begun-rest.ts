@@ -1,5 +1,4 @@
-import type { ParsedRequest } from '../../node/internals.js'
-import { isBegun, hasListeners } from '../../node/streams/listeners.js'
+import { flowsUnread, isBegun } from '../../node/streams/listeners.js'
 import type { AnsweredBody } from '../views.js'
 import { SMALL_REST } from './announce-close.js'
 import { Linger } from './linger.js'
@@ -47,11 +46,6 @@ class BegunRest implements Rest {
     if (this.isLost) this.body.loseRest()
     return !this.isLost
   }
-}
-
-/** Tells whether code has let a request flow without a reader, so that its bytes are lost in Node too. */
-function flowsUnread(req: ParsedRequest): boolean {
-  return req.readableFlowing === true && !hasListeners(req)
 }
 
 /**

@@ -12,6 +12,11 @@ export function hasListeners(stream: Readable): boolean {
   return stream.listenerCount('data') > 0 || stream.listenerCount('readable') > 0
 }
 
+/** Tells whether code has let a stream flow without a reader: its bytes are lost, in Node too. */
+export function flowsUnread(stream: Readable): boolean {
+  return stream.readableFlowing === true && !hasListeners(stream)
+}
+
 /**
  * Tells whether a request gives its bytes to a reader. A loop that was left destroys the stream, and stays a listener.
  * A listener of `Readable.toWeb()` has paused it at first: if it is answered in the same turn, Node, too, discards its body.

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
@@ -34,6 +35,15 @@ const ways: Readonly<Record<string, (req: IncomingMessage) => Promise<void>>> = 
       req.pause()
       req.unshift(String(chunk).slice(5), 'utf8')
     }),
+  'pause(), and unshift() in a later turn': async (req) => {
+    let first: Buffer = Buffer.alloc(0)
+    await withFirst(req, (chunk) => {
+      req.pause()
+      first = chunk
+    })
+    await turn()
+    req.unshift(first.subarray(5))
+  },
   'unpipe() and unshift()': async (req) => {
     const first = new PassThrough()
     const chunk = new Promise<Buffer>((resolve) => first.once('data', resolve))
@@ -74,6 +84,25 @@ describe('bodyCache, with a reader that gives bytes back', () => {
       client.write(asChunk(' and more') + lastChunk)
       expect(await next).to.equal('body and more')
       expect(await text(req.pipe(new PassThrough()))).to.equal('head\nbody and more')
+      client.destroy()
+    })
+  }
+
+  for (const encoding of [undefined, 'utf8'] as const) {
+    it(`keeps the encoding of a reader that gives bytes back in a later turn: ${encoding ?? 'none'}`, async () => {
+      const { client, req } = await exchange()
+      client.write(asChunk('head\nbody'))
+      if (encoding !== undefined) req.setEncoding(encoding)
+      let first: Buffer | string = ''
+      await withFirst(req, (chunk) => {
+        req.pause()
+        first = chunk
+      })
+      await turn()
+      req.unshift(first.slice(5), encoding)
+      const next = once(req, 'data')
+      req.resume()
+      expect(await next).to.deep.equal([encoding === undefined ? Buffer.from('body') : 'body'])
       client.destroy()
     })
   }

@@ -256,6 +256,7 @@ describe('bodyCache, with a reader that another one overtakes', () => {
     let second = ''
     const ended = once(req.setEncoding('utf8'), 'end')
     req.on('data', (chunk: string) => {
+      expect(chunk).to.be.a('string')
       second += chunk
     })
     client.write(asChunk('three'), lastChunk)
