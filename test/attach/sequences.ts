@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { kinds } from '../support/clients/pipelined.js'
-import { RawClient } from '../support/clients/raw-client.js'
+import type { RawClient } from '../support/clients/raw-client.js'
 
 /** Answers with the path, the body, and the kind of connection that the app was given. */
 async function echo(req: IncomingMessage, res: ServerResponse): Promise<void> {
