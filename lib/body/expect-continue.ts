@@ -13,6 +13,12 @@ import { letFlow, sourceOf } from '../node/streams/state.js'
 import { timers } from '../node/timers.js'
 import type { ToldWaiting } from './views.js'
 
+interface InvitedBody {
+  /** False once the body was refused: its client must not send it. */
+  readonly isReadable: boolean
+  readonly waiting: ToldWaiting | undefined
+}
+
 interface EndListeners {
   /** The listeners for 'end' that other code has added. */
   readonly endListeners: readonly unknown[]
@@ -40,18 +46,19 @@ export function continueOnRead(req: IncomingMessage, res: ServerResponse): void 
 }
 
 /**
- * Sends `100 Continue` if the client of `req` waits for it and no head has been sent. For readers that take the body
+ * Sends `100 Continue` if the client of `req` waits for it, and neither was its body refused nor a head sent. For readers that take the body
  * without a listener on `req`.
  */
 export function sendContinue(req: IncomingMessage): void {
   const expecting = req as ExpectingRequest
   const res = expecting[CONTINUE]
-  if (res === undefined) return
+  const source = sourceOf(req) as InvitedBody | undefined
+  if (res === undefined || source?.isReadable === false) return
   expecting[CONTINUE] = undefined
   if (isHeadSent(res)) return
   sendBeforeHead(res as OutgoingResponse)
   // A stream that already flows emits nothing when its first reader comes.
-  ;(sourceOf(req) as { readonly waiting: ToldWaiting | undefined } | undefined)?.waiting?.note()
+  source?.waiting?.note()
 }
 
 /** Replaces `req._read`: the first real reader makes the client send the body. */
