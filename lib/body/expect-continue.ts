@@ -5,7 +5,7 @@ import { awaitsContinue, type ExpectingRequest } from '../node/request/awaits-co
 import { isHttp2 } from '../node/request/facts.js'
 import { replaceRead } from '../node/request/methods.js'
 import { isAwaitedByOthers, tellOnFinished } from '../node/request/tell-on-finished.js'
-import { awaitContinue, wrapMethod } from '../node/response/methods.js'
+import { awaitContinue, runBefore } from '../node/response/methods.js'
 import { beforeHead, isHeadSent, sendBeforeHead } from '../node/response/send-head.js'
 import { announceClosing } from '../node/response/state.js'
 import { isAwaited } from '../node/streams/awaited-listener.js'
@@ -13,6 +13,12 @@ import { flowsUnread } from '../node/streams/listeners.js'
 import { letFlow, sourceOf } from '../node/streams/state.js'
 import { timers } from '../node/timers.js'
 import type { ToldWaiting } from './views.js'
+
+interface InvitedBody {
+  /** False once the body was refused: its client must not send it. */
+  readonly isReadable: boolean
+  readonly waiting: ToldWaiting | undefined
+}
 
 interface EndListeners {
   /** The listeners for 'end' that other code has added. */
@@ -49,25 +55,25 @@ function mayBeRead(res: ServerResponse): boolean {
  */
 function closeIfNotInvited(req: IncomingMessage, res: ServerResponse): void {
   awaitContinue(res, () => !req.complete && !mayBeRead(res))
-  wrapMethod(res, 'end', (_, end, args) => {
+  runBefore(res, 'end', () => {
     if (awaitsContinue(req) && !req.complete) announceClosing(res)
-    return end.apply(res, args)
   })
 }
 
 /**
- * Sends `100 Continue` if the client of `req` waits for it and no head has been sent. For readers that take the body
- * without a listener on `req`.
+ * Sends `100 Continue` if the client of `req` waits for it, and neither was its body refused nor a head sent. For
+ * readers that take the body without a listener on `req`.
  */
 export function sendContinue(req: IncomingMessage): void {
   const expecting = req as ExpectingRequest
   const res = expecting[CONTINUE]
-  if (res === undefined) return
+  const source = sourceOf(req) as InvitedBody | undefined
+  if (res === undefined || source?.isReadable === false) return
   expecting[CONTINUE] = undefined
   if (isHeadSent(res)) return
   sendBeforeHead(res as OutgoingResponse)
   // A stream that already flows emits nothing when its first reader comes.
-  ;(sourceOf(req) as { readonly waiting: ToldWaiting | undefined } | undefined)?.waiting?.note()
+  source?.waiting?.note()
 }
 
 /** Replaces `req._read`: the first real reader makes the client send the body. */

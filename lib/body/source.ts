@@ -147,6 +147,9 @@ export class BodySource
   }
 
   private complete(): boolean {
+    // Node ends a request over HTTP/2 once more when its stream closes, which may be by a reset after the body.
+    if (this.state === 'failed') return false
+    if (this.state === 'whole') return this.buffer(null)
     // Node first reports the end of an HTTP/2 stream that was reset, and 'aborted' a moment later.
     if (isCutShort(this)) {
       this.abort(undefined)

@@ -26,6 +26,9 @@ export const STREAMING: unique symbol = Symbol.for('sluiceway.autoFlush') as nev
 /** On a function: marks it as the `flush` that autoFlush provides. */
 export const PROVIDED: unique symbol = Symbol.for('sluiceway.autoFlush.flush') as never
 
+/** On a method of a response: marks a layer of this package that passes on what it gets, above Node's own method. */
+export const PASSING: unique symbol = Symbol.for('sluiceway.passing') as never
+
 /** On a response, or what it inherits from: the outermost layer of its `write`. */
 export const WRITE_LAYER: unique symbol = Symbol.for('sluiceway.autoFlush.write') as never
 

@@ -1,11 +1,13 @@
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import rawBody from 'raw-body'
-import { attach, bodyCache, maxBytes } from 'sluiceway'
+import { attach, autoFlush, bodyCache, maxBytes, passthroughProxy } from 'sluiceway'
 import { RawClient } from '../support/clients/raw-client.js'
 import { type Handler, hosts } from '../support/express/hosts.js'
+import { scriptedUpstream } from '../support/servers/scripted-upstream.js'
 import { closeServers, listen } from '../support/servers/servers.js'
 import { until } from '../support/time/until.js'
 
@@ -29,6 +31,26 @@ for (const { name, mount } of hosts) {
       const { status, headers } = await client.response()
       expect([status, headers['connection']]).to.deep.equal([413, ['close']])
     })
+
+    for (const [where, refusing] of Object.entries({
+      maxBytes: () => maxBytes(10),
+      bodyCache: () => bodyCache({ limit: 10 }),
+    })) {
+      for (const [how, begin] of Object.entries({
+        'res.flushHeaders()': (res: ServerResponse) => res.flushHeaders(),
+        'res.write()': (res: ServerResponse) => res.write('begun'),
+      })) {
+        it(`never invites a body that ${where} refuses, even if the app then begins an answer by ${how}`, async () => {
+          const refuse: Handler = (req, res, next) => refusing()(req, res, () => next())
+          const client = await ask(11, refuse, (_req, res) => {
+            begin(res)
+            res.end()
+          })
+          expect((await client.response()).status).to.equal(413)
+          await client.closed()
+        })
+      }
+    }
 
     const readers: Record<string, Handler> = {
       'req itself': (req, res) => void text(req).then((body) => res.end(body)),
@@ -73,6 +95,37 @@ for (const { name, mount } of hosts) {
       const { status, headers } = await client.response()
       expect([status, headers['connection']]).to.deep.equal([403, ['close']])
     })
+
+    it('leaves the lines of a proxied answer in their order and case', async () => {
+      const upstream = await scriptedUpstream()
+      const client = await ask(4, passthroughProxy(upstream.url))
+      expect(await client.untilText('\r\n\r\n')).to.equal(CONTINUE)
+      client.write('body')
+      const connection = await upstream.connectionWith('body')
+      const lines = ['x-b: 1', 'X-A: 2', 'Set-Cookie: a', 'X-B: 3', 'Set-Cookie: b', 'Content-Length: 0']
+      connection.write(`HTTP/1.1 200 OK\r\n${lines.join('\r\n')}\r\n\r\n`)
+      expect((await client.response()).head).to.include(`${lines.join('\r\n')}\r\n`)
+      client.destroy()
+    })
+
+    for (const [where, before] of Object.entries({ '': [], ', behind autoFlush': [autoFlush()] })) {
+      it(`sends the head of a proxied answer at once, without a byte of its body${where}`, async () => {
+        // One that waits for a first byte waits for 50 ms; a busy machine may take as long.
+        const isSentAtOnce = async (): Promise<boolean> => {
+          const upstream = await scriptedUpstream()
+          const client = await ask(4, ...before, passthroughProxy(upstream.url))
+          await client.untilText('\r\n\r\n')
+          client.write('body')
+          const connection = await upstream.connectionWith('body')
+          const late = sleep(50).then(() => false)
+          connection.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n')
+          return Promise.race([client.untilText('\r\n\r\n').then(() => true), late])
+        }
+        let sent = false
+        for (let i = 0; i < 10 && !sent; i += 1) sent = await isSentAtOnce()
+        expect(sent).to.equal(true)
+      })
+    }
 
     it('does not invite the body when there is no handler', async () => {
       const client = await ask(4, maxBytes(10), bodyCache())

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import http2, { type ClientHttp2Session } from 'node:http2'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect } from 'chai'
 import { autoFlush, bodyCache, type ChildExit, maxBytes, passthroughProxy, pipeChild } from 'sluiceway'
 import { sh } from '../pipe-child/piped.js'
@@ -11,6 +12,7 @@ import { root } from '../support/repository/repository.js'
 import { scriptedUpstream } from '../support/servers/scripted-upstream.js'
 import { closeServers, listen } from '../support/servers/servers.js'
 import { deferred } from '../support/time/deferred.js'
+import { until } from '../support/time/until.js'
 
 const { mount } = hosts[0]!
 const { NGHTTP2_CANCEL: CANCEL, NGHTTP2_NO_ERROR: NO_ERROR } = http2.constants
@@ -177,6 +179,29 @@ describe('a client that cuts its HTTP/2 upload', () => {
     return exchange
   }
 
+  for (const [name, before] of [
+    ['maxBytes', maxBytes('1mb')],
+    ['bodyCache', bodyCache()],
+  ] as const) {
+    it(`that was read whole, before its answer: its reader hears of no error after its end, behind ${name}`, async () => {
+      const told: string[] = []
+      const read = deferred<IncomingMessage>()
+      const reader: Handler = (req) => {
+        req.on('data', () => {}).on('error', (error) => told.push(String(error)))
+        req.on('end', () => told.push('end')).on('end', () => read.resolve(req))
+      }
+      const { port } = await listen(http2.createServer(mount(before, reader) as never) as never)
+      const client = await frameClient(port)
+      client.stream.end('whole')
+      const requestClosed = once(await read.promise, 'close')
+      client.reset(CANCEL)
+      await requestClosed
+      await nextTurn()
+      expect(told).to.deep.equal(['end'])
+      client.session.destroy()
+    })
+  }
+
   for (const [how, headers] of [
     ['of unknown length', {}],
     ['with a length', { 'content-length': 1000 }],
@@ -224,6 +249,20 @@ describe('a client that cuts its HTTP/2 upload', () => {
             req.on('end', () => read.resolve('whole')).on('error', read.resolve)
           })
           expect(await read.promise).to.include({ code: 'ERR_SLUICEWAY_BODY_ABORTED' })
+        })
+
+        it(`${how}, with ${what}: a listener for that error may throw, and hears of it once, behind ${name}`, async () => {
+          let heard = 0
+          await cut(code, headers, before, (req, _res, next) => {
+            req.on('error', () => {
+              heard += 1
+              throw new Error('thrown by a listener')
+            })
+            next()
+          })
+          await until(() => heard > 0)
+          await nextTurn()
+          expect(heard).to.equal(1)
         })
 
         it(`${how}, with ${what}: so does code that discards the body, behind ${name}`, async () => {

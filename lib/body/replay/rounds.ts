@@ -188,11 +188,11 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
 
   /**
    * The error for code that discards a body over HTTP/2, and waits for its end or for an error, if the client has left:
-   * Node gives it an 'end', as if the body were whole.
+   * Node gives it an 'end', as if the body were whole. To code that has destroyed the request it gives neither.
    */
   private get cutOfStream(): SluicewayError | undefined {
-    const { req, body } = this
-    if (!isHttp2(req) || req.listenerCount('error') === 0) return undefined
+    const { req, body, hasClosed } = this
+    if (hasClosed || !isHttp2(req) || req.listenerCount('error') === 0) return undefined
     const { failure } = body
     return failure?.code === 'ERR_SLUICEWAY_BODY_ABORTED' ? failure : undefined
   }

@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream'
+import { containWithoutCut } from '../../node/contained.js'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
 import { hasClosedStream, hasConnection, isHttp2 } from '../../node/request/facts.js'
 import { destroyStreamOf, restoreDestroy } from '../../node/request/methods.js'
@@ -53,7 +54,10 @@ function emitError(req: ParsedRequest, error: SluicewayError, end: (begun: Liste
   // Some readers, such as HTTP clients, remove their listener before the error is emitted.
   req.on('error', ignore)
   const told = listenersOf(req)
-  req.emit('error', error)
+  const emit = (): void => void req.emit('error', error)
+  // Over HTTP/2, Node emits no error on a request: an exception of its listener would end the process only behind ours.
+  if (isHttp2(req)) containWithoutCut(req, emit)
+  else emit()
   end(takeBegunSince(told, req))
 }
 

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { applicationResponseOf, commonResponseOf } from '../express.js'
 import { AWAITS_CONTINUE, type OutgoingResponse } from '../internals.js'
-import { HEAD_LAYER, PROVIDED, WRITE_LAYER } from '../keys.js'
+import { HEAD_LAYER, PASSING, PROVIDED, WRITE_LAYER } from '../keys.js'
 
 /*
  * The one place where methods of a response are wrapped:
@@ -27,6 +27,34 @@ export function wrapMethod(res: ServerResponse, name: WrappedName, around: Aroun
     return around(this, inner, args)
   }
   res[name] = wrapped as never
+}
+
+/** Runs code before a method that sends a body. The layer does not count as that of other code: see `isReplaced`. */
+export function runBefore(res: ServerResponse, name: 'write' | 'end', run: () => void): void {
+  const isOthers = isReplaced(res, name)
+  wrapMethod(res, name, (_, inner, args) => {
+    run()
+    return inner.apply(res, args)
+  })
+  if (!isOthers) markPassing(res[name] as Method)
+}
+
+function markPassing(layer: Method): Method {
+  return Object.defineProperty(layer, PASSING, { value: true })
+}
+
+function markAs(inner: Method, layer: Method): Method {
+  return isPassing(inner) ? markPassing(layer) : layer
+}
+
+/** Tells whether other code has replaced a method of a response: it may change the body there, and the head with it. */
+export function isReplaced(res: ServerResponse, name: 'write' | 'end'): boolean {
+  return Object.hasOwn(res, name) && !isPassing(res[name])
+}
+
+/** Other code may have put anything in the place of a method. */
+function isPassing(method: unknown): boolean {
+  return typeof method === 'function' && PASSING in method
 }
 
 /**
@@ -92,15 +120,15 @@ export function outermost(
   }
 
   // The first layer needs no state on the response, as most responses are never wrapped.
-  function first(this: Layered, ...args: unknown[]): unknown {
+  const first = markPassing(function first(this: Layered, ...args: unknown[]): unknown {
     const inner = methodBelow(this, name, first)
     return this[key] === undefined ? around(this, inner, args) : inner.apply(this, args)
-  }
+  })
 
   function layer(inner: Method): Method {
-    return function outer(this: Layered, ...args) {
+    return markAs(inner, function outer(this: Layered, ...args) {
       return this[key] === outer ? around(this, inner, args) : inner.apply(this, args)
-    }
+    })
   }
 
   const accessor: Accessor = {

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { ServerResponse } from '../http.js'
 import { HTTP2_TRAILERS, type OutgoingResponse } from '../internals.js'
 import { isHttp2 } from '../request/facts.js'
-import { type Method, queueHead, wrapMethod } from './methods.js'
+import { type Method, queueHead, runBefore, wrapMethod } from './methods.js'
 
 /**
  * Tells whether the head of a response has been written. Some frameworks give a response a `headersSent` of their own:
@@ -48,10 +48,7 @@ export function beforeHead(res: ServerResponse, run: () => void): void {
     run()
     flush()
   }
-  wrapMethod(res, 'write', (_, write, args) => {
-    run()
-    return write.apply(res, args)
-  })
+  runBefore(res, 'write', run)
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { containWithoutCut } from '../../node/contained.js'
 import { cutResponse } from '../../node/response/cut.js'
-import { hasOtherFlush } from '../../node/response/methods.js'
+import { hasOtherFlush, isReplaced } from '../../node/response/methods.js'
 import { isHeadWritten, sendHead } from '../../node/response/send-head.js'
 import { sendsBody } from '../../node/response/state.js'
 import { timers } from '../../node/timers.js'
@@ -241,7 +241,7 @@ export class Answer implements BodyReceiver, ClientSide {
    */
   private sendHeadAlone(): void {
     const { res } = this
-    const mayChange = !isHeadWritten(res) && Object.hasOwn(res, 'write') && !hasOtherFlush(res)
+    const mayChange = !isHeadWritten(res) && isReplaced(res, 'write') && !hasOtherFlush(res)
     if (!mayChange) return sendHead(res)
     // A busy process may find that byte only after the time is up: it is read before an immediate runs.
     this.headTimer ??= timers.setTimeout(() => timers.setImmediate(() => this.headIsDue()), HEAD_ALONE_MS)

@@ -1,6 +1,7 @@
 import { ServerResponse } from '../../node/http.js'
 import { OUT_HEADERS, type OutgoingHeaders, type OutgoingResponse } from '../../node/internals.js'
 import { isHttp2 } from '../../node/request/facts.js'
+import { isReplaced } from '../../node/response/methods.js'
 import { isHeadWritten } from '../../node/response/send-head.js'
 import { expectBody, takesBody } from '../../node/response/state.js'
 import { isHeadUntouched } from '../../node/response/untouched-response.js'
@@ -133,7 +134,7 @@ function setStatus(res: ServerResponse, status: number, phrase: string | undefin
  */
 function isChangedByWrites(res: ServerResponse, status: number): boolean {
   const isFinal = Number.isInteger(status) && status >= 200 && status <= 999
-  return isFinal && (Object.hasOwn(res, 'write') || Object.hasOwn(res, 'end'))
+  return isFinal && (isReplaced(res, 'write') || isReplaced(res, 'end'))
 }
 
 /**

@@ -267,4 +267,12 @@ describe('bodyCache on HTTP/2', () => {
   it("emits 'close' and then 'end', as Node does, and no error, on a request that is not read", async () => {
     expect(await eventsOf((_req, res) => res.end('early'))).to.deep.equal(['close', 'end'])
   })
+
+  it('emits no error on a request that the application has destroyed before it answers', async () => {
+    const destroy: Handler = (req, res) => {
+      req.destroy()
+      res.end('early')
+    }
+    expect(await eventsOf(destroy)).not.to.include('error')
+  })
 })
