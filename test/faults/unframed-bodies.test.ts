@@ -1,12 +1,18 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
+import net from 'node:net'
+import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { expect } from 'chai'
 import { passthroughProxy, pipeChild } from 'sluiceway'
 import { sh } from '../pipe-child/piped.js'
+import { transports } from '../support/clients/pipelined.js'
 import { RawClient } from '../support/clients/raw-client.js'
 import { type Handler, hosts } from '../support/express/hosts.js'
+import { observing } from '../support/observed.js'
+import { emptyDirectory, removeDirectories } from '../support/process/temporary-files.js'
 import { scriptedUpstream } from '../support/servers/scripted-upstream.js'
-import { closeServers, serve } from '../support/servers/servers.js'
+import { closeServers, listen, serve } from '../support/servers/servers.js'
 
 /** The ways in which an application turns chunks off, as for a player or a device that does not know them. */
 const unframed: Record<string, (res: ServerResponse) => void> = {
@@ -48,6 +54,40 @@ for (const { name, mount } of hosts) {
     }
   })
 }
+
+describe('a body that ends with its connection, where nothing can be reset', () => {
+  const observer = observing()
+  afterEach(closeServers)
+  afterEach(removeDirectories)
+
+  async function overUnixSocket(app: RequestListener): Promise<RawClient> {
+    const path = join(emptyDirectory(), 'socket')
+    await listen(createServer(app), { path })
+    const socket = net.connect({ path })
+    await once(socket, 'connect')
+    return RawClient.over(socket)
+  }
+
+  async function overTls(app: RequestListener): Promise<RawClient> {
+    const secure = transports.find(({ name }) => name === 'https')!
+    return secure.connect((await secure.serve(app)).port)
+  }
+
+  for (const [where, connect] of Object.entries({ 'a Unix socket': overUnixSocket, TLS: overTls })) {
+    it(`is cut without an exception: over ${where}`, async () => {
+      const contained = observer.messages('sluiceway:contained')
+      const upstream = await scriptedUpstream()
+      const client = await connect(hosts[0]!.mount(passthroughProxy(upstream.url)))
+      client.write('GET / HTTP/1.0\r\n\r\n')
+      const connection = await upstream.connection()
+      connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n')
+      await client.untilText('half')
+      connection.socket.resetAndDestroy()
+      await client.closed()
+      expect(contained).to.deep.equal([])
+    })
+  }
+})
 
 async function asked(port: number): Promise<RawClient> {
   const client = await RawClient.connect(port)
