@@ -1,10 +1,13 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import http from 'node:http'
 import { Socket, type NetConnectOpts } from 'node:net'
 import { expect } from 'chai'
 import express from 'express'
 import { passthroughProxy, type PassthroughProxy } from 'sluiceway'
 import { RawClient } from '../../support/clients/raw-client.js'
 import { attached } from '../../support/servers/attached.js'
-import { closeServers } from '../../support/servers/servers.js'
+import { closeServers, serve } from '../../support/servers/servers.js'
+import { needsOwnClient } from '../../support/undici/transports.js'
 
 /** What a library that intercepts sockets replaces on each. */
 interface Intercepted {
@@ -15,7 +18,7 @@ interface Intercepted {
 
 type Connect = (this: Socket, options: NetConnectOpts, listener?: () => void) => Socket
 
-/** Connects a socket to nothing, tells that twice, and pushes an answer to each of its writes, as nock 15 does. */
+/** Connects a socket to nothing, tells that twice, and pushes an answer to each of its writes, as nock 15 does; then it ends. */
 function connectToNothing(connect: Connect, answers: readonly string[]): Connect {
   return function (this: Socket, ...[normalized]) {
     const [options] = normalized as unknown as [NetConnectOpts]
@@ -24,9 +27,9 @@ function connectToNothing(connect: Connect, answers: readonly string[]): Connect
     socket._read = () => undefined
     socket._writeGeneric = (_isMany, _data, _encoding, callback) => {
       callback()
-      setImmediate(() => this.push(left.shift()))
+      setImmediate(() => this.push(left.shift() ?? null))
     }
-    connect.call(this, { ...options, lookup: () => undefined })
+    connect.call(this, { ...options, host: 'mocked.example', lookup: () => undefined })
     setImmediate(() => {
       socket.connecting = false
       for (const listener of this.rawListeners('connect')) listener.apply(this)
@@ -36,15 +39,35 @@ function connectToNothing(connect: Connect, answers: readonly string[]): Connect
   }
 }
 
+/** True while `http.request` runs, and in the connections that are opened then. */
+const inRequest = new AsyncLocalStorage<boolean>()
+
+/** Replaces `http.request` as msw 3 does, to know the connections that it opens. */
+function knowingRequest(request: (options: object) => http.ClientRequest): typeof http.request {
+  return (options: unknown) => inRequest.run(true, request, options as object)
+}
+
+/** Mocks only connections of `http.request`, and ends others. */
+function connectOfRequest(connect: Connect, answers: readonly string[]): Connect {
+  return function (this: Socket, ...given) {
+    if (inRequest.getStore() === true) return connectToNothing(connect, answers).apply(this, given)
+    return connectToNothing(connect, [REFUSED]).apply(this, given)
+  }
+}
+
+const OWN = 'undici has connections of its own, which know nothing of `http.request`'
+const REFUSED = 'HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n'
 const ANSWER = 'HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nmocked'
 const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
 
 describe('passthroughProxy when a library such as nock intercepts all sockets', () => {
   const connect = Reflect.get(Socket.prototype, 'connect') as Connect
+  const { request } = http
   let proxy: PassthroughProxy
   afterEach(closeServers)
   afterEach(() => {
     Object.assign(Socket.prototype, { connect })
+    Object.assign(http, { request })
     // Proxies with the same options share their connections.
     void proxy.destroy()
   })
@@ -52,7 +75,7 @@ describe('passthroughProxy when a library such as nock intercepts all sockets', 
   /** Returns clients of a proxy whose connections, from now on, are intercepted. */
   async function clients(count: number, answers: readonly string[]): Promise<RawClient[]> {
     proxy = passthroughProxy('http://mocked.example', { maxConnections: 1 })
-    const { port } = await attached(express().use(proxy))
+    const { port } = await attached(express().set('env', 'test').use(proxy))
     const found = await Promise.all(Array.from({ length: count }, () => RawClient.connect(port)))
     Object.assign(Socket.prototype, { connect: connectToNothing(connect, answers) })
     return found
@@ -82,6 +105,46 @@ describe('passthroughProxy when a library such as nock intercepts all sockets', 
     expect(await asking.untilText('\r\n\r\n')).to.match(/^HTTP\/1.1 101 /)
     asking.write('hello')
     expect(await asking.untilText('you')).to.contain('hello to you')
+    asking.destroy()
+  })
+
+  it('sends the answers of one that mocks only connections of `http.request`', async function () {
+    needsOwnClient(this, OWN)
+    const [asking] = (await clients(1, [])) as [RawClient]
+    Object.assign(Socket.prototype, { connect: connectOfRequest(connect, [ANSWER, ANSWER]) })
+    Object.assign(http, { request: knowingRequest(request) })
+    for (let round = 0; round < 2; round += 1) {
+      asking.write('GET / HTTP/1.1\r\nHost: test\r\n\r\n')
+      expect(String((await asking.response()).body)).to.equal('mocked')
+    }
+    asking.destroy()
+  })
+
+  it('opens new connections when it begins and when it ceases to intercept them', async function () {
+    needsOwnClient(this, OWN)
+    const upstream = await serve((_req, res) => res.end('real'))
+    proxy = passthroughProxy(upstream.url)
+    const asking = await RawClient.connect((await attached(express().set('env', 'test').use(proxy))).port)
+    const mocks = connectToNothing(connect, [ANSWER, ANSWER])
+    for (const [way, expected] of [
+      [connect, 'real'],
+      [mocks, 'mocked'],
+      [mocks, 'mocked'],
+      [connect, 'real'],
+    ] as const) {
+      Object.assign(Socket.prototype, { connect: way })
+      asking.write('GET / HTTP/1.1\r\nHost: test\r\n\r\n')
+      expect(String((await asking.response()).body)).to.equal(expected)
+    }
+    asking.destroy()
+  })
+
+  it('sends a request only once whose kept connection it ends', async () => {
+    const [asking] = (await clients(1, [ANSWER])) as [RawClient]
+    for (const expected of [200, 502]) {
+      asking.write('GET / HTTP/1.1\r\nHost: test\r\n\r\n')
+      expect((await asking.response()).status).to.equal(expected)
+    }
     asking.destroy()
   })
 })

@@ -30,7 +30,7 @@ export interface ConnectionSettings {
 /** One connection to a server, which carries one request at a time. */
 export class Connection implements Holder, ResponseEvents, TransportOwner, UploadOwner {
   private readonly owner: ConnectionOwner
-  private readonly transport: Transport
+  readonly transport: Transport
   private readonly parser: ResponseParser
   private readonly countdown: Countdown
   private readonly interim = new InterimLimit()

@@ -1,5 +1,6 @@
 import { connect, type NetConnectOpts, type OnReadOpts, type Socket } from 'node:net'
 import { URL } from 'node:url'
+import { openAsRequest } from '../../../node/connection/intercepted-socket.js'
 import type { ConnectOptions } from './connect-options.js'
 import { runOutside } from './outside.js'
 import { TlsConnector } from './tls.js'
@@ -25,9 +26,14 @@ export class Connector {
     this.tls = isSecure ? new TlsConnector(given, name) : undefined
   }
 
-  /** Opens a connection that reads into the memory of `onread`; without it, the socket emits its bytes. */
-  open(onread?: OnReadOpts): Socket {
+  /** Opens a connection that reads into the memory of `onread`. */
+  open(onread: OnReadOpts): Socket {
     return runOutside(() => this.begin(onread))
+  }
+
+  /** Opens a connection that other code intercepts, such as nock or msw; its socket emits its bytes. */
+  openIntercepted(): Socket {
+    return runOutside(() => openAsRequest(() => this.begin()))
   }
 
   /**
@@ -39,7 +45,7 @@ export class Connector {
     socket.setNoDelay(noDelay).setKeepAlive(keepAlive, keepAliveInitialDelay)
   }
 
-  private begin(onread: OnReadOpts | undefined): Socket {
+  private begin(onread?: OnReadOpts): Socket {
     // It is half-open: a tunnel has two halves, and an answer may still be read after the end of a connection.
     const options = { ...this.options, onread, allowHalfOpen: true } as NetConnectOpts
     return this.tls === undefined ? connect(options) : this.tls.connect(options)

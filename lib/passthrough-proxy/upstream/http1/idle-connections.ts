@@ -35,8 +35,14 @@ export class IdleConnections {
     this.wake(milliseconds)
   }
 
+  /** Takes a connection, and ends those that mocks of the tests of an application, or their end, have made obsolete. */
   take(): Connection | undefined {
-    return this.connections.pop()
+    let last = this.connections.pop()
+    while (last?.transport.isCurrent === false) {
+      last.destroy()
+      last = this.connections.pop()
+    }
+    return last
   }
 
   /** Forgets a connection that has ended by itself. */

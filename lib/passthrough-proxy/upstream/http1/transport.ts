@@ -1,14 +1,16 @@
 import type { OnReadOpts, Socket } from 'node:net'
 import { isReset } from '../../../node/connection/connection.js'
-import { isIntercepted } from '../../../node/connection/intercepted-socket.js'
+import { isIntercepted, openingMethod } from '../../../node/connection/intercepted-socket.js'
 import { closeWithHalves, forgetFlow, forgetWriteError, outliveWriting } from '../../../node/streams/state.js'
 import { type Memory, ReadMemory, tunnelMemory } from './read-memory.js'
 import { isSecure } from './tls.js'
 import { emitBytes } from './tunnel-reading.js'
 
 export interface SocketOpener {
-  /** Opens a socket that reads into the memory it is given, or else emits its bytes. */
-  open(onread?: OnReadOpts): Socket
+  /** Opens a socket that reads into the memory it is given. */
+  open(onread: OnReadOpts): Socket
+  /** Opens a socket that other code intercepts; it emits its bytes. */
+  openIntercepted(): Socket
   /** Called with the socket once it is open. */
   tune(socket: Socket): void
 }
@@ -38,6 +40,7 @@ export class Transport {
   /** Takes the bytes of a read. False stops the reading. */
   private receive: (bytes: Buffer) => boolean
   private listeners: Listeners
+  private readonly openedBy = openingMethod()
   isPaused = false
 
   constructor(opener: SocketOpener, owner: TransportOwner) {
@@ -53,6 +56,16 @@ export class Transport {
   /** True if the server has reset the connection. */
   get isReset(): boolean {
     return isReset(this.socket)
+  }
+
+  /** True if other code answers in place of the server. */
+  get isIntercepted(): boolean {
+    return isIntercepted(this.socket)
+  }
+
+  /** False once other code has begun, or ceased, to intercept all sockets that are opened. */
+  get isCurrent(): boolean {
+    return this.openedBy === openingMethod()
   }
 
   /** Keeps the last bytes, which a receiver still needs. */
@@ -94,11 +107,11 @@ export class Transport {
     const socket = opener.open(this.reading())
     if (!isIntercepted(socket)) return socket
     socket.destroy()
-    return opener.open()
+    return opener.openIntercepted()
   }
 
   private dataListener(): Listeners {
-    return isIntercepted(this.socket) ? { data: (bytes) => this.receive(bytes) } : {}
+    return this.isIntercepted ? { data: (bytes) => this.receive(bytes) } : {}
   }
 
   // These functions lead to this object alone, as a socket holds them as long as it lives.
