@@ -7,7 +7,7 @@ import { replaceRead } from '../node/request/methods.js'
 import { isAwaitedByOthers, tellOnFinished } from '../node/request/tell-on-finished.js'
 import { awaitContinue, runBefore } from '../node/response/methods.js'
 import { beforeHead, isHeadSent, sendBeforeHead } from '../node/response/send-head.js'
-import { announceClosing } from '../node/response/state.js'
+import { announceClosing, closeAfter } from '../node/response/state.js'
 import { isAwaited } from '../node/streams/awaited-listener.js'
 import { flowsUnread } from '../node/streams/listeners.js'
 import { letFlow, sourceOf } from '../node/streams/state.js'
@@ -56,7 +56,10 @@ function mayBeRead(res: ServerResponse): boolean {
 function closeIfNotInvited(req: IncomingMessage, res: ServerResponse): void {
   awaitContinue(res, () => !req.complete && !mayBeRead(res))
   runBefore(res, 'end', () => {
-    if (awaitsContinue(req) && !req.complete) announceClosing(res)
+    if (!awaitsContinue(req) || req.complete) return
+    announceClosing(res)
+    // The head may have been sent by a way that sends no 100: the next request would be taken for the body.
+    closeAfter(res as OutgoingResponse)
   })
 }
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, request, type ServerResponse } from 'node:http'
+import { createServer, request, ServerResponse } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 import { expect } from 'chai'
 import compression from 'compression'
@@ -132,6 +132,27 @@ for (const { name, express } of expressVersions) {
       client.request('GET', '/')
       expect(String((await client.response()).body)).to.equal('next')
     })
+
+    const UNINVITED: readonly [string, Begin][] = [
+      ["Node's own write", (res) => ServerResponse.prototype.write.call(res, 'begun', 'utf8')],
+      ["Node's own flushHeaders", (res) => ServerResponse.prototype.flushHeaders.call(res)],
+      [
+        'another status after res.writeHead()',
+        (res) => Object.assign(res.writeHead(200), { statusCode: 500 }).write('begun'),
+      ],
+    ]
+    for (const [how, begin] of UNINVITED) {
+      it(`closes the connection after a response that sends no 100, as it begins by ${how}`, async () => {
+        const port = await serve((_req, res) => {
+          begin(res)
+          res.end()
+        })
+        const client = await RawClient.connect(port)
+        client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
+        expect((await client.response()).status).to.equal(200)
+        await client.closed()
+      })
+    }
 
     it('keeps each byte of the head', async () => {
       const port = await serve((req, res) => {
