@@ -19,7 +19,7 @@ import {
   upgradeOverHttp2,
 } from './failures.js'
 import { HeadTimer, type TimedRequest } from './head-timer.js'
-import { phraseBytes, phraseOf, textLines } from './lines.js'
+import { isFramed, phraseBytes, phraseOf, textLines } from './lines.js'
 import type { Queue } from './queues.js'
 import { ShieldedBody } from './shielded-body.js'
 import { expectSocket, PausedEnd, type Sender } from './sockets.js'
@@ -52,12 +52,13 @@ export class Dispatched implements Handler, Sending, Sender, Attempt, TimedReque
   private holdsPlace = false
   private isPaused = false
   private endsWithHead = false
+  private isUnframed = false
   private retries = 0
   private connectedAt = 0
   private abortConnection: ((reason?: Error) => void) | undefined
   private resumeConnection: (() => void) | undefined
   private timer: HeadTimer | undefined
-  private socket: Socket | undefined
+  protected socket: Socket | undefined
   private pausedEnd: PausedEnd | undefined
   private interim: InterimLimit | undefined
 
@@ -168,6 +169,14 @@ export class Dispatched implements Handler, Sending, Sender, Attempt, TimedReque
     this.breakOff({ kind: 'timeout', message: HEADERS_TIMEOUT, maybeHeard: true, cause: undefined })
   }
 
+  /**
+   * True if undici takes a reset for the end of a body without framing. A server also resets a connection if it leaves a
+   * part of the request unread; its answer counts.
+   */
+  private get isCut(): boolean {
+    return this.isUnframed && this.socket?.errored != null && !this.isBeingSent
+  }
+
   protected get isOver(): boolean {
     return this.stage === 'over'
   }
@@ -178,6 +187,7 @@ export class Dispatched implements Handler, Sending, Sender, Attempt, TimedReque
     this.stage = 'answered'
     this.timer?.end()
     this.endsWithHead = hasNoBody(this.request.method, status)
+    this.isUnframed = !this.endsWithHead && !isFramed(lines)
     this.receiver.onHead(status, this.phraseFor(status, reason), lines)
     // undici may emit a part of the body in this tick, and does not report the end of a read.
     timers.nextTick(endRead, this)
@@ -205,6 +215,7 @@ export class Dispatched implements Handler, Sending, Sender, Attempt, TimedReque
 
   protected finish(trailers: string[]): void {
     if (this.isOver) return
+    if (this.isCut) return this.fail(failureOf(this.socket?.errored as Error, true))
     this.end()
     this.receiver.onEnd(trailers)
   }

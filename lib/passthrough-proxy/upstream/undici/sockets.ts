@@ -35,8 +35,9 @@ function forget(): void {
 }
 
 /**
- * Avoids an assertion of undici 7 that ends the process: it fails if undici's parser is paused when the upstream ends
- * a connection that also ends the body (nodejs/undici#5360). The whole body has been read by then.
+ * Avoids an assertion of undici 7 that ends the process: it fails if undici's parser is paused when the end or the reset
+ * of a connection also ends the body (nodejs/undici#5360). Before an end, the whole body has been read. After a reset,
+ * the parser cannot go on: undici then has to take it for a failure.
  */
 export class PausedEnd {
   private readonly socket: Socket
@@ -46,10 +47,22 @@ export class PausedEnd {
   constructor(socket: Socket, resume: () => void) {
     this.socket = socket
     this.wake = resume
-    socket.prependListener('end', this.wake)
+    socket.prependListener('end', this.wake).prependListener('error', hideReset)
   }
 
   forget(): void {
-    this.socket.off('end', this.wake)
+    this.socket.off('end', this.wake).off('error', hideReset)
   }
+}
+
+/** Hides the code, by which undici decides, from the listeners of this event. */
+function hideReset(error: NodeJS.ErrnoException): void {
+  const { code } = error
+  if (code !== 'ECONNRESET') return
+  error.code = 'UND_ERR_SOCKET'
+  timers.nextTick(giveBackCode, error, code)
+}
+
+function giveBackCode(error: NodeJS.ErrnoException, code: string): void {
+  error.code = code
 }
