@@ -59,6 +59,7 @@ export class Dispatched implements Handler, Sending, Sender, Attempt, TimedReque
   private resumeConnection: (() => void) | undefined
   private timer: HeadTimer | undefined
   protected socket: Socket | undefined
+  private asserts = false
   private pausedEnd: PausedEnd | undefined
   private interim: InterimLimit | undefined
 
@@ -99,7 +100,7 @@ export class Dispatched implements Handler, Sending, Sender, Attempt, TimedReque
   pause(): void {
     this.isPaused = true
     if (this.socket === undefined || this.isOver) return
-    this.pausedEnd ??= new PausedEnd(this.socket, () => this.resume())
+    this.pausedEnd ??= new PausedEnd(this.socket, () => this.resume(), this.asserts)
   }
 
   resume(): void {
@@ -118,8 +119,9 @@ export class Dispatched implements Handler, Sending, Sender, Attempt, TimedReque
     expectSocket(this)
   }
 
-  onSocket(socket: Socket): void {
+  onSocket(socket: Socket, asserts: boolean): void {
     this.socket = socket
+    this.asserts = asserts
   }
 
   onResponseStarted(): void {

@@ -4,7 +4,14 @@ import { timers } from '../../../node/timers.js'
 
 /** A request that is about to be sent on one of undici's connections. */
 export interface Sender {
-  onSocket(socket: Socket): void
+  /** `asserts` is true for undici 7, see PausedEnd. */
+  onSocket(socket: Socket, asserts: boolean): void
+}
+
+/** The message of undici's event. */
+interface SentHead {
+  readonly socket: Socket
+  readonly request: object
 }
 
 let next: Sender | undefined
@@ -17,7 +24,9 @@ export function watchSockets(): void {
   subscribe('undici:client:sendHeaders', (message) => {
     const sender = next
     next = undefined
-    sender?.onSocket((message as { readonly socket: Socket }).socket)
+    const { socket, request } = message as SentHead
+    // That of undici 8 has the names of its handlers.
+    sender?.onSocket(socket, 'onComplete' in request)
   })
 }
 
@@ -43,11 +52,12 @@ export class PausedEnd {
   private readonly socket: Socket
   private readonly wake: () => void
 
-  /** `resume` is called before undici notices the end. */
-  constructor(socket: Socket, resume: () => void) {
+  /** `resume` is called before undici notices the end. undici 8 reads on by itself. */
+  constructor(socket: Socket, resume: () => void, asserts: boolean) {
     this.socket = socket
     this.wake = resume
-    socket.prependListener('end', this.wake).prependListener('error', hideReset)
+    socket.prependListener('end', this.wake)
+    if (asserts) socket.prependListener('error', hideReset)
   }
 
   forget(): void {
