@@ -71,8 +71,8 @@ describe('lib/node/README.md', () => {
     // the app has passed on to its other listeners as they know it. One more leaves the head to a middleware that
     // changes the body, and one lets the next reader of a request go on with bytes that were given back.
     // Another tells code over HTTP/2 that a body has come whole, as over HTTP/1. One removes the exit of an earlier child.
-    // The latest makes a written head say that the connection closes.
-    expect(fields, 'fields').to.have.length.at.most(34)
+    // One makes a written head say that the connection closes. The latest hides a reset from undici 7, which fails over it.
+    expect(fields, 'fields').to.have.length.at.most(35)
   })
 
   it('names only files that exist, and members that are used there', () => {

@@ -49,7 +49,12 @@ export function rewriteRule(kind: RuleKind): OptionCheck<Rewrite | undefined> {
 }
 
 function isText(given: unknown, kind: RuleKind): given is string {
-  return typeof given === 'string' && kind.isReplacement(given)
+  return isSendable(given) && kind.isReplacement(given)
+}
+
+/** Tells whether a text can be sent in a header. Otherwise Node would refuse the answer, and the upstream be blamed. */
+function isSendable(given: unknown): given is string {
+  return typeof given === 'string' && /^[\t\x20-\x7e\x80-\xff]*$/.test(given)
 }
 
 function isMap(given: unknown): given is Readonly<Record<string, unknown>> {
@@ -93,7 +98,8 @@ function asking(ask: Ask, { key }: OptionName): Rewrite {
 }
 
 function checkedText(answer: unknown): string | undefined {
-  // oxlint-disable-next-line no-control-regex
-  if (answer === undefined || (typeof answer === 'string' && !/[\0\r\n]/.test(answer))) return answer
-  throw new TypeError(`it must return a string without line breaks, or undefined, got ${show(answer)}`)
+  if (answer === undefined || isSendable(answer)) return answer
+  throw new TypeError(
+    `it must return undefined or a string without line breaks and characters beyond latin1, got ${show(answer)}`,
+  )
 }

@@ -231,6 +231,8 @@ for (const { name, express } of expressVersions) {
           },
         ],
         ['returns CR LF', () => '/x\r\nSet-Cookie: evil=1'],
+        ['returns a character beyond latin1', () => '/日本'],
+        ['returns a control character', () => '/x\x01'],
         ['does not return a string', (async () => '/x') as never],
       ] as [string, () => string][]) {
         it(`is an error of the hook if its function ${what}`, async () => {
@@ -361,6 +363,9 @@ describe('passthroughProxy rewriting options', () => {
     [{ rewriteLocation: 'https://[bad' }, /option "rewriteLocation"/],
     [{ rewriteLocation: 'ahttp://example.org' }, /option "rewriteLocation"/],
     [{ rewriteLocation: '/a?b' }, /option "rewriteLocation"/],
+    [{ rewriteLocation: '/a\r\nb' }, /option "rewriteLocation"/],
+    [{ rewriteLocation: 'https://www.example.org/日本' }, /option "rewriteLocation"/],
+    [{ rewriteLocation: { '/a': '/b\n' } }, /option "rewriteLocation" .* for the key "\/a"/],
     [
       { rewriteLocation: { '/a': '/b', '/c': '//d' } },
       /option "rewriteLocation" must be an object whose values are each a URL .*, got "\/\/d" for the key "\/c"/,

@@ -40,6 +40,7 @@ export class ControlledDispatch extends Dispatched implements ControlledHandler 
 
   onResponseData(controller: Controller, chunk: Buffer): void {
     // If the connection of an answer dies, an interceptor may continue its body on another one, without a head.
+    if (this.controller !== controller) this.socket = undefined
     if (this.isOver || this.controller !== controller) this.use(controller)
     this.onData(chunk)
   }

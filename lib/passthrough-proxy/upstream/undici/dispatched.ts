@@ -19,7 +19,7 @@ import {
   upgradeOverHttp2,
 } from './failures.js'
 import { HeadTimer, type TimedRequest } from './head-timer.js'
-import { phraseBytes, phraseOf, textLines } from './lines.js'
+import { isFramed, phraseBytes, phraseOf, textLines } from './lines.js'
 import type { Queue } from './queues.js'
 import { ShieldedBody } from './shielded-body.js'
 import { expectSocket, PausedEnd, type Sender } from './sockets.js'
@@ -52,12 +52,14 @@ export class Dispatched implements Handler, Sending, Sender, Attempt, TimedReque
   private holdsPlace = false
   private isPaused = false
   private endsWithHead = false
+  private isUnframed = false
   private retries = 0
   private connectedAt = 0
   private abortConnection: ((reason?: Error) => void) | undefined
   private resumeConnection: (() => void) | undefined
   private timer: HeadTimer | undefined
-  private socket: Socket | undefined
+  protected socket: Socket | undefined
+  private asserts = false
   private pausedEnd: PausedEnd | undefined
   private interim: InterimLimit | undefined
 
@@ -98,7 +100,7 @@ export class Dispatched implements Handler, Sending, Sender, Attempt, TimedReque
   pause(): void {
     this.isPaused = true
     if (this.socket === undefined || this.isOver) return
-    this.pausedEnd ??= new PausedEnd(this.socket, () => this.resume())
+    this.pausedEnd ??= new PausedEnd(this.socket, () => this.resume(), this.asserts)
   }
 
   resume(): void {
@@ -117,8 +119,9 @@ export class Dispatched implements Handler, Sending, Sender, Attempt, TimedReque
     expectSocket(this)
   }
 
-  onSocket(socket: Socket): void {
+  onSocket(socket: Socket, asserts: boolean): void {
     this.socket = socket
+    this.asserts = asserts
   }
 
   onResponseStarted(): void {
@@ -168,6 +171,14 @@ export class Dispatched implements Handler, Sending, Sender, Attempt, TimedReque
     this.breakOff({ kind: 'timeout', message: HEADERS_TIMEOUT, maybeHeard: true, cause: undefined })
   }
 
+  /**
+   * True if undici takes a reset for the end of a body without framing. A server also resets a connection if it leaves a
+   * part of the request unread; its answer counts.
+   */
+  private get isCut(): boolean {
+    return this.isUnframed && this.socket?.errored != null && !this.isBeingSent
+  }
+
   protected get isOver(): boolean {
     return this.stage === 'over'
   }
@@ -178,6 +189,7 @@ export class Dispatched implements Handler, Sending, Sender, Attempt, TimedReque
     this.stage = 'answered'
     this.timer?.end()
     this.endsWithHead = hasNoBody(this.request.method, status)
+    this.isUnframed = !this.endsWithHead && !isFramed(lines)
     this.receiver.onHead(status, this.phraseFor(status, reason), lines)
     // undici may emit a part of the body in this tick, and does not report the end of a read.
     timers.nextTick(endRead, this)
@@ -205,6 +217,7 @@ export class Dispatched implements Handler, Sending, Sender, Attempt, TimedReque
 
   protected finish(trailers: string[]): void {
     if (this.isOver) return
+    if (this.isCut) return this.fail(failureOf(this.socket?.errored as Error, true))
     this.end()
     this.receiver.onEnd(trailers)
   }

@@ -35,6 +35,16 @@ export function namedLines(headers: IncomingHttpHeaders | null | undefined): str
   return lines
 }
 
+/** Tells whether a head says where its body ends. */
+export function isFramed(lines: readonly string[]): boolean {
+  for (let i = 0; i < lines.length; i += 2) {
+    if (FRAMING.test(lines[i] as string)) return true
+  }
+  return false
+}
+
+const FRAMING = /^(?:content-length|transfer-encoding)$/i
+
 function saysTheSame(lines: readonly string[], headers: IncomingHttpHeaders): boolean {
   let values = 0
   for (const value of Object.values(headers)) values += Array.isArray(value) ? value.length : 1
