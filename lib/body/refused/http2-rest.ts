@@ -37,8 +37,16 @@ export class Http2Rest implements RefusedRest {
   answered(): void {
     // A reader that has begun would take the end of the stream for that of the body.
     if (isBegun(this.body.req)) this.body.loseRest()
-    timers.setImmediate(closeStream, this.stream)
+    timers.setImmediate(closeNextTurn, this.stream)
   }
+}
+
+/**
+ * The end of the answer leaves at the end of this turn. A client of Node that reads the reset together with it never
+ * closes its stream while it has something to send.
+ */
+function closeNextTurn(stream: ServerHttp2Stream): void {
+  timers.setImmediate(closeStream, stream)
 }
 
 /** Discards the bytes that the client sent before it was told; unread, they would keep the stream open. */

@@ -3,7 +3,7 @@ import type { ParsedRequest } from '../../node/internals.js'
 import { dropListeners } from '../../node/streams/listeners.js'
 import { addOwn, hasOwn } from '../../node/streams/own-listeners.js'
 import { takePipe } from '../../node/streams/pipes.js'
-import { adoptPipes, forgetReading, readableStateOf, sourceOf } from '../../node/streams/state.js'
+import { adoptPipes, forgetReading, hasErrored, readableStateOf, sourceOf } from '../../node/streams/state.js'
 import type { Listener } from './close-waiters.js'
 import type { StandIn } from './stand-in.js'
 
@@ -70,7 +70,11 @@ function admitReader(this: ParsedRequest, event: string | symbol, listener: List
     return
   }
   const wasDiscarded = round.takeUp()
-  if (!round.isReadable) return
+  if (!round.isReadable) {
+    // Node would not ask for bytes any more, and its own error was for those that were listening then.
+    if (hasErrored(this)) startRound(this, round)
+    return
+  }
   if (!this.readableDidRead) round.joined()
   else if (wasDiscarded || round.isLeft || setReadersAside(this, round)) startRound(this, round)
   else round.joined()

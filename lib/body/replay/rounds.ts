@@ -19,6 +19,7 @@ import { timers } from '../../node/timers.js'
 import type { ErrorCode, SluicewayError } from '../../shared/errors.js'
 import type { BodyStore } from '../kept/store.js'
 import type { ReplayedBody } from '../views.js'
+import { admitAfterClose } from './after-close.js'
 import { CloseWaiters, type Listener, type PlaceOfReading } from './close-waiters.js'
 import { admitOverlappingReaders, admitReaders, type OverlappedRound } from './overlapping-readers.js'
 import { bytesReadBefore, wasLeftUnread, wasReadBefore } from './read-before.js'
@@ -30,9 +31,8 @@ import { dropLeftListeners, givenUpRound, tellRound, type ToldRound } from './to
 /**
  * Makes a request readable again in place, any number of times, by any code that reads a stream.
  *
- * Each reading is a round. It ends when its reader has had the end of the body, has given up, or was told that the
- * body failed; then the request gets a fresh stream state and looks new. docs/behaviour.md names for each rule in
- * here the reader that made it necessary.
+ * Each reading is a round. It ends when its reader has had the end of the body, has given up, or was told that it failed;
+ * then the request gets a fresh stream state and looks new. docs/behaviour.md names the readers behind each rule in here.
  */
 export class Rounds extends RequestReader implements ToldRound, OverlappedRound {
   encoding: BufferEncoding | null = null
@@ -234,6 +234,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     this.hasClosed = true
     if (!this.wasRead) rememberAbort(req)
     body.abort(error)
+    admitAfterClose(req)
     Readable.prototype.destroy.call(req, isQuiet ? undefined : error)
     // A response whose connection the application has taken over never closes, nor does one that is over.
     if (body.res.socket === null) body.release()

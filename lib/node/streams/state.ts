@@ -53,6 +53,11 @@ export function outliveEnd(req: ParsedRequest): void {
   req._readableState.autoDestroy = false
 }
 
+/** Tells whether Node has destroyed a request with an error, which it emits once. */
+export function hasErrored(req: ParsedRequest): boolean {
+  return req._readableState.errored !== null
+}
+
 /** Tells whether a request was read to its end. Some mocks are no streams. */
 export function hasEnded(req: IncomingMessage): boolean {
   return (req as Partial<ParsedRequest>)._readableState?.endEmitted === true

@@ -1,0 +1,19 @@
+import type { ParsedRequest } from '../../node/internals.js'
+import type { Listener } from './close-waiters.js'
+import { admitReaders } from './overlapping-readers.js'
+
+/**
+ * Lets code begin to read a request that Node is about to close with an error. That code is told then, but not the
+ * listeners that have heard Node's error, which is the last one in Node.
+ */
+export function admitAfterClose(req: ParsedRequest): void {
+  const hearing = req.rawListeners('error') as Listener[]
+  if (hearing.length === 0) return
+  admitReaders(req)
+  req.once('close', () => {
+    for (const listener of hearing) req.off('error', listener)
+    req.on('error', ignore)
+  })
+}
+
+function ignore(): void {}
