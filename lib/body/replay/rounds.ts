@@ -21,12 +21,13 @@ import type { BodyStore } from '../kept/store.js'
 import type { ReplayedBody } from '../views.js'
 import { admitAfterClose } from './after-close.js'
 import { CloseWaiters, type Listener, type PlaceOfReading } from './close-waiters.js'
+import { cutOfStream, type FailedRound, tellFailure } from './failed-round.js'
+import { dropLeftListeners, givenUpRound } from './left-listeners.js'
 import { admitOverlappingReaders, admitReaders, type OverlappedRound } from './overlapping-readers.js'
 import { bytesReadBefore, wasLeftUnread, wasReadBefore } from './read-before.js'
 import { RequestReader } from './request-reader.js'
 import type { RoundState } from './round-state.js'
 import { StandIn } from './stand-in.js'
-import { dropLeftListeners, givenUpRound, tellRound, type ToldRound } from './told-round.js'
 
 /**
  * Makes a request readable again in place, any number of times, by any code that reads a stream.
@@ -34,7 +35,7 @@ import { dropLeftListeners, givenUpRound, tellRound, type ToldRound } from './to
  * Each reading is a round. It ends when its reader has had the end of the body, has given up, or was told that it failed;
  * then the request gets a fresh stream state and looks new. docs/behaviour.md names the readers behind each rule in here.
  */
-export class Rounds extends RequestReader implements ToldRound, OverlappedRound {
+export class Rounds extends RequestReader implements FailedRound, OverlappedRound {
   encoding: BufferEncoding | null = null
   hasClosed = false
   private state: RoundState = 'unread'
@@ -176,7 +177,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     if (this.isReplaced) return
     if (this.hasClosed) this.dropReaders()
     if (isHttp2(req)) this.closeWaiters.streamIsOver()
-    const cut = this.cutOfStream
+    const cut = cutOfStream(this, this.body)
     if (hasListeners(req)) this.failRound()
     else if (cut !== undefined) this.tell(cut)
     else if (this.state !== 'telling' && !looksNew(req)) this.renew()
@@ -184,17 +185,6 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
     forgetRequest(this.body.socket, req)
     const isClosing = this.hasClosed || req.destroyed || isHttp2(req)
     if (!isClosing) this.closeWaiters.responseIsOver()
-  }
-
-  /**
-   * The error for code that discards a body over HTTP/2, and waits for its end or for an error, if the client has left:
-   * Node gives it an 'end', as if the body were whole. To code that has destroyed the request it gives neither.
-   */
-  private get cutOfStream(): SluicewayError | undefined {
-    const { req, body, hasClosed } = this
-    if (hasClosed || !isHttp2(req) || req.listenerCount('error') === 0) return undefined
-    const { failure } = body
-    return failure?.code === 'ERR_SLUICEWAY_BODY_ABORTED' ? failure : undefined
   }
 
   /**
@@ -263,7 +253,7 @@ export class Rounds extends RequestReader implements ToldRound, OverlappedRound 
   private tell(error: SluicewayError): void {
     if (this.state === 'telling') return
     this.state = 'telling'
-    tellRound(this, error)
+    tellFailure(this, error)
   }
 
   /** Removes the listeners of a round, which would parse, write or call back twice if they saw the next one. */

@@ -7,7 +7,7 @@ import type { SluicewayError } from '../../shared/errors.js'
 import { isError } from '../../shared/is-error.js'
 import { BodyStream } from '../kept/stream.js'
 import type { ReadableBody } from '../views.js'
-import { failDestination } from './told-round.js'
+import { failDestination } from './failed-round.js'
 
 /** The request as the stream that replaces it sees it. */
 interface ReplacedRequest {

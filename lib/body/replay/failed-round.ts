@@ -9,10 +9,11 @@ import { destroyQuietly, detach } from '../../node/streams/pipes.js'
 import { readableStateOf } from '../../node/streams/state.js'
 import { timers } from '../../node/timers.js'
 import type { SluicewayError } from '../../shared/errors.js'
+import type { ReadableBody } from '../views.js'
 import type { Listener } from './close-waiters.js'
 
 /** A round whose body has failed. */
-export interface ToldRound {
+export interface FailedRound {
   readonly req: ParsedRequest
   readonly res: OutgoingResponse
   /** True once the request was closed for good and has emitted 'close'. */
@@ -27,7 +28,7 @@ export interface ToldRound {
  * Tells the readers of a round of an error as a failing stream would, by 'error' and then 'close', and ends the
  * round. If the request is already closed, they get no second 'close'.
  */
-export function tellRound(round: ToldRound, error: SluicewayError): void {
+export function tellFailure(round: FailedRound, error: SluicewayError): void {
   const { req } = round
   const { pipes } = readableStateOf(req)
   const hearing = req.listeners('error') as Listener[]
@@ -114,7 +115,7 @@ function takeBegunSince(told: Listeners, req: ParsedRequest): Listeners {
 
 /** Fails the destination of a bare `pipe()`, which forwards no error and would make it wait for ever. */
 export function failDestination(
-  { req, res }: Pick<ToldRound, 'req' | 'res'>,
+  { req, res }: Pick<FailedRound, 'req' | 'res'>,
   destination: Writable,
   error: SluicewayError,
   isTold: (listener: Listener) => boolean,
@@ -137,49 +138,16 @@ function isRemovedFrom(req: ParsedRequest, listener: Listener): boolean {
   return req.listenerCount('error') < before
 }
 
-/** The events that Node no longer emits once a body was read to its end; 'close' apart, see `CloseWaiters`. */
-const EVENTS_BEFORE_END = ['error', 'aborted', 'finish'] as const
-
 /**
- * Removes the listeners that readers leave behind, three for 'error' with each `pipeline`: Node warns of the eleventh.
- * Over HTTP/2, 'aborted' may still come.
+ * Returns the error for code that discards a body over HTTP/2, and waits for its end or for an error, if the client has
+ * left: Node gives it an 'end', as if the body were whole. To code that has destroyed the request it gives neither.
  */
-export function dropLeftListeners(req: ParsedRequest): void {
-  for (const event of EVENTS_BEFORE_END) {
-    const isOver = event !== 'aborted' || !isHttp2(req)
-    if (isOver) dropListeners(req, event)
-  }
-}
-
-/** A round whose reader has destroyed the request for itself. */
-interface GivenUpRound {
-  readonly req: ParsedRequest
-  /** How many readers have given up so far. */
-  timesGivenUp: number
-}
-
-/** The events that a destroyed stream does not emit any more. */
-const LAST_EVENTS = ['error', 'close', 'aborted', 'finish'] as const
-
-/**
- * Returns a function that tells the listeners of a round that its reader has destroyed it, as a destroyed stream
- * does. They are then removed: otherwise each reader that gives up would leave some behind.
- */
-export function givenUpRound(round: GivenUpRound, error: Error | undefined): () => void {
-  const { req } = round
-  round.timesGivenUp++
-  const { pipes } = readableStateOf(req)
-  const listeners = LAST_EVENTS.map((event) => [event, req.rawListeners(event) as Listener[]] as const)
-  return () => {
-    for (const destination of pipes) detach(req, destination)
-    for (const [event, told] of listeners) {
-      for (const listener of told) {
-        req.off(event, listener)
-        if (event === 'error' && error !== undefined) listener.call(req, error)
-        if (event === 'close') listener.call(req)
-      }
-    }
-  }
+export function cutOfStream(
+  { req, hasClosed }: FailedRound,
+  { failure }: ReadableBody,
+): SluicewayError | undefined {
+  if (hasClosed || !isHttp2(req) || req.listenerCount('error') === 0) return undefined
+  return failure?.code === 'ERR_SLUICEWAY_BODY_ABORTED' ? failure : undefined
 }
 
 function ignore(): void {}
