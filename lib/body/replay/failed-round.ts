@@ -142,11 +142,9 @@ function isRemovedFrom(req: ParsedRequest, listener: Listener): boolean {
  * Returns the error for code that discards a body over HTTP/2, and waits for its end or for an error, if the client has
  * left: Node gives it an 'end', as if the body were whole. To code that has destroyed the request it gives neither.
  */
-export function cutOfStream(
-  { req, hasClosed }: FailedRound,
-  { failure }: ReadableBody,
-): SluicewayError | undefined {
+export function cutOfStream({ req, hasClosed }: FailedRound, body: ReadableBody): SluicewayError | undefined {
   if (hasClosed || !isHttp2(req) || req.listenerCount('error') === 0) return undefined
+  const { failure } = body
   return failure?.code === 'ERR_SLUICEWAY_BODY_ABORTED' ? failure : undefined
 }
 
