@@ -19,8 +19,12 @@ export function closesAfter({ _last }: OutgoingResponse): boolean {
 export function announceClosing(res: ServerResponse): void {
   res.shouldKeepAlive = false
   if (isHeadHeld(res)) closeHeldHead(res as OutgoingResponse)
-  // A header of the application's own may promise to keep it.
-  else if (!isHeadWritten(res) && res.hasHeader('Connection')) res.setHeader('Connection', 'close')
+}
+
+/** The same if a header of the application's own promises to keep the connection. */
+export function announceClosingDespite(res: ServerResponse): void {
+  announceClosing(res)
+  if (!isHeadWritten(res) && res.hasHeader('Connection')) res.setHeader('Connection', 'close')
 }
 
 function closeHeldHead(res: OutgoingResponse): void {
