@@ -7,7 +7,7 @@ import { replaceRead } from '../node/request/methods.js'
 import { isAwaitedByOthers, tellOnFinished } from '../node/request/tell-on-finished.js'
 import { awaitContinue, runBefore } from '../node/response/methods.js'
 import { beforeHead, isHeadSent, sendBeforeHead } from '../node/response/send-head.js'
-import { announceClosing, closeAfter } from '../node/response/state.js'
+import { announceClosingDespite, closeAfter, hasInvited, lengthBeforeHead } from '../node/response/state.js'
 import { isAwaited } from '../node/streams/awaited-listener.js'
 import { flowsUnread } from '../node/streams/listeners.js'
 import { letFlow, sourceOf } from '../node/streams/state.js'
@@ -54,13 +54,20 @@ function mayBeRead(res: ServerResponse): boolean {
  * arrived, it need not. Node decides this in `writeHead`, before a handler that reads afterwards.
  */
 function closeIfNotInvited(req: IncomingMessage, res: ServerResponse): void {
-  awaitContinue(res, () => !req.complete && !mayBeRead(res))
+  // A length that is known before the head is that of `res.end(…)`: no reader follows.
+  awaitContinue(res, () => !req.complete && (!mayBeRead(res) || lengthBeforeHead(res) !== undefined))
   runBefore(res, 'end', () => {
-    if (!awaitsContinue(req) || req.complete) return
-    announceClosing(res)
-    // The head may have been sent by a way that sends no 100: the next request would be taken for the body.
-    closeAfter(res as OutgoingResponse)
+    if (mayStillSend(req, res)) announceClosingDespite(res)
   })
+  // Other code may call Node's own methods, or put them back. The next request would be taken for the body.
+  res.once('prefinish', () => {
+    if (mayStillSend(req, res)) closeAfter(res as OutgoingResponse)
+  })
+}
+
+/** Tells whether a body may follow that nothing has invited. An application may have sent a 100 by itself. */
+function mayStillSend(req: IncomingMessage, res: ServerResponse): boolean {
+  return awaitsContinue(req) && !req.complete && !hasInvited(res as OutgoingResponse)
 }
 
 /**
@@ -73,7 +80,11 @@ export function sendContinue(req: IncomingMessage): void {
   const source = sourceOf(req) as InvitedBody | undefined
   if (res === undefined || source?.isReadable === false) return
   expecting[CONTINUE] = undefined
-  if (isHeadSent(res)) return
+  if (isHeadSent(res)) {
+    // The client may never send the body, and its next request would be taken for it.
+    if (!req.complete) closeAfter(res as OutgoingResponse)
+    return
+  }
   sendBeforeHead(res as OutgoingResponse)
   // A stream that already flows emits nothing when its first reader comes.
   source?.waiting?.note()

@@ -122,6 +122,11 @@ export interface OutgoingResponse extends ServerResponse {
    */
   _header?: string | null
   /**
+   * True once `writeContinue` was called. Without it an application that calls it would lose the connection of a client
+   * whose body it does not read.
+   */
+  readonly _sent100?: boolean
+  /**
    * True once the head was sent or queued. Without it a corked body would come after its end behind autoFlush, up to
    * Node 24.
    */

@@ -35,6 +35,8 @@ for (const { name, express } of expressVersions) {
     async function serve(...handlers: readonly RequestHandler[]): Promise<number> {
       const app = express().use(...handlers)
       const server = createServer(app)
+      // A connection that closes has been closed on purpose.
+      server.keepAliveTimeout = 60_000
       attach(server, app)
       return (await listen(server)).port
     }
@@ -99,6 +101,8 @@ for (const { name, express } of expressVersions) {
       ['res.writeHead()', (res) => res.writeHead(200)],
       ['res.writeHead() with headers', (res) => res.writeHead(200, { 'Content-Length': 2 })],
       ['res.writeHead() with Connection', (res) => res.writeHead(200, { connection: 'keep-alive' })],
+      ['a Connection that promises to keep it', (res) => res.setHeader('connection', 'keep-alive')],
+      ['the deletion of res.end', (res) => Reflect.deleteProperty(res, 'end')],
       ['res.writeHead() without Connection', (res) => (res.removeHeader('Connection'), res.writeHead(200))],
       ['its end', () => {}],
     ]
@@ -117,6 +121,53 @@ for (const { name, express } of expressVersions) {
         await client.closed()
       })
     }
+
+    const NODES_OWN: readonly [string, Begin][] = [
+      ['end', (res) => ServerResponse.prototype.end.call(res, 'ok', 'utf8')],
+      [
+        'end after res.writeHead()',
+        (res) => ServerResponse.prototype.end.call(res.writeHead(200), 'ok', 'utf8'),
+      ],
+    ]
+    for (const [how, end] of NODES_OWN) {
+      it(`closes the connection after a response that Node's own ${how} has sent without a 100`, async () => {
+        const port = await serve((_req, res) => void end(res))
+        const client = await RawClient.connect(port)
+        client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
+        const { head, body } = await client.response()
+        expect(String(body)).to.equal('ok')
+        // The head was written before the end.
+        if (!how.includes('writeHead')) expect(head).to.include('Connection: close')
+        await client.closed()
+      })
+    }
+
+    it('keeps the connection of a client whose body the application itself has invited, and nobody reads', async () => {
+      const port = await serve((req, res) => {
+        if (req.method === 'POST') res.writeContinue()
+        res.end(req.url)
+      })
+      const client = await RawClient.connect(port)
+      client.write('POST /first HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
+      await client.untilText('100 Continue\r\n\r\n')
+      client.write('body')
+      expect(String((await client.response()).body)).to.equal('/first')
+      client.request('GET', '/second')
+      expect(String((await client.response()).body)).to.equal('/second')
+    })
+
+    it('closes the connection after a head without a 100 whose body is then read', async () => {
+      const port = await serve((req, res) => {
+        ServerResponse.prototype.write.call(res, 'begun', 'utf8')
+        req.resume()
+        req.on('data', () => {})
+        setImmediate(() => res.end())
+      })
+      const client = await RawClient.connect(port)
+      client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
+      expect((await client.response()).status).to.equal(200)
+      await client.closed()
+    })
 
     it('keeps the connection of a client whose body was invited and has not arrived when the response ends', async () => {
       const port = await serve((req, res) => {

@@ -11,6 +11,8 @@ import { scriptedUpstream } from '../support/servers/scripted-upstream.js'
 import { closeServers, listen } from '../support/servers/servers.js'
 import { until } from '../support/time/until.js'
 
+type Write = (this: ServerResponse, ...given: unknown[]) => boolean
+
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n'
 
 for (const { name, mount } of hosts) {
@@ -95,6 +97,38 @@ for (const { name, mount } of hosts) {
       const { status, headers } = await client.response()
       expect([status, headers['connection']]).to.deep.equal([403, ['close']])
     })
+
+    const WRAPPERS: Record<string, (write: Write, around: Write) => Write> = {
+      'a proxy of it': (write, around) =>
+        new Proxy(write, { apply: (_write, res, given) => around.apply(res, given) }),
+      'a function that inherits from it, as dd-trace makes one': (write, around) =>
+        Object.setPrototypeOf(around, write),
+      'a function with its properties': (write, around) =>
+        Object.defineProperties(around, Object.getOwnPropertyDescriptors(write)),
+    }
+    for (const [how, wrap] of Object.entries(WRAPPERS)) {
+      it(`lets a middleware change the head of a proxied answer that replaces res.write by ${how}`, async () => {
+        const upstream = await scriptedUpstream()
+        const change: Handler = (_req, res, next) => {
+          const write = Reflect.get(res, 'write') as Write
+          res.write = wrap(write, function around(this: ServerResponse, ...given) {
+            this.setHeader('X-Late', 'yes')
+            return write.apply(this, given)
+          }) as never
+          next()
+        }
+        const client = await ask(4, change, passthroughProxy(upstream.url))
+        expect(await client.untilText('\r\n\r\n')).to.equal(CONTINUE)
+        client.write('body')
+        const connection = await upstream.connectionWith('body')
+        connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
+        connection.write('2\r\nok\r\n')
+        setTimeout(() => connection.write('0\r\n\r\n'), 20)
+        const { headers, body } = await client.response()
+        expect([headers['x-late'], String(body)]).to.deep.equal([['yes'], 'ok'])
+        client.destroy()
+      })
+    }
 
     it('leaves the lines of a proxied answer in their order and case', async () => {
       const upstream = await scriptedUpstream()

@@ -18,15 +18,18 @@ export function openingMethod(): unknown {
 /**
  * Opens a socket as `http.request` would. msw 3 intercepts all sockets, but mocks only what is sent on one that was
  * opened while its `http.request` ran, and nock 15 records nothing else. The request itself gets no socket, and sends
- * nothing.
+ * nothing; one that is replaced may call late, or throw.
  */
 export function openAsRequest(open: () => Socket): Socket {
   let opened: Socket | undefined
-  // Such libraries replace a property of the module.
-  process.getBuiltinModule('node:http').request({
-    createConnection: (): undefined => {
-      opened ??= open()
-    },
-  })
-  return opened ?? open()
+  const createConnection = (): undefined => {
+    opened ??= open()
+  }
+  try {
+    // Such libraries replace a property of the module.
+    process.getBuiltinModule('node:http').request({ createConnection }).on('error', ignore)
+  } catch {}
+  return (opened ??= open())
 }
+
+function ignore(): void {}

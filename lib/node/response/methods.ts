@@ -12,6 +12,11 @@ import { HEAD_LAYER, PASSING, PROVIDED, WRITE_LAYER } from '../keys.js'
 /** A method of a response, possibly with layers of other code around it. */
 export type Method = (this: ServerResponse, ...args: unknown[]) => unknown
 
+interface MarkedMethod extends Method {
+  /** The method itself, if it is a layer that passes on what it gets. */
+  readonly [PASSING]?: unknown
+}
+
 /** Runs instead of a method; `inner` is the method without this layer. */
 type Around = (res: ServerResponse, inner: Method, args: unknown[]) => unknown
 
@@ -40,7 +45,7 @@ export function runBefore(res: ServerResponse, name: 'write' | 'end', run: () =>
 }
 
 function markPassing(layer: Method): Method {
-  return Object.defineProperty(layer, PASSING, { value: true })
+  return Object.defineProperty(layer, PASSING, { value: layer })
 }
 
 function markAs(inner: Method, layer: Method): Method {
@@ -52,9 +57,12 @@ export function isReplaced(res: ServerResponse, name: 'write' | 'end'): boolean 
   return Object.hasOwn(res, name) && !isPassing(res[name])
 }
 
-/** Other code may have put anything in the place of a method. */
+/**
+ * Other code may have put anything in the place of a method: also a proxy of a layer, or a function that inherits from
+ * it or has copies of its properties, as dd-trace makes them.
+ */
 function isPassing(method: unknown): boolean {
-  return typeof method === 'function' && PASSING in method
+  return typeof method === 'function' && (method as MarkedMethod)[PASSING] === method
 }
 
 /**

@@ -18,9 +18,9 @@ export function isHeadSent(res: ServerResponse): boolean {
   return isHeadWritten(res) && !isHeldBack(res)
 }
 
-/** Tells whether a head that has been written waits for the first bytes of a body. */
+/** Tells whether Node has written a head that waits for the first bytes of a body. See `isHeadWritten` for `headersSent`. */
 export function isHeadHeld(res: ServerResponse): boolean {
-  return isHeadWritten(res) && isHeldBack(res)
+  return Boolean((res as OutgoingResponse)._header) && isHeldBack(res)
 }
 
 function isHeldBack(res: ServerResponse): boolean {

@@ -3,7 +3,7 @@ import { excludesBody } from '../../shared/response-facts.js'
 import { type IncomingMessage, ServerResponse } from '../http.js'
 import { NEED_DRAIN, type OutgoingResponse } from '../internals.js'
 import { isHttp2, streamOf } from '../request/facts.js'
-import { isHeadHeld } from './send-head.js'
+import { isHeadHeld, isHeadWritten } from './send-head.js'
 
 /* Reads and writes the state that Node keeps of a response. */
 
@@ -21,10 +21,21 @@ export function announceClosing(res: ServerResponse): void {
   if (isHeadHeld(res)) closeHeldHead(res as OutgoingResponse)
 }
 
+/** The same if a header of the application's own promises to keep the connection. */
+export function announceClosingDespite(res: ServerResponse): void {
+  announceClosing(res)
+  if (!isHeadWritten(res) && res.hasHeader('Connection')) res.setHeader('Connection', 'close')
+}
+
 function closeHeldHead(res: OutgoingResponse): void {
   const head = String(res._header)
   res._header = head.replace(/^keep-alive: .*\r\n/im, '').replace(/^connection: .*$/im, 'Connection: close')
   closeAfter(res)
+}
+
+/** Tells whether an application has itself sent a 100. */
+export function hasInvited({ _sent100 }: OutgoingResponse): boolean {
+  return _sent100 === true
 }
 
 /** Makes Node close the connection after a response, even if its head has not announced it. */

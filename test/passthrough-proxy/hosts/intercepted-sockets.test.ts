@@ -55,6 +55,10 @@ function connectOfRequest(connect: Connect, answers: readonly string[]): Connect
   }
 }
 
+function thrown(): never {
+  throw new Error('no connections in tests')
+}
+
 const OWN = 'undici has connections of its own, which know nothing of `http.request`'
 const REFUSED = 'HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n'
 const ANSWER = 'HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nmocked'
@@ -138,6 +142,56 @@ describe('passthroughProxy when a library such as nock intercepts all sockets', 
     }
     asking.destroy()
   })
+
+  it('opens one connection for each request where the method that opens them is another each time', async function () {
+    needsOwnClient(this, OWN)
+    let opened = 0
+    const upstream = await serve((_req, res) => res.end('real'))
+    proxy = passthroughProxy(upstream.url)
+    const asking = await RawClient.connect((await attached(express().set('env', 'test').use(proxy))).port)
+    const another = (): Connect =>
+      function (this: Socket, ...given) {
+        opened += 1
+        Object.assign(Socket.prototype, { connect: another() })
+        return connect.apply(this, given)
+      }
+    Object.assign(Socket.prototype, { connect: another() })
+    for (let round = 0; round < 2; round += 1) {
+      asking.write('GET / HTTP/1.1\r\nHost: test\r\n\r\n')
+      expect(String((await asking.response()).body)).to.equal('real')
+    }
+    expect(opened).to.equal(2)
+    asking.destroy()
+  })
+
+  const REQUESTS: readonly [string, (options: http.RequestOptions) => unknown][] = [
+    ['throws', () => thrown()],
+    ['returns nothing', () => undefined],
+    [
+      'throws after it has opened a connection',
+      (options) => [options.createConnection!({}, () => {}), thrown()],
+    ],
+    ['opens a connection later', (options) => setImmediate(() => options.createConnection!({}, () => {}))],
+  ]
+  for (const [how, replaced] of REQUESTS) {
+    it(`sends the answer of a mock beside an \`http.request\` that ${how}`, async function () {
+      needsOwnClient(this, OWN)
+      const [asking] = (await clients(1, [ANSWER])) as [RawClient]
+      const mocks = connectToNothing(connect, [ANSWER])
+      let opened = 0
+      const counting: Connect = function (this: Socket, ...given) {
+        opened += 1
+        return mocks.apply(this, given)
+      }
+      Object.assign(Socket.prototype, { connect: counting })
+      Object.assign(http, { request: replaced })
+      asking.write('GET / HTTP/1.1\r\nHost: test\r\n\r\n')
+      expect(String((await asking.response()).body)).to.equal('mocked')
+      // The first one shows that connections are intercepted.
+      expect(opened).to.equal(2)
+      asking.destroy()
+    })
+  }
 
   it('sends a request only once whose kept connection it ends', async () => {
     const [asking] = (await clients(1, [ANSWER])) as [RawClient]

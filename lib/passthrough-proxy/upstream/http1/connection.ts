@@ -38,7 +38,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
   private upload: Upload | undefined
   private upgradeLines: string[] | undefined
   private writeError: Error | undefined
-  private served = 0
+  served = 0
   private hasHead = false
   private isLast = false
   /** 'open' from the connection of the socket on, with or without a request. */

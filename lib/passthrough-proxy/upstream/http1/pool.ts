@@ -104,7 +104,8 @@ export class Pool implements ConnectionOwner, Holder {
     this.retries.delete(connection)
     this.endOpening(connection)
     if (retry !== undefined) return connection.send(retry)
-    if (!connection.transport.isCurrent) return connection.destroy()
+    // With a method that changes for each connection, others would be opened for ever.
+    if (connection.served > 0 && !connection.transport.isCurrent) return connection.destroy()
     if (connection.hasLogin) return this.freeLogin(connection)
     const next = this.queue.first
     if (next === undefined) return this.rest(connection)
