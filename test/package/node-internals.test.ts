@@ -194,6 +194,12 @@ describe('the members that lib/node/internals.ts relies on', () => {
     expect(member(res, '_header')).to.match(/^HTTP\/1\.1 200 OK\r\nContent-Type: text\/event-stream\r\n/)
   })
 
+  it('tell whether a response has sent a 100', () => {
+    expect(member(res, '_sent100')).to.equal(false)
+    res.writeContinue()
+    expect(member(res, '_sent100')).to.equal(true)
+  })
+
   it('give the length of a whole answer before its head is made', () => {
     const lengths: unknown[] = []
     const writeHead = res.writeHead.bind(res)
