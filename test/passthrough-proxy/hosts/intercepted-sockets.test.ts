@@ -7,6 +7,7 @@ import { passthroughProxy, type PassthroughProxy } from 'sluiceway'
 import { RawClient } from '../../support/clients/raw-client.js'
 import { attached } from '../../support/servers/attached.js'
 import { closeServers, serve } from '../../support/servers/servers.js'
+import { turns } from '../../support/time/mocked-clock.js'
 import { needsOwnClient } from '../../support/undici/transports.js'
 
 /** What a library that intercepts sockets replaces on each. */
@@ -124,24 +125,31 @@ describe('passthroughProxy when a library such as nock intercepts all sockets', 
     asking.destroy()
   })
 
-  it('opens new connections when it begins and when it ceases to intercept them', async function () {
-    needsOwnClient(this, OWN)
-    const upstream = await serve((_req, res) => res.end('real'))
-    proxy = passthroughProxy(upstream.url)
-    const asking = await RawClient.connect((await attached(express().set('env', 'test').use(proxy))).port)
-    const mocks = connectToNothing(connect, [ANSWER, ANSWER])
-    for (const [way, expected] of [
-      [connect, 'real'],
-      [mocks, 'mocked'],
-      [mocks, 'mocked'],
-      [connect, 'real'],
-    ] as const) {
-      Object.assign(Socket.prototype, { connect: way })
-      asking.write('GET / HTTP/1.1\r\nHost: test\r\n\r\n')
-      expect(String((await asking.response()).body)).to.equal(expected)
-    }
-    asking.destroy()
-  })
+  for (const [when, changes] of [
+    ['as soon as an answer has come', () => {}],
+    ['while connections are idle', () => turns(10)],
+  ] as const) {
+    it(`opens new connections when it begins and when it ceases to intercept them, ${when}`, async function () {
+      needsOwnClient(this, OWN)
+      const upstream = await serve((_req, res) => res.end('real'))
+      proxy = passthroughProxy(upstream.url)
+      const app = express().set('env', 'test').use(proxy)
+      const asking = await RawClient.connect((await attached(app)).port)
+      const mocks = connectToNothing(connect, [ANSWER, ANSWER])
+      for (const [way, expected] of [
+        [connect, 'real'],
+        [mocks, 'mocked'],
+        [mocks, 'mocked'],
+        [connect, 'real'],
+      ] as const) {
+        await changes()
+        Object.assign(Socket.prototype, { connect: way })
+        asking.write('GET / HTTP/1.1\r\nHost: test\r\n\r\n')
+        expect(String((await asking.response()).body)).to.equal(expected)
+      }
+      asking.destroy()
+    })
+  }
 
   it('opens one connection for each request where the method that opens them is another each time', async function () {
     needsOwnClient(this, OWN)
