@@ -201,6 +201,21 @@ describe('passthroughProxy when a library such as nock intercepts all sockets', 
     })
   }
 
+  it('answers 502 if it intercepts a connection, and then lets none be opened', async function () {
+    needsOwnClient(this, OWN)
+    const [asking] = (await clients(1, [])) as [RawClient]
+    const mocks = connectToNothing(connect, [])
+    let opened = 0
+    const once: Connect = function (this: Socket, ...given) {
+      opened += 1
+      return opened === 1 ? mocks.apply(this, given) : thrown()
+    }
+    Object.assign(Socket.prototype, { connect: once })
+    asking.write('GET / HTTP/1.1\r\nHost: test\r\n\r\n')
+    expect((await asking.response()).status).to.equal(502)
+    asking.destroy()
+  })
+
   it('sends a request only once whose kept connection it ends', async () => {
     const [asking] = (await clients(1, [ANSWER])) as [RawClient]
     for (const expected of [200, 502]) {
