@@ -2,6 +2,8 @@
 // the same. Prints what it counted, and fails where something is left behind or somebody was answered wrong.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import { collectedBytes } from '../../test/support/process/memory.js'
 import { Mishaps } from '../../test/support/process/mishaps.js'
 import { openDescriptors } from '../../test/support/process/open-resources.js'
@@ -83,6 +85,19 @@ function open(kind: string): number {
   return process.getActiveResourcesInfo().filter((one) => one === kind).length
 }
 
+/** Tells what each connection is about that is still open. Node has no documented list of them. */
+function leftConnections(): readonly object[] {
+  const handles = Reflect.apply(Reflect.get(process, '_getActiveHandles') as () => unknown[], process, [])
+  return handles
+    .filter((handle) => handle instanceof Socket)
+    .map((socket) => {
+      const { localPort, remotePort, bytesRead, bytesWritten, readableFlowing, writableEnded } = socket
+      const parser = Reflect.get(socket, 'parser') as { incoming?: IncomingMessage } | null | undefined
+      const request = `${parser?.incoming?.method} ${parser?.incoming?.url}`
+      return { localPort, remotePort, bytesRead, bytesWritten, readableFlowing, writableEnded, request }
+    })
+}
+
 function isFlat(before: Held, after: Held): boolean {
   const kinds = Object.keys(after) as (keyof Held)[]
   return kinds.every((kind) => (after[kind] ?? 0) <= (before[kind] ?? 0) + (slack[kind] ?? 0))
@@ -121,6 +136,7 @@ while (performance.now() < end) {
   )
 }
 const after = await held(upstream)
+if (after.sockets > 0) console.log('left open', leftConnections(), 'on the ports of the application', ports)
 const unhandled = await mishaps.end()
 console.log(
   `${rounds * LEAVING_A_ROUND} clients left, ${times.length} were served right: half within ${percentile(times, 0.5)} ms, 99 % within ${percentile(times, 0.99)} ms; the upstream went ${upstream.outages} times`,
