@@ -7,7 +7,7 @@ import { replaceRead } from '../node/request/methods.js'
 import { isAwaitedByOthers, tellOnFinished } from '../node/request/tell-on-finished.js'
 import { awaitContinue, runBefore } from '../node/response/methods.js'
 import { beforeHead, isHeadSent, sendBeforeHead } from '../node/response/send-head.js'
-import { announceClosingDespite, closeAfter, hasInvited, lengthBeforeHead } from '../node/response/state.js'
+import { announceClosing, closeAfter, hasInvited, lengthBeforeHead } from '../node/response/state.js'
 import { isAwaited } from '../node/streams/awaited-listener.js'
 import { flowsUnread } from '../node/streams/listeners.js'
 import { letFlow, sourceOf } from '../node/streams/state.js'
@@ -57,7 +57,7 @@ function closeIfNotInvited(req: IncomingMessage, res: ServerResponse): void {
   // A length that is known before the head is that of `res.end(…)`: no reader follows.
   awaitContinue(res, () => !req.complete && (!mayBeRead(res) || lengthBeforeHead(res) !== undefined))
   runBefore(res, 'end', () => {
-    if (mayStillSend(req, res)) announceClosingDespite(res)
+    if (mayStillSend(req, res)) announceClosing(res)
   })
   // Other code may call Node's own methods, or put them back. The next request would be taken for the body.
   res.once('prefinish', () => {

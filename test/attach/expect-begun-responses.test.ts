@@ -21,6 +21,8 @@ const BEGINNINGS: readonly [string, Begin][] = [
 /** A head that Node holds back until the handler sends a body. */
 const WRITTEN_HEAD: [string, Begin] = ['res.writeHead()', (res) => res.writeHead(200)]
 
+const EXPECTING = 'POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n'
+
 const BEFORE: readonly [string, () => RequestHandler[]][] = [
   ['', () => []],
   [', behind compression', () => [compression({ threshold: 0 })]],
@@ -39,6 +41,13 @@ for (const { name, express } of expressVersions) {
       server.keepAliveTimeout = 60_000
       attach(server, app)
       return (await listen(server)).port
+    }
+
+    /** Sends the head of a request whose body waits for the 100. */
+    async function ask(handler: RequestHandler): Promise<RawClient> {
+      const client = await RawClient.connect(await serve(handler))
+      client.write(EXPECTING)
+      return client
     }
 
     for (const [how, begin] of BEGINNINGS) {
@@ -102,18 +111,21 @@ for (const { name, express } of expressVersions) {
       ['res.writeHead() with headers', (res) => res.writeHead(200, { 'Content-Length': 2 })],
       ['res.writeHead() with Connection', (res) => res.writeHead(200, { connection: 'keep-alive' })],
       ['a Connection that promises to keep it', (res) => res.setHeader('connection', 'keep-alive')],
+      [
+        'a headersSent of a framework that is true before the head is written',
+        (res) => Object.defineProperty(res, 'headersSent', { value: true }),
+      ],
+      ["Node's own end", (res) => ServerResponse.prototype.end.call(res, 'ok', 'utf8')],
       ['the deletion of res.end', (res) => Reflect.deleteProperty(res, 'end')],
       ['res.writeHead() without Connection', (res) => (res.removeHeader('Connection'), res.writeHead(200))],
       ['its end', () => {}],
     ]
     for (const [how, begin] of UNREAD) {
       it(`neither invites nor expects a body that is unread when a response ends that begins by ${how}`, async () => {
-        const port = await serve((req, res) => {
+        const client = await ask((req, res) => {
           begin(res)
-          setImmediate(() => res.end('ok'))
+          setImmediate(() => res.writableEnded || res.end('ok'))
         })
-        const client = await RawClient.connect(port)
-        client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
         const { status, head, body } = await client.response()
         expect([status, String(body)]).to.deep.equal([200, 'ok'])
         const announced = head.split('\r\n').filter((line) => /^(?:connection|keep-alive):/i.test(line))
@@ -122,25 +134,37 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    const NODES_OWN: readonly [string, Begin][] = [
-      ['end', (res) => ServerResponse.prototype.end.call(res, 'ok', 'utf8')],
+    const UNINVITED: readonly [string, Begin][] = [
+      ["Node's own write", (res) => ServerResponse.prototype.write.call(res, 'begun', 'utf8')],
+      ["Node's own flushHeaders", (res) => ServerResponse.prototype.flushHeaders.call(res)],
+      ["Node's own end", (res) => ServerResponse.prototype.end.call(res, 'ok', 'utf8')],
       [
-        'end after res.writeHead()',
+        "res.writeHead() and Node's own end",
         (res) => ServerResponse.prototype.end.call(res.writeHead(200), 'ok', 'utf8'),
       ],
+      [
+        'another status after res.writeHead()',
+        (res) => Object.assign(res.writeHead(200), { statusCode: 500 }).write('begun'),
+      ],
     ]
-    for (const [how, end] of NODES_OWN) {
-      it(`closes the connection after a response that Node's own ${how} has sent without a 100`, async () => {
-        const port = await serve((_req, res) => void end(res))
-        const client = await RawClient.connect(port)
-        client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
-        const { head, body } = await client.response()
-        expect(String(body)).to.equal('ok')
-        // The head was written before the end.
-        if (!how.includes('writeHead')) expect(head).to.include('Connection: close')
+    for (const [how, begin] of UNINVITED) {
+      it(`closes the connection after a response without a 100 that is sent by ${how}`, async () => {
+        const client = await ask((_req, res) => {
+          begin(res)
+          if (!res.writableEnded) res.end()
+        })
+        expect((await client.response()).status).to.equal(200)
         await client.closed()
       })
     }
+
+    it('leaves the offer of an upgrade in the head', async () => {
+      const client = await ask((_req, res) => {
+        res.setHeader('Connection', 'Upgrade').setHeader('Upgrade', 'other').end()
+      })
+      expect((await client.response()).head).to.include('Connection: Upgrade\r\nUpgrade: other')
+      await client.closed()
+    })
 
     it('keeps the connection of a client whose body the application itself has invited, and nobody reads', async () => {
       const port = await serve((req, res) => {
@@ -157,25 +181,21 @@ for (const { name, express } of expressVersions) {
     })
 
     it('closes the connection after a head without a 100 whose body is then read', async () => {
-      const port = await serve((req, res) => {
+      const client = await ask((req, res) => {
         ServerResponse.prototype.write.call(res, 'begun', 'utf8')
         req.resume()
         req.on('data', () => {})
         setImmediate(() => res.end())
       })
-      const client = await RawClient.connect(port)
-      client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
       expect((await client.response()).status).to.equal(200)
       await client.closed()
     })
 
     it('keeps the connection of a client whose body was invited and has not arrived when the response ends', async () => {
-      const port = await serve((req, res) => {
+      const client = await ask((req, res) => {
         if (req.method === 'GET') res.end('next')
         else req.once('data', () => res.end('begun'))
       })
-      const client = await RawClient.connect(port)
-      client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
       await client.untilText('100 Continue\r\n\r\n')
       client.write('bo')
       expect((await client.response()).head).to.include('Connection: keep-alive')
@@ -184,35 +204,12 @@ for (const { name, express } of expressVersions) {
       expect(String((await client.response()).body)).to.equal('next')
     })
 
-    const UNINVITED: readonly [string, Begin][] = [
-      ["Node's own write", (res) => ServerResponse.prototype.write.call(res, 'begun', 'utf8')],
-      ["Node's own flushHeaders", (res) => ServerResponse.prototype.flushHeaders.call(res)],
-      [
-        'another status after res.writeHead()',
-        (res) => Object.assign(res.writeHead(200), { statusCode: 500 }).write('begun'),
-      ],
-    ]
-    for (const [how, begin] of UNINVITED) {
-      it(`closes the connection after a response that sends no 100, as it begins by ${how}`, async () => {
-        const port = await serve((_req, res) => {
-          begin(res)
-          res.end()
-        })
-        const client = await RawClient.connect(port)
-        client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
-        expect((await client.response()).status).to.equal(200)
-        await client.closed()
-      })
-    }
-
     it('keeps each byte of the head', async () => {
-      const port = await serve((req, res) => {
+      const client = await ask((req, res) => {
         res.setHeader('X-Name', 'caf\u00E9')
         res.flushHeaders()
         req.pipe(res)
       })
-      const client = await RawClient.connect(port)
-      client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
       await client.untilText('100 Continue\r\n\r\n')
       client.write('body')
       expect((await client.response()).head).to.include('X-Name: caf\u00E9\r\n')
@@ -220,14 +217,12 @@ for (const { name, express } of expressVersions) {
 
     for (const [how, begin] of BEGINNINGS.slice(0, 2)) {
       it(`does not invite the body of a refused request whose response begins by ${how}`, async () => {
-        const port = await serve((req, res) => {
+        const client = await ask((req, res) => {
           res.status(401)
           begin(res)
           req.on('data', () => {})
           setImmediate(() => res.end('refused'))
         })
-        const client = await RawClient.connect(port)
-        client.write('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
         const response = await client.response()
         expect([response.status, String(response.body)]).to.deep.equal([401, 'refused'])
         await client.closed()

@@ -93,8 +93,8 @@ function leftConnections(): readonly object[] {
     .map((socket) => {
       const { localPort, remotePort, bytesRead, bytesWritten, readableFlowing, writableEnded } = socket
       const parser = Reflect.get(socket, 'parser') as { incoming?: IncomingMessage } | null | undefined
-      const request = `${parser?.incoming?.method} ${parser?.incoming?.url}`
-      return { localPort, remotePort, bytesRead, bytesWritten, readableFlowing, writableEnded, request }
+      const { method, url } = parser?.incoming ?? {}
+      return { localPort, remotePort, bytesRead, bytesWritten, readableFlowing, writableEnded, method, url }
     })
 }
 

@@ -3,8 +3,8 @@ import type { Listener } from './close-waiters.js'
 import { admitReaders } from './overlapping-readers.js'
 
 /**
- * Lets code begin to read a request that Node is about to close with an error. That code is told then, but not the
- * listeners that have heard Node's error, which is the last one in Node.
+ * Lets code begin to read a request that Node is about to close with an error. Such code is told of a failure, but a
+ * listener that has heard Node's error hears no other, as in Node.
  */
 export function admitAfterClose(req: ParsedRequest): void {
   const hearing = req.rawListeners('error') as Listener[]

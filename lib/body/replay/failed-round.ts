@@ -56,7 +56,7 @@ function emitError(req: ParsedRequest, error: SluicewayError, end: (begun: Liste
   req.on('error', ignore)
   const told = listenersOf(req)
   const emit = (): void => void req.emit('error', error)
-  // Over HTTP/2, Node emits no error on a request: an exception of its listener would end the process only behind ours.
+  // Over HTTP/2, Node emits no error on a request, so an exception of a listener must not end the process.
   if (isHttp2(req)) containWithoutCut(req, emit)
   else emit()
   end(takeBegunSince(told, req))

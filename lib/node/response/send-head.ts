@@ -18,7 +18,7 @@ export function isHeadSent(res: ServerResponse): boolean {
   return isHeadWritten(res) && !isHeldBack(res)
 }
 
-/** Tells whether Node has written a head that waits for the first bytes of a body. See `isHeadWritten` for `headersSent`. */
+/** Tells whether Node itself has written a head, and holds it back for the first bytes of the body. */
 export function isHeadHeld(res: ServerResponse): boolean {
   return Boolean((res as OutgoingResponse)._header) && isHeldBack(res)
 }

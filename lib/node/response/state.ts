@@ -13,24 +13,27 @@ export function closesAfter({ _last }: OutgoingResponse): boolean {
 }
 
 /**
- * Makes the head of a response announce that the connection closes, also a head that was written, but that Node still
- * holds back for the body.
+ * Makes the head of a response announce that the connection closes, even if a header of the application promises to
+ * keep it, or if the head was written and Node still holds it back for the body.
  */
 export function announceClosing(res: ServerResponse): void {
   res.shouldKeepAlive = false
   if (isHeadHeld(res)) closeHeldHead(res as OutgoingResponse)
-}
-
-/** The same if a header of the application's own promises to keep the connection. */
-export function announceClosingDespite(res: ServerResponse): void {
-  announceClosing(res)
-  if (!isHeadWritten(res) && res.hasHeader('Connection')) res.setHeader('Connection', 'close')
+  else if (!isHeadWritten(res) && isKeepAlive(res.getHeader('Connection')))
+    res.setHeader('Connection', 'close')
 }
 
 function closeHeldHead(res: OutgoingResponse): void {
   const head = String(res._header)
-  res._header = head.replace(/^keep-alive: .*\r\n/im, '').replace(/^connection: .*$/im, 'Connection: close')
+  res._header = head
+    .replace(/^keep-alive: .*\r\n/im, '')
+    .replace(/^connection: keep-alive$/im, 'Connection: close')
   closeAfter(res)
+}
+
+/** An upgrade that is offered stays in the header. */
+function isKeepAlive(connection: unknown): boolean {
+  return String(connection).toLowerCase() === 'keep-alive'
 }
 
 /** Tells whether an application has itself sent a 100. */

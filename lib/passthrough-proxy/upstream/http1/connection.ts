@@ -65,9 +65,9 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     return this.parser.keepAliveHint
   }
 
-  /** True if it has carried an earlier request, and the present response has not begun. */
+  /** True if it has carried an earlier request, and the present response has not begun. Mocks end theirs on purpose. */
   get isStale(): boolean {
-    return this.served > 1 && !this.parser.hasBegun
+    return this.served > 1 && !this.parser.hasBegun && !this.transport.isIntercepted
   }
 
   send(delivery: Delivery): void {

@@ -35,7 +35,7 @@ export class IdleConnections {
     this.wake(milliseconds)
   }
 
-  /** Takes a connection, and ends those that mocks of the tests of an application, or their end, have made obsolete. */
+  /** Takes a connection, and ends those from before other code has begun, or ceased, to intercept connections. */
   take(): Connection | undefined {
     let last = this.connections.pop()
     while (last?.transport.isCurrent === false) {

@@ -104,7 +104,7 @@ export class Pool implements ConnectionOwner, Holder {
     this.retries.delete(connection)
     this.endOpening(connection)
     if (retry !== undefined) return connection.send(retry)
-    // With a method that changes for each connection, others would be opened for ever.
+    // A new one is used all the same: with a method that changes for each connection, others would be opened for ever.
     if (connection.served > 0 && !connection.transport.isCurrent) return connection.destroy()
     if (connection.hasLogin) return this.freeLogin(connection)
     const next = this.queue.first
@@ -221,13 +221,10 @@ export class Pool implements ConnectionOwner, Holder {
    * The same if its first bytes begin no response: most likely they were sent behind the response before, and came
    * after this request was written. Node's client, undici, Go and nginx fail the innocent request. If the server has
    * answered it with such bytes, the new connection shows it, and the request fails then.
-   *
-   * Other code that intercepts the connection has ended it on purpose.
    */
   private retryOrFail(lost: Delivery, reason: Failure, connection: Connection): void {
     const isOfConnection = reason.kind === 'reset' || (reason.kind === 'malformed' && reason.maybeHeard)
-    const isStale = connection.isStale && !connection.transport.isIntercepted
-    if (!isOfConnection || !isStale || !isRepeatable(lost.request)) return lost.fail(reason)
+    if (!isOfConnection || !connection.isStale || !isRepeatable(lost.request)) return lost.fail(reason)
     lost.holder = this
     this.open(lost, this.retries)
   }
