@@ -1,6 +1,6 @@
 import { NO_SOCKET, socketOf } from '../node/connection/no-socket.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../node/internals.js'
-import { announcedLength, hasComeWhole, hasConnection } from '../node/request/facts.js'
+import { announcedLength, hasComeWhole, hasConnection, isFramedByParser } from '../node/request/facts.js'
 import { readableStateOf } from '../node/streams/state.js'
 import { wasReadBefore } from './replay/read-before.js'
 import { tapBytes } from './tap-bytes.js'
@@ -42,6 +42,14 @@ export abstract class DeliveredBody implements BodyExchange {
     this.missesBytes = wasReadBefore(this.req)
     if (hasComeWhole(this.req)) this.state = 'whole'
     return (this.nativePush = tapBytes(this.req))
+  }
+
+  /**
+   * Tells whether all bytes have come, so that only the end is due: the parser tells it in the same packet, and Node ends
+   * a body that is not kept, if its response was sent at once.
+   */
+  protected isDueToEnd(isKept: boolean): boolean {
+    return this.received === this.length && (!isKept || isFramedByParser(this.req))
   }
 
   /** Puts bytes, or null as the end, into the request's own buffer. Returns false if that is full. */

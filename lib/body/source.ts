@@ -126,7 +126,7 @@ export class BodySource
     this.hostWasAsked = false
     const { rest } = this
     if (rest !== undefined) return rest.discard(chunk)
-    if (this.state === 'released') return this.buffer(chunk)
+    if (this.state === 'released') return this.receiveLate(chunk)
     if (chunk === null) return this.complete()
     const accepted = this.limit - this.received
     this.received += chunk.length
@@ -144,6 +144,13 @@ export class BodySource
     store.append(chunk)
     this.readers.offer(chunk)
     return this.hasRoom && !store.isWriting
+  }
+
+  /** Receives what comes after the release without a rest that discards it: the end of a kept body, or bytes of a host. */
+  private receiveLate(chunk: Buffer | null): boolean {
+    if (chunk !== null || this.replay === undefined) return this.buffer(chunk)
+    this.replay.closeWaiters.restHasCome()
+    return false
   }
 
   private complete(): boolean {
@@ -238,9 +245,7 @@ export class BodySource
 
   stopReading(): void {
     this.lateReading?.end()
-    // Node emits the end of a body that is not kept after its response only if the response was sent at once.
-    const endMayCome = this.store === undefined && this.received === this.length
-    if (this.state === 'arriving' && !endMayCome) this.leaveRest()
+    if (this.state === 'arriving' && !this.isDueToEnd(this.store !== undefined)) this.leaveRest()
     this.state = 'released'
     this.rest?.answered()
     if (this.lateReading?.isCloseDue) this.socket.destroySoon()

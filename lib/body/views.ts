@@ -67,6 +67,8 @@ export interface ReplayedBody extends ReadableBody, BodyExchange {
 /** A body that was refused, or whose request has been answered, as its rest sees it. */
 export interface AnsweredBody extends BodyExchange {
   readonly state: BodyState
+  /** The announced length, or NaN. */
+  readonly length: number
   /** Called when the client has sent all of the rest. */
   restHasCome(): void
   /** Makes every later reader of the request fail, unless the body is kept or has failed, which they are told anyway. */

@@ -33,14 +33,20 @@ function noteChunks({ socket }: { readonly socket?: Partial<ServerSocket> | null
   return parser !== undefined && replaceOnBody(parser, handOver)
 }
 
-/** Notes the chunks of a request as `noteChunks` does, so that `freeFresh` can free those that come from now on. */
+/**
+ * Notes the chunks of a request as `noteChunks` does, so that `freeFresh` can free those that come from now on. A body
+ * whose announced `length` (or NaN) is small has none that are worth it.
+ */
 export function noteRest({
   req,
   socket,
+  length,
 }: {
   readonly req: ParsedRequest
   readonly socket: ServerSocket
+  readonly length: number
 }): void {
+  if (length < MIN_FREED_BYTES) return
   if (noteChunks({ socket })) discarded.add(req)
 }
 

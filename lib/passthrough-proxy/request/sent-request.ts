@@ -37,8 +37,8 @@ export class SentRequest implements UpstreamRequest {
   readonly taken: (() => readonly (Buffer | string)[] | undefined) | undefined
   /** True if the client has a body that has not come in one piece. */
   readonly hasStreamedBody: boolean
-  /** The request out of which `body` was taken, but for its end. */
-  private readonly takenFrom: IncomingMessage | undefined
+  /** The request out of which `body` was taken, but for its end; undefined once that was read too. */
+  private takenFrom: IncomingMessage | undefined
 
   constructor(draft: Draft) {
     const { req, settings, target, head, outgoing, mayMove } = draft
@@ -71,6 +71,7 @@ export class SentRequest implements UpstreamRequest {
   /** Reads the end of a body that was taken, as it is being sent: it is not given back any more. */
   readEnd(): void {
     this.takenFrom?.resume()
+    this.takenFrom = undefined
   }
 
   /** Gives a body back that was taken, and not sent: the handler of the error may read it. */

@@ -84,7 +84,7 @@ export function fitToFraming(
   // Trailers need chunks on both sides.
   if (headers.chunked && !endsWithHead && sendsBody(res, status) && !isServedAsHttp10(req)) return
   if (headers.hasTrailer) removeLine(headers.lines, 'trailer')
-  res.removeHeader('Trailer') // that of a middleware
+  if (res.hasHeader('Trailer')) res.removeHeader('Trailer') // that of a middleware
 }
 
 function removeLine(lines: string[], unwanted: string): void {

@@ -48,7 +48,7 @@ function forgetRefused(res: ServerResponse, takes: boolean, phrase: string): voi
 function forgetOwnFraming(res: ServerResponse): void {
   const own = (res as Partial<OutgoingResponse>)[OUT_HEADERS]
   for (const name of framing) {
-    if (own) delete own[name]
+    if (own?.[name] !== undefined) delete own[name]
     else if (own === undefined) res.removeHeader(name)
   }
 }
