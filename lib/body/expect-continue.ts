@@ -28,10 +28,11 @@ interface EndListeners {
 /**
  * Holds `100 Continue` back until the body of `req` is first read, or until a response below 400 begins: its handler may
  * read later, and after the head a 100 would be too late. Over HTTP/2 it is sent at once, as Node does. The request keeps
- * its prototype, which Express changes as well; only `_read` becomes its own.
+ * its prototype, which Express changes as well; only `_read` becomes its own. `beforeClosing` is called if the connection
+ * is about to close behind an answer without a 100.
  * @see RFC 9110 §10.1.1
  */
-export function continueOnRead(req: IncomingMessage, res: ServerResponse): void {
+export function continueOnRead(req: IncomingMessage, res: ServerResponse, beforeClosing: () => void): void {
   if (isHttp2(req)) {
     res.writeContinue()
     return
@@ -41,7 +42,7 @@ export function continueOnRead(req: IncomingMessage, res: ServerResponse): void 
   beforeHead(res, () => {
     if (mayBeRead(res)) sendContinue(req)
   })
-  closeIfNotInvited(req, res)
+  closeIfNotInvited(req, res, beforeClosing)
 }
 
 /** A response with such a status may begin before its handler reads the body. */
@@ -53,7 +54,7 @@ function mayBeRead(res: ServerResponse): boolean {
  * Closes the connection if the response ends without a 100, because the body may still follow; once the body has
  * arrived, it need not. Node decides this in `writeHead`, before a handler that reads afterwards.
  */
-function closeIfNotInvited(req: IncomingMessage, res: ServerResponse): void {
+function closeIfNotInvited(req: IncomingMessage, res: ServerResponse, beforeClosing: () => void): void {
   // A length that is known before the head is that of `res.end(…)`: no reader follows.
   awaitContinue(res, () => !req.complete && (!mayBeRead(res) || lengthBeforeHead(res) !== undefined))
   runBefore(res, 'end', () => {
@@ -61,7 +62,9 @@ function closeIfNotInvited(req: IncomingMessage, res: ServerResponse): void {
   })
   // Other code may call Node's own methods, or put them back. The next request would be taken for the body.
   res.once('prefinish', () => {
-    if (mayStillSend(req, res)) closeAfter(res as OutgoingResponse)
+    if (!mayStillSend(req, res)) return
+    closeAfter(res as OutgoingResponse)
+    beforeClosing()
   })
 }
 
@@ -82,7 +85,7 @@ export function sendContinue(req: IncomingMessage): void {
   expecting[CONTINUE] = undefined
   if (isHeadSent(res)) {
     // The client may never send the body, and its next request would be taken for it.
-    if (!req.complete) closeAfter(res as OutgoingResponse)
+    if (!req.complete && !hasInvited(res as OutgoingResponse)) closeAfter(res as OutgoingResponse)
     return
   }
   sendBeforeHead(res as OutgoingResponse)

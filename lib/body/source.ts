@@ -146,10 +146,11 @@ export class BodySource
     return this.hasRoom && !store.isWriting
   }
 
-  /** Receives what comes after the release without a rest that discards it: the end of a kept body, or bytes of a host. */
+  /** Receives what comes after the release without a rest that discards it: the end that was due, or bytes of a host. */
   private receiveLate(chunk: Buffer | null): boolean {
-    if (chunk !== null || this.replay === undefined) return this.buffer(chunk)
-    this.replay.closeWaiters.restHasCome()
+    // Over HTTP/2 an end comes once more as the stream closes, and code may wait for it.
+    if (chunk !== null || isHttp2(this.req) || this.isOfHost) return this.buffer(chunk)
+    this.restHasCome()
     return false
   }
 
@@ -291,7 +292,7 @@ export class BodySource
 
   /** Ends and closes an unread request when all of its body has arrived, as Node does: code may wait for that. */
   restHasCome(): void {
-    if (this.replay !== undefined) return this.replay.closeWaiters.restHasCome()
+    if (this.replay !== undefined) return this.replay.restHasCome()
     this.buffer(null)
     if (isHttp2(this.req) && this.req.readableFlowing === null) this.req.resume()
   }

@@ -180,6 +180,20 @@ for (const { name, express } of expressVersions) {
       expect(String((await client.response()).body)).to.equal('/second')
     })
 
+    it('keeps it after a refusal that was sent before the application reads the body that it has invited', async () => {
+      const client = await ask((req, res) => {
+        if (req.method === 'GET') return res.end('next')
+        res.writeContinue()
+        res.status(400).flushHeaders()
+        return req.on('data', () => {}).on('end', () => res.end('refused'))
+      })
+      await client.untilText('100 Continue\r\n\r\n')
+      client.write('body')
+      expect((await client.response()).status).to.equal(400)
+      client.request('GET', '/')
+      expect(String((await client.response()).body)).to.equal('next')
+    })
+
     it('closes the connection after a head without a 100 whose body is then read', async () => {
       const client = await ask((req, res) => {
         ServerResponse.prototype.write.call(res, 'begun', 'utf8')

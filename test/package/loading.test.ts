@@ -33,7 +33,7 @@ const child = ['pipe-child', 'pipe-child/children']
 const expected: Readonly<
   Record<string, { readonly own: readonly string[]; readonly packages: readonly string[] }>
 > = {
-  attach: { own: ['attach', 'body'], packages: [] },
+  attach: { own: ['attach', 'body', 'body/refused', 'node/memory'], packages: [] },
   'auto-flush': { own: [...flush, ...child], packages: errors },
   'body-cache': { own: [...body, 'body-cache'], packages: [...errors, ...parsers] },
   'max-bytes': { own: [...body, 'max-bytes'], packages: errors },

@@ -187,6 +187,12 @@ export class Rounds extends RequestReader implements FailedRound, OverlappedRoun
     if (!isClosing) this.closeWaiters.responseIsOver()
   }
 
+  /** Called when the rest of a body whose response is over has come. */
+  restHasCome(): void {
+    forgetRequest(this.body.socket, this.req)
+    this.closeWaiters.restHasCome()
+  }
+
   /**
    * Serves `destroy`. Stream internals and HTTP clients take the socket away before they destroy a request that they
    * have read. They only want to end their reading, which must not cost the client its answer. Over HTTP/2 they only

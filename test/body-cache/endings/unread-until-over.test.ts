@@ -8,6 +8,7 @@ import { asChunk, lastChunk, RawClient } from '../../support/clients/raw-client.
 import { type Handler, hosts } from '../../support/express/hosts.js'
 import { closeServers, serve } from '../../support/servers/servers.js'
 import { deferred } from '../../support/time/deferred.js'
+import { until } from '../../support/time/until.js'
 import { waitFor } from '../../support/time/waiting.js'
 
 /*
@@ -71,6 +72,20 @@ for (const { name, mount } of hosts) {
         const expected = await eventsOf([], sent)
         expect(expected.at(-1)).to.equal('close, read, whole')
         expect(await eventsOf([bodyCache()], sent)).to.deep.equal(expected)
+      })
+    }
+
+    for (const [when, sent] of Object.entries(bodies)) {
+      it(`is not held by the parser of an idle connection: ${when}`, async () => {
+        const { port, connections } = await serve(mount(bodyCache(), (_req, res) => res.end('unread')))
+        const client = await RawClient.connect(port)
+        client.write(sent[0])
+        await client.response()
+        client.write(sent[1])
+        const { parser } = connections[0] as unknown as { parser: { incoming: unknown } }
+        await until(() => parser.incoming === null, 'the parser to forget the request')
+        expect(connections[0]!.destroyed).to.equal(false)
+        client.destroy()
       })
     }
 

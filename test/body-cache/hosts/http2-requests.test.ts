@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import http2 from 'node:http2'
-import { Readable, Writable } from 'node:stream'
+import { finished, Readable, Writable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { expect } from 'chai'
@@ -181,6 +181,25 @@ describe('bodyCache on HTTP/2', () => {
     stream.end(Buffer.alloc(300_000))
     expect(await read.promise).to.equal(301_000)
     session.destroy()
+  })
+
+  it('ends for code that waits for it, as in Node, if it is answered after its first bytes', async () => {
+    for (const middlewares of [[], [bodyCache()]]) {
+      const over = deferred<unknown>()
+      const respond: Handler = (req, res) => {
+        finished(req, over.resolve)
+        req.once('data', () => {
+          req.removeAllListeners('data')
+          req.pause()
+          res.end('early')
+        })
+      }
+      const server = http2.createServer(mount(...middlewares, respond) as never)
+      const session = http2.connect(`http://127.0.0.1:${(await listen(server as never)).port}`)
+      session.request({ ':method': 'POST' }).resume().end('body')
+      expect(await over.promise).to.equal(undefined)
+      session.destroy()
+    }
   })
 
   it('is not held by its session once a reader that is slower than its client has had it', async () => {

@@ -96,6 +96,20 @@ describe('the body of a request that was not sent', () => {
     }
   }
 
+  for (const [transport, options] of Object.entries(transports)) {
+    it(`comes once to an error handler behind bodyCache if it was sent before the upstream left: ${transport}`, async () => {
+      const upstream = await serve((req) => req.once('data', () => req.socket.destroy()))
+      const proxy = passthroughProxy(upstream.url, await options())
+      for (const handler of [handlers['reads it']!(''), handlers['reads it by events']!('')]) {
+        const { port } = await serve(hosts[0]!.mount(bodyCache(), catching(proxy, handler)))
+        const client = await RawClient.connect(port)
+        client.request('POST', '/', {}, bodies.small)
+        expect((await client.response()).body.toString()).to.equal(bodies.small)
+        client.destroy()
+      }
+    })
+  }
+
   // Express does not support HTTP/2 requests.
   for (const [transport, options] of Object.entries(transports)) {
     for (const [what, handler] of Object.entries(handlers)) {
