@@ -27,6 +27,11 @@ export interface ReadableState {
   length: number
   /** Without it strings that an earlier reader has decoded would be kept instead of the body's bytes. */
   encoding: BufferEncoding | null
+  /**
+   * Decodes the bytes if there is an encoding. The length of a character that it has begun, and the bytes that are
+   * missing: without them the first bytes of such a character would be lost.
+   */
+  readonly decoder: { readonly lastTotal: number; readonly lastNeed: number } | null
   /** True once data was read. Without it half of a body would be kept as a whole one. */
   dataEmitted: boolean
   /** Without it a request that a loop has left would count as being read. */

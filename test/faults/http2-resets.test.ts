@@ -138,6 +138,30 @@ describe('a client that resets its HTTP/2 stream without an error, and does not 
     })
   }
 
+  for (const [what, read] of [
+    ['has paused', (req: IncomingMessage) => void req.once('data', () => req.pause())],
+    ['waits for its file', (req: IncomingMessage) => void req.on('data', () => {})],
+  ] as const) {
+    it(`and leaves: its session closes, behind bodyCache, whose reader ${what}`, async () => {
+      const reading: Handler = (req, res) => {
+        read(req.on('error', () => res.end()))
+      }
+      const options = { settings: { initialWindowSize: 1_000_000 } }
+      const server = http2.createServer(options, mount(bodyCache({ memory: 0 }), reading) as never)
+      const opened = once(server, 'session')
+      const client = await frameClient((await listen(server as never)).port)
+      const [own] = (await opened) as [http2.ServerHttp2Session]
+      const over = once(own, 'close')
+      const begun = once(own, 'stream')
+      client.stream.write(Buffer.alloc(300_000))
+      await begun
+      client.reset(NO_ERROR)
+      client.session.destroy()
+      session = client.session
+      await over
+    })
+  }
+
   it('leaves a stream alone that the application itself has closed, and that still sends', async () => {
     const port = await serve(bodyCache(), (_req, res) => {
       res.end(MUCH)

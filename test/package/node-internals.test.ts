@@ -4,6 +4,7 @@ import { createServer, IncomingMessage, ServerResponse } from 'node:http'
 import http2 from 'node:http2'
 import { pipeline, Readable, Writable } from 'node:stream'
 import { json } from 'node:stream/consumers'
+import type { StringDecoder } from 'node:string_decoder'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
 import { RawClient } from '../support/clients/raw-client.js'
@@ -54,6 +55,10 @@ describe('the members that lib/node/internals.ts relies on', () => {
     }
     expect(member(fresh, 'pipes')).to.deep.equal([])
     expect(member(fresh, 'errored')).to.equal(null)
+    expect(member(fresh, 'decoder')).to.equal(null)
+    const decoder = member(member(new Readable({ encoding: 'utf8' }), '_readableState') as object, 'decoder')
+    ;(decoder as StringDecoder).write(Buffer.from([0xe2, 0x82]))
+    expect(decoder).to.include({ lastTotal: 3, lastNeed: 1 })
     await once(req, 'data')
     expect(member(member(req, '_readableState') as object, 'dataEmitted')).to.equal(true)
   })

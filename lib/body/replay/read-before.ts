@@ -2,10 +2,19 @@ import type { ParsedRequest } from '../../node/internals.js'
 import { announcedLength, hasOpenStream, wasReset } from '../../node/request/facts.js'
 import { readableStateOf } from '../../node/streams/state.js'
 
-/** Tells whether other code has read a body, all of it or a part, before this package saw it. */
+/**
+ * Tells whether other code has read a body, all of it or a part, before this package saw it. An encoding that was set
+ * before any byte came has cost nothing: the bytes pass through here first.
+ */
 export function wasReadBefore(req: ParsedRequest): boolean {
-  const { dataEmitted, endEmitted, encoding } = readableStateOf(req)
-  return dataEmitted || endEmitted || encoding !== null
+  const { dataEmitted, endEmitted } = readableStateOf(req)
+  return dataEmitted || endEmitted || hasDecoded(req)
+}
+
+/** Tells whether a request holds characters in place of bytes; its decoder may hold the beginning of one. */
+function hasDecoded(req: ParsedRequest): boolean {
+  const { encoding, length, decoder } = readableStateOf(req)
+  return encoding !== null && (length > 0 || decoder?.lastTotal !== decoder?.lastNeed)
 }
 
 /**

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import { forgetRequest } from '../../node/connection/parser.js'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
 import { isHttp2 } from '../../node/request/facts.js'
+import { destroyIfLeft } from '../../node/response/close.js'
 import { keepListeners, dropListeners, hasListeners } from '../../node/streams/listeners.js'
 import { addOwn, hasOwn, heldFor, listenersExcept } from '../../node/streams/own-listeners.js'
 import {
@@ -176,7 +177,10 @@ export class Rounds extends RequestReader implements FailedRound, OverlappedRoun
     const { req } = this
     if (this.isReplaced) return
     if (this.hasClosed) this.dropReaders()
-    if (isHttp2(req)) this.closeWaiters.streamIsOver()
+    if (isHttp2(req)) {
+      this.closeWaiters.streamIsOver()
+      destroyIfLeft(this.res)
+    }
     const cut = cutOfStream(this, this.body)
     if (hasListeners(req)) this.failRound()
     else if (cut !== undefined) this.tell(cut)

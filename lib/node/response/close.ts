@@ -3,7 +3,7 @@ import type { ServerHttp2Stream } from 'node:http2'
 import { type ConnectionWatcher, unwatchConnection, watchConnection } from '../connection/watchers.js'
 import { STREAM_IDLE } from '../http2-codes.js'
 import type { ClosableResponse } from '../internals.js'
-import { isHttp2, streamOf } from '../request/facts.js'
+import { isHttp2, isStreamRead, streamOf } from '../request/facts.js'
 import { timers } from '../timers.js'
 
 type CloseListener = (this: ServerResponse) => void
@@ -88,6 +88,19 @@ function destroyIfReset(this: ServerHttp2Stream): void {
   // nghttp2 forgets a stream only after it has reported its end.
   timers.setImmediate(() => {
     if (this.state.state === STREAM_IDLE && !this.writableFinished) this.destroy()
+  })
+}
+
+/**
+ * Destroys a stream that its client has reset without an error, if its request has stopped reading: Node waits until all
+ * of it was read, and holds the session until then, also of a client that has left.
+ */
+export function destroyIfLeft(res: ServerResponse): void {
+  const stream = streamOf(res)
+  if (!stream.aborted || isStreamRead(stream)) return
+  // A stream that the application has closed may still send its response: nghttp2 has not forgotten it.
+  timers.setImmediate(() => {
+    if (!stream.destroyed && stream.state.state === STREAM_IDLE) stream.destroy()
   })
 }
 

@@ -31,6 +31,11 @@ const counters: Readonly<Record<string, (req: Counted) => void>> = {
   },
 }
 
+const setEncoding: Handler = (req, _res, next) => {
+  req.setEncoding('utf8')
+  next()
+}
+
 for (const { name: host, mount } of hosts) {
   describe(`bodyCache on ${host}, behind code that has begun to listen in the same turn`, () => {
     afterEach(closeServers)
@@ -69,6 +74,34 @@ for (const { name: host, mount } of hosts) {
       const response = await fetch(url, { method: 'POST', body: Buffer.alloc(1000) })
       expect(await response.text()).to.equal('1000 1000')
     })
+
+    it('gives strings to the first reader, and bytes to the later ones, if only an encoding was set', async () => {
+      const answer: Handler = async (req, res) => {
+        let read = ''
+        req.on('data', (piece: unknown) => (read += typeof piece === 'string' ? piece : '?'))
+        await once(req, 'end')
+        const bytes = [await req.bodyCache.buffer(), await rawBody(req)]
+        res.end(`${read} ${bytes.join(' ')}`)
+      }
+      const { url } = await serve(mount(setEncoding, bodyCache(), answer))
+      const response = await fetch(url, { method: 'POST', body: 'gr\u00fcn' })
+      expect(await response.text()).to.equal('gr\u00fcn gr\u00fcn gr\u00fcn')
+    })
+
+    for (const [what, first] of [
+      ['a character', 'a'],
+      ['the first byte of a character', '\xc3'],
+    ] as const) {
+      it(`refuses a body of which ${what} was decoded before`, async () => {
+        const waitFirst: Handler = (_req, _res, next) => void setTimeout(next, 20)
+        const answer: Handler = (_req, res) => res.end('served')
+        const { port } = await serve(mount(setEncoding, waitFirst, bodyCache(), answer))
+        const client = await RawClient.connect(port)
+        client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n', Buffer.from(first, 'latin1'))
+        expect((await client.response()).status).to.equal(500)
+        client.destroy()
+      })
+    }
   })
 }
 

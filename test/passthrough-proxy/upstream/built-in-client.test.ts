@@ -122,6 +122,25 @@ describe("passthroughProxy's built-in client", () => {
       }
     }
 
+    it('ignores later changes to lists, objects and bytes in its options', async () => {
+      const server = https.createServer(
+        { key, cert: certificate, ca: certificate, requestCert: true, rejectUnauthorized: false },
+        (req, res) => res.end(String((req.socket as TLSSocket).authorized)),
+      )
+      const { port } = await listen(server)
+      const ca = [Buffer.from(certificate)]
+      const own = { pem: Buffer.from(key) }
+      const connect = { ca, cert: certificate, key: [own] as unknown as Buffer[], family: 4 }
+      const proxy = passthroughProxy(`https://localhost:${port}`, { connect })
+      own.pem.fill(0)
+      own.pem = Buffer.from('another')
+      ca.length = 0
+      const client = await clientOf(proxy)
+      client.request('GET', '/')
+      expect((await client.response()).body.toString()).to.equal('true')
+      client.destroy()
+    })
+
     it('reaches a server at a Unix socket', async () => {
       const socketPath = path.join(mkdtempSync(path.join(tmpdir(), 'sluiceway-')), 'socket')
       const server = createServer((req, res) => res.end(`${req.headers.host} ${req.url}`)).listen(socketPath)

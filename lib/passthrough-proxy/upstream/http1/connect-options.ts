@@ -111,7 +111,18 @@ export const connectOptions: OptionCheck<ConnectOptions | undefined> = (given, o
   }
   rejectUnknownKeys(option.owner, given, known, names)
   // Node would not ask for the server by its name if `servername` is undefined, and refuses others.
-  return Object.freeze(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)))
+  const set = Object.entries(given).filter(([, value]) => value !== undefined)
+  return Object.freeze(copyOf(Object.fromEntries(set)))
+}
+
+/** Copies lists, plain objects and bytes, which the caller may change later: each connection reads them again. */
+function copyOf<Value>(value: Value): Value
+function copyOf(value: unknown): unknown {
+  if (ArrayBuffer.isView(value))
+    return Buffer.from(Buffer.from(value.buffer, value.byteOffset, value.byteLength))
+  if (Array.isArray(value)) return value.map(copyOf)
+  if (!isPlainObject(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, copyOf(each)]))
 }
 
 /** Recognizes a plain object. An instance of a class, such as an Agent, would lose what it does. */
