@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { CheckingServer, ServerSocket } from '../node/internals.js'
+import { detachSignal } from '../node/request/signal.js'
 import { announceClosing, responseClassOf } from '../node/response/state.js'
 import { hasListeners } from '../node/streams/listeners.js'
 import { closeConnection } from './close-connection.js'
@@ -20,6 +21,7 @@ export function responseOn(
 }
 
 function onResponseFinish(this: ServerResponse): void {
+  detachSignal(this.req)
   // The server does this too: it ends and closes a request that nobody reads.
   if (!hasListeners(this.req)) this.req.resume()
   if (this.socket !== null) closeConnection(this.socket)

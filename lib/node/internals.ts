@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
-import { type IncomingMessage, OutgoingMessage, type ServerResponse } from './http.js'
+import { IncomingMessage, OutgoingMessage, type ServerResponse } from './http.js'
 import type { BODY } from './keys.js'
 
 /*
@@ -235,6 +235,16 @@ export const NEED_DRAIN: unique symbol = outgoingSymbol('kNeedDrain') as never
 
 export const OUT_HEADERS: unique symbol = outgoingSymbol('kOutHeaders') as never
 
+/**
+ * The name of the method of a request that ends its signal's wait for the end of the connection, from Node 24.16 on.
+ * Without it a client that got its answer to an upgrade would look as if it had left before.
+ */
+export const DETACH_SIGNAL: symbol | undefined = symbolOf(IncomingMessage.prototype, 'kDetachAbortSignal')
+
 function outgoingSymbol(name: string): symbol | undefined {
-  return Object.getOwnPropertySymbols(new OutgoingMessage()).find(({ description }) => description === name)
+  return symbolOf(new OutgoingMessage(), name)
+}
+
+function symbolOf(owner: object, name: string): symbol | undefined {
+  return Object.getOwnPropertySymbols(owner).find(({ description }) => description === name)
 }

@@ -1,7 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { IncomingMessage, type ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import { cut, transports, upgradeTo } from '../support/clients/pipelined.js'
 import { closeServers } from '../support/servers/servers.js'
+import { deferred } from '../support/time/deferred.js'
 import { until } from '../support/time/until.js'
 
 const UPGRADE = upgradeTo('websocket', '/')
@@ -43,5 +44,25 @@ for (const { name, serve, connect } of transports) {
       await until(() => events.includes('close'))
       expect(events).to.deep.equal(['called', 'end', 'close'])
     })
+
+    for (const isAnswered of [false, true]) {
+      it(`has a signal that tells ${isAnswered ? 'nothing after' : 'if its client leaves before'} the answer`, async function () {
+        if (!('signal' in IncomingMessage.prototype)) this.skip()
+        const told = deferred<boolean>()
+        let isCalled = false
+        const { port } = await serve((req, res) => {
+          const { signal } = req as IncomingMessage & { readonly signal: AbortSignal }
+          req.socket.once('close', () => told.resolve(signal.aborted))
+          isCalled = true
+          if (isAnswered) res.end('no')
+        })
+        const client = await connect(port)
+        client.write(UPGRADE)
+        await until(() => isCalled)
+        if (isAnswered) await client.closed()
+        else cut(client)
+        expect(await told.promise).to.equal(!isAnswered)
+      })
+    }
   })
 }

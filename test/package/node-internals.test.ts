@@ -199,6 +199,18 @@ describe('the members that lib/node/internals.ts relies on', () => {
     expect(member(res, '_header')).to.match(/^HTTP\/1\.1 200 OK\r\nContent-Type: text\/event-stream\r\n/)
   })
 
+  it('exist in a request whose signal is no longer to be aborted, where Node has one', function () {
+    if (!('signal' in IncomingMessage.prototype)) this.skip()
+    const detach = Object.getOwnPropertySymbols(IncomingMessage.prototype).find(
+      ({ description }) => description === 'kDetachAbortSignal',
+    )!
+    const waiting = req.socket.listenerCount('close')
+    expect(member(req, 'signal')).to.be.an.instanceOf(AbortSignal)
+    expect(req.socket.listenerCount('close')).to.equal(waiting + 1)
+    ;(member(req, detach) as () => void).call(req)
+    expect(req.socket.listenerCount('close')).to.equal(waiting)
+  })
+
   it('tell whether a response has sent a 100', () => {
     expect(member(res, '_sent100')).to.equal(false)
     res.writeContinue()

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import { forgetRequest } from '../../node/connection/parser.js'
 import type { OutgoingResponse, ParsedRequest } from '../../node/internals.js'
 import { isHttp2 } from '../../node/request/facts.js'
+import { createSignal } from '../../node/request/signal.js'
 import { destroyIfLeft } from '../../node/response/close.js'
 import { keepListeners, dropListeners, hasListeners } from '../../node/streams/listeners.js'
 import { addOwn, hasOwn, heldFor, listenersExcept } from '../../node/streams/own-listeners.js'
@@ -231,6 +232,7 @@ export class Rounds extends RequestReader implements FailedRound, OverlappedRoun
     // As in Node, a request that was read closes quietly; a reader that is in the middle of it is told.
     const isQuiet = req.complete && body.socket.destroyed && this.closeWaiters.areDone
     if (isQuiet) pretendEnded(req)
+    else createSignal(req)
     this.hasClosed = true
     if (!this.wasRead) rememberAbort(req)
     body.abort(error)
