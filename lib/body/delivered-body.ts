@@ -1,6 +1,6 @@
 import { NO_SOCKET, socketOf } from '../node/connection/no-socket.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../node/internals.js'
-import { announcedLength, hasComeWhole, hasConnection, isFramedByParser } from '../node/request/facts.js'
+import { announcedLength, hasConnection, isBodyComplete, isFramedByParser } from '../node/request/facts.js'
 import { readableStateOf } from '../node/streams/state.js'
 import { wasReadBefore } from './replay/read-before.js'
 import { tapBytes } from './tap-bytes.js'
@@ -40,13 +40,13 @@ export abstract class DeliveredBody implements BodyExchange {
     if (this.nativePush !== undefined) return this.nativePush
     this.received = readableStateOf(this.req).length
     this.missesBytes = wasReadBefore(this.req)
-    if (hasComeWhole(this.req)) this.state = 'whole'
+    if (isBodyComplete(this.req)) this.state = 'whole'
     return (this.nativePush = tapBytes(this.req))
   }
 
   /**
-   * Tells whether all bytes have come, so that only the end is due: the parser tells it in the same packet, and Node ends
-   * a body that is not kept, if its response was sent at once.
+   * Tells whether all bytes have arrived, so that only the end is due. The parser reports it in the same turn; if the
+   * response was sent at once, Node itself ends a body that is not kept.
    */
   protected isDueToEnd(isKept: boolean): boolean {
     return this.received === this.length && (!isKept || isFramedByParser(this.req))

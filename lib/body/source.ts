@@ -91,7 +91,7 @@ export class BodySource
     if (this.error === undefined) this.readers.join(replay)
   }
 
-  bodyCameWhole(): void {
+  noteComplete(): void {
     this.state = 'whole'
   }
 
@@ -130,7 +130,7 @@ export class BodySource
     if (chunk === null) return this.complete()
     const accepted = this.limit - this.received
     this.received += chunk.length
-    this.waiting?.bytesCame(chunk.length)
+    this.waiting?.bytesReceived(chunk.length)
     if (chunk.length <= accepted) return this.deliver(chunk)
     if (accepted > 0) this.deliver(chunk.subarray(0, accepted))
     // Storing these bytes may have failed.
@@ -149,7 +149,7 @@ export class BodySource
   /** Receives what comes after the release without a rest that discards it: the end of a kept body, or bytes of a host. */
   private receiveLate(chunk: Buffer | null): boolean {
     if (chunk !== null || this.replay === undefined) return this.buffer(chunk)
-    this.replay.closeWaiters.restHasCome()
+    this.replay.closeWaiters.restReceived()
     return false
   }
 
@@ -290,8 +290,8 @@ export class BodySource
   }
 
   /** Ends and closes an unread request when all of its body has arrived, as Node does: code may wait for that. */
-  restHasCome(): void {
-    if (this.replay !== undefined) return this.replay.closeWaiters.restHasCome()
+  restReceived(): void {
+    if (this.replay !== undefined) return this.replay.closeWaiters.restReceived()
     this.buffer(null)
     if (isHttp2(this.req) && this.req.readableFlowing === null) this.req.resume()
   }

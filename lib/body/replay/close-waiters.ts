@@ -47,7 +47,7 @@ interface WaitedRequest {
  *
  * A reader of the next round also listens for 'close', to see the request fail. It is told after its own round.
  *
- *     the response is over ── the rest has come, or the connection has closed ──▶ all that are left are told
+ *     the response is over ── the rest was received, or the connection closed ──▶ all that are left are told
  */
 export class CloseWaiters {
   private readonly request: WaitedRequest
@@ -186,8 +186,8 @@ export class CloseWaiters {
       timers.nextTick(() => this.call('end', endListeners))
   }
 
-  /** Called when the rest of a body whose response is over has come. */
-  restHasCome(): void {
+  /** Called when the client has sent the rest of a body whose response is over. */
+  restReceived(): void {
     this.tellLast?.()
   }
 

@@ -82,7 +82,7 @@ export class Rounds extends RequestReader implements FailedRound, OverlappedRoun
     const bytes = bytesReadBefore(this.req)
     if (bytes === undefined) return 'ERR_SLUICEWAY_BODY_ALREADY_READ'
     if (bytes.length > 0) store.append(bytes)
-    this.body.bodyCameWhole()
+    this.body.noteComplete()
     this.bodyWasRead(closeEmitted ? 'before' : 'here')
     this.renew()
     return undefined

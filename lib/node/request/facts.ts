@@ -37,14 +37,14 @@ export function isServedAsHttp10(req: IncomingMessage): boolean {
 
 /** Tells whether a request may have a body, even an empty one. */
 export function mayHaveBody(req: IncomingMessage): boolean {
-  return isHttp2(req) || framingOf(req) !== undefined || mayComeUnannounced(req) || hasCutHead(req)
+  return isHttp2(req) || framingOf(req) !== undefined || mayGetBodyFromHost(req) || hasCutHead(req)
 }
 
 /**
  * Tells whether a host may deliver a body that no header line announces. A request that is not a stream cannot have
  * one.
  */
-function mayComeUnannounced(req: IncomingMessage): boolean {
+function mayGetBodyFromHost(req: IncomingMessage): boolean {
   return isDeliveredByHost(req) && isStream(req)
 }
 
@@ -84,7 +84,7 @@ export function hasConnection(req: IncomingMessage): boolean {
  * Tells whether the whole body has arrived. A host that delivers it on demand, through a `_read` of its own, may set
  * `complete` before it has delivered a byte.
  */
-export function hasComeWhole(req: IncomingMessage): boolean {
+export function isBodyComplete(req: IncomingMessage): boolean {
   return req.complete && (readableStateOf(req as ParsedRequest).ended || !deliversItself(req))
 }
 
