@@ -1,6 +1,7 @@
 import type { ServerHttp2Stream } from 'node:http2'
 import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
+import { type FramingName, framingNames } from '../../shared/framing-names.js'
 import { IncomingMessage, type ServerResponse } from '../http.js'
 import { FEEDS_REQUEST, type ParsedRequest } from '../internals.js'
 import { readableStateOf } from '../streams/state.js'
@@ -209,7 +210,7 @@ function rawHeadersOf(req: IncomingMessage): readonly string[] {
 const DROPS_LINES = process.versions.node.startsWith('20.')
 
 interface Framing {
-  readonly name: 'content-length' | 'transfer-encoding'
+  readonly name: FramingName
   readonly value: string
 }
 
@@ -229,14 +230,14 @@ function framingOf(req: IncomingMessage): Framing | undefined {
 }
 
 /** Compares lengths before names, as this runs for each line of each request. */
-function framingName(name: string): Framing['name'] | undefined {
+function framingName(name: string): FramingName | undefined {
   if (name.length === 14 && name.toLowerCase() === 'content-length') return 'content-length'
   if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') return 'transfer-encoding'
   return undefined
 }
 
 function framingInHeaders({ headers }: IncomingMessage): Framing | undefined {
-  for (const name of ['transfer-encoding', 'content-length'] as const) {
+  for (const name of framingNames) {
     const value = headers[name]
     if (value !== undefined) return { name, value }
   }
