@@ -4,7 +4,7 @@ import type { ClientConnection, Failure } from '../upstream.js'
 import { freeAfterPoll } from './after-poll.js'
 import { Countdown } from './countdown.js'
 import type { Delivery, Holder } from './delivery.js'
-import { connectFailure, timeout, UNTOLD } from './failures.js'
+import { connectFailure, malformed, timeout, UNTOLD } from './failures.js'
 import { MalformedResponse } from './line-section.js'
 import { sendsLogin } from './login.js'
 import { type ResponseEvents, ResponseParser } from './response-parser.js'
@@ -30,7 +30,7 @@ export interface ConnectionSettings {
 /** One connection to a server, which carries one request at a time. */
 export class Connection implements Holder, ResponseEvents, TransportOwner, UploadOwner {
   private readonly owner: ConnectionOwner
-  readonly transport: Transport
+  private readonly transport: Transport
   private readonly parser: ResponseParser
   private readonly countdown: Countdown
   private readonly interim = new InterimLimit()
@@ -38,7 +38,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
   private upload: Upload | undefined
   private upgradeLines: string[] | undefined
   private writeError: Error | undefined
-  served = 0
+  private served = 0
   private hasHead = false
   private isLast = false
   /** 'open' from the connection of the socket on, with or without a request. */
@@ -65,6 +65,16 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     return this.parser.keepAliveHint
   }
 
+  /** True until its first request. */
+  get isNew(): boolean {
+    return this.served === 0
+  }
+
+  /** True if other code has begun, or ceased, to intercept all sockets since this one was opened. */
+  get isOutdated(): boolean {
+    return !this.transport.isCurrent
+  }
+
   /** True if it has carried an earlier request, and the present response has not begun. Mocks end theirs on purpose. */
   get isStale(): boolean {
     return this.served > 1 && !this.parser.hasBegun && !this.transport.isIntercepted
@@ -72,7 +82,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
 
   send(delivery: Delivery): void {
     this.transport.socket.ref()
-    delivery.isReused = this.served > 0
+    delivery.isReused = !this.isNew
     delivery.holder = this
     this.delivery = delivery
     this.client = delivery.request.clientConnection
@@ -148,18 +158,13 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
       else if (!this.parser.isOver) this.endRead()
       else if (this.phase !== 'gone') this.settle(end === bytes.length)
     } catch (thrown) {
-      this.fail(thrown)
+      this.die(malformed(thrown))
     }
   }
 
   /** Keeps the bytes of a read if the receiver needs them. One that has given up may still be writing its chunks. */
   private endRead(): void {
     if (this.hasHead && this.delivery?.receiver.onReadOver() !== false) this.transport.keepRead()
-  }
-
-  private fail(thrown: unknown): void {
-    const message = thrown instanceof MalformedResponse ? thrown.message : undefined
-    this.die({ kind: 'malformed', maybeHeard: true, message, cause: thrown })
   }
 
   onInformation(status: number, lines: string[]): void {
@@ -242,13 +247,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     this.countdown.end()
     delivery.holder = undefined
     this.owner.onGone(this, UNTOLD, undefined)
-    try {
-      delivery.receiver.onUpgraded(lines, stream, early)
-      delivery.end()
-    } catch (thrown) {
-      stream.destroy()
-      delivery.fail({ kind: 'malformed', maybeHeard: true, cause: thrown })
-    }
+    delivery.handOver(lines, stream, early)
   }
 
   onDrain(): void {
@@ -268,7 +267,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
       if (!isCut) this.delivery?.runInAsyncScope(() => this.parser.finish())
       this.onLost(new Error('the upstream closed the connection'))
     } catch (thrown) {
-      this.fail(thrown)
+      this.die(malformed(thrown))
     }
   }
 

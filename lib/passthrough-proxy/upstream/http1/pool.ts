@@ -105,7 +105,7 @@ export class Pool implements ConnectionOwner, Holder {
     this.endOpening(connection)
     if (retry !== undefined) return connection.send(retry)
     // A new one is used all the same: with a method that changes for each connection, others would be opened for ever.
-    if (connection.served > 0 && !connection.transport.isCurrent) return connection.destroy()
+    if (!connection.isNew && connection.isOutdated) return connection.destroy()
     if (connection.hasLogin) return this.freeLogin(connection)
     const next = this.queue.first
     if (next === undefined) return this.rest(connection)
