@@ -7,12 +7,12 @@ import { pipeline } from 'node:stream/promises'
 import { expect } from 'chai'
 import { bodyCache } from 'sluiceway/body-cache'
 import { maxBytes } from 'sluiceway/max-bytes'
-import { turns } from '../../fuzz/wire.js'
 import { frameClient } from '../../support/clients/http2-frames.js'
 import { type Handler, hosts } from '../../support/express/hosts.js'
 import { collectedBytes } from '../../support/process/memory.js'
 import { closeServers, listen } from '../../support/servers/servers.js'
 import { deferred } from '../../support/time/deferred.js'
+import { turns } from '../../support/time/turns.js'
 import { type BodyError, codeOf } from '../reading.js'
 
 // Express does not support HTTP/2 requests; bare http does.
@@ -228,7 +228,7 @@ describe('bodyCache on HTTP/2', () => {
     it(`reports a client that has left before, ${JSON.stringify(headers)}`, async () => {
       const codes = deferred<unknown[]>()
       const middleware = bodyCache()
-      const wait: Handler = (_req, res, next) => void res.on('close', () => turns().then(() => next()))
+      const wait: Handler = (_req, res, next) => void res.on('close', () => void turns().then(() => next()))
       const cache: Handler = async (req, res) => {
         const error = await new Promise((resolve) => {
           middleware(req, res, resolve)
