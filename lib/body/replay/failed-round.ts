@@ -139,8 +139,8 @@ function isRemovedFrom(req: ParsedRequest, listener: Listener): boolean {
 }
 
 /**
- * Returns the error for code that discards a body over HTTP/2, and waits for its end or for an error, if the client has
- * left: Node gives it an 'end', as if the body were whole. To code that has destroyed the request it gives neither.
+ * Returns the error of a client that has left, for code that discards a body over HTTP/2 and waits for 'end' or 'error':
+ * Node would emit 'end', as if the body were whole, or neither if the code has destroyed the request.
  */
 export function cutOfStream({ req, hasClosed }: FailedRound, body: ReadableBody): SluicewayError | undefined {
   if (hasClosed || !isHttp2(req) || req.listenerCount('error') === 0) return undefined
