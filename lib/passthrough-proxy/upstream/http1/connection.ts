@@ -4,7 +4,7 @@ import type { ClientConnection, Failure } from '../upstream.js'
 import { freeAfterPoll } from './after-poll.js'
 import type { Delivery, Holder } from './delivery.js'
 import { EndableConnection } from './endable-connection.js'
-import { malformed, UNTOLD } from './failures.js'
+import { malformedResponse, UNTOLD } from './failures.js'
 import { MalformedResponse } from './line-section.js'
 import { sendsLogin } from './login.js'
 import { type ResponseEvents, ResponseParser } from './response-parser.js'
@@ -134,7 +134,7 @@ export class Connection extends EndableConnection implements Holder, ResponseEve
       else if (!this.parser.isOver) this.endRead()
       else if (this.phase !== 'gone') this.settle(end === bytes.length)
     } catch (thrown) {
-      this.die(malformed(thrown))
+      this.die(malformedResponse(thrown))
     }
   }
 
@@ -232,7 +232,7 @@ export class Connection extends EndableConnection implements Holder, ResponseEve
       if (!isCut) this.delivery?.runInAsyncScope(() => this.parser.finish())
       this.onLost(new Error('the upstream closed the connection'))
     } catch (thrown) {
-      this.die(malformed(thrown))
+      this.die(malformedResponse(thrown))
     }
   }
 }

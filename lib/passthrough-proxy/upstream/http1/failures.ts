@@ -18,7 +18,7 @@ export function connectFailure(cause: Error): Failure {
 }
 
 /** Creates the failure of a response that cannot be read: our description of it, or whatever else was thrown. */
-export function malformed(cause: unknown): Failure {
+export function malformedResponse(cause: unknown): Failure {
   const message = cause instanceof MalformedResponse ? cause.message : undefined
   return { kind: 'malformed', maybeHeard: true, message, cause }
 }

@@ -119,11 +119,11 @@ function isStream(body: NonNullable<UpstreamRequest['body']>): boolean {
 
 function framingLine(request: UpstreamRequest, isChunked: boolean): string {
   if (isChunked) return 'transfer-encoding: chunked\r\n'
-  const length = announcedLength(request)
+  const length = lengthToAnnounce(request)
   return length === undefined ? '' : `content-length: ${length}\r\n`
 }
 
-function announcedLength({ method, body, contentLength }: UpstreamRequest): string | undefined {
+function lengthToAnnounce({ method, body, contentLength }: UpstreamRequest): string | undefined {
   if (contentLength !== undefined && !DIGITS.test(contentLength)) throw wrongLength()
   if (body !== null && isStream(body)) return contentLength
   const length = body === null ? 0 : Buffer.byteLength(body as string | Buffer)
