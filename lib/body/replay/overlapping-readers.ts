@@ -124,7 +124,7 @@ function setListenersAside(req: ParsedRequest, round: OverlappedRound, taken: nu
 
 /**
  * Moves a listener for 'data' to another stream. If a later reader gives up, all code that waits for 'close' of the
- * request is told, as in Node, where no chunk follows: a web stream closes then, throws at the next one, and needs none.
+ * request is told. In Node no chunk follows that; a web stream, which closes then, throws at the next one.
  */
 function moveListener(req: ParsedRequest, rest: StandIn, listener: Listener, round: OverlappedRound): void {
   const { timesGivenUp } = round

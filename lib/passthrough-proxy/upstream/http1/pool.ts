@@ -163,8 +163,8 @@ export class Pool implements ConnectionOwner, Holder {
   }
 
   /**
-   * Returns the first waiting request for which no connection is being opened; there is one. Thousands may have one, and
-   * thousands of connections may be lost together.
+   * Returns the first waiting request for which no connection is being opened; there always is one. Each request knows
+   * this of itself: thousands may wait, and thousands of connections may be lost together.
    */
   private nextToOpen(): Delivery {
     let next = this.queue.first as Delivery
