@@ -86,7 +86,7 @@ export function hasConnection(req: IncomingMessage): boolean {
  * `complete` before it has delivered a byte.
  */
 export function isBodyComplete(req: IncomingMessage): boolean {
-  return req.complete && (readableStateOf(req as ParsedRequest).ended || !deliversItself(req))
+  return req.complete && (readableStateOf(req as ParsedRequest).ended || !hasReadOfHost(req))
 }
 
 /**
@@ -98,7 +98,7 @@ export function rememberCompletion(req: IncomingMessage): void {
 }
 
 /** Tells whether a host delivers the body, through a `_read` of its own. */
-function deliversItself(req: IncomingMessage): boolean {
+function hasReadOfHost(req: IncomingMessage): boolean {
   // oxlint-disable-next-line typescript/unbound-method
   return !hasConnection(req) && nativeReadOf(req as ParsedRequest) !== IncomingMessage.prototype._read
 }
