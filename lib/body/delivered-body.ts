@@ -2,11 +2,12 @@ import { NO_SOCKET, socketOf } from '../node/connection/no-socket.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../node/internals.js'
 import { announcedLength, hasConnection, isBodyComplete, isFramedByParser } from '../node/request/facts.js'
 import { readableStateOf } from '../node/streams/state.js'
+import { type ErrorDetails, type SluicewayError, sluicewayError } from '../shared/errors.js'
 import { wasReadBefore } from './replay/read-before.js'
 import { tapBytes } from './tap-bytes.js'
 import type { BodyExchange, BodyState } from './views.js'
 
-/** The body of a request as its connection, or its host, delivers it. */
+/** The body of a request as its connection, or its host, delivers it, and why there is no more of it. */
 export abstract class DeliveredBody implements BodyExchange {
   readonly req: ParsedRequest
   readonly res: OutgoingResponse
@@ -24,6 +25,9 @@ export abstract class DeliveredBody implements BodyExchange {
   readonly length: number
   /** True if other code has read some bytes before. */
   missesBytes = false
+  protected error: SluicewayError | undefined
+  /** Set if the client left before the end. */
+  protected cut: ErrorDetails | undefined
   /** The request's own `push`; undefined until the bytes pass through here. */
   protected nativePush: ParsedRequest['push'] | undefined
 
@@ -33,6 +37,16 @@ export abstract class DeliveredBody implements BodyExchange {
     this.socket = socketOf(req, res)
     this.isOfHost = this.socket === NO_SOCKET || (req.socket != null && !hasConnection(req))
     this.length = announcedLength(req)
+  }
+
+  get isReadable(): boolean {
+    return this.state === 'arriving' || this.state === 'whole'
+  }
+
+  get failure(): SluicewayError | undefined {
+    if (this.cut !== undefined) this.error ??= sluicewayError('ERR_SLUICEWAY_BODY_ABORTED', this.cut)
+    if (this.state !== 'released') return this.error
+    return this.error ?? sluicewayError('ERR_SLUICEWAY_BODY_RELEASED')
   }
 
   /** Makes the bytes pass through `receive` from now on. Returns the request's own `push`. */

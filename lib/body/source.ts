@@ -47,20 +47,7 @@ export class BodySource
   private rest: Rest | undefined
   private linger: LingerBounds = DEFAULT_LINGER
   private lingerLimit = Infinity
-  private error: SluicewayError | undefined
-  /** Set if the client left before the end. */
-  private cut: ErrorDetails | undefined
   private lateReading: LateReading | undefined
-
-  get isReadable(): boolean {
-    return this.state === 'arriving' || this.state === 'whole'
-  }
-
-  get failure(): SluicewayError | undefined {
-    if (this.cut !== undefined) this.error ??= sluicewayError('ERR_SLUICEWAY_BODY_ABORTED', this.cut)
-    if (this.state !== 'released') return this.error
-    return this.error ?? sluicewayError('ERR_SLUICEWAY_BODY_RELEASED')
-  }
 
   /** Accepts at most `limit` bytes; the smallest limit counts. Returns the error of a body that is known to be larger. */
   addLimit(limit: number, linger?: LingerBounds): SluicewayError | undefined {
