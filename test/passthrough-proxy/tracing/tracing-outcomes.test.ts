@@ -138,17 +138,15 @@ describeObserved('messages about the end of a proxied request', (proxy) => {
 
   it('report an application that answers itself', async () => {
     const { start, upstream, ended } = proxy()
-    const client = await start(
-      {},
-      {
-        before(_req, res, next) {
-          next()
-          setTimeout(() => res.writeHead(503).end('late'), 20)
-        },
-      },
-    )
+    let answerItself = (): void => {}
+    const before: Before = (_req, res, next) => {
+      answerItself = () => void res.writeHead(503).end('late')
+      next()
+    }
+    const client = await start({}, { before })
     client.request('GET', '/api/')
     await (await upstream.connection()).untilText('\r\n\r\n')
+    answerItself()
     expect((await client.response()).status).to.equal(503)
     expect(await ended()).to.include({ outcome: 'answered-here', status: undefined })
   })
