@@ -8,7 +8,7 @@ import {
   serveAsPlain,
   skipFurtherMessages,
   skipMessage,
-  takesBytesItself,
+  readsFromHandle,
 } from '../node/connection/parser.js'
 import type {
   CheckingServer,
@@ -130,7 +130,7 @@ class ParsedConnection {
 
   /** Tells whether the parser will report the end of a message, and has kept all header lines that frame it. */
   private findsEndOf(req: ParsedRequest): boolean {
-    return takesBytesItself(this.parser) && !this.hasReturnedBytes && !hasCutHead(req)
+    return readsFromHandle(this.parser) && !this.hasReturnedBytes && !hasCutHead(req)
   }
 
   /**

@@ -19,5 +19,5 @@ export function readWhileClosing(req: IncomingMessage, res: ServerResponse): voi
 
 function unreadBody(req: ParsedRequest, res: OutgoingResponse): AnsweredBody {
   const socket = res.socket as ServerSocket
-  return { req, res, socket, state: 'arriving', length: Number.NaN, restHasCome() {}, loseRest() {} }
+  return { req, res, socket, state: 'arriving', length: Number.NaN, restReceived() {}, loseRest() {} }
 }

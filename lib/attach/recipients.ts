@@ -52,7 +52,7 @@ export function route(wiring: Wiring, upgrade: Upgrade): void {
   if (recipient === 'app first') void runApp(wiring, upgrade, others)
   else if (recipient === 'app') void runApp(wiring, upgrade, [])
   else if (recipient === 'answered') return
-  else if (others.length > 0) leaveToOthers(wiring, upgrade, others)
+  else if (others.length > 0) passToOthers(wiring, upgrade, others)
   else {
     // The app does not want it, and no other listener can take it: it is a plain request, as without `attach`.
     const { upgrade: header } = upgrade.req.headers
@@ -121,7 +121,7 @@ function afterHandlers(
       upgrade.socket,
       () => {
         if (error) answerUnhandled(wiring.app, res, error)
-        else if (!isHeadWritten(res)) leaveToOthers(wiring, upgrade, others, res)
+        else if (!isHeadWritten(res)) passToOthers(wiring, upgrade, others, res)
       },
       upgrade.req,
     )
@@ -129,7 +129,7 @@ function afterHandlers(
 }
 
 /** Hands an upgrade to the other listeners as Node would have done, unless a handler has taken it over. */
-function leaveToOthers(
+function passToOthers(
   wiring: Wiring,
   upgrade: Upgrade,
   others: readonly UpgradeListener[],

@@ -1,12 +1,13 @@
 import { NO_SOCKET, socketOf } from '../node/connection/no-socket.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../node/internals.js'
-import { announcedLength, hasComeWhole, hasConnection, isFramedByParser } from '../node/request/facts.js'
+import { announcedLength, hasConnection, isBodyComplete, isFramedByParser } from '../node/request/facts.js'
 import { readableStateOf } from '../node/streams/state.js'
+import { type ErrorDetails, type SluicewayError, sluicewayError } from '../shared/errors.js'
 import { wasReadBefore } from './replay/read-before.js'
 import { tapBytes } from './tap-bytes.js'
 import type { BodyExchange, BodyState } from './views.js'
 
-/** The body of a request as its connection, or its host, delivers it. */
+/** The body of a request as its connection, or its host, delivers it, and why there is no more of it. */
 export abstract class DeliveredBody implements BodyExchange {
   readonly req: ParsedRequest
   readonly res: OutgoingResponse
@@ -24,6 +25,9 @@ export abstract class DeliveredBody implements BodyExchange {
   readonly length: number
   /** True if other code has read some bytes before. */
   missesBytes = false
+  protected error: SluicewayError | undefined
+  /** Set if the client left before the end. */
+  protected cut: ErrorDetails | undefined
   /** The request's own `push`; undefined until the bytes pass through here. */
   protected nativePush: ParsedRequest['push'] | undefined
 
@@ -35,18 +39,28 @@ export abstract class DeliveredBody implements BodyExchange {
     this.length = announcedLength(req)
   }
 
+  get isReadable(): boolean {
+    return this.state === 'arriving' || this.state === 'whole'
+  }
+
+  get failure(): SluicewayError | undefined {
+    if (this.cut !== undefined) this.error ??= sluicewayError('ERR_SLUICEWAY_BODY_ABORTED', this.cut)
+    if (this.state !== 'released') return this.error
+    return this.error ?? sluicewayError('ERR_SLUICEWAY_BODY_RELEASED')
+  }
+
   /** Makes the bytes pass through `receive` from now on. Returns the request's own `push`. */
   tap(): ParsedRequest['push'] {
     if (this.nativePush !== undefined) return this.nativePush
     this.received = readableStateOf(this.req).length
     this.missesBytes = wasReadBefore(this.req)
-    if (hasComeWhole(this.req)) this.state = 'whole'
+    if (isBodyComplete(this.req)) this.state = 'whole'
     return (this.nativePush = tapBytes(this.req))
   }
 
   /**
-   * Tells whether all bytes have come, so that only the end is due: the parser tells it in the same packet, and Node ends
-   * a body that is not kept, if its response was sent at once.
+   * Tells whether all bytes have arrived, so that only the end is due. The parser reports it in the same turn; if the
+   * response was sent at once, Node itself ends a body that is not kept.
    */
   protected isDueToEnd(isKept: boolean): boolean {
     return this.received === this.length && (!isKept || isFramedByParser(this.req))

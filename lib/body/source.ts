@@ -47,20 +47,7 @@ export class BodySource
   private rest: Rest | undefined
   private linger: LingerBounds = DEFAULT_LINGER
   private lingerLimit = Infinity
-  private error: SluicewayError | undefined
-  /** Set if the client left before the end. */
-  private cut: ErrorDetails | undefined
   private lateReading: LateReading | undefined
-
-  get isReadable(): boolean {
-    return this.state === 'arriving' || this.state === 'whole'
-  }
-
-  get failure(): SluicewayError | undefined {
-    if (this.cut !== undefined) this.error ??= sluicewayError('ERR_SLUICEWAY_BODY_ABORTED', this.cut)
-    if (this.state !== 'released') return this.error
-    return this.error ?? sluicewayError('ERR_SLUICEWAY_BODY_RELEASED')
-  }
 
   /** Accepts at most `limit` bytes; the smallest limit counts. Returns the error of a body that is known to be larger. */
   addLimit(limit: number, linger?: LingerBounds): SluicewayError | undefined {
@@ -91,7 +78,7 @@ export class BodySource
     if (this.error === undefined) this.readers.join(replay)
   }
 
-  bodyCameWhole(): void {
+  noteComplete(): void {
     this.state = 'whole'
   }
 
@@ -130,7 +117,7 @@ export class BodySource
     if (chunk === null) return this.complete()
     const accepted = this.limit - this.received
     this.received += chunk.length
-    this.waiting?.bytesCame(chunk.length)
+    this.waiting?.bytesReceived(chunk.length)
     if (chunk.length <= accepted) return this.deliver(chunk)
     if (accepted > 0) this.deliver(chunk.subarray(0, accepted))
     // Storing these bytes may have failed.
@@ -150,7 +137,7 @@ export class BodySource
   private receiveLate(chunk: Buffer | null): boolean {
     // Over HTTP/2 an end comes once more as the stream closes, and code may wait for it.
     if (chunk !== null || isHttp2(this.req) || this.isOfHost) return this.buffer(chunk)
-    this.restHasCome()
+    this.restReceived()
     return false
   }
 
@@ -291,8 +278,8 @@ export class BodySource
   }
 
   /** Ends and closes an unread request when all of its body has arrived, as Node does: code may wait for that. */
-  restHasCome(): void {
-    if (this.replay !== undefined) return this.replay.restHasCome()
+  restReceived(): void {
+    if (this.replay !== undefined) return this.replay.closeWaiters.restReceived()
     this.buffer(null)
     if (isHttp2(this.req) && this.req.readableFlowing === null) this.req.resume()
   }

@@ -56,8 +56,8 @@ export interface ReplayedBody extends ReadableBody, BodyExchange {
   hostWasAsked: boolean
   /** Called when a reader is done for good, or has only left the request: after the response it may come back. */
   readerIsDone(isForGood: boolean): void
-  /** Notes that the whole body was read before this package saw it, so nothing more comes. */
-  bodyCameWhole(): void
+  /** Notes that the body is complete: it was read before this package saw it. */
+  noteComplete(): void
   /** Notes that the client left before the end of the body. */
   abort(cause: Error | undefined): void
   /** Releases everything, as the exchange is over. */
@@ -70,7 +70,7 @@ export interface AnsweredBody extends BodyExchange {
   /** The announced length, or NaN. */
   readonly length: number
   /** Called when the client has sent all of the rest. */
-  restHasCome(): void
+  restReceived(): void
   /** Makes every later reader of the request fail, unless the body is kept or has failed, which they are told anyway. */
   loseRest(): void
 }
@@ -78,7 +78,7 @@ export interface AnsweredBody extends BodyExchange {
 /** Observes a body as it comes, without influencing it; see `watchBody`. */
 export interface BodyWatcher {
   /** Called when the client has sent `count` more bytes. */
-  bytesCame(count: number): void
+  bytesReceived(count: number): void
   /**
    * Called when a reader begins to wait for the client, and when none waits any more: it got its bytes, or has
    * paused. The time that the process itself takes, to hand over a chunk or to store it, is not waiting.

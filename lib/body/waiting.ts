@@ -48,9 +48,9 @@ export class Waiting implements ToldWaiting {
     stream.on('pause', this.note).on('resume', this.note).on('newListener', this.onListener)
   }
 
-  bytesCame(count: number): void {
+  bytesReceived(count: number): void {
     this.tell(false)
-    for (const watcher of this.watchers) watcher.bytesCame(count)
+    for (const watcher of this.watchers) watcher.bytesReceived(count)
     // A listener for 'readable' empties the buffer in its own turn, and no event reports that.
     if (this.body.req.listenerCount('readable') > 0) timers.setImmediate(this.note)
   }

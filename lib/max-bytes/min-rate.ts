@@ -35,7 +35,7 @@ class RateWatcher implements BodyWatcher {
     this.left = rate.graceMs
   }
 
-  bytesCame(count: number): void {
+  bytesReceived(count: number): void {
     const { bytesPerSecond, graceMs } = this.rate
     this.left = Math.min(graceMs, this.left + (count * 1000) / bytesPerSecond)
   }

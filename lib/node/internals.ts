@@ -41,7 +41,7 @@ export interface ReadableState {
    * ends its half before its upgrade is taken would get no 101.
    */
   endEmitted: boolean
-  /** True once the end has come. Without it a body that a function adapter delivers on demand would look empty. */
+  /** True once the end was pushed. Without it a body that a function adapter delivers on demand would look empty. */
   ended: boolean
   /** True once 'close' was emitted. Without it a reader would fail with the 'close' of the previous reading. */
   readonly closeEmitted: boolean

@@ -56,7 +56,7 @@ export function tunnelAfterHead(
  * a side that breaks off ends both, and a reset reaches the other one as a reset.
  */
 function join(client: Duplex, upstream: Duplex): void {
-  for (const side of [client, upstream]) outliveSilence(side)
+  for (const side of [client, upstream]) keepOpen(side)
   detectDeadHost(client)
   watch(client, upstream)
   watch(upstream, client)
@@ -64,7 +64,8 @@ function join(client: Duplex, upstream: Duplex): void {
   upstream.pipe(client)
 }
 
-function outliveSilence(side: Duplex): void {
+/** Lets a side stay open while it is silent, and after one of its halves has ended. */
+function keepOpen(side: Duplex): void {
   ;(side as Partial<Socket>).setTimeout?.(0)
   keepHalfOpen(side)
 }

@@ -30,7 +30,7 @@ const testsOf = {
     'attach',
     'combined',
     'observing',
-    'passthrough-proxy/{options/names-elsewhere,tracing/tracing,tunnels}',
+    'passthrough-proxy/{options/names-elsewhere,tracing/tracing-outcomes,tunnels}',
     'regressions/{cve-2026-1527-*,golang-80416-h2c,pipelined-upgrade,proxy-unwritable-101}',
   ],
   body: [

@@ -11,7 +11,7 @@ import { RawClient } from '../support/clients/raw-client.js'
 import { listen } from '../support/servers/servers.js'
 import { certificate, key } from '../support/servers/tls-certificate.js'
 import { deferred } from '../support/time/deferred.js'
-import { turns } from '../support/time/mocked-clock.js'
+import { turns } from '../support/time/turns.js'
 import {
   answered,
   answersTo,

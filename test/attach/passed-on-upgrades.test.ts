@@ -9,7 +9,7 @@ import { cut, message, upgradeTo } from '../support/clients/pipelined.js'
 import { observing } from '../support/observed.js'
 import { serve } from '../support/servers/servers.js'
 import { deferred } from '../support/time/deferred.js'
-import { turns } from '../support/time/mocked-clock.js'
+import { turns } from '../support/time/turns.js'
 import { answered, apps, choosing, closeAll, HANDSHAKE, open, others, own, type Step } from './neighbors.js'
 
 /** A frame of a WebSocket, masked with zeros, and the answer to it. */

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { expect } from 'chai'
 import { upgradeTo } from '../support/clients/pipelined.js'
-import { turns } from '../support/time/mocked-clock.js'
+import { turns } from '../support/time/turns.js'
 import { answered, apps, closeAll, open, own } from './neighbors.js'
 
 describe('attach beside listeners for upgrades that only watch', () => {

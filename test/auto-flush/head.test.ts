@@ -7,8 +7,8 @@ import { RawClient } from '../support/clients/raw-client.js'
 import { StreamingClient } from '../support/clients/streaming-client.js'
 import { closeServers, serve } from '../support/servers/servers.js'
 import { deferred } from '../support/time/deferred.js'
-import { turns } from '../support/time/mocked-clock.js'
 import { standstill } from '../support/time/standstill.js'
+import { turns } from '../support/time/turns.js'
 
 describe('autoFlush', () => {
   afterEach(closeServers)

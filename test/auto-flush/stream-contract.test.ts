@@ -8,8 +8,8 @@ import express, { type RequestHandler, type Response } from 'express'
 import { autoFlush } from 'sluiceway'
 import { RawClient } from '../support/clients/raw-client.js'
 import { closeServers, serve } from '../support/servers/servers.js'
-import { turns } from '../support/time/mocked-clock.js'
 import { standstill } from '../support/time/standstill.js'
+import { turns } from '../support/time/turns.js'
 import { happened } from '../support/time/waiting.js'
 
 const chunk = Buffer.alloc(64 * 1024, 'incompressible? no, but large')

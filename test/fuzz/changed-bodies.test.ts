@@ -8,19 +8,10 @@ import { RawClient } from '../support/clients/raw-client.js'
 import { expressVersions } from '../support/express/express-versions.js'
 import { answer, scriptedUpstream } from '../support/servers/scripted-upstream.js'
 import { closeServers, serve } from '../support/servers/servers.js'
+import { turns } from '../support/time/turns.js'
 import { holds } from './property.js'
 import { Ends } from './upstream-ends.js'
-import {
-  bodyLength,
-  bodyOf,
-  type Cuts,
-  cuts,
-  framed,
-  type Framing,
-  framing,
-  turns,
-  writeInParts,
-} from './wire.js'
+import { bodyLength, bodyOf, type Cuts, cuts, framed, type Framing, framing, writeInParts } from './wire.js'
 
 /** Transforms that leave the bytes as they are, each in its own rhythm. */
 const stages = {

@@ -11,18 +11,9 @@ import { RawClient } from '../support/clients/raw-client.js'
 import { type Handler, hosts } from '../support/express/hosts.js'
 import { allClosedIn, emptyDirectory, removeDirectories } from '../support/process/temporary-files.js'
 import { closeServers, serve } from '../support/servers/servers.js'
+import { turns } from '../support/time/turns.js'
 import { holds } from './property.js'
-import {
-  bodyLength,
-  bodyOf,
-  type Cuts,
-  cuts,
-  framed,
-  type Framing,
-  framing,
-  turns,
-  writeInParts,
-} from './wire.js'
+import { bodyLength, bodyOf, type Cuts, cuts, framed, type Framing, framing, writeInParts } from './wire.js'
 
 /** One step of a handler with a request: returns the digest of the bytes read, or undefined if it stopped halfway. */
 interface Reading {

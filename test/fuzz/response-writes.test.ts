@@ -9,8 +9,9 @@ import { autoFlush, type AutoFlushOptions } from 'sluiceway'
 import { RawClient, type RawResponse } from '../support/clients/raw-client.js'
 import { type Express, expressVersions } from '../support/express/express-versions.js'
 import { closeServers, serve } from '../support/servers/servers.js'
+import { turns } from '../support/time/turns.js'
 import { holds } from './property.js'
-import { bodyOf, turns } from './wire.js'
+import { bodyOf } from './wire.js'
 
 /** One step of a handler with a response. */
 type Action =

@@ -7,9 +7,10 @@ import { createClient, type Upstream } from '../support/http1/http1-client.js'
 import { ask, type RecordingReceiver } from '../support/http1/upstream-receiver.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../support/servers/scripted-upstream.js'
 import { closeServers } from '../support/servers/servers.js'
+import { turns } from '../support/time/turns.js'
 import { until } from '../support/time/until.js'
 import { holds } from './property.js'
-import { type Cuts, cuts, turns, writeInParts } from './wire.js'
+import { type Cuts, cuts, writeInParts } from './wire.js'
 
 /** The bytes that a server may send instead of a response, and after one. */
 const part = fc.constantFrom(

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import type { RawClient } from '../support/clients/raw-client.js'
+import { turns } from '../support/time/turns.js'
 
 /** Where a run of bytes is cut, as fractions of its length, and the number of turns of the event loop after each cut. */
 export interface Cuts {
@@ -27,11 +28,6 @@ export async function writeInParts(to: RawClient, bytes: Buffer, how: Cuts): Pro
     to.write(part)
     await turns(how.turns)
   }
-}
-
-/** Waits for some turns of the event loop. */
-export async function turns(count: number): Promise<void> {
-  for (let turn = 0; turn < count; turn++) await new Promise(setImmediate)
 }
 
 /** How a body is framed. */

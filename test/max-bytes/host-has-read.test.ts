@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { maxBytes } from 'sluiceway/max-bytes'
-import { turns } from '../support/express/host-turns.js'
+import { hostTurns } from '../support/express/host-turns.js'
 import { type Handler, hosts } from '../support/express/hosts.js'
 import { closeServers, serve } from '../support/servers/servers.js'
 
@@ -8,7 +8,7 @@ for (const { name, mount } of hosts) {
   describe(`maxBytes on ${name}, behind a host that has read the body`, () => {
     afterEach(closeServers)
 
-    for (const [when, turn] of Object.entries(turns)) {
+    for (const [when, turn] of Object.entries(hostTurns)) {
       it(`gives a reader its error before 'close', which comes once, ${when}`, async () => {
         const told: unknown[] = []
         const host: Handler = (req, _res, next) => {

@@ -3,10 +3,10 @@ import http2, { type ClientHttp2Session, type IncomingHttpHeaders } from 'node:h
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { bodyCache, maxBytes } from 'sluiceway'
-import { turns } from '../fuzz/wire.js'
 import { type Handler, hosts } from '../support/express/hosts.js'
 import { closeServers, listen } from '../support/servers/servers.js'
 import { deferred } from '../support/time/deferred.js'
+import { turns } from '../support/time/turns.js'
 
 // Express does not support HTTP/2 requests; bare http does.
 const { mount } = hosts[0]!

@@ -9,7 +9,7 @@ import { attached } from '../support/servers/attached.js'
 import { answer, scriptedUpstream } from '../support/servers/scripted-upstream.js'
 import { listen, serve } from '../support/servers/servers.js'
 import { deferred } from '../support/time/deferred.js'
-import { turns } from '../support/time/mocked-clock.js'
+import { turns } from '../support/time/turns.js'
 import {
   stopClock,
   HOUR,

@@ -9,7 +9,7 @@ import { type Handler, hosts } from '../support/express/hosts.js'
 import { emptyDirectory, openFilesIn } from '../support/process/temporary-files.js'
 import { serve } from '../support/servers/servers.js'
 import { deferred } from '../support/time/deferred.js'
-import { turns } from '../support/time/mocked-clock.js'
+import { turns } from '../support/time/turns.js'
 import { until } from '../support/time/until.js'
 import {
   stopClock,

@@ -5,7 +5,7 @@ import { asChunk, lastChunk } from '../support/clients/raw-client.js'
 import { hosts } from '../support/express/hosts.js'
 import { serve } from '../support/servers/servers.js'
 import { deferred } from '../support/time/deferred.js'
-import { turns } from '../support/time/mocked-clock.js'
+import { turns } from '../support/time/turns.js'
 import {
   stopClock,
   HOUR,

@@ -11,6 +11,7 @@ import { asChunk, RawClient, type RawResponse } from '../support/clients/raw-cli
 import { type Handler, hosts } from '../support/express/hosts.js'
 import { closeServers, serve } from '../support/servers/servers.js'
 import { deferred } from '../support/time/deferred.js'
+import { turns } from '../support/time/turns.js'
 import { type BodyReader, bodyReaders, MULTIPART } from './body-readers.js'
 
 const multipartStart = '--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
@@ -18,7 +19,7 @@ const multipartStart = '--x\r\nContent-Disposition: form-data; name="file"; file
 /** Sends 5 bytes, waits for a reader, and then sends the 20 that exceed the limit of 10. Never ends the body. */
 async function overflow(
   port: number,
-  { type = 'text/plain', reading = nextTurn() } = {},
+  { type = 'text/plain', reading = turns(1) } = {},
 ): Promise<RawResponse> {
   const client = await RawClient.connect(port)
   const start = type === MULTIPART ? multipartStart : ''
@@ -30,10 +31,6 @@ async function overflow(
   await client.closed()
   expect(client.pending.toString('latin1')).to.equal('')
   return response
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }
 
 /** Lets a reader reach the limit behind `middlewares`, and returns its errors and the client's response. */

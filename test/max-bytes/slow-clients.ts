@@ -10,7 +10,8 @@ import { asChunk, lastChunk, RawClient, type RawResponse } from '../support/clie
 import type { Handler } from '../support/express/hosts.js'
 import { removeDirectories } from '../support/process/temporary-files.js'
 import { closeServers } from '../support/servers/servers.js'
-import { MockedClock, turns } from '../support/time/mocked-clock.js'
+import { MockedClock } from '../support/time/mocked-clock.js'
+import { turns } from '../support/time/turns.js'
 
 export const HOUR = 3_600_000
 

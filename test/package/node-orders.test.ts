@@ -1,14 +1,10 @@
 import { EventEmitter, once } from 'node:events'
-import { IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import http2 from 'node:http2'
 import { pipeline, Readable, Writable } from 'node:stream'
-import { Gzip } from 'node:zlib'
 import { expect } from 'chai'
-import compression from 'compression'
-import onFinished from 'on-finished'
 import { frameClient } from '../support/clients/http2-frames.js'
 import { RawClient } from '../support/clients/raw-client.js'
-import { expressVersions } from '../support/express/express-versions.js'
 import { readText } from '../support/repository/repository.js'
 import { closeServers, listen, serve } from '../support/servers/servers.js'
 import { waitFor } from '../support/time/waiting.js'
@@ -179,54 +175,6 @@ describe('the events and orders that lib/node/README.md relies on', () => {
     expect(await taken).to.equal(UPGRADE.length)
   })
 
-  it("on-finished takes 'finish' of a request for its end", async () => {
-    const [req] = await exchange(POST)
-    const over = new Promise((resolve) => {
-      onFinished(req, resolve)
-    })
-    req.emit('finish')
-    await waitFor('on-finished to take the request for over', over)
-  })
-
-  for (const { name, express } of expressVersions) {
-    it(`the requests of Express inherit from one object that is not a class (${name})`, () => {
-      const { request } = express as unknown as { request: object }
-      expect(Object.getPrototypeOf(request)).to.equal(IncomingMessage.prototype)
-      expect(Object.hasOwn(request, 'constructor')).to.equal(false)
-      const application = express() as unknown as { request: object }
-      expect(Object.getPrototypeOf(application.request)).to.equal(request)
-    })
-
-    it(`the responses of an Express application inherit from an object with app (${name})`, async () => {
-      const application = express()
-      const prototypes: object[] = []
-      application.use((_req, res) => {
-        prototypes.push(Object.getPrototypeOf(res) as object)
-        res.end()
-      })
-      const { url } = await serve(application)
-      await (await fetch(url)).text()
-      expect(prototypes).to.deep.equal([application.response])
-      expect(Object.hasOwn(application.response, 'app')).to.equal(true)
-      const { response } = express as unknown as { response: object }
-      expect(Object.hasOwn(response, 'app')).to.equal(false)
-    })
-  }
-
-  it("compression moves a 'drain' listener to its stream and returns that", async () => {
-    const returned: unknown[] = []
-    const { url } = await serve((req, res) => {
-      compression({ threshold: 0 })(req as never, res as never, () => {
-        res.setHeader('Content-Type', 'text/plain')
-        res.writeHead(200)
-        returned.push(res.on('drain', () => {}))
-        res.end('a')
-      })
-    })
-    await (await fetch(url)).text()
-    expect(returned[0]).to.be.an.instanceOf(Gzip)
-  })
-
   it("a request that was read closes two ticks after its 'end', in the state that it has by then", async () => {
     const [req] = await exchange(POST)
     const state = (): Record<string, unknown> =>
@@ -256,21 +204,6 @@ describe('the events and orders that lib/node/README.md relies on', () => {
     expect(emitter.listeners('close').map(({ name }) => name)).to.deep.equal(['resolver'])
     emitter.emit('close')
     await closed
-  })
-
-  it('an application of Express or connect answers after its handlers: those of `router`, `_router`, `stack`', async () => {
-    const { default: connect } = await import('connect')
-    const handle = (_req: unknown, _res: unknown, next: (error?: unknown) => void): void =>
-      next(Object.assign(new Error('passed on'), { status: 418 }))
-    const router = { value: { handle } }
-    const stack = { value: [{ route: '', handle }] }
-    for (const app of [...expressVersions.map(({ express }) => express()), connect()]) {
-      app.use((_req: unknown, res: ServerResponse) => void res.end('handled'))
-      const bare = Object.create(app, { router, _router: router, stack }) as object
-      const { handle: own } = app as unknown as { handle: () => void }
-      const { url } = await serve((...both) => void Reflect.apply(own, bare, both))
-      expect((await fetch(url)).status).to.equal(418)
-    }
   })
 
   it('a stream of HTTP/2 has one listener for `data`, named `onStreamData`, from the first reading of its request on', async () => {
@@ -316,12 +249,12 @@ describe('the events and orders that lib/node/README.md relies on', () => {
     }
   })
 
-  it('are all listed there, and each has a test here', () => {
+  it('are all listed there, and each has a test here, or in library-orders.test.ts', () => {
     const [, table = ''] = readText('lib/node/README.md').split('| event or order | used in | without it |\n')
     const rows = table.split('\n\n')[0]!.split('\n').slice(1)
     const named = rows.map((row) => row.split('|')[1]!.trim().replaceAll('`', ''))
     expect(named).to.have.length.above(10)
-    const tests = readText('test/package/node-orders.test.ts')
+    const tests = ['node', 'library'].map((of) => readText(`test/package/${of}-orders.test.ts`)).join('')
     expect(named.filter((words) => !tests.replaceAll('`', '').includes(words))).to.deep.equal([])
   })
 })

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import type { BrowserContext, Locator, Page } from 'playwright-core'
 import { createPlayground, type Playground } from '../../docs/playground/server.js'
+import type { Seen } from '../../docs/playground/upstream.js'
 import { requireChromium } from '../support/clients/chromium.js'
 import { closeServers, listen, type TestServer } from '../support/servers/servers.js'
 
@@ -208,4 +209,21 @@ export function describeInChromium(title: string, define: (open: OpenPage) => vo
 
     define(Object.assign(() => opened as PlaygroundPage, { close }))
   })
+}
+
+/** Returns a function that tells what has reached the upstream since the present test began. */
+export function seenSince(open: () => PlaygroundPage): () => Seen {
+  let before: Seen
+  const seen = (): Seen => open().playground.upstream.seen
+  beforeEach(() => {
+    before = { ...seen() }
+  })
+  return () => {
+    const { connections, requests, upgrades } = seen()
+    return {
+      connections: connections - before.connections,
+      requests: requests - before.requests,
+      upgrades: upgrades - before.upgrades,
+    }
+  }
 }

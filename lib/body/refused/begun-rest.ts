@@ -14,8 +14,8 @@ interface LeftBody extends AnsweredBody {
 
 /**
  * Gives the rest of an answered body to a reader that has begun, and may go on: code that looks at the first bytes,
- * answers, and then stores the upload. While it does not read, the request holds as much as would be discarded to keep
- * the connection; of a larger rest the reader gets an error, and never a part of the body as if it were the whole.
+ * answers, and then stores the upload. While the reader pauses, the request buffers as much as would be discarded to
+ * keep the connection. If more comes, the reader gets an error: it must not take a part of the body for the whole.
  */
 class BegunRest implements Rest {
   private readonly body: LeftBody

@@ -29,7 +29,7 @@ export class Http2Rest implements RefusedRest {
 
   /** Passes the end on: Node reads a request whose stream has closed until it ends, and asserts that it has ended. */
   discard(chunk: Buffer | null): boolean {
-    if (chunk === null) this.body.restHasCome()
+    if (chunk === null) this.body.restReceived()
     return false
   }
 

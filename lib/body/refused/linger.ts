@@ -120,7 +120,7 @@ export class Linger implements RefusedRest, Closing {
   private end(): boolean {
     const { body } = this
     this.forget()
-    body.restHasCome()
+    body.restReceived()
     if (this.isLingering) body.socket.destroySoon()
     return false
   }

@@ -4,7 +4,7 @@ export interface LingerBounds {
   readonly lingerBytes: number
 }
 
-/** Handles the bytes that a client still sends of a body that was refused, or whose request has been answered. */
+/** Handles the bytes that a client still sends after its body was refused, or its request answered. */
 export interface Rest {
   /** Discards bytes, or notes the end of the body as null. Returns false if the connection should pause. */
   discard(chunk: Buffer | null): boolean

@@ -1,3 +1,4 @@
+import { forgetRequest } from '../../node/connection/parser.js'
 import type { ParsedRequest } from '../../node/internals.js'
 import { hasConnection, isHttp2, wasReset } from '../../node/request/facts.js'
 import { isAwaited } from '../../node/streams/awaited-listener.js'
@@ -47,7 +48,7 @@ interface WaitedRequest {
  *
  * A reader of the next round also listens for 'close', to see the request fail. It is told after its own round.
  *
- *     the response is over ── the rest has come, or the connection has closed ──▶ all that are left are told
+ *     the response is over ── the rest was received, or the connection closed ──▶ all that are left are told
  */
 export class CloseWaiters {
   private readonly request: WaitedRequest
@@ -186,8 +187,10 @@ export class CloseWaiters {
       timers.nextTick(() => this.call('end', endListeners))
   }
 
-  /** Called when the rest of a body whose response is over has come. */
-  restHasCome(): void {
+  /** Called when the client has sent the rest of a body whose response is over. */
+  restReceived(): void {
+    const { req, body } = this.request
+    forgetRequest(body.socket, req)
     this.tellLast?.()
   }
 

@@ -30,10 +30,24 @@ export interface FailedRound {
  */
 export function tellFailure(round: FailedRound, error: SluicewayError): void {
   const { req } = round
+  const end = endOfRound(round, error)
+  // Without a connection to cut, a host may destroy the response with its request, as light-my-request does.
+  // Over HTTP/2, Node itself emits 'close' once a stream was closed, also by a reset without an error.
+  if (round.hasClosed || !hasConnection(req) || hasClosedStream(req))
+    timers.nextTick(emitError, req, error, end)
+  else destroyRound(req, error, end)
+}
+
+/** Ends a round whose readers were told of its error. Those that have `begun` since belong to the next one. */
+type End = (begun: Listeners) => void
+
+/** Returns the function that ends a round with its present destinations and listeners. */
+function endOfRound(round: FailedRound, error: SluicewayError): End {
+  const { req } = round
   const { pipes } = readableStateOf(req)
   const hearing = req.listeners('error') as Listener[]
   const wasDestroyed = req.destroyed
-  const end = (begun: Listeners): void => {
+  return (begun) => {
     round.dropReaders()
     const isTold = (listener: Listener): boolean => hearing.includes(listener) || isRemovedFrom(req, listener)
     for (const destination of pipes) failDestination(round, destination, error, isTold)
@@ -44,14 +58,9 @@ export function tellFailure(round: FailedRound, error: SluicewayError): void {
     round.endRound()
     for (const [event, listener] of begun) req.on(event, listener)
   }
-  // Without a connection to cut, a host may destroy the response with its request, as light-my-request does.
-  // Over HTTP/2, Node itself emits 'close' once a stream was closed, also by a reset without an error.
-  if (round.hasClosed || !hasConnection(req) || hasClosedStream(req))
-    timers.nextTick(emitError, req, error, end)
-  else destroyRound(req, error, end)
 }
 
-function emitError(req: ParsedRequest, error: SluicewayError, end: (begun: Listeners) => void): void {
+function emitError(req: ParsedRequest, error: SluicewayError, end: End): void {
   // Some readers, such as HTTP clients, remove their listener before the error is emitted.
   req.on('error', ignore)
   const told = listenersOf(req)
@@ -62,7 +71,7 @@ function emitError(req: ParsedRequest, error: SluicewayError, end: (begun: Liste
   end(takeBegunSince(told, req))
 }
 
-function destroyRound(req: ParsedRequest, error: SluicewayError, end: (begun: Listeners) => void): void {
+function destroyRound(req: ParsedRequest, error: SluicewayError, end: End): void {
   let told: Listeners = []
   const onClose = (): void => {
     restoreDestroy(req)
@@ -139,8 +148,8 @@ function isRemovedFrom(req: ParsedRequest, listener: Listener): boolean {
 }
 
 /**
- * Returns the error for code that discards a body over HTTP/2, and waits for its end or for an error, if the client has
- * left: Node gives it an 'end', as if the body were whole. To code that has destroyed the request it gives neither.
+ * Returns the error of a client that has left, for code that discards a body over HTTP/2 and waits for 'end' or 'error':
+ * Node would emit 'end', as if the body were whole, or neither if the code has destroyed the request.
  */
 export function cutOfStream({ req, hasClosed }: FailedRound, body: ReadableBody): SluicewayError | undefined {
   if (hasClosed || !isHttp2(req) || req.listenerCount('error') === 0) return undefined

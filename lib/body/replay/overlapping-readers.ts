@@ -98,26 +98,33 @@ function noteFlow(this: ParsedRequest): void {
 function setReadersAside(req: ParsedRequest, round: OverlappedRound): boolean {
   const { taken } = round
   if (taken === undefined || req.listenerCount('data') === 0 || !canBeSetAside(req, round)) return false
+  setPipesAside(req, round, taken)
+  // The listeners that are left are not those of a pipe.
+  setListenersAside(req, round, taken)
+  return true
+}
+
+function setPipesAside(req: ParsedRequest, round: OverlappedRound, taken: number): void {
   const { pipes } = readableStateOf(req)
   const destinations = round.destinations.filter((destination) => pipes.includes(destination))
-  if (destinations.length > 0) {
-    const rest = round.setAside(taken)
-    for (const destination of destinations) movePipe(req, rest, destination)
-    passUnpipeOn(req, rest)
-    round.holdEndFor(rest)
-  }
+  if (destinations.length === 0) return
+  const rest = round.setAside(taken)
+  for (const destination of destinations) movePipe(req, rest, destination)
+  passUnpipeOn(req, rest)
+  round.holdEndFor(rest)
+}
+
+function setListenersAside(req: ParsedRequest, round: OverlappedRound, taken: number): void {
   const listeners = req.rawListeners('data') as Listener[]
-  if (listeners.length > 0) {
-    const rest = round.setAside(taken)
-    for (const listener of listeners) moveListener(req, rest, listener, round)
-    round.holdEndFor(rest)
-  }
-  return true
+  if (listeners.length === 0) return
+  const rest = round.setAside(taken)
+  for (const listener of listeners) moveListener(req, rest, listener, round)
+  round.holdEndFor(rest)
 }
 
 /**
  * Moves a listener for 'data' to another stream. If a later reader gives up, all code that waits for 'close' of the
- * request is told, as in Node, where no chunk follows: a web stream closes then, throws at the next one, and needs none.
+ * request is told. In Node no chunk follows that; a web stream, which closes then, throws at the next one.
  */
 function moveListener(req: ParsedRequest, rest: StandIn, listener: Listener, round: OverlappedRound): void {
   const { timesGivenUp } = round

@@ -230,8 +230,8 @@ export abstract class RequestReader implements BodyReader {
   }
 
   /**
-   * The number of bytes that the readers of this round have taken; undefined if they have an encoding, in which the
-   * request counts what it still holds. The next reader may have just set it, while they wait.
+   * The number of bytes that the readers of this round have taken; undefined if they have set an encoding, as the request
+   * then counts its buffer in characters. If they have paused it, the next reader may have set the encoding.
    */
   get taken(): number | undefined {
     const { req, position } = this

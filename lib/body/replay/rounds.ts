@@ -84,7 +84,7 @@ export class Rounds extends RequestReader implements FailedRound, OverlappedRoun
     const bytes = bytesReadBefore(this.req)
     if (bytes === undefined) return 'ERR_SLUICEWAY_BODY_ALREADY_READ'
     if (bytes.length > 0) store.append(bytes)
-    this.body.bodyCameWhole()
+    this.body.noteComplete()
     this.bodyWasRead(closeEmitted ? 'before' : 'here')
     this.renew()
     return undefined
@@ -190,12 +190,6 @@ export class Rounds extends RequestReader implements FailedRound, OverlappedRoun
     forgetRequest(this.body.socket, req)
     const isClosing = this.hasClosed || req.destroyed || isHttp2(req)
     if (!isClosing) this.closeWaiters.responseIsOver()
-  }
-
-  /** Called when the rest of a body whose response is over has come. */
-  restHasCome(): void {
-    forgetRequest(this.body.socket, this.req)
-    this.closeWaiters.restHasCome()
   }
 
   /**

@@ -79,7 +79,7 @@ export function afterExecution(
 }
 
 /** Tells whether a parser reads its bytes from the socket's handle, and so reports how many it has parsed. */
-export function takesBytesItself(parser: RequestParser): boolean {
+export function readsFromHandle(parser: RequestParser): boolean {
   return parser._consumed === true
 }
 

@@ -2,7 +2,7 @@ import { Socket } from 'node:net'
 import { untouchedMethods } from '../untouched-methods.js'
 
 /** The methods that pass a chunk on to the kernel. */
-const hasOwnMethods = untouchedMethods(Socket.prototype, {
+const hasNodesMethods = untouchedMethods(Socket.prototype, {
   write: '_write(this, chunk, encoding, cb)',
   _write: 'this._writeGeneric(false, ',
   _writev: 'this._writeGeneric(true, ',
@@ -14,10 +14,10 @@ const hasOwnMethods = untouchedMethods(Socket.prototype, {
  * one of them may keep the chunks, and so may a stream that is not a socket.
  */
 export function isSocketUntouched(socket: object): boolean {
-  return socket instanceof Socket && hasOwnMethods(socket)
+  return socket instanceof Socket && hasNodesMethods(socket)
 }
 
 /** Tells whether the class of all sockets has Node's own methods. */
 export function areSocketsUntouched(): boolean {
-  return hasOwnMethods(Socket.prototype)
+  return hasNodesMethods(Socket.prototype)
 }

@@ -9,8 +9,8 @@ import { untouchedMethods } from '../untouched-methods.js'
 /** The requests that may have a sole listener. */
 export const soleListeners: WeakMap<IncomingMessage, SoleListener> = new WeakMap()
 
-const emitsItself = untouchedMethods(EventEmitter.prototype, { emit: 'handler = events[type]' })
-const readsItself = untouchedMethods(Readable.prototype, { read: "debug('read', n)" })
+const hasNodesEmit = untouchedMethods(EventEmitter.prototype, { emit: 'handler = events[type]' })
+const hasNodesRead = untouchedMethods(Readable.prototype, { read: "debug('read', n)" })
 
 /**
  * Knows which chunks of a request only one listener gets, so that no other code can hold them. Most are emitted while
@@ -59,7 +59,7 @@ export class SoleListener {
   readNext(): boolean {
     const { req, waiting } = this
     const [next] = waiting
-    const isOwn = lengthOf(waiting) === readableStateOf(req).length && this.isAlone && readsItself(req)
+    const isOwn = lengthOf(waiting) === readableStateOf(req).length && this.isAlone && hasNodesRead(req)
     // Node would enlarge the buffer for a read that is longer than it.
     const isReadable = waiting.length === 1 || (next?.length ?? 0) <= req.readableHighWaterMark
     this.waiting = isOwn && isReadable ? waiting.slice(1) : []
@@ -82,7 +82,7 @@ export class SoleListener {
       listeners.length === 1 &&
       listeners[0] === this.listener &&
       req.listenerCount('readable') === 0 &&
-      emitsItself(req) &&
+      hasNodesEmit(req) &&
       isPushUnseen(req) &&
       !isKept(req)
     )

@@ -1,6 +1,7 @@
 import type { ServerHttp2Stream } from 'node:http2'
 import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
+import { type FramingName, framingNames } from '../../shared/framing-names.js'
 import { IncomingMessage, type ServerResponse } from '../http.js'
 import { FEEDS_REQUEST, type ParsedRequest } from '../internals.js'
 import { readableStateOf } from '../streams/state.js'
@@ -37,14 +38,14 @@ export function isServedAsHttp10(req: IncomingMessage): boolean {
 
 /** Tells whether a request may have a body, even an empty one. */
 export function mayHaveBody(req: IncomingMessage): boolean {
-  return isHttp2(req) || framingOf(req) !== undefined || mayComeUnannounced(req) || hasCutHead(req)
+  return isHttp2(req) || framingOf(req) !== undefined || mayGetBodyFromHost(req) || hasCutHead(req)
 }
 
 /**
  * Tells whether a host may deliver a body that no header line announces. A request that is not a stream cannot have
  * one.
  */
-function mayComeUnannounced(req: IncomingMessage): boolean {
+function mayGetBodyFromHost(req: IncomingMessage): boolean {
   return isDeliveredByHost(req) && isStream(req)
 }
 
@@ -84,8 +85,8 @@ export function hasConnection(req: IncomingMessage): boolean {
  * Tells whether the whole body has arrived. A host that delivers it on demand, through a `_read` of its own, may set
  * `complete` before it has delivered a byte.
  */
-export function hasComeWhole(req: IncomingMessage): boolean {
-  return req.complete && (readableStateOf(req as ParsedRequest).ended || !deliversItself(req))
+export function isBodyComplete(req: IncomingMessage): boolean {
+  return req.complete && (readableStateOf(req as ParsedRequest).ended || !hasReadOfHost(req))
 }
 
 /**
@@ -97,7 +98,7 @@ export function rememberCompletion(req: IncomingMessage): void {
 }
 
 /** Tells whether a host delivers the body, through a `_read` of its own. */
-function deliversItself(req: IncomingMessage): boolean {
+function hasReadOfHost(req: IncomingMessage): boolean {
   // oxlint-disable-next-line typescript/unbound-method
   return !hasConnection(req) && nativeReadOf(req as ParsedRequest) !== IncomingMessage.prototype._read
 }
@@ -209,7 +210,7 @@ function rawHeadersOf(req: IncomingMessage): readonly string[] {
 const DROPS_LINES = process.versions.node.startsWith('20.')
 
 interface Framing {
-  readonly name: 'content-length' | 'transfer-encoding'
+  readonly name: FramingName
   readonly value: string
 }
 
@@ -229,14 +230,14 @@ function framingOf(req: IncomingMessage): Framing | undefined {
 }
 
 /** Compares lengths before names, as this runs for each line of each request. */
-function framingName(name: string): Framing['name'] | undefined {
+function framingName(name: string): FramingName | undefined {
   if (name.length === 14 && name.toLowerCase() === 'content-length') return 'content-length'
   if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') return 'transfer-encoding'
   return undefined
 }
 
 function framingInHeaders({ headers }: IncomingMessage): Framing | undefined {
-  for (const name of ['transfer-encoding', 'content-length'] as const) {
+  for (const name of framingNames) {
     const value = headers[name]
     if (value !== undefined) return { name, value }
   }

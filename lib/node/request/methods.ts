@@ -85,7 +85,7 @@ export function replaceRead(req: IncomingMessage, read: (this: IncomingMessage, 
 const ownPushes = new WeakSet<ParsedRequest['push']>()
 const heardByOthers = new WeakSet<IncomingMessage>()
 
-const pushesItself = untouchedMethods(Readable.prototype, { push: "debug('push', chunk)" })
+const hasNodesPush = untouchedMethods(Readable.prototype, { push: "debug('push', chunk)" })
 
 /** Replaces `push`, through which the parser hands over the bytes of a request, and returns the previous `push`. */
 export function replacePush(req: ParsedRequest, push: ParsedRequest['push']): ParsedRequest['push'] {
@@ -99,7 +99,7 @@ export function replacePush(req: ParsedRequest, push: ParsedRequest['push']): Pa
 
 /** Tells whether no other code gets the chunks that the parser pushes into a request. */
 export function isPushUnseen(req: ParsedRequest): boolean {
-  if (!pushesItself(NODE)) return false
+  if (!hasNodesPush(NODE)) return false
   return req.push === NODE.push || (ownPushes.has(req.push) && !heardByOthers.has(req))
 }
 

@@ -3,7 +3,7 @@ import { OutgoingMessage, ServerResponse } from '../http.js'
 import { untouchedMethods } from '../untouched-methods.js'
 
 /** The methods that pass a chunk on to the socket. */
-const hasOwnMethods = untouchedMethods(OutgoingMessage.prototype, {
+const hasNodesMethods = untouchedMethods(OutgoingMessage.prototype, {
   write: 'write_(this, chunk,',
   end: 'write_(this, chunk,',
   _send: 'this._writeRaw(',
@@ -16,7 +16,7 @@ const hasOwnMethods = untouchedMethods(OutgoingMessage.prototype, {
  */
 export function isUntouched(res: ServerResponse): boolean {
   const { socket } = res
-  return hasOwnMethods(res) && (socket === null ? areSocketsUntouched() : isSocketUntouched(socket))
+  return hasNodesMethods(res) && (socket === null ? areSocketsUntouched() : isSocketUntouched(socket))
 }
 
 /** Tells whether Node's own method alone writes the head of a response. */

@@ -1,3 +1,4 @@
+import { framingNames } from '../../shared/framing-names.js'
 import { hopByHopNames } from './hop-by-hop.js'
 
 /*
@@ -6,7 +7,7 @@ import { hopByHopNames } from './hop-by-hop.js'
  */
 
 /** Lines of one connection, framing and routing. */
-const inEitherDirection = [...hopByHopNames, 'content-length', 'host', 'te', 'trailer', 'transfer-encoding']
+const inEitherDirection = [...hopByHopNames, ...framingNames, 'host', 'te', 'trailer']
 
 /** An upstream is trusted with the rest, but cookies belong in the head, where `rewrite` changes them. */
 export const notInResponseTrailers: readonly string[] = [...inEitherDirection, 'set-cookie']

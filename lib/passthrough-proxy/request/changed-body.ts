@@ -94,7 +94,7 @@ export class ChangedRequestBody extends Readable {
     stream.on('end', () => (hasEnded = true))
     stream.on('error', (cause) => this.destroy(errorOf(cause)))
     stream.on('close', () => {
-      if (!hasEnded) this.destroy(errorOf(closedEarly()))
+      if (!hasEnded) this.destroy(errorOf(closedBeforeEnd()))
     })
   }
 
@@ -122,7 +122,7 @@ export function readBefore(): Error {
   return new Error('the body was read before it was sent')
 }
 
-function closedEarly(): Error {
+function closedBeforeEnd(): Error {
   return new Error('the body was closed before its end')
 }
 

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { isFramedByConnection, isHttp2, isMadeByHost } from '../../node/request/facts.js'
 import { joinLines } from '../../node/request/header-lines.js'
 import { sluicewayError } from '../../shared/errors.js'
+import { framingNames } from '../../shared/framing-names.js'
 import { headerText } from '../headers/header-text.js'
 import { loopHeader } from './loop.js'
 
@@ -14,16 +15,11 @@ export interface GivenLines {
 
 const NONE: ReadonlySet<string> = new Set()
 
-/**
- * The lines that frame the body. The connection decides; only a host may have no other place for them than
- * `req.headers`.
- */
-const framing = ['content-length', 'transfer-encoding'] as const
-
 /** The lines that only the client may set: they describe its connection, and where its request has been. */
 const clients: ReadonlySet<string> = new Set(['connection', loopHeader])
 
-const fixedIfFramed: ReadonlySet<string> = new Set([...clients, ...framing])
+/** No application changes how a connection has framed a body. Only a host may frame one in `req.headers` alone. */
+const fixedIfFramed: ReadonlySet<string> = new Set([...clients, ...framingNames])
 
 /**
  * Returns the lines of a request, with the changes that the application has made in `req.headers`. Unchanged lines
@@ -36,7 +32,7 @@ export function linesOf(req: IncomingMessage): GivenLines {
   // The parts of a cookie have to be joined (RFC 9113 §8.2.3). Other lines that Node joins over HTTP/2 only stay
   // joined.
   const sent = isHttp2(req) ? linesIn(before) : req.rawHeaders
-  const isFramed = isFramedByConnection(req) || framing.some((name) => before[name] !== undefined)
+  const isFramed = isFramedByConnection(req) || framingNames.some((name) => before[name] !== undefined)
   return changedLines(sent, { before, now: req.headers, fixed: isFramed ? fixedIfFramed : clients })
 }
 

@@ -46,7 +46,7 @@ interface Received {
 export function readHead({ req, res, settings }: Received, failure?: Error): ClientHead {
   if (hasCutHead(req)) throw bodySourceOf(req, res).failure ?? sluicewayError('ERR_SLUICEWAY_HEAD_CUT')
   const head = readClientHead(req)
-  const isGone = mayHaveBody(req, head) && !isUnread(req, head)
+  const isGone = expectsBody(req, head) && !isUnread(req, head)
   if (isGone) throw failure === undefined ? alreadyRead(BY_ANOTHER) : (bodyError(req) ?? failure)
   holdBack(req)
   addForwarded(head, req, settings.forwarded)
@@ -58,12 +58,12 @@ export function readHead({ req, res, settings }: Received, failure?: Error): Cli
  */
 export function requireUnread({ req, head, outgoing: { body } }: Draft): void {
   const isOwn = body === req || isChangedBodyOf(req, body)
-  if (isOwn && mayHaveBody(req, head) && !isUnread(req, head)) throw alreadyRead(BY_A_HOOK)
+  if (isOwn && expectsBody(req, head) && !isUnread(req, head)) throw alreadyRead(BY_A_HOOK)
   if (isOwn) holdBack(req)
   else if (body instanceof Readable) holdBack(body)
 }
 
-function mayHaveBody(req: IncomingMessage, head: ClientHead): boolean {
+function expectsBody(req: IncomingMessage, head: ClientHead): boolean {
   return hasBody(head) || mayBeUnannounced(req, head)
 }
 

@@ -22,8 +22,8 @@ const paused = new WeakSet<Readable>()
 const held = new WeakMap<Readable, HeldBody>()
 
 /**
- * Holds a body back until it is sent. Another reader, such as one that counts bytes, gets them together with the
- * upstream; without this, the bytes that come while the request waits for a connection would reach only that reader.
+ * Holds a body back until it is sent: while the request waits for a connection, its bytes would reach only the other
+ * readers, such as one that counts them.
  */
 export function holdBack(body: Readable): void {
   if (body.readableFlowing !== true) return

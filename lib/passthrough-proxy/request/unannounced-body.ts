@@ -10,15 +10,15 @@ export function mayBeUnannounced(req: IncomingMessage, { contentLength, chunked 
 /** Waits until the body of a request begins, or ends without a byte. Returns true if it begins. */
 export async function bodyBegins(req: IncomingMessage): Promise<boolean> {
   if (req.readableLength > 0) return true
-  if (!req.readableEnded) await somethingComes(req)
+  if (!req.readableEnded) await beginOrEnd(req)
   return req.readableLength > 0
 }
 
-/** Waits for 'readable' or 'end', which Node emits for an empty body. */
-function somethingComes(req: IncomingMessage): Promise<void> {
+/** Waits for 'readable', or for 'end', which Node emits for an empty body. Rejects if the request closes before. */
+function beginOrEnd(req: IncomingMessage): Promise<void> {
   return new Promise((resolve, reject) => {
-    const leave = (): void => void req.off('readable', come).off('end', come).off('close', fail)
-    const come = (): void => {
+    const leave = (): void => void req.off('readable', done).off('end', done).off('close', fail)
+    const done = (): void => {
       leave()
       resolve()
     }
@@ -27,6 +27,6 @@ function somethingComes(req: IncomingMessage): Promise<void> {
       reject(req.errored ?? new Error('request closed'))
     }
     if (req.destroyed) fail()
-    else req.on('readable', come).on('end', come).on('close', fail)
+    else req.on('readable', done).on('end', done).on('close', fail)
   })
 }

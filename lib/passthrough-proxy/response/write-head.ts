@@ -5,13 +5,11 @@ import { isReplaced } from '../../node/response/methods.js'
 import { isHeadWritten } from '../../node/response/send-head.js'
 import { expectBody, takesBody } from '../../node/response/state.js'
 import { isHeadUntouched } from '../../node/response/untouched-response.js'
+import { framingNames } from '../../shared/framing-names.js'
 import { joinSingleLines } from './single-lines.js'
 
 /** The lines to which several writers may contribute: those of a middleware are sent beside the upstream's. */
 const shared: ReadonlySet<string> = new Set(['set-cookie', 'vary'])
-
-/** The lines that frame a body: those of a middleware do not describe the upstream's. */
-const framing: readonly string[] = ['content-length', 'transfer-encoding']
 
 /** Matches characters for which Node would refuse the whole head. HTTP/2 has no phrase, and Node warns of one. */
 // oxlint-disable-next-line no-control-regex
@@ -44,10 +42,13 @@ function forgetRefused(res: ServerResponse, takes: boolean, phrase: string): voi
   if (!isHttp2(res.req)) res.statusMessage = phrase
 }
 
-/** Forgets the framing that a middleware has set. `removeHeader` would also keep Node from sending chunks. */
+/**
+ * Forgets the framing that a middleware has set, which does not describe the upstream's body. `removeHeader` would also
+ * keep Node from sending chunks.
+ */
 function forgetOwnFraming(res: ServerResponse): void {
   const own = (res as Partial<OutgoingResponse>)[OUT_HEADERS]
-  for (const name of framing) {
+  for (const name of framingNames) {
     if (own?.[name] !== undefined) delete own[name]
     else if (own === undefined) res.removeHeader(name)
   }

@@ -14,7 +14,7 @@ import { type Handler, hosts } from '../../support/express/hosts.js'
 import { wrapListeners } from '../../support/express/wrapped-listeners.js'
 import { closeServers, serve } from '../../support/servers/servers.js'
 import { deferred } from '../../support/time/deferred.js'
-import { turns } from '../../support/time/mocked-clock.js'
+import { turns } from '../../support/time/turns.js'
 import { waitFor } from '../../support/time/waiting.js'
 import { exchange } from '../exchange.js'
 

@@ -10,7 +10,7 @@ import { bodyCache } from 'sluiceway/body-cache'
 import { maxBytes } from 'sluiceway/max-bytes'
 import { message, upgradeTo } from '../../support/clients/pipelined.js'
 import { RawClient } from '../../support/clients/raw-client.js'
-import { turns } from '../../support/express/host-turns.js'
+import { hostTurns } from '../../support/express/host-turns.js'
 import { type Handler, hosts } from '../../support/express/hosts.js'
 import { answer, scriptedUpstream } from '../../support/servers/scripted-upstream.js'
 import { closeServers, listen, serve } from '../../support/servers/servers.js'
@@ -134,7 +134,7 @@ for (const { name, mount } of hosts) {
       client.destroy()
     })
 
-    for (const [when, turn] of Object.entries(turns)) {
+    for (const [when, turn] of Object.entries(hostTurns)) {
       it(`can be read again if it was read before bodyCache, which is called ${when}`, async () => {
         const host: Handler = (req, _res, next) => void req.on('data', () => {}).on('end', () => turn(next))
         const { url } = await serve(mount(host, bodyCache(), readTwice))

@@ -7,7 +7,7 @@ import { expect } from 'chai'
 import express from 'express'
 import { bodyCache } from 'sluiceway/body-cache'
 import { maxBytes } from 'sluiceway/max-bytes'
-import { turns } from '../../support/express/host-turns.js'
+import { hostTurns } from '../../support/express/host-turns.js'
 import { type Handler, hosts } from '../../support/express/hosts.js'
 import { closeServers, serve } from '../../support/servers/servers.js'
 
@@ -52,7 +52,7 @@ for (const { name, mount } of hosts) {
   describe(`bodyCache on ${name}, behind a host that has read the body`, () => {
     afterEach(closeServers)
 
-    for (const [when, turn] of Object.entries(turns)) {
+    for (const [when, turn] of Object.entries(hostTurns)) {
       for (const [how, read] of Object.entries(readers)) {
         it(`gives the bytes that the host left in req.rawBody to ${how}, ${when}, twice`, async () => {
           const answer: Handler = async (req, res) => res.end(`${await read(req)}|${await read(req)}`)

@@ -7,12 +7,12 @@ import { pipeline } from 'node:stream/promises'
 import { expect } from 'chai'
 import { bodyCache } from 'sluiceway/body-cache'
 import { maxBytes } from 'sluiceway/max-bytes'
-import { turns } from '../../fuzz/wire.js'
 import { frameClient } from '../../support/clients/http2-frames.js'
 import { type Handler, hosts } from '../../support/express/hosts.js'
 import { collectedBytes } from '../../support/process/memory.js'
 import { closeServers, listen } from '../../support/servers/servers.js'
 import { deferred } from '../../support/time/deferred.js'
+import { turns } from '../../support/time/turns.js'
 import { type BodyError, codeOf } from '../reading.js'
 
 // Express does not support HTTP/2 requests; bare http does.
@@ -35,13 +35,13 @@ const givenUp: Readonly<Record<string, (req: IncomingMessage) => Promise<unknown
 describe('bodyCache on HTTP/2', () => {
   afterEach(closeServers)
 
-  /** Sends a body to a handler, and gives the events of the request until shortly after its stream has closed. */
+  /** Sends a body to a handler. Returns the events of the request until a round trip after its stream has closed. */
   async function eventsOf(respond: Handler): Promise<string[]> {
-    const over = deferred<string[]>()
+    const over = deferred()
+    const heard: string[] = []
     const watch: Handler = (req, res, next) => {
-      const heard: string[] = []
       for (const event of EVENTS) req.on(event, () => heard.push(event))
-      res.on('close', () => setTimeout(() => over.resolve(heard), 20))
+      res.on('close', over.resolve)
       return respond(req, res, next)
     }
     const server = http2.createServer(mount(bodyCache({ memory: 1000 }), watch) as never)
@@ -50,7 +50,8 @@ describe('bodyCache on HTTP/2', () => {
     const stream = session.request({ ':method': 'POST' })
     stream.on('error', () => {}).resume()
     stream.end(Buffer.alloc(300_000))
-    const heard = await over.promise
+    await over.promise
+    await new Promise((resolve) => session.ping(resolve))
     session.destroy()
     return heard
   }
@@ -246,7 +247,7 @@ describe('bodyCache on HTTP/2', () => {
     it(`reports a client that has left before, ${JSON.stringify(headers)}`, async () => {
       const codes = deferred<unknown[]>()
       const middleware = bodyCache()
-      const wait: Handler = (_req, res, next) => void res.on('close', () => setTimeout(next, 5))
+      const wait: Handler = (_req, res, next) => void res.on('close', () => void turns().then(() => next()))
       const cache: Handler = async (req, res) => {
         const error = await new Promise((resolve) => {
           middleware(req, res, resolve)

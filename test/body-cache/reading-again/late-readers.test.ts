@@ -10,42 +10,11 @@ import { asChunk, lastChunk } from '../../support/clients/raw-client.js'
 import { closeServers } from '../../support/servers/servers.js'
 import { until } from '../../support/time/until.js'
 import { exchange } from '../exchange.js'
+import { readWithData, readWithReadable } from './listening-readers.js'
 
 const MULTIPART = 'multipart/form-data; boundary=x'
 const FORM =
   '--x\r\nContent-Disposition: form-data; name="a"; filename="a.txt"\r\nContent-Type: text/plain\r\n\r\nhello\r\n--x--\r\n'
-
-interface Reading {
-  readonly sofar: () => string
-  readonly ends: () => number
-  readonly whole: Promise<string>
-}
-
-/** Reads with listeners, like code from before promises. */
-function readWithData(req: IncomingMessage): Reading {
-  let sofar = ''
-  let ends = 0
-  req.on('data', (chunk: Buffer) => {
-    sofar += String(chunk)
-  })
-  const whole = new Promise<string>((resolve) => {
-    req.on('end', () => {
-      ends += 1
-      resolve(sofar)
-    })
-  })
-  return { sofar: () => sofar, ends: () => ends, whole }
-}
-
-function readWithReadable(req: IncomingMessage): Omit<Reading, 'ends'> {
-  let sofar = ''
-  req.on('readable', () => {
-    for (let chunk = req.read() as Buffer | null; chunk !== null; chunk = req.read() as Buffer | null) {
-      sofar += String(chunk)
-    }
-  })
-  return { sofar: () => sofar, whole: once(req, 'end').then(() => sofar) }
-}
 
 /** Takes a little at a time, and records the most that it had to hold. */
 class SlowWritable extends Writable {
@@ -296,54 +265,6 @@ describe('bodyCache, with readers that start while another is reading', () => {
     expect([await first.whole, String(await late)]).to.deep.equal(['one two three', 'one two three'])
     res.end()
     client.destroy()
-  })
-
-  describe("as in Node, when the first reader reads from the request's own buffer", () => {
-    it("gives the whole body to a reader that listens for 'readable'", async () => {
-      const { client, req, res } = await exchange()
-      const flowing = readWithData(req)
-      client.write(asChunk('one '))
-      await until(() => flowing.sofar() === 'one ')
-      const first = readWithReadable(req)
-      await until(() => first.sofar() === 'one ')
-      req.on('data', () => {})
-      client.write(asChunk('two '))
-      await until(() => first.sofar() === 'one two ')
-      req.on('data', () => {})
-      client.write(asChunk('three'), lastChunk)
-      expect([await first.whole, await flowing.whole]).to.deep.equal(['one two three', 'one two three'])
-      res.end()
-      client.destroy()
-    })
-
-    it('gives the whole body to a reader that has set an encoding', async () => {
-      const { client, req, res } = await exchange()
-      const first = readWithData(req.setEncoding('utf8'))
-      const [begin, end] = [Buffer.from('ü').subarray(0, 1), Buffer.from('ü').subarray(1)]
-      client.write(asChunk('one '), asChunk(begin))
-      await until(() => first.sofar() === 'one ' && req.bodyCache.size === 5)
-      req.on('data', () => {})
-      client.write(asChunk(end), lastChunk)
-      expect(await first.whole).to.equal('one ü')
-      res.end()
-      client.destroy()
-    })
-
-    it('gives the whole body to the first reader when the second sets an encoding for the buffered bytes', async () => {
-      const { client, req, res } = await exchange()
-      const first = readWithData(req)
-      client.write(asChunk('one '))
-      await until(() => first.sofar() === 'one ')
-      req.pause()
-      client.write(asChunk('ü'), asChunk('ü'))
-      await until(() => req.readableLength === 4)
-      req.setEncoding('utf8')
-      req.on('data', () => {}).resume()
-      client.write(asChunk('three'), lastChunk)
-      expect(await first.whole).to.equal('one üüthree')
-      res.end()
-      client.destroy()
-    })
   })
 
   const stops: [string, (req: IncomingMessage) => Promise<unknown>][] = [

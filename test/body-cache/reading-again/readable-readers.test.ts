@@ -11,6 +11,7 @@ import { asChunk, lastChunk, RawClient } from '../../support/clients/raw-client.
 import { type Handler, hosts } from '../../support/express/hosts.js'
 import { closeServers, listen, serve } from '../../support/servers/servers.js'
 import { deferred } from '../../support/time/deferred.js'
+import { turns } from '../../support/time/turns.js'
 import { exchange, postOverHttp2 } from '../exchange.js'
 
 const LENGTH = 2_000_000
@@ -94,18 +95,14 @@ async function readOn(req: IncomingMessage, res: ServerResponse): Promise<number
   await once(req, 'readable')
   let received = (req.read() as Buffer).length
   res.end('accepted')
-  for (let turns = 0; turns < 20; turns += 1) await turn()
+  await turns(20)
   while (received < LENGTH) {
-    await turn()
+    await turns(1)
     await once(req, 'readable')
     for (let chunk = req.read() as Buffer | null; chunk !== null; chunk = req.read() as Buffer | null)
       received += chunk.length
   }
   return received
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(resolve))
 }
 
 describe("bodyCache, with a reader that listens for one 'readable' at a time", () => {

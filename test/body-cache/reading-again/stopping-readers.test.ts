@@ -5,11 +5,11 @@ import { pipeline } from 'node:stream/promises'
 import { expect } from 'chai'
 import rawBody from 'raw-body'
 import { bodyCache } from 'sluiceway/body-cache'
-import { turns } from '../../fuzz/wire.js'
 import { asChunk, lastChunk, RawClient } from '../../support/clients/raw-client.js'
 import { hosts } from '../../support/express/hosts.js'
 import { wrapListeners } from '../../support/express/wrapped-listeners.js'
 import { closeServers, serve } from '../../support/servers/servers.js'
+import { turns } from '../../support/time/turns.js'
 import { fillDisk, stops } from './stops.js'
 
 const firstHeard: Readonly<Record<string, string>> = {

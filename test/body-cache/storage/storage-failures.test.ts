@@ -11,7 +11,7 @@ import { RawClient } from '../../support/clients/raw-client.js'
 import { type Handler, hosts } from '../../support/express/hosts.js'
 import { allClosedIn, openFilesIn, removeDirectories } from '../../support/process/temporary-files.js'
 import { serve } from '../../support/servers/servers.js'
-import { turns } from '../../support/time/mocked-clock.js'
+import { turns } from '../../support/time/turns.js'
 import { describeOnLinux, type Given, giveEach } from './given.js'
 
 const KB = 1024

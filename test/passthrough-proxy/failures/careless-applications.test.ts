@@ -7,6 +7,7 @@ import { request } from '../../support/servers/proxied.js'
 import { answer, scriptedUpstream } from '../../support/servers/scripted-upstream.js'
 import { closeServers, serve } from '../../support/servers/servers.js'
 import { deferred } from '../../support/time/deferred.js'
+import { roundTrip } from '../../support/time/standstill.js'
 import { until } from '../../support/time/until.js'
 
 const CHUNKED = 'HTTP/1.1 200 OK\r\nX-Upstream: a\r\nTransfer-Encoding: chunked\r\n\r\n'
@@ -52,6 +53,7 @@ for (const { name, mount } of hosts) {
       { sent = request('GET', '/', 'Connection: close'), parts = PARTS, ...options }: RunOptions = {},
     ): Promise<Outcome> {
       const upstream = await scriptedUpstream()
+      const meanwhile = await serve((_req, res) => res.end())
       const errors: unknown[] = []
       const proxy: Handler = (req, res, next) =>
         passthroughProxy(upstream.url, options)(req, res, (error) => {
@@ -64,7 +66,7 @@ for (const { name, mount } of hosts) {
       await connection.untilText('\r\n\r\n')
       for (const part of parts) {
         connection.write(part)
-        await new Promise((resolve) => setTimeout(resolve, 10))
+        await roundTrip(meanwhile.url)
       }
       await client.closed()
       return { got: client.pending.toString('latin1'), errors, connection }
@@ -153,9 +155,9 @@ for (const { name, mount } of hosts) {
         dispatch(_options: unknown, handler: Record<string, (...args: unknown[]) => unknown>) {
           handler['onConnect']!(() => {})
           handler['onHeaders']!(200, [], resume, 'OK')
-          setTimeout(() => {
+          setImmediate(() => {
             while (handler['onData']!(Buffer.alloc(100_000)) === true);
-          }, 20)
+          })
           return true
         },
       } as never

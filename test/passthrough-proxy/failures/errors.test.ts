@@ -2,12 +2,11 @@ import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import { passthroughProxy, type ResponseHook, type SluicewayError } from 'sluiceway'
-import { Agent, MockAgent } from 'undici'
+import { MockAgent } from 'undici'
 import { asChunk, RawClient } from '../../support/clients/raw-client.js'
 import { expressVersions } from '../../support/express/express-versions.js'
 import { answer, scriptedUpstream } from '../../support/servers/scripted-upstream.js'
 import { closeServers, serve } from '../../support/servers/servers.js'
-import { deferred } from '../../support/time/deferred.js'
 import { needsOwnClient } from '../../support/undici/transports.js'
 import { REFUSING } from '../targets/dead-targets.js'
 import { startWatched } from '../watched.js'
@@ -157,92 +156,6 @@ for (const { name, express } of expressVersions) {
       })
     }
 
-    for (const [what, targetOf] of [
-      ['one target', (url: string) => url],
-      ['a chosen target', (url: string) => () => url],
-    ] as const) {
-      it(`answers 503 with Retry-After beyond maxQueue of ${what}, and frees the places of requests that are served`, async () => {
-        const upstream = await scriptedUpstream()
-        const { port, errors } = await startWatched(express(), targetOf(upstream.url), {
-          maxConnections: 1,
-          maxQueue: 1,
-        })
-        const clients = await Promise.all([1, 2, 3, 4].map(() => RawClient.connect(port)))
-        const [running, waiting, refused, later] = clients as [RawClient, RawClient, RawClient, RawClient]
-        running.request('GET', '/running')
-        const connection = await upstream.connection()
-        await connection.untilText('GET /running')
-        waiting.request('GET', '/waiting')
-        refused.request('GET', '/refused')
-        const response = await Promise.race([refused.response(), waiting.response()])
-        expect(response.status).to.equal(503)
-        expect(response.headers['retry-after']).to.deep.equal(['1'])
-        expect(errors[0]).to.have.property('code', 'ERR_SLUICEWAY_UPSTREAM_QUEUE_FULL')
-        connection.write(answer())
-        await running.response()
-        await connection.untilText('\r\n\r\nGET /')
-        connection.write(answer())
-        later.request('GET', '/later')
-        await connection.untilText('GET /later')
-        connection.write(answer())
-        expect((await later.response()).status).to.equal(200)
-        expect(upstream.accepted).to.equal(1)
-      })
-    }
-
-    it('frees the place of a request whose connection fails, once', async () => {
-      const upstream = await scriptedUpstream()
-      const { port, client } = await startWatched(express(), upstream.url, { maxConnections: 1, maxQueue: 1 })
-      client.request('GET', '/fails')
-      const failing = await upstream.connection()
-      await failing.untilText('GET /fails')
-      failing.socket.resetAndDestroy()
-      expect((await client.response()).status).to.equal(502)
-      client.request('GET', '/running')
-      const connection = await upstream.connection()
-      await connection.untilText('GET /running')
-      const others = await Promise.all([1, 2].map(() => RawClient.connect(port)))
-      for (const other of others) other.request('GET', '/waits')
-      expect((await Promise.race(others.map((other) => other.response()))).status).to.equal(503)
-    })
-
-    it('keeps the place of a client that left the queue until its turn comes', async () => {
-      const upstream = await scriptedUpstream()
-      const dispatcher = new Agent({ connections: 1 })
-      const arrived = deferred()
-      const { port } = await startWatched(express(), upstream.url, {
-        dispatcher,
-        maxQueue: 1,
-        path(req) {
-          if (req.url === '/waiting') arrived.resolve()
-          return req.url ?? ''
-        },
-      })
-      const [running, waiting, later] = (await Promise.all([1, 2, 3].map(() => RawClient.connect(port)))) as [
-        RawClient,
-        RawClient,
-        RawClient,
-      ]
-      running.request('GET', '/running')
-      const connection = await upstream.connection()
-      await connection.untilText('GET /running')
-      waiting.request('GET', '/waiting')
-      await arrived.promise
-      later.request('GET', '/refused')
-      expect((await later.response()).status).to.equal(503)
-      waiting.socket.end()
-      await waiting.closed()
-      later.request('GET', '/refused')
-      expect((await later.response()).status).to.equal(503)
-      connection.write(answer())
-      await running.response()
-      later.request('GET', '/later')
-      expect(await connection.untilText('GET /later')).not.to.contain('/waiting')
-      connection.write(answer())
-      expect((await later.response()).status).to.equal(200)
-      await dispatcher.destroy()
-    })
-
     it('calls next(error) in bare http, with nothing written', async () => {
       const proxy = passthroughProxy('http://nowhere.invalid')
       const { port } = await serve((req, res) => {
@@ -269,65 +182,6 @@ for (const { name, express } of expressVersions) {
       const client = await RawClient.connect((await serve(app)).port)
       client.request('GET', '/')
       expect((await client.response()).body.toString()).to.equal('spare')
-    })
-
-    for (const [what, late] of [
-      ['answers', (connection: RawClient): void => void connection.write(answer('late'))],
-      ['dies', (connection: RawClient): void => void connection.socket.resetAndDestroy()],
-    ] as const) {
-      it(`does not touch an answer that another handler is writing when the upstream ${what}`, async () => {
-        const upstream = await scriptedUpstream()
-        let other: ServerResponse | undefined
-        const app = express().use((_req, res, next) => {
-          next()
-          other = res
-          res.write('begin ')
-        }, passthroughProxy(upstream.url))
-        const client = await RawClient.connect((await serve(app)).port)
-        client.request('GET', '/')
-        const connection = await upstream.connection()
-        await client.untilText('begin ')
-        late(connection)
-        await connection.closed()
-        other?.end('end')
-        await client.untilText('end\r\n0\r\n\r\n')
-      })
-    }
-
-    it('does not overwrite an answer that another handler has given in the meantime', async () => {
-      const upstream = await scriptedUpstream()
-      const app = express().use((_req, res, next) => {
-        next()
-        res.status(503).send('too slow')
-      }, passthroughProxy(upstream.url))
-      const client = await RawClient.connect((await serve(app)).port)
-      client.request('GET', '/')
-      const connection = await upstream.connection()
-      expect((await client.response()).body.toString()).to.equal('too slow')
-      connection.write(answer('late'))
-      await connection.closed()
-      client.request('GET', '/again')
-      expect((await client.response()).body.toString()).to.equal('too slow')
-    })
-
-    it('passes on nothing after an answer that the app has ended, however slowly that is sent', async () => {
-      const upstream = await scriptedUpstream()
-      let ended: ServerResponse | undefined
-      const app = express().use((_req, res, next) => {
-        ended = res
-        next()
-      }, passthroughProxy(upstream.url))
-      const client = await RawClient.connect((await serve(app)).port)
-      client.request('GET', '/')
-      const connection = await upstream.connection()
-      connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', asChunk('begin'))
-      await client.untilText('begin\r\n')
-      client.socket.pause()
-      ended?.end(Buffer.alloc(8 * 1024 * 1024, 'x'))
-      connection.write(asChunk('late'))
-      await connection.closed()
-      client.socket.resume()
-      expect((await client.chunkedBody()).includes('late')).to.equal(false)
     })
 
     it('ends the connection of an answer that it cuts, without a reset', async () => {

@@ -8,8 +8,7 @@ import {
   type PassthroughProxyOptions,
 } from 'sluiceway'
 import { closeServers, serve } from '../../support/servers/servers.js'
-
-const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
+import { turns } from '../../support/time/turns.js'
 
 /** A transform that fails as soon as it is made, as one does that cannot open its file. */
 const failsAtOnce = (): Transform =>
@@ -51,7 +50,7 @@ describe('transforms that are not used to their end', () => {
   it('are an error of the hook if they fail while it still runs', async () => {
     const response = await upload(async (outgoing) => {
       outgoing.pipeThrough(failsAtOnce())
-      for (let n = 0; n < 3; n++) await turn()
+      for (let n = 0; n < 3; n++) await turns(1)
     })
     expect(response.status).to.equal(500)
   })

@@ -10,11 +10,10 @@ import {
 } from 'sluiceway'
 import { closeServers, serve } from '../../support/servers/servers.js'
 import { deferred } from '../../support/time/deferred.js'
+import { turns } from '../../support/time/turns.js'
 
 /** A body that stays open, such as that of a file. */
 const open = (): Readable => new Readable({ read() {} })
-
-const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
 
 type Target = Parameters<typeof passthroughProxy>[0]
 
@@ -133,7 +132,7 @@ describe('bodies that onRequest gives', () => {
     [
       'rejects',
       async () => {
-        await turn()
+        await turns(1)
         throw new Error('no')
       },
     ],

@@ -1,9 +1,9 @@
 import http2, { type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2'
-import net from 'node:net'
 import { PassThrough } from 'node:stream'
 import { expect } from 'chai'
 import { bodyCache, maxBytes, passthroughProxy, type PassthroughProxyOptions } from 'sluiceway'
 import type { RawClient } from '../../support/clients/raw-client.js'
+import { DATA, frame, rawStream, RST_STREAM } from '../../support/clients/raw-http2.js'
 import { type Handler, hosts } from '../../support/express/hosts.js'
 import { unmarked } from '../../support/servers/proxied.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
@@ -269,33 +269,3 @@ describe('passthroughProxy behind an HTTP/2 server', () => {
     expect(connection.pending.toString().trim()).to.equal('')
   })
 })
-
-const DATA = 0
-const HEADERS = 1
-const RST_STREAM = 3
-const SETTINGS = 4
-const END_HEADERS = 4
-
-/** A frame of the first stream, or of the connection (RFC 9113 section 4.1). Node's own client ends a stream before it resets it. */
-function frame(type: number, flags: number, payload: string, stream = 1): Buffer {
-  const head = Buffer.alloc(9)
-  head.writeUIntBE(payload.length, 0, 3)
-  head.writeUInt8(type, 3)
-  head.writeUInt8(flags, 4)
-  head.writeUInt32BE(stream, 5)
-  return Buffer.concat([head, Buffer.from(payload, 'latin1')])
-}
-
-/** Opens a connection with one POST on it, whose body has not been sent yet. */
-function rawStream(port: number): net.Socket {
-  const lines = { ':method': 'POST', ':path': '/a?b', ':scheme': 'http', ':authority': 'test' }
-  const literal = (text: string): string => String.fromCharCode(text.length) + text
-  // RFC 7541 section 6.2.2: no name is looked up, none kept.
-  const block = Object.entries(lines).map(([name, value]) => `\0${literal(name)}${literal(value)}`)
-  const socket = net.connect(port, '127.0.0.1')
-  socket.on('error', () => {})
-  socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
-  socket.write(frame(SETTINGS, 0, '', 0))
-  socket.write(frame(HEADERS, END_HEADERS, block.join('')))
-  return socket
-}

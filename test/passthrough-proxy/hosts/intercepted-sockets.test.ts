@@ -7,7 +7,7 @@ import { passthroughProxy, type PassthroughProxy } from 'sluiceway'
 import { RawClient } from '../../support/clients/raw-client.js'
 import { attached } from '../../support/servers/attached.js'
 import { closeServers, serve } from '../../support/servers/servers.js'
-import { turns } from '../../support/time/mocked-clock.js'
+import { turns } from '../../support/time/turns.js'
 import { needsOwnClient } from '../../support/undici/transports.js'
 
 /** What a library that intercepts sockets replaces on each. */

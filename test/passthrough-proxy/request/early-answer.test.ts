@@ -1,10 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'chai'
 import { passthroughProxy } from 'sluiceway'
 import { asChunk, lastChunk, RawClient } from '../../support/clients/raw-client.js'
 import { expressVersions } from '../../support/express/express-versions.js'
 import { answer, scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
 import { closeServers, serve, type TestServer } from '../../support/servers/servers.js'
+import { standstill } from '../../support/time/standstill.js'
 import { needsOwnClient } from '../../support/undici/transports.js'
 
 /** The rest of an upload that is sent after its answer. */
@@ -113,8 +113,9 @@ for (const { name, express } of expressVersions) {
       client.socket.pause()
       connection.write('HTTP/1.1 200 OK\r\nContent-Length: 20000000\r\n\r\n')
       connection.write(Buffer.alloc(19_000_000))
-      // By then all buffers are full, and the proxy has stopped to read the answer.
-      await delay(300)
+      // By then all buffers are full, and the proxy has ceased to read the answer.
+      const { url } = await serve((_req, res) => res.end())
+      await standstill(url, () => server.connections[0]!.bytesWritten)
       connection.socket.resetAndDestroy()
       await new Promise((resolve) => client.socket.write(asChunk(Buffer.alloc(20_000_000)), resolve))
       client.socket.resume()

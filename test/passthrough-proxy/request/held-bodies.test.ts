@@ -6,6 +6,7 @@ import { RawClient } from '../../support/clients/raw-client.js'
 import { type Handler, hosts } from '../../support/express/hosts.js'
 import { closeServers, serve, type TestServer } from '../../support/servers/servers.js'
 import { deferred, type Deferred } from '../../support/time/deferred.js'
+import { turns } from '../../support/time/turns.js'
 import { undiciVersions, type ClosableDispatcher } from '../../support/undici/undici-versions.js'
 
 const PIECES = ['the body ', 'of the client']
@@ -38,7 +39,7 @@ const transports: readonly Transport[] = [
 const readers: Record<string, (req: IncomingMessage) => Promise<unknown>> = {
   'resumes it': async (req) => {
     const came = deferred()
-    await turn()
+    await turns(1)
     req.prependOnceListener('data', () => came.resolve()).resume()
     await came.promise
   },
@@ -59,7 +60,7 @@ const readers: Record<string, (req: IncomingMessage) => Promise<unknown>> = {
   // It gets nothing before the upstream does.
   'pipes it elsewhere': (req) => {
     req.pipe(new PassThrough()).resume()
-    return turn()
+    return turns(1)
   },
 }
 
@@ -74,10 +75,6 @@ const moments = {
     proxy()
     read()
   },
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(resolve))
 }
 
 for (const { name: host, mount } of hosts) {
@@ -130,7 +127,7 @@ for (const { name: host, mount } of hosts) {
           const client = await start(moment, async (req) => {
             const { promise, resolve } = deferred()
             req.on('end', () => resolve())
-            await turn()
+            await turns(1)
             req.resume()
             await promise
           })

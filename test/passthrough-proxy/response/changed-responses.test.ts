@@ -6,7 +6,7 @@ import { expressVersions } from '../../support/express/express-versions.js'
 import { proxied, request } from '../../support/servers/proxied.js'
 import { answer } from '../../support/servers/scripted-upstream.js'
 import { closeServers } from '../../support/servers/servers.js'
-import { turns } from '../../support/time/mocked-clock.js'
+import { turns } from '../../support/time/turns.js'
 import { happened } from '../../support/time/waiting.js'
 import { transformOf, upperCase, upperCases, Watched, webUpperCase } from '../hook-bodies/transforms.js'
 

@@ -7,7 +7,8 @@ import { hosts, type Handler } from '../../support/express/hosts.js'
 import { scriptedUpstream } from '../../support/servers/scripted-upstream.js'
 import { closeServers, serve } from '../../support/servers/servers.js'
 import { deferred } from '../../support/time/deferred.js'
-import { MockedClock, turns } from '../../support/time/mocked-clock.js'
+import { MockedClock } from '../../support/time/mocked-clock.js'
+import { turns } from '../../support/time/turns.js'
 
 const through: Handler = (_req, _res, next) => next()
 

@@ -5,7 +5,8 @@ import { passthroughProxy, type PassthroughProxyOptions, type ResponseHook } fro
 import { RawClient } from '../../support/clients/raw-client.js'
 import { scriptedUpstream, type ScriptedUpstream } from '../../support/servers/scripted-upstream.js'
 import { closeServers, serve } from '../../support/servers/servers.js'
-import { MockedClock, turns } from '../../support/time/mocked-clock.js'
+import { MockedClock } from '../../support/time/mocked-clock.js'
+import { turns } from '../../support/time/turns.js'
 import { transport } from '../../support/undici/transports.js'
 
 const head = (length: number, status = '404 Not Found'): string =>

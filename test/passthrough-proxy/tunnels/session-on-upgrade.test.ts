@@ -11,7 +11,7 @@ import { attached } from '../../support/servers/attached.js'
 import { scriptedUpstream } from '../../support/servers/scripted-upstream.js'
 import { closeServers, listen } from '../../support/servers/servers.js'
 import { deferred } from '../../support/time/deferred.js'
-import { turns } from '../../support/time/mocked-clock.js'
+import { turns } from '../../support/time/turns.js'
 
 declare module 'express-session' {
   interface SessionData {

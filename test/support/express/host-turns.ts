@@ -1,5 +1,5 @@
 /** When the next middleware runs, behind the 'end' of a request that a host has read. */
-export const turns: Readonly<Record<string, (next: () => void) => void>> = {
+export const hostTurns: Readonly<Record<string, (next: () => void) => void>> = {
   'at once': (next) => next(),
   'in a microtask': (next) => void Promise.resolve().then(next),
   'in the next tick': (next) => process.nextTick(next),

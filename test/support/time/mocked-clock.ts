@@ -1,4 +1,5 @@
 import { timers } from './own-timers.js'
+import { turns } from './turns.js'
 
 interface MockedTimer {
   at: number
@@ -81,9 +82,4 @@ export class MockedClock {
     for (await turns(1); !state.isOver;) await this.pass(milliseconds)
     return happening
   }
-}
-
-/** Some turns of the event loop. */
-export async function turns(count = 5): Promise<void> {
-  for (let i = 0; i < count; i++) await new Promise(setImmediate)
 }

@@ -6,7 +6,12 @@ export async function standstill(url: string, count: () => number): Promise<numb
   let before = Number.NaN
   while (before !== count()) {
     before = count()
-    for (let trip = 0; trip < 3; trip++) await (await fetch(`${url}/meanwhile`)).text()
+    for (let trip = 0; trip < 3; trip++) await roundTrip(url)
   }
   return before
+}
+
+/** Sends a request to the server at `url`. The bytes that were written before to any other socket here are read by then. */
+export async function roundTrip(url: string): Promise<void> {
+  await (await fetch(`${url}/meanwhile`)).text()
 }

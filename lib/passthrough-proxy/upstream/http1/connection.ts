@@ -2,14 +2,13 @@ import { InterimLimit } from '../interim-limit.js'
 import { TOO_MANY_INTERIM } from '../messages.js'
 import type { ClientConnection, Failure } from '../upstream.js'
 import { freeAfterPoll } from './after-poll.js'
-import { Countdown } from './countdown.js'
 import type { Delivery, Holder } from './delivery.js'
-import { connectFailure, timeout, UNTOLD } from './failures.js'
+import { EndableConnection } from './endable-connection.js'
+import { malformedResponse, UNTOLD } from './failures.js'
 import { MalformedResponse } from './line-section.js'
 import { sendsLogin } from './login.js'
 import { type ResponseEvents, ResponseParser } from './response-parser.js'
-import { type SocketOpener, Transport, type TransportOwner } from './transport.js'
-import type { Upload, UploadOwner } from './upload.js'
+import { type SocketOpener, Transport } from './transport.js'
 import { writeRequest } from './write-request.js'
 
 /** The pool as its connection sees it. */
@@ -27,22 +26,15 @@ export interface ConnectionSettings {
   readonly maxResponseHeadBytes: number
 }
 
-/** One connection to a server, which carries one request at a time. */
-export class Connection implements Holder, ResponseEvents, TransportOwner, UploadOwner {
+/** One connection to a server, with the requests that it carries, one at a time. */
+export class Connection extends EndableConnection implements Holder, ResponseEvents {
   private readonly owner: ConnectionOwner
-  readonly transport: Transport
+  protected readonly transport: Transport
   private readonly parser: ResponseParser
-  private readonly countdown: Countdown
   private readonly interim = new InterimLimit()
-  private delivery: Delivery | undefined
-  private upload: Upload | undefined
   private upgradeLines: string[] | undefined
-  private writeError: Error | undefined
-  served = 0
-  private hasHead = false
+  private served = 0
   private isLast = false
-  /** 'open' from the connection of the socket on, with or without a request. */
-  private phase: 'opening' | 'open' | 'gone' = 'opening'
   /** True if it carries a login, and therefore serves only one client connection. */
   hasLogin = false
   /** True from the end of a response until it is free or gone. */
@@ -53,9 +45,9 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
   expiresAt = 0
 
   constructor(opener: SocketOpener, owner: ConnectionOwner, settings: ConnectionSettings) {
+    super()
     this.owner = owner
     this.parser = new ResponseParser(this, settings.maxResponseHeadBytes)
-    this.countdown = new Countdown(() => this.onTimeout())
     this.transport = new Transport(opener, this)
     this.countdown.start(settings.connectTimeoutMs)
   }
@@ -65,6 +57,16 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     return this.parser.keepAliveHint
   }
 
+  /** True until its first request. */
+  get isNew(): boolean {
+    return this.served === 0
+  }
+
+  /** True if other code has begun, or ceased, to intercept all sockets since this one was opened. */
+  get isOutdated(): boolean {
+    return !this.transport.isCurrent
+  }
+
   /** True if it has carried an earlier request, and the present response has not begun. Mocks end theirs on purpose. */
   get isStale(): boolean {
     return this.served > 1 && !this.parser.hasBegun && !this.transport.isIntercepted
@@ -72,7 +74,7 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
 
   send(delivery: Delivery): void {
     this.transport.socket.ref()
-    delivery.isReused = this.served > 0
+    delivery.isReused = !this.isNew
     delivery.holder = this
     this.delivery = delivery
     this.client = delivery.request.clientConnection
@@ -88,16 +90,6 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
   /** Waits for a request, without keeping the process alive. */
   rest(): void {
     this.transport.socket.unref()
-  }
-
-  /** Ends the connection in any state, without telling any receiver. */
-  destroy(): void {
-    this.delivery = undefined
-    this.die(UNTOLD)
-  }
-
-  drop(): void {
-    this.destroy()
   }
 
   pause(): void {
@@ -124,12 +116,6 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     }
   }
 
-  /** Starts counting the time that the server has for its next step. */
-  private waitForServer(): void {
-    const { request } = this.delivery as Delivery
-    this.countdown.start(this.hasHead ? request.idleTimeoutMs : request.headersTimeoutMs)
-  }
-
   onOpen(): void {
     this.phase = 'open'
     this.countdown.stop()
@@ -148,18 +134,13 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
       else if (!this.parser.isOver) this.endRead()
       else if (this.phase !== 'gone') this.settle(end === bytes.length)
     } catch (thrown) {
-      this.fail(thrown)
+      this.die(malformedResponse(thrown))
     }
   }
 
   /** Keeps the bytes of a read if the receiver needs them. One that has given up may still be writing its chunks. */
   private endRead(): void {
     if (this.hasHead && this.delivery?.receiver.onReadOver() !== false) this.transport.keepRead()
-  }
-
-  private fail(thrown: unknown): void {
-    const message = thrown instanceof MalformedResponse ? thrown.message : undefined
-    this.die({ kind: 'malformed', maybeHeard: true, message, cause: thrown })
   }
 
   onInformation(status: number, lines: string[]): void {
@@ -205,16 +186,6 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     if (!this.hasHead) this.countdown.restart()
   }
 
-  onBroken(cause: unknown, isMismatch: boolean): void {
-    this.die({ kind: isMismatch ? 'unsendable' : 'reset', maybeHeard: true, cause })
-  }
-
-  /** True while a body is being sent, or if that was stopped. Over TLS, Node learns late that a head was written. */
-  private get isSending(): boolean {
-    const hasBody = this.delivery?.request.body !== null
-    return hasBody && (this.upload?.isWhole === false || this.transport.socket.writableLength > 0)
-  }
-
   /** Ends the response: the connection is freed for the next request, or ends. */
   private settle(isAll: boolean): void {
     const isSent = this.upload?.isWhole !== false && this.writeError === undefined
@@ -234,6 +205,10 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     else if (this.phase !== 'gone') this.owner.onFree(this)
   }
 
+  protected override gone(reason: Failure, lost: Delivery | undefined): void {
+    this.owner.onGone(this, reason, lost)
+  }
+
   private handOver(lines: string[], early: Buffer): void {
     const { delivery } = this
     if (delivery === undefined) return
@@ -241,24 +216,13 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
     this.phase = 'gone'
     this.countdown.end()
     delivery.holder = undefined
-    this.owner.onGone(this, UNTOLD, undefined)
-    try {
-      delivery.receiver.onUpgraded(lines, stream, early)
-      delivery.end()
-    } catch (thrown) {
-      stream.destroy()
-      delivery.fail({ kind: 'malformed', maybeHeard: true, cause: thrown })
-    }
+    this.gone(UNTOLD, undefined)
+    delivery.handOver(lines, stream, early)
   }
 
   onDrain(): void {
     this.upload?.resume()
     if (!this.hasHead) this.countdown.restart()
-  }
-
-  onWriteError(error: Error): void {
-    this.writeError = error
-    this.upload?.discard()
   }
 
   onServerEnd(): void {
@@ -268,29 +232,8 @@ export class Connection implements Holder, ResponseEvents, TransportOwner, Uploa
       if (!isCut) this.delivery?.runInAsyncScope(() => this.parser.finish())
       this.onLost(new Error('the upstream closed the connection'))
     } catch (thrown) {
-      this.fail(thrown)
+      this.die(malformedResponse(thrown))
     }
-  }
-
-  onLost(error: Error): void {
-    const cause = this.writeError ?? error
-    this.die(this.phase === 'opening' ? connectFailure(error) : { kind: 'reset', maybeHeard: true, cause })
-  }
-
-  private onTimeout(): void {
-    if (this.upload?.excusesSilence(this.hasHead) === true) this.waitForServer()
-    else this.die(timeout(this.phase !== 'opening', this.hasHead))
-  }
-
-  private die(reason: Failure): void {
-    if (this.phase === 'gone') return
-    const { delivery } = this
-    this.phase = 'gone'
-    this.delivery = undefined
-    this.countdown.end()
-    this.upload?.stop()
-    this.transport.socket.destroy()
-    this.owner.onGone(this, reason, delivery)
   }
 }
 

@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
+import type { Duplex } from 'node:stream'
 import { timers } from '../../../node/timers.js'
 import type { Linked } from '../../../shared/linked-list.js'
 import type { Attempt, Failure, Receiver, Sending, UpstreamRequest } from '../upstream.js'
@@ -62,6 +63,17 @@ export class Delivery extends AsyncResource implements Attempt, Sending, Linked<
   end(): void {
     this.isOver = true
     this.holder = undefined
+  }
+
+  /** Hands the connection over to the receiver, and ends the delivery. An exception of the receiver ends both. */
+  handOver(lines: string[], connection: Duplex, early: Buffer): void {
+    try {
+      this.receiver.onUpgraded(lines, connection, early)
+      this.end()
+    } catch (thrown) {
+      connection.destroy()
+      this.fail({ kind: 'malformed', maybeHeard: true, cause: thrown })
+    }
   }
 
   fail(failure: Failure): void {

@@ -1,6 +1,7 @@
 import { CONNECT_TIMEOUT, HEADERS_TIMEOUT, IDLE_TIMEOUT } from '../messages.js'
 import { untrusted } from '../untrusted.js'
 import type { Failure, FailureKind } from '../upstream.js'
+import { MalformedResponse } from './line-section.js'
 
 /** The failure of a connection whose end is told to no receiver. */
 export const UNTOLD: Failure = { kind: 'closed', maybeHeard: true, cause: undefined }
@@ -14,6 +15,12 @@ export function failure(kind: FailureKind, maybeHeard: boolean, message: string)
 export function connectFailure(cause: Error): Failure {
   const code = String((cause as NodeJS.ErrnoException).code)
   return { kind: 'unreachable', ...untrusted(code), maybeHeard: false, cause }
+}
+
+/** Creates the failure of a response that cannot be read: our description of it, or whatever else was thrown. */
+export function malformedResponse(cause: unknown): Failure {
+  const message = cause instanceof MalformedResponse ? cause.message : undefined
+  return { kind: 'malformed', maybeHeard: true, message, cause }
 }
 
 /** Creates the failure of an upstream that took too long. */

@@ -35,10 +35,10 @@ export class IdleConnections {
     this.wake(milliseconds)
   }
 
-  /** Takes a connection, and ends those from before other code has begun, or ceased, to intercept connections. */
+  /** Takes a connection, and ends those that are outdated. */
   take(): Connection | undefined {
     let last = this.connections.pop()
-    while (last?.transport.isCurrent === false) {
+    while (last?.isOutdated === true) {
       last.destroy()
       last = this.connections.pop()
     }

@@ -56,7 +56,7 @@ export class LineSection {
     const piece = bytes.toString('latin1', from, end)
     this.text += piece
     if (!this.isWhole) this.tail = (this.tail + piece.slice(-3)).slice(-3)
-    if (piece.includes('\n')) this.tellLines()
+    if (piece.includes('\n')) this.passLines()
     return end
   }
 
@@ -79,7 +79,7 @@ export class LineSection {
     return end
   }
 
-  private tellLines(): void {
+  private passLines(): void {
     const { text } = this
     let from = 0
     for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', from)) {

@@ -105,7 +105,7 @@ export class Pool implements ConnectionOwner, Holder {
     this.endOpening(connection)
     if (retry !== undefined) return connection.send(retry)
     // A new one is used all the same: with a method that changes for each connection, others would be opened for ever.
-    if (connection.served > 0 && !connection.transport.isCurrent) return connection.destroy()
+    if (!connection.isNew && connection.isOutdated) return connection.destroy()
     if (connection.hasLogin) return this.freeLogin(connection)
     const next = this.queue.first
     if (next === undefined) return this.rest(connection)
@@ -163,8 +163,8 @@ export class Pool implements ConnectionOwner, Holder {
   }
 
   /**
-   * Returns the first waiting request for which no connection is being opened; there is one. Thousands may have one, and
-   * thousands of connections may be lost together.
+   * Returns the first waiting request for which no connection is being opened; there always is one. Each request knows
+   * this of itself: thousands may wait, and thousands of connections may be lost together.
    */
   private nextToOpen(): Delivery {
     let next = this.queue.first as Delivery

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { framingNames } from '../../../shared/framing-names.js'
 import { TOKEN } from '../../headers/token.js'
 import { notInRequestTrailers } from '../../headers/trailer-names.js'
 import type { UpstreamRequest } from '../upstream.js'
@@ -22,13 +23,7 @@ const DIGITS = /^\d+$/
 const withBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH'])
 
 /** The lines that only this client writes. */
-const ownLines: ReadonlySet<string> = new Set([
-  'content-length',
-  'expect',
-  'transfer-encoding',
-  'upgrade',
-  'keep-alive',
-])
+const ownLines: ReadonlySet<string> = new Set([...framingNames, 'expect', 'upgrade', 'keep-alive'])
 
 /** A head as it is sent, one character for each byte. */
 export interface WrittenHead {
@@ -124,11 +119,11 @@ function isStream(body: NonNullable<UpstreamRequest['body']>): boolean {
 
 function framingLine(request: UpstreamRequest, isChunked: boolean): string {
   if (isChunked) return 'transfer-encoding: chunked\r\n'
-  const length = announcedLength(request)
+  const length = lengthToAnnounce(request)
   return length === undefined ? '' : `content-length: ${length}\r\n`
 }
 
-function announcedLength({ method, body, contentLength }: UpstreamRequest): string | undefined {
+function lengthToAnnounce({ method, body, contentLength }: UpstreamRequest): string | undefined {
   if (contentLength !== undefined && !DIGITS.test(contentLength)) throw wrongLength()
   if (body !== null && isStream(body)) return contentLength
   const length = body === null ? 0 : Buffer.byteLength(body as string | Buffer)

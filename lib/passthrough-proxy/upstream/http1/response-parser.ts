@@ -34,7 +34,7 @@ export class ResponseParser {
   private reason = ''
   private lines: string[] = []
   private left = 0
-  /** True once bytes have come that begin the present response. Others are left over from an earlier one. */
+  /** True once bytes have arrived that begin the present response. Others are left over from an earlier one. */
   hasBegun = false
 
   constructor(events: ResponseEvents, maxHeadBytes: number) {

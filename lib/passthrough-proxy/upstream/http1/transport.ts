@@ -46,7 +46,7 @@ export class Transport {
   constructor(opener: SocketOpener, owner: TransportOwner) {
     this.receive = receiverOf(owner)
     this.socket = this.open(opener)
-    // A server that answers early may close a connection that it has not read; its answer came before that.
+    // A server that answers early may close the connection before it has read all bytes. Its answer has arrived by then.
     outliveWriting(this.socket)
     this.onceOpen(opener, owner)
     this.listeners = { ...this.listenersOf(owner), ...this.dataListener() }

@@ -1,81 +1,32 @@
 import type { Socket } from 'node:net'
-import type { Duplex, Readable } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { timers } from '../../../node/timers.js'
 import { hasNoBody } from '../../../shared/response-facts.js'
 import { InterimLimit } from '../interim-limit.js'
-import { HEADERS_TIMEOUT, TOO_MANY_INTERIM } from '../messages.js'
-import { isRepeatable } from '../repeatable.js'
-import type { Attempt, Failure, Receiver, Sending, UpstreamRequest } from '../upstream.js'
-import { dispatchedBody, dispatchOptions, type DispatchedBody } from './dispatch-options.js'
-import type { Dispatcher, Handler, RawPart } from './dispatcher.js'
-import {
-  cameOverHttp2,
-  failureOf,
-  isGoAway,
-  isRefusal,
-  secondHead,
-  trailersOverHttp2,
-  upgradeOverHttp2,
-} from './failures.js'
-import { HeadTimer, type TimedRequest } from './head-timer.js'
+import { TOO_MANY_INTERIM } from '../messages.js'
+import type { Sending } from '../upstream.js'
+import { dispatchOptions } from './dispatch-options.js'
+import type { Handler, RawPart } from './dispatcher.js'
+import { EndableDispatch } from './endable-dispatch.js'
+import { cameOverHttp2, failureOf, secondHead, trailersOverHttp2, upgradeOverHttp2 } from './failures.js'
+import { HeadTimer } from './head-timer.js'
 import { isFramed, phraseBytes, phraseOf, textLines } from './lines.js'
-import type { Queue } from './queues.js'
-import { ShieldedBody } from './shielded-body.js'
 import { expectSocket, PausedEnd, type Sender } from './sockets.js'
-
-/**
- * The number of times that a request which reached no server is sent again: a balanced pool may have another
- * upstream.
- */
-const MAX_RETRIES = 3
 
 const NOTHING = Buffer.alloc(0)
 
-/**
- * - `queued`: undici has the request, and no connection for it.
- * - `connected`: it is being sent.
- * - `heard`: the first byte of a response has arrived.
- * - `answered`: the receiver has the final head.
- * - `over`: the receiver is told nothing more, even if undici reports further events.
- */
-type Stage = 'queued' | 'connected' | 'heard' | 'answered' | 'over'
-
 /** One request through a dispatcher: undici's handler on one side, the receiver's connection on the other. */
-export class Dispatched implements Handler, Sending, Sender, Attempt, TimedRequest {
-  private readonly request: UpstreamRequest
-  private readonly receiver: Receiver
-  private readonly dispatcher: Dispatcher
-  private readonly queue: Queue
-  private readonly body: DispatchedBody
-  private stage: Stage = 'queued'
-  private holdsPlace = false
+export class Dispatched extends EndableDispatch implements Handler, Sending, Sender {
   private isPaused = false
-  private endsWithHead = false
-  private isUnframed = false
-  private retries = 0
-  private connectedAt = 0
-  private abortConnection: ((reason?: Error) => void) | undefined
-  private resumeConnection: (() => void) | undefined
-  private timer: HeadTimer | undefined
-  protected socket: Socket | undefined
   private asserts = false
-  private pausedEnd: PausedEnd | undefined
+  private endsWithHead = false
+  private resumeConnection: (() => void) | undefined
   private interim: InterimLimit | undefined
 
-  constructor(request: UpstreamRequest, receiver: Receiver, dispatcher: Dispatcher, queue: Queue) {
-    this.request = request
-    this.receiver = receiver
-    this.dispatcher = dispatcher
-    this.queue = queue
-    this.body = dispatchedBody(request)
-  }
-
-  /** Hands the request to undici, for the first time or again. */
-  dispatch(): void {
+  override dispatch(): void {
     if (this.isOver) return
-    this.holdsPlace = true
-    this.queue.waiting += 1
+    this.joinQueue()
     try {
       const result: unknown = this.dispatcher.dispatch(dispatchOptions(this.request, this.body), this)
       // Interceptors may be async functions, although they should not.
@@ -83,18 +34,6 @@ export class Dispatched implements Handler, Sending, Sender, Attempt, TimedReque
     } catch (cause) {
       this.break(cause)
     }
-  }
-
-  get bytesSent(): number {
-    const { body } = this
-    if (body instanceof ShieldedBody) return body.passed
-    return body === null || this.connectedAt === 0 ? 0 : Buffer.byteLength(body as string | Buffer)
-  }
-
-  abandon(): void {
-    if (this.isOver) return
-    this.end()
-    this.abortConnection?.()
   }
 
   pause(): void {
@@ -162,27 +101,6 @@ export class Dispatched implements Handler, Sending, Sender, Attempt, TimedReque
     else this.fail(failureOf(error, this.stage !== 'queued'))
   }
 
-  /** True while the body of the request is being sent. */
-  get isBeingSent(): boolean {
-    return (this.request.body as Partial<Readable> | null)?.readableEnded === false
-  }
-
-  timeOut(): void {
-    this.breakOff({ kind: 'timeout', message: HEADERS_TIMEOUT, maybeHeard: true, cause: undefined })
-  }
-
-  /**
-   * True if undici takes a reset for the end of a body without framing. A server also resets a connection if it leaves a
-   * part of the request unread; its answer counts.
-   */
-  private get isCut(): boolean {
-    return this.isUnframed && this.socket?.errored != null && !this.isBeingSent
-  }
-
-  protected get isOver(): boolean {
-    return this.stage === 'over'
-  }
-
   protected takeHead(status: number, reason: string | undefined, lines: string[]): void {
     if (this.stage === 'answered') return this.breakOff(secondHead)
     if (status < 200) return this.takeInformation(status, lines)
@@ -215,19 +133,6 @@ export class Dispatched implements Handler, Sending, Sender, Attempt, TimedReque
     this.receiver.onUpgraded(lines, socket, NOTHING)
   }
 
-  protected finish(trailers: string[]): void {
-    if (this.isOver) return
-    if (this.isCut) return this.fail(failureOf(this.socket?.errored as Error, true))
-    this.end()
-    this.receiver.onEnd(trailers)
-  }
-
-  protected fail(failure: Failure): void {
-    if (this.isOver) return
-    this.end()
-    this.receiver.onFailure(failure)
-  }
-
   private takeInformation(status: number, lines: string[]): void {
     const { headersTimeoutMs } = this.request
     this.stage = 'heard'
@@ -237,57 +142,9 @@ export class Dispatched implements Handler, Sending, Sender, Attempt, TimedReque
     else this.breakOff({ kind: 'malformed', message: TOO_MANY_INTERIM, maybeHeard: true, cause: undefined })
   }
 
-  /** Tells whether the request can be sent again because no server has seen it. */
-  private mayRetry(error: Error): boolean {
-    // No byte was sent, and a balanced pool may have another upstream.
-    if (this.stage === 'queued') {
-      return this.retries < MAX_RETRIES && isRefusal(error)
-    }
-    return this.stage === 'connected' && isGoAway(error) && this.retries === 0 && isRepeatable(this.request)
-  }
-
-  private retry(): void {
-    this.retries += 1
-    this.stage = 'queued'
-    this.abortConnection = undefined
-    // By then a balanced pool has noticed the failure too.
-    timers.nextTick(dispatch, this)
-  }
-
-  /** Ends the request because the dispatcher itself has failed. */
-  private break(cause: unknown): void {
-    this.leaveQueue()
-    this.breakOff({ kind: 'broken', maybeHeard: this.stage !== 'queued', cause })
-  }
-
-  private breakOff(failure: Failure): void {
-    if (this.isOver) return
-    this.fail(failure)
-    this.abortConnection?.()
-  }
-
   private get isReading(): boolean {
     return !this.isPaused && !this.isOver
   }
-
-  private end(): void {
-    this.stage = 'over'
-    this.timer?.end()
-    this.pausedEnd?.forget()
-    // The rest of the body belongs to the client's connection.
-    if (this.body instanceof ShieldedBody) this.body.destroy()
-  }
-
-  /** Frees the place in the queue. An interceptor that answers by itself may begin with the head. */
-  protected leaveQueue(): void {
-    if (!this.holdsPlace) return
-    this.holdsPlace = false
-    this.queue.waiting -= 1
-  }
-}
-
-function dispatch(dispatched: Dispatched): void {
-  dispatched.dispatch()
 }
 
 function endRead(dispatched: Dispatched): void {

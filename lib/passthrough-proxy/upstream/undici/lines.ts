@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { STATUS_CODES } from '../../../node/http.js'
+import { framingNames } from '../../../shared/framing-names.js'
 import type { Controller, RawPart } from './dispatcher.js'
 
 type Raw = Controller['rawHeaders']
@@ -23,7 +24,7 @@ export function textLines(raw: readonly RawPart[]): string[] {
 export function headLines(raw: Raw, headers: IncomingHttpHeaders | undefined): string[] {
   if (!Array.isArray(raw)) return namedLines(headers ?? (raw as IncomingHttpHeaders | null | undefined))
   const lines = textLines(raw as readonly RawPart[])
-  return headers === undefined || saysTheSame(lines, headers) ? lines : namedLines(headers)
+  return headers === undefined || haveSameValues(lines, headers) ? lines : namedLines(headers)
 }
 
 /** Returns the lines of headers that are known only by name. */
@@ -43,9 +44,9 @@ export function isFramed(lines: readonly string[]): boolean {
   return false
 }
 
-const FRAMING = /^(?:content-length|transfer-encoding)$/i
+const FRAMING = new RegExp(`^(?:${framingNames.join('|')})$`, 'i')
 
-function saysTheSame(lines: readonly string[], headers: IncomingHttpHeaders): boolean {
+function haveSameValues(lines: readonly string[], headers: IncomingHttpHeaders): boolean {
   let values = 0
   for (const value of Object.values(headers)) values += Array.isArray(value) ? value.length : 1
   if (values !== lines.length / 2) return false

@@ -1,5 +1,3 @@
-// A server that a test plays, asked by the proxy's own client.
-import { turns } from '../../../fuzz/wire.js'
 import type { RawClient } from '../../../support/clients/raw-client.js'
 import { type ClientOptions, createClient, type Upstream } from '../../../support/http1/http1-client.js'
 import { ask, type RecordingReceiver } from '../../../support/http1/upstream-receiver.js'
@@ -9,6 +7,8 @@ import {
   type ScriptedUpstream,
 } from '../../../support/servers/scripted-upstream.js'
 import { closeServers } from '../../../support/servers/servers.js'
+// A server that a test plays, asked by the proxy's own client.
+import { turns } from '../../../support/time/turns.js'
 
 export const settings: ClientOptions = {
   maxConnections: 2,

@@ -7,7 +7,7 @@ import { ask } from '../../../support/http1/upstream-receiver.js'
 import { answer, type ScriptedUpstream } from '../../../support/servers/scripted-upstream.js'
 import { giveEach, askServer, type Arrived, type AskedRequest, settings, turn } from './asked.js'
 
-describe("the proxy's own client", () => {
+describe("the proxy's own client, with uploads", () => {
   let server: ScriptedUpstream
   let upstream: Upstream
   let origin: string
@@ -17,290 +17,178 @@ describe("the proxy's own client", () => {
   const asked = (request?: AskedRequest, connection?: RawClient): Promise<Arrived> =>
     askServer(upstream, server, { origin, ...request }, connection)
 
-  describe('with uploads', () => {
-    it('sends a head and a small body in one piece', async () => {
-      for (const body of [Buffer.from('abc'), 'abc', Readable.from(['abc'])]) {
-        const got = ask(upstream, {
-          origin,
-          method: 'PUT',
-          body,
-          contentLength: '3',
-          lines: ['Connection', 'close'],
-        })
-        const connection = await server.connection()
-        await once(connection.socket, 'data')
-        expect(connection.pending.toString()).to.match(/\r\n\r\nabc$/)
-        connection.write(answer())
-        await got.ended()
-      }
-    })
+  it('sends a head and a small body in one piece', async () => {
+    for (const body of [Buffer.from('abc'), 'abc', Readable.from(['abc'])]) {
+      const got = ask(upstream, {
+        origin,
+        method: 'PUT',
+        body,
+        contentLength: '3',
+        lines: ['Connection', 'close'],
+      })
+      const connection = await server.connection()
+      await once(connection.socket, 'data')
+      expect(connection.pending.toString()).to.match(/\r\n\r\nabc$/)
+      connection.write(answer())
+      await got.ended()
+    }
+  })
 
-    it('sends a stream chunk by chunk, with trailers, as it comes', async () => {
-      const body = new PassThrough()
+  it('sends a stream chunk by chunk, with trailers, as it comes', async () => {
+    const body = new PassThrough()
+    const { got, connection, head } = await asked({
+      method: 'POST',
+      body,
+      trailers: () => ['X-Sum', '1', 'Host', 'evil'],
+    })
+    expect(head).to.contain('\r\ntransfer-encoding: chunked\r\n')
+    for (const piece of ['abc', 'a'.repeat(20)]) {
+      body.write(piece)
+      expect(await connection.untilText('\r\n')).to.equal(`${piece.length.toString(16)}\r\n`)
+      expect(await connection.untilText('\r\n')).to.equal(`${piece}\r\n`)
+    }
+    body.end()
+    expect(await connection.untilText('\r\n\r\n')).to.equal('0\r\nX-Sum: 1\r\n\r\n')
+    connection.write(answer())
+    await got.ended()
+  })
+
+  it('sends no empty chunk, which would be the last', async () => {
+    const body = Readable.from([Buffer.alloc(0), Buffer.from('a'), '', Buffer.from('b')])
+    const { got, connection } = await asked({ method: 'POST', body })
+    expect((await connection.chunkedBody()).toString()).to.equal('ab')
+    connection.write(answer())
+    await got.ended()
+  })
+
+  it('accepts a stream that has already ended or was destroyed', async () => {
+    const ended = Readable.from([])
+    await once(ended.resume(), 'end')
+    const { got, connection } = await asked({ method: 'POST', body: ended })
+    expect(await connection.chunkedBody()).to.have.length(0)
+    connection.write(answer())
+    await got.ended()
+    await turn()
+    const destroyed = new PassThrough().destroy()
+    await once(destroyed, 'close')
+    const broken = ask(upstream, { origin, method: 'POST', body: destroyed })
+    expect(await broken.failed()).to.include({ kind: 'reset' })
+  })
+
+  it('sends a large body from memory', async () => {
+    for (const length of [200_000, 3_000_000]) {
+      const body = Buffer.alloc(length, 'a')
       const { got, connection, head } = await asked({
         method: 'POST',
         body,
-        trailers: () => ['X-Sum', '1', 'Host', 'evil'],
+        lines: ['Connection', 'close'],
       })
-      expect(head).to.contain('\r\ntransfer-encoding: chunked\r\n')
-      for (const piece of ['abc', 'a'.repeat(20)]) {
-        body.write(piece)
-        expect(await connection.untilText('\r\n')).to.equal(`${piece.length.toString(16)}\r\n`)
-        expect(await connection.untilText('\r\n')).to.equal(`${piece}\r\n`)
-      }
-      body.end()
-      expect(await connection.untilText('\r\n\r\n')).to.equal('0\r\nX-Sum: 1\r\n\r\n')
+      expect(head).to.contain(`\r\ncontent-length: ${length}\r\n`)
+      expect((await connection.bytes(length)).equals(body)).to.equal(true)
       connection.write(answer())
       await got.ended()
-    })
+    }
+  })
 
-    it('sends no empty chunk, which would be the last', async () => {
-      const body = Readable.from([Buffer.alloc(0), Buffer.from('a'), '', Buffer.from('b')])
+  it('reads no more of a body than its server accepts', async () => {
+    let given = 0
+    const body = new Readable({
+      read() {
+        given += 65_536
+        this.push(Buffer.alloc(65_536))
+      },
+    })
+    const { got, connection } = await asked({ method: 'POST', body })
+    connection.socket.pause()
+    let before = -1
+    while (before !== given) {
+      before = given
+      for (let round = 0; round < 20; round++) await turn()
+    }
+    expect(given).to.be.below(20_000_000)
+    got.attempt.abandon()
+    connection.socket.resume()
+    await connection.closed()
+    expect(body.isPaused()).to.equal(true)
+    expect(body.destroyed).to.equal(false)
+    body.destroy()
+  })
+
+  it('ends an upload, and its connection, with an answer that refuses it', async () => {
+    const body = new PassThrough()
+    const { got, connection } = await asked({ method: 'POST', body })
+    body.write('abc')
+    await connection.untilText('abc\r\n')
+    connection.write('HTTP/1.1 413 Too\r\nContent-Length: 2\r\n\r\nn')
+    await got.until('head')
+    expect(body.isPaused()).to.equal(true)
+    body.write('not sent')
+    connection.write('o')
+    expect((await got.ended()).body).to.equal('no')
+    await connection.closed()
+    expect(connection.pending.toString()).to.equal('')
+  })
+
+  it('sends the next request over another connection if an answer comes before the end of its upload', async () => {
+    for (const status of ['200 OK', '413 Too']) {
+      const body = new PassThrough()
       const { got, connection } = await asked({ method: 'POST', body })
-      expect((await connection.chunkedBody()).toString()).to.equal('ab')
-      connection.write(answer())
-      await got.ended()
-    })
-
-    it('accepts a stream that has already ended or was destroyed', async () => {
-      const ended = Readable.from([])
-      await once(ended.resume(), 'end')
-      const { got, connection } = await asked({ method: 'POST', body: ended })
-      expect(await connection.chunkedBody()).to.have.length(0)
-      connection.write(answer())
+      body.write('abc')
+      await connection.untilText('abc\r\n')
+      connection.write(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\n\r\n`)
       await got.ended()
       await turn()
-      const destroyed = new PassThrough().destroy()
-      await once(destroyed, 'close')
-      const broken = ask(upstream, { origin, method: 'POST', body: destroyed })
-      expect(await broken.failed()).to.include({ kind: 'reset' })
-    })
+      const next = await asked({ lines: ['Connection', 'close'] })
+      next.connection.write(answer())
+      await next.got.ended()
+      await connection.closed()
+      expect(connection.pending.toString()).to.equal('')
+    }
+  })
 
-    it('sends a large body from memory', async () => {
-      for (const length of [200_000, 3_000_000]) {
-        const body = Buffer.alloc(length, 'a')
-        const { got, connection, head } = await asked({
-          method: 'POST',
-          body,
-          lines: ['Connection', 'close'],
-        })
-        expect(head).to.contain(`\r\ncontent-length: ${length}\r\n`)
-        expect((await connection.bytes(length)).equals(body)).to.equal(true)
-        connection.write(answer())
-        await got.ended()
-      }
-    })
+  it('sends the next request over another connection if a server answers without having read a text', async () => {
+    const first = await asked({ method: 'POST', body: 'a'.repeat(30_000_000) })
+    first.connection.socket.pause()
+    first.connection.write(answer())
+    await first.got.ended()
+    await turn()
+    const next = await asked()
+    next.connection.write(answer())
+    await next.got.ended()
+  })
 
-    it('reads no more of a body than its server accepts', async () => {
-      let given = 0
+  it('reads an answer whose server closes the connection without having read the body', async () => {
+    for (let round = 0; round < 10; round++) {
       const body = new Readable({
         read() {
-          given += 65_536
-          this.push(Buffer.alloc(65_536))
+          setImmediate(() => this.push(Buffer.alloc(65_536)))
         },
       })
       const { got, connection } = await asked({ method: 'POST', body })
+      await connection.until((bytes) => (bytes.length > 200_000 ? true : undefined))
       connection.socket.pause()
-      let before = -1
-      while (before !== given) {
-        before = given
-        for (let round = 0; round < 20; round++) await turn()
-      }
-      expect(given).to.be.below(20_000_000)
-      got.attempt.abandon()
-      connection.socket.resume()
-      await connection.closed()
-      expect(body.isPaused()).to.equal(true)
-      expect(body.destroyed).to.equal(false)
+      connection.socket.write('HTTP/1.1 413 Too\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno', () => {
+        connection.destroy()
+      })
+      expect(await got.ended()).to.include({ status: 413, body: 'no' })
       body.destroy()
-    })
-
-    it('ends an upload, and its connection, with an answer that refuses it', async () => {
-      const body = new PassThrough()
-      const { got, connection } = await asked({ method: 'POST', body })
-      body.write('abc')
-      await connection.untilText('abc\r\n')
-      connection.write('HTTP/1.1 413 Too\r\nContent-Length: 2\r\n\r\nn')
-      await got.until('head')
-      expect(body.isPaused()).to.equal(true)
-      body.write('not sent')
-      connection.write('o')
-      expect((await got.ended()).body).to.equal('no')
-      await connection.closed()
-      expect(connection.pending.toString()).to.equal('')
-    })
-
-    it('sends the next request over another connection if an answer comes before the end of its upload', async () => {
-      for (const status of ['200 OK', '413 Too']) {
-        const body = new PassThrough()
-        const { got, connection } = await asked({ method: 'POST', body })
-        body.write('abc')
-        await connection.untilText('abc\r\n')
-        connection.write(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\n\r\n`)
-        await got.ended()
-        await turn()
-        const next = await asked({ lines: ['Connection', 'close'] })
-        next.connection.write(answer())
-        await next.got.ended()
-        await connection.closed()
-        expect(connection.pending.toString()).to.equal('')
-      }
-    })
-
-    it('sends the next request over another connection if a server answers without having read a text', async () => {
-      const first = await asked({ method: 'POST', body: 'a'.repeat(30_000_000) })
-      first.connection.socket.pause()
-      first.connection.write(answer())
-      await first.got.ended()
-      await turn()
-      const next = await asked()
-      next.connection.write(answer())
-      await next.got.ended()
-    })
-
-    it('reads an answer whose server closes the connection without having read the body', async () => {
-      for (let round = 0; round < 10; round++) {
-        const body = new Readable({
-          read() {
-            setImmediate(() => this.push(Buffer.alloc(65_536)))
-          },
-        })
-        const { got, connection } = await asked({ method: 'POST', body })
-        await connection.until((bytes) => (bytes.length > 200_000 ? true : undefined))
-        connection.socket.pause()
-        connection.socket.write(
-          'HTTP/1.1 413 Too\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno',
-          () => {
-            connection.destroy()
-          },
-        )
-        expect(await got.ended()).to.include({ status: 413, body: 'no' })
-        body.destroy()
-      }
-    })
-
-    it('continues to send while an answer arrives that does not refuse the upload', async () => {
-      const body = new PassThrough()
-      const { got, connection } = await asked({ method: 'POST', body })
-      connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n')
-      await got.until('head')
-      body.write('abc')
-      await connection.untilText('abc\r\n')
-      body.end()
-      await connection.untilText('0\r\n\r\n')
-      connection.write('0\r\n\r\n')
-      await got.ended()
-      await turn()
-      const next = await asked({}, connection)
-      next.connection.write(answer())
-      await next.got.ended()
-    })
-
-    for (const [title, framing] of [
-      ['in chunks', {}],
-      ['with a length', { contentLength: '9' }],
-    ] as const) {
-      it(`fails if its server breaks off as several pieces of a body come at once, ${title}`, async () => {
-        const body = new PassThrough()
-        const { got, connection } = await asked({ method: 'POST', body, ...framing })
-        connection.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na')
-        await got.until('body')
-        connection.socket.resetAndDestroy()
-        for (const piece of ['abc', 'def', 'ghi']) body.write(piece)
-        expect(await got.failed()).to.include({ kind: 'reset' })
-        body.destroy()
-      })
-    }
-
-    it('discards the rest of a body whose server has gone while the answer is not read', async () => {
-      const body = new PassThrough()
-      const { got, connection } = await asked({ method: 'POST', body })
-      connection.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na')
-      await got.until('body')
-      got.sending?.pause()
-      connection.socket.resetAndDestroy()
-      body.end(Buffer.alloc(1_000_000))
-      await once(body, 'end')
-      got.sending?.resume()
-      expect(await got.failed()).to.include({ kind: 'reset' })
-    })
-
-    it('delivers an answer although a body fails of which its server, which has gone, wants no more', async () => {
-      const body = new PassThrough()
-      const { got, connection } = await asked({ method: 'POST', body })
-      connection.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na')
-      await got.until('body')
-      got.sending?.pause()
-      connection.write('b')
-      connection.socket.resetAndDestroy()
-      body.write('abc')
-      await turn()
-      body.destroy(new Error('too large'))
-      await turn()
-      got.sending?.resume()
-      await got.ended()
-    })
-
-    for (const [title, trailers, cause] of [
-      ['cannot be sent', () => ['X-A', 'b\r\nX-C: d'], 'a value of X-A that cannot be sent'],
-      ['throw', throwing, 'thrown'],
-    ] as const) {
-      it(`cuts a request whose trailers ${title}`, async () => {
-        const body = Readable.from([Buffer.from('abc')])
-        const { got, connection } = await asked({ method: 'POST', body, trailers })
-        const failure = await got.failed()
-        expect(failure).to.include({ kind: 'unsendable', maybeHeard: true })
-        expect((failure.cause as Error).message).to.equal(cause)
-        await connection.closed()
-        expect(connection.pending.toString()).not.to.match(/^0\r\n/m)
-      })
-    }
-
-    for (const [title, { pieces, contentLength, cause, kind }] of Object.entries({
-      'is shorter than announced': {
-        pieces: ['ab'],
-        contentLength: '3',
-        cause: 'shorter',
-        kind: 'unsendable',
-      },
-      'is longer than announced': {
-        pieces: ['ab', 'cd'],
-        contentLength: '3',
-        cause: 'longer',
-        kind: 'unsendable',
-      },
-      fails: {
-        pieces: ['ab', new Error('broken')],
-        contentLength: undefined,
-        cause: 'broken',
-        kind: 'reset',
-      },
-      'is destroyed': {
-        pieces: ['ab', null],
-        contentLength: undefined,
-        cause: 'closed before its end',
-        kind: 'reset',
-      },
-    })) {
-      it(`cuts a request whose body ${title}`, async () => {
-        const body = new Readable({ read() {} })
-        const { got, connection } = await asked({ method: 'POST', body, contentLength })
-        for (const piece of pieces) {
-          if (typeof piece === 'string') body.push(piece)
-          else body.destroy(piece ?? undefined)
-          await turn()
-        }
-        if (cause === 'shorter') body.push(null)
-        const failure = await got.failed()
-        expect(failure).to.include({ kind, maybeHeard: true })
-        expect((failure.cause as Error).message).to.contain(cause)
-        await connection.closed()
-        expect(connection.pending.toString()).not.to.contain('0\r\n\r\n')
-      })
     }
   })
-})
 
-function throwing(): never {
-  throw new Error('thrown')
-}
+  it('continues to send while an answer arrives that does not refuse the upload', async () => {
+    const body = new PassThrough()
+    const { got, connection } = await asked({ method: 'POST', body })
+    connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n')
+    await got.until('head')
+    body.write('abc')
+    await connection.untilText('abc\r\n')
+    body.end()
+    await connection.untilText('0\r\n\r\n')
+    connection.write('0\r\n\r\n')
+    await got.ended()
+    await turn()
+    const next = await asked({}, connection)
+    next.connection.write(answer())
+    await next.got.ended()
+  })
+})

@@ -1,12 +1,12 @@
 import type net from 'node:net'
 import { PassThrough, Readable } from 'node:stream'
 import { expect } from 'chai'
-import { turns } from '../../../fuzz/wire.js'
 import type { RawClient } from '../../../support/clients/raw-client.js'
 import { createClient, type Upstream } from '../../../support/http1/http1-client.js'
 import { ask, RecordingReceiver } from '../../../support/http1/upstream-receiver.js'
 import { answer, type ScriptedUpstream } from '../../../support/servers/scripted-upstream.js'
 import { MockedClock } from '../../../support/time/mocked-clock.js'
+import { turns } from '../../../support/time/turns.js'
 import { until } from '../../../support/time/until.js'
 import { giveEach, settings, turn } from './asked.js'
 

@@ -7,18 +7,15 @@ import { join } from 'node:path'
 import { Duplex } from 'node:stream'
 import tls, { type TLSSocket } from 'node:tls'
 import { expect } from 'chai'
-import { turns } from '../../../fuzz/wire.js'
 import { type ClientOptions, createClient } from '../../../support/http1/http1-client.js'
 import { ask, type RecordingReceiver } from '../../../support/http1/upstream-receiver.js'
 import { answer } from '../../../support/servers/scripted-upstream.js'
 import { closeServers, listen } from '../../../support/servers/servers.js'
 import { certificate, expiredCertificate, key } from '../../../support/servers/tls-certificate.js'
 import { until } from '../../../support/time/until.js'
+import { turn } from './asked.js'
 
 const settings: ClientOptions = { maxConnections: 2, connectTimeoutMs: 2000, maxResponseHeadBytes: 16_384 }
-/** Waits some turns of the event loop: a connection is checked once more after an answer before it is reused. */
-const turn = (): Promise<void> => turns(3)
-
 interface Seen {
   readonly origin: string
   readonly sockets: TLSSocket[]
