@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { DEFAULT_LINGER, Linger } from '../body/refused/linger.js'
-import type { AnsweredBody } from '../body/views.js'
+import type { DiscardedBody } from '../body/views.js'
 import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../node/internals.js'
 import { hasListeners } from '../node/streams/listeners.js'
 import { sourceOf } from '../node/streams/state.js'
@@ -17,7 +17,7 @@ export function readWhileClosing(req: IncomingMessage, res: ServerResponse): voi
   res.once('finish', linger.answered)
 }
 
-function unreadBody(req: ParsedRequest, res: OutgoingResponse): AnsweredBody {
+function unreadBody(req: ParsedRequest, res: OutgoingResponse): DiscardedBody {
   const socket = res.socket as ServerSocket
-  return { req, res, socket, state: 'arriving', length: Number.NaN, restReceived() {}, loseRest() {} }
+  return { req, res, socket, state: 'arriving', length: Number.NaN, restReceived() {} }
 }

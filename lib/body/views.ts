@@ -64,13 +64,17 @@ export interface ReplayedBody extends ReadableBody, BodyExchange {
   release(): void
 }
 
-/** A body that was refused, or whose request has been answered, as its rest sees it. */
-export interface AnsweredBody extends BodyExchange {
+/** A body whose rest is discarded while its connection closes. */
+export interface DiscardedBody extends BodyExchange {
   readonly state: BodyState
   /** The announced length, or NaN. */
   readonly length: number
   /** Called when the client has sent all of the rest. */
   restReceived(): void
+}
+
+/** A body that was refused, or whose request has been answered, as its rest sees it. */
+export interface AnsweredBody extends DiscardedBody {
   /** Makes every later reader of the request fail, unless the body is kept or has failed, which they are told anyway. */
   loseRest(): void
 }

@@ -12,7 +12,7 @@ import { isHeadWritten } from '../../node/response/send-head.js'
 import { announceClosing, closeAfter } from '../../node/response/state.js'
 import { letFlow } from '../../node/streams/state.js'
 import { timers } from '../../node/timers.js'
-import type { AnsweredBody } from '../views.js'
+import type { DiscardedBody } from '../views.js'
 import type { LingerBounds, RefusedRest } from './rest.js'
 
 /** The bounds if no limit of maxBytes has set others; these are also its defaults. */
@@ -31,7 +31,7 @@ const BEFORE_ANSWER = 64 * 1024
  * @see RFC 9112 §9.6: close in stages.
  */
 export class Linger implements RefusedRest, Closing {
-  private readonly body: AnsweredBody
+  private readonly body: DiscardedBody
   private readonly bounds: LingerBounds
   private discarded = 0
   /** Limits the wait for a rest that does not come. */
@@ -39,7 +39,7 @@ export class Linger implements RefusedRest, Closing {
   private isAnswered = false
   private isLingering = false
 
-  constructor(body: AnsweredBody, bounds: LingerBounds) {
+  constructor(body: DiscardedBody, bounds: LingerBounds) {
     this.body = body
     this.bounds = bounds
     if (body.state === 'arriving') takeOverClosing(body.socket, this)
