@@ -5,7 +5,6 @@ import type { Socket } from 'node:net'
 import { declineUpgrades } from './attach/declined-upgrades.js'
 import { endOnError } from './attach/end-on-error.js'
 import { hasExpectTaker, takeUpgrades, type UpgradeListener } from './attach/other-listeners.js'
-import { readWhileClosing } from './attach/read-while-closing.js'
 import type { Upgrade } from './attach/recipients.js'
 import { runUpgrade } from './attach/upgrade.js'
 import { continueOnRead } from './body/expect-continue.js'
@@ -184,7 +183,7 @@ function onCheckContinue(this: Server, req: IncomingMessage, res: ServerResponse
   endOnError(
     req.socket,
     () => {
-      continueOnRead(req, res, () => readWhileClosing(req, res))
+      continueOnRead(req, res)
       this.emit('request', req, res)
     },
     req,

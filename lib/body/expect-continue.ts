@@ -12,6 +12,7 @@ import { isAwaited } from '../node/streams/awaited-listener.js'
 import { flowsUnread } from '../node/streams/listeners.js'
 import { letFlow, sourceOf } from '../node/streams/state.js'
 import { timers } from '../node/timers.js'
+import { readWhileClosing } from './refused/read-while-closing.js'
 import type { ToldWaiting } from './views.js'
 
 interface InvitedBody {
@@ -28,11 +29,10 @@ interface EndListeners {
 /**
  * Holds `100 Continue` back until the body of `req` is first read, or until a response below 400 begins: its handler may
  * read later, and after the head a 100 would be too late. Over HTTP/2 it is sent at once, as Node does. The request keeps
- * its prototype, which Express changes as well; only `_read` becomes its own. `beforeClosing` is called if the connection
- * is about to close behind an answer without a 100.
+ * its prototype, which Express changes as well; only `_read` becomes its own.
  * @see RFC 9110 §10.1.1
  */
-export function continueOnRead(req: IncomingMessage, res: ServerResponse, beforeClosing: () => void): void {
+export function continueOnRead(req: IncomingMessage, res: ServerResponse): void {
   if (isHttp2(req)) {
     res.writeContinue()
     return
@@ -42,7 +42,7 @@ export function continueOnRead(req: IncomingMessage, res: ServerResponse, before
   beforeHead(res, () => {
     if (mayBeRead(res)) sendContinue(req)
   })
-  closeIfNotInvited(req, res, beforeClosing)
+  closeIfNotInvited(req, res)
 }
 
 /** A response with such a status may begin before its handler reads the body. */
@@ -54,7 +54,7 @@ function mayBeRead(res: ServerResponse): boolean {
  * Closes the connection if the response ends without a 100, because the body may still follow; once the body has
  * arrived, it need not. Node decides this in `writeHead`, before a handler that reads afterwards.
  */
-function closeIfNotInvited(req: IncomingMessage, res: ServerResponse, beforeClosing: () => void): void {
+function closeIfNotInvited(req: IncomingMessage, res: ServerResponse): void {
   // A length that is known before the head is that of `res.end(…)`: no reader follows.
   awaitContinue(res, () => !req.complete && (!mayBeRead(res) || lengthBeforeHead(res) !== undefined))
   runBefore(res, 'end', () => {
@@ -64,7 +64,7 @@ function closeIfNotInvited(req: IncomingMessage, res: ServerResponse, beforeClos
   res.once('prefinish', () => {
     if (!mayStillSend(req, res)) return
     closeAfter(res as OutgoingResponse)
-    beforeClosing()
+    readWhileClosing(req, res)
   })
 }
 

@@ -19,21 +19,23 @@ export function closesAfter({ _last }: OutgoingResponse): boolean {
 export function announceClosing(res: ServerResponse): void {
   res.shouldKeepAlive = false
   if (isHeadHeld(res)) closeHeldHead(res as OutgoingResponse)
-  else if (!isHeadWritten(res) && isKeepAlive(res.getHeader('Connection')))
-    res.setHeader('Connection', 'close')
+  else if (!isHeadWritten(res)) replaceKeepAlive(res)
+}
+
+/** Finds the promise of an application to keep a connection, in a value and in a head. An upgrade may be offered beside it. */
+const KEEP_ALIVE = /(?<![\w-])keep-alive(?![\w-])/i
+const KEEP_ALIVE_LINE = /^connection(: (?:.*[ ,])?)keep-alive(?![\w-])/im
+
+function replaceKeepAlive(res: ServerResponse): void {
+  const connection = String(res.getHeader('Connection'))
+  const closing = connection.replace(KEEP_ALIVE, 'close')
+  if (closing !== connection) res.setHeader('Connection', closing)
 }
 
 function closeHeldHead(res: OutgoingResponse): void {
   const head = String(res._header)
-  res._header = head
-    .replace(/^keep-alive: .*\r\n/im, '')
-    .replace(/^connection: keep-alive$/im, 'Connection: close')
+  res._header = head.replace(/^keep-alive: .*\r\n/im, '').replace(KEEP_ALIVE_LINE, 'Connection$1close')
   closeAfter(res)
-}
-
-/** An upgrade that is offered stays in the header. */
-function isKeepAlive(connection: unknown): boolean {
-  return String(connection).toLowerCase() === 'keep-alive'
 }
 
 /** Tells whether an application has itself sent a 100. */

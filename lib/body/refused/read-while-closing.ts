@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { DEFAULT_LINGER, Linger } from '../body/refused/linger.js'
-import type { DiscardedBody } from '../body/views.js'
-import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../node/internals.js'
-import { hasListeners } from '../node/streams/listeners.js'
-import { sourceOf } from '../node/streams/state.js'
+import type { OutgoingResponse, ParsedRequest, ServerSocket } from '../../node/internals.js'
+import { hasListeners } from '../../node/streams/listeners.js'
+import { sourceOf } from '../../node/streams/state.js'
+import type { DiscardedBody } from '../views.js'
+import { DEFAULT_LINGER, Linger } from './linger.js'
 
 /**
  * Discards what a client sends without a 100 while its connection closes: unread bytes would reset it, and the client
